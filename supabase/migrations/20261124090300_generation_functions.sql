@@ -1,0 +1,210 @@
+-- Image generations: limits, start, and what a worker writes while it runs one.
+
+create function public.get_user_limits(p_user_id uuid) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+    v_daily_limit  int;
+    v_hourly_limit int;
+    v_daily_used   int;
+    v_hourly_used  int;
+begin
+    if (select auth.uid()) is not null and p_user_id is distinct from (select auth.uid()) then
+        raise exception 'a user may read only their own limits' using errcode = '42501';
+    end if;
+    select coalesce(max(l.daily_limit), 100), coalesce(max(l.hourly_limit), 20)
+    into v_daily_limit, v_hourly_limit
+    from public.user_limits l where l.user_id = p_user_id;
+
+    if p_user_id is null then
+        -- Requests without a user share one allowance.
+        select count(*), count(*) filter (where g.created_at > now() - interval '1 hour')
+        into v_daily_used, v_hourly_used
+        from public.image_generations g
+        where g.user_id is null and g.created_at > now() - interval '1 day' and g.source = 'app';
+    else
+        select count(*), count(*) filter (where g.created_at > now() - interval '1 hour')
+        into v_daily_used, v_hourly_used
+        from public.image_generations g
+        where g.user_id = p_user_id and g.created_at > now() - interval '1 day' and g.source <> 'test';
+    end if;
+    return jsonb_build_object(
+        'can_generate', v_daily_used < v_daily_limit and v_hourly_used < v_hourly_limit,
+        'daily_limit', v_daily_limit, 'daily_used', v_daily_used,
+        'hourly_limit', v_hourly_limit, 'hourly_used', v_hourly_used
+    );
+end;
+$$;
+comment on function public.get_user_limits is
+    'A user''s generations of the last 24 hours and of the last hour against the limits; null asks for requests without a user.';
+
+create function public.start_generation(
+    p_user_id         uuid,
+    p_prompt          text,
+    p_model_id        text,
+    p_parameters      jsonb default '{}',
+    p_source          text default 'app',
+    p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_scope   text := coalesce(p_user_id::text, p_source);
+    v_request jsonb := jsonb_build_object('prompt', p_prompt, 'model_id', p_model_id, 'parameters', p_parameters);
+    v_earlier public.idempotency_keys;
+    v_limits  jsonb;
+    v_generation_id uuid := gen_random_uuid();
+    v_job_id  uuid;
+begin
+    -- One start at a time per user: parallel requests cannot pass the limit together.
+    perform pg_advisory_xact_lock(hashtextextended('start_generation:' || v_scope, 0));
+
+    if p_idempotency_key is not null then
+        delete from public.idempotency_keys k
+        where k.scope = v_scope and k.created_at < now() - interval '1 day';
+        select * into v_earlier from public.idempotency_keys k
+        where k.scope = v_scope and k.key = p_idempotency_key;
+        if found and v_earlier.request <> v_request then
+            raise exception 'this Idempotency-Key was used for a different request: send a new key'
+                using errcode = 'DR409';
+        elsif found then
+            return jsonb_build_object('generation_id', v_earlier.generation_id, 'job_id', v_earlier.job_id,
+                                      'status', 'queued');
+        end if;
+    end if;
+
+    if not exists (select from public.models m where m.id = p_model_id and m.enabled) then
+        raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
+    end if;
+    if p_source <> 'test' then
+        v_limits := public.get_user_limits(p_user_id);
+        if not (v_limits ->> 'can_generate')::boolean then
+            raise exception 'the limit of generations is reached' using errcode = 'DR429', detail = (
+                v_limits || jsonb_build_object('retry_after_seconds', public.limit_resets_in(p_user_id, v_limits))
+            )::text;
+        end if;
+    end if;
+
+    insert into public.image_generations (id, user_id, prompt, model_id, parameters, source)
+    values (v_generation_id, p_user_id, p_prompt, p_model_id, p_parameters, p_source);
+    v_job_id := public.enqueue_job(
+        'generate-image',
+        jsonb_build_object('generation_id', v_generation_id, 'prompt', p_prompt, 'model_id', p_model_id)
+            || case when p_source = 'test' then '{"test": true}' else '{}'::jsonb end,
+        p_created_by => p_user_id
+    );
+    if p_idempotency_key is not null then
+        insert into public.idempotency_keys (scope, key, request, generation_id, job_id)
+        values (v_scope, p_idempotency_key, v_request, v_generation_id, v_job_id);
+    end if;
+    return jsonb_build_object('generation_id', v_generation_id, 'job_id', v_job_id, 'status', 'queued');
+end;
+$$;
+comment on function public.start_generation is
+    'Checks the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. Errors: DR404 model, DR409 key reused, DR429 limit (limits in DETAIL).';
+
+create function public.limit_resets_in(p_user_id uuid, p_limits jsonb) returns int
+language sql stable set search_path = ''
+as $$
+    select greatest(1, ceil(extract(epoch from max(w.at) - now())))::int
+    from (
+        -- The slot is free when the generation that fills the window's last place leaves it.
+        select g.created_at + case when n.window_name = 'hourly' then interval '1 hour' else interval '1 day' end as at
+        from (values ('hourly'), ('daily')) as n (window_name)
+        cross join lateral (
+            select g.created_at from public.image_generations g
+            where (g.user_id = p_user_id or (p_user_id is null and g.user_id is null and g.source = 'app'))
+              and g.source <> 'test'
+            order by g.created_at desc
+            offset greatest((p_limits ->> (n.window_name || '_limit'))::int - 1, 0) limit 1
+        ) g
+        where (p_limits ->> (n.window_name || '_used'))::int >= (p_limits ->> (n.window_name || '_limit'))::int
+    ) w;
+$$;
+comment on function public.limit_resets_in is 'Seconds until a user over the limit may start another generation.';
+
+create function public.begin_generation(p_job_id uuid, p_attempt int)
+returns table (
+    generation_id uuid, status text, prompt text, model_id text, version text, input jsonb, prediction_id text
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job     public.job_queue;
+    v_id      uuid;
+    v_payload jsonb;
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return;
+    end if;
+    select * into v_job from public.job_queue q where q.id = p_job_id;
+    v_payload := v_job.payload;
+    v_id := coalesce(public.generation_of(v_payload), gen_random_uuid());
+    if v_payload ->> 'generation_id' is not null and public.generation_of(v_payload) is null then
+        raise exception 'payload.generation_id is not a uuid' using errcode = 'DR422';
+    end if;
+
+    if not exists (select from public.image_generations g where g.id = v_id) then
+        -- Enqueued by hand or by an older client: the generation is made from the payload.
+        if coalesce(btrim(v_payload ->> 'prompt'), '') = '' then
+            raise exception 'payload.prompt is missing: say what the image shows' using errcode = 'DR422';
+        end if;
+        insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, created_at)
+        values (
+            v_id,
+            v_job.created_by,
+            v_payload ->> 'prompt',
+            coalesce(v_payload ->> 'model_id', 'black-forest-labs/flux-schnell'),
+            case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end,
+            case when v_payload -> 'test' = 'true' then 'test' else 'app' end,
+            v_job.created_at
+        );
+        update public.job_queue q
+        set payload = q.payload || jsonb_build_object('generation_id', v_id) where q.id = p_job_id;
+    end if;
+
+    update public.image_generations g
+    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp()
+    where g.id = v_id and g.status <> 'completed';
+    return query
+        select g.id, g.status, g.prompt, g.model_id, m.version,
+               coalesce(m.default_parameters, '{}') || g.parameters || jsonb_build_object('prompt', g.prompt),
+               g.prediction_id
+        from public.image_generations g left join public.models m on m.id = g.model_id
+        where g.id = v_id;
+end;
+$$;
+comment on function public.begin_generation is
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. Errors: DR422 for a payload that can never run, 23503 for a user that is gone.';
+
+create function public.record_prediction(p_job_id uuid, p_attempt int, p_prediction_id text) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return false;
+    end if;
+    update public.image_generations g
+    set prediction_id = p_prediction_id, progress = 0, updated_at = clock_timestamp()
+    from public.job_queue q
+    where q.id = p_job_id and g.id = public.generation_of(q.payload) and g.status = 'processing';
+    return found;
+end;
+$$;
+comment on function public.record_prediction is 'Stores the prediction of a generation; false when the claim is lost.';
+
+create function public.record_progress(p_job_id uuid, p_attempt int, p_progress int) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return false;
+    end if;
+    update public.image_generations g
+    set progress = greatest(g.progress, least(p_progress, 100)), updated_at = clock_timestamp()
+    from public.job_queue q
+    where q.id = p_job_id and g.id = public.generation_of(q.payload) and g.status = 'processing';
+    return found;
+end;
+$$;
+comment on function public.record_progress is 'Raises the progress of a generation, in percent; false when the claim is lost.';
