@@ -320,12 +320,11 @@ begin
     );
     perform from public.job_leases l where l.job_id = any (v_ids) order by l.job_id for update;
 
-    v_ids := array(
-        with stale as (
-            select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
-                   format('Reset by %s: no sign of life since %s.', p_actor, s.last_sign_of_life) as error
-            from public.stuck_jobs s where s.id = any (v_ids)
-        )
+    with stale as (
+        select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
+               format('Reset by %s: no sign of life since %s.', p_actor, s.last_sign_of_life) as error
+        from public.stuck_jobs s where s.id = any (v_ids)
+    ), reset as (
         update public.job_queue q
         set status = 'pending',
             -- Spread out, so that a mass reset is no flood.
@@ -336,7 +335,8 @@ begin
         from stale s
         where q.id = s.id and q.status = 'processing'
         returning q.id
-    );
+    )
+    select coalesce(array_agg(r.id), '{}') into v_ids from reset r;
     delete from public.job_leases l where l.job_id = any (v_ids);
     foreach v_id in array v_ids loop
         perform public.follow_job(v_id);
