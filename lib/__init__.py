@@ -1,0 +1,1 @@
+"""Darkroom: an image-generation job queue on Postgres."""
