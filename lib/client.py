@@ -1,0 +1,82 @@
+"""The Python client for applications: start a generation."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+TIMEOUT_SECONDS = 10.0
+
+
+class StartRefused(Exception):
+    """The generation was not started; the message says why.
+
+    `code` names the reason, `field` the field at fault, if one is; `retry_after` is the wait in
+    seconds after which the same request may succeed.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, field: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A generation that waits for a worker."""
+
+    generation_id: UUID
+    job_id: UUID
+
+
+def start_image_generation(
+    url: str,
+    key: str,
+    *,
+    prompt: str,
+    model_id: str,
+    idempotency_key: str,
+    test: bool = False,
+    **parameters: Any,
+) -> Started:
+    """Puts a generation on the queue through the project's start-generation function.
+
+    `url` is the Supabase project or the Darkroom app, `key` any key that it accepts. Repeating a
+    call with the same idempotency key gives the first answer instead of a second generation.
+    `parameters` go to the model: width, height, seed and whatever else it takes; None is left
+    out. `test` marks an operator's test, which needs the secret key and counts for no limit.
+    Raises StartRefused.
+    """
+    body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
+    try:
+        response = httpx.post(
+            f"{url}/functions/v1/start-generation",
+            json={name: value for name, value in body.items() if value is not None},
+            headers={"apikey": key, "Idempotency-Key": idempotency_key},
+            timeout=TIMEOUT_SECONDS,
+        )
+        answer = response.json()
+    except httpx.HTTPError as error:
+        raise StartRefused(
+            f"start-generation at {url} does not answer ({type(error).__name__}).",
+            code="unreachable",
+        ) from error
+    except ValueError as error:
+        raise StartRefused(
+            f"start-generation at {url} gave no JSON (HTTP {response.status_code}).",
+            code="malformed_answer",
+        ) from error
+    if response.is_success:
+        return Started(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+    refusal = answer["error"]
+    retry_after = response.headers.get("Retry-After")
+    raise StartRefused(
+        refusal["message"],
+        code=refusal["code"],
+        field=refusal.get("field"),
+        retry_after=int(retry_after) if retry_after else None,
+    )

@@ -1,0 +1,87 @@
+"""What every page needs: reading the database, saying that it is away, who is acting."""
+
+import getpass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from lib.database import DatabaseUnavailable, Pool, load, open_pool, translated
+from lib.service import database_url
+from lib.settings import settings
+
+REFRESH_SECONDS = 2.0
+"""How often a live panel is drawn again."""
+# Below the refresh, or a panel would every other time show the answer it showed before.
+TTL_SECONDS = 1.5
+
+
+@st.cache_resource
+def pool() -> Pool:
+    """The connections of all sessions' pages. Raises DatabaseError for a malformed URL."""
+    return open_pool(
+        database_url(settings()),
+        max_size=8,
+        wait=2.0,
+        statement_timeout=5.0,
+        application_name="darkroom dashboard",
+    )
+
+
+@st.cache_data(ttl=TTL_SECONDS, max_entries=500, show_spinner=False, refresh_mode="background")
+def read(page: str, query: str, **parameters: Any) -> Any:
+    """The answer to a named query of `queries/<page>.sql`, shared by all viewers.
+
+    At most two TTL_SECONDS old. Raises DatabaseUnavailable.
+    """
+    with translated(), pool().connection() as connection:
+        return getattr(load(page), query)(connection, **parameters)
+
+
+@contextmanager
+def say_when_away() -> Iterator[None]:
+    """Shows a sentence in place of what its block draws while the database is away.
+
+    Once a live panel succeeds again, the whole page is drawn anew.
+    """
+    try:
+        yield
+    except DatabaseUnavailable:
+        st.session_state["database_away"] = True
+        st.error(
+            "The database does not answer. Jobs are safe in it, and this page goes on by itself"
+            " as soon as it is back."
+        )
+        return
+    if st.session_state.pop("database_away", False):
+        st.rerun()
+
+
+def own_url() -> str:
+    """Where this app is reached: configured, or on this computer."""
+    return settings().public_url or f"http://127.0.0.1:{st.get_option('server.port')}"
+
+
+def functions_url() -> str:
+    """The project whose functions the pages call."""
+    return settings().supabase_url or own_url()
+
+
+def image_source(generation: Mapping[str, Any]) -> str:
+    """The address of a completed generation's image, as the viewer's browser reaches it."""
+    if settings().supabase_url:
+        return str(generation["image_url"])
+    page = urlsplit(st.context.url or own_url())
+    return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
+
+
+def actor() -> str:
+    """Who acts, for the audit log: without sign-in, the user of this computer."""
+    return f"{getpass.getuser()} (local)"
+
+
+def time_column(form: str, label: str | None = None) -> Any:
+    """A table's column of times in the viewer's time zone; `form` as in moment.js."""
+    return st.column_config.DatetimeColumn(label, format=form, timezone=st.context.timezone)

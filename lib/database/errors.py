@@ -1,0 +1,74 @@
+"""What can go wrong with the database, in words for the reader and fields for the program."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+# What callers of our SQL functions can be blamed for, besides the functions' own DR… codes.
+CALLER_ERRORS = (
+    errors.InvalidParameterValue,
+    errors.InvalidTextRepresentation,
+    errors.ForeignKeyViolation,
+    errors.UniqueViolation,
+    errors.CheckViolation,
+)
+
+
+class DatabaseError(Exception):
+    """The database cannot do what was asked; the message is a sentence that says what to do."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database did not answer, or not in time. The same call may succeed later."""
+
+
+class QueryError(DatabaseError):
+    """PostgreSQL refused the caller's data.
+
+    `sqlstate` is one of our own codes (DR404 not found, DR409 conflict, DR422 invalid,
+    DR429 over a limit) or a standard one: 22023, 22P02, 23503, 23505, 23514.
+    `message` is PostgreSQL's sentence; `detail` the error's DETAIL when that is a JSON
+    object, else `{"detail": text}`, or empty.
+    """
+
+    def __init__(self, sqlstate: str, message: str, detail: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.message = message
+        self.detail = detail
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise DatabaseUnavailable and QueryError for what the driver raises in the block.
+
+    Wrap both the taking of a connection and its use; good around `await` as well. Errors
+    that are neither the caller's nor the connection's, such as a syntax error, pass
+    through unchanged: they are bugs.
+    """
+    try:
+        yield
+    except errors.QueryCanceled as error:
+        raise DatabaseUnavailable("The database needed longer than the time limit.") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(f"The database does not answer: {error}") from error
+    except psycopg.Error as error:
+        sqlstate = error.sqlstate or ""
+        if not (sqlstate.startswith("DR") or isinstance(error, CALLER_ERRORS)):
+            raise
+        message = error.diag.message_primary or str(error)
+        raise QueryError(sqlstate, message, _detail(error.diag.message_detail)) from error
+
+
+def _detail(text: str | None) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"detail": text}

@@ -1,0 +1,131 @@
+"""Apply `supabase/migrations` to any PostgreSQL, recorded as the Supabase CLI records them.
+
+    DATABASE_URL=postgresql://… python -m lib.database.migrations [--dry-run]
+
+A database migrated here is up to date for `supabase db push`, and the reverse. Unlike the
+CLI, a file name that does not fit is an error instead of being skipped, a migration older
+than the newest applied one is applied, and versions without a local file are ignored.
+"""
+
+import argparse
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from lib.database.errors import DatabaseError
+from lib.database.pool import Connection, connect, redact
+from lib.database.queries import load
+
+MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
+history = load("history", Path(__file__).parent)
+
+
+class MigrationError(DatabaseError):
+    """A migration failed, or its file cannot be used; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: its version (YYYYMMDDHHmmss), its name, and where it lies."""
+
+    version: str
+    name: str
+    path: Path
+
+
+def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
+    """Return the migrations that are not applied yet, in order; writes nothing.
+
+    Raises MigrationError for a missing folder, a misnamed file or a version used twice.
+    """
+    migrations = _read(folder)
+    applied = _applied(conn) if history.exists(conn) else set()
+    return [migration for migration in migrations if migration.version not in applied]
+
+
+def apply(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
+    """Apply what is pending, in order, and return what this call applied.
+
+    Each file runs in a transaction of its own together with its record. When several
+    processes apply at once, each migration runs once and all of them succeed.
+    Raises MigrationError; the migrations before the failed one stay applied.
+    """
+    waiting = pending(conn, folder)
+    if waiting:
+        with conn.transaction():
+            history.lock(conn)
+            history.create(conn)
+    return [migration for migration in waiting if _apply(conn, migration)]
+
+
+def _apply(conn: Connection, migration: Migration) -> bool:
+    text = migration.path.read_text(encoding="utf-8")
+    with conn.transaction():
+        history.lock(conn)
+        if migration.version in _applied(conn):
+            return False
+        _run(conn, migration.path.name, text)
+        history.record(conn, version=migration.version, name=migration.name, text=text)
+        history.reset_settings(conn)
+    return True
+
+
+def _run(conn: Connection, file: str, text: str) -> None:
+    try:
+        # Bytes without parameters: several statements in one message, and % means itself.
+        conn.execute(text.encode())
+    except psycopg.Error as error:
+        position = error.diag.statement_position
+        line = f":{text.count(chr(10), 0, int(position) - 1) + 1}" if position else ""
+        raise MigrationError(f"{file}{line}: {error}") from error
+    if conn.info.transaction_status != TransactionStatus.INTRANS:
+        raise MigrationError(
+            f"{file}: ends the transaction itself. Remove its COMMIT or ROLLBACK; what came"
+            " before a COMMIT has been applied without a record."
+        )
+
+
+def _applied(conn: Connection) -> set[str]:
+    return {row["version"] for row in history.versions(conn)}
+
+
+def _read(folder: Path) -> list[Migration]:
+    if not folder.is_dir():
+        raise MigrationError(f"There is no folder of migrations at {folder}.")
+    migrations: list[Migration] = []
+    for path in sorted(folder.glob("*.sql")):
+        match = FILE_NAME.fullmatch(path.name)
+        if not match:
+            raise MigrationError(f"{path.name}: the name must read YYYYMMDDHHmmss_name.sql.")
+        if migrations and migrations[-1].version == match["version"]:
+            raise MigrationError(f"{path.name}: has the version of {migrations[-1].path.name}.")
+        migrations.append(Migration(match["version"], match["name"], path))
+    return migrations
+
+
+def main() -> None:
+    """Apply or list the pending migrations of DATABASE_URL; exit with 1 after an error."""
+    parser = argparse.ArgumentParser(description="Apply the pending migrations to DATABASE_URL.")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be applied")
+    dry_run = parser.parse_args().dry_run
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        sys.exit("Set DATABASE_URL to the database to migrate.")
+    try:
+        with connect(url) as conn:
+            migrations = pending(conn) if dry_run else apply(conn)
+            for migration in migrations:
+                print("Would apply" if dry_run else "Applied", migration.path.name)
+            print(f"{redact(url)}: {len(migrations)} migration(s)")
+    except DatabaseError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

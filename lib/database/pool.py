@@ -1,0 +1,156 @@
+"""Connections and connection pools that outlive a restart of the database."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from lib.database.errors import DatabaseError, translated
+from lib.database.queries import load, load_async
+
+ROOM = Path(__file__).parent
+APPLICATION = "darkroom"
+CONNECT_TIMEOUT = 5
+"""Seconds to wait for a server that does not answer."""
+# Short, because the pool doubles the pause between attempts up to this limit: with its
+# default of five minutes it would notice a returned database minutes late.
+RECONNECT_TIMEOUT = 4.0
+TRANSACTION_POOLER_PORT = "6543"
+
+Connection = psycopg.Connection[DictRow]
+AsyncConnection = psycopg.AsyncConnection[DictRow]
+Pool = ConnectionPool[Connection]
+AsyncPool = AsyncConnectionPool[AsyncConnection]
+
+
+def connect(url: str, *, application_name: str = APPLICATION) -> Connection:
+    """Open one connection (autocommit, rows as dicts) without a statement time limit.
+
+    Raises DatabaseUnavailable with the server's reason, DatabaseError for a malformed URL.
+    """
+    settings = connection_settings(url, application_name)
+    with translated():
+        return psycopg.connect(url, **settings, row_factory=dict_row)
+
+
+def open_pool(
+    url: str,
+    *,
+    max_size: int = 4,
+    wait: float = 5.0,
+    statement_timeout: float = 0.0,
+    application_name: str = APPLICATION,
+) -> Pool:
+    """Open a pool of connections (autocommit, rows as dicts) for threads.
+
+    Returns at once, whether or not the database answers; a connection is checked when it
+    is taken, and lost ones are replaced as soon as the database is back. `wait` is the
+    longest wait for a connection and `statement_timeout` the time limit of a statement, in
+    seconds, zero for none. Supabase's transaction pooler keeps no such limit: set it on the
+    role there. Close the pool at the end. Raises DatabaseError for a malformed URL.
+    """
+    return ConnectionPool(
+        url,
+        connection_class=psycopg.Connection[DictRow],
+        kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
+        configure=_configure(url, load("session", ROOM), statement_timeout),
+        check=ConnectionPool.check_connection,
+        min_size=1,
+        max_size=max_size,
+        timeout=wait,
+        reconnect_timeout=RECONNECT_TIMEOUT,
+        name=application_name,
+        open=True,
+    )
+
+
+async def open_async_pool(
+    url: str,
+    *,
+    max_size: int = 4,
+    wait: float = 5.0,
+    statement_timeout: float = 0.0,
+    application_name: str = APPLICATION,
+) -> AsyncPool:
+    """Open the same kind of pool as `open_pool` for the running event loop."""
+    pool = AsyncConnectionPool(
+        url,
+        connection_class=psycopg.AsyncConnection[DictRow],
+        kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
+        configure=_configure(url, load_async("session", ROOM), statement_timeout),
+        check=AsyncConnectionPool.check_connection,
+        min_size=1,
+        max_size=max_size,
+        timeout=wait,
+        reconnect_timeout=RECONNECT_TIMEOUT,
+        name=application_name,
+        open=False,
+    )
+    await pool.open()
+    return pool
+
+
+def connection_settings(url: str, application_name: str) -> dict[str, Any]:
+    """Return what every connection to the URL is opened with, besides the URL.
+
+    Raises DatabaseError for a malformed URL.
+    """
+    settings: dict[str, Any] = {
+        "autocommit": True,
+        "application_name": application_name,
+        "connect_timeout": CONNECT_TIMEOUT,
+    }
+    if _is_transaction_pooler(url):
+        # Each transaction may meet another server connection, without our prepared statements.
+        settings["prepare_threshold"] = None
+    return settings
+
+
+def redact(url: str) -> str:
+    """Say where a URL leads, as `host:port/database`, without user and password.
+
+    Raises DatabaseError for a malformed URL.
+    """
+    parts = _parse(url)
+    host = parts.get("host") or "localhost"
+    database = parts.get("dbname") or parts.get("user") or "postgres"
+    if host.startswith("/"):
+        return f"local socket, database {database}"
+    return f"{host}:{parts.get('port') or 5432}/{database}"
+
+
+def _configure(url: str, session: Any, statement_timeout: float) -> Callable[[Any], Any] | None:
+    if not statement_timeout or _is_transaction_pooler(url):
+        return None
+    return partial(session.limit_statements, milliseconds=str(round(statement_timeout * 1000)))
+
+
+def _is_transaction_pooler(url: str) -> bool:
+    return _parse(url).get("port") == TRANSACTION_POOLER_PORT
+
+
+def _parse(url: str) -> dict[str, Any]:
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = None
+    # libpq's message would quote the password, so neither it nor its exception may travel on.
+    if parts is None or _password_spilled(parts):
+        raise DatabaseError(
+            "The database URL is malformed: it must read postgresql://user:password@host:port/name,"
+            " with special characters in the password percent-encoded (@ as %40, / as %2F), and"
+            " after a question mark only what libpq knows, such as sslmode=require."
+        )
+    return parts
+
+
+def _password_spilled(parts: Mapping[str, Any]) -> bool:
+    """Whether unescaped characters of a password made its rest part of host, port or name."""
+    host, port, name = (str(parts.get(key) or "") for key in ("host", "port", "dbname"))
+    return "@" in host + name or not re.fullmatch("[0-9,]*", port)

@@ -1,0 +1,23 @@
+"""How numbers are written on every page."""
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units, such as "3 min 20 s"; tenths below 10 s."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    rest = round(seconds)
+    words: list[str] = []
+    for size, unit in UNITS:
+        count, rest = divmod(rest, size)
+        if count or words:
+            words.append(f"{count} {unit}")
+    return " ".join(word for word in words[:2] if not word.startswith("0 "))
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent, such as "3.2 %"; a dash where there is nothing to share."""
+    return f"{part / whole:.1%}".replace("%", " %") if whole else "–"

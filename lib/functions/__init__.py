@@ -1,0 +1,1 @@
+"""The three HTTP functions, their authentication and their routes."""

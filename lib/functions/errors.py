@@ -1,0 +1,58 @@
+"""Errors of the HTTP functions, as the callers see them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from lib.database import QueryError
+
+
+class FunctionError(Exception):
+    """A request that is refused: HTTP status, a code for programs, a sentence for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+        self.extra = extra
+
+    def response(self) -> JSONResponse:
+        """The error as the contract's JSON."""
+        error = {"code": self.code, "message": self.message, **self.extra}
+        return JSONResponse(
+            {"success": False, "error": error}, status_code=self.status, headers=self.headers
+        )
+
+
+def refused_by_queue(error: QueryError) -> FunctionError:
+    """The HTTP form of a refusal by a SQL function."""
+    match error.sqlstate:
+        case "DR404":
+            return FunctionError(404, "model_not_found", error.message)
+        case "DR409":
+            return FunctionError(409, "duplicate", error.message)
+        case "DR429":
+            limits = dict(error.detail)
+            seconds = str(limits.pop("retry_after_seconds"))
+            return FunctionError(
+                429,
+                "limit_reached",
+                f"The limit of generations is reached: try again in {seconds} seconds.",
+                headers={"Retry-After": seconds},
+                limits=limits,
+            )
+        case "23503":
+            return FunctionError(422, "unknown_user", "There is no such user.", field="user_id")
+        case _:
+            return FunctionError(400, "refused", error.message)

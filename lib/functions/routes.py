@@ -1,0 +1,137 @@
+"""start-generation, process-generation and process-jobs over HTTP."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lib.database import DatabaseUnavailable, QueryError
+from lib.functions.auth import Caller, authenticate, require_service
+from lib.functions.errors import FunctionError, refused_by_queue
+from lib.functions.requests import ProcessGeneration, StartGeneration, body
+from lib.jobs import Queue
+from lib.keys import Keys
+from lib.worker.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+IDEMPOTENCY_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What the functions work with. `worker` makes a worker of a kind for one call."""
+
+    queue: Queue
+    keys: Keys
+    worker: Callable[[str], Worker]
+
+
+Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
+
+
+async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
+    """Queues a generation within the caller's limits."""
+    asked = await body(request, StartGeneration)
+    if caller.role != "service" and (asked.user_id or asked.test):
+        raise FunctionError(
+            403, "secret_key_needed", "Only the secret key may set user_id or test."
+        )
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
+        raise FunctionError(
+            422,
+            "invalid_field",
+            f"Idempotency-Key: send 1 to {IDEMPOTENCY_KEY_LENGTH} characters.",
+            field="Idempotency-Key",
+        )
+    started = await functions.queue.start_generation(
+        user_id=caller.user_id or asked.user_id,
+        prompt=asked.prompt,
+        model_id=asked.model_id,
+        parameters=asked.parameters(),
+        source="test" if asked.test else "app",
+        idempotency_key=key,
+    )
+    return JSONResponse(
+        {
+            "success": True,
+            "generation_id": str(started.generation_id),
+            "job_id": str(started.job_id),
+            "status": "queued",
+        }
+    )
+
+
+async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
+    """Runs the waiting job of one generation to the end of its attempt."""
+    require_service(caller)
+    asked = await body(request, ProcessGeneration)
+    worker = functions.worker("process-generation")
+    if not await worker.run_generation(asked.generation_id):
+        raise FunctionError(
+            404, "no_waiting_job", f"Generation {asked.generation_id} has no waiting job."
+        )
+    return _processed(worker)
+
+
+async def process_jobs(request: Request, functions: Functions, caller: Caller) -> Response:
+    """Claims and runs as many due jobs as may run in parallel."""
+    require_service(caller)
+    worker = functions.worker("process-jobs")
+    await worker.run_batch()
+    return _processed(worker)
+
+
+def _processed(worker: Worker) -> JSONResponse:
+    return JSONResponse(
+        {
+            "success": True,
+            "processed": worker.processed,
+            "errors": worker.errors,
+            "message": f"Processed {worker.processed} job(s) with {worker.errors} error(s)",
+        }
+    )
+
+
+def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
+    """The routes under /functions/v1; `functions` gives None until the app has started."""
+
+    def endpoint(function: Function) -> Callable[[Request], Awaitable[Response]]:
+        async def call(request: Request) -> Response:
+            try:
+                ready = functions()
+                if ready is None:
+                    raise FunctionError(503, "starting", "Still starting: try again in a second.")
+                return await function(request, ready, authenticate(request, ready.keys))
+            except FunctionError as error:
+                return error.response()
+            except QueryError as error:
+                return refused_by_queue(error).response()
+            except DatabaseUnavailable:
+                logger.warning("%s: the database is away", request.url.path)
+                return FunctionError(
+                    503,
+                    "database_unavailable",
+                    "The database does not answer: try again shortly.",
+                    headers={"Retry-After": "5"},
+                ).response()
+
+        return call
+
+    async def not_found(request: Request) -> Response:
+        return FunctionError(
+            404, "no_such_function", f"There is no {request.method} {request.url.path}."
+        ).response()
+
+    prefix = "/functions/v1"
+    return [
+        Route(f"{prefix}/start-generation", endpoint(start_generation), methods=["POST"]),
+        Route(f"{prefix}/process-generation", endpoint(process_generation), methods=["POST"]),
+        Route(f"{prefix}/process-jobs", endpoint(process_jobs), methods=["POST"]),
+        # Without this an unmatched path would fall through to the dashboard's page.
+        Route(prefix + "/{path:path}", not_found, methods=["GET", "POST", "PUT", "DELETE"]),
+    ]

@@ -1,0 +1,85 @@
+"""Runs one image generation: predict at Replicate, follow, store the image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.jobs import Claim, Generation, JobFailed, Queue
+from lib.replicate.client import Prediction, Replicate, ReplicateError
+from lib.storage import LocalStorage
+
+# Progress that the user sees: the prediction takes the span between being created and stored.
+CREATED, PREDICTED = 5, 95
+
+
+class GenerationHandler:
+    """Handler of generate-image jobs."""
+
+    def __init__(
+        self, queue: Queue, replicate: Replicate, storage: LocalStorage, *, deadline_seconds: float
+    ) -> None:
+        self._queue = queue
+        self._replicate = replicate
+        self._storage = storage
+        self._deadline_seconds = deadline_seconds
+
+    async def __call__(self, claim: Claim) -> Mapping[str, Any]:
+        """Runs a claim's generation and returns where its image is.
+
+        Raises JobFailed with the provider's reason, or ClaimLost.
+        """
+        generation = await self._queue.begin_generation(claim)
+        if generation.status == "completed":
+            return {}
+        try:
+            prediction = await self._predict(claim, generation)
+            if prediction.status != "succeeded" or not prediction.output:
+                raise JobFailed(
+                    f"{generation.model_id} ended as {prediction.status}: "
+                    f"{prediction.error or 'no image came back'}",
+                    code="prediction_failed",
+                )
+            image = await self._replicate.download(prediction.output[0])
+        except ReplicateError as error:
+            raise JobFailed(
+                str(error),
+                code=error.code,
+                permanent=error.permanent,
+                retry_after=error.retry_after,
+            ) from error
+        await self._queue.record_progress(claim, PREDICTED)
+        stored = await self._storage.save(generation.generation_id, image)
+        return {"image_url": stored.url, "storage_path": stored.path}
+
+    async def _predict(self, claim: Claim, generation: Generation) -> Prediction:
+        prediction = await self._earlier_prediction(generation)
+        if prediction is None:
+            prediction = await self._replicate.create(
+                generation.model_id,
+                generation.input,
+                version=generation.version,
+                cancel_after=self._deadline_seconds,
+            )
+            await self._queue.record_prediction(claim, prediction.id)
+            await self._queue.record_progress(claim, CREATED)
+        if prediction.finished:
+            return prediction
+        async for prediction in self._replicate.follow(  # noqa: B020
+            prediction, deadline=self._deadline_seconds
+        ):
+            if prediction.progress is not None:
+                span = PREDICTED - CREATED
+                percent = CREATED + prediction.progress * span // 100
+                await self._queue.record_progress(claim, percent)
+        return prediction
+
+    async def _earlier_prediction(self, generation: Generation) -> Prediction | None:
+        """The prediction of an earlier attempt, unless it can no longer give an image."""
+        if generation.prediction_id is None:
+            return None
+        try:
+            prediction = await self._replicate.get(generation.prediction_id)
+        except ReplicateError as error:
+            if error.code == "prediction_not_found":
+                return None
+            raise
+        return None if prediction.status in ("failed", "canceled", "aborted") else prediction

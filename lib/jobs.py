@@ -1,0 +1,250 @@
+"""Typed calls of the queue's SQL functions. Only those functions change job_queue."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from lib.database import AsyncPool, Pool, load, load_async, translated
+
+
+class JobFailed(Exception):
+    """An attempt ended without a result.
+
+    `permanent` says that another attempt cannot succeed; `retry_after` is the least wait before
+    one, in seconds, when the provider asked for it; `code` names the kind of error.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, permanent: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class ClaimLost(Exception):
+    """The job was reset, rescued or ended by someone else: this worker must drop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that a worker holds. (job_id, attempt) identifies the claim."""
+
+    job_id: UUID
+    attempt: int
+    job_type: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the holder of a claim needs to run its generation."""
+
+    generation_id: UUID
+    status: str
+    model_id: str
+    version: str | None
+    input: Mapping[str, Any]
+    prediction_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedGeneration:
+    """The answer to a request: a queued generation and its job."""
+
+    generation_id: UUID
+    job_id: UUID
+
+
+def _text(message: str) -> str:
+    # A provider's message may hold what PostgreSQL's text cannot: NUL and lone surrogates.
+    return message.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _claim(row: Mapping[str, Any]) -> Claim:
+    return Claim(row["id"], row["attempts"], row["job_type"], row["payload"])
+
+
+class Queue:
+    """The queue as workers and the HTTP functions use it.
+
+    Every method raises DatabaseUnavailable while the database is away.
+    """
+
+    def __init__(self, pool: AsyncPool) -> None:
+        self._pool = pool
+        self._sql = load_async("queue")
+
+    async def claim(self, worker_id: UUID, job_types: Collection[str], limit: int) -> list[Claim]:
+        """Claims up to `limit` due jobs for a worker, most urgent first."""
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.claim_jobs(
+                    connection, limit=limit, job_types=list(job_types), worker_id=worker_id
+                )
+                return [_claim(row) async for row in rows]
+
+    async def claim_generation(self, worker_id: UUID, generation_id: UUID) -> Claim | None:
+        """Claims the pending job of one generation; None when it has none."""
+        with translated():
+            async with self._pool.connection() as connection:
+                row = await self._sql.claim_generation(
+                    connection, generation_id=generation_id, worker_id=worker_id
+                )
+                return _claim(row) if row else None
+
+    async def heartbeat(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
+        """Shows that claims are alive. Returns the jobs whose claim is lost."""
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.heartbeat_jobs(
+                    connection,
+                    worker_id=worker_id,
+                    job_ids=[claim.job_id for claim in claims],
+                    attempts=[claim.attempt for claim in claims],
+                )
+                return {row["job_id"] async for row in rows}
+
+    async def complete(self, claim: Claim, result: Mapping[str, Any]) -> None:
+        """Ends a claim with success; `result` may hold image_url and storage_path.
+
+        Raises ClaimLost when the claim is no longer current; then nothing changed.
+        """
+        await self._end(claim, success=True, result=json.dumps(result))
+
+    async def fail(self, claim: Claim, error: JobFailed) -> None:
+        """Ends a claim with an error: the job is tried again later, or fails for good.
+
+        Raises ClaimLost when the claim is no longer current; then nothing changed.
+        """
+        details: dict[str, Any] = {"code": error.code, "permanent": error.permanent}
+        if error.retry_after is not None:
+            details["retry_after_seconds"] = error.retry_after
+        await self._end(
+            claim,
+            success=False,
+            error_message=_text(str(error)),
+            error_details=json.dumps(details),
+        )
+
+    async def _end(
+        self,
+        claim: Claim,
+        *,
+        success: bool,
+        error_message: str | None = None,
+        error_details: str | None = None,
+        result: str | None = None,
+    ) -> None:
+        with translated():
+            async with self._pool.connection() as connection:
+                status = await self._sql.complete_job(
+                    connection,
+                    job_id=claim.job_id,
+                    success=success,
+                    error_message=error_message,
+                    error_details=error_details,
+                    attempt=claim.attempt,
+                    result=result,
+                )
+        if status == "lost":
+            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+
+    async def release(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
+        """Gives unfinished claims back without using up a try. Returns the jobs given back."""
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.release_jobs(
+                    connection,
+                    worker_id=worker_id,
+                    job_ids=[claim.job_id for claim in claims],
+                    attempts=[claim.attempt for claim in claims],
+                )
+                return {row["job_id"] async for row in rows}
+
+    async def start_generation(
+        self,
+        *,
+        user_id: UUID | None,
+        prompt: str,
+        model_id: str,
+        parameters: Mapping[str, Any],
+        source: str,
+        idempotency_key: str | None,
+    ) -> StartedGeneration:
+        """Queues a generation within the user's limits; source is "app" or "test".
+
+        Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
+        another request) or DR429 (over the limit, the limits in its detail).
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                answer = await self._sql.start_generation(
+                    connection,
+                    user_id=user_id,
+                    prompt=prompt,
+                    model_id=model_id,
+                    parameters=json.dumps(parameters),
+                    source=source,
+                    idempotency_key=idempotency_key,
+                )
+        return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+
+    async def begin_generation(self, claim: Claim) -> Generation:
+        """What a claim's generation needs to run; marks it as processing.
+
+        Raises ClaimLost, or QueryError for a payload that can never run.
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                row = await self._sql.begin_generation(
+                    connection, job_id=claim.job_id, attempt=claim.attempt
+                )
+        if row is None:
+            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+        return Generation(
+            row["generation_id"],
+            row["status"],
+            row["model_id"],
+            row["version"],
+            row["input"],
+            row["prediction_id"],
+        )
+
+    async def record_prediction(self, claim: Claim, prediction_id: str) -> None:
+        """Stores the prediction that runs a claim's generation. Raises ClaimLost."""
+        with translated():
+            async with self._pool.connection() as connection:
+                held = await self._sql.record_prediction(
+                    connection,
+                    job_id=claim.job_id,
+                    attempt=claim.attempt,
+                    prediction_id=prediction_id,
+                )
+        if not held:
+            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+
+    async def record_progress(self, claim: Claim, percent: int) -> None:
+        """Raises the progress that the user sees, 0 to 100. Raises ClaimLost."""
+        with translated():
+            async with self._pool.connection() as connection:
+                held = await self._sql.record_progress(
+                    connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent
+                )
+        if not held:
+            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+
+
+def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
+    """Puts stuck jobs back to pending: all, or those of `job_ids` that are still stuck.
+
+    Recorded with the actor. Returns the jobs that were reset. Raises DatabaseUnavailable.
+    """
+    with translated(), pool.connection() as connection:
+        rows = load("queue").reset_stuck_jobs(
+            connection, actor=actor, job_ids=None if job_ids is None else list(job_ids)
+        )
+        return [row["id"] for row in rows]

@@ -1,0 +1,69 @@
+"""The pages of the control room, in the sections of the sidebar."""
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from lib.dashboard import read, say_when_away
+from lib.database import embedded, redact
+from lib.settings import settings
+
+ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def navigation() -> StreamlitPage:
+    """Draws the sidebar and returns the page to run.
+
+    Without sign-in everyone who reaches the app is its operator, so beyond loopback it shows
+    only how to close it.
+    """
+    st.set_page_config(page_title="Darkroom", page_icon=str(ICON), layout="wide")
+    if st.get_option("server.address") not in LOOPBACK:
+        return st.navigation([st.Page(_only_loopback, title="Closed")], position="hidden")
+    page = st.navigation(
+        {
+            "Monitor": [
+                st.Page("pages/overview.py", title="Overview", default=True),
+                st.Page("pages/stuck_jobs.py", title="Stuck jobs", url_path="stuck-jobs"),
+            ],
+            "Test": [st.Page("pages/generate.py", title="Generate", url_path="generate")],
+            "Operate": [st.Page("pages/deployment.py", title="Deployment", url_path="deployment")],
+        }
+    )
+    with st.sidebar:
+        _sources()
+    return page
+
+
+def _only_loopback() -> None:
+    st.title("Darkroom is closed")
+    st.write(
+        "There is no sign-in, so this app serves only the computer that it runs on. Start it"
+        ' with `server.address = "127.0.0.1"`, as in .streamlit/config.toml, and reach it from'
+        " elsewhere through an SSH tunnel."
+    )
+
+
+def _sources() -> None:
+    """Which database, functions and provider are in use."""
+    chosen = settings()
+    st.divider()
+    database = (
+        redact(chosen.database_url)
+        if chosen.database_url
+        else (embedded.EmbeddedPostgres.description)
+    )
+    st.caption("Database")
+    st.text(database)
+    st.caption("Functions")
+    st.text(chosen.supabase_url or "this app")
+    st.caption("Provider")
+    st.text("Replicate" if chosen.replicate_token else "simulated Replicate")
+    with say_when_away():
+        if read("overview", "has_sample_data"):
+            st.warning(
+                "Sample history: thirty days of invented jobs. An empty data folder started with"
+                " DARKROOM_SAMPLE_DATA=0 begins without it."
+            )

@@ -1,0 +1,150 @@
+"""Puts the parts together: database, provider, storage, functions, worker."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lib.database import AsyncPool, connect, embedded, open_async_pool
+from lib.database.bootstrap import bootstrap
+from lib.database.migrations import apply
+from lib.functions.routes import Functions
+from lib.generation import GenerationHandler
+from lib.jobs import Queue
+from lib.keys import Keys, local_keys
+from lib.replicate.client import Replicate
+from lib.replicate.simulator.server import Simulator
+from lib.sample_history import load_sample_history
+from lib.settings import Settings, SettingsError
+from lib.storage import LocalStorage
+from lib.worker.rescue import rescue_dead_workers
+from lib.worker.worker import Handler, Worker
+
+logger = logging.getLogger(__name__)
+
+LOCAL_URL = "http://127.0.0.1:8501"
+"""Where the app serves when nothing else is said."""
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of the database in use; the embedded one is started if it does not run.
+
+    Raises DatabaseError with what to do.
+    """
+    return settings.database_url or embedded.start(settings.data / "postgres").url
+
+
+def prepare_database(settings: Settings) -> str:
+    """The URL of the database in use, ready to work with.
+
+    The embedded one is migrated and, when empty, given its sample history; a configured one is
+    taken as it is. Raises DatabaseError with what to do.
+    """
+    url = database_url(settings)
+    if settings.database_url:
+        return url
+    with connect(url) as connection:
+        bootstrap(connection)
+        apply(connection)
+        if settings.sample_data:
+            load_sample_history(connection)
+    return url
+
+
+def project_keys(settings: Settings) -> Keys:
+    """The configured keys, or the local ones where none are configured.
+
+    Raises SettingsError when only some of the three are configured.
+    """
+    configured = {
+        "SUPABASE_PUBLISHABLE_KEY": settings.publishable_key,
+        "SUPABASE_SECRET_KEY": settings.secret_key,
+        "SUPABASE_JWT_SECRET": settings.jwt_secret,
+    }
+    if not any(configured.values()):
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return local_keys(settings.data)
+    missing = [name for name, value in configured.items() if not value]
+    if missing:
+        raise SettingsError(f"Set {' and '.join(missing)} too, or none of {', '.join(configured)}.")
+    return Keys(*(value or "" for value in configured.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What jobs run with."""
+
+    settings: Settings
+    pool: AsyncPool
+    queue: Queue
+    handlers: Mapping[str, Handler]
+
+    def worker(self, kind: str) -> Worker:
+        """A worker for one call of a function, or one that lives as long as its process."""
+        return Worker(
+            self.pool,
+            self.handlers,
+            kind=kind,
+            concurrency=(
+                self.settings.concurrency if kind == "worker" else self.settings.max_parallel_jobs
+            ),
+            heartbeat_seconds=self.settings.heartbeat_seconds,
+        )
+
+
+@asynccontextmanager
+async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
+    """Opens what jobs run with; without a Replicate token, a simulator runs alongside."""
+    async with AsyncExitStack() as stack:
+        pool = await open_async_pool(url, max_size=8, application_name="darkroom worker")
+        stack.push_async_callback(pool.close)
+        token, api = settings.replicate_token, settings.replicate_url
+        if not token:
+            simulator = Simulator(
+                settings.data / "replicate",
+                speed=settings.simulator_speed,
+                failure_rate=settings.simulator_failure_rate,
+            )
+            await asyncio.to_thread(simulator.start)
+            stack.push_async_callback(asyncio.to_thread, simulator.stop)
+            token, api = simulator.token, simulator.base_url
+        replicate = Replicate(token, api) if api else Replicate(token)
+        stack.push_async_callback(replicate.aclose)
+        queue = Queue(pool)
+        storage = LocalStorage(settings.images, settings.public_url or LOCAL_URL)
+        generate = GenerationHandler(
+            queue, replicate, storage, deadline_seconds=settings.generation_seconds
+        )
+        yield Backend(settings, pool, queue, {"generate-image": generate})
+
+
+class Service:
+    """The app beneath the pages: started and stopped with the server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.functions: Functions | None = None
+        self._settings = settings
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Any) -> AsyncIterator[None]:
+        """Runs the functions, and with the embedded database a worker, until the app stops."""
+        url = await asyncio.to_thread(prepare_database, self._settings)
+        async with backend(self._settings, url) as service:
+            self.functions = Functions(service.queue, project_keys(self._settings), service.worker)
+            async with asyncio.TaskGroup() as tasks:
+                worker = service.worker("worker")
+                if not self._settings.database_url:
+                    if rescued := await rescue_dead_workers(service.pool):
+                        logger.warning("Took over %d jobs of a worker that died", rescued)
+                    tasks.create_task(
+                        worker.run(
+                            url,
+                            poll_seconds=self._settings.poll_seconds,
+                            stop_grace_seconds=self._settings.stop_grace_seconds,
+                        )
+                    )
+                yield
+                worker.stop()
+            self.functions = None

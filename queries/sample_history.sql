@@ -1,0 +1,339 @@
+-- Thirty days of invented history for an empty embedded database, made by the database itself.
+-- Every draw is a hash of the number of a job and the name of the draw: the same hour gives the
+-- same history. The statements run in this order, in one transaction.
+
+-- name: lock()^
+-- Wait until no other session loads; held until the transaction ends.
+select pg_advisory_xact_lock(hashtextextended('darkroom:sample_history', 0));
+
+-- name: wanted$
+-- False when the queue holds a job, or when the history was loaded once: its users outlive its jobs.
+select not exists (select from public.job_queue)
+    and not exists (select from auth.users where email like 'sample-user-%%@example.invalid');
+
+-- name: prepare#
+-- Draws: uniform from 0 to below 1; normal by the Box-Muller transform; one of a list.
+create or replace function pg_temp.uniform(seed bigint, draw text) returns double precision
+language sql immutable parallel safe
+return (hashtextextended(draw, seed) & 4503599627370495) / 4503599627370496.0::double precision;
+
+create or replace function pg_temp.normal(seed bigint, draw text) returns double precision
+language sql immutable parallel safe
+return sqrt(-2 * ln(1 - pg_temp.uniform(seed, draw || ' radius')))
+    * cos(2 * pi() * pg_temp.uniform(seed, draw || ' angle'));
+
+create or replace function pg_temp.one_of(list text[], seed bigint, draw text) returns text
+language sql immutable parallel safe
+return list[1 + floor(pg_temp.uniform(seed, draw) * cardinality(list))::int];
+
+create temp table sample_span (
+    until      timestamptz,
+    this_hour  timestamptz,
+    outage     tstzrange,  -- Replicate fails
+    standstill tstzrange,  -- no worker runs
+    slow_day   tstzrange   -- flux-dev is slow
+) on commit drop;
+
+-- share of the requests, median run in seconds, spread of its logarithm, share that fails
+create temp table sample_models on commit drop as
+select *,
+    sum(share) over (order by share, id) - share as share_from,
+    sum(share) over (order by share, id) as share_to
+from (values
+    ('black-forest-labs/flux-schnell', 0.34, 1.5, 0.30, 0.018),
+    ('black-forest-labs/flux-dev', 0.17, 6.5, 0.35, 0.030),
+    ('black-forest-labs/flux-1.1-pro', 0.14, 4.2, 0.30, 0.025),
+    ('stability-ai/sdxl', 0.11, 5.0, 0.45, 0.055),
+    ('stability-ai/stable-diffusion-3.5-large', 0.08, 9.0, 0.40, 0.065),
+    ('ideogram-ai/ideogram-v3-turbo', 0.06, 3.8, 0.35, 0.030),
+    ('recraft-ai/recraft-v3', 0.05, 7.5, 0.35, 0.035),
+    ('google/imagen-4', 0.05, 5.5, 0.30, 0.055)
+) as m (id, share, median_seconds, spread, failing);
+
+-- The errors of a model with their weights; {} stands for the model. run_seconds: until the error
+-- shows, null for as long as a success takes.
+create temp table sample_errors on commit drop as
+select
+    m.id as model_id, e.code, e.permanent, e.run_seconds, e.retry_after_seconds,
+    replace(e.message, '{}', m.id) as message,
+    jsonb_strip_nulls(jsonb_build_object(
+        'code', e.code, 'permanent', e.permanent, 'retry_after_seconds', e.retry_after_seconds
+    )) as details,
+    (sum(e.weight) over w - e.weight) / sum(e.weight) over (partition by m.id) as share_from,
+    sum(e.weight) over w / sum(e.weight) over (partition by m.id) as share_to
+from sample_models m
+join (values
+    (null, 'rate_limited', 20.0, false, 0.4, 30.0, 'Replicate limits the rate of requests, here for model {}: Request was throttled. Your rate limit resets in ~30s.'),
+    (null, 'provider_error', 20, false, 2, null, 'Replicate failed with 502 on model {}: Bad Gateway'),
+    (null, 'prediction_failed', 18, false, null, null, '{} ended as failed: CUDA out of memory'),
+    (null, 'invalid_input', 14, true, 0.4, null, 'Replicate refuses the input for model {}: width and height: this size is not supported'),
+    (null, 'unreachable', 10, false, 10, null, 'Replicate at api.replicate.com does not answer (ConnectTimeout).'),
+    (null, 'deadline_exceeded', 8, false, 300, null, '{} took longer than 300 s and was cancelled.'),
+    (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {}: Insufficient credit'),
+    ('stability-ai/sdxl', 'model_not_found', 35, true, 0.4, null, 'Replicate has no model {}: The specified version does not exist.'),
+    ('google/imagen-4', 'prediction_failed', 60, false, null, null, '{} ended as failed: The image was held back by the safety filter.')
+) as e (model_id, code, weight, permanent, run_seconds, retry_after_seconds, message)
+    on e.model_id is null or e.model_id = m.id
+window w as (partition by m.id order by e.weight, e.code);
+
+create temp table sample_requests (
+    n           bigint,
+    created_at  timestamptz,
+    user_number int,
+    model_id    text,
+    prompt      text,
+    parameters  jsonb,
+    priority    int
+) on commit drop;
+
+create temp table sample_jobs (
+    id            uuid,
+    generation_id uuid,
+    status        text,
+    attempts      int,
+    scheduled_at  timestamptz,
+    started_at    timestamptz,
+    completed_at  timestamptz,
+    error_message text,
+    error_details jsonb,
+    created_at    timestamptz,
+    n             bigint  -- of the request
+) on commit drop;
+
+-- name: set_span(until)!
+-- When it ends (null: now) and when something was wrong, in hours of the day of UTC.
+insert into sample_span
+select
+    until,
+    date_trunc('hour', until, 'UTC'),
+    tstzrange(today - interval '226 hours', today - interval '224 hours'),
+    tstzrange(today - interval '81 hours', today - interval '80 hours 15 minutes'),
+    tstzrange(today - interval '168 hours', today - interval '144 hours')
+from (select coalesce(:until::timestamptz, now()) as until) u,
+    date_trunc('day', until, 'UTC') as today;
+
+-- name: draw_requests(jobs)!
+-- Who asked for what and when: busiest from 14 to 15 hours UTC, fewer at weekends, growing over the month.
+insert into sample_requests
+select
+    n,
+    hour + pg_temp.uniform(n, 'minute') * interval '1 hour',
+    1 + floor(40 * power(pg_temp.uniform(n, 'user'), 1.8)),
+    m.id,
+    pg_temp.one_of(array[
+        'a lighthouse on a cliff', 'a cabin in a birch forest', 'a bowl of ripe persimmons',
+        'a sleeping red fox', 'a tram in a rainy street', 'a glass teapot', 'an old observatory',
+        'a field of lavender', 'a paper crane', 'a harbour with fishing boats', 'a stone bridge',
+        'a snow-covered village', 'a desk with an open atlas', 'a hot-air balloon', 'a tide pool',
+        'a greenhouse full of ferns', 'a wooden sailing boat', 'a mountain lake'
+    ], n, 'subject') || ', ' || pg_temp.one_of(array[
+        'watercolour', 'oil painting', 'isometric illustration', '35 mm photograph', 'woodcut',
+        'pencil sketch', 'low-poly render', 'flat vector poster', 'linocut print', 'macro photograph'
+    ], n, 'style') || ', ' || pg_temp.one_of(array[
+        'soft morning light', 'golden hour', 'overcast sky', 'moonlight', 'candlelight',
+        'long shadows', 'mist', 'bright studio light'
+    ], n, 'light'),
+    pg_temp.one_of(array[
+        '{"width": 1024, "height": 1024}', '{"width": 1024, "height": 1024}',
+        '{"width": 1344, "height": 768}', '{"width": 768, "height": 1344}', '{"width": 1152, "height": 896}'
+    ], n, 'size')::jsonb,
+    case when priority < 0.02 then 10 when priority < 0.08 then 5 when priority < 0.10 then -5 else 0 end
+from (
+    select hour, row_number() over (order by hour, i) as n
+    from (
+        select hour, :jobs * weight / sum(weight) over () as expected
+        from (
+            select
+                hour,
+                (1 + 0.65 * cos(2 * pi() * (extract(hour from hour at time zone 'UTC') - 14) / 24))
+                * case when extract(isodow from hour at time zone 'UTC') >= 6 then 0.6 else 1 end
+                * (1 - 0.3 * extract(epoch from this_hour - hour) / 2592000)
+                * (0.85 + 0.3 * pg_temp.uniform(extract(epoch from hour)::bigint, 'hour')) as weight
+            from sample_span, generate_series(this_hour - interval '720 hours', this_hour, interval '1 hour') hour
+        ) weights
+    ) hours, generate_series(1, round(expected)::int) as i
+) numbered
+join sample_models m
+    on pg_temp.uniform(n, 'model') >= m.share_from and pg_temp.uniform(n, 'model') < m.share_to,
+    pg_temp.uniform(n, 'priority') as priority;
+
+-- name: run_requests!
+-- One job a request, attempt by attempt, each after the pause of retry_delay(); a few are
+-- cancelled while they wait.
+insert into sample_jobs
+with planned as (
+    select
+        r.n, r.created_at, m.median_seconds, m.spread, e.message, e.details, e.run_seconds,
+        e.retry_after_seconds,
+        case when s.slow_day @> r.created_at and m.id = 'black-forest-labs/flux-dev' then 2.8 else 1 end as slowness,
+        upper(s.standstill) + pg_temp.uniform(r.n, 'queue') * interval '4 minutes' as held_until,
+        s.standstill @> r.created_at as held,
+        outcome,
+        case
+            when outcome = 'cancelled' then 0
+            when e.permanent then 1
+            when outcome = 'failed' or retries < 0.005 then 3
+            when retries < case when s.outage @> r.created_at then 0.4 else 0.03 end then 2
+            else 1
+        end as attempts
+    from sample_requests r
+    cross join sample_span s
+    join sample_models m on m.id = r.model_id
+    join sample_errors e on e.model_id = r.model_id and case
+        when s.outage @> r.created_at then e.code = 'provider_error'
+        else pg_temp.uniform(r.n, 'error') >= e.share_from and pg_temp.uniform(r.n, 'error') < e.share_to
+    end,
+    pg_temp.uniform(r.n, 'retries') as retries,
+    lateral (
+        select case
+            when pg_temp.uniform(r.n, 'cancelled') < 0.002 then 'cancelled'
+            when pg_temp.uniform(r.n, 'failed')
+                < case when s.outage @> r.created_at then 0.35 else m.failing end then 'failed'
+            else 'completed'
+        end as outcome
+    ) o
+), attempts as (
+    select
+        p.*, attempt,
+        attempt < attempts or outcome = 'failed' as fails,
+        case when attempt = 1 then 0 else
+            greatest(10 * 2 ^ (attempt - 2), coalesce(retry_after_seconds, 0))
+            * (1 + 0.25 * pg_temp.uniform(seed, 'jitter'))
+        end as pause,
+        case when held and attempt = 1 then extract(epoch from held_until - created_at)
+            else 0.3 * exp(0.9 * pg_temp.normal(seed, 'wait')) end as wait,
+        case when (attempt < attempts or outcome = 'failed') and run_seconds is not null
+            then run_seconds * (1 + 0.1 * pg_temp.uniform(seed, 'run'))
+            else median_seconds * slowness * exp(spread * pg_temp.normal(seed, 'run')) end as run
+    from planned p, generate_series(1, attempts) as attempt, lateral (select 10 * n + attempt as seed) s
+), timed as (
+    select *, created_at + make_interval(secs => sum(pause + wait + run) over w) as ended_at
+    from attempts
+    window w as (partition by n order by attempt)
+), ended as (
+    select
+        *,
+        jsonb_agg(jsonb_build_object(
+            'attempt', attempt, 'at', ended_at, 'error', message, 'details', details
+        )) filter (where fails) over (partition by n order by attempt) as errors
+    from timed
+)
+select
+    md5('sample job ' || n)::uuid,
+    md5('sample generation ' || n)::uuid,
+    outcome,
+    attempts,
+    ended_at - make_interval(secs => run + wait),
+    ended_at - make_interval(secs => run),
+    ended_at,
+    case when fails then message end,
+    case when errors is not null then details || jsonb_build_object('attempts', errors) end,
+    created_at,
+    n
+from ended
+where attempt = attempts
+union all
+select
+    md5('sample job ' || n)::uuid, md5('sample generation ' || n)::uuid, outcome, 0, created_at, null,
+    created_at + make_interval(secs => 1 + 40 * pg_temp.uniform(n, 'patience')),
+    'Cancelled by the user.', null, created_at, n
+from planned
+where outcome = 'cancelled';
+
+-- name: forget_future!
+-- What had not ended yet when the history ends.
+delete from sample_jobs j using sample_span s where j.completed_at > s.until;
+
+-- name: leave_stuck!
+-- Four completed jobs of the last hours whose worker died silently instead.
+update sample_jobs j
+set status = 'processing', attempts = 1, completed_at = null, error_message = null, error_details = null,
+    created_at = stuck.at, scheduled_at = stuck.at, started_at = stuck.at + interval '420 milliseconds'
+from (
+    select j.n, s.this_hour - (array[21, 47, 68, 115])[row_number() over (order by j.n desc)] * interval '1 minute' as at
+    from sample_jobs j, sample_span s
+    where j.status = 'completed' and j.attempts = 1
+      and j.created_at < s.this_hour - interval '1 hour'
+    order by j.n desc
+    limit 4
+) stuck
+where j.n = stuck.n;
+
+-- name: repeat_some!
+-- Five generations whose request came twice, the second one after the first was done.
+insert into sample_jobs
+select
+    md5('sample repetition ' || n)::uuid,
+    generation_id,
+    status,
+    case status when 'cancelled' then 0 else 1 end,
+    created_at,
+    case when status <> 'cancelled' then created_at + interval '300 milliseconds' end,
+    created_at + interval '2 seconds',
+    message,
+    case status when 'failed' then details || jsonb_build_object('attempts', jsonb_build_array(
+        jsonb_build_object('attempt', 1, 'at', created_at + interval '2 seconds', 'error', message, 'details', details)
+    )) end,
+    created_at,
+    n
+from (
+    select
+        j.n, j.generation_id,
+        j.completed_at + interval '7 seconds' as created_at,
+        (array['completed', 'failed', 'cancelled', 'completed', 'completed'])[row_number() over w] as status,
+        r.model_id
+    from sample_jobs j
+    join sample_requests r using (n)
+    cross join sample_span s
+    where j.status = 'completed'
+      and j.completed_at between s.this_hour - interval '144 hours' and s.this_hour - interval '24 hours'
+    window w as (order by pg_temp.uniform(j.n, 'repeated'))
+    order by pg_temp.uniform(j.n, 'repeated')
+    limit 5
+) again
+left join lateral (
+    select e.message, e.details
+    from sample_errors e
+    where again.status = 'failed' and e.model_id = again.model_id and e.code = 'no_credit'
+    union all
+    select 'Cancelled by the user.', null where again.status = 'cancelled'
+) why on true;
+
+-- name: write_users!
+insert into auth.users (id, email, created_at)
+select
+    md5('sample user ' || number)::uuid,
+    'sample-user-' || lpad(number::text, 2, '0') || '@example.invalid',
+    s.this_hour - interval '721 hours' - number * interval '31 hours'
+from sample_span s, generate_series(1, 40) as number;
+
+-- name: write_generations!
+insert into public.image_generations (
+    id, user_id, prompt, model_id, parameters, status, progress, error_message, source,
+    created_at, started_at, completed_at, updated_at
+)
+select distinct on (j.n)
+    j.generation_id, md5('sample user ' || r.user_number)::uuid, r.prompt, r.model_id, r.parameters, j.status,
+    case j.status when 'completed' then 100 when 'processing' then 35 else 0 end,
+    j.error_message, 'sample', j.created_at, j.started_at, j.completed_at,
+    coalesce(j.completed_at, j.started_at)
+from sample_jobs j join sample_requests r using (n)
+order by j.n, j.created_at;
+
+-- name: write_jobs!
+-- Past the functions of the queue, which alone change it otherwise: they know only the present.
+insert into public.job_queue (
+    id, job_type, payload, status, attempts, scheduled_at, started_at, completed_at, error_message,
+    error_details, created_by, priority, created_at, updated_at
+)
+select
+    j.id, 'generate-image',
+    jsonb_build_object('generation_id', j.generation_id, 'prompt', r.prompt, 'model_id', r.model_id),
+    j.status, j.attempts, j.scheduled_at, j.started_at, j.completed_at, j.error_message,
+    j.error_details, md5('sample user ' || r.user_number)::uuid, r.priority, j.created_at,
+    coalesce(j.completed_at, j.started_at)
+from sample_jobs j join sample_requests r using (n)
+order by j.created_at;
+
+-- name: analyze#
+analyze public.job_queue, public.image_generations;

@@ -1,0 +1,30 @@
+-- A worker's record of itself.
+
+-- name: register_worker!
+insert into public.workers (
+    id, kind, host, pid, process_started_at, version, job_types, concurrency
+) values (
+    :id, :kind, :host, :pid, to_timestamp(:process_started_at), :version, :job_types, :concurrency
+);
+
+-- name: forget_old_workers!
+-- Each call of process-jobs is a worker of its own: they would pile up.
+delete from public.workers where stopped_at < now() - interval '1 day';
+
+-- name: worker_seen!
+update public.workers
+set last_seen_at = clock_timestamp(), processed = :processed, errors = :errors
+where id = :id;
+
+-- name: worker_stopped!
+update public.workers
+set last_seen_at = clock_timestamp(), stopped_at = clock_timestamp(),
+    processed = :processed, errors = :errors
+where id = :id;
+
+-- name: unstopped_workers
+-- Workers of a host that never said goodbye; process_started_at in seconds since 1970.
+select id, pid, extract(epoch from process_started_at)::double precision as process_started_at
+from public.workers
+where host = :host and stopped_at is null;
+

@@ -1,0 +1,218 @@
+"""The worker on real PostgreSQL: what it claims, keeps alive, ends, drops and gives back."""
+
+import asyncio
+
+from lib.jobs import Claim, JobFailed
+
+
+async def forever(_claim: Claim):
+    await asyncio.Event().wait()
+
+
+async def succeed(_claim: Claim):
+    return {}
+
+
+async def test_runs_jobs_at_the_same_time(running, enqueue, job, until):
+    together = asyncio.Barrier(3)
+
+    async def meet(_claim):
+        await together.wait()
+        return {}
+
+    ids = [enqueue() for _ in range(3)]
+    async with running(meet):
+        await until(lambda: all(job(id)["status"] == "completed" for id in ids))
+
+
+async def test_never_runs_more_jobs_than_its_concurrency(running, enqueue, job, until):
+    now, most = 0, 0
+
+    async def count(_claim):
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return {}
+
+    ids = [enqueue() for _ in range(7)]
+    async with running(count, concurrency=2):
+        await until(lambda: all(job(id)["status"] == "completed" for id in ids))
+    assert most == 2
+
+
+async def test_is_woken_by_notify_without_waiting_for_its_poll(db, running, enqueue, job, until):
+    listening = "select from pg_stat_activity where application_name like %s and query ilike %s"
+    async with running(succeed, poll_seconds=3600):
+        await until(
+            lambda: db.execute(listening, ("darkroom listening%", "listen%")).fetchone() is not None
+        )
+        # The first wake, once listening, is over when a first job has ended.
+        for _ in range(2):
+            id = enqueue()
+            await until(lambda id=id: job(id)["status"] == "completed")
+
+
+async def test_finds_due_jobs_by_polling_where_nothing_notifies(db, running, job, until):
+    async with running(succeed):
+        row = db.execute(
+            "insert into public.job_queue (job_type) values ('test') returning id"
+        ).fetchone()
+        await until(lambda: job(row["id"])["status"] == "completed")
+
+
+async def test_leaves_other_types_of_jobs_alone(db, running, enqueue, job, until):
+    other = db.execute("select public.enqueue_job('other', '{}') as id").fetchone()["id"]
+    ours = enqueue()
+    async with running(succeed):
+        await until(lambda: job(ours)["status"] == "completed")
+    assert job(other)["status"] == "pending"
+
+
+async def test_a_passing_failure_waits_for_another_attempt(running, enqueue, job, until):
+    async def fail(_claim):
+        raise JobFailed("the provider is busy", code="rate_limited", retry_after=120)
+
+    id = enqueue()
+    async with running(fail) as worker:
+        await until(lambda: job(id)["error_message"])
+        await until(lambda: worker.errors == 1)
+    found = job(id)
+    assert (found["status"], found["attempts"]) == ("pending", 1)
+    assert (found["scheduled_at"] - found["updated_at"]).total_seconds() >= 119
+    assert found["error_details"]["attempts"][0]["error"] == "the provider is busy"
+
+
+async def test_a_permanent_failure_is_tried_once(running, enqueue, job, until):
+    async def fail(_claim):
+        raise JobFailed("no such model", code="model_not_found", permanent=True)
+
+    id = enqueue()
+    async with running(fail):
+        await until(lambda: job(id)["status"] == "failed")
+    assert job(id)["attempts"] == 1
+
+
+async def test_a_broken_handler_costs_an_attempt_and_tells_no_secret(running, enqueue, job, until):
+    async def broken(_claim):
+        raise ValueError("token r8_secret")
+
+    id = enqueue(max_attempts=1)
+    async with running(broken):
+        await until(lambda: job(id)["status"] == "failed")
+    assert job(id)["error_message"] == "Unexpected error: ValueError"
+
+
+async def test_an_error_message_with_unstorable_characters_is_kept(running, enqueue, job, until):
+    async def fail(_claim):
+        raise JobFailed("nul \x00, surrogate \ud800", code="internal", permanent=True)
+
+    id = enqueue()
+    async with running(fail):
+        await until(lambda: job(id)["status"] == "failed")
+    assert job(id)["error_message"] == "nul , surrogate ?"
+
+
+async def test_stopping_gives_unfinished_jobs_back_without_using_up_a_try(
+    db, running, enqueue, job, until
+):
+    id = enqueue(max_attempts=1)
+    async with running(forever):
+        await until(lambda: job(id)["status"] == "processing")
+    found = job(id)
+    assert (found["status"], found["attempts"], found["max_attempts"]) == ("pending", 1, 2)
+    assert db.execute("select from public.job_leases").fetchone() is None
+    assert db.execute("select stopped_at from public.workers").fetchone()["stopped_at"]
+
+
+async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, until):
+    go_on = asyncio.Event()
+
+    async def wait(_claim):
+        await go_on.wait()
+        return {}
+
+    id = enqueue()
+    async with running(wait, grace=20) as worker:
+        await until(lambda: job(id)["status"] == "processing")
+        worker.stop()
+        go_on.set()
+    assert job(id)["status"] == "completed"
+
+
+async def test_a_lost_claim_is_dropped_at_the_next_heartbeat(db, running, enqueue, job, until):
+    dropped = asyncio.Event()
+
+    async def hang(_claim):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            dropped.set()
+
+    id = enqueue()
+    async with running(hang):
+        await until(lambda: job(id)["status"] == "processing")
+        # Taken by somebody else: same row, a later attempt.
+        with db.transaction():
+            db.execute("update public.job_queue set attempts = 2 where id = %s", (id,))
+            db.execute("update public.job_leases set attempt = 2, worker_id = null")
+        async with asyncio.timeout(20):
+            await dropped.wait()
+    found = job(id)
+    assert (found["status"], found["attempts"]) == ("processing", 2)
+
+
+async def test_a_result_that_comes_too_late_changes_nothing(db, running, enqueue, job, until):
+    go_on = asyncio.Event()
+
+    async def wait(_claim):
+        await go_on.wait()
+        return {}
+
+    id = enqueue()
+    async with running(wait, heartbeat_seconds=3600) as worker:
+        await until(lambda: job(id)["status"] == "processing")
+        db.execute("update public.job_queue set attempts = 2 where id = %s", (id,))
+        go_on.set()
+        later = enqueue()
+        await until(lambda: job(later)["status"] == "completed")
+        assert worker.processed == 1
+    assert job(id)["status"] == "processing"
+
+
+async def test_heartbeats_keep_a_long_job_out_of_stuck_jobs(db, running, enqueue, job, until):
+    id = enqueue()
+    async with running(forever):
+        await until(lambda: job(id)["status"] == "processing")
+        with db.transaction():
+            db.execute("update public.job_queue set started_at = now() - interval '1 hour'")
+            db.execute("update public.job_leases set heartbeat_at = now() - interval '1 hour'")
+        fresh = "select from public.job_leases where heartbeat_at > now() - interval '1 minute'"
+        await until(lambda: db.execute(fresh).fetchone() is not None)
+        assert db.execute("select from public.stuck_jobs").fetchone() is None
+
+
+async def test_goes_on_after_all_its_connections_were_cut(db, running, enqueue, job, until):
+    cut = """
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name like 'darkroom %'
+    """
+    async with running(succeed) as worker:
+        first = enqueue()
+        await until(lambda: job(first)["status"] == "completed")
+        assert db.execute(cut).fetchall()
+        second = enqueue()
+        await until(lambda: job(second)["status"] == "completed")
+        assert worker.processed == 2
+
+
+async def test_a_batch_takes_what_fits_and_ends(db, make_worker, enqueue, job):
+    ids = [enqueue() for _ in range(3)]
+    worker = make_worker(succeed, kind="process-jobs", concurrency=2)
+    await worker.run_batch()
+    assert worker.processed == 2
+    assert [job(id)["status"] for id in ids] == ["completed", "completed", "pending"]
+    row = db.execute("select kind, processed, stopped_at from public.workers").fetchone()
+    assert (row["kind"], row["processed"]) == ("process-jobs", 2)
+    assert row["stopped_at"]
