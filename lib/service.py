@@ -98,7 +98,7 @@ class Backend:
 async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
     """Opens what jobs run with; without a Replicate token, a simulator runs alongside."""
     async with AsyncExitStack() as stack:
-        pool = await open_async_pool(url, max_size=8, application_name="darkroom worker")
+        pool = await open_async_pool(url, max_size=8, wait=2.0, application_name="darkroom worker")
         stack.push_async_callback(pool.close)
         token, api = settings.replicate_token, settings.replicate_url
         if not token:

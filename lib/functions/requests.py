@@ -25,7 +25,11 @@ def _storable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Prompt = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
+Prompt = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
+    AfterValidator(_storable),
+]
 Side = Annotated[int, Field(ge=64, le=2048, strict=True)]
 
 

@@ -1,0 +1,134 @@
+"""process-jobs and process-generation: from a waiting job to a stored image at the simulator."""
+
+from io import BytesIO
+from uuid import uuid4
+
+import pytest
+from PIL import Image
+
+from lib.database import connect
+
+GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell", "test": True}
+
+
+def test_process_jobs_runs_what_waits_to_stored_images(call, served, db):
+    started = [
+        call("start-generation", GENERATION | {"width": 256, "height": 128}).json()
+        for _ in range(2)
+    ]
+    answer = call("process-jobs")
+    assert answer.json() == {
+        "success": True,
+        "processed": 2,
+        "errors": 0,
+        "message": "Processed 2 job(s) with 0 error(s)",
+    }
+    for one in started:
+        row = db.execute(
+            "select q.status as job, q.attempts, g.* from public.job_queue q,"
+            " public.image_generations g where q.id = %s and g.id = %s",
+            (one["job_id"], one["generation_id"]),
+        ).fetchone()
+        assert (row["job"], row["attempts"], row["status"]) == ("completed", 1, "completed")
+        assert row["progress"] == 100
+        assert row["prediction_id"]
+        image = (served.settings.images / row["storage_path"]).read_bytes()
+        assert Image.open(BytesIO(image)).size == (256, 128)
+        assert row["image_url"].endswith(f"/images/{row['storage_path']}")
+
+
+def test_process_jobs_takes_at_most_its_share_at_a_time(call):
+    for _ in range(4):
+        call("start-generation", GENERATION)
+    assert [call("process-jobs").json()["processed"] for _ in range(3)] == [3, 1, 0]
+
+
+def test_an_invalid_model_fails_once_naming_the_model(call, db):
+    db.execute(
+        "select public.enqueue_job('generate-image',"
+        """ '{"test": true, "prompt": "Test prompt", "model_id": "invalid-model-id"}')"""
+    )
+    answer = call("process-jobs").json()
+    assert (answer["success"], answer["processed"], answer["errors"]) == (True, 1, 1)
+    failed = db.execute("select * from public.failed_jobs_recent").fetchone()
+    assert "invalid-model-id" in failed["error_message"]
+    assert failed["attempts"] == 1
+
+
+def test_a_job_enqueued_by_hand_gets_its_generation(call, db):
+    db.execute(
+        """select public.enqueue_job('generate-image', '{"test": true, "prompt": "By hand"}')"""
+    )
+    call("process-jobs")
+    row = db.execute("select prompt, status, source from public.image_generations").fetchone()
+    assert row == {"prompt": "By hand", "status": "completed", "source": "test"}
+
+
+@pytest.mark.parametrize(
+    "payload", ["{}", '{"prompt": " "}', '{"prompt": "x", "generation_id": "y"}']
+)
+def test_a_payload_that_can_never_run_fails_at_once(call, db, payload):
+    db.execute("select public.enqueue_job('generate-image', %s::jsonb)", (payload,))
+    assert call("process-jobs").json()["errors"] == 1
+    row = db.execute("select status, error_message from public.job_queue").fetchone()
+    assert row["status"] == "failed"
+    assert "payload." in row["error_message"]
+
+
+def test_a_failed_prediction_waits_for_another_attempt(call, db):
+    call("start-generation", GENERATION | {"prompt": "Doomed [fail]"})
+    assert call("process-jobs").json()["errors"] == 1
+    row = db.execute("select status, attempts from public.job_queue").fetchone()
+    assert row == {"status": "pending", "attempts": 1}
+
+
+def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
+    started = call("start-generation", GENERATION).json()
+    # The first attempt got as far as a finished prediction, then its worker was gone.
+    call("process-jobs")
+    first = db.execute("select prediction_id from public.image_generations").fetchone()
+    db.execute(
+        "update public.image_generations set status = 'queued', image_url = null, progress = 0"
+    )
+    db.execute("update public.job_queue set status = 'pending', completed_at = null")
+    assert call("process-generation", {"generation_id": started["generation_id"]}).json()[
+        "processed"
+    ]
+    again = db.execute("select prediction_id, status from public.image_generations").fetchone()
+    assert again == {"prediction_id": first["prediction_id"], "status": "completed"}
+
+
+def test_process_generation_runs_just_that_one(call, db):
+    one, other = (call("start-generation", GENERATION).json() for _ in range(2))
+    answer = call("process-generation", {"generation_id": one["generation_id"]})
+    assert (answer.status_code, answer.json()["processed"]) == (200, 1)
+    states = {
+        str(row["id"]): row["status"]
+        for row in db.execute("select id, status from public.job_queue").fetchall()
+    }
+    assert states == {one["job_id"]: "completed", other["job_id"]: "pending"}
+
+
+def test_process_generation_without_a_waiting_job_is_not_found(call):
+    answer = call("process-generation", {"generation_id": str(uuid4())})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_waiting_job")
+    answer = call("process-generation", {"generation_id": "one"})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "generation_id")
+
+
+def test_a_database_that_is_away_is_said_and_comes_back(call, db, postgres, eventually):
+    name = db.info.dbname
+    with connect(postgres.url) as admin:
+        admin.execute(f'alter database "{name}" allow_connections false')
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = %s and application_name like 'darkroom%%'",
+            (name,),
+        )
+        for function in ("start-generation", "process-jobs"):
+            answer = call(function, GENERATION)
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "database_unavailable"
+            assert answer.headers["Retry-After"]
+        admin.execute(f'alter database "{name}" allow_connections true')
+    eventually(lambda: call("start-generation", GENERATION).status_code == 200)
