@@ -1,6 +1,5 @@
 """The front door: as a script the navigation, as a module the ASGI app that serves it."""
 
-import logging
 from dataclasses import replace
 
 import streamlit as st
@@ -15,15 +14,13 @@ else:
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
+    from lib import logs
     from lib.dashboard import own_url
     from lib.functions.routes import routes
     from lib.service import Service
     from lib.settings import settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Its info lines are one per request to the provider.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-
+    logs.configure()
     service = Service(replace(settings(), public_url=own_url()))
     app = st.App(
         "app.py",

@@ -49,20 +49,17 @@ def _only_loopback() -> None:
 def _sources() -> None:
     """Which database, functions and provider are in use."""
     chosen = settings()
-    st.divider()
     database = (
         redact(chosen.database_url)
         if chosen.database_url
-        else (embedded.EmbeddedPostgres.description)
+        else embedded.EmbeddedPostgres.description
     )
-    st.caption("Database")
-    st.text(database)
-    st.caption("Functions")
-    st.text(chosen.supabase_url or "this app")
-    st.caption("Provider")
-    st.text("Replicate" if chosen.replicate_token else "simulated Replicate")
+    with st.container(gap="xsmall"):
+        st.caption(f"Database: {database}")
+        st.caption(f"Functions: {chosen.supabase_url or 'this app'}")
+        st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
     with say_when_away():
-        if read("overview", "has_sample_data"):
+        if not chosen.database_url and read("overview", "has_sample_data"):
             st.warning(
                 "Sample history: thirty days of invented jobs. An empty data folder started with"
                 " DARKROOM_SAMPLE_DATA=0 begins without it."

@@ -71,7 +71,9 @@ def minutes(throughput: pd.DataFrame) -> None:
         alt.Chart(throughput)
         .mark_bar(size=6)
         .encode(
-            x=alt.X("minute:T", title=None).scale(domain=[end - timedelta(hours=1), end]),
+            x=alt.X("minute:T", title=None, axis=alt.Axis(format="%H:%M")).scale(
+                domain=[end - timedelta(hours=1), end]
+            ),
             y=alt.Y("jobs:Q", title="jobs per minute").axis(tickMinStep=1),
             color=alt.Color("status:N", title=None).scale(
                 domain=["completed", "failed", "cancelled"], range=["#2f9e6e", "#d64545", "#8a8f98"]

@@ -49,11 +49,11 @@ def table(stuck: pd.DataFrame, count: int) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         hide_index=True,
-        column_order=["id", "model_id", "prompt", "tries", "silent", "started_at", "worker"],
+        column_order=["silent", "model_id", "prompt", "tries", "started_at", "worker", "id"],
         column_config={
             "id": "Job",
             "model_id": "Model",
-            "prompt": "Prompt",
+            "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "tries": st.column_config.TextColumn("Attempt"),
             "silent": "Silent for",
             "started_at": time_column("D MMM HH:mm:ss", "Started"),

@@ -1,9 +1,9 @@
 """`python -m lib.worker`: one worker until SIGTERM or SIGINT."""
 
 import asyncio
-import logging
 import signal
 
+from lib import logs
 from lib.service import backend, prepare_database
 from lib.settings import settings
 
@@ -25,7 +25,5 @@ async def work() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Its info lines are one per request to the provider.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure()
     asyncio.run(work())

@@ -1,0 +1,92 @@
+"""One command: embedded database, functions, worker and pages in one process and port."""
+
+import signal
+
+import httpx
+from PIL import Image
+
+GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell", "test": True}
+
+
+def ended(app, number):
+    """The jobs of the app once `number` of them have ended."""
+    rows = app.rows("select * from public.job_queue where completed_at is not null")
+    return rows if len(rows) == number else None
+
+
+def test_a_generation_runs_to_an_image_that_the_app_serves(make_app, eventually):
+    app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start()
+    app.call("start-generation", GENERATION)
+    assert eventually(lambda: ended(app, 1))[0]["status"] == "completed"
+    [row] = app.rows("select * from public.image_generations")
+    image = httpx.get(row["image_url"])
+    assert row["image_url"].startswith(app.url)
+    assert image.headers["content-type"] == "image/png"
+    app.folder.joinpath("seen.png").write_bytes(image.content)
+    assert Image.open(app.folder / "seen.png").size == (1024, 1024)
+
+
+def test_starts_with_labelled_history_and_makes_its_keys_once_and_never_logs_them(make_app):
+    app = make_app().start()
+    keys = app.keys
+    [jobs] = app.rows("select count(*) from public.job_queue")
+    assert jobs["count"] > 10_000
+    app.end()
+    app.start()
+    assert app.keys == keys
+    assert app.rows("select count(*) from public.job_queue") == [jobs]
+    app.end()
+    log = app.log.read_text()
+    assert "Traceback" not in log
+    for secret in (keys.secret, keys.publishable, keys.jwt_secret):
+        assert secret not in log
+
+
+def test_refuses_other_host_names_and_unknown_functions(make_app):
+    app = make_app(DARKROOM_SAMPLE_DATA="0").start()
+    for path in ("/functions/v1/process-jobs", "/images/x.png", "/"):
+        answer = httpx.get(f"{app.url}{path}", headers={"Host": "evil.example"})
+        assert answer.status_code == 400
+    unknown = httpx.get(f"{app.url}/functions/v1/nothing")
+    assert (unknown.status_code, unknown.json()["success"]) == (404, False)
+    assert httpx.get(f"{app.url}/images/../keys.json").text.find(app.keys.secret) == -1
+
+
+def test_ten_jobs_survive_a_killed_app_and_complete_once(make_app, eventually):
+    app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="2").start()
+    slow = GENERATION | {"model_id": "black-forest-labs/flux-dev"}
+    for _ in range(10):
+        app.call("start-generation", slow)
+    running = "select from public.image_generations where prediction_id is not null"
+    eventually(lambda: len(app.rows(running)) == 10)
+    app.end(signal.SIGKILL)
+    before = app.rows("select id, prediction_id from public.image_generations order by id")
+    app.start()
+    jobs = eventually(lambda: ended(app, 10), 60)
+    assert {job["status"] for job in jobs} == {"completed"}
+    # Nothing was paid for twice, and every image is there.
+    after = app.rows("select id, prediction_id from public.image_generations order by id")
+    assert after == before
+    assert len(list((app.folder / "images").glob("*.png"))) == 10
+
+
+def test_two_apps_on_one_folder_share_the_queue(make_app, eventually):
+    apps = [
+        make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start() for _ in range(2)
+    ]
+    for n in range(10):
+        apps[n % 2].call("start-generation", GENERATION)
+    assert {job["status"] for job in eventually(lambda: ended(apps[0], 10))} == {"completed"}
+    apps[0].end()
+    apps[1].call("start-generation", GENERATION)
+    assert len(eventually(lambda: ended(apps[1], 11))) == 11
+
+
+def test_a_stopped_app_gives_its_jobs_back(make_app, eventually):
+    app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_STOP_GRACE_SECONDS="0").start()
+    app.call("start-generation", GENERATION | {"prompt": "Never ends [hang]"})
+    processing = "select from public.job_queue where status = 'processing'"
+    eventually(lambda: app.rows(processing))
+    app.end()
+    [job] = app.rows("select status, attempts, max_attempts from public.job_queue")
+    assert job == {"status": "pending", "attempts": 1, "max_attempts": 4}
