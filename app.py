@@ -13,6 +13,7 @@ else:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
+    from streamlit.runtime.pages_manager import PagesManager
 
     from lib import logs
     from lib.dashboard import own_url
@@ -21,6 +22,9 @@ else:
     from lib.settings import settings
 
     logs.configure()
+    # st.navigation would say so too, but too late for a first visit that is a link to a page:
+    # the folder's name alone would make Streamlit run that page without this script.
+    PagesManager.uses_pages_directory = False
     service = Service(replace(settings(), public_url=own_url()))
     app = st.App(
         "app.py",

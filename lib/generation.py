@@ -5,7 +5,7 @@ from typing import Any
 
 from lib.jobs import Claim, Generation, JobFailed, Queue
 from lib.replicate.client import Prediction, Replicate, ReplicateError
-from lib.storage import LocalStorage
+from lib.storage import LocalStorage, NotAnImage
 
 # Progress that the user sees: the prediction takes the span between being created and stored.
 CREATED, PREDICTED = 5, 95
@@ -47,7 +47,10 @@ class GenerationHandler:
                 retry_after=error.retry_after,
             ) from error
         await self._queue.record_progress(claim, PREDICTED)
-        stored = await self._storage.save(generation.generation_id, image)
+        try:
+            stored = await self._storage.save(generation.generation_id, image)
+        except NotAnImage as error:
+            raise JobFailed(str(error), code="not_an_image") from error
         return {"image_url": stored.url, "storage_path": stored.path}
 
     async def _predict(self, claim: Claim, generation: Generation) -> Prediction:
@@ -82,4 +85,8 @@ class GenerationHandler:
             if error.code == "prediction_not_found":
                 return None
             raise
-        return None if prediction.status in ("failed", "canceled", "aborted") else prediction
+        # Output is removed after an hour: such a success gives nothing any more.
+        useless = prediction.finished and not (
+            prediction.status == "succeeded" and prediction.output
+        )
+        return None if useless else prediction

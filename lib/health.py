@@ -34,4 +34,6 @@ def verdict(now: Mapping[str, Any]) -> Verdict:
         return Verdict("look", f"{now['stuck']:,} stuck: no worker has shown life for them.")
     if not now["workers_alive"]:
         return Verdict("look", "Nothing waits, but no worker is alive.")
+    if not (ended or due or now["processing"]):
+        return Verdict("good", "Nothing waits, and a worker is ready.")
     return Verdict("good", "Jobs are picked up and finished.")

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lib.database import AsyncPool, connect, embedded, open_async_pool
+from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
 from lib.functions.routes import Functions
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 LOCAL_URL = "http://127.0.0.1:8501"
 """Where the app serves when nothing else is said."""
+UPKEEP_SECONDS = 3
 
 
 def database_url(settings: Settings) -> str:
@@ -135,6 +136,7 @@ class Service:
             self.functions = Functions(service.queue, project_keys(self._settings), service.worker)
             async with asyncio.TaskGroup() as tasks:
                 worker = service.worker("worker")
+                upkeep = None
                 if not self._settings.database_url:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)
@@ -145,6 +147,19 @@ class Service:
                             stop_grace_seconds=self._settings.stop_grace_seconds,
                         )
                     )
+                    upkeep = tasks.create_task(_keep_embedded_running(self._settings))
                 yield
                 worker.stop()
+                if upkeep:
+                    upkeep.cancel()
             self.functions = None
+
+
+async def _keep_embedded_running(settings: Settings) -> None:
+    """Starts the embedded server again whenever it was killed or stopped by someone else."""
+    while True:
+        await asyncio.sleep(UPKEEP_SECONDS)
+        try:
+            await asyncio.to_thread(database_url, settings)
+        except DatabaseError as error:
+            logger.error("The embedded database does not start: %s", error)

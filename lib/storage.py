@@ -2,10 +2,19 @@
 
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
 import anyio
+from PIL import Image, UnidentifiedImageError
+
+# What models answer with, by Pillow's name and the file name's ending.
+ENDINGS = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}
+
+
+class NotAnImage(Exception):
+    """The bytes are no PNG, WebP or JPEG image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,11 @@ class LocalStorage:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Keeps a PNG; saving a generation again replaces its image."""
-        path = f"{generation_id}.png"
+        """Keeps a PNG, WebP or JPEG; saving a generation again replaces its image.
+
+        Raises NotAnImage for anything else, whatever the provider called it.
+        """
+        path = f"{generation_id}.{_ending(image)}"
         await anyio.to_thread.run_sync(self._write, path, image)
         return StoredImage(f"{self._public_url}/images/{path}", path)
 
@@ -34,3 +46,11 @@ class LocalStorage:
         draft = self._folder / f"{path}.{os.getpid()}.part"
         draft.write_bytes(image)
         draft.replace(self._folder / path)
+
+
+def _ending(image: bytes) -> str:
+    try:
+        with Image.open(BytesIO(image), formats=list(ENDINGS)) as opened:
+            return ENDINGS[opened.format or ""]
+    except UnidentifiedImageError as error:
+        raise NotAnImage("What the model made is no PNG, WebP or JPEG image.") from error

@@ -1,5 +1,6 @@
 """Does a generation run through, now, with this model?"""
 
+import textwrap
 from uuid import uuid4
 
 import streamlit as st
@@ -100,14 +101,17 @@ def progress(test: dict) -> None:
 
 
 def small(test: dict) -> None:
-    if test["status"] == "completed":
-        st.image(image_source(test), width="stretch", alt=test["prompt"])
-    else:
-        st.progress(test["progress"], STATUS_WORDS[test["status"]])
-    st.text(test["prompt"][:80])
+    match test["status"]:
+        case "completed":
+            st.image(image_source(test), width="stretch", alt=test["prompt"])
+        case "failed" | "cancelled":
+            st.badge(STATUS_WORDS[test["status"]], color="red")
+        case _:
+            st.progress(test["progress"], STATUS_WORDS[test["status"]])
+    st.text(textwrap.shorten(test["prompt"], 80))
     st.caption(f"{test['model_id']} · {duration(test['run_seconds'])}")
     if test["error_message"]:
-        st.text(test["error_message"])
+        st.text(textwrap.shorten(test["error_message"], 160))
 
 
 form()

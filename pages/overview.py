@@ -64,7 +64,7 @@ MINUTE_COLUMNS = ["minute", "status", "jobs"]
 def minutes(throughput: pd.DataFrame) -> None:
     st.subheader("How many jobs ended in each minute of the last hour?")
     if throughput.empty:
-        st.info("No job has ended in the last hour. The page Generate starts one.")
+        st.info("No job has ended in the last hour.")
         return
     end = datetime.now(UTC)
     chart = (
@@ -93,7 +93,8 @@ HEALTH_COLUMNS = ["job_type", "status", "count", "avg_seconds", "oldest", "newes
 def types(health: pd.DataFrame) -> None:
     st.subheader("What waits and runs now, and what ended in the last 24 hours?")
     if health.empty:
-        st.info("The queue is empty. The page Generate puts a first job on it.")
+        st.info("The queue is empty, and nothing has ended since yesterday.")
+        st.page_link("pages/generate.py", label="Submit a generation", icon=":material/add:")
         return
     st.dataframe(
         health,

@@ -49,6 +49,7 @@ def table(stuck: pd.DataFrame, count: int) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         hide_index=True,
+        placeholder="unknown",
         column_order=["silent", "model_id", "prompt", "tries", "started_at", "worker", "id"],
         column_config={
             "id": "Job",

@@ -98,6 +98,16 @@ def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
     assert again == {"prediction_id": first["prediction_id"], "status": "completed"}
 
 
+def test_a_second_attempt_starts_anew_where_the_first_prediction_is_gone(call, db):
+    started = call("start-generation", GENERATION).json()
+    db.execute("update public.image_generations set prediction_id = 'removedlongago'")
+    answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
+    assert (answer["processed"], answer["errors"]) == (1, 0)
+    again = db.execute("select prediction_id, status from public.image_generations").fetchone()
+    assert again["status"] == "completed"
+    assert again["prediction_id"] != "removedlongago"
+
+
 def test_process_generation_runs_just_that_one(call, db):
     one, other = (call("start-generation", GENERATION).json() for _ in range(2))
     answer = call("process-generation", {"generation_id": one["generation_id"]})

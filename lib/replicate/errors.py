@@ -1,0 +1,110 @@
+"""What goes wrong between us and Replicate, in terms that a queue can act on."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable"})
+"""Codes of errors that pass by themselves."""
+
+DETAIL_LENGTH = 500
+
+# Status: code, permanent, sentence. What `about` names stands in for {}.
+_REFUSALS = {
+    400: ("invalid_input", True, "Replicate cannot read the request for {}"),
+    401: ("unauthorized", True, "Replicate refuses the API token"),
+    402: ("no_credit", True, "The Replicate account has no credit to run {}"),
+    403: ("unauthorized", True, "Replicate does not allow this API token to use {}"),
+    413: ("invalid_input", True, "Replicate finds the input for {} too large"),
+    422: ("invalid_input", True, "Replicate refuses the input for {}"),
+    429: ("rate_limited", False, "Replicate limits the rate of requests, here for {}"),
+}
+
+
+class ReplicateError(Exception):
+    """A request did not do what was asked; the message is a sentence for operators.
+
+    `code` names the kind of error; `permanent` says that the same request cannot succeed later;
+    `retry_after` is the least wait in seconds that the provider asked for; `status` is the HTTP
+    status, None when there was no answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.status = status
+
+
+def refused(
+    response: httpx.Response, body: bytes, *, about: str, not_found: str, secret: str
+) -> ReplicateError:
+    """The error for an answer that is not a success.
+
+    `about` names what was asked for, `not_found` is the code of a 404; `secret` is cut out of
+    what the provider says.
+    """
+    status = response.status_code
+    problem = _problem(body)
+    detail = _sentence(problem).replace(secret, "[token]") or response.reason_phrase
+    if status == 404:
+        code, permanent = not_found, not_found == "model_not_found"
+        start = "Replicate has no {}"
+    elif status in _REFUSALS:
+        code, permanent, start = _REFUSALS[status]
+    elif status >= 500 or status == 408:
+        code, permanent, start = "provider_error", False, f"Replicate failed with {status} on {{}}"
+    else:
+        code, permanent, start = "unexpected_answer", False, f"Replicate answered {status} on {{}}"
+    return ReplicateError(
+        f"{start.replace('{}', about)}: {detail}",
+        code=code,
+        permanent=permanent,
+        retry_after=_retry_after(response.headers.get("retry-after"), detail),
+        status=status,
+    )
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    # RFC 7807, unless a proxy on the way answered.
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    said = problem.get("detail") or problem.get("title") or ""
+    text = said if isinstance(said, str) else json.dumps(said)
+    return " ".join(text.split())[:DETAIL_LENGTH]
+
+
+def _retry_after(header: str | None, detail: str) -> float | None:
+    in_detail = re.search(r"resets in ~?(\d+(?:\.\d+)?)\s*s", detail)
+    text = header or (in_detail[1] if in_detail else "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        # A date "-0000" says UTC without a zone.
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        seconds = (zoned - datetime.now(UTC)).total_seconds()
+    return max(seconds, 0.0) if math.isfinite(seconds) else None

@@ -1,0 +1,41 @@
+-- The simulator's predictions (SQLite). Times are seconds since 1970.
+
+-- name: create_schema#
+pragma journal_mode = wal;
+create table predictions (
+    id text primary key,
+    model text not null,
+    input text not null,
+    created_at real not null,
+    started_at real not null,
+    finished_at real not null,
+    deadline_at real not null,
+    canceled_at real,
+    error text
+);
+create index predictions_created_at on predictions (created_at);
+
+-- name: created_since(moment)^
+-- How many predictions were created after a moment, and when the first of them.
+select count(*) as created, min(created_at) as first_at from predictions where created_at > :moment;
+
+-- name: remove_created_before(moment)!
+-- Forgets old predictions.
+delete from predictions where created_at < :moment;
+
+-- name: add(id, model, input, created_at, started_at, finished_at, deadline_at, error)!
+-- Stores a new prediction with its whole future.
+insert into predictions (id, model, input, created_at, started_at, finished_at, deadline_at, error)
+values (:id, :model, :input, :created_at, :started_at, :finished_at, :deadline_at, :error);
+
+-- name: prediction(id)^
+-- One prediction.
+select id, model, input, created_at, started_at, finished_at, deadline_at, canceled_at, error
+from predictions
+where id = :id;
+
+-- name: cancel(id, moment)!
+-- Ends a prediction that has not ended yet.
+update predictions
+set canceled_at = :moment
+where id = :id and canceled_at is null and :moment < min(finished_at, deadline_at);

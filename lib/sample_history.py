@@ -1,0 +1,33 @@
+"""Thirty days of invented history, so that the dashboard of a first start shows something."""
+
+from datetime import datetime
+
+from lib.database import load
+from lib.database.pool import Connection
+
+
+def load_sample_history(connection: Connection, *, until: datetime | None = None) -> int:
+    """Fill an empty queue with thirty days of sample history ending at `until` (default: now).
+
+    Returns the number of jobs written: none when the queue holds a job, or when history was
+    loaded before, even if its jobs are gone since. Several processes may call it at once.
+    The same `until` gives the same history; within an hour of UTC only its end differs. No
+    job is pending, so a worker finds nothing to run. Needs the right to write `auth.users`.
+    """
+    sql = load("sample_history")
+    with connection.transaction():
+        sql.lock(connection)
+        if not sql.wanted(connection):
+            return 0
+        sql.prepare(connection)
+        sql.span(connection, until=until)
+        sql.draw_requests(connection)
+        sql.run_requests(connection)
+        sql.forget_future(connection)
+        sql.leave_stuck(connection)
+        sql.repeat_some(connection)
+        sql.write_users(connection)
+        sql.write_generations(connection)
+        written: int = sql.write_jobs(connection)
+        sql.analyze(connection)
+    return written

@@ -1,0 +1,69 @@
+"""An operator in a real browser: submits a generation, sees its image, resets a stuck job."""
+
+import os
+import shutil
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        message = (
+            "No Chromium found: install one (Debian: apt install chromium; elsewhere Chrome or"
+            " Chromium on the PATH) to run the browser tests."
+        )
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_an_operator_submits_a_generation_and_resets_stuck_jobs(make_app, page: Page):
+    app = make_app(DARKROOM_SIMULATOR_SPEED="4").start()
+    # The first visit of all is a link to a page inside.
+    page.goto(f"{app.url}/stuck-jobs")
+    expect(page.get_by_role("button", name="Reset all 4")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Sample history")).to_be_visible()
+    expect(page.get_by_text("4 stuck")).to_be_visible()
+
+    page.get_by_role("link", name="Generate").click()
+    page.get_by_label("Prompt").fill("A red kite over <b>dunes</b>")
+    page.get_by_role("button", name="Generate").click()
+    image = page.get_by_role("img", name="A red kite over <b>dunes</b>").first
+    expect(image).to_be_visible(timeout=30_000)
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
+    expect(page.get_by_text("Completed · waited").first).to_be_visible()
+
+    page.get_by_role("link", name="Stuck jobs").click()
+    page.get_by_role("button", name="Reset all 4").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset 4 jobs").click()
+    expect(page.get_by_text("4 jobs put back on the queue.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No job is stuck.")).to_be_visible(timeout=30_000)
+    [audit] = app.rows("select actor, action, affected from public.audit_log")
+    assert (audit["action"], audit["affected"]) == ("reset_stuck_jobs", 4)
+    assert audit["actor"].endswith("(local)")
