@@ -1,17 +1,16 @@
 -- What a Supabase project has and plain PostgreSQL lacks, as far as our migrations need it.
 -- Can be run again: every statement leaves what exists as it should be.
 
+-- Roles are shared by all databases of a server: another one may be making them now.
+lock table pg_catalog.pg_authid in share row exclusive mode;
 do $$
 declare
     role_name text;
 begin
     foreach role_name in array array['anon', 'authenticated', 'service_role'] loop
-        begin
+        if to_regrole(role_name) is null then
             execute format('create role %I nologin noinherit', role_name);
-        exception
-            -- Roles are shared by all databases of a server: another one may be making them now.
-            when duplicate_object or unique_violation then null;
-        end;
+        end if;
     end loop;
 end
 $$;

@@ -43,6 +43,9 @@ def start(data: Path) -> str:
     refuses, and OSError when the folder cannot be used.
     """
     server = _prepare(data)
+    log = data / "log"
+    if log.exists() and not _runs(data):
+        log.replace(data / "log.previous")
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         if not _runs(data):
@@ -51,9 +54,7 @@ def start(data: Path) -> str:
         if _sockets(data) and _answers(url):
             return url
         if time.monotonic() > deadline:
-            raise DatabaseError(
-                f"PostgreSQL does not answer ({_reason(data)}); its log is {data / 'log'}."
-            )
+            raise DatabaseError(f"PostgreSQL does not answer ({_reason(data)}); its log is {log}.")
         time.sleep(0.1)
 
 
@@ -100,6 +101,9 @@ def _prepare(data: Path) -> PostgresServer:
 
 def _create(data: Path) -> None:
     """Create the cluster under another name, so that one killed half-way is never used."""
+    # Fails before the work, not after it, when something else is in the place.
+    data.mkdir(exist_ok=True)
+    data.rmdir()
     unfinished = data.with_name("data.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -139,8 +143,6 @@ def _launch(server: PostgresServer) -> None:
     for stale in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         (data / stale).unlink(missing_ok=True)
     log = data / "log"
-    if log.exists():
-        log.replace(data / "log.previous")
     options = f"-h '' -k {shlex.quote(str(_socket_folder(server)))}"
     limit = str(START_TIMEOUT)
     try:
@@ -170,7 +172,7 @@ def _execute(server: PostgresServer, program: str, *arguments: str) -> None:
 
 
 def _reason(data: Path) -> str:
-    """What the log of the last start complains about."""
+    """What PostgreSQL complained about last since it was started."""
     log = data / "log"
     text = log.read_text(errors="replace") if log.exists() else ""
     return next(reversed(re.findall("(?:FATAL|PANIC): .*", text)), "no reason given")

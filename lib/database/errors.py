@@ -55,7 +55,7 @@ def translated() -> Iterator[None]:
     except errors.QueryCanceled as error:
         raise DatabaseUnavailable("The database needed longer than the time limit.") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailable(f"The database does not answer: {error}") from error
+        raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""
         if not (sqlstate.startswith("DR") or isinstance(error, CALLER_ERRORS)):

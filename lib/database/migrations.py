@@ -4,10 +4,12 @@
 
 A database migrated here is up to date for `supabase db push`, and the reverse. Unlike the
 CLI, a file name that does not fit is an error instead of being skipped, a migration older
-than the newest applied one is applied, and versions without a local file are ignored.
+than the newest applied one is applied with a warning, versions without a local file are
+ignored, and the record holds a file's text whole instead of split into statements.
 """
 
 import argparse
+import logging
 import os
 import re
 import sys
@@ -15,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from lib.database.errors import DatabaseError
+from lib.database.errors import DatabaseError, translated
 from lib.database.pool import Connection, connect, redact
 from lib.database.queries import load
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
+logger = logging.getLogger(__name__)
 history = load("history", Path(__file__).parent)
 
 
@@ -39,29 +43,45 @@ class Migration:
     path: Path
 
 
+@translated()
 def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     """Return the migrations that are not applied yet, in order; writes nothing.
 
-    Raises MigrationError for a missing folder, a misnamed file or a version used twice.
+    Warns of those that are older than the newest applied one: on a new database they run
+    in another order. Raises MigrationError for a missing folder, a misnamed file or a
+    version used twice, and DatabaseUnavailable.
     """
     migrations = _read(folder)
     applied = _applied(conn) if history.exists(conn) else set()
-    return [migration for migration in migrations if migration.version not in applied]
+    waiting = [migration for migration in migrations if migration.version not in applied]
+    for migration in waiting:
+        if applied and migration.version < max(applied):
+            logger.warning("%s is older than what is applied already.", migration.path.name)
+    return waiting
 
 
+@translated()
 def apply(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     """Apply what is pending, in order, and return what this call applied.
 
     Each file runs in a transaction of its own together with its record. When several
     processes apply at once, each migration runs once and all of them succeed.
-    Raises MigrationError; the migrations before the failed one stay applied.
+    Raises MigrationError, the migrations before the failed one staying applied, and
+    DatabaseUnavailable.
     """
     waiting = pending(conn, folder)
     if waiting:
+        _prepare_history(conn)
+    return [migration for migration in waiting if _apply(conn, migration)]
+
+
+def _prepare_history(conn: Connection) -> None:
+    try:
         with conn.transaction():
             history.lock(conn)
             history.create(conn)
-    return [migration for migration in waiting if _apply(conn, migration)]
+    except errors.InsufficientPrivilege as error:
+        raise MigrationError(f"This user may not migrate the database: {error}") from error
 
 
 def _apply(conn: Connection, migration: Migration) -> bool:
@@ -116,13 +136,16 @@ def main() -> None:
     dry_run = parser.parse_args().dry_run
     url = os.environ.get("DATABASE_URL")
     if not url:
-        sys.exit("Set DATABASE_URL to the database to migrate.")
+        sys.exit(
+            "Set DATABASE_URL to the database to migrate:"
+            " postgresql://user:password@host:port/name."
+        )
     try:
         with connect(url) as conn:
             migrations = pending(conn) if dry_run else apply(conn)
-            for migration in migrations:
-                print("Would apply" if dry_run else "Applied", migration.path.name)
-            print(f"{redact(url)}: {len(migrations)} migration(s)")
+        for migration in migrations:
+            print("Would apply" if dry_run else "Applied", migration.path.name)
+        print(f"{redact(url)}: {len(migrations)} migration(s)")
     except DatabaseError as error:
         sys.exit(str(error))
 

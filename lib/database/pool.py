@@ -55,12 +55,22 @@ def open_pool(
     seconds, zero for none. Supabase's transaction pooler keeps no such limit: set it on the
     role there. Close the pool at the end. Raises DatabaseError for a malformed URL.
     """
-    return ConnectionPool(
+
+    def check(connection: Connection) -> None:
+        try:
+            ConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            # A restart broke the others too. Left to itself the pool would find them one by
+            # one, with a pause after each that doubles.
+            pool.check()
+            raise
+
+    pool = ConnectionPool(
         url,
         connection_class=psycopg.Connection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
         configure=_configure(url, load("session", ROOM), statement_timeout),
-        check=ConnectionPool.check_connection,
+        check=check,
         min_size=1,
         max_size=max_size,
         timeout=wait,
@@ -68,6 +78,7 @@ def open_pool(
         name=application_name,
         open=True,
     )
+    return pool
 
 
 async def open_async_pool(
@@ -79,12 +90,20 @@ async def open_async_pool(
     application_name: str = APPLICATION,
 ) -> AsyncPool:
     """Open the same kind of pool as `open_pool` for the running event loop."""
+
+    async def check(connection: AsyncConnection) -> None:
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            await pool.check()
+            raise
+
     pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
         configure=_configure(url, load_async("session", ROOM), statement_timeout),
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         min_size=1,
         max_size=max_size,
         timeout=wait,

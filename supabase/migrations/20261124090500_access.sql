@@ -23,6 +23,8 @@ begin
 end;
 $$;
 
+revoke all on sequence public.audit_log_id_seq from public, anon, authenticated, service_role;
+
 grant select on public.job_queue, public.image_generations, public.user_limits to authenticated;
 grant select on public.models to anon, authenticated;
 

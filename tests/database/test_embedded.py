@@ -2,18 +2,18 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from lib.database import DatabaseError, cluster, connect, embedded
 
@@ -57,24 +57,28 @@ class App:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    parent = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
-    yield parent / "embedded"
-    shutil.rmtree(parent)
-
-
-@pytest.fixture
-def started(folder: Path) -> Iterator[Callable[[], App]]:
+def start() -> Iterator[Callable[..., App]]:
+    """Start apps in processes of their own."""
     apps: list[App] = []
 
-    def start(**environment: str) -> App:
+    def start(folder: Path, **environment: str) -> App:
         apps.append(App(folder, os.environ | environment))
         return apps[-1]
 
     yield start
     for app in apps:
         app.kill()
-    embedded.start(folder).stop()
+
+
+def socket_folder(url: str) -> Path:
+    return Path(str(conninfo_to_dict(url)["host"]))
+
+
+def content(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def answers(url: str) -> bool:
@@ -96,8 +100,10 @@ def kill_server(folder: Path) -> None:
         time.sleep(0.01)
 
 
-def test_two_first_starts_share_a_server_until_the_last_exits(started: Callable[[], App]) -> None:
-    one, two = started(), started()
+def test_two_first_starts_share_a_server_until_the_last_exits(
+    folder: Path, start: Callable[..., App]
+) -> None:
+    one, two = start(folder), start(folder)
     url = one.url()
     assert two.url() == url
     one.exit()
@@ -106,69 +112,113 @@ def test_two_first_starts_share_a_server_until_the_last_exits(started: Callable[
     assert not answers(url)
 
 
-def test_killed_app_does_not_keep_the_server_running(started: Callable[[], App]) -> None:
-    killed = started()
+def test_killed_app_does_not_keep_the_server_running(
+    used_folder: Path, start: Callable[..., App]
+) -> None:
+    killed = start(used_folder)
     url = killed.url()
     killed.kill()
     assert answers(url), "nobody was left to stop it"
-    following = started()
+    following = start(used_folder)
     assert following.url() == url
     following.exit()
     assert not answers(url)
 
 
-def test_killed_server_recovers_at_the_next_start(folder: Path) -> None:
-    server = embedded.start(folder)
+def test_locale_that_is_not_installed_does_not_matter(
+    folder: Path, start: Callable[..., App]
+) -> None:
+    app = start(folder, LC_ALL="xx_YY.UTF-8", LANG="xx_YY.UTF-8")
+    with connect(app.url()) as conn:
+        shown = conn.execute("select upper('é') as upper, 'a' < 'B' as sorted").fetchone()
+    assert shown == {"upper": "É", "sorted": False}
+    app.exit()
+
+
+def test_data_outlives_a_stop_and_stop_can_be_repeated(used_folder: Path) -> None:
+    server = embedded.start(used_folder)
     with connect(server.url) as conn:
-        conn.execute("create table kept as select 1 as value")
-    kill_server(folder)
-    assert embedded.start(folder) is server
+        conn.execute("drop table if exists kept; create table kept as select 1 as value")
+    server.stop()
+    server.stop()
+    assert not answers(server.url)
+    assert embedded.start(used_folder) is server
     with connect(server.url) as conn:
         assert conn.execute("select value from kept").fetchall() == [{"value": 1}]
     server.stop()
 
 
-def test_number_of_a_killed_server_taken_by_another_process(folder: Path) -> None:
-    server = embedded.start(folder)
-    kill_server(folder)
-    pid_file = folder / "data" / "postmaster.pid"
-    pid_file.write_text(re.sub(r"^\d+", str(os.getpid()), pid_file.read_text()))
-    embedded.start(folder)
+def test_killed_server_recovers_at_the_next_start(used_folder: Path) -> None:
+    server = embedded.start(used_folder)
+    with connect(server.url) as conn:
+        conn.execute("drop table if exists kept; create table kept as select 1 as value")
+    kill_server(used_folder)
+    assert embedded.start(used_folder) is server
+    with connect(server.url) as conn:
+        assert conn.execute("select value from kept").fetchall() == [{"value": 1}]
+    server.stop()
+
+
+def test_start_waits_for_the_children_of_a_killed_server(used_folder: Path) -> None:
+    server = embedded.start(used_folder)
+    with connect(server.url) as conn:
+        child = psutil.Process(conn.info.backend_pid)
+        child.suspend()
+        kill_server(used_folder)
+        with ThreadPoolExecutor(1) as thread:
+            starting = thread.submit(embedded.start, used_folder)
+            log = used_folder / "data" / "log"
+            try:
+                while "pre-existing" not in content(log):
+                    assert not starting.done(), starting.result()
+            finally:
+                child.resume()
+            assert starting.result() is server
     assert answers(server.url)
     server.stop()
 
 
-def test_start_waits_for_a_server_that_is_still_starting(folder: Path) -> None:
-    server = embedded.start(folder)
-    process = postmaster(folder)
+@pytest.mark.parametrize("number", [str(os.getpid()), "4194305", "-7", "garbage", ""])
+def test_pid_file_of_a_killed_server_is_not_believed(used_folder: Path, number: str) -> None:
+    server = embedded.start(used_folder)
+    kill_server(used_folder)
+    pid_file = used_folder / "data" / "postmaster.pid"
+    pid_file.write_text(re.sub(r"^\d+", number, pid_file.read_text()) if number else "")
+    embedded.start(used_folder)
+    assert answers(server.url)
+    server.stop()
+
+
+def test_start_waits_for_a_server_that_is_still_starting(used_folder: Path) -> None:
+    server = embedded.start(used_folder)
+    process = postmaster(used_folder)
     process.suspend()
-    waker = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -{signal.SIGCONT} {process.pid}"])
-    assert embedded.start(folder) is server
+    waker = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -{signal.SIGCONT} {process.pid}"])
+    assert embedded.start(used_folder) is server
     assert waker.wait() == 0, "answered only after it was woken"
     server.stop()
 
 
-def test_stop_can_be_repeated_and_start_can_follow(folder: Path) -> None:
-    server = embedded.start(folder)
-    server.stop()
-    server.stop()
-    assert not answers(server.url)
-    assert embedded.start(folder) is server
-    assert answers(server.url)
-    server.stop()
-
-
 @pytest.mark.parametrize("name", ["two words, one comma", "l" * 120])
-def test_folder_that_cannot_hold_a_socket(folder: Path, name: str) -> None:
-    server = embedded.start(folder / name)
-    sockets = Path(psycopg.conninfo.conninfo_to_dict(server.url)["host"])
-    assert sockets.stat().st_mode & 0o777 == 0o700
+def test_folder_moved_to_where_it_cannot_hold_a_socket(used_folder: Path, name: str) -> None:
+    moved = used_folder.rename(used_folder.with_name(name))
+    server = embedded.start(moved)
+    sockets = socket_folder(server.url)
+    assert sockets.stat().st_mode & 0o777 == 0o700, "whoever reaches the socket is superuser"
     assert answers(server.url)
     server.stop()
     assert not sockets.exists()
+    moved.rename(used_folder)
+
+
+def test_folders_around_the_data_are_not_opened_for_reading(used_folder: Path) -> None:
+    used_folder.parent.chmod(0o700)
+    embedded.start(used_folder).stop()
+    assert used_folder.parent.stat().st_mode & 0o066 == 0
 
 
 def test_setup_killed_half_way_is_started_over(folder: Path) -> None:
+    folder = folder / "two words"
     unfinished = folder / "data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
@@ -177,27 +227,49 @@ def test_setup_killed_half_way_is_started_over(folder: Path) -> None:
     server.stop()
 
 
-def test_data_of_another_version_is_refused_with_advice(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [
+        ("16\n", r"PostgreSQL 16.*Move the folder away.*DATABASE_URL"),
+        ("", r"damaged.*PG_VERSION.*Restore"),
+        ("\x00\x00", r"damaged.*PG_VERSION.*Restore"),
+    ],
+)
+def test_data_that_cannot_be_ours_is_refused_with_advice(
+    folder: Path, version: str, advice: str
+) -> None:
     (folder / "data").mkdir(parents=True)
-    (folder / "data" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(DatabaseError, match=r"PostgreSQL 16.*upgrade_db"):
+    (folder / "data" / "PG_VERSION").write_text(version)
+    with pytest.raises(DatabaseError, match=advice):
         embedded.start(folder)
+    assert (folder / "data" / "PG_VERSION").read_text() == version
 
 
-def test_broken_configuration_is_refused_with_postgres_reason(folder: Path) -> None:
-    embedded.start(folder).stop()
-    configuration = folder / "data" / "postgresql.auto.conf"
+def test_data_without_a_version_is_not_overwritten(folder: Path) -> None:
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "precious").write_text("")
+    with pytest.raises(DatabaseError, match="Move away"):
+        embedded.start(folder)
+    assert (folder / "data" / "precious").exists()
+
+
+def test_broken_configuration_is_refused_with_postgres_reason(used_folder: Path) -> None:
+    configuration = used_folder / "data" / "postgresql.auto.conf"
     configuration.write_text("max_connections = none\n")
-    with pytest.raises(DatabaseError, match=r"did not start \(.*its log is"):
-        embedded.start(folder)
+    with pytest.raises(DatabaseError, match=r"did not start \(FATAL: .*its log is"):
+        embedded.start(used_folder)
     configuration.write_text("")
+    embedded.start(used_folder).stop()
 
 
-def test_folder_that_is_a_file_is_refused_with_advice(folder: Path) -> None:
-    folder.write_text("")
-    with pytest.raises(DatabaseError, match="set DATABASE_URL"):
-        embedded.start(folder)
+@pytest.mark.parametrize("file", [".", "data", "parent"])
+def test_file_in_the_place_of_a_folder_is_refused_with_advice(folder: Path, file: str) -> None:
+    if file == "data":
+        folder.mkdir()
+    (folder / file if file == "data" else folder).write_text("")
+    with pytest.raises(DatabaseError, match=r"Move away.*set DATABASE_URL"):
+        embedded.start(folder / "sub" if file == "parent" else folder)
 
 
-def test_description_names_the_version(folder: Path) -> None:
+def test_description_names_the_version() -> None:
     assert embedded.EmbeddedPostgres.description == f"embedded PostgreSQL {cluster.VERSION}"

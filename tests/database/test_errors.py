@@ -1,0 +1,84 @@
+"""What callers see of PostgreSQL's refusals."""
+
+import psycopg
+import pytest
+
+from lib.database import DatabaseError, DatabaseUnavailable, QueryError, embedded, translated
+from lib.database.pool import Connection
+
+RAISE = "do $$ begin raise exception 'No.' using errcode = '{}', detail = '{}'; end $$"
+
+
+@pytest.fixture
+def table(conn: Connection) -> str:
+    conn.execute(
+        "create temporary table child"
+        " (id int primary key, parent int references child, size int check (size > 0))"
+    )
+    conn.execute("insert into child values (1)")
+    return "child"
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "statement"),
+    [
+        ("22023", "select set_config('statement_timeout', 'x', false)"),
+        ("22P02", "select 'x'::uuid"),
+        ("23503", "insert into child values (2, 9)"),
+        ("23505", "insert into child values (1)"),
+        ("23514", "insert into child values (2, 1, -1)"),
+        ("DR404", RAISE.format("DR404", "")),
+    ],
+)
+def test_fault_of_the_caller_is_a_query_error(
+    conn: Connection, table: str, sqlstate: str, statement: str
+) -> None:
+    with pytest.raises(QueryError) as caught, translated():
+        conn.execute(statement)
+    assert caught.value.sqlstate == sqlstate
+    assert caught.value.message == str(caught.value)
+    assert "\n" not in caught.value.message, "PostgreSQL's sentence alone"
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ('{"daily_limit": 5}', {"daily_limit": 5}),
+        ("Daily limit.", {"detail": "Daily limit."}),
+        ("[1]", {"detail": "[1]"}),
+        ("", {}),
+    ],
+)
+def test_detail_is_the_errors_json_or_its_text(
+    conn: Connection, detail: str, expected: dict[str, object]
+) -> None:
+    with pytest.raises(QueryError, match=r"^No\.$") as caught, translated():
+        conn.execute(RAISE.format("DR429", detail))
+    assert caught.value.detail == expected
+
+
+@pytest.mark.parametrize("statement", ["selec 1", "select * from nowhere", "select 1/0"])
+def test_fault_of_ours_passes_through(conn: Connection, statement: str) -> None:
+    with pytest.raises(psycopg.Error) as caught, translated():
+        conn.execute(statement)
+    assert not isinstance(caught.value, DatabaseError)
+
+
+def test_time_limit_is_unavailability(conn: Connection) -> None:
+    conn.execute("set statement_timeout = 20")
+    with pytest.raises(DatabaseUnavailable, match="time limit"), translated():
+        conn.execute("select pg_sleep(60)")
+
+
+def test_closed_connection_is_unavailability(conn: Connection) -> None:
+    conn.close()
+    with pytest.raises(DatabaseUnavailable, match="closed"), translated():
+        conn.execute("select 1")
+
+
+async def test_errors_of_awaited_calls_are_translated_too(
+    postgres: embedded.EmbeddedPostgres,
+) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres.url) as conn:
+        with pytest.raises(QueryError), translated():
+            await conn.execute("select 'x'::uuid")

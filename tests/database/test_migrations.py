@@ -1,0 +1,243 @@
+"""Migrations as a mechanism: order, record, failures, several at once, the command."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lib.database import connect
+from lib.database.bootstrap import bootstrap
+from lib.database.migrations import MIGRATIONS, Migration, MigrationError, apply, pending
+from lib.database.pool import Connection
+
+ROOT = Path(__file__).parents[2]
+SECRET = "hunter2-sesame"
+FILES = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+HISTORY = "select version, name, statements from supabase_migrations.schema_migrations order by 1"
+
+
+@pytest.fixture
+def conn(empty_database: str) -> Iterator[Connection]:
+    with connect(empty_database) as conn:
+        yield conn
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write migrations, given as name=text, into a folder; names lack the leading `m`."""
+
+    def files(**texts: str) -> Path:
+        for name, text in texts.items():
+            (tmp_path / f"{name.removeprefix('m')}.sql").write_text(text)
+        return tmp_path
+
+    return files
+
+
+def names(migrations: list[Migration]) -> list[str]:
+    return [migration.name for migration in migrations]
+
+
+def rows(conn: Connection, query: str) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in conn.execute(query).fetchall()]
+
+
+def command(*arguments: str, url: str | None) -> "subprocess.Popen[str]":
+    environment = {name: text for name, text in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lib.database.migrations", *arguments],
+        cwd=ROOT,
+        env=environment | ({"DATABASE_URL": url} if url is not None else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def test_files_apply_in_order_of_their_names_once(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    folder = write(
+        m20260102000000_second="insert into made values ('100% :name %s'); select 1;",
+        m20260101000000_first="create table made (what text);\n-- and no more",
+    )
+    (folder / "README.md").write_text("Not a migration.")
+    assert names(apply(conn, folder)) == ["first", "second"]
+    assert apply(conn, folder) == []
+    assert pending(conn, folder) == []
+    assert rows(conn, "select what from made") == [("100% :name %s",)]
+    assert rows(conn, HISTORY) == [
+        ("20260101000000", "first", ["create table made (what text);\n-- and no more"]),
+        ("20260102000000", "second", ["insert into made values ('100% :name %s'); select 1;"]),
+    ]
+
+
+def test_history_of_the_supabase_cli_is_continued(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    conn.execute("create schema supabase_migrations")
+    conn.execute(
+        "create table supabase_migrations.schema_migrations"
+        " (version text primary key, statements text[], name text, created_by text)"
+    )
+    conn.execute(
+        "insert into supabase_migrations.schema_migrations values"
+        " ('20250101000000', '{}', 'of_another_checkout'), ('20260101000000', '{}', 'first')"
+    )
+    folder = write(m20260101000000_first="select 1/0", m20260102000000_second="select 1")
+    assert names(apply(conn, folder)) == ["second"]
+
+
+def test_oldest_form_of_the_clis_history_is_brought_up_to_date(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    conn.execute("create schema supabase_migrations")
+    conn.execute("create table supabase_migrations.schema_migrations (version text primary key)")
+    apply(conn, write(m20260101000000_first="select 1"))
+    assert rows(conn, HISTORY) == [("20260101000000", "first", ["select 1"])]
+
+
+def test_failure_leaves_nothing_of_its_file_and_says_where(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    folder = write(
+        m20260101000000_good="create table good ()",
+        m20260102000000_broken="create table half_done ();\n\nselect wrong;",
+        m20260103000000_late="create table late ()",
+    )
+    with pytest.raises(MigrationError, match=r"20260102000000_broken\.sql:3: .*wrong"):
+        apply(conn, folder)
+    assert rows(conn, "select coalesce(to_regclass('half_done'), to_regclass('late'))") == [(None,)]
+    assert names(pending(conn, folder)) == ["broken", "late"]
+
+    write(m20260102000000_broken="create table half_done ();")
+    assert names(apply(conn, folder)) == ["broken", "late"]
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_file_that_ends_the_transaction_is_refused(
+    conn: Connection, write: Callable[..., Path], end: str
+) -> None:
+    folder = write(m20260101000000_ends=f"create table made (); {end};")
+    with pytest.raises(MigrationError, match=r"_ends\.sql: ends the transaction"):
+        apply(conn, folder)
+    assert names(pending(conn, folder)) == ["ends"]
+
+
+def test_settings_of_a_file_do_not_reach_the_next(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    folder = write(
+        m20260101000000_sets="set search_path = ''; set statement_timeout = '9s'",
+        m20260102000000_after="create table made ()",
+    )
+    apply(conn, folder)
+    assert rows(conn, "select to_regclass('public.made')::text") == [("made",)]
+    assert rows(conn, "show statement_timeout") == [("0",)]
+
+
+@pytest.mark.parametrize(
+    "name", ["20260101_short.sql", "20260101000000.sql", "20260101000000_.sql", "fix.sql"]
+)
+def test_misnamed_file_is_refused_before_anything_is_applied(
+    conn: Connection, write: Callable[..., Path], name: str
+) -> None:
+    folder = write(m20250101000000_good="create table good ()")
+    (folder / name).write_text("select 1")
+    with pytest.raises(MigrationError, match=rf"{name}.*YYYYMMDDHHmmss_name\.sql"):
+        apply(conn, folder)
+    assert rows(conn, "select to_regclass('good')") == [(None,)]
+
+
+def test_version_used_twice_is_refused(conn: Connection, write: Callable[..., Path]) -> None:
+    folder = write(m20260101000000_one="select 1", m20260101000000_two="select 1")
+    with pytest.raises(MigrationError, match=r"_two\.sql.*_one\.sql"):
+        pending(conn, folder)
+
+
+def test_missing_folder_is_refused(conn: Connection, tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="nowhere"):
+        pending(conn, tmp_path / "nowhere")
+
+
+def test_migration_older_than_an_applied_one_is_reported_and_applied(
+    conn: Connection, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    apply(conn, write(m20260201000000_newer="select 1"))
+    assert not caplog.records
+    folder = write(m20260101000000_older="select 1", m20260301000000_newest="select 1")
+    assert names(apply(conn, folder)) == ["older", "newest"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "20260101000000_older.sql is older than what is applied already."
+    ]
+
+
+def test_user_without_the_right_is_told(conn: Connection, write: Callable[..., Path]) -> None:
+    bootstrap(conn)
+    conn.execute("set role anon")
+    with pytest.raises(MigrationError, match="may not migrate"):
+        apply(conn, write(m20260101000000_first="select 1"))
+
+
+def test_processes_at_once_apply_each_migration_once(
+    empty_database: str, conn: Connection, waiting: Callable[[], int]
+) -> None:
+    bootstrap(conn)
+    with conn.transaction():
+        conn.execute("select pg_advisory_xact_lock(hashtextextended('darkroom:schema', 0))")
+        processes = [command(url=empty_database) for _ in range(2)]
+        while waiting() < 2:
+            assert all(process.poll() is None for process in processes)
+            time.sleep(0.01)
+    results = [finish(process) for process in processes]
+    assert [(code, err) for code, _, err in results] == [(0, "")] * 2
+    applied = "".join(out for _, out, _ in results).splitlines()
+    assert sorted(line for line in applied if "Applied" in line) == [f"Applied {f}" for f in FILES]
+
+
+def test_command_lists_and_changes_nothing_then_applies(
+    empty_database: str, conn: Connection
+) -> None:
+    bootstrap(conn)
+    everything = "select count(*) from pg_class union all select count(*) from pg_namespace"
+    before = rows(conn, everything)
+    code, out, err = finish(command("--dry-run", url=empty_database))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:-1] == [f"Would apply {name}" for name in FILES]
+    assert rows(conn, everything) == before
+
+    code, out, err = finish(command(url=empty_database))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:-1] == [f"Applied {name}" for name in FILES]
+    assert finish(command("--dry-run", url=empty_database))[1].endswith(": 0 migration(s)\n")
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_command_without_a_url_says_what_to_set(url: str | None) -> None:
+    code, out, err = finish(command("--dry-run", url=url))
+    assert (code, out) == (1, "")
+    assert err.startswith("Set DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"postgresql://someone:{SECRET}@127.0.0.1:1/db", "cannot answer"),
+        (f"postgresql://someone:{SECRET}/x@127.0.0.1/db", "malformed"),
+    ],
+)
+def test_command_that_cannot_connect_shows_no_password(url: str, reason: str) -> None:
+    code, out, err = finish(command(url=url))
+    assert (code, out) == (1, "")
+    assert reason in err
+    assert "Traceback" not in err
+    assert SECRET not in err
