@@ -31,13 +31,30 @@ def pool() -> Pool:
 
 
 @st.cache_data(ttl=TTL_SECONDS, max_entries=500, show_spinner=False, refresh_mode="background")
+def _answer(page: str, query: str, **parameters: Any) -> Any:
+    try:
+        with translated(), pool().connection() as connection:
+            return getattr(load(page), query)(connection, **parameters)
+    except DatabaseUnavailable as error:
+        # Kept like an answer: finding it out takes as long as a panel's refresh, and a panel
+        # that is due again before it could draw would never draw.
+        return error
+
+
 def read(page: str, query: str, **parameters: Any) -> Any:
     """The answer to a named query of `queries/<page>.sql`, shared by all viewers.
 
     At most two TTL_SECONDS old. Raises DatabaseUnavailable.
     """
-    with translated(), pool().connection() as connection:
-        return getattr(load(page), query)(connection, **parameters)
+    answer = _answer(page, query, **parameters)
+    if isinstance(answer, DatabaseUnavailable):
+        raise answer
+    return answer
+
+
+def read_anew() -> None:
+    """Forgets the answers so far, because the viewer has just changed something."""
+    _answer.clear()
 
 
 @contextmanager

@@ -6,7 +6,14 @@ from uuid import uuid4
 import streamlit as st
 
 from lib.client import StartRefused, start_image_generation
-from lib.dashboard import REFRESH_SECONDS, functions_url, image_source, read, say_when_away
+from lib.dashboard import (
+    REFRESH_SECONDS,
+    functions_url,
+    image_source,
+    read,
+    read_anew,
+    say_when_away,
+)
 from lib.formats import duration
 from lib.service import project_keys
 from lib.settings import settings
@@ -63,7 +70,7 @@ def start(prompt: str, model_id: str, width: int, height: int, seed: int | None)
         st.error(f"Not started. {refusal}")
         return
     st.session_state["watched"] = started.generation_id
-    read.clear()
+    read_anew()
 
 
 @st.fragment(run_every=REFRESH_SECONDS / 2)

@@ -5,7 +5,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.dashboard import REFRESH_SECONDS, actor, pool, read, say_when_away, time_column
+from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_anew, say_when_away, time_column
 from lib.formats import duration
 from lib.jobs import reset_stuck_jobs
 
@@ -112,7 +112,7 @@ def confirm(job_ids: list[UUID] | None, count: int) -> None:
             with say_when_away():
                 reset = reset_stuck_jobs(pool(), actor(), job_ids)
                 st.session_state["report"] = f"{plural(len(reset))} put back on the queue."
-                read.clear()
+                read_anew()
                 forget()
                 st.rerun()
         if st.button("Leave them"):

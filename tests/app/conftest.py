@@ -63,14 +63,16 @@ class App:
     def keys(self) -> Keys:
         return local_keys(self.folder)
 
-    def call(self, function: str, json: Any = None) -> Any:
-        answer = httpx.post(
+    def post(self, function: str, json: Any = None) -> httpx.Response:
+        return httpx.post(
             f"{self.url}/functions/v1/{function}",
             json=json,
             headers={"apikey": self.keys.secret},
             timeout=60,
         )
-        return answer.raise_for_status().json()
+
+    def call(self, function: str, json: Any = None) -> Any:
+        return self.post(function, json).raise_for_status().json()
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with connect(embedded.start(self.folder / "postgres").url) as connection:

@@ -1,5 +1,6 @@
 """One command: embedded database, functions, worker and pages in one process and port."""
 
+import os
 import signal
 
 import httpx
@@ -90,3 +91,13 @@ def test_a_stopped_app_gives_its_jobs_back(make_app, eventually):
     app.end()
     [job] = app.rows("select status, attempts, max_attempts from public.job_queue")
     assert job == {"status": "pending", "attempts": 1, "max_attempts": 4}
+
+
+def test_a_killed_database_is_brought_back(make_app, eventually):
+    app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start()
+    app.call("start-generation", GENERATION)
+    eventually(lambda: ended(app, 1))
+    [pid, *_] = (app.folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
+    os.kill(int(pid), signal.SIGKILL)
+    eventually(lambda: app.post("start-generation", GENERATION).is_success, 60)
+    assert {job["status"] for job in eventually(lambda: ended(app, 2), 60)} == {"completed"}
