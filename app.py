@@ -1,6 +1,7 @@
 """The front door: as a script the navigation, as a module the ASGI app that serves it."""
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -35,6 +36,9 @@ else:
         ],
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]"])
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(own_url()).hostname],
+            )
         ],
     )

@@ -59,24 +59,28 @@ def start_image_generation(
             headers={"apikey": key, "Idempotency-Key": idempotency_key},
             timeout=TIMEOUT_SECONDS,
         )
-        answer = response.json()
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StartRefused(
             f"start-generation at {url} does not answer ({type(error).__name__}).",
             code="unreachable",
         ) from error
-    except ValueError as error:
+    try:
+        answer = response.json()
+        if response.is_success:
+            return Started(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+        refusal = answer["error"]
+        message, code = str(refusal["message"]), str(refusal["code"])
+    except (ValueError, KeyError, TypeError) as error:
+        # A gateway in between, or functions of another make.
         raise StartRefused(
-            f"start-generation at {url} gave no JSON (HTTP {response.status_code}).",
-            code="malformed_answer",
+            f"start-generation at {url} answered HTTP {response.status_code} in a form that is"
+            " not Darkroom's.",
+            code="unexpected_answer",
         ) from error
-    if response.is_success:
-        return Started(UUID(answer["generation_id"]), UUID(answer["job_id"]))
-    refusal = answer["error"]
-    retry_after = response.headers.get("Retry-After")
+    retry_after = response.headers.get("Retry-After", "")
     raise StartRefused(
-        refusal["message"],
-        code=refusal["code"],
+        message,
+        code=code,
         field=refusal.get("field"),
-        retry_after=int(retry_after) if retry_after else None,
+        retry_after=int(retry_after) if retry_after.isdecimal() else None,
     )

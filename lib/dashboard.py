@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from lib.database import DatabaseUnavailable, Pool, load, open_pool, translated
+from lib.database import DatabaseUnavailable, Pool, SchemaMissing, load, open_pool, translated
 from lib.service import database_url
 from lib.settings import settings
 
@@ -65,12 +65,16 @@ def say_when_away() -> Iterator[None]:
     """
     try:
         yield
-    except DatabaseUnavailable:
+    except DatabaseUnavailable as error:
         st.session_state["database_away"] = True
-        st.error(
-            "The database does not answer. Jobs are safe in it, and this page goes on by itself"
-            " as soon as it is back."
-        )
+        if isinstance(error, SchemaMissing):
+            st.error("The database answers, but cannot be used yet. This page then goes on itself.")
+            st.text(str(error))
+        else:
+            st.error(
+                "The database does not answer. Jobs are safe in it, and this page goes on by"
+                " itself as soon as it is back."
+            )
         return
     if st.session_state.pop("database_away", False):
         st.rerun()

@@ -1,5 +1,7 @@
 """How numbers are written on every page."""
 
+import re
+
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -21,3 +23,8 @@ def duration(seconds: float | None) -> str:
 def share(part: int, whole: int) -> str:
     """A share in percent, such as "3.2 %"; a dash where there is nothing to share."""
     return f"{part / whole:.1%}".replace("%", " %") if whole else "–"
+
+
+def escaped(text: str) -> str:
+    """A text that Streamlit's Markdown shows as it is: no link, image, colour or formula."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

@@ -1,12 +1,17 @@
 """Runs one image generation: predict at Replicate, follow, store the image."""
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from lib.jobs import Claim, Generation, JobFailed, Queue
+from lib.jobs import Claim, ClaimLost, Generation, JobFailed, Queue
 from lib.replicate.client import Prediction, Replicate, ReplicateError
 from lib.storage import LocalStorage, NotAnImage
 
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 10.0
 # Progress that the user sees: the prediction takes the span between being created and stored.
 CREATED, PREDICTED = 5, 95
 
@@ -53,17 +58,22 @@ class GenerationHandler:
             raise JobFailed(str(error), code="not_an_image") from error
         return {"image_url": stored.url, "storage_path": stored.path}
 
+    async def cancel(self, claim: Claim) -> None:
+        """Cancels at the provider what runs for a cancelled job."""
+        prediction_id = await self._queue.prediction_of(claim)
+        if prediction_id is not None:
+            await self._cancel(prediction_id)
+
     async def _predict(self, claim: Claim, generation: Generation) -> Prediction:
         prediction = await self._earlier_prediction(generation)
         if prediction is None:
-            prediction = await self._replicate.create(
-                generation.model_id,
-                generation.input,
-                version=generation.version,
-                cancel_after=self._deadline_seconds,
-            )
-            await self._queue.record_prediction(claim, prediction.id)
-            await self._queue.record_progress(claim, CREATED)
+            creating = asyncio.create_task(self._create(claim, generation))
+            try:
+                prediction = await asyncio.shield(creating)
+            except asyncio.CancelledError:
+                # It may have been started by now: its id must not be lost.
+                await asyncio.wait([creating], timeout=CREATE_SECONDS)
+                raise
         if prediction.finished:
             return prediction
         async for prediction in self._replicate.follow(  # noqa: B020
@@ -74,6 +84,28 @@ class GenerationHandler:
                 percent = CREATED + prediction.progress * span // 100
                 await self._queue.record_progress(claim, percent)
         return prediction
+
+    async def _create(self, claim: Claim, generation: Generation) -> Prediction:
+        prediction = await self._replicate.create(
+            generation.model_id,
+            generation.input,
+            version=generation.version,
+            cancel_after=self._deadline_seconds,
+        )
+        try:
+            await self._queue.record_prediction(claim, prediction.id)
+        except ClaimLost:
+            # Whoever holds the job now knows nothing of this prediction.
+            await self._cancel(prediction.id)
+            raise
+        await self._queue.record_progress(claim, CREATED)
+        return prediction
+
+    async def _cancel(self, prediction_id: str) -> None:
+        try:
+            await self._replicate.cancel(prediction_id)
+        except ReplicateError as error:
+            logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
 
     async def _earlier_prediction(self, generation: Generation) -> Prediction | None:
         """The prediction of an earlier attempt, unless it can no longer give an image."""

@@ -9,6 +9,8 @@ from lib.formats import duration, share
 # The deployment guide's alert on failures: more than a tenth, counted once there are enough.
 FAILURE_SHARE, FAILURE_MINIMUM = 0.1, 10
 OLDEST_DUE_SECONDS = 300
+# Without a long-lived worker, cron wakes one every minute.
+CRON_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,16 @@ def verdict(now: Mapping[str, Any]) -> Verdict:
     """The verdict on one row of the overview's `now` query: the worst that is true."""
     ended = now["last_hour_completed"] + now["last_hour_failed"]
     due, oldest = now["due"], now["oldest_due_seconds"]
-    if due and not now["workers_alive"]:
-        return Verdict("act", f"{due:,} jobs wait and no worker is alive: start a worker.")
+    if now["paused"]:
+        return Verdict("look", f"Paused: {', '.join(now['paused'])}. {due:,} due jobs wait.")
+    if now["down"]:
+        return Verdict(
+            "act",
+            f"The provider {now['down'][0]['provider']} is down since {now['down'][0]['since']}:"
+            f" its jobs wait until it answers again. {now['down'][0]['reason']}",
+        )
+    if due and not now["workers_alive"] and oldest > CRON_SECONDS:
+        return Verdict("act", f"Due jobs wait ({due:,}) and no worker is alive: start a worker.")
     if due and oldest > OLDEST_DUE_SECONDS:
         return Verdict("act", f"A job has waited for {duration(oldest)}: workers cannot keep up.")
     if ended >= FAILURE_MINIMUM and now["last_hour_failed"] / ended > FAILURE_SHARE:

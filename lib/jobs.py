@@ -1,12 +1,13 @@
 """Typed calls of the queue's SQL functions. Only those functions change job_queue."""
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from lib.database import AsyncPool, Pool, load, load_async, translated
+from lib.database import AsyncPool, load_async, translated
 
 
 class JobFailed(Exception):
@@ -35,8 +36,19 @@ class Claim:
 
     job_id: UUID
     attempt: int
-    job_type: str
-    payload: Mapping[str, Any]
+    job_type: str = field(compare=False)
+    payload_json: str = field(compare=False, repr=False)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The payload. Raises JobFailed for JSON that Python cannot hold."""
+        try:
+            payload: dict[str, Any] = json.loads(self.payload_json)
+        except (ValueError, RecursionError) as error:
+            raise JobFailed(
+                f"The payload cannot be read: {error}", code="invalid_payload", permanent=True
+            ) from error
+        return payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,10 @@ class StartedGeneration:
 def _text(message: str) -> str:
     # A provider's message may hold what PostgreSQL's text cannot: NUL and lone surrogates.
     return message.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _lost(claim: Claim) -> ClaimLost:
+    return ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:
@@ -96,8 +112,13 @@ class Queue:
                 )
                 return _claim(row) if row else None
 
-    async def heartbeat(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
-        """Shows that claims are alive. Returns the jobs whose claim is lost."""
+    async def heartbeat(
+        self, worker_id: UUID, claims: Sequence[Claim]
+    ) -> dict[tuple[UUID, int], str | None]:
+        """Shows that claims are alive. Returns the lost ones by job and attempt, with a status.
+
+        The status is what the job is now; None when it no longer exists.
+        """
         with translated():
             async with self._pool.connection() as connection:
                 rows = self._sql.heartbeat_jobs(
@@ -106,14 +127,22 @@ class Queue:
                     job_ids=[claim.job_id for claim in claims],
                     attempts=[claim.attempt for claim in claims],
                 )
-                return {row["job_id"] async for row in rows}
+                return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
 
-    async def complete(self, claim: Claim, result: Mapping[str, Any]) -> None:
-        """Ends a claim with success; `result` may hold image_url and storage_path.
+    async def complete(self, results: Mapping[Claim, Mapping[str, Any]]) -> set[tuple[UUID, int]]:
+        """Ends claims with success; a result may hold image_url and storage_path.
 
-        Raises ClaimLost when the claim is no longer current; then nothing changed.
+        Returns those that are no longer current, by job and attempt: nothing of theirs changed.
         """
-        await self._end(claim, success=True, result=json.dumps(result))
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.complete_jobs(
+                    connection,
+                    job_ids=[claim.job_id for claim in results],
+                    attempts=[claim.attempt for claim in results],
+                    results=[json.dumps(result) if result else None for result in results.values()],
+                )
+                return {(row["job_id"], row["attempt"]) async for row in rows}
 
     async def fail(self, claim: Claim, error: JobFailed) -> None:
         """Ends a claim with an error: the job is tried again later, or fails for good.
@@ -121,37 +150,19 @@ class Queue:
         Raises ClaimLost when the claim is no longer current; then nothing changed.
         """
         details: dict[str, Any] = {"code": error.code, "permanent": error.permanent}
-        if error.retry_after is not None:
+        if error.retry_after is not None and math.isfinite(error.retry_after):
             details["retry_after_seconds"] = error.retry_after
-        await self._end(
-            claim,
-            success=False,
-            error_message=_text(str(error)),
-            error_details=json.dumps(details),
-        )
-
-    async def _end(
-        self,
-        claim: Claim,
-        *,
-        success: bool,
-        error_message: str | None = None,
-        error_details: str | None = None,
-        result: str | None = None,
-    ) -> None:
         with translated():
             async with self._pool.connection() as connection:
-                status = await self._sql.complete_job(
+                status = await self._sql.fail_job(
                     connection,
                     job_id=claim.job_id,
-                    success=success,
-                    error_message=error_message,
-                    error_details=error_details,
+                    error_message=_text(str(error)),
+                    error_details=json.dumps(details),
                     attempt=claim.attempt,
-                    result=result,
                 )
         if status == "lost":
-            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+            raise _lost(claim)
 
     async def release(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
         """Gives unfinished claims back without using up a try. Returns the jobs given back."""
@@ -164,6 +175,13 @@ class Queue:
                     attempts=[claim.attempt for claim in claims],
                 )
                 return {row["job_id"] async for row in rows}
+
+    async def rescue(self, silence_seconds: float) -> list[UUID]:
+        """Takes the claims of workers that have been silent for so long. Returns the jobs."""
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
+                return [row["id"] async for row in rows]
 
     async def start_generation(
         self,
@@ -204,7 +222,7 @@ class Queue:
                     connection, job_id=claim.job_id, attempt=claim.attempt
                 )
         if row is None:
-            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+            raise _lost(claim)
         return Generation(
             row["generation_id"],
             row["status"],
@@ -225,7 +243,14 @@ class Queue:
                     prediction_id=prediction_id,
                 )
         if not held:
-            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
+            raise _lost(claim)
+
+    async def prediction_of(self, claim: Claim) -> str | None:
+        """The prediction that was stored for a claim's generation, whoever holds it now."""
+        with translated():
+            async with self._pool.connection() as connection:
+                found: str | None = await self._sql.prediction_of(connection, job_id=claim.job_id)
+                return found
 
     async def record_progress(self, claim: Claim, percent: int) -> None:
         """Raises the progress that the user sees, 0 to 100. Raises ClaimLost."""
@@ -235,16 +260,4 @@ class Queue:
                     connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent
                 )
         if not held:
-            raise ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
-
-
-def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
-    """Puts stuck jobs back to pending: all, or those of `job_ids` that are still stuck.
-
-    Recorded with the actor. Returns the jobs that were reset. Raises DatabaseUnavailable.
-    """
-    with translated(), pool.connection() as connection:
-        rows = load("queue").reset_stuck_jobs(
-            connection, actor=actor, job_ids=None if job_ids is None else list(job_ids)
-        )
-        return [row["id"] for row in rows]
+            raise _lost(claim)

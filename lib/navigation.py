@@ -32,6 +32,10 @@ def navigation() -> StreamlitPage:
             "Operate": [st.Page("pages/deployment.py", title="Deployment", url_path="deployment")],
         }
     )
+    if st.session_state.get("page") != page.url_path:
+        # A question that was open when its page was left is not asked again.
+        st.session_state["page"] = page.url_path
+        st.session_state.pop("asked", None)
     with st.sidebar:
         _sources()
     return page

@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
 from lib.database.bootstrap import bootstrap
@@ -73,26 +77,37 @@ def project_keys(settings: Settings) -> Keys:
     return Keys(*(value or "" for value in configured.values()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backend:
     """What jobs run with."""
 
     settings: Settings
     pool: AsyncPool
+    beat_pool: AsyncPool
     queue: Queue
     handlers: Mapping[str, Handler]
+    _workers: WeakSet[Worker] = field(default_factory=WeakSet)
 
     def worker(self, kind: str) -> Worker:
         """A worker for one call of a function, or one that lives as long as its process."""
-        return Worker(
+        worker = Worker(
             self.pool,
+            self.beat_pool,
             self.handlers,
             kind=kind,
             concurrency=(
                 self.settings.concurrency if kind == "worker" else self.settings.max_parallel_jobs
             ),
             heartbeat_seconds=self.settings.heartbeat_seconds,
+            rescue_seconds=self.settings.rescue_seconds,
         )
+        self._workers.add(worker)
+        return worker
+
+    def stop(self) -> None:
+        """Asks every worker to end, those of running requests too."""
+        for worker in self._workers:
+            worker.stop()
 
 
 @asynccontextmanager
@@ -101,6 +116,10 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
     async with AsyncExitStack() as stack:
         pool = await open_async_pool(url, max_size=8, wait=2.0, application_name="darkroom worker")
         stack.push_async_callback(pool.close)
+        beat_pool = await open_async_pool(
+            url, max_size=2, wait=2.0, application_name="darkroom heartbeat"
+        )
+        stack.push_async_callback(beat_pool.close)
         token, api = settings.replicate_token, settings.replicate_url
         if not token:
             simulator = Simulator(
@@ -111,6 +130,7 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
             await asyncio.to_thread(simulator.start)
             stack.push_async_callback(asyncio.to_thread, simulator.stop)
             token, api = simulator.token, simulator.base_url
+        logger.info("Provider: %s", "Replicate" if settings.replicate_token else "simulated")
         replicate = Replicate(token, api) if api else Replicate(token)
         stack.push_async_callback(replicate.aclose)
         queue = Queue(pool)
@@ -118,7 +138,7 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
         generate = GenerationHandler(
             queue, replicate, storage, deadline_seconds=settings.generation_seconds
         )
-        yield Backend(settings, pool, queue, {"generate-image": generate})
+        yield Backend(settings, pool, beat_pool, queue, {"generate-image": generate})
 
 
 class Service:
@@ -148,11 +168,38 @@ class Service:
                         )
                     )
                     upkeep = tasks.create_task(_keep_embedded_running(self._settings))
-                yield
-                worker.stop()
+                with _on_signals(service.stop):
+                    yield
+                service.stop()
                 if upkeep:
                     upkeep.cancel()
             self.functions = None
+
+
+@contextmanager
+def _on_signals(action: Callable[[], None]) -> Iterator[None]:
+    """Runs the action at SIGTERM and SIGINT, before what the server does then.
+
+    The server first waits for open requests, and those wait for their jobs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def act(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(action)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, act)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _keep_embedded_running(settings: Settings) -> None:

@@ -40,6 +40,8 @@ class Settings:
     max_parallel_jobs: int
     """Jobs that one call of process-jobs runs at the same time."""
     heartbeat_seconds: float
+    rescue_seconds: float
+    """Silence of a worker after which the others take its jobs."""
     poll_seconds: float
     """How often a worker looks for due jobs when nothing wakes it."""
     generation_seconds: float
@@ -73,6 +75,8 @@ def parse(values: Mapping[str, str]) -> Settings:
     sample_data = values.get("DARKROOM_SAMPLE_DATA", "1")
     if sample_data not in ("0", "1"):
         raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
+    if values.get("REPLICATE_API_URL") and not values.get("REPLICATE_API_TOKEN"):
+        raise SettingsError("REPLICATE_API_URL is set: set REPLICATE_API_TOKEN too.")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=sample_data == "1",
@@ -87,6 +91,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         concurrency=int(_number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
         max_parallel_jobs=int(_number(values, "MAX_PARALLEL_JOBS", 3, least=1)),
         heartbeat_seconds=_number(values, "DARKROOM_HEARTBEAT_SECONDS", 15, least=0.05),
+        rescue_seconds=_number(values, "DARKROOM_RESCUE_SECONDS", 600, least=1),
         poll_seconds=_number(values, "DARKROOM_POLL_SECONDS", 1, least=0.05),
         generation_seconds=_number(values, "DARKROOM_GENERATION_SECONDS", 300, least=1),
         stop_grace_seconds=_number(values, "DARKROOM_STOP_GRACE_SECONDS", 3, least=0),

@@ -67,7 +67,8 @@ def start(prompt: str, model_id: str, width: int, height: int, seed: int | None)
             seed=seed,
         )
     except StartRefused as refusal:
-        st.error(f"Not started. {refusal}")
+        st.error("Not started:")
+        st.text(str(refusal))
         return
     st.session_state["watched"] = started.generation_id
     read_anew()
@@ -116,7 +117,7 @@ def small(test: dict) -> None:
         case _:
             st.progress(test["progress"], STATUS_WORDS[test["status"]])
     st.text(textwrap.shorten(test["prompt"], 80))
-    st.caption(f"{test['model_id']} · {duration(test['run_seconds'])}")
+    st.text(f"{test['model_id']}, {duration(test['run_seconds'])}")
     if test["error_message"]:
         st.text(textwrap.shorten(test["error_message"], 160))
 

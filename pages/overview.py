@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from lib.dashboard import REFRESH_SECONDS, read, say_when_away, time_column
-from lib.formats import duration, share
+from lib.formats import duration, escaped, share
 from lib.health import verdict
 
 st.title("Overview")
@@ -29,13 +29,15 @@ def live() -> None:
 
 def say_verdict(now: dict) -> None:
     found = verdict(now)
+    # The reason may quote a provider, so it is escaped.
+    reason = escaped(found.reason)
     match found.level:
         case "good":
-            st.success(f"**Healthy.** {found.reason}", icon=":material/check_circle:")
+            st.success(f"**Healthy.** {reason}", icon=":material/check_circle:")
         case "look":
-            st.warning(f"**Look soon.** {found.reason}", icon=":material/visibility:")
+            st.warning(f"**Look soon.** {reason}", icon=":material/visibility:")
         case "act":
-            st.error(f"**Act now.** {found.reason}", icon=":material/error:")
+            st.error(f"**Act now.** {reason}", icon=":material/error:")
 
 
 def tiles(now: dict) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
+from lib.actions import reset_stuck_jobs
 from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_anew, say_when_away, time_column
 from lib.formats import duration
-from lib.jobs import reset_stuck_jobs
 
 COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",

@@ -26,7 +26,8 @@ order by job_type, array_position(array['pending', 'processing', 'completed', 'f
 
 -- name: now^
 -- The state in one row. Counts; oldest_due_seconds: longest wait of a due job; last_hour_*: jobs
--- that ended in the last hour; wait_seconds: their mean wait from due to start.
+-- that ended in the last hour; wait_seconds: their mean wait from due to start; paused: types of
+-- jobs; down: providers whose breaker is open.
 select
     (select count(*) from public.job_queue where status = 'pending') as pending,
     (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
@@ -36,14 +37,26 @@ select
     ) as oldest_due_seconds,
     (select count(*) from public.job_queue where status = 'processing') as processing,
     (select count(*) from public.stuck_jobs) as stuck,
+    array(
+        select case job_type when '*' then 'all types' else job_type end
+        from public.queue_pauses order by job_type
+    ) as paused,
+    (
+        select coalesce(
+            jsonb_agg(jsonb_build_object(
+                'provider', provider,
+                'since', to_char(opened_at at time zone 'UTC', 'HH24:MI "UTC"'),
+                'reason', reason
+            ) order by opened_at), '[]'
+        )
+        from public.provider_breakers where open_until is not null
+    ) as down,
     finished.*,
     (
-        select max(completed_at) from public.job_queue
-        where status in ('completed', 'failed', 'cancelled')
-    ) as last_finished_at,
-    (
+        -- A call of process-jobs stands for the cron schedule that makes one every minute.
         select count(*) from public.workers
-        where stopped_at is null and last_seen_at > now() - interval '1 minute'
+        where (stopped_at is null and last_seen_at > now() - interval '1 minute')
+           or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
     ) as workers_alive
 from (
     select

@@ -9,7 +9,7 @@ insert into public.workers (
 
 -- name: forget_old_workers!
 -- Each call of process-jobs is a worker of its own: they would pile up.
-delete from public.workers where stopped_at < now() - interval '1 day';
+delete from public.workers where last_seen_at < now() - interval '1 day';
 
 -- name: worker_seen!
 update public.workers

@@ -66,6 +66,27 @@ def db(database: str) -> Iterator[Connection]:
         yield conn
 
 
+@pytest.fixture
+def database_away(postgres: embedded.EmbeddedPostgres, db: Connection) -> Callable[..., Any]:
+    """A context in which our connections to the test's database are cut and refused."""
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        name = db.info.dbname
+        refuse = sql.SQL("alter database {} allow_connections {}")
+        with connect(postgres.url) as admin:
+            admin.execute(refuse.format(sql.Identifier(name), sql.Literal(False)))
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = %s and application_name like 'darkroom %%'",
+                (name,),
+            )
+            yield
+            admin.execute(refuse.format(sql.Identifier(name), sql.Literal(True)))
+
+    return away
+
+
 @pytest.fixture(scope="session")
 def eventually() -> Callable[..., Any]:
     """Calls a function until it returns something true, and returns that."""

@@ -2,10 +2,13 @@
 
 import pytest
 
-from lib.formats import duration, share
+from lib.formats import duration, escaped, share
 from lib.health import verdict
 
+DOWN = {"provider": "replicate", "since": "03:12 UTC", "reason": "No answer."}
 FINE = {
+    "paused": [],
+    "down": [],
     "pending": 0,
     "due": 0,
     "oldest_due_seconds": None,
@@ -23,7 +26,10 @@ FINE = {
         ({}, "good", "picked up"),
         ({"processing": 0, "last_hour_completed": 0}, "good", "ready"),
         ({"workers_alive": 0}, "look", "no worker"),
-        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 2.0}, "act", "3 jobs wait"),
+        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 89.0}, "look", "no worker"),
+        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 91.0}, "act", "wait (3)"),
+        ({"paused": ["all types"], "due": 3, "oldest_due_seconds": 91.0}, "look", "all types"),
+        ({"down": [DOWN], "stuck": 1}, "act", "replicate is down since 03:12 UTC"),
         ({"due": 1, "oldest_due_seconds": 299.0}, "good", "picked up"),
         ({"due": 1, "oldest_due_seconds": 301.0}, "act", "5 min"),
         ({"stuck": 2}, "look", "2 stuck"),
@@ -61,3 +67,9 @@ def test_durations_read_in_two_units(seconds, words):
 
 def test_a_share_of_nothing_is_a_dash():
     assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5 %", "0.0 %", "–")
+
+
+def test_escaped_text_has_no_markdown_left():
+    assert escaped("![x](http://e.example) *a* $b$ :red[c]") == (
+        r"\!\[x\]\(http\:\/\/e\.example\) \*a\* \$b\$ \:red\[c\]"
+    )

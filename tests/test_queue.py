@@ -94,7 +94,10 @@ def test_late_writer_changes_nothing(db: Db) -> None:
     assert one(db, "select complete_job(%s, true, null, null, 1)", job_id) == "lost"
     assert one(db, "select record_progress(%s, 1, 99)", job_id) is False
     assert (
-        one(db, "select heartbeat_jobs(%s, array[%s]::uuid[], array[1])", WORKER, job_id) == job_id
+        one(
+            db, "select job_id from heartbeat_jobs(%s, array[%s]::uuid[], array[1])", WORKER, job_id
+        )
+        == job_id
     )
     assert status(db, job_id) == "processing"
     assert one(db, "select complete_job(%s, true, null, null, 2)", job_id) == "completed"

@@ -8,7 +8,13 @@
 - `bootstrap`, `migrations`: the schema, applied in that order.
 """
 
-from lib.database.errors import DatabaseError, DatabaseUnavailable, QueryError, translated
+from lib.database.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    QueryError,
+    SchemaMissing,
+    translated,
+)
 from lib.database.listen import notifications
 from lib.database.pool import AsyncPool, Pool, connect, open_async_pool, open_pool, redact
 from lib.database.queries import load, load_async
@@ -19,6 +25,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Pool",
     "QueryError",
+    "SchemaMissing",
     "connect",
     "load",
     "load_async",

@@ -17,6 +17,8 @@ CALLER_ERRORS = (
     errors.CheckViolation,
 )
 
+SCHEMA_ERRORS = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
+
 
 class DatabaseError(Exception):
     """The database cannot do what was asked; the message is a sentence that says what to do."""
@@ -24,6 +26,10 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):
     """The database did not answer, or not in time. The same call may succeed later."""
+
+
+class SchemaMissing(DatabaseUnavailable):
+    """The database has not got our schema, or an older one; the message says what to run."""
 
 
 class QueryError(DatabaseError):
@@ -54,7 +60,17 @@ def translated() -> Iterator[None]:
         yield
     except errors.QueryCanceled as error:
         raise DatabaseUnavailable("The database needed longer than the time limit.") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except SCHEMA_ERRORS as error:
+        raise SchemaMissing(
+            f"The database lacks what this version needs ({error.diag.message_primary}): apply the"
+            " schema with: python -m lib.database.migrations"
+        ) from error
+    except (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        # A standby, or a primary that has just become one.
+        errors.ReadOnlySqlTransaction,
+    ) as error:
         raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""

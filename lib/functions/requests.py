@@ -1,12 +1,13 @@
 """Bodies of the HTTP functions, read and checked."""
 
 import json
+from math import isfinite
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.functional_validators import AfterValidator
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from lib.functions.errors import FunctionError
 
@@ -24,6 +25,17 @@ def _storable(text: str) -> str:
     return text
 
 
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, float) and not isfinite(value):
+        # 1e400 is JSON, but Python reads it as infinity, which is not.
+        raise ValueError("must be a number that a double can hold")
+    if isinstance(value, dict | list):
+        raise ValueError("must be text, a number, true, false or null")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Prompt = Annotated[
     str,
@@ -37,7 +49,7 @@ class StartGeneration(BaseModel):
     """Body of start-generation. Other fields are passed to the model as parameters."""
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
-    __pydantic_extra__: dict[str, Text | int | float | bool | None]
+    __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_scalar)]]
 
     prompt: Prompt
     model_id: Annotated[Text, Field(min_length=1, max_length=200)]
@@ -71,15 +83,8 @@ async def body(request: Request, model: type[Body]) -> Body:
 
     Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first bad field.
     """
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY_BYTES:
-            raise FunctionError(
-                413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
-            )
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        value = json.loads(await _raw(request), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise FunctionError(400, "malformed", "The body is not valid JSON.") from None
     if not isinstance(value, dict):
@@ -90,6 +95,21 @@ async def body(request: Request, model: type[Body]) -> Body:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = str(first["loc"][0]) if first["loc"] else "body"
         raise FunctionError(422, "invalid_field", f"{field}: {first['msg']}", field=field) from None
+
+
+async def _raw(request: Request) -> bytes:
+    raw = bytearray()
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY_BYTES:
+                raise FunctionError(
+                    413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
+                )
+    except ClientDisconnect:
+        # Nobody reads the answer, but a caller that hangs up is no error of the server.
+        raise FunctionError(400, "incomplete", "The body broke off.") from None
+    return bytes(raw)
 
 
 def _no_constant(name: str) -> float:

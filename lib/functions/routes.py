@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -122,16 +123,19 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
 
         return call
 
-    async def not_found(request: Request) -> Response:
-        return FunctionError(
-            404, "no_such_function", f"There is no {request.method} {request.url.path}."
-        ).response()
-
     prefix = "/functions/v1"
     return [
         Route(f"{prefix}/start-generation", endpoint(start_generation), methods=["POST"]),
         Route(f"{prefix}/process-generation", endpoint(process_generation), methods=["POST"]),
         Route(f"{prefix}/process-jobs", endpoint(process_jobs), methods=["POST"]),
         # Without this an unmatched path would fall through to the dashboard's page.
-        Route(prefix + "/{path:path}", not_found, methods=["GET", "POST", "PUT", "DELETE"]),
+        Route(prefix + "/{path:path}", _NoSuchFunction),
     ]
+
+
+class _NoSuchFunction(HTTPEndpoint):
+    # A class, because Starlette gives a function only the methods that it is told.
+    async def dispatch(self) -> None:
+        asked = f"{self.scope['method']} {self.scope['path']}"
+        answer = FunctionError(404, "no_such_function", f"There is no {asked}.").response()
+        await answer(self.scope, self.receive, self.send)

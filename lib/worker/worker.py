@@ -1,18 +1,17 @@
-"""The worker: claims jobs, runs several at a time, keeps their leases alive, ends them."""
+"""The worker: claims jobs, runs several at a time, keeps their leases alive, gives back."""
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
 import psutil
 
 from lib.database import (
     AsyncPool,
-    DatabaseError,
     DatabaseUnavailable,
     QueryError,
     load_async,
@@ -20,37 +19,61 @@ from lib.database import (
     translated,
 )
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
+from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 """Runs one job and returns its result; raises JobFailed or ClaimLost."""
+RECONNECT_SECONDS = 1.0
+SETTLE_SECONDS = 5.0
+"""How long a stopping worker tries to write down what has ended."""
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """A handler that has something to undo outside when its job is cancelled."""
+
+    async def cancel(self, claim: Claim) -> None:
+        """Called after the handler's run for the claim was stopped."""
 
 
 class Worker:
-    """One worker: an identity in the workers table and the jobs that it holds."""
+    """One worker: an identity in the workers table and the jobs that it holds.
+
+    `beat_pool` is for heartbeats alone, so that they never wait for the jobs' own queries.
+    `rescue_seconds` is the silence after which it takes the jobs of other workers.
+    """
 
     def __init__(
         self,
         pool: AsyncPool,
+        beat_pool: AsyncPool,
         handlers: Mapping[str, Handler],
         *,
         kind: str,
         concurrency: int,
         heartbeat_seconds: float,
+        rescue_seconds: float,
     ) -> None:
         self.id = uuid4()
         self.processed = 0
         self.errors = 0
         self._pool = pool
         self._queue = Queue(pool)
+        self._beats = Queue(beat_pool)
+        self._beat_pool = beat_pool
         self._sql = load_async("worker")
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
         self._heartbeat_seconds = heartbeat_seconds
-        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._rescue_seconds = rescue_seconds
+        self._held: set[Claim] = set()
+        self._tasks: dict[Claim, asyncio.Task[None]] = {}
+        self._cancelling: set[asyncio.Task[None]] = set()
+        self._settlement = Settlement(self._queue, self.id, self._settled)
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -66,44 +89,61 @@ class Worker:
         """
         await self._register_when_available()
         async with asyncio.TaskGroup() as helpers:
-            listening = helpers.create_task(self._listen(url))
-            beating = helpers.create_task(self._beat())
+            seeking = [helpers.create_task(self._listen(url)), helpers.create_task(self._rescue())]
+            keeping = [
+                helpers.create_task(self._beat()),
+                helpers.create_task(self._settlement.run()),
+            ]
             while not self._stopping.is_set():
                 self._wake.clear()
                 if not await self._claim_free_slots():
                     await self._sleep(poll_seconds)
-            listening.cancel()
+            for task in seeking:
+                task.cancel()
             await self._drain(stop_grace_seconds)
-            beating.cancel()
+            for task in keeping:
+                task.cancel()
         await self._goodbye()
 
     async def run_batch(self) -> None:
         """Claims as many due jobs as run at the same time, runs them, and ends."""
         await self._register()
-        claims = await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
-        await self._finish(claims)
+        await self._queue.rescue(self._rescue_seconds)
+        await self._finish(
+            await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
+        )
 
     async def run_generation(self, generation_id: UUID) -> bool:
-        """Runs the pending job of one generation; False when it has none."""
+        """Runs the pending job of one generation; False when it has none.
+
+        Raises QueryError DR409 while its type of jobs is paused or its provider is down.
+        """
         await self._register()
         claim = await self._queue.claim_generation(self.id, generation_id)
         await self._finish([claim] if claim else [])
         return claim is not None
 
-    async def _finish(self, claims: Sequence[Claim]) -> None:
+    async def _finish(self, claims: Collection[Claim]) -> None:
+        keeping = [
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._settlement.run()),
+        ]
         for claim in claims:
             self._start(claim)
-        beating = asyncio.create_task(self._beat())
         try:
-            await asyncio.gather(*self._running)
+            while self._held and not self._stopping.is_set():
+                self._wake.clear()
+                await self._wake.wait()
         finally:
             await self._drain(0)
-            beating.cancel()
+            for task in keeping:
+                task.cancel()
             await self._goodbye()
 
     async def _claim_free_slots(self) -> bool:
-        free = self._concurrency - len(self._running)
-        if not free:
+        # Claims that wait to be settled count too, or they would pile up.
+        free = min(self._concurrency - len(self._tasks), 2 * self._concurrency - len(self._held))
+        if free <= 0:
             return False
         try:
             claims = await self._queue.claim(self.id, self._handlers.keys(), free)
@@ -115,45 +155,48 @@ class Worker:
         return bool(claims)
 
     def _start(self, claim: Claim) -> None:
-        task = asyncio.create_task(self._work(claim), name=f"job {claim.job_id}")
-        self._running[task] = claim
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        # A cancelled task keeps its claim until it is given back.
-        if not task.cancelled():
-            self._running.pop(task, None)
-        self._wake.set()
+        self._held.add(claim)
+        self._tasks[claim] = asyncio.create_task(self._work(claim))
 
     async def _work(self, claim: Claim) -> None:
         try:
-            result = await self._attempt(claim)
-            if isinstance(result, JobFailed):
-                self.errors += 1
-                logger.warning("Job %s failed: %s", claim.job_id, result)
-                await self._queue.fail(claim, result)
-            else:
-                await self._queue.complete(claim, result)
-            self.processed += 1
+            self._settlement.add(claim, await self._attempt(claim))
         except ClaimLost as lost:
             logger.warning("Dropped a lost claim: %s", lost)
-        except DatabaseError as error:
-            # The lease runs out and the job is taken up again.
-            logger.error("Could not end job %s: %s", claim.job_id, error)
+            self._held.discard(claim)
+        finally:
+            del self._tasks[claim]
+            self._wake.set()
 
-    async def _attempt(self, claim: Claim) -> Mapping[str, Any] | JobFailed:
+    async def _attempt(self, claim: Claim) -> Outcome:
         try:
             return await self._handlers[claim.job_type](claim)
         except JobFailed as error:
             return error
         except QueryError as error:
             return JobFailed(error.message, code="invalid_payload", permanent=True)
-        except (ClaimLost, DatabaseUnavailable):
+        except DatabaseUnavailable as error:
+            logger.warning("Job %s interrupted: %s", claim.job_id, error)
+            return Interrupted()
+        except ClaimLost:
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            logger.exception("Job %s: something that its handler waits for was cancelled", claim)
+            return JobFailed("Unexpected error: CancelledError", code="internal")
         except Exception as error:
             # Whatever a handler did wrong costs its job an attempt, not the worker its life.
             logger.exception("Job %s broke its handler", claim.job_id)
             return JobFailed(f"Unexpected error: {type(error).__name__}", code="internal")
+
+    def _settled(self, claim: Claim, outcome: Outcome | None) -> None:
+        self._held.discard(claim)
+        if outcome is not None and not isinstance(outcome, Interrupted):
+            self.processed += 1
+            self.errors += isinstance(outcome, JobFailed)
+        self._wake.set()
 
     async def _listen(self, url: str) -> None:
         while True:
@@ -162,40 +205,67 @@ class Worker:
                     self._wake.set()
             except DatabaseUnavailable as error:
                 logger.warning("Not woken by NOTIFY for now: %s", error)
-            await asyncio.sleep(1)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _rescue(self) -> None:
+        while True:
+            try:
+                if rescued := await self._queue.rescue(self._rescue_seconds):
+                    logger.warning("Took %d jobs of workers that fell silent", len(rescued))
+            except DatabaseUnavailable as error:
+                logger.warning("Cannot look for silent workers: %s", error)
+            await asyncio.sleep(self._rescue_seconds / 10)
 
     async def _beat(self) -> None:
         while True:
+            pause = self._heartbeat_seconds
             try:
                 await self._heartbeat()
             except DatabaseUnavailable as error:
                 logger.warning("No heartbeat: %s", error)
-            await asyncio.sleep(self._heartbeat_seconds)
+                pause = min(pause, RECONNECT_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _heartbeat(self) -> None:
-        lost = await self._queue.heartbeat(self.id, list(self._running.values()))
-        for task, claim in list(self._running.items()):
-            if claim.job_id in lost and not task.done():
-                logger.warning("Claim of job %s lost; dropping it", claim.job_id)
+        lost = await self._beats.heartbeat(self.id, list(self._held))
+        for claim, task in list(self._tasks.items()):
+            # What has ended meanwhile, its settlement finds out.
+            if (claim.job_id, claim.attempt) in lost:
+                status = lost[claim.job_id, claim.attempt]
+                logger.warning("Job %s is %s now; dropping it", claim.job_id, status or "gone")
+                self._held.discard(claim)
                 task.cancel()
-                del self._running[task]
+                if status == "cancelled":
+                    cancelling = asyncio.create_task(self._cancelled(claim, task))
+                    self._cancelling.add(cancelling)
+                    cancelling.add_done_callback(self._cancelling.discard)
         await self._record(self._sql.worker_seen)
 
+    async def _cancelled(self, claim: Claim, task: asyncio.Task[None]) -> None:
+        await asyncio.wait([task])
+        handler = self._handlers[claim.job_type]
+        if isinstance(handler, Cancellable):
+            try:
+                await handler.cancel(claim)
+            except DatabaseUnavailable as error:
+                logger.warning("Job %s was not cancelled outside: %s", claim.job_id, error)
+
     async def _drain(self, grace_seconds: float) -> None:
-        if self._running and grace_seconds:
-            await asyncio.wait(self._running, timeout=grace_seconds)
-        unfinished = dict(self._running)
-        for task in unfinished:
+        if self._tasks and grace_seconds:
+            await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
+        unfinished = dict(self._tasks)
+        for task in unfinished.values():
             task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
-        if not unfinished:
-            return
+        await asyncio.gather(*unfinished.values(), return_exceptions=True)
+        for claim in unfinished:
+            if claim in self._held:
+                self._settlement.add(claim, Interrupted())
         try:
-            released = await self._queue.release(self.id, list(unfinished.values()))
-            logger.info("Gave %d unfinished jobs back", len(released))
-        except DatabaseUnavailable as error:
-            logger.error("Could not give %d jobs back: %s", len(unfinished), error)
-        self._running.clear()
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._settlement.empty()
+                await asyncio.gather(*self._cancelling)
+        except TimeoutError:
+            logger.error("%d jobs wait for a rescue: the database is away", len(self._held))
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -209,7 +279,7 @@ class Worker:
                 return await self._register()
             except DatabaseUnavailable as error:
                 logger.warning("Waiting for the database: %s", error)
-                await self._sleep(1)
+                await self._sleep(RECONNECT_SECONDS)
 
     async def _register(self) -> None:
         with translated():
@@ -235,7 +305,7 @@ class Worker:
 
     async def _record(self, statement: Callable[..., Awaitable[Any]]) -> None:
         with translated():
-            async with self._pool.connection() as connection:
+            async with self._beat_pool.connection() as connection:
                 await statement(
                     connection, id=self.id, processed=self.processed, errors=self.errors
                 )

@@ -6,8 +6,6 @@ import shutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from lib.database import connect
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
@@ -84,26 +82,18 @@ def test_an_operator_submits_a_generation_and_resets_stuck_jobs(make_app, page: 
 
 
 def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
-    make_app, page: Page, db, postgres
+    make_app, page: Page, database, database_away
 ):
     sentence = "The database does not answer."
-    name = db.info.dbname
-    app = make_app(DATABASE_URL=postgres.url.replace("/postgres?", f"/{name}?")).start()
+    app = make_app(DATABASE_URL=database).start()
     page.goto(app.url)
     expect(page.get_by_text("Workers alive")).to_be_visible(timeout=30_000)
-    with connect(postgres.url) as admin:
-        admin.execute(f'alter database "{name}" allow_connections false')
-        admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = %s and application_name like 'darkroom%%'",
-            (name,),
-        )
+    with database_away():
         expect(page.get_by_text(sentence)).to_be_visible(timeout=30_000)
         expect(page.get_by_text("Workers alive")).to_be_hidden()
         for link in ("Stuck jobs", "Generate"):
             page.get_by_role("link", name=link).click()
             expect(page.get_by_role("heading", name=link)).to_be_visible()
             expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
-        admin.execute(f'alter database "{name}" allow_connections true')
     expect(page.get_by_label("Prompt")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(sentence)).to_be_hidden()

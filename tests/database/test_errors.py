@@ -3,7 +3,14 @@
 import psycopg
 import pytest
 
-from lib.database import DatabaseError, DatabaseUnavailable, QueryError, embedded, translated
+from lib.database import (
+    DatabaseError,
+    DatabaseUnavailable,
+    QueryError,
+    SchemaMissing,
+    embedded,
+    translated,
+)
 from lib.database.pool import Connection
 
 RAISE = "do $$ begin raise exception 'No.' using errcode = '{}', detail = '{}'; end $$"
@@ -57,11 +64,25 @@ def test_detail_is_the_errors_json_or_its_text(
     assert caught.value.detail == expected
 
 
-@pytest.mark.parametrize("statement", ["selec 1", "select * from nowhere", "select 1/0"])
+@pytest.mark.parametrize("statement", ["selec 1", "select 1/0"])
 def test_fault_of_ours_passes_through(conn: Connection, statement: str) -> None:
     with pytest.raises(psycopg.Error) as caught, translated():
         conn.execute(statement)
     assert not isinstance(caught.value, DatabaseError)
+
+
+@pytest.mark.parametrize(
+    "statement", ["select * from nowhere", "select nothing()", "select x from pg_class"]
+)
+def test_a_missing_schema_says_what_to_run(conn: Connection, statement: str) -> None:
+    with pytest.raises(SchemaMissing, match=r"python -m lib\.database\.migrations"), translated():
+        conn.execute(statement)
+
+
+def test_a_read_only_database_is_unavailability(conn: Connection) -> None:
+    conn.execute("set default_transaction_read_only = on")
+    with pytest.raises(DatabaseUnavailable), translated():
+        conn.execute("create table refused ()")
 
 
 def test_time_limit_is_unavailability(conn: Connection) -> None:

@@ -6,8 +6,6 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from lib.database import connect
-
 GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell", "test": True}
 
 
@@ -83,19 +81,25 @@ def test_a_failed_prediction_waits_for_another_attempt(call, db):
 
 
 def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
-    started = call("start-generation", GENERATION).json()
-    # The first attempt got as far as a finished prediction, then its worker was gone.
+    started = call("start-generation", GENERATION | {"prompt": "Found again [fail]"}).json()
     call("process-jobs")
-    first = db.execute("select prediction_id from public.image_generations").fetchone()
+    # A prediction that goes on although its worker is gone.
+    call("start-generation", GENERATION)
+    call("process-jobs")
+    running = db.execute(
+        "select prediction_id from public.image_generations where status = 'completed'"
+    ).fetchone()["prediction_id"]
     db.execute(
-        "update public.image_generations set status = 'queued', image_url = null, progress = 0"
+        "update public.image_generations set prediction_id = %s where id = %s",
+        (running, started["generation_id"]),
     )
-    db.execute("update public.job_queue set status = 'pending', completed_at = null")
-    assert call("process-generation", {"generation_id": started["generation_id"]}).json()[
-        "processed"
-    ]
-    again = db.execute("select prediction_id, status from public.image_generations").fetchone()
-    assert again == {"prediction_id": first["prediction_id"], "status": "completed"}
+    answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
+    assert (answer["processed"], answer["errors"]) == (1, 0)
+    again = db.execute(
+        "select prediction_id, status from public.image_generations where id = %s",
+        (started["generation_id"],),
+    ).fetchone()
+    assert again == {"prediction_id": running, "status": "completed"}
 
 
 def test_a_second_attempt_starts_anew_where_the_first_prediction_is_gone(call, db):
@@ -126,19 +130,11 @@ def test_process_generation_without_a_waiting_job_is_not_found(call):
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "generation_id")
 
 
-def test_a_database_that_is_away_is_said_and_comes_back(call, db, postgres, eventually):
-    name = db.info.dbname
-    with connect(postgres.url) as admin:
-        admin.execute(f'alter database "{name}" allow_connections false')
-        admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = %s and application_name like 'darkroom%%'",
-            (name,),
-        )
+def test_a_database_that_is_away_is_said_and_comes_back(call, database_away, eventually):
+    with database_away():
         for function in ("start-generation", "process-jobs"):
             answer = call(function, GENERATION)
             assert answer.status_code == 503
             assert answer.json()["error"]["code"] == "database_unavailable"
             assert answer.headers["Retry-After"]
-        admin.execute(f'alter database "{name}" allow_connections true')
     eventually(lambda: call("start-generation", GENERATION).status_code == 200)

@@ -24,8 +24,13 @@ async def pool(database: str) -> AsyncIterator[AsyncPool]:
 @pytest.fixture
 def make_worker(pool: AsyncPool) -> Callable[..., Worker]:
     def make(handler: Any, **options: Any) -> Worker:
-        chosen = {"kind": "worker", "concurrency": 5, "heartbeat_seconds": 0.05} | options
-        return Worker(pool, {"test": handler}, **chosen)
+        chosen = {
+            "kind": "worker",
+            "concurrency": 5,
+            "heartbeat_seconds": 0.05,
+            "rescue_seconds": 600,
+        }
+        return Worker(pool, pool, {"test": handler}, **chosen | options)
 
     return make
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from lib.database import translated
 from lib.jobs import Claim, JobFailed
 
 
@@ -177,7 +178,7 @@ async def test_a_result_that_comes_too_late_changes_nothing(db, running, enqueue
         go_on.set()
         later = enqueue()
         await until(lambda: job(later)["status"] == "completed")
-        assert worker.processed == 1
+        await until(lambda: worker.processed == 1)
     assert job(id)["status"] == "processing"
 
 
@@ -204,7 +205,7 @@ async def test_goes_on_after_all_its_connections_were_cut(db, running, enqueue, 
         assert db.execute(cut).fetchall()
         second = enqueue()
         await until(lambda: job(second)["status"] == "completed")
-        assert worker.processed == 2
+        await until(lambda: worker.processed == 2)
 
 
 async def test_a_batch_takes_what_fits_and_ends(db, make_worker, enqueue, job):
@@ -216,3 +217,172 @@ async def test_a_batch_takes_what_fits_and_ends(db, make_worker, enqueue, job):
     row = db.execute("select kind, processed, stopped_at from public.workers").fetchone()
     assert (row["kind"], row["processed"]) == ("process-jobs", 2)
     assert row["stopped_at"]
+
+
+async def test_cancelling_a_running_job_stops_it_and_undoes_what_runs_outside(
+    db, running, enqueue, job, until
+):
+    class Handler:
+        cancelled = None
+        stopped = False
+
+        async def __call__(self, claim):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped = True
+
+        async def cancel(self, claim):
+            assert self.stopped
+            self.cancelled = claim.job_id
+
+    handler = Handler()
+    id = enqueue()
+    async with running(handler):
+        await until(lambda: job(id)["status"] == "processing")
+        db.execute("select public.cancel_jobs('tester', array[%s]::uuid[])", (id,))
+        await until(lambda: handler.cancelled == id)
+    assert job(id)["status"] == "cancelled"
+
+
+async def test_a_claim_lost_to_another_worker_undoes_nothing_outside(
+    db, running, enqueue, job, until
+):
+    class Handler:
+        dropped = asyncio.Event()
+        cancelled = False
+
+        async def __call__(self, claim):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.dropped.set()
+
+        async def cancel(self, claim):
+            self.cancelled = True
+
+    handler = Handler()
+    id = enqueue()
+    async with running(handler):
+        await until(lambda: job(id)["status"] == "processing")
+        with db.transaction():
+            db.execute("update public.job_queue set attempts = 2 where id = %s", (id,))
+            db.execute("update public.job_leases set attempt = 2, worker_id = null")
+        async with asyncio.timeout(20):
+            await handler.dropped.wait()
+    assert not handler.cancelled
+
+
+async def test_takes_the_job_of_a_worker_that_fell_silent(db, running, enqueue, job, until):
+    id = enqueue()
+    db.execute("select public.claim_next_job()")
+    with db.transaction():
+        db.execute("update public.job_queue set started_at = now() - interval '1 hour'")
+        db.execute("update public.job_leases set heartbeat_at = now() - interval '1 hour'")
+    async with running(succeed, rescue_seconds=60):
+        await until(lambda: job(id)["status"] == "pending")
+        db.execute("update public.job_queue set scheduled_at = now() where id = %s", (id,))
+        await until(lambda: job(id)["status"] == "completed")
+    found = job(id)
+    assert found["attempts"] == 2
+    assert found["error_details"]["attempts"][0]["details"]["code"] == "worker_lost"
+
+
+async def test_an_outcome_waits_for_a_database_that_is_away(
+    running, enqueue, job, until, database_away
+):
+    go_on = asyncio.Event()
+
+    async def wait(_claim):
+        await go_on.wait()
+        return {}
+
+    id = enqueue()
+    async with running(wait) as worker:
+        await until(lambda: job(id)["status"] == "processing")
+        with database_away():
+            go_on.set()
+            await asyncio.sleep(0.5)
+        await until(lambda: worker.processed == 1)
+    found = job(id)
+    assert (found["status"], found["attempts"]) == ("completed", 1)
+
+
+async def test_a_job_interrupted_by_the_database_is_given_back_and_runs_again(
+    pool, running, enqueue, job, until, database_away
+):
+    interrupted = asyncio.Event()
+
+    async def query(claim):
+        if claim.attempt == 1:
+            interrupted.set()
+            await asyncio.sleep(0.2)
+            with translated():
+                async with pool.connection(timeout=0.1) as connection:
+                    await connection.execute("select 1")
+        return {}
+
+    id = enqueue(max_attempts=1)
+    async with running(query):
+        await until(interrupted.is_set)
+        with database_away():
+            await asyncio.sleep(0.5)
+        await until(lambda: job(id)["status"] == "completed")
+    assert job(id)["attempts"] == 2
+
+
+async def test_a_result_that_cannot_be_stored_fails_its_job_alone(running, enqueue, job, until):
+    together = asyncio.Barrier(2)
+
+    async def odd(claim):
+        await together.wait()
+        return {"image_url": "nul \x00"} if claim.job_id == bad else {}
+
+    bad, good = enqueue(), enqueue()
+    async with running(odd):
+        await until(lambda: job(bad)["status"] == "failed")
+        await until(lambda: job(good)["status"] == "completed")
+    assert "cannot be stored" in job(bad)["error_message"]
+
+
+async def test_a_payload_that_python_cannot_hold_fails_its_job_alone(db, running, until):
+    async def read(claim):
+        return {"image_url": str(claim.payload)}
+
+    db.execute("""select public.enqueue_job('test', '{"n": 1e5000}')""")
+    ended = "select status, error_message from public.job_queue"
+    async with running(read):
+        await until(lambda: db.execute(ended).fetchone()["status"] == "failed")
+    assert "payload cannot be read" in db.execute(ended).fetchone()["error_message"]
+
+
+async def test_a_lost_claim_leaves_the_rest_of_a_batch_alone(db, make_worker, enqueue, job, until):
+    ids = [enqueue() for _ in range(2)]
+    lost = asyncio.Event()
+
+    async def handle(claim):
+        if claim.job_id == ids[0]:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                lost.set()
+        await lost.wait()
+        return {}
+
+    worker = make_worker(handle, kind="process-jobs")
+    batch = asyncio.create_task(worker.run_batch())
+    await until(lambda: job(ids[0])["status"] == "processing")
+    db.execute("select public.cancel_jobs('tester', array[%s]::uuid[])", (ids[0],))
+    await batch
+    assert [job(id)["status"] for id in ids] == ["cancelled", "completed"]
+    assert worker.processed == 1
+
+
+async def test_a_stopped_batch_gives_its_jobs_back(make_worker, enqueue, job, until):
+    id = enqueue()
+    worker = make_worker(forever, kind="process-jobs")
+    batch = asyncio.create_task(worker.run_batch())
+    await until(lambda: job(id)["status"] == "processing")
+    worker.stop()
+    await batch
+    assert job(id)["status"] == "pending"

@@ -1,0 +1,51 @@
+"""What operators do to jobs and to the queue. Each is recorded with who did it.
+
+All raise DatabaseUnavailable while the database is away; then nothing changed.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from lib.database import Pool, load, translated
+
+ALL_TYPES = "*"
+"""Stands for every type of job in pauses."""
+
+
+def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
+    """Puts stuck jobs back to pending: all, or those of `job_ids` that are still stuck.
+
+    Returns the jobs that were reset.
+    """
+    with translated(), pool.connection() as connection:
+        ids = None if job_ids is None else list(job_ids)
+        rows = load("actions").reset_stuck_jobs(connection, actor=actor, job_ids=ids)
+        return [row["id"] for row in rows]
+
+
+def cancel_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Cancels those of the jobs that wait or run. Returns them."""
+    with translated(), pool.connection() as connection:
+        rows = load("actions").cancel_jobs(connection, actor=actor, job_ids=list(job_ids))
+        return [row["id"] for row in rows]
+
+
+def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
+    """Puts those of the jobs that failed or were cancelled back to pending. Returns them."""
+    with translated(), pool.connection() as connection:
+        rows = load("actions").retry_jobs(connection, actor=actor, job_ids=list(job_ids))
+        return [row["id"] for row in rows]
+
+
+def pause_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES, reason: str = "") -> None:
+    """Stops the claiming of a type of jobs, or of all; running ones go on."""
+    with translated(), pool.connection() as connection:
+        load("actions").pause_queue(
+            connection, actor=actor, job_type=job_type, reason=reason or None
+        )
+
+
+def resume_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES) -> bool:
+    """Lifts a pause. False when there was none."""
+    with translated(), pool.connection() as connection:
+        return bool(load("actions").resume_queue(connection, actor=actor, job_type=job_type))

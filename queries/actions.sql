@@ -1,0 +1,16 @@
+-- What operators do to jobs and to the queue; the functions check it and record who did it.
+
+-- name: reset_stuck_jobs
+select id from public.reset_stuck_jobs(:actor, :job_ids::uuid[]);
+
+-- name: cancel_jobs
+select id from public.cancel_jobs(:actor, :job_ids::uuid[]);
+
+-- name: retry_jobs
+select id from public.retry_jobs(:actor, :job_ids::uuid[]);
+
+-- name: pause_queue!
+select public.pause_queue(:actor, :job_type, :reason);
+
+-- name: resume_queue$
+select public.resume_queue(:actor, :job_type);

@@ -1,0 +1,369 @@
+"""Odd requests to the three functions: a clean answer every time, and nothing half-written."""
+
+import json
+import logging
+import re
+import socket
+import string
+import time
+from itertools import product
+from urllib.parse import quote, quote_from_bytes
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell"}
+FIELDS = [*GENERATION, "width", "height", "seed", "negative_prompt", "user_id", "test", "steps"]
+FUNCTIONS = ["start-generation", "process-generation", "process-jobs"]
+WRITTEN = (
+    "select (select count(*) from public.job_queue) as jobs,"
+    " (select count(*) from public.image_generations) as generations,"
+    " (select count(*) from public.idempotency_keys) as keys"
+)
+EMPTY = (
+    "delete from public.idempotency_keys; delete from public.job_queue;"
+    " delete from public.image_generations"
+)
+NOTHING = {"jobs": 0, "generations": 0, "keys": 0}
+
+fuzzed = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=60,
+    # The server and its database outlive the examples; `ask` empties the tables before each.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+any_text = st.text(st.characters(exclude_categories=()), max_size=30)
+any_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([10**400, -(10**30), 2**32, 64, 2048])
+    | any_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
+    max_leaves=12,
+)
+header_value = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=60).map(
+    # What no HTTP client sends: line ends, and white space around a value.
+    lambda text: re.sub(r"[\r\n]", "", text).strip(" \t\x0b\x0c").encode("latin-1")
+)
+
+
+@pytest.fixture
+def ask(served, db):
+    """Sends one request to emptied tables and holds the answer against the contract."""
+    secret = {"apikey": served.keys.secret}
+
+    with httpx.Client(base_url=f"{served.url}/functions/v1/", timeout=60) as client:
+
+        def send(path, *, method="POST", headers=secret, writes=True, **options):
+            db.execute(EMPTY)
+            answer = client.request(method, path, headers=headers, **options)
+            assert answer.status_code < 500, answer.text
+            if method != "HEAD":
+                check_shape(answer)
+            queued = answer.status_code == 200 and writes
+            named = queued and any(name.lower() == "idempotency-key" for name in headers)
+            expected = {"jobs": queued, "generations": queued, "keys": named}
+            assert db.execute(WRITTEN).fetchone() == expected
+            return answer
+
+        yield send
+
+
+def check_shape(answer):
+    assert answer.headers["Content-Type"] == "application/json"
+    body = answer.json()
+    if answer.status_code == 200:
+        assert body["success"] is True
+        assert "error" not in body
+    else:
+        assert set(body) == {"success", "error"}
+        assert body["success"] is False
+        assert re.fullmatch("[a-z_]+", body["error"]["code"])
+        assert body["error"]["message"]
+
+
+@pytest.fixture
+def errors(caplog):
+    """What the server logs as errors, such as an exception that nothing caught."""
+    caplog.set_level(logging.ERROR)
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    yield caplog.records
+    logger.removeHandler(caplog.handler)
+
+
+# Bodies
+
+
+def test_arbitrary_json(ask):
+    @fuzzed
+    @given(any_json)
+    def check(body):
+        assert ask("start-generation", content=json.dumps(body)).status_code in (400, 422)
+        assert ask("process-generation", content=json.dumps(body)).status_code in (400, 422)
+        assert ask("process-jobs", content=json.dumps(body), writes=False).status_code == 200
+
+    check()
+
+
+def test_valid_bodies_with_odd_fields(ask):
+    statuses = set()
+
+    @fuzzed
+    @given(
+        st.dictionaries(st.sampled_from(FIELDS) | any_text, any_json, max_size=3),
+        st.sets(st.sampled_from(list(GENERATION)), max_size=1),
+    )
+    def check(odd, missing):
+        body = {name: GENERATION[name] for name in GENERATION.keys() - missing} | odd
+        answer = ask("start-generation", content=json.dumps(body))
+        statuses.add(answer.status_code)
+        if answer.status_code == 422 and "field" in answer.json()["error"]:
+            assert answer.json()["error"]["field"] in {*body, *GENERATION, "body"}
+
+    check()
+    assert {200, 422} <= statuses
+
+
+def test_bytes_that_are_no_json(ask):
+    valid = json.dumps(GENERATION).encode()
+
+    @fuzzed
+    @given(st.binary(max_size=40), st.integers(0, len(valid)), st.integers(0, 10))
+    def check(junk, at, cut):
+        assert ask("start-generation", content=junk).status_code in (400, 422)
+        ask("start-generation", content=valid[:at] + junk + valid[at + cut :])
+
+    check()
+
+
+# Headers
+
+
+def test_arbitrary_headers(ask, served):
+    keys = [served.keys.publishable.encode(), served.keys.secret.encode()]
+    values = {
+        "apikey": header_value | st.sampled_from(keys),
+        "Authorization": header_value | st.sampled_from([b"Bearer " + key for key in keys]),
+        "Idempotency-Key": header_value | st.integers(0, 300).map(lambda size: b"k" * size),
+        "Content-Type": header_value | st.sampled_from([b"text/plain", b"multipart/form-data"]),
+        "Content-Encoding": header_value | st.sampled_from([b"gzip", b"br"]),
+        "Host": header_value,
+    }
+    statuses = set()
+
+    @fuzzed
+    @given(st.fixed_dictionaries({}, optional=values), st.sampled_from(keys))
+    def check(odd, key):
+        for headers in (odd, {"apikey": key} | odd):
+            answer = ask("start-generation", headers=headers, json=GENERATION)
+            statuses.add(answer.status_code)
+        for function in FUNCTIONS[1:]:
+            ask(function, headers=odd, json=GENERATION, writes=False)
+
+    check()
+    assert {200, 401, 422} <= statuses
+
+
+def test_arbitrary_tokens(ask, served):
+    part = st.binary(max_size=40) | any_json.map(lambda value: json.dumps(value).encode())
+    names = ("sub", "aud", "exp", "nbf", "iat", "jti", "role")
+    valid = {"sub": str(uuid4()), "aud": "authenticated", "exp": time.time() + 600}
+
+    def sign(claims):
+        # The claims as they are: the call that makes tokens would refuse some.
+        return jwt.api_jws.encode(json.dumps(claims).encode(), served.keys.jwt_secret)
+
+    def refused(token):
+        bearer = {"Authorization": f"Bearer {token}".strip()}
+        for function in FUNCTIONS:
+            assert ask(function, headers=bearer, json=GENERATION).status_code == 401
+
+    @fuzzed
+    @given(st.lists(part, min_size=1, max_size=4))
+    def unsigned(parts):
+        refused(".".join(jwt.utils.base64url_encode(part).decode() for part in parts))
+
+    @fuzzed
+    @given(st.dictionaries(st.sampled_from(names), any_json, min_size=1))
+    def signed(odd):
+        bearer = {"Authorization": f"Bearer {sign(valid | odd)}"}
+        # Where the claims happen to hold, there is still no such user.
+        assert ask("start-generation", headers=bearer, json=GENERATION).status_code in (401, 422)
+
+    unsigned()
+    signed()
+    refused(jwt.utils.base64url_encode(b"[" * 40_000).decode() + ".e30.AAAA")
+    for odd in ({"sub": "x"}, {"sub": 1}, {"exp": 1e400}, {"nbf": 1e400}):
+        refused(sign(valid | odd))
+    stranger = {"Authorization": f"Bearer {sign(valid)}"}
+    answer = ask("start-generation", headers=stranger, json=GENERATION)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unknown_user")
+
+
+# Methods and paths
+
+
+def test_arbitrary_methods_and_paths(ask):
+    methods = st.sampled_from(
+        ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+    ) | st.text("!#$%&'*+-.^_`|~" + string.ascii_letters, min_size=1, max_size=12)
+    tails = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(
+        # Dots are left out: clients resolve "../" themselves.
+        lambda text: quote(text.replace(".", ""))
+    )
+    queries = st.binary(max_size=8).map(quote_from_bytes)
+
+    @fuzzed
+    @given(methods, st.sampled_from([*FUNCTIONS, "start", ""]), tails, queries)
+    def check(method, start, tail, query):
+        if (method, start in FUNCTIONS, tail) == ("POST", True, ""):
+            return
+        answer = ask(f"{start}{tail}?{query}", method=method, json=GENERATION)
+        assert answer.status_code == 404
+        if method != "HEAD":
+            assert answer.json()["error"]["code"] == "no_such_function"
+
+    check()
+
+
+# Bodies that are long, deep, or break off
+
+
+def test_chunked_bodies(ask):
+    raw = json.dumps(GENERATION).encode()
+    one_by_one = (raw[at : at + 1] for at in range(len(raw)))
+    assert ask("start-generation", content=one_by_one).status_code == 200
+    endless = (b" " * 1024 for _ in range(1024))
+    assert ask("start-generation", content=endless).status_code == 413
+
+
+def test_a_prompt_of_1_mb_is_too_large(ask):
+    answer = ask("start-generation", json=GENERATION | {"prompt": "x" * 2**20})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    assert ask("start-generation", json=GENERATION).status_code == 200
+
+
+def test_deep_json(ask, subtests):
+    for depth in (10, 100, 900, 950, 990, 1000, 1010, 5000, 100_000):
+        deep_list = b"[" * depth + b"]" * depth
+        deep_object = b'{"a":' * (depth // 5) + b"1" + b"}" * (depth // 5)
+        for deep in (deep_list, deep_object):
+            for field in ("prompt", "model_id", "seed", "extra"):
+                with subtests.test(depth=depth, field=field, kind=deep[:1]):
+                    raw = json.dumps(GENERATION | {field: "DEEP"}).encode()
+                    answer = ask("start-generation", content=raw.replace(b'"DEEP"', deep))
+                    error = answer.json()["error"]
+                    assert (answer.status_code, error.get("field")) in [(422, field), (400, None)]
+
+
+def test_a_caller_that_hangs_up_amid_its_body_leaves_nothing(
+    ask, call, served, db, errors, subtests
+):
+    body = json.dumps(GENERATION).encode()
+    framings = {
+        "Content-Length: 500": body,
+        "Transfer-Encoding: chunked": b"%x\r\n%s\r\n" % (len(body), body),
+    }
+    for function, (framing, sent), cut in product(FUNCTIONS, framings.items(), (0, 10, None)):
+        with subtests.test(function=function, framing=framing, cut=cut):
+            head = (
+                f"POST /functions/v1/{function} HTTP/1.1\r\nHost: localhost\r\n"
+                f"apikey: {served.keys.secret}\r\n{framing}\r\n\r\n"
+            )
+            with socket.create_connection(served.url[len("http://") :].split(":")) as connection:
+                connection.sendall(head.encode() + sent[:cut])
+                connection.shutdown(socket.SHUT_WR)
+                # Until the server, too, has given the connection up.
+                while connection.recv(4096):
+                    pass
+            assert call("nothing").status_code == 404
+            assert db.execute(WRITTEN).fetchone() == NOTHING
+            assert [record.getMessage() for record in errors] == []
+    assert ask("start-generation", json=GENERATION).status_code == 200
+
+
+# Unicode
+
+PLANES = [chr(plane << 16 | low) for plane in range(17) for low in (0xFFFD, 0xFFFE, 0xFFFF)]
+ODD_TEXTS = {
+    "one of each plane, with non-characters": "".join(PLANES),
+    "assigned in planes 1, 2, 3, 14": "\U0001f3a8\U00020bb7\U00030edd\U000e0041",
+    "private use": "\ue000\uf8ff\U000f0000\U0010fffd",
+    "non-characters": "".join(map(chr, range(0xFDD0, 0xFDF0))),
+    "right to left, with overrides": "\u05e9\u05dc\u05d5\u05dd \u202egnp.exe\u202c \u0645\u0631",
+    "joined emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f3f4\u200d\u2620\ufe0f",
+    "combining, not normalised": "e\u0301 \u00e9 " + "z" + "\u0351" * 200,
+    "invisible": "a\ufeff\u200b\u2060\u00ad\u2028\u2029\x85b",
+    "controls": "a" + "".join(map(chr, range(1, 32))) + "\x7f\x80b",
+    "markup and escapes": "<script>$1 %s {0} \\u0000 \\x00 ' \" ; -- \\ `",
+}
+
+
+def stored(db):
+    return db.execute(
+        "select g.prompt, g.parameters ->> 'style' as style, q.payload ->> 'prompt' as queued"
+        " from public.image_generations g"
+        " join public.job_queue q on q.payload ->> 'generation_id' = g.id::text"
+    ).fetchone()
+
+
+def test_odd_text_is_stored_as_it_was_sent(ask, db, subtests):
+    for name, text in ODD_TEXTS.items():
+        for ascii_only in (True, False):
+            with subtests.test(name, ascii_only=ascii_only):
+                body = GENERATION | {"prompt": text, "style": text, "negative_prompt": text}
+                raw = json.dumps(body, ensure_ascii=ascii_only).encode()
+                assert ask("start-generation", content=raw).status_code == 200
+                assert stored(db) == {"prompt": text, "style": text, "queued": text}
+
+
+def test_any_text_is_stored_as_it_was_sent(ask, db):
+    @fuzzed
+    @given(st.text(st.characters(exclude_categories=["Cs"], min_codepoint=1), max_size=200))
+    def check(text):
+        text = f"a{text}z"
+        assert ask("start-generation", json=GENERATION | {"prompt": text, "style": text})
+        assert stored(db) == {"prompt": text, "style": text, "queued": text}
+
+    check()
+
+
+def test_odd_prompts_run_to_an_image(call, db):
+    for text in ODD_TEXTS.values():
+        call("start-generation", GENERATION | {"prompt": text, "style": text, "test": True})
+    while call("process-jobs").json()["processed"]:
+        pass
+    rows = db.execute("select prompt, status from public.image_generations").fetchall()
+    assert {row["prompt"]: row["status"] for row in rows} == dict.fromkeys(
+        ODD_TEXTS.values(), "completed"
+    )
+
+
+def test_what_the_database_cannot_store_is_refused_by_name(ask, subtests):
+    fields = ("prompt", "model_id", "negative_prompt", "user_id", "seed", "style")
+    odd_texts = ("\x00", "\ud800", "\udfff", "\udc00\ud800")
+    odd = [*odd_texts, *(f"before {text} after" for text in odd_texts)]
+    requests = [("start-generation", GENERATION | {f: t}, f) for f, t in product(fields, odd)]
+    requests += [("process-generation", {"generation_id": t}, "generation_id") for t in odd]
+    # A name that is itself no text can only be placed in the body.
+    requests += [("start-generation", GENERATION | {"a\ud800": 1}, "body")]
+    requests += [("start-generation", GENERATION | {"a\x00": 1}, "a\x00")]
+    raw = [(function, json.dumps(body), field) for function, body, field in requests]
+    # JSON numbers that no double holds.
+    for number in ("1e400", "-1e999"):
+        beyond = json.dumps(GENERATION | {"guidance": "N"}).replace('"N"', number)
+        raw.append(("start-generation", beyond, "guidance"))
+    for function, body, field in raw:
+        with subtests.test(function=function, body=body):
+            answer = ask(function, content=body)
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)

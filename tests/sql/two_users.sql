@@ -1,0 +1,39 @@
+-- Rows of user A (aaaaaaaa-…) and user B (bbbbbbbb-…) for tests/test_privileges.py. A row counts as
+-- a user's when it holds the user's id anywhere. Every table and view needs at least one row,
+-- and as many of A as of B; what belongs to nobody (models, workers) names neither.
+create temporary view people as
+select id::uuid from (values
+    ('aaaaaaaa-0000-0000-0000-000000000000'),
+    ('bbbbbbbb-0000-0000-0000-000000000000')
+) as two (id);
+
+insert into auth.users (id) select id from people;
+
+-- The job type names the user too, so that a view which groups by it shows whose jobs it counts.
+insert into public.job_queue
+    (id, job_type, payload, status, attempts, started_at, completed_at, created_by)
+select id, 'job of ' || id, jsonb '{}', 'processing', 1, now() - interval '1 hour', null, id from people
+union all
+select gen_random_uuid(), 'job of ' || id, '{}', 'failed', 3, now(), now(), id from people;
+
+insert into public.workers (id, kind, host, pid, process_started_at, version, job_types, concurrency)
+values (gen_random_uuid(), 'worker', 'host', 1, now(), '1', '{}', 1);
+
+insert into public.job_leases (job_id, attempt, heartbeat_at)
+select id, 1, now() - interval '1 hour' from people;
+
+insert into public.image_generations (user_id, prompt, model_id)
+select id, 'a prompt', 'a/model' from people;
+
+insert into public.models (id, display_name, enabled) values ('disabled/model', 'Disabled', false);
+
+insert into public.user_limits (user_id, daily_limit) select id, 7 from people;
+
+insert into public.idempotency_keys (scope, key, request, generation_id, job_id)
+select id, 'key', '{}', gen_random_uuid(), id from people;
+
+insert into public.audit_log (actor, action, affected) select id, 'reset_stuck_jobs', 1 from people;
+
+insert into public.queue_pauses (job_type, paused_by) values ('paused', 'operator');
+insert into public.provider_breakers (provider) values ('provider');
+insert into public.model_holds (model_id, held_until) values ('a/model', now());
