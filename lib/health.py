@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lib.actions import ALL_TYPES
 from lib.formats import duration, share
 
 # The deployment guide's alert on failures: more than a tenth, counted once there are enough.
@@ -26,7 +27,8 @@ def verdict(now: Mapping[str, Any]) -> Verdict:
     ended = now["last_hour_completed"] + now["last_hour_failed"]
     due, oldest = now["due"], now["oldest_due_seconds"]
     if now["paused"]:
-        return Verdict("look", f"Paused: {', '.join(now['paused'])}. {due:,} due jobs wait.")
+        types = ", ".join("all jobs" if type == ALL_TYPES else type for type in now["paused"])
+        return Verdict("look", f"The claiming of {types} is paused. Due and waiting: {due:,}.")
     if now["down"]:
         return Verdict(
             "act",

@@ -42,13 +42,7 @@ class Claim:
     @property
     def payload(self) -> Mapping[str, Any]:
         """The payload. Raises JobFailed for JSON that Python cannot hold."""
-        try:
-            payload: dict[str, Any] = json.loads(self.payload_json)
-        except (ValueError, RecursionError) as error:
-            raise JobFailed(
-                f"The payload cannot be read: {error}", code="invalid_payload", permanent=True
-            ) from error
-        return payload
+        return _parsed(self.payload_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,16 @@ class StartedGeneration:
 def _text(message: str) -> str:
     # A provider's message may hold what PostgreSQL's text cannot: NUL and lone surrogates.
     return message.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise JobFailed(
+            f"The payload cannot be read: {error}", code="invalid_payload", permanent=True
+        ) from error
+    return value
 
 
 def _lost(claim: Claim) -> ClaimLost:
@@ -214,7 +218,7 @@ class Queue:
     async def begin_generation(self, claim: Claim) -> Generation:
         """What a claim's generation needs to run; marks it as processing.
 
-        Raises ClaimLost, or QueryError for a payload that can never run.
+        Raises ClaimLost, and QueryError or JobFailed for a payload that can never run.
         """
         with translated():
             async with self._pool.connection() as connection:
@@ -228,7 +232,7 @@ class Queue:
             row["status"],
             row["model_id"],
             row["version"],
-            row["input"],
+            _parsed(row["input"]),
             row["prediction_id"],
         )
 

@@ -1,12 +1,22 @@
 """Is the queue healthy?"""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from lib.dashboard import REFRESH_SECONDS, read, say_when_away, time_column
+from lib.actions import ALL_TYPES, pause_queue, resume_queue
+from lib.dashboard import (
+    REFRESH_SECONDS,
+    actor,
+    pool,
+    read,
+    read_anew,
+    say_when_away,
+    time_column,
+)
 from lib.formats import duration, escaped, share
 from lib.health import verdict
 
@@ -21,6 +31,7 @@ def live() -> None:
         health = pd.DataFrame(read("overview", "health"), columns=HEALTH_COLUMNS)
         workers = pd.DataFrame(read("overview", "workers"), columns=WORKER_COLUMNS)
         say_verdict(now)
+        pauses(now)
         tiles(now)
         minutes(throughput)
         types(health)
@@ -38,6 +49,60 @@ def say_verdict(now: dict) -> None:
             st.warning(f"**Look soon.** {reason}", icon=":material/visibility:")
         case "act":
             st.error(f"**Act now.** {reason}", icon=":material/error:")
+
+
+def pauses(now: dict) -> None:
+    with st.container(horizontal=True):
+        for job_type in now["paused"]:
+            if st.button(f"Resume {type_name(job_type)}", type="primary"):
+                ask(resume, job_type)
+        if not now["paused"] and st.button("Pause the queue", icon=":material/pause:"):
+            ask(pause, now["processing"])
+
+
+def type_name(job_type: str) -> str:
+    return "all jobs" if job_type == ALL_TYPES else job_type
+
+
+def ask(question: Callable[..., None], about: object) -> None:
+    # Asked from outside the live panel, whose next refresh would close its dialogs.
+    st.session_state["asked"] = (question, about)
+    st.rerun()
+
+
+def forget() -> None:
+    del st.session_state["asked"]
+
+
+@st.dialog("Pause the queue", on_dismiss=forget)
+def pause(processing: int) -> None:
+    st.write(
+        f"No worker claims another job until you resume. The {processing:,} running go on, and"
+        " new ones wait in the queue. The audit log records it as done by:"
+    )
+    st.text(actor())
+    if st.button("Pause", type="primary"):
+        with say_when_away():
+            pause_queue(pool(), actor())
+            done()
+
+
+@st.dialog("Resume the queue", on_dismiss=forget)
+def resume(job_type: str) -> None:
+    st.write(
+        f"Workers claim {type_name(job_type)} again at once. The audit log records it as done by:"
+    )
+    st.text(actor())
+    if st.button("Resume", type="primary"):
+        with say_when_away():
+            resume_queue(pool(), actor(), job_type)
+            done()
+
+
+def done() -> None:
+    read_anew()
+    forget()
+    st.rerun()
 
 
 def tiles(now: dict) -> None:
@@ -101,6 +166,7 @@ def types(health: pd.DataFrame) -> None:
     st.dataframe(
         health,
         hide_index=True,
+        placeholder="–",
         column_config={
             "job_type": "Type",
             "status": "Status",
@@ -126,6 +192,7 @@ def seen(workers: pd.DataFrame) -> None:
     st.dataframe(
         workers,
         hide_index=True,
+        placeholder="–",
         column_config={
             "state": "State",
             "kind": "Kind",
@@ -141,4 +208,7 @@ def seen(workers: pd.DataFrame) -> None:
     )
 
 
+if "asked" in st.session_state:
+    question, about = st.session_state["asked"]
+    question(about)
 live()

@@ -27,7 +27,7 @@ order by job_type, array_position(array['pending', 'processing', 'completed', 'f
 -- name: now^
 -- The state in one row. Counts; oldest_due_seconds: longest wait of a due job; last_hour_*: jobs
 -- that ended in the last hour; wait_seconds: their mean wait from due to start; paused: types of
--- jobs; down: providers whose breaker is open.
+-- jobs, * for all; down: providers whose breaker is open.
 select
     (select count(*) from public.job_queue where status = 'pending') as pending,
     (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
@@ -37,10 +37,7 @@ select
     ) as oldest_due_seconds,
     (select count(*) from public.job_queue where status = 'processing') as processing,
     (select count(*) from public.stuck_jobs) as stuck,
-    array(
-        select case job_type when '*' then 'all types' else job_type end
-        from public.queue_pauses order by job_type
-    ) as paused,
+    array(select job_type from public.queue_pauses order by job_type) as paused,
     (
         select coalesce(
             jsonb_agg(jsonb_build_object(

@@ -41,7 +41,8 @@ select public.start_generation(
 );
 
 -- name: begin_generation^
-select * from public.begin_generation(:job_id::uuid, :attempt);
+select generation_id, status, model_id, version, input::text as input, prediction_id
+from public.begin_generation(:job_id::uuid, :attempt);
 
 -- name: record_prediction$
 select public.record_prediction(:job_id::uuid, :attempt, :prediction_id);

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from lib.database import DatabaseUnavailable, QueryError
 from lib.functions.auth import Caller, authenticate, require_service
@@ -123,14 +126,43 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
 
         return call
 
-    prefix = "/functions/v1"
     return [
-        Route(f"{prefix}/start-generation", endpoint(start_generation), methods=["POST"]),
-        Route(f"{prefix}/process-generation", endpoint(process_generation), methods=["POST"]),
-        Route(f"{prefix}/process-jobs", endpoint(process_jobs), methods=["POST"]),
-        # Without this an unmatched path would fall through to the dashboard's page.
-        Route(prefix + "/{path:path}", _NoSuchFunction),
+        Mount(
+            "/functions/v1",
+            routes=[
+                Route("/start-generation", endpoint(start_generation), methods=["POST"]),
+                Route("/process-generation", endpoint(process_generation), methods=["POST"]),
+                Route("/process-jobs", endpoint(process_jobs), methods=["POST"]),
+                # Without this an unmatched path would fall through to the dashboard's page.
+                Route("/{path:any_path}", _NoSuchFunction),
+            ],
+            # Browsers call from the application's own origin. Any may: what counts is the key,
+            # which no browser adds by itself.
+            middleware=[
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=["*"],
+                    allow_methods=["POST"],
+                    allow_headers=[
+                        "apikey",
+                        "authorization",
+                        "content-type",
+                        "idempotency-key",
+                        "x-client-info",
+                    ],
+                    expose_headers=["Retry-After"],
+                )
+            ],
+        )
     ]
+
+
+class _AnyPath(PathConvertor):
+    # Starlette's own "path" ends at a line end, %0A.
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any_path", _AnyPath())
 
 
 class _NoSuchFunction(HTTPEndpoint):

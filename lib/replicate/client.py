@@ -21,7 +21,7 @@ ANSWER_BYTES = 10_000_000
 IMAGE_BYTES = 50_000_000
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PREDICTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -73,7 +73,7 @@ class Replicate:
         """
         if not _MODEL.fullmatch(model):
             raise ReplicateError(
-                f"Replicate has no model {model}: its models are named owner/name.",
+                f"Replicate has no model {model[:200]}: its models are named owner/name.",
                 code="model_not_found",
                 permanent=True,
             )

@@ -89,7 +89,7 @@ begin
     with places as (
         -- Of several ended jobs of one generation only the newest can live again.
         select q.id,
-               row_number() over (partition by coalesce(q.payload ->> 'generation_id', q.id::text)
+               row_number() over (partition by coalesce(public.generation_of(q.payload), q.id)
                                   order by q.created_at desc, q.id) as rank,
                row_number() over (order by q.priority desc, q.created_at, q.id) as place
         from public.job_queue q where q.id = any (v_ids)
@@ -103,7 +103,7 @@ begin
         where q.id = p.id and p.rank = 1
           and not exists (
               select from public.job_queue live
-              where live.payload ->> 'generation_id' = q.payload ->> 'generation_id'
+              where public.generation_of(live.payload) = public.generation_of(q.payload)
                 and live.status in ('pending', 'processing')
           )
         returning q.id

