@@ -22,6 +22,14 @@ CONNECT_TIMEOUT = 5
 # default of five minutes it would notice a returned database minutes late.
 RECONNECT_TIMEOUT = 4.0
 TRANSACTION_POOLER_PORT = "6543"
+# For a network that falls silent without closing its connections, which Linux would notice
+# after a quarter of an hour, or while waiting for an answer never.
+SILENCE = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # milliseconds
+}
 
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
@@ -118,13 +126,15 @@ async def open_async_pool(
 def connection_settings(url: str, application_name: str) -> dict[str, Any]:
     """Return what every connection to the URL is opened with, besides the URL.
 
-    Raises DatabaseError for a malformed URL.
+    What the URL says of keepalives and tcp_user_timeout stays; on a Unix socket they mean
+    nothing. Raises DatabaseError for a malformed URL.
     """
+    said = _parse(url)
     settings: dict[str, Any] = {
         "autocommit": True,
         "application_name": application_name,
         "connect_timeout": CONNECT_TIMEOUT,
-    }
+    } | {name: value for name, value in SILENCE.items() if name not in said}
     if _is_transaction_pooler(url):
         # Each transaction may meet another server connection, without our prepared statements.
         settings["prepare_threshold"] = None

@@ -2,28 +2,17 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
-import psutil
-
-from lib.database import (
-    AsyncPool,
-    DatabaseUnavailable,
-    QueryError,
-    load_async,
-    notifications,
-    translated,
-)
+from lib.database import AsyncPool, DatabaseUnavailable, QueryError, notifications
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
+from lib.worker.registration import Registration
 from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 """Runs one job and returns its result; raises JobFailed or ClaimLost."""
 RECONNECT_SECONDS = 1.0
@@ -63,8 +52,7 @@ class Worker:
         self._pool = pool
         self._queue = Queue(pool)
         self._beats = Queue(beat_pool)
-        self._beat_pool = beat_pool
-        self._sql = load_async("worker")
+        self._registration = Registration(beat_pool, self.id)
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
@@ -239,7 +227,7 @@ class Worker:
                     cancelling = asyncio.create_task(self._cancelled(claim, task))
                     self._cancelling.add(cancelling)
                     cancelling.add_done_callback(self._cancelling.discard)
-        await self._record(self._sql.worker_seen)
+        await self._registration.seen(self.processed, self.errors)
 
     async def _cancelled(self, claim: Claim, task: asyncio.Task[None]) -> None:
         await asyncio.wait([task])
@@ -282,30 +270,10 @@ class Worker:
                 await self._sleep(RECONNECT_SECONDS)
 
     async def _register(self) -> None:
-        with translated():
-            async with self._pool.connection() as connection:
-                await self._sql.register_worker(
-                    connection,
-                    id=self.id,
-                    kind=self._kind,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    process_started_at=psutil.Process().create_time(),
-                    version=VERSION,
-                    job_types=list(self._handlers),
-                    concurrency=self._concurrency,
-                )
-                await self._sql.forget_old_workers(connection)
+        await self._registration.begin(self._kind, self._handlers.keys(), self._concurrency)
 
     async def _goodbye(self) -> None:
         try:
-            await self._record(self._sql.worker_stopped)
+            await self._registration.end(self.processed, self.errors)
         except DatabaseUnavailable as error:
             logger.warning("Could not sign off: %s", error)
-
-    async def _record(self, statement: Callable[..., Awaitable[Any]]) -> None:
-        with translated():
-            async with self._beat_pool.connection() as connection:
-                await statement(
-                    connection, id=self.id, processed=self.processed, errors=self.errors
-                )
