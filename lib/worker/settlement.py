@@ -115,6 +115,12 @@ class Settlement:
             await self._queue.fail(claim, error)
         except ClaimLost:
             self._ended([claim], {_key(claim)})
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            # Without heartbeats from here on, the job is rescued after its silence.
+            logger.exception("The failure of job %s cannot be stored", claim.job_id)
+            self._ended([claim], {_key(claim)})
         else:
             self._ended([claim], set())
 

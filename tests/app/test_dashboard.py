@@ -42,7 +42,7 @@ def page(browser):
     context.close()
 
 
-def test_an_operator_submits_a_generation_and_resets_stuck_jobs(make_app, page: Page):
+def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app, page: Page):
     app = make_app(DARKROOM_SIMULATOR_SPEED="4").start()
     # The first visit of all is a link to a page inside.
     page.goto(f"{app.url}/stuck-jobs")
@@ -73,10 +73,19 @@ def test_an_operator_submits_a_generation_and_resets_stuck_jobs(make_app, page: 
     page.get_by_role("dialog").get_by_role("button", name="Reset 3 jobs").click()
     expect(page.get_by_text("3 jobs put back on the queue.")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("No job is stuck.")).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("button", name="Pause the queue").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("The claiming of all jobs is paused.")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Resume all jobs").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_role("button", name="Pause the queue")).to_be_visible(timeout=30_000)
     audit = app.rows("select actor, action, affected from public.audit_log order by id")
     assert [(row["action"], row["affected"]) for row in audit] == [
         ("reset_stuck_jobs", 1),
         ("reset_stuck_jobs", 3),
+        ("pause_queue", 1),
+        ("resume_queue", 1),
     ]
     assert all(row["actor"].endswith("(local)") for row in audit)
 

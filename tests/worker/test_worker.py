@@ -386,3 +386,23 @@ async def test_a_stopped_batch_gives_its_jobs_back(make_worker, enqueue, job, un
     worker.stop()
     await batch
     assert job(id)["status"] == "pending"
+
+
+async def test_a_job_deleted_while_it_runs_does_not_stop_the_worker(
+    db, running, enqueue, job, until
+):
+    go_on = asyncio.Event()
+
+    async def fail(claim):
+        await go_on.wait()
+        if claim.job_id == deleted:
+            raise JobFailed("too late", code="internal")
+        return {}
+
+    deleted = enqueue()
+    async with running(fail, heartbeat_seconds=3600):
+        await until(lambda: job(deleted)["status"] == "processing")
+        db.execute("delete from public.job_queue where id = %s", (deleted,))
+        go_on.set()
+        later = enqueue()
+        await until(lambda: job(later)["status"] == "completed")
