@@ -1,10 +1,12 @@
 """Connections and connection pools that outlive a restart of the database."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -21,6 +23,7 @@ CONNECT_TIMEOUT = 5
 # Short, because the pool doubles the pause between attempts up to this limit: with its
 # default of five minutes it would notice a returned database minutes late.
 RECONNECT_TIMEOUT = 4.0
+CHECK_SECONDS = 1.0
 TRANSACTION_POOLER_PORT = "6543"
 # For a network that falls silent without closing its connections, which Linux would notice
 # after a quarter of an hour, or while waiting for an answer never.
@@ -97,14 +100,23 @@ async def open_async_pool(
     statement_timeout: float = 0.0,
     application_name: str = APPLICATION,
 ) -> AsyncPool:
-    """Open the same kind of pool as `open_pool` for the running event loop."""
+    """Open the same kind of pool as `open_pool` for the running event loop.
+
+    A connection in constant use is checked once in CHECK_SECONDS only, because a worker's
+    short statements would take twice as long otherwise.
+    """
+    checked: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
 
     async def check(connection: AsyncConnection) -> None:
+        now = time.monotonic()
+        if now - checked.get(connection, -CHECK_SECONDS) < CHECK_SECONDS:
+            return
         try:
             await AsyncConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
             await pool.check()
             raise
+        checked[connection] = now
 
     pool = AsyncConnectionPool(
         url,

@@ -32,7 +32,8 @@ class Worker:
     """One worker: an identity in the workers table and the jobs that it holds.
 
     `beat_pool` is for heartbeats alone, so that they never wait for the jobs' own queries.
-    `rescue_seconds` is the silence after which it takes the jobs of other workers.
+    `rescue_seconds` is the silence after which it takes the jobs of other workers, `batch` the
+    most jobs that it claims at once.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Worker:
         concurrency: int,
         heartbeat_seconds: float,
         rescue_seconds: float,
+        batch: int | None = None,
     ) -> None:
         self.id = uuid4()
         self.processed = 0
@@ -56,6 +58,7 @@ class Worker:
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
+        self._batch = batch or concurrency
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
@@ -134,7 +137,7 @@ class Worker:
         if free <= 0:
             return False
         try:
-            claims = await self._queue.claim(self.id, self._handlers.keys(), free)
+            claims = await self._queue.claim(self.id, self._handlers.keys(), min(free, self._batch))
         except DatabaseUnavailable as error:
             logger.warning("Cannot claim jobs: %s", error)
             return False

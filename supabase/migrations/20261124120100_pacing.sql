@@ -138,8 +138,11 @@ as $$
 $$;
 comment on function public.barred_job_types is 'Types of jobs that are not claimed now: paused ones (* for all) and those of a provider that is down.';
 
+-- One plan for all calls, and the only good one: along the index of pending jobs, in claim order.
+-- Left to itself the planner sorts all of them, because it does not know how small the limit is.
 create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
-language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+    set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
     v_held  text[] := array(select h.model_id from public.model_holds h where h.held_until > clock_timestamp());
@@ -185,8 +188,10 @@ alter table public.job_leases drop constraint job_leases_job_id_fkey;
 drop index public.job_leases_worker_idx;
 
 create or replace function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
-language sql volatile set search_path = ''
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
 as $$
+begin
+    return query
     with claimed as (
         update public.job_queue q
         set status = 'processing', attempts = q.attempts + 1, started_at = clock_timestamp(),
@@ -202,6 +207,7 @@ as $$
         set attempt = excluded.attempt, worker_id = excluded.worker_id, heartbeat_at = excluded.heartbeat_at
     )
     select * from claimed order by priority desc, scheduled_at, created_at;
+end;
 $$;
 
 create or replace function public.claim_jobs(

@@ -71,8 +71,12 @@ def test_pool_survives_the_loss_of_all_its_connections(
 
 
 async def test_async_pool_survives_the_loss_of_all_its_connections(
-    postgres: embedded.EmbeddedPostgres, terminate: Callable[[str], None]
+    postgres: embedded.EmbeddedPostgres,
+    terminate: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As if the connections had been idle for longer than that.
+    monkeypatch.setattr("lib.database.pool.CHECK_SECONDS", 0.0)
     pool = await open_async_pool(postgres.url, application_name="lossy")
     async with pool:
         taken = [await pool.getconn() for _ in range(4)]
