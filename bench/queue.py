@@ -26,7 +26,7 @@ from lib.database.pool import Connection
 
 JOBS = 20_000
 BATCHES = (1, 10, 50, 200)
-CONCURRENCIES = (1, 10, 50, 200, 500)
+WORKER_BATCHES = (1, 10, 50, 200, 500)
 MILLION = 1_000_000
 LATENCY_JOBS = 500
 PGBENCH_SECONDS = 5
@@ -88,12 +88,12 @@ def single_row_updates(url: str, connections: int) -> float:
 def measure_worker(url: str, jobs: int) -> None:
     """Our whole worker, from its start to the last completion."""
     heading("Our worker, jobs that do nothing")
-    for concurrency in CONCURRENCIES:
-        count = share(jobs, concurrency)
+    for batch in WORKER_BATCHES:
+        count = share(jobs, batch)
         with connect(url) as connection:
             claims.prepare(connection, pending=count)
-        seconds = asyncio.run(workers.drain(url, jobs=count, concurrency=concurrency))
-        row(f"concurrency {concurrency}", count, seconds)
+        seconds = asyncio.run(workers.drain(url, jobs=count, batch=batch))
+        row(f"batch {batch}", count, seconds)
 
 
 def measure_peers(url: str, jobs: int) -> None:

@@ -22,7 +22,7 @@ async def nothing(_claim: Claim) -> dict[str, object]:
 
 async def pick_up_waits(url: str, jobs: int) -> list[float]:
     """Milliseconds from enqueueing to start of each job on an idle worker, shortest first."""
-    async with open_worker(url, nothing, concurrency=10) as worker:
+    async with open_worker(url, nothing, concurrency=10, batch=10) as worker:
         running = asyncio.create_task(worker.run(url, poll_seconds=3600, stop_grace_seconds=1))
         with connect(url) as connection:
             fill.empty(connection)

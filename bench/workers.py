@@ -9,9 +9,14 @@ from lib.database import connect, open_async_pool
 from lib.jobs import Claim
 from lib.worker.worker import Handler, Worker
 
+CONCURRENCY = 1000
+"""Jobs at once, as the peers allow any number too; what is compared is the size of a claim."""
+
 
 @asynccontextmanager
-async def open_worker(url: str, handler: Handler, *, concurrency: int) -> AsyncIterator[Worker]:
+async def open_worker(
+    url: str, handler: Handler, *, concurrency: int, batch: int
+) -> AsyncIterator[Worker]:
     """A worker for jobs of type `bench`, on pools as large as the application's."""
     async with (
         await open_async_pool(url, max_size=8) as pool,
@@ -23,12 +28,13 @@ async def open_worker(url: str, handler: Handler, *, concurrency: int) -> AsyncI
             {"bench": handler},
             kind="worker",
             concurrency=concurrency,
+            batch=batch,
             heartbeat_seconds=15,
             rescue_seconds=60,
         )
 
 
-async def drain(url: str, *, jobs: int, concurrency: int) -> float:
+async def drain(url: str, *, jobs: int, batch: int) -> float:
     """Seconds from the start of a worker to the last completion of the `jobs` in the queue.
 
     Raises RuntimeError when a job was not completed.
@@ -43,10 +49,10 @@ async def drain(url: str, *, jobs: int, concurrency: int) -> float:
         return {}
 
     started = time.time()
-    async with open_worker(url, nothing, concurrency=concurrency) as worker:
+    async with open_worker(url, nothing, concurrency=CONCURRENCY, batch=batch) as worker:
         await worker.run(url, poll_seconds=1, stop_grace_seconds=60)
     with connect(url) as connection:
         completed = fill.completed(connection)
     if completed["jobs"] != jobs:
-        raise RuntimeError(f"concurrency {concurrency}: {completed['jobs']} of {jobs} completed")
+        raise RuntimeError(f"batch {batch}: {completed['jobs']} of {jobs} completed")
     return completed["last_at"] - started

@@ -100,6 +100,7 @@ class Backend:
             ),
             heartbeat_seconds=self.settings.heartbeat_seconds,
             rescue_seconds=self.settings.rescue_seconds,
+            batch=self.settings.claim_batch,
         )
         self._workers.add(worker)
         return worker

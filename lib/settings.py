@@ -37,6 +37,8 @@ class Settings:
     """Where browsers and clients reach this app, without a trailing slash."""
     concurrency: int
     """Jobs that one worker runs at the same time."""
+    claim_batch: int
+    """Most jobs that a worker claims at once."""
     max_parallel_jobs: int
     """Jobs that one call of process-jobs runs at the same time."""
     heartbeat_seconds: float
@@ -89,6 +91,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         replicate_url=values.get("REPLICATE_API_URL") or None,
         public_url=(values.get("DARKROOM_URL") or "").rstrip("/") or None,
         concurrency=int(_number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
+        claim_batch=int(_number(values, "DARKROOM_CLAIM_BATCH", 50, least=1)),
         max_parallel_jobs=int(_number(values, "MAX_PARALLEL_JOBS", 3, least=1)),
         heartbeat_seconds=_number(values, "DARKROOM_HEARTBEAT_SECONDS", 15, least=0.05),
         rescue_seconds=_number(values, "DARKROOM_RESCUE_SECONDS", 600, least=1),

@@ -46,7 +46,7 @@ class Worker:
         concurrency: int,
         heartbeat_seconds: float,
         rescue_seconds: float,
-        batch: int | None = None,
+        batch: int,
     ) -> None:
         self.id = uuid4()
         self.processed = 0
@@ -58,7 +58,7 @@ class Worker:
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
-        self._batch = batch or concurrency
+        self._batch = batch
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()

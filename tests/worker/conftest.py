@@ -29,6 +29,7 @@ def make_worker(pool: AsyncPool) -> Callable[..., Worker]:
             "concurrency": 5,
             "heartbeat_seconds": 0.05,
             "rescue_seconds": 600,
+            "batch": 50,
         }
         return Worker(pool, pool, {"test": handler}, **chosen | options)
 
