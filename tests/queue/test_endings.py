@@ -1,0 +1,167 @@
+"""How a claim ends: completed, failed, or lost to somebody else."""
+
+import json
+
+import pytest
+from queue_calls import GENERATION, OTHER
+
+OTHER_GENERATION = "22222222-2222-2222-2222-222222222222"
+
+
+def complete_all(queue, *claims):
+    """Completes (job, attempt, result) at once; returns the lost (job, attempt)."""
+    jobs, attempts, results = zip(*claims, strict=True)
+    lost = queue.rows(
+        "select * from complete_jobs(%s, %s, %s::jsonb[])",
+        list(jobs),
+        list(attempts),
+        [None if result is None else json.dumps(result) for result in results],
+    )
+    return {(row["job_id"], row["attempt"]) for row in lost}
+
+
+def test_a_success_completes_job_and_generation(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    result = json.dumps({"image_url": "https://images/1", "storage_path": "a/1.png"})
+    end = queue.one("select complete_job(%s, p_attempt => 1, p_result => %s)", job_id, result)
+    assert (end, queue.status(job_id), queue.lease(job_id)) == ("completed", "completed", None)
+    job, generation = queue.job(job_id), queue.generation()
+    assert (generation["status"], generation["progress"]) == ("completed", 100)
+    assert generation["image_url"] == "https://images/1"
+    assert generation["storage_path"] == "a/1.png"
+    assert generation["completed_at"] == job["completed_at"]
+
+
+def test_a_late_writer_changes_nothing(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    queue.make_silent(job_id)
+    assert queue.reset() == {job_id}
+    assert queue.claim(worker=OTHER) == [job_id]
+    queue.begin(job_id, attempt=2)
+    before = queue.job(job_id), queue.lease(job_id), queue.generation()
+
+    assert queue.complete(job_id, attempt=1) == "lost"
+    assert queue.one("select complete_job(%s, false, 'late', null, 1)", job_id) == "lost"
+    assert complete_all(queue, (job_id, 1, {"image_url": "late"})) == {(job_id, 1)}
+    assert queue.begin(job_id) == []
+    assert queue.one("select record_progress(%s, 1, 99)", job_id) is False
+    assert queue.one("select record_prediction(%s, 1, 'late')", job_id) is False
+    assert queue.heartbeat(job_id) == [{"job_id": job_id, "attempt": 1, "status": "processing"}]
+    assert (queue.job(job_id), queue.lease(job_id), queue.generation()) == before
+    assert queue.complete(job_id, attempt=2) == "completed"
+
+
+def test_many_end_at_once_and_the_lost_ones_are_told_exactly(queue):
+    held, bare, taken = queue.claimed(generation_id=GENERATION), queue.claimed(), queue.claimed()
+    cancelled = queue.claimed(generation_id=OTHER_GENERATION)
+    for job_id in (held, cancelled):
+        queue.begin(job_id)
+    queue.make_silent(taken)
+    queue.reset(taken)
+    queue.claim(worker=OTHER)
+    queue.cancel(cancelled)
+    waiting, missing = queue.enqueue(), queue.one("select gen_random_uuid()")
+
+    assert complete_all(
+        queue,
+        (taken, 1, {"image_url": "late"}),
+        (held, 1, {"image_url": "https://images/1", "storage_path": "a/1.png"}),
+        (cancelled, 1, {"image_url": "late"}),
+        (bare, 1, None),
+        (waiting, 0, None),
+        (missing, 1, None),
+    ) == {(taken, 1), (cancelled, 1), (waiting, 0), (missing, 1)}
+
+    states = [queue.status(j) for j in (held, bare, taken, cancelled, waiting)]
+    assert states == ["completed", "completed", "processing", "cancelled", "pending"]
+    assert queue.lease(held) is queue.lease(bare) is None
+    assert queue.lease(taken)["attempt"] == 2
+    generation = queue.generation()
+    assert (generation["status"], generation["progress"]) == ("completed", 100)
+    assert (generation["image_url"], generation["storage_path"]) == ("https://images/1", "a/1.png")
+    assert generation["completed_at"] == queue.job(held)["completed_at"]
+    dropped = queue.generation(OTHER_GENERATION)
+    assert (dropped["status"], dropped["image_url"]) == ("cancelled", None)
+
+
+def test_of_an_old_and_the_current_claim_of_one_job_only_the_old_is_lost(queue):
+    job_id = queue.claimed()
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim()
+    assert complete_all(queue, (job_id, 1, None), (job_id, 2, None)) == {(job_id, 1)}
+    assert queue.status(job_id) == "completed"
+
+
+def test_a_batch_that_waited_for_a_rescue_has_lost_that_job(queue, second, blocked):
+    kept, silent = queue.claimed(), queue.claimed()
+    queue.make_silent(silent)
+    with queue.db.transaction():
+        assert queue.rescue() == {silent}
+        batch = blocked(lambda: complete_all(second, (kept, 1, None), (silent, 1, None)))
+    assert batch.result() == {(silent, 1)}
+    assert (queue.status(kept), queue.status(silent)) == ("completed", "pending")
+
+
+def test_a_permanent_error_fails_at_once(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    assert queue.fail(job_id, permanent=True, code="model_not_found") == "failed"
+    job, generation = queue.job(job_id), queue.generation()
+    assert (job["attempts"], job["max_attempts"], job["error_message"]) == (1, 3, "no luck")
+    assert job["error_details"]["code"] == "model_not_found"
+    assert (generation["status"], generation["error_message"]) == ("failed", "no luck")
+    assert generation["completed_at"] == job["completed_at"]
+
+
+@pytest.mark.parametrize("permanent", [False, "true", None, 1])
+def test_an_error_is_permanent_only_when_it_says_true(queue, permanent):
+    assert queue.fail(queue.claimed(), permanent=permanent) == "pending"
+
+
+def test_a_passing_error_queues_the_generation_again(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    queue.one("select record_progress(%s, 1, 40)", job_id)
+    assert queue.fail(job_id) == "pending"
+    generation = queue.generation()
+    assert (generation["status"], generation["progress"]) == ("queued", 0)
+    assert queue.lease(job_id) is None
+
+
+def test_the_errors_of_all_attempts_are_kept_in_order(queue):
+    job_id = queue.enqueue()
+    for attempt in (1, 2, 3):
+        queue.make_due(job_id)
+        queue.claim()
+        details = json.dumps({"code": f"c{attempt}"})
+        queue.one("select complete_job(%s, false, %s, %s)", job_id, f"error {attempt}", details)
+    found = queue.one("select error_message, error_details from failed_jobs_recent")
+    assert (found["error_message"], found["error_details"]["code"]) == ("error 3", "c3")
+    entries = found["error_details"]["attempts"]
+    assert [(e["attempt"], e["error"], e["details"]) for e in entries] == [
+        (n, f"error {n}", {"code": f"c{n}"}) for n in (1, 2, 3)
+    ]
+
+
+def test_the_errors_stay_after_a_late_success(queue):
+    job_id = queue.claimed()
+    queue.fail(job_id)
+    queue.make_due(job_id)
+    queue.claim()
+    queue.complete(job_id)
+    job = queue.job(job_id)
+    assert job["error_message"] is None
+    assert [e["attempt"] for e in job["error_details"]["attempts"]] == [1]
+
+
+def test_a_completed_generation_stays_completed(queue):
+    first = queue.claimed(generation_id=GENERATION)
+    queue.begin(first)
+    queue.complete(first)
+    again = queue.claimed(generation_id=GENERATION)
+    assert queue.begin(again)[0]["status"] == "completed"
+    queue.fail(again, permanent=True)
+    assert queue.generation()["status"] == "completed"

@@ -1,0 +1,64 @@
+"""What enters the queue."""
+
+import psycopg
+import pytest
+from queue_calls import GENERATION
+
+
+def test_three_or_five_arguments(queue):
+    five = queue.one(
+        "select enqueue_job('generate-image'::text,"
+        ' \'{"test": true, "prompt": "Test prompt"}\'::jsonb, 0, NOW(), 3)'
+    )
+    three = queue.one("select enqueue_job('generate-image', '{}', 0)")
+    assert {row["id"] for row in queue.rows("select id from job_queue")} == {five, three}
+
+
+def test_bad_arguments_are_refused(queue):
+    for arguments in (
+        "'', '{}'",
+        "'x', '[]'",
+        "'x', '{}', 0, now(), 0",
+        "'x', '{}', 0, now(), 101",
+    ):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            queue.rows(f"select enqueue_job({arguments})")
+    assert queue.rows("select * from job_queue") == []
+
+
+def test_a_generation_has_one_live_job(queue):
+    first = queue.enqueue(generation_id=GENERATION)
+    with pytest.raises(psycopg.Error, match="already has a job") as waiting:
+        queue.enqueue(generation_id=GENERATION.upper())
+    assert waiting.value.sqlstate == "DR409"
+    queue.claim()
+    with pytest.raises(psycopg.Error, match="already has a job") as running:
+        queue.enqueue("another-type", generation_id=GENERATION)
+    assert running.value.sqlstate == "DR409"
+    queue.complete(first)
+    assert queue.enqueue(generation_id=GENERATION) != first
+
+
+def test_of_two_that_enqueue_one_generation_at_once_one_is_refused(queue, second, blocked):
+    with queue.db.transaction():
+        queue.enqueue(generation_id=GENERATION)
+        late = blocked(lambda: second.enqueue(generation_id=GENERATION))
+    with pytest.raises(psycopg.Error, match="already has a job") as refused:
+        late.result()
+    assert refused.value.sqlstate == "DR409"
+
+
+def test_the_index_itself_refuses_a_second_live_job(queue):
+    insert = (
+        "insert into job_queue (job_type, payload)"
+        " values ('x', jsonb_build_object('generation_id', %s::text))"
+    )
+    queue.db.execute(insert, [GENERATION])
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        queue.db.execute(insert, [GENERATION])
+
+
+def test_jobs_without_a_generation_are_not_counted_as_one(queue):
+    assert len({queue.enqueue(), queue.enqueue(), queue.enqueue(generation_id="not a uuid")}) == 3
+    queue.enqueue(generation_id="not a uuid")
+    assert queue.one("select count(*) from job_queue") == 4

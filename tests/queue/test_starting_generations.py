@@ -1,0 +1,57 @@
+"""Limits, repeated requests, and what users may see and call."""
+
+import json
+
+import psycopg
+import pytest
+from queue_calls import OTHER, WORKER
+
+START = "select start_generation(null, %s, 'black-forest-labs/flux-schnell', '{}', 'app', %s)"
+
+
+def test_twenty_an_hour(queue):
+    for _ in range(20):
+        queue.one(START, "p", None)
+    with pytest.raises(psycopg.Error) as refused:
+        queue.one(START, "p", None)
+    assert refused.value.sqlstate == "DR429"
+    limits = json.loads(refused.value.diag.message_detail)
+    assert (limits["hourly_used"], limits["can_generate"]) == (20, False)
+    assert 3500 < limits["retry_after_seconds"] <= 3600
+    assert queue.one("select get_user_limits(null)")["can_generate"] is False
+    assert queue.one("select count(*) from job_queue") == 20
+
+
+def test_an_idempotency_key_gives_the_first_answer(queue):
+    assert queue.one(START, "p", "key") == queue.one(START, "p", "key")
+    with pytest.raises(psycopg.Error, match="different request"):
+        queue.one(START, "q", "key")
+    assert queue.one("select count(*) from job_queue") == 1
+
+
+def test_a_user_sees_only_own_jobs_and_may_not_enqueue(queue):
+    queue.rows("select enqueue_job('x', '{}', 0, now(), 3, %s)", WORKER)
+    queue.rows("select enqueue_job('x', '{}', 0, now(), 3, %s)", OTHER)
+    queue.rows("select set_config('request.jwt.claims', %s, false)", json.dumps({"sub": WORKER}))
+    queue.db.execute("set role authenticated")
+    assert str(queue.one("select created_by from job_queue")) == WORKER
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        queue.rows("select enqueue_job('x', '{}')")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        queue.rows("select get_user_limits(%s)", OTHER)
+
+
+def test_the_contract_is_visible_in_the_catalogue(queue):
+    columns = "select count(*) from information_schema.columns where table_name = 'job_queue'"
+    assert queue.one(columns) == 15
+    policies = queue.rows("select policyname from pg_policies where tablename = 'job_queue'")
+    assert {row["policyname"] for row in policies} == {
+        "Users can view their own jobs",
+        "Service role has full access",
+    }
+    views = queue.rows("select viewname from pg_views where schemaname = 'public'")
+    assert {row["viewname"] for row in views} >= {
+        "queue_health",
+        "failed_jobs_recent",
+        "stuck_jobs",
+    }
