@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from lib.database import DatabaseUnavailable
 from lib.jobs import Claim, ClaimLost, Generation, JobFailed, Queue
 from lib.replicate.client import Prediction, Replicate, ReplicateError
 from lib.storage import LocalStorage, NotAnImage
@@ -12,6 +13,7 @@ from lib.storage import LocalStorage, NotAnImage
 logger = logging.getLogger(__name__)
 
 CREATE_SECONDS = 10.0
+RECORD_AGAIN_SECONDS = 0.5
 # Progress that the user sees: the prediction takes the span between being created and stored.
 CREATED, PREDICTED = 5, 95
 
@@ -73,6 +75,7 @@ class GenerationHandler:
             except asyncio.CancelledError:
                 # It may have been started by now: its id must not be lost.
                 await asyncio.wait([creating], timeout=CREATE_SECONDS)
+                creating.cancel()
                 raise
         if prediction.finished:
             return prediction
@@ -91,15 +94,26 @@ class GenerationHandler:
             generation.input,
             version=generation.version,
             cancel_after=self._deadline_seconds,
+            # The queue lets all jobs of the model wait, and others have the slot.
+            wait_out_limits=False,
         )
         try:
-            await self._queue.record_prediction(claim, prediction.id)
-        except ClaimLost:
-            # Whoever holds the job now knows nothing of this prediction.
+            await self._record(claim, prediction)
+        except (ClaimLost, asyncio.CancelledError):
+            # Whoever holds the job next knows nothing of this prediction.
             await self._cancel(prediction.id)
             raise
         await self._queue.record_progress(claim, CREATED)
         return prediction
+
+    async def _record(self, claim: Claim, prediction: Prediction) -> None:
+        """Stores what is paid for, however long the database is away."""
+        while True:
+            try:
+                return await self._queue.record_prediction(claim, prediction.id)
+            except DatabaseUnavailable as error:
+                logger.warning("Prediction %s waits for the database: %s", prediction.id, error)
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
 
     async def _cancel(self, prediction_id: str) -> None:
         try:

@@ -180,6 +180,21 @@ class Queue:
                 )
                 return {row["job_id"] async for row in rows}
 
+    async def release_unheld(self, worker_id: UUID, held: Sequence[Claim]) -> list[UUID]:
+        """Gives back a worker's claims but those it knows of. Returns the jobs given back.
+
+        For after a claim whose answer never arrived.
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                rows = self._sql.release_unheld_jobs(
+                    connection,
+                    worker_id=worker_id,
+                    job_ids=[claim.job_id for claim in held],
+                    attempts=[claim.attempt for claim in held],
+                )
+                return [row["job_id"] async for row in rows]
+
     async def rescue(self, silence_seconds: float) -> list[UUID]:
         """Takes the claims of workers that have been silent for so long. Returns the jobs."""
         with translated():

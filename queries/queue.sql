@@ -23,6 +23,20 @@ select public.complete_job(:job_id::uuid, false, :error_message, :error_details:
 select release_jobs as job_id
 from public.release_jobs(:worker_id::uuid, :job_ids::uuid[], :attempts::int[]);
 
+-- name: release_unheld_jobs
+-- Gives back what a worker was given without hearing of it: all its claims but those named.
+select released as job_id
+from (
+    select array_agg(l.job_id) as job_ids, array_agg(l.attempt) as attempts
+    from public.job_leases l
+    where l.worker_id = :worker_id::uuid
+      and (l.job_id, l.attempt) not in (
+          select h.job_id, h.attempt from unnest(:job_ids::uuid[], :attempts::int[]) as h (job_id, attempt)
+      )
+) unheld
+cross join lateral public.release_jobs(:worker_id::uuid, unheld.job_ids, unheld.attempts) as released
+where unheld.job_ids is not null;
+
 -- name: rescue_worker_jobs
 select rescue_worker_jobs as job_id from public.rescue_worker_jobs(:worker_id::uuid);
 

@@ -11,7 +11,7 @@ import httpx
 
 from lib.replicate.errors import ReplicateError, refused
 from lib.replicate.prediction import Prediction, parse_prediction
-from lib.replicate.retry import persist, surely_not_done, transient
+from lib.replicate.retry import not_taken, persist, surely_not_done, transient
 
 __all__ = ["Prediction", "Replicate", "ReplicateError"]
 
@@ -65,11 +65,14 @@ class Replicate:
         *,
         version: str | None = None,
         cancel_after: float | None = None,
+        wait_out_limits: bool = True,
     ) -> Prediction:
         """Starts a prediction of an official model, or of a version of a community model.
 
         The provider cancels it after `cancel_after` seconds. There is no idempotency key, so it
-        is sent again only after answers that say that nothing was started.
+        is sent again only after answers that say that nothing was started. A caller that can
+        hold back all requests for the model sets `wait_out_limits` to False: then a rate limit
+        raises at once, however short.
         """
         if not _MODEL.fullmatch(model):
             raise ReplicateError(
@@ -95,7 +98,8 @@ class Replicate:
                 headers=headers,
             )
 
-        return await persist(attempt, worth_it=surely_not_done, max_wait=self._max_wait)
+        worth_it = surely_not_done if wait_out_limits else not_taken
+        return await persist(attempt, worth_it=worth_it, max_wait=self._max_wait)
 
     async def get(self, prediction_id: str) -> Prediction:
         """The state of a prediction; code "prediction_not_found" once it is removed."""

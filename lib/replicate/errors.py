@@ -74,7 +74,7 @@ def refused(
         f"{start.replace('{}', about)}: {detail}",
         code=code,
         permanent=permanent,
-        retry_after=_retry_after(response.headers.get("retry-after"), detail),
+        retry_after=_retry_after(response.headers, detail),
         status=status,
     )
 
@@ -94,17 +94,25 @@ def _sentence(problem: dict[str, Any]) -> str:
     return " ".join(text.split())[:DETAIL_LENGTH]
 
 
-def _retry_after(header: str | None, detail: str) -> float | None:
+def _retry_after(headers: httpx.Headers, detail: str) -> float | None:
     in_detail = re.search(r"resets in ~?(\d+(?:\.\d+)?)\s*s", detail)
-    text = header or (in_detail[1] if in_detail else "")
+    text = headers.get("retry-after") or (in_detail[1] if in_detail else "")
     try:
         seconds = float(text)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
+        moment = _moment(text)
+        if moment is None:
             return None
-        # A date "-0000" says UTC without a zone.
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (zoned - datetime.now(UTC)).total_seconds()
+        # Both by the provider's clock, where it tells: ours may differ.
+        now = _moment(headers.get("date", "")) or datetime.now(UTC)
+        seconds = (moment - now).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # A date "-0000" says UTC without a zone.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -44,9 +44,14 @@ def transient(error: ReplicateError) -> bool:
     return error.code in TRANSIENT
 
 
+def not_taken(error: ReplicateError) -> bool:
+    """Whether the request was not sent, or turned away because the provider is unavailable."""
+    return error.status == 503 or isinstance(error.__cause__, _NOT_SENT)
+
+
 def surely_not_done(error: ReplicateError) -> bool:
     """Whether the request had no effect and may pass later: safe to repeat, whatever it asks."""
-    return error.status in (429, 503) or isinstance(error.__cause__, _NOT_SENT)
+    return error.status == 429 or not_taken(error)
 
 
 def _wait(error: ReplicateError, tries: int) -> float:

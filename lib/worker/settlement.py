@@ -48,6 +48,11 @@ class Settlement:
         self._empty.clear()
         self._filled.set()
 
+    @property
+    def failures(self) -> int:
+        """How many errors are still to be stored."""
+        return sum(isinstance(outcome, JobFailed) for outcome in self._waiting.values())
+
     async def empty(self) -> None:
         """Waits until everything added so far has been settled."""
         await self._empty.wait()

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 """Runs one job and returns its result; raises JobFailed or ClaimLost."""
 RECONNECT_SECONDS = 1.0
+HANDLER_END_SECONDS = 12.0
+"""How long a handler that was told to end may take before it is told again."""
 SETTLE_SECONDS = 5.0
 """How long a stopping worker tries to write down what has ended."""
 
@@ -65,6 +67,8 @@ class Worker:
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
         self._settlement = Settlement(self._queue, self.id, self._settled)
+        # Whether the database may have given it jobs in an answer that was lost.
+        self._unheard_claim = False
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -89,11 +93,9 @@ class Worker:
                 self._wake.clear()
                 if not await self._claim_free_slots():
                     await self._sleep(poll_seconds)
-            for task in seeking:
-                task.cancel()
+            await _end(seeking)
             await self._drain(stop_grace_seconds)
-            for task in keeping:
-                task.cancel()
+            await _end(keeping)
         await self._goodbye()
 
     async def run_batch(self) -> None:
@@ -127,19 +129,26 @@ class Worker:
                 await self._wake.wait()
         finally:
             await self._drain(0)
-            for task in keeping:
-                task.cancel()
+            await _end(keeping)
             await self._goodbye()
 
     async def _claim_free_slots(self) -> bool:
-        # Claims that wait to be settled count too, or they would pile up.
-        free = min(self._concurrency - len(self._tasks), 2 * self._concurrency - len(self._held))
+        free = min(
+            # An error keeps its slot until it is stored: it may bar what would be claimed next.
+            self._concurrency - len(self._tasks) - self._settlement.failures,
+            # Claims that wait to be settled count too, or they would pile up.
+            2 * self._concurrency - len(self._held),
+        )
         if free <= 0:
             return False
         try:
+            if self._unheard_claim:
+                await self._queue.release_unheld(self.id, list(self._held))
+                self._unheard_claim = False
             claims = await self._queue.claim(self.id, self._handlers.keys(), min(free, self._batch))
         except DatabaseUnavailable as error:
             logger.warning("Cannot claim jobs: %s", error)
+            self._unheard_claim = True
             return False
         for claim in claims:
             self._start(claim)
@@ -155,6 +164,7 @@ class Worker:
         except ClaimLost as lost:
             logger.warning("Dropped a lost claim: %s", lost)
             self._held.discard(claim)
+            await self._undo_if_cancelled(claim)
         finally:
             del self._tasks[claim]
             self._wake.set()
@@ -227,13 +237,24 @@ class Worker:
                 self._held.discard(claim)
                 task.cancel()
                 if status == "cancelled":
-                    cancelling = asyncio.create_task(self._cancelled(claim, task))
+                    cancelling = asyncio.create_task(self._undo(claim, task))
                     self._cancelling.add(cancelling)
                     cancelling.add_done_callback(self._cancelling.discard)
         await self._registration.seen(self.processed, self.errors)
 
-    async def _cancelled(self, claim: Claim, task: asyncio.Task[None]) -> None:
-        await asyncio.wait([task])
+    async def _undo_if_cancelled(self, claim: Claim) -> None:
+        """For a handler that lost its claim before a heartbeat could tell why."""
+        try:
+            lost = await self._beats.heartbeat(self.id, [claim])
+        except DatabaseUnavailable as error:
+            logger.warning("What became of job %s is unknown: %s", claim.job_id, error)
+        else:
+            if lost.get((claim.job_id, claim.attempt)) == "cancelled":
+                await self._undo(claim)
+
+    async def _undo(self, claim: Claim, after: asyncio.Task[None] | None = None) -> None:
+        if after:
+            await asyncio.wait([after])
         handler = self._handlers[claim.job_type]
         if isinstance(handler, Cancellable):
             try:
@@ -245,9 +266,7 @@ class Worker:
         if self._tasks and grace_seconds:
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         unfinished = dict(self._tasks)
-        for task in unfinished.values():
-            task.cancel()
-        await asyncio.gather(*unfinished.values(), return_exceptions=True)
+        await _end(unfinished.values(), again_after=HANDLER_END_SECONDS)
         for claim in unfinished:
             if claim in self._held:
                 self._settlement.add(claim, Interrupted())
@@ -280,3 +299,16 @@ class Worker:
             await self._registration.end(self.processed, self.errors)
         except DatabaseUnavailable as error:
             logger.warning("Could not sign off: %s", error)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]], *, again_after: float = 1.0) -> None:
+    """Cancels tasks until they have ended.
+
+    Once may not be enough: asyncio.wait_for, by which the pool waits for a connection, swallows
+    a cancellation that comes together with what it waits for (python/cpython#86296).
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=again_after)

@@ -109,7 +109,6 @@ def test_a_job_for_later_starts_neither_early_nor_late(rig):
     assert rig.job(later)["status"] == "pending"
 
 
-@pytest.mark.xfail(strict=True, reason="the date in Retry-After is compared with the own clock")
 @pytest.mark.parametrize("shift", [HOUR, -HOUR])
 def test_a_rest_until_a_date_is_measured_by_the_providers_clock(rig, shift):
     with throttled(rig, SCHNELL) as throttle:

@@ -109,7 +109,6 @@ def test_a_result_that_the_worker_sends_again_counts_once(rig, database_link, st
     rig.assert_ended_once(job, after)
 
 
-@pytest.mark.xfail(strict=True, reason="a prediction is forgotten when it cannot be recorded")
 def test_a_prediction_that_could_not_be_recorded_is_not_left_running(rig, database_link):
     rig.worker(database=through(database_link, rig.database))
     database_link.trap_request(b"record_prediction", "cut")
@@ -134,7 +133,6 @@ def test_a_prediction_whose_receipt_was_lost_is_followed_by_the_next_attempt(rig
     assert len(rig.predictions("Recorded in silence")) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a claim whose answer was lost waits for a rescue")
 def test_a_claim_that_the_worker_never_heard_of_is_given_back(rig, database_link):
     job = rig.start("Claimed by nobody")
     rig.db.execute("update public.job_queue set scheduled_at = now() + interval '1 hour'")

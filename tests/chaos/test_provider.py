@@ -1,9 +1,9 @@
 """The provider says wait, is down, is asked twice or is told to stop: what reaches it, what not."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,39 +50,39 @@ def throttle(rig: Rig) -> Iterator[Throttle]:
 def impatient_worker(rig: Rig, provider: str, *, concurrency: int) -> Iterator[None]:
     """A worker of this process whose calls to the provider give up within a second."""
 
-    async def work(started: threading.Event) -> None:
-        nonlocal loop, worker
-        loop = asyncio.get_running_loop()
-        pool = await open_async_pool(rig.database, application_name="darkroom worker")
-        replicate = Replicate(rig.simulator.token, provider, max_wait=0.1)
-        queue = Queue(pool)
-        storage = LocalStorage(rig.folder / "images", "http://127.0.0.1")
-        generate = GenerationHandler(queue, replicate, storage, deadline_seconds=60)
-        worker = Worker(
-            pool,
-            pool,
-            {"generate-image": generate},
-            kind="worker",
-            concurrency=concurrency,
-            heartbeat_seconds=0.2,
-            rescue_seconds=600,
-        )
-        started.set()
-        await worker.run(rig.database, poll_seconds=0.05, stop_grace_seconds=0)
-        await replicate.aclose()
-        await pool.close()
+    async def work(started: Future[tuple[asyncio.AbstractEventLoop, Worker]]) -> None:
+        async with AsyncExitStack() as stack:
+            pool = await open_async_pool(rig.database, application_name="darkroom worker")
+            stack.push_async_callback(pool.close)
+            replicate = Replicate(rig.simulator.token, provider, max_wait=0.1)
+            stack.push_async_callback(replicate.aclose)
+            storage = LocalStorage(rig.folder / "images", "http://127.0.0.1")
+            generate = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=60)
+            worker = Worker(
+                pool,
+                pool,
+                {"generate-image": generate},
+                kind="worker",
+                concurrency=concurrency,
+                heartbeat_seconds=0.2,
+                rescue_seconds=600,
+                batch=10,
+            )
+            started.set_result((asyncio.get_running_loop(), worker))
+            await worker.run(rig.database, poll_seconds=0.05, stop_grace_seconds=0)
 
-    loop: asyncio.AbstractEventLoop
-    worker: Worker
-    started = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(work(started)))
-    thread.start()
-    started.wait()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(worker.stop)
-        thread.join()
+    started: Future[tuple[asyncio.AbstractEventLoop, Worker]] = Future()
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(lambda: asyncio.run(work(started)))
+        wait([started, ended], return_when=FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+        loop, worker = started.result()
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(worker.stop)
+            ended.result()
 
 
 def cancel(rig: Rig, job: Any) -> None:
@@ -95,19 +95,14 @@ def cancelled_at_provider(rig: Rig, prompt: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    ("prompt", "beat"),
     [
-        "Hangs [hang]",
-        pytest.param(
-            "Progresses [slow]",
-            marks=pytest.mark.xfail(
-                strict=True, reason="a progress write that is refused hides the cancel"
-            ),
-        ),
+        ("Hangs [hang]", "0.2"),
+        # Its progress is refused long before a heartbeat tells.
+        ("Progresses [slow]", "15"),
     ],
 )
-def test_cancelling_a_running_job_cancels_its_prediction(rig, prompt):
-    beat = "15" if "[slow]" in prompt else "0.2"
+def test_cancelling_a_running_job_cancels_its_prediction(rig, prompt, beat):
     rig.worker(DARKROOM_HEARTBEAT_SECONDS=beat)
     job = rig.start(prompt, DEV)
     rig.wait_for_prediction(job)
@@ -129,7 +124,6 @@ def test_cancelling_a_job_whose_create_is_under_way_cancels_its_prediction(rig, 
     assert rig.job(job)["status"] == "cancelled"
 
 
-@pytest.mark.xfail(reason="a freed slot claims before the refusal is stored")
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_model_that_asks_for_a_rest_gets_it_from_all_its_jobs(rig, throttle, concurrency):
     throttle.retry_after = lambda: "600"
@@ -150,7 +144,6 @@ def test_a_model_that_asks_for_a_rest_gets_it_from_all_its_jobs(rig, throttle, c
     rig.assert_ended_once(*resting, *going_on)
 
 
-@pytest.mark.xfail(strict=True, reason="short waits are waited out in the worker's slots")
 def test_a_short_rest_does_not_hold_up_other_models(rig, throttle):
     throttle.retry_after = lambda: "15"
     rig.worker(provider=throttle.url, DARKROOM_CONCURRENCY="2")

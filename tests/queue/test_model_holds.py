@@ -51,9 +51,16 @@ def test_the_longest_rest_counts(queue):
     assert queue.one("select held_until from model_holds") == until
 
 
-def test_only_a_rate_limit_with_a_wait_and_a_model_holds(queue):
+def test_a_provider_that_names_no_time_gets_ten_seconds(queue):
+    queue.fail(queue.claimed(model_id="tired"), code="rate_limited")
+    left = queue.one("select held_until - clock_timestamp() from model_holds")
+    assert 9 < left.total_seconds() <= 10
+    queue.enqueue(model_id="tired")
+    assert queue.claim() == []
+
+
+def test_only_a_rate_limit_of_a_model_holds(queue):
     for job_id, details in [
-        (queue.claimed("x", model_id="m"), {"code": "rate_limited"}),
         (queue.claimed("x", model_id="m"), {"code": "timeout", "retry_after_seconds": 9}),
         (queue.claimed("x"), REST),
     ]:

@@ -4,6 +4,7 @@ import asyncio
 
 from lib.database import translated
 from lib.jobs import Claim, JobFailed
+from lib.worker import worker as worker_module
 
 
 async def forever(_claim: Claim):
@@ -140,6 +141,27 @@ async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, u
         worker.stop()
         go_on.set()
     assert job(id)["status"] == "completed"
+
+
+async def test_a_handler_that_misses_being_stopped_is_stopped_again(
+    running, enqueue, job, until, monkeypatch
+):
+    monkeypatch.setattr(worker_module, "HANDLER_END_SECONDS", 0.05)
+    missed = 0
+
+    async def deaf(_claim):
+        nonlocal missed
+        while missed < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                missed += 1
+        await asyncio.Event().wait()
+
+    id = enqueue()
+    async with running(deaf):
+        await until(lambda: job(id)["status"] == "processing")
+    assert (job(id)["status"], missed) == ("pending", 2)
 
 
 async def test_a_lost_claim_is_dropped_at_the_next_heartbeat(db, running, enqueue, job, until):
