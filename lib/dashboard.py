@@ -3,8 +3,11 @@
 import getpass
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -16,6 +19,7 @@ REFRESH_SECONDS = 2.0
 """How often a live panel is drawn again."""
 # Below the refresh, or a panel would every other time show the answer it showed before.
 TTL_SECONDS = 1.5
+_read_at: ContextVar[list[datetime] | None] = ContextVar("read_at", default=None)
 
 
 @st.cache_resource
@@ -31,14 +35,15 @@ def pool() -> Pool:
 
 
 @st.cache_data(ttl=TTL_SECONDS, max_entries=500, show_spinner=False, refresh_mode="background")
-def _answer(page: str, query: str, **parameters: Any) -> Any:
+def _answer(page: str, query: str, **parameters: Any) -> tuple[Any, datetime]:
+    at = datetime.now(UTC)
     try:
         with translated(), pool().connection() as connection:
-            return getattr(load(page), query)(connection, **parameters)
+            return getattr(load(page), query)(connection, **parameters), at
     except DatabaseUnavailable as error:
         # Kept like an answer: finding it out takes as long as a panel's refresh, and a panel
         # that is due again before it could draw would never draw.
-        return error
+        return error, at
 
 
 def read(page: str, query: str, **parameters: Any) -> Any:
@@ -46,10 +51,23 @@ def read(page: str, query: str, **parameters: Any) -> Any:
 
     At most two TTL_SECONDS old. Raises DatabaseUnavailable.
     """
-    answer = _answer(page, query, **parameters)
+    answer, at = _answer(page, query, **parameters)
     if isinstance(answer, DatabaseUnavailable):
         raise answer
+    if (times := _read_at.get()) is not None:
+        times.append(at)
     return answer
+
+
+@contextmanager
+def noting_ages() -> Iterator[list[datetime]]:
+    """Gives a list that fills with when each answer read in its block was fetched."""
+    times: list[datetime] = []
+    token = _read_at.set(times)
+    try:
+        yield times
+    finally:
+        _read_at.reset(token)
 
 
 def read_anew() -> None:
@@ -101,6 +119,11 @@ def image_source(generation: Mapping[str, Any]) -> str:
 def actor() -> str:
     """Who acts, for the audit log: without sign-in, the user of this computer."""
     return f"{getpass.getuser()} (local)"
+
+
+def time_zone() -> ZoneInfo:
+    """The viewer's time zone; UTC while the browser has not told it."""
+    return ZoneInfo(st.context.timezone or "UTC")
 
 
 def time_column(form: str, label: str | None = None) -> Any:

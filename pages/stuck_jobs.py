@@ -6,8 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from lib.actions import reset_stuck_jobs
-from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_anew, say_when_away, time_column
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, pool, read, time_column
 from lib.formats import duration
+from lib.live import live
 
 COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",
@@ -21,16 +23,14 @@ st.caption(
 )
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
-def live() -> None:
-    with say_when_away():
-        count = read("stuck_jobs", "count")
-        stuck = pd.DataFrame(read("stuck_jobs", "stuck"), columns=COLUMNS)
-        if stuck.empty:
-            st.success("No job is stuck.", icon=":material/check_circle:")
-        else:
-            table(stuck, count)
-        resets()
+def panel() -> None:
+    count = read("stuck_jobs", "count")
+    stuck = pd.DataFrame(read("stuck_jobs", "stuck"), columns=COLUMNS)
+    if stuck.empty:
+        st.success("No job is stuck.", icon=":material/check_circle:")
+    else:
+        table(stuck, count)
+    resets()
 
 
 def table(stuck: pd.DataFrame, count: int) -> None:
@@ -67,15 +67,24 @@ def table(stuck: pd.DataFrame, count: int) -> None:
             f"Reset {len(selected)} selected" if selected else "Reset selected",
             disabled=not selected,
         ):
-            ask(selected, len(selected))
+            ask_reset(selected, len(selected))
         if st.button(f"Reset all {count:,}", type="primary"):
-            ask(None, count)
+            ask_reset(None, count)
 
 
-def ask(job_ids: list[UUID] | None, count: int) -> None:
-    # Asked from outside the live panel, whose next refresh would close its dialogs.
-    st.session_state["asked"] = (job_ids, count)
-    st.rerun()
+def ask_reset(job_ids: list[UUID] | None, count: int) -> None:
+    def reset() -> str:
+        return f"{plural(len(reset_stuck_jobs(pool(), actor(), job_ids)))} put back on the queue."
+
+    ask(
+        Action(
+            title="Reset stuck jobs",
+            effect=f"Puts {plural(count)} back on the queue. Attempts stay as they are, and workers"
+            " claim them within seconds.",
+            button=f"Reset {plural(count)}",
+            run=reset,
+        )
+    )
 
 
 def resets() -> None:
@@ -95,37 +104,5 @@ def resets() -> None:
     )
 
 
-def forget() -> None:
-    del st.session_state["asked"]
-
-
-@st.dialog("Reset stuck jobs", on_dismiss=forget)
-def confirm(job_ids: list[UUID] | None, count: int) -> None:
-    jobs = plural(count)
-    st.write(
-        f"Puts {jobs} back on the queue. Attempts stay as they are, and workers claim them within"
-        " seconds. The audit log records it as done by:"
-    )
-    st.text(actor())
-    with st.container(horizontal=True):
-        if st.button(f"Reset {jobs}", type="primary"):
-            with say_when_away():
-                reset = reset_stuck_jobs(pool(), actor(), job_ids)
-                st.session_state["report"] = f"{plural(len(reset))} put back on the queue."
-                read_anew()
-                forget()
-                st.rerun()
-        if st.button("Leave them"):
-            forget()
-            st.rerun()
-
-
-def plural(count: int) -> str:
-    return "1 job" if count == 1 else f"{count:,} jobs"
-
-
-if "report" in st.session_state:
-    st.success(st.session_state.pop("report"), icon=":material/check_circle:")
-if "asked" in st.session_state:
-    confirm(*st.session_state["asked"])
-live()
+confirmations()
+live(panel)

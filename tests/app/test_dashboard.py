@@ -64,7 +64,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     # The checkbox of the first row; the table is drawn on a canvas.
     page.get_by_test_id("stDataFrame").first.click(position={"x": 16, "y": 52})
     page.get_by_role("button", name="Reset 1 selected").click()
-    page.get_by_role("dialog").get_by_role("button", name="Leave them").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.get_by_role("button", name="Reset 1 selected").click()
     page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click()

@@ -1,0 +1,66 @@
+"""Operators' actions: said before they are done, asked once, reported afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from lib.dashboard import actor, read_anew, say_when_away
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What an operator is asked to confirm.
+
+    `effect` says what it will do and to how many jobs, `button` is its name as a verb; both may
+    hold Markdown, so job data in them must be escaped. `run` does it and returns the report.
+    """
+
+    title: str
+    effect: str
+    button: str
+    run: Callable[[], str]
+
+
+def ask(action: Action) -> None:
+    """Asks for confirmation, once the page is drawn anew.
+
+    Not at once: the next refresh of a live panel would close a dialog that it opened.
+    """
+    st.session_state["asked"] = action
+    st.rerun()
+
+
+def confirmations() -> None:
+    """Shows what the last action did, and the dialog of the one that is asked for.
+
+    A page with actions calls it once, outside its live panel.
+    """
+    if report := st.session_state.pop("report", None):
+        st.success(report, icon=":material/check_circle:")
+    if action := st.session_state.get("asked"):
+        st.dialog(action.title, on_dismiss=_forget)(_confirm)(action)
+
+
+def plural(count: int, word: str = "job") -> str:
+    """A count with its word, such as "1 job" or "1,200 jobs"."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def _confirm(action: Action) -> None:
+    st.write(f"{action.effect} The audit log records it as done by:")
+    st.text(actor())
+    with st.container(horizontal=True):
+        if st.button(action.button, type="primary"):
+            with say_when_away():
+                st.session_state["report"] = action.run()
+                read_anew()
+                _forget()
+                st.rerun()
+        if st.button("Cancel"):
+            _forget()
+            st.rerun()
+
+
+def _forget() -> None:
+    del st.session_state["asked"]

@@ -1,0 +1,35 @@
+"""A page's live panel: drawn again and again until its viewer pauses it, with its data's age."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from lib.dashboard import REFRESH_SECONDS, noting_ages, say_when_away, time_zone
+
+
+def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None:
+    """Draws the panel now and then every so many seconds, unless the viewer has switched it off.
+
+    Until it is drawn for the first time a skeleton stands in its place. While the database is
+    away a sentence does.
+    """
+    going_on = st.toggle(
+        "Live",
+        True,
+        key="live",
+        bind="query-params",
+        help=f"Drawn again every {seconds:g} s. Switched off, the page stands still.",
+    )
+    st.fragment(lambda: _draw(panel), run_every=seconds if going_on else None)()
+
+
+def _draw(panel: Callable[[], None]) -> None:
+    age, place = st.empty(), st.empty()
+    page = st.session_state["page"]
+    if st.session_state.get("drawn") != page:
+        place.skeleton(height=400)
+    with place.container(), noting_ages() as times, say_when_away():
+        panel()
+    if times:
+        age.caption(f"Data of {min(times).astimezone(time_zone()):%H:%M:%S}")
+    st.session_state["drawn"] = page

@@ -1,0 +1,85 @@
+"""The time that a page is about: the last hours or days, or from one moment to another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import streamlit as st
+
+from lib.dashboard import time_zone
+
+LENGTHS = {
+    "1 h": timedelta(hours=1),
+    "6 h": timedelta(hours=6),
+    "24 h": timedelta(days=1),
+    "7 d": timedelta(days=7),
+    "30 d": timedelta(days=30),
+    "90 d": timedelta(days=90),
+}
+CUSTOM = "From … to …"
+LONGEST = timedelta(days=731)
+"""So that no link can ask for a page without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A length that ends now, or a start and an end.
+
+    A length stays one, so that all viewers of "the last 24 hours" share one answer.
+    """
+
+    length: timedelta
+    start: datetime | None = None
+    """Null for a range that ends now."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """For queries: `start` (timestamptz or null) and `length` (interval).
+
+        A null start means `now() - length`.
+        """
+        return {"start": self.start, "length": self.length}
+
+    @property
+    def bucket(self) -> Literal["minute", "hour", "day"]:
+        """How finely it is worth drawing: at most some hundred steps."""
+        if self.length <= timedelta(hours=6):
+            return "minute"
+        return "hour" if self.length <= timedelta(days=14) else "day"
+
+    @property
+    def words(self) -> str:
+        """As part of a sentence: "the last 24 h", or from when to when."""
+        if self.start is None:
+            return "the last " + next(k for k, v in LENGTHS.items() if v == self.length)
+        start, end = (at.astimezone(time_zone()) for at in (self.start, self.start + self.length))
+        return f"{start:%-d %b %Y %H:%M} to {end:%-d %b %Y %H:%M}"
+
+
+def time_range(choices: Sequence[str] = tuple(LENGTHS), default: str = "24 h") -> TimeRange:
+    """Lets the viewer choose, in their time zone and in the page's URL; default: the last day."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choice = st.segmented_control(
+            "Time",
+            [*choices, CUSTOM],
+            default=default,
+            required=True,
+            key="time",
+            bind="query-params",
+        )
+        if choice != CUSTOM:
+            return TimeRange(LENGTHS[choice or default])
+        now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
+        first = st.datetime_input(
+            "From", now - LENGTHS[default], key="from", bind="query-params", width=220
+        )
+        last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
+    if first is None or last is None or first >= last:
+        st.error("The time ends before it begins: choose an earlier start or a later end.")
+        st.stop()
+    start, end = (at.replace(tzinfo=time_zone()) for at in (first, last))
+    if end - start > LONGEST:
+        st.warning(f"At most {LONGEST.days} days are shown: the last ones before the end.")
+        start = end - LONGEST
+    return TimeRange(end - start, start)
