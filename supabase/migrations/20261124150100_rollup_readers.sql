@@ -1,0 +1,270 @@
+-- What the rollups say, exact at any moment: they, plus by index what they do not hold yet.
+
+create function public.histogram_bins(p_histogram numeric)
+returns table (from_seconds double precision, to_seconds double precision, jobs bigint)
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    v_digits text := p_histogram::text;
+    v_jobs   bigint;
+begin
+    -- The first bin that is not empty, from the end.
+    for v_bin in (length(v_digits) - length(rtrim(v_digits, '0'))) / 12 .. (length(v_digits) - 1) / 12 loop
+        v_jobs := right(left(v_digits, length(v_digits) - 12 * v_bin), 12)::bigint;
+        if v_jobs > 0 then
+            return query select
+                case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 1) end,
+                0.001 * 1.1::double precision ^ v_bin,
+                v_jobs;
+        end if;
+    end loop;
+end;
+$$;
+comment on function public.histogram_bins is
+    'The bins of a histogram that are not empty: jobs that took at least from_seconds and less than to_seconds, which is 1.1 times as long.';
+
+create function public.histogram_percentile(p_histogram numeric, p_fraction double precision)
+returns double precision
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    v_digits text := p_histogram::text;
+    v_first  int := (length(v_digits) - length(rtrim(v_digits, '0'))) / 12;
+    v_last   int := (length(v_digits) - 1) / 12;
+    v_counts bigint[] := '{}';
+    v_left   bigint := 0;
+begin
+    if p_histogram is null or p_histogram = 0 then
+        return null;
+    end if;
+    for v_bin in v_first .. v_last loop
+        v_counts := v_counts || right(left(v_digits, length(v_digits) - 12 * v_bin), 12)::bigint;
+        v_left := v_left + v_counts[v_bin - v_first + 1];
+    end loop;
+    v_left := greatest(ceil(p_fraction * v_left), 1);
+    for v_bin in v_first .. v_last loop
+        v_left := v_left - v_counts[v_bin - v_first + 1];
+        if v_left <= 0 then
+            return case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 0.5) end;
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+comment on function public.histogram_percentile is
+    'Seconds that a share of the jobs (0.95 for p95) stayed within. At most 5 % from what percentile_disc gives of the rows, between 1 ms and a year; below 1 ms it is 0. Null for an empty histogram. sum() merges histograms.';
+
+create function public.rollup_ranges(
+    p_from timestamptz, p_to timestamptz,
+    out folded_from timestamptz, out folded_to timestamptz, out days_until timestamptz,
+    out dirty_hours timestamptz[], out dirty_statuses text[],
+    out row_from timestamptz[], out row_to timestamptz[], out row_status text[]
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+    v_watermark timestamptz;
+begin
+    select s.folded_until, s.days_until into v_watermark, days_until from public.rollup_state s;
+    -- Whole hours; of the watermark's own, what is folded.
+    folded_from := date_trunc('hour', p_from, 'UTC');
+    folded_from := folded_from + case when folded_from < p_from then interval '1 hour' else '0' end;
+    folded_to := case when p_to >= v_watermark then v_watermark else date_trunc('hour', p_to, 'UTC') end;
+    if folded_from >= folded_to then
+        folded_to := folded_from;
+        row_from := array[p_from];
+        row_to := array[p_to];
+    else
+        row_from := array[p_from, folded_to];
+        row_to := array[folded_from, p_to];
+    end if;
+    row_status := array_fill(null::text, array[cardinality(row_from)]);
+    select coalesce(array_agg(d.hour), '{}'), coalesce(array_agg(d.status), '{}')
+    into dirty_hours, dirty_statuses
+    from (
+        select distinct m.hour, m.status from public.rollup_dirty m where m.hour >= folded_from and m.hour < folded_to
+    ) d;
+    row_from := row_from || dirty_hours;
+    row_to := row_to || array(
+        select least(h + interval '1 hour', folded_to) from unnest(dirty_hours) with ordinality as d (h, n) order by n
+    );
+    row_status := row_status || dirty_statuses;
+end;
+$$;
+comment on function public.rollup_ranges is
+    'How to read a time: rollup hours from folded_from to folded_to except the dirty ones, and the rows that ended in the ranges row_from to row_to (of row_status, null for all).';
+
+create function public.job_stats(p_from timestamptz, p_to timestamptz, p_bucket text default 'hour')
+returns table (
+    bucket timestamptz, job_type text, model_id text, status text, jobs bigint,
+    runs bigint, run_seconds double precision, run_seconds_min double precision, run_seconds_max double precision,
+    run_histogram numeric,
+    waits bigint, wait_seconds double precision, wait_seconds_max double precision, wait_histogram numeric,
+    oldest timestamptz, newest timestamptz
+)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_r          record;
+    v_days_from  timestamptz;
+    v_days_to    timestamptz;
+    v_dirty_days timestamptz[];
+begin
+    if p_bucket is null or p_bucket not in ('hour', 'day', 'all') then
+        raise exception 'bucket is %: choose hour, day or all', p_bucket using errcode = '22023';
+    end if;
+    v_r := public.rollup_ranges(p_from, p_to);
+    v_days_from := date_trunc('day', v_r.folded_from, 'UTC');
+    v_days_from := v_days_from + case when v_days_from < v_r.folded_from then interval '1 day' else '0' end;
+    v_days_to := least(date_trunc('day', v_r.folded_to, 'UTC'), v_r.days_until);
+    if p_bucket = 'hour' or v_days_from >= v_days_to then
+        v_days_from := v_r.folded_to;
+        v_days_to := v_r.folded_to;
+    end if;
+    v_dirty_days := array(select distinct date_trunc('day', h, 'UTC') from unnest(v_r.dirty_hours) h);
+
+    return query
+    with hours as (
+        select h.* from public.job_rollup h where h.hour >= v_r.folded_from and h.hour < v_days_from
+        union all
+        select h.* from public.job_rollup h where h.hour >= v_days_to and h.hour < v_r.folded_to
+        union all
+        select h.*
+        from unnest(v_dirty_days) d join public.job_rollup h on h.hour >= d and h.hour < d + interval '1 day'
+        where d >= v_days_from and d < v_days_to
+    ), parts as (
+        select d.*
+        from public.job_rollup_daily d
+        where d.day >= v_days_from and d.day < v_days_to and d.day <> all (v_dirty_days)
+        union all
+        select h.hour, h.job_type, h.model_id, h.status, h.jobs,
+               h.runs, h.run_us, h.run_us_min, h.run_us_max, h.run_histogram,
+               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest
+        from hours h
+        where h.purged or (h.hour, h.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses))
+        union all
+        -- Purged before they were folded.
+        select h.hour, h.job_type, h.model_id, h.status, h.jobs,
+               h.runs, h.run_us, h.run_us_min, h.run_us_max, h.run_histogram,
+               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest
+        from public.job_rollup h
+        where h.purged and h.hour >= v_r.folded_to and h.hour < date_trunc('hour', p_to, 'UTC')
+        union all
+        select n.*
+        from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+        cross join lateral public.job_rollup_of(r.lo, r.hi, r.status) n
+    )
+    select
+        case p_bucket when 'hour' then p.day when 'day' then date_trunc('day', p.day, 'UTC') end,
+        p.job_type, p.model_id, p.status, sum(p.jobs)::bigint,
+        sum(p.runs)::bigint, (sum(p.run_us) / 1000000)::double precision,
+        min(p.run_us_min) / 1000000.0::double precision, max(p.run_us_max) / 1000000.0::double precision,
+        sum(p.run_histogram),
+        sum(p.waits)::bigint, (sum(p.wait_us) / 1000000)::double precision,
+        max(p.wait_us_max) / 1000000.0::double precision, sum(p.wait_histogram),
+        min(p.oldest), max(p.newest)
+    from parts p
+    group by 1, 2, 3, 4;
+end;
+$$;
+comment on function public.job_stats is
+    'Jobs that ended from p_from to before p_to, per bucket (hour or day of UTC; all: one, with bucket null), type, model and status, purged ones included, as whole hours. run: completed_at - started_at; wait: started_at - scheduled_at, both of the last attempt and in seconds; runs and waits: jobs that have one.';
+
+create function public.failure_stats(p_from timestamptz, p_to timestamptz)
+returns table (
+    hour timestamptz, job_type text, model_id text, error_group text, error_code text, jobs bigint,
+    first_at timestamptz, last_at timestamptz, users uuid[]
+)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_r record;
+begin
+    v_r := public.rollup_ranges(p_from, p_to);
+    return query
+    select f.hour, f.job_type, f.model_id, f.error_group, f.error_code, f.jobs, f.first_at, f.last_at, f.users
+    from public.failure_rollup f
+    where f.hour >= v_r.folded_from and f.hour < v_r.folded_to
+      and (f.purged or (f.hour, 'failed') not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses)))
+    union all
+    select f.hour, f.job_type, f.model_id, f.error_group, f.error_code, f.jobs, f.first_at, f.last_at, f.users
+    from public.failure_rollup f
+    where f.purged and f.hour >= v_r.folded_to and f.hour < date_trunc('hour', p_to, 'UTC')
+    union all
+    select n.*
+    from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+    cross join lateral public.failure_rollup_of(r.lo, r.hi) n
+    where r.status is null or r.status = 'failed';
+end;
+$$;
+comment on function public.failure_stats is
+    'Jobs that failed from p_from to before p_to by hour, type, model, error_group and code, purged ones included, as whole hours. users: who created them, each once a row. A key may come in several rows: sum them.';
+
+create function public.arrival_stats(p_from timestamptz, p_to timestamptz)
+returns table (hour timestamptz, job_type text, model_id text, jobs bigint)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_r    record;
+    v_from constant timestamptz := date_trunc('hour', p_from, 'UTC');
+    v_to   constant timestamptz := date_trunc('hour', p_to, 'UTC')
+        + case when date_trunc('hour', p_to, 'UTC') < p_to then interval '1 hour' else '0' end;
+begin
+    -- When a job was created says nothing about when it ended: all that is not folded counts.
+    v_r := public.rollup_ranges('-infinity', 'infinity');
+    return query
+    select p.created_hour, p.job_type, p.model_id, sum(p.jobs)::bigint
+    from (
+        select a.created_hour, a.job_type, a.model_id, a.jobs
+        from public.arrival_rollup a
+        where a.created_hour >= v_from and a.created_hour < v_to
+          and (a.purged or (a.hour, a.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses)))
+        union all
+        select n.created_hour, n.job_type, n.model_id, n.jobs
+        from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+        cross join lateral public.arrival_rollup_of(r.lo, r.hi, r.status) n
+        where n.created_hour >= v_from and n.created_hour < v_to
+        union all
+        select date_trunc('hour', q.created_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''), 1
+        from public.job_queue q
+        where q.status = 'pending' and q.created_at >= v_from and q.created_at < v_to
+        union all
+        select date_trunc('hour', q.created_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''), 1
+        from public.job_queue q
+        where q.status = 'processing' and q.created_at >= v_from and q.created_at < v_to
+    ) p
+    group by 1, 2, 3;
+end;
+$$;
+comment on function public.arrival_stats is
+    'Jobs created in each hour that begins from p_from (rounded down to the hour) to before p_to, by type and model, purged ones included.';
+
+-- The same answer as one GROUP BY over all of job_queue, plus what was purged.
+create or replace view public.queue_health with (security_invoker = true) as
+select
+    h.job_type,
+    h.status,
+    sum(h.jobs)::bigint as count,
+    round(sum(h.run_us) / 1000000 / nullif(sum(h.runs), 0), 3)::double precision as avg_duration_seconds,
+    min(h.oldest) as oldest,
+    max(h.newest) as newest
+from (
+    select q.job_type, q.status, count(*) as jobs, 0 as runs, 0::numeric as run_us,
+           min(q.created_at) as oldest, max(q.created_at) as newest
+    from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
+    union all
+    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
+    from public.job_queue q where q.status = 'processing' group by q.job_type, q.status
+    union all
+    -- From before our functions: finished, but nobody wrote down when.
+    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
+    from public.job_queue q
+    where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
+    group by q.job_type, q.status
+    union all
+    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest
+    from public.job_stats('-infinity', 'infinity', 'all') s
+) h
+group by h.job_type, h.status;
+comment on view public.queue_health is
+    'Jobs per type and status, with the average run time of the finished ones: live jobs by index, finished ones from the rollup, purged ones included.';
