@@ -292,7 +292,11 @@ select
 from sample_jobs j join sample_requests r using (n)
 order by j.created_at;
 
+-- name: fold$
+-- Into the rollups, where the pages read history.
+select public.rebuild_rollup();
+
 -- name: analyze#
 -- A smaller sample than usual is enough for so few rows, and saves a tenth of a second.
 set local default_statistics_target = 30;
-analyze public.job_queue, public.image_generations;
+analyze public.job_queue, public.image_generations, public.job_rollup, public.arrival_rollup, public.failure_rollup;

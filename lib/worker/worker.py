@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError, notifications
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.registration import Registration
+from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
 from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,11 @@ class Worker:
         """
         await self._register_when_available()
         async with asyncio.TaskGroup() as helpers:
-            seeking = [helpers.create_task(self._listen(url)), helpers.create_task(self._rescue())]
+            seeking = [
+                helpers.create_task(self._listen(url)),
+                helpers.create_task(self._rescue()),
+                helpers.create_task(keep_rollup_fresh(self._pool)),
+            ]
             keeping = [
                 helpers.create_task(self._beat()),
                 helpers.create_task(self._settlement.run()),
@@ -99,12 +104,13 @@ class Worker:
         await self._goodbye()
 
     async def run_batch(self) -> None:
-        """Claims as many due jobs as run at the same time, runs them, and ends."""
+        """Claims as many due jobs as run at the same time, runs them, folds, and ends."""
         await self._register()
         await self._queue.rescue(self._rescue_seconds)
         await self._finish(
             await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
         )
+        await refresh_rollup(self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Runs the pending job of one generation; False when it has none.

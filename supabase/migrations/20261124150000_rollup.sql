@@ -222,10 +222,10 @@ begin
         j.hour, j.job_type, j.model_id, j.status, count(*),
         count(j.run_us), coalesce(sum(j.run_us), 0)::bigint, min(j.run_us), max(j.run_us),
         coalesce(sum(('1e' || 12 * case when j.run_us < 1000 then 0
-            else least(1 + floor(ln(j.run_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric), 0),
+            else least(1 + floor(ln(j.run_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric) filter (where j.run_us is not null), 0),
         count(j.wait_us), coalesce(sum(j.wait_us), 0)::bigint, max(j.wait_us),
         coalesce(sum(('1e' || 12 * case when j.wait_us < 1000 then 0
-            else least(1 + floor(ln(j.wait_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric), 0),
+            else least(1 + floor(ln(j.wait_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric) filter (where j.wait_us is not null), 0),
         min(j.created_at), max(j.created_at)
     from public.finished_jobs(p_from, p_to, p_status, p_ids) j
     group by j.hour, j.job_type, j.model_id, j.status;
@@ -384,25 +384,31 @@ create function public.fold_until(p_until timestamptz, p_deadline timestamptz) r
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off
 as $$
 declare
-    v_from timestamptz := (select s.folded_until from public.rollup_state s);
-    v_next timestamptz;
+    v_from  timestamptz := (select s.folded_until from public.rollup_state s);
+    v_next  timestamptz;
+    v_step  interval := '1 hour';
+    v_began timestamptz;
 begin
     while v_from < p_until and clock_timestamp() < p_deadline loop
+        v_began := clock_timestamp();
         select min(q.completed_at) into v_next from public.job_queue q
         where q.status in ('completed', 'failed', 'cancelled') and q.completed_at >= v_from and q.completed_at < p_until;
         if v_next is null then
             v_from := p_until;
         else
-            v_next := least(date_trunc('hour', v_next, 'UTC') + interval '1 hour', p_until);
+            v_next := least(date_trunc('hour', v_next, 'UTC') + v_step, p_until);
             perform public.add_to_rollups(v_from, v_next);
             v_from := v_next;
         end if;
+        -- Longer steps where history is thin.
+        v_step := case when clock_timestamp() - v_began < interval '50 milliseconds'
+                       then least(v_step * 2, interval '1 day') else interval '1 hour' end;
     end loop;
     update public.rollup_state s set folded_until = v_from;
     return v_from;
 end;
 $$;
-comment on function public.fold_until is 'Folds what finished since the watermark, hour by hour, and moves the watermark; stops at p_deadline.';
+comment on function public.fold_until is 'Folds what finished since the watermark, an hour to a day at a time, and moves the watermark; stops at p_deadline.';
 
 create function public.refold_dirty_hours(p_until timestamptz, p_days_until timestamptz, p_deadline timestamptz) returns void
 language plpgsql volatile set search_path = ''

@@ -1,23 +1,37 @@
 -- What the rollups say, exact at any moment: they, plus by index what they do not hold yet.
 
+create function public.histogram_counts(p_histogram numeric, out lowest_bin int, out counts bigint[])
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    v_digits text := p_histogram::text;
+    v_length int := length(v_digits);
+begin
+    lowest_bin := case when p_histogram = 0 then 0 else (v_length - length(rtrim(v_digits, '0'))) / 12 end;
+    v_digits := repeat('0', 11 - (v_length - 1) % 12) || left(v_digits, v_length - 12 * lowest_bin);
+    counts := string_to_array(rtrim(regexp_replace(v_digits, '(.{12})', '\1,', 'g'), ','), ',')::bigint[];
+end;
+$$;
+comment on function public.histogram_counts is 'Jobs in the bins of a histogram, from the highest down to the lowest that is not empty.';
+
 create function public.histogram_bins(p_histogram numeric)
 returns table (from_seconds double precision, to_seconds double precision, jobs bigint)
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 declare
-    v_digits text := p_histogram::text;
-    v_jobs   bigint;
+    v_h record := public.histogram_counts(p_histogram);
 begin
-    -- The first bin that is not empty, from the end.
-    for v_bin in (length(v_digits) - length(rtrim(v_digits, '0'))) / 12 .. (length(v_digits) - 1) / 12 loop
-        v_jobs := right(left(v_digits, length(v_digits) - 12 * v_bin), 12)::bigint;
-        if v_jobs > 0 then
-            return query select
-                case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 1) end,
-                0.001 * 1.1::double precision ^ v_bin,
-                v_jobs;
-        end if;
-    end loop;
+    return query
+    select
+        case when c.bin = 0 then 0 else 0.001 * 1.1::double precision ^ (c.bin - 1) end,
+        0.001 * 1.1::double precision ^ c.bin,
+        c.jobs
+    from (
+        select u.jobs, v_h.lowest_bin + cardinality(v_h.counts) - u.place as bin
+        from unnest(v_h.counts) with ordinality as u (jobs, place)
+    ) c
+    where c.jobs > 0
+    order by c.bin;
 end;
 $$;
 comment on function public.histogram_bins is
@@ -28,27 +42,19 @@ returns double precision
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 declare
-    v_digits text := p_histogram::text;
-    v_first  int := (length(v_digits) - length(rtrim(v_digits, '0'))) / 12;
-    v_last   int := (length(v_digits) - 1) / 12;
-    v_counts bigint[] := '{}';
-    v_left   bigint := 0;
+    v_h    record := public.histogram_counts(p_histogram);
+    v_left bigint := (select greatest(ceil(p_fraction * sum(c)), 1) from unnest(v_h.counts) c);
+    v_bin  int := v_h.lowest_bin;
 begin
     if p_histogram is null or p_histogram = 0 then
         return null;
     end if;
-    for v_bin in v_first .. v_last loop
-        v_counts := v_counts || right(left(v_digits, length(v_digits) - 12 * v_bin), 12)::bigint;
-        v_left := v_left + v_counts[v_bin - v_first + 1];
+    for v_place in reverse cardinality(v_h.counts) .. 1 loop
+        v_left := v_left - v_h.counts[v_place];
+        exit when v_left <= 0;
+        v_bin := v_bin + 1;
     end loop;
-    v_left := greatest(ceil(p_fraction * v_left), 1);
-    for v_bin in v_first .. v_last loop
-        v_left := v_left - v_counts[v_bin - v_first + 1];
-        if v_left <= 0 then
-            return case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 0.5) end;
-        end if;
-    end loop;
-    return null;
+    return case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 0.5) end;
 end;
 $$;
 comment on function public.histogram_percentile is

@@ -24,7 +24,8 @@ begin
               'arrival_rollup_of', 'failure_rollup_of', 'add_to_rollups', 'refold_hour', 'rolled_days',
               'roll_days',
               'advance_safe_until', 'fold_until', 'refold_dirty_hours', 'refresh_rollup', 'rebuild_rollup',
-              'purge_jobs', 'histogram_bins', 'histogram_percentile', 'rollup_ranges', 'job_stats',
+              'purge_jobs', 'histogram_counts',
+              'histogram_bins', 'histogram_percentile', 'rollup_ranges', 'job_stats',
               'failure_stats', 'arrival_stats', 'verify_rollup'
           )
     loop
