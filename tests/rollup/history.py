@@ -55,7 +55,9 @@ class History:
                 self.now,
                 user,
             )
-            self.db.execute("update job_queue set created_at = %s where id = %s", [self.now, job_id])
+            self.db.execute(
+                "update job_queue set created_at = %s where id = %s", [self.now, job_id]
+            )
         return job_id
 
     def claim(self, limit: int = 1, wait: float = 1.5) -> list[Any]:
@@ -122,7 +124,9 @@ class History:
 
     def finished(self, status: str, limit: int, draw: random.Random) -> list[Any]:
         """Some finished jobs of a status."""
-        found = self.ids("select id from job_queue where status = %s order by created_at, id", status)
+        found = self.ids(
+            "select id from job_queue where status = %s order by created_at, id", status
+        )
         return draw.sample(found, min(limit, len(found)))
 
     @contextmanager

@@ -37,3 +37,14 @@ insert into public.audit_log (actor, action, affected) select id, 'reset_stuck_j
 insert into public.queue_pauses (job_type, paused_by) values ('paused', 'operator');
 insert into public.provider_breakers (provider) values ('provider');
 insert into public.model_holds (model_id, held_until) values ('a/model', now());
+
+-- Figures of all users together, so nobody's: users may not read them at all.
+insert into public.job_rollup
+select now(), 'job', '', 'completed', false, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now();
+insert into public.job_rollup_daily
+select now(), 'job', '', 'completed', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now();
+insert into public.arrival_rollup
+select now(), 'completed', now(), 'job', '', false, 1;
+insert into public.failure_rollup
+select now(), 'job', '', 'error', '', false, 1, now(), now(), array_agg(id) from people;
+insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');
