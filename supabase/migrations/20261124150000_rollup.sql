@@ -448,7 +448,9 @@ declare
     v_hour     timestamptz;
 begin
     select * into v_state from public.rollup_state s for update skip locked;
-    if not found or v_state.refreshed_at > clock_timestamp() - p_every then
+    if not found
+       or (v_state.refreshed_at > clock_timestamp() - p_every and v_state.folded_until >= v_state.safe_until)
+    then
         return false;
     end if;
     v_safe := public.advance_safe_until();
@@ -477,7 +479,7 @@ begin
 end;
 $$;
 comment on function public.refresh_rollup is
-    'Folds what finished since the last refresh, for about a second. True when more is left. Does nothing while another refresh runs, or when the last one is younger than p_every.';
+    'Folds what finished since the last refresh, for about a second. True when more is left. Does nothing while another refresh runs, or when the last one is younger than p_every and left nothing.';
 
 create function public.rebuild_rollup() returns void
 language plpgsql volatile set search_path = ''

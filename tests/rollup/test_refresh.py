@@ -86,6 +86,30 @@ def test_a_refresh_right_after_another_can_be_declined(history):
     assert history.value("select refreshed_at from rollup_state") > before
 
 
+def test_a_refresh_goes_on_at_once_while_much_is_left(history):
+    finished(history)
+    history.now += timedelta(seconds=1)
+    history.db.execute(
+        "update rollup_state set safe_until = %s, refreshed_at = clock_timestamp()", [history.now]
+    )
+    history.db.execute("select refresh_rollup('1 minute')")
+    assert folded_jobs(history) == 3
+
+
+def test_the_service_role_does_all_of_it(history):
+    jobs = finished(history, fails=True)
+    history.now += timedelta(days=2)
+    history.db.execute("grant select on all_jobs, purged_jobs to service_role")
+    history.db.execute("set role service_role")
+    history.refresh()
+    history.retry(jobs[:1])
+    history.refresh()
+    compare(history.db, FOREVER, "day")
+    compare_health(history.db)
+    history.rebuild()
+    assert history.db.execute(SETTLED).fetchall() == []
+
+
 def test_folding_waits_for_a_transaction_that_could_still_finish_a_job(db, second):
     db.execute("select enqueue_job('a', '{}')")
     claimed = db.execute("select id from claim_jobs(1)").fetchone()
