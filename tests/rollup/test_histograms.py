@@ -8,9 +8,8 @@ from history import close
 ONE = "select histogram_percentile(sum(run_histogram), %s) from job_stats('-infinity', 'infinity')"
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.95, 0.99, 1.0])
 @pytest.mark.parametrize("longest", [0.01, 3, 4000, 2_000_000])
-def test_percentiles_are_within_five_percent(history, fraction, longest):
+def test_percentiles_are_within_five_percent(history, longest):
     draw = random.Random(longest)
     seconds = [longest * draw.random() ** 3 for _ in range(500)]
     history.db.execute(
@@ -19,12 +18,13 @@ def test_percentiles_are_within_five_percent(history, fraction, longest):
         " from unnest(%s::float8[]) run",
         [history.now, history.now, seconds],
     )
-    truth = history.value(
-        "select percentile_disc(%s) within group (order by run) from unnest(%s::float8[]) run",
-        fraction,
-        seconds,
-    )
-    close(history.value(ONE, fraction), truth)
+    for fraction in (0.0, 0.01, 0.5, 0.95, 0.99, 1.0):
+        truth = history.value(
+            "select percentile_disc(%s) within group (order by run) from unnest(%s::float8[]) run",
+            fraction,
+            seconds,
+        )
+        close(history.value(ONE, fraction), truth)
 
 
 def test_bins_hold_every_job_once(history):
