@@ -8,16 +8,26 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from lib.database import connect, embedded
 from lib.keys import Keys, local_keys
 
 PROJECT = Path(__file__).parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 class App:
@@ -79,8 +89,8 @@ class App:
             return connection.execute(query).fetchall()
 
 
-@pytest.fixture
-def make_app(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
+@contextmanager
+def apps(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
     """Makes apps on one data folder; whatever still runs is stopped at the end."""
     # As in the root conftest: as root the server runs as another OS user.
     folder = Path(tempfile.mkdtemp(prefix="darkroom-app-"))
@@ -98,3 +108,36 @@ def make_app(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
             app.end()
     embedded.start(folder / "postgres").stop()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make_app(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
+    """Makes apps on a data folder of the test's own."""
+    with apps(eventually) as make:
+        yield make
+
+
+# Not for the session: Playwright holds an event loop as long as it is open.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        message = (
+            "No Chromium found: install one (Debian: apt install chromium; elsewhere Chrome or"
+            " Chromium on the PATH) to run the browser tests."
+        )
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()

@@ -1,45 +1,6 @@
 """An operator in a real browser: submits a generation, sees its image, resets a stuck job."""
 
-import os
-import shutil
-
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-# Not for the session: Playwright holds an event loop as long as it is open.
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        message = (
-            "No Chromium found: install one (Debian: apt install chromium; elsewhere Chrome or"
-            " Chromium on the PATH) to run the browser tests."
-        )
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
+from playwright.sync_api import Page, expect
 
 
 def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app, page: Page):
