@@ -3,13 +3,15 @@
 All raise DatabaseUnavailable while the database is away; then nothing changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from lib.database import Pool, load, translated
 
 ALL_TYPES = "*"
 """Stands for every type of job in pauses."""
+BATCH = 500
+"""Most jobs that in_batches changes in one transaction."""
 
 
 def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
@@ -35,6 +37,32 @@ def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
     with translated(), pool.connection() as connection:
         rows = load("actions").retry_jobs(connection, actor=actor, job_ids=list(job_ids))
         return [row["id"] for row in rows]
+
+
+def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
+    """Cancels waiting jobs whose generation has an older live job or is completed. Returns them."""
+    with translated(), pool.connection() as connection:
+        rows = load("actions").cancel_duplicates(connection, actor=actor)
+        return [row["id"] for row in rows]
+
+
+def in_batches(
+    action: Callable[[Pool, str, Sequence[UUID]], list[UUID]],
+    pool: Pool,
+    actor: str,
+    job_ids: Sequence[UUID],
+    progress: Callable[[float], object],
+) -> int:
+    """Does an action such as retry_jobs to any number of jobs, each batch in its own transaction.
+
+    `progress` is told the share that is done, up to 1. Returns how many jobs were changed. When
+    the database goes away in between, the batches before stay done; the action may be repeated.
+    """
+    changed = 0
+    for start in range(0, len(job_ids), BATCH):
+        changed += len(action(pool, actor, job_ids[start : start + BATCH]))
+        progress(min((start + BATCH) / len(job_ids), 1.0))
+    return changed
 
 
 def pause_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES, reason: str = "") -> None:

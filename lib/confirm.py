@@ -13,7 +13,8 @@ class Action:
     """What an operator is asked to confirm.
 
     `effect` says what it will do and to how many jobs, `button` is its name as a verb; both may
-    hold Markdown, so job data in them must be escaped. `run` does it and returns the report.
+    hold Markdown, so job data in them must be escaped. `run` does it and returns the report; what
+    it draws meanwhile, such as a progress bar, stands in the dialog.
     """
 
     title: str
@@ -51,15 +52,17 @@ def _confirm(action: Action) -> None:
     st.write(f"{action.effect} The audit log records it as done by:")
     st.text(actor())
     with st.container(horizontal=True):
-        if st.button(action.button, type="primary"):
-            with say_when_away():
-                st.session_state["report"] = action.run()
-                read_anew()
-                _forget()
-                st.rerun()
-        if st.button("Cancel"):
+        confirmed = st.button(action.button, type="primary")
+        declined = st.button("Cancel")
+    if confirmed:
+        with say_when_away():
+            st.session_state["report"] = action.run()
+            read_anew()
             _forget()
             st.rerun()
+    if declined:
+        _forget()
+        st.rerun()
 
 
 def _forget() -> None:

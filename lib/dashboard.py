@@ -38,8 +38,7 @@ def pool() -> Pool:
 def _answer(page: str, query: str, **parameters: Any) -> tuple[Any, datetime]:
     at = datetime.now(UTC)
     try:
-        with translated(), pool().connection() as connection:
-            return getattr(load(page), query)(connection, **parameters), at
+        return read_once(page, query, **parameters), at
     except DatabaseUnavailable as error:
         # Kept like an answer: finding it out takes as long as a panel's refresh, and a panel
         # that is due again before it could draw would never draw.
@@ -57,6 +56,15 @@ def read(page: str, query: str, **parameters: Any) -> Any:
     if (times := _read_at.get()) is not None:
         times.append(at)
     return answer
+
+
+def read_once(page: str, query: str, **parameters: Any) -> Any:
+    """The answer to a named query as `read` gives it, but asked now and for this viewer alone.
+
+    For exports, whose pieces nobody reads again. Raises DatabaseUnavailable.
+    """
+    with translated(), pool().connection() as connection:
+        return getattr(load(page), query)(connection, **parameters)
 
 
 @contextmanager

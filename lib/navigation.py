@@ -26,7 +26,9 @@ def navigation() -> StreamlitPage:
         {
             "Monitor": [
                 st.Page("pages/overview.py", title="Overview", default=True),
+                st.Page("pages/failures.py", title="Failures", url_path="failures"),
                 st.Page("pages/stuck_jobs.py", title="Stuck jobs", url_path="stuck-jobs"),
+                st.Page("pages/duplicates.py", title="Duplicates", url_path="duplicates"),
             ],
             "Test": [st.Page("pages/generate.py", title="Generate", url_path="generate")],
             "Operate": [st.Page("pages/deployment.py", title="Deployment", url_path="deployment")],

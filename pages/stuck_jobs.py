@@ -1,5 +1,7 @@
 """Which jobs has nobody worked on for too long?"""
 
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
@@ -7,10 +9,16 @@ import streamlit as st
 
 from lib.actions import reset_stuck_jobs
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, time_column
+from lib.dashboard import actor, pool, read, read_once, time_column
+from lib.export import csv_export
 from lib.formats import duration
 from lib.live import live
+from lib.selection import selectable
 
+SHOWN = 500
+MOST = 100_000
+"""Jobs that one click can be about."""
+LONGEST_SILENT = {"after": "-infinity", "after_id": UUID(int=0)}
 COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",
     "last_sign_of_life", "silent_seconds", "worker",
@@ -24,16 +32,45 @@ st.caption(
 
 
 def panel() -> None:
-    count = read("stuck_jobs", "count")
-    stuck = pd.DataFrame(read("stuck_jobs", "stuck"), columns=COLUMNS)
-    if stuck.empty:
-        st.success("No job is stuck.", icon=":material/check_circle:")
+    chosen = filters()
+    stuck = read("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=SHOWN)
+    if not stuck:
+        said = "No job is stuck." if not any(chosen.values()) else "No such job is stuck."
+        st.success(said, icon=":material/check_circle:")
     else:
-        table(stuck, count)
+        table(pd.DataFrame(stuck), stuck[0]["total"], chosen)
     resets()
 
 
-def table(stuck: pd.DataFrame, count: int) -> None:
+def filters() -> dict[str, str | None]:
+    """Which model and type of jobs to show, chosen where there is a choice."""
+    kinds = read("stuck_jobs", "kinds")
+    models = sorted({kind["model_id"] for kind in kinds})
+    types = sorted({kind["job_type"] for kind in kinds})
+    with st.container(horizontal=True):
+        return {
+            "model_id": choice("Model", "model", models),
+            "job_type": choice("Type", "type", types),
+        }
+
+
+def choice(label: str, key: str, options: list[str]) -> str | None:
+    if len(options) < 2:
+        return None
+    chosen: str | None = st.selectbox(
+        label,
+        options,
+        index=None,
+        placeholder="All",
+        format_func=lambda option: option or "(none)",
+        key=key,
+        bind="query-params",
+        width=320,
+    )
+    return chosen
+
+
+def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> None:
     shown = stuck.assign(
         id=stuck["id"].astype(str),
         tries=[
@@ -41,27 +78,25 @@ def table(stuck: pd.DataFrame, count: int) -> None:
         ],
         silent=[duration(seconds) for seconds in stuck["silent_seconds"]],
     )
-    st.subheader(f"{count:,} stuck" if count == len(stuck) else f"{count:,} stuck, 500 shown")
-    picked = st.dataframe(
+    st.subheader(
+        f"{count:,} stuck" if count == len(stuck) else f"{count:,} stuck, {len(stuck)} shown"
+    )
+    selected = selectable(
         shown,
-        # A table of other jobs is another table: its old selection must not carry over.
-        key=f"stuck {hash(tuple(stuck['id']))}",
-        on_select="rerun",
-        selection_mode="multi-row",
-        hide_index=True,
+        list(stuck["id"]),
+        name="stuck",
+        alt="Stuck jobs",
         placeholder="unknown",
-        column_order=["silent", "model_id", "prompt", "tries", "started_at", "worker", "id"],
-        column_config={
-            "id": "Job",
+        columns={
+            "silent": "Silent for",
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
-            "tries": st.column_config.TextColumn("Attempt"),
-            "silent": "Silent for",
+            "tries": "Attempt",
             "started_at": time_column("D MMM HH:mm:ss", "Started"),
             "worker": "Last worker",
+            "id": "Job",
         },
     )
-    selected = [stuck["id"].iloc[row] for row in picked.selection.rows]
     with st.container(horizontal=True):
         if st.button(
             f"Reset {len(selected)} selected" if selected else "Reset selected",
@@ -69,7 +104,14 @@ def table(stuck: pd.DataFrame, count: int) -> None:
         ):
             ask_reset(selected, len(selected))
         if st.button(f"Reset all {count:,}", type="primary"):
-            ask_reset(None, count)
+            ask_reset_all(chosen, count)
+
+
+def ask_reset_all(chosen: dict[str, str | None], count: int) -> None:
+    if not any(chosen.values()):
+        ask_reset(None, count)
+    found = read_once("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=MOST)
+    ask_reset([row["id"] for row in found], len(found))
 
 
 def ask_reset(job_ids: list[UUID] | None, count: int) -> None:
@@ -104,5 +146,17 @@ def resets() -> None:
     )
 
 
+def pages() -> Iterator[list[dict[str, Any]]]:
+    chosen = {"model_id": st.session_state.get("model"), "job_type": st.session_state.get("type")}
+    place = dict(LONGEST_SILENT)
+    while True:
+        rows = read_once("stuck_jobs", "stuck", **chosen, **place, most=5000)
+        yield rows
+        if len(rows) < 5000:
+            return
+        place = {"after": rows[-1]["last_sign_of_life"], "after_id": rows[-1]["id"]}
+
+
 confirmations()
 live(panel)
+csv_export("stuck jobs", COLUMNS, SHOWN, pages)

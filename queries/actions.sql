@@ -9,6 +9,9 @@ select id from public.cancel_jobs(:actor, :job_ids::uuid[]);
 -- name: retry_jobs
 select id from public.retry_jobs(:actor, :job_ids::uuid[]);
 
+-- name: cancel_duplicates
+select id from public.cancel_duplicates(:actor);
+
 -- name: pause_queue!
 select public.pause_queue(:actor, :job_type, :reason);
 

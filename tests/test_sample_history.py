@@ -125,7 +125,7 @@ def test_the_dashboard_finds_a_live_queue(history: Connection) -> None:
     assert (now["pending"], now["processing"], now["stuck"]) == (0, 4, 4)
     assert now["last_hour_completed"] > 2
     assert load("overview").has_sample_data(history)
-    assert len(load("stuck_jobs").stuck(history)) == 4
+    assert len(rows(history, "select from stuck_jobs")) == 4
     assert one(history, "select count(*) from failed_jobs_recent") > 5
 
 

@@ -1,0 +1,248 @@
+"""What kinds of errors usually mean, and what to do about them: one entry a kind.
+
+Keyed by the code that our worker gives an error; errors without one, from older deployments or
+other workers, are known by their words.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What an operator should know about one kind of error; all in our own words.
+
+    `retry` says what a retry by hand does: "helps", helps "after" the cause is removed, or is
+    "useless". `words` is a pattern by which errors without a code are known; with `narrows` an
+    error that has the code must match it too, so that the entry is about some of them only.
+    """
+
+    code: str
+    title: str
+    meaning: str
+    todo: str
+    retry: Literal["helps", "after", "useless"]
+    words: str = ""
+    narrows: bool = False
+
+
+CATALOGUE = (
+    Guide(
+        "unauthorized",
+        "The Replicate token is missing, wrong or not allowed to do this",
+        "Replicate refuses the API token: it is not set, was revoked, belongs to another account,"
+        " or may not use this model. Every job of the provider fails until that is mended.",
+        "Look up the token at Replicate, set REPLICATE_API_TOKEN for every worker and restart"
+        " them. Then retry the jobs.",
+        "after",
+        r"REPLICATE_API_TOKEN|api (token|key)|unauthori[sz]ed|unauthenticated|\b401\b|\b403\b",
+    ),
+    Guide(
+        "no_credit",
+        "The Replicate account has no credit",
+        "Replicate runs nothing for an account without credit or with a failed payment.",
+        "Add credit or a payment method at Replicate, wait a few minutes, then retry the jobs.",
+        "after",
+        r"insufficient credit|no credit|payment|billing|\b402\b",
+    ),
+    Guide(
+        "rate_limited",
+        "Too many requests to Replicate",
+        "Replicate limits how many predictions an account may start a minute, far fewer without"
+        " a payment method. The queue holds the model back for as long as Replicate asks, so"
+        " a job fails of it only when other errors had used up its attempts.",
+        "Retry the jobs: they are spread over time. If it goes on, run fewer jobs at once"
+        " (DARKROOM_CONCURRENCY) or ask Replicate for a higher limit.",
+        "helps",
+        r"rate.?limit|throttl|too many requests|\b429\b",
+    ),
+    Guide(
+        "model_not_found",
+        "Replicate has no such model",
+        "The model, or the version that the models table names for it, does not exist: a typing"
+        " error, a model that was renamed or deleted, or a private one of another account.",
+        "Compare id and version in the models table with the model's page at Replicate. Mend or"
+        " disable the model first: the jobs fail again otherwise.",
+        "after",
+        r"(model|version).{0,80}(does not exist|not found|no such)|no model\b",
+    ),
+    Guide(
+        "invalid_payload",
+        "The user is gone",
+        "The user who asked for the image has been deleted since, and the generation with them.",
+        "Nothing: nobody waits for the image. A retry fails again.",
+        "useless",
+        r"violates foreign key constraint|user .{0,60}(is gone|not found|does not exist)",
+        narrows=True,
+    ),
+    Guide(
+        "invalid_payload",
+        "The job's payload can never run",
+        "The payload lacks a prompt, names a generation that is no UUID, or holds what cannot be"
+        " read. It was enqueued past start-generation, which checks all this.",
+        "Mend the program that enqueues such jobs and let it enqueue them anew. A retry fails"
+        " again.",
+        "useless",
+        r"payload",
+    ),
+    Guide(
+        "invalid_input",
+        "Replicate refuses the input",
+        "The model does not accept a parameter: a size that it does not support, a value out of"
+        " range, a field that it requires or does not know, or a prompt that is too long.",
+        "Compare the payload with the inputs that the model's page at Replicate lists. Mend the"
+        " default parameters in the models table, or the client that sends the values. Only"
+        " then a retry helps, and only where the mistake was in the models table.",
+        "after",
+        r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
+    ),
+    Guide(
+        "prediction_failed",
+        "The safety filter held the image back",
+        "The model made no image, or kept it, because its safety filter objected to the prompt"
+        " or to the result.",
+        "Nothing that an operator can do: the user should word the prompt differently. A retry"
+        " succeeds now and then with a new seed.",
+        "useless",
+        r"safety|nsfw|sensitive|content policy|flagged|moderat",
+        narrows=True,
+    ),
+    Guide(
+        "prediction_failed",
+        "The model ran out of memory",
+        "The prediction needed more memory than Replicate's machine has: mostly a large image or"
+        " many outputs, sometimes a crowded machine.",
+        "Retry a few. If they fail again, lower the size in the models table's default"
+        " parameters, or use a model on larger hardware.",
+        "helps",
+        r"out of memory|\bOOM\b",
+        narrows=True,
+    ),
+    Guide(
+        "prediction_failed",
+        "The model failed while it ran",
+        "Replicate started the prediction, and the model broke off or made no image. The message"
+        " is the model's own.",
+        "Look the message up on the model's page at Replicate. If all its jobs fail since a"
+        " certain time, its version may have changed. Single failures mostly pass: retry them.",
+        "helps",
+        r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
+    ),
+    Guide(
+        "deadline_exceeded",
+        "The prediction took too long",
+        "It was cancelled after DARKROOM_GENERATION_SECONDS. Replicate was starting the model"
+        " anew, had a queue for it, or the model hangs.",
+        "Retry a few and look at Models: if run times have grown, wait for Replicate or raise"
+        " DARKROOM_GENERATION_SECONDS.",
+        "helps",
+        r"took longer than|deadline|timed? ?out",
+    ),
+    Guide(
+        "unreachable",
+        "Replicate does not answer",
+        "The worker reached no server of Replicate: its network, name resolution or a firewall,"
+        " or Replicate itself. After five in a row the queue pauses the provider by itself.",
+        "Look at Replicate's status page and at the worker machine's network. Once it answers,"
+        " retry the jobs.",
+        "helps",
+        r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|does not answer|connection (refused|reset)",
+    ),
+    Guide(
+        "provider_error",
+        "Replicate had a failure of its own",
+        "Replicate answered with an internal error (5xx). After five in a row the queue pauses"
+        " the provider by itself and tries it again with single jobs.",
+        "Look at Replicate's status page. Once it is well, retry the jobs.",
+        "helps",
+        r"\b50[0234]\b|bad gateway|service unavailable|internal server error",
+    ),
+    Guide(
+        "unexpected_answer",
+        "Replicate answered what no documentation foresees",
+        "The answer had another form than Replicate's API documents: a proxy between, a changed"
+        " API, or a wrong REPLICATE_API_URL.",
+        "Check REPLICATE_API_URL and proxies on the way; then retry one job. If it fails again,"
+        " the client in lib/replicate needs a change.",
+        "after",
+        r"unexpected (answer|response|token)|is not valid json",
+    ),
+    Guide(
+        "prediction_not_found",
+        "The prediction is gone at Replicate",
+        "An earlier attempt's prediction can no longer be followed: Replicate removed it, or the"
+        " token belongs to another account now.",
+        "Retry the jobs: a new prediction is made.",
+        "helps",
+        r"no prediction|prediction.{0,80}not found",
+    ),
+    Guide(
+        "image_not_found",
+        "The image was gone before it was stored",
+        "Replicate keeps images for an hour. The worker came too late, after an outage or with"
+        " a long queue.",
+        "Retry the jobs: the image is made, and paid for, again.",
+        "helps",
+        r"no image\b|image.{0,40}not found",
+    ),
+    Guide(
+        "not_an_image",
+        "What the model made is no image",
+        "The output is text, video or an address that cannot be fetched: the model is not one"
+        " that makes a PNG, WebP or JPEG image.",
+        "Check that the model makes images, and set its output format in the models table's"
+        " default parameters.",
+        "after",
+        r"not an image|no (PNG|URL|web address)",
+    ),
+    Guide(
+        "too_large",
+        "The answer or image is too large",
+        "What Replicate sent is larger than the worker accepts, mostly an image of a huge size.",
+        "Ask for a smaller size or a compressed format in the models table's default parameters.",
+        "after",
+        r"(is|too) larger? than|too large",
+    ),
+    Guide(
+        "worker_lost",
+        "The worker died or fell silent",
+        "Nobody reported how the attempt ended: the worker was killed, ran out of memory, or"
+        " lost its network. A job that kills its worker each time ends up here.",
+        "Look at the logs and the memory of the workers' machines. Retry the jobs; if the same"
+        " ones come back here, look at what is special in their payloads.",
+        "helps",
+        r"worker died|sign of life|worker .{0,30}lost",
+    ),
+    Guide(
+        "internal",
+        "An error in the worker's own program",
+        "The worker broke off with an error that it does not know, or the result could not be"
+        " stored. Its log has the whole traceback.",
+        "Look at the worker's log at that time: a full disk, missing rights on the image folder,"
+        " or a bug. Mend it, then retry the jobs.",
+        "after",
+        r"unexpected error|cannot be stored|traceback|exception",
+    ),
+)
+
+UNKNOWN = Guide(
+    "",
+    "An error that the catalogue does not know",
+    "Its message is all that is known: it comes from another worker or an older deployment.",
+    "Read the message and the payload. Retry one job: if it succeeds, retry the rest.",
+    "helps",
+)
+
+
+def guide(code: str | None, message: str | None) -> Guide:
+    """The entry for an error: by its code, without one by its words, else UNKNOWN."""
+    known = [entry for entry in CATALOGUE if entry.code == code]
+    for entry in known:
+        if not entry.narrows or _has(entry, message):
+            return entry
+    return next((entry for entry in CATALOGUE if not known and _has(entry, message)), UNKNOWN)
+
+
+def _has(entry: Guide, message: str | None) -> bool:
+    return re.search(entry.words, message or "", re.IGNORECASE) is not None

@@ -1,0 +1,140 @@
+"""Which generations have several jobs, and which of these does nobody need?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.actions import cancel_duplicates
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, pool, read, read_once, say_when_away, time_column
+from lib.export import MOST_ROWS, csv_export
+from lib.formats import duration
+from lib.live import live
+from lib.time_range import TimeRange, time_range
+
+LONGEST = timedelta(days=7)
+SHOWN = 500
+COLUMNS = [
+    "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
+    "completed_at", "id",
+]  # fmt: skip
+
+st.title("Duplicates")
+st.caption(
+    "Several jobs for one generation. The queue refuses a second one while the first waits or runs;"
+    " what can still happen is a job that is enqueued or retried after another one has ended."
+)
+confirmations()
+
+
+def panel() -> None:
+    rows = read("duplicates", "live")
+    st.subheader("Which waiting jobs does nobody need?")
+    if not rows:
+        st.success("None: no waiting job repeats another.", icon=":material/check_circle:")
+        return
+    total = rows[0]["total"]
+    jobs = pd.DataFrame(rows).astype({"id": str, "generation_id": str, "kept_id": str})
+    if total > len(rows):
+        st.caption(f"{len(rows):,} of {total:,} are shown.")
+    columns = {
+        "reason": st.column_config.TextColumn("Why", width="medium"),
+        "model_id": "Model",
+        "prompt": st.column_config.TextColumn("Prompt", width="medium"),
+        "created_at": time_column("D MMM HH:mm:ss", "Created"),
+        "generation_id": "Generation",
+        "kept_id": "Job that is kept",
+        "id": "Job",
+    }
+    st.dataframe(
+        jobs.replace({"kept_id": {"None": None}}),
+        hide_index=True,
+        placeholder="–",
+        alt="Waiting jobs that nobody needs",
+        column_order=list(columns),
+        column_config=columns,
+    )
+    if st.button(f"Cancel all {total:,}", type="primary"):
+        ask_cancel(total)
+
+
+def ask_cancel(count: int) -> None:
+    def cancel() -> str:
+        return f"{plural(len(cancel_duplicates(pool(), actor())))} cancelled."
+
+    ask(
+        Action(
+            title="Cancel duplicates",
+            effect=f"Cancels {plural(count)} that wait. Of each generation the job that runs, else"
+            " the oldest, is kept, and a finished image stays.",
+            button=f"Cancel {plural(count)}",
+            run=cancel,
+        )
+    )
+
+
+def repeated(span: TimeRange) -> None:
+    rows = read("duplicates", "repeated", **span.parameters, most=SHOWN)
+    if not rows:
+        st.info(f"No generation had a second job in {span.words}.")
+        return
+    generations, total = rows[0]["generations"], rows[0]["total"]
+    superfluous = total - generations
+    st.markdown(
+        f"**{plural(generations, 'generation')} with {plural(total)}**, so"
+        f" {superfluous:,} more than needed, in {span.words}."
+    )
+    table(rows)
+    if total > len(rows):
+        st.caption(f"The newest {len(rows):,} jobs are shown.")
+        csv_export(
+            "duplicates",
+            COLUMNS,
+            total,
+            lambda: [read_once("duplicates", "repeated", **span.parameters, most=MOST_ROWS)],
+        )
+
+
+def table(rows: Sequence[dict[str, Any]]) -> None:
+    jobs = pd.DataFrame(rows).astype({"id": str})
+    later = [
+        "the oldest" if place == 1 else f"{duration(seconds)} later"
+        for place, seconds in zip(jobs["place"], jobs["seconds_later"], strict=True)
+    ]
+    columns = {
+        "generation_id": "Generation",
+        "later": "Created",
+        "status": "Status",
+        "model_id": "Model",
+        "prompt": st.column_config.TextColumn("Prompt", width="medium"),
+        "created_at": time_column("D MMM HH:mm:ss", "At"),
+        "completed_at": time_column("D MMM HH:mm:ss", "Ended"),
+        "id": "Job",
+    }
+    st.dataframe(
+        jobs.assign(later=later),
+        hide_index=True,
+        placeholder="–",
+        alt="Jobs of generations that have several",
+        column_order=list(columns),
+        column_config=columns,
+    )
+
+
+live(panel)
+st.subheader("Which generations have had more than one job?")
+span = time_range(("1 h", "6 h", "24 h", "7 d"), default="6 h")
+if span.length > LONGEST:
+    st.warning("At most seven days are compared: the last ones before the end.")
+    end = (span.start or datetime.now(UTC)) + span.length
+    span = TimeRange(LONGEST, end - LONGEST)
+st.caption(
+    "Jobs that ended in this time and live ones are compared, when this page is opened or a time is"
+    " chosen. A repetition of a job that ended before is not seen: choose a longer time."
+)
+# Outside the live panel: it reads all jobs that ended in the time.
+with say_when_away(), st.spinner("Comparing the jobs of this time"):
+    repeated(span)

@@ -1,0 +1,312 @@
+"""What fails, why, and what is to be done about it?"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from lib.actions import cancel_jobs, in_batches, retry_jobs
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, time_column
+from lib.error_guide import Guide, guide
+from lib.export import csv_export
+from lib.formats import duration, share
+from lib.live import live
+from lib.selection import selectable
+from lib.time_range import time_range
+
+SHOWN = 200
+MOST = 100_000
+"""Jobs that one click can be about."""
+NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
+COLUMNS = [
+    "completed_at", "model_id", "error_message", "error_code", "prompt", "attempts", "max_attempts",
+    "created_by", "job_type", "created_at", "id",
+]  # fmt: skip
+
+st.title("Failures")
+st.caption(
+    "Jobs that failed for good: with an error that no further attempt can mend, or at their last"
+    " attempt. Errors that differ only in model, address, id or number are one kind."
+)
+confirmations()
+span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
+
+
+def panel() -> None:
+    kinds = read("failures", "groups", **span.parameters)
+    say_how_many(kinds)
+    key = kinds_table(kinds) if kinds else url_key()
+    kind = next((kind for kind in kinds if kind["key"] == key), None)
+    if kind:
+        explain(kind)
+    elif key:
+        st.info(f"The kind of error that the address names did not occur in {span.words}.")
+        if st.button("Show all kinds"):
+            del st.query_params["kind"]
+            st.rerun()
+    failed_jobs(key, kind)
+    tried_again(key)
+
+
+def url_key() -> str | None:
+    """The kind of error that the page's address names."""
+    key = st.query_params.get("kind", "")
+    return key if re.fullmatch("[0-9a-f]{12}", key) else None
+
+
+def say_how_many(kinds: Sequence[dict[str, Any]]) -> None:
+    if not kinds:
+        st.success(f"No job failed in {span.words}.", icon=":material/check_circle:")
+        return
+    first = kinds[0]
+    st.markdown(
+        f"**{plural(first['total'])} failed in {span.words}**, of"
+        f" {plural(first['kinds'], 'kind')} of errors."
+        f" The most frequent ({share(first['jobs'], first['total'])}): {entry_of(first).title}."
+    )
+
+
+def entry_of(kind: dict[str, Any]) -> Guide:
+    return guide(kind["error_code"], kind["error_group"])
+
+
+def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
+    """Returns the key of the kind that is chosen."""
+    st.subheader("Which errors, how often, and whom do they hit?")
+    table = pd.DataFrame(kinds)
+    table["about"] = [entry_of(kind).title for kind in kinds]
+    table["models"] = [", ".join(model or "(none)" for model in kind["models"]) for kind in kinds]
+    table["error_group"] = table["error_group"].replace("", "(no message)")
+    keys, key = list(table["key"]), url_key()
+    chosen = selectable(
+        table,
+        keys,
+        name="kinds",
+        several=False,
+        selected=[key],
+        alt="Kinds of errors",
+        columns={
+            "jobs": st.column_config.NumberColumn("Jobs", format="localized", pinned=True),
+            "trend": st.column_config.BarChartColumn(
+                "Trend",
+                y_min=0,
+                help=f"Failed jobs {trend_step()}; the last bar is still growing.",
+            ),
+            "about": st.column_config.TextColumn("What it means", width=230),
+            "error_group": st.column_config.TextColumn("Error", width=280),
+            "last_at": time_column("D MMM HH:mm", "Last"),
+            "users": st.column_config.NumberColumn("Users", format="localized"),
+            "models": "Models",
+            "first_at": time_column("D MMM HH:mm", "First"),
+        },
+    )
+    if kinds[0]["kinds"] > len(kinds):
+        st.caption(f"The {len(kinds)} most frequent of {kinds[0]['kinds']:,} kinds.")
+    if not chosen and key not in keys:
+        return key
+    if chosen:
+        st.query_params["kind"] = chosen[0]
+    else:
+        st.caption("Select a kind to see what to do about it, and its jobs alone.")
+        st.query_params.pop("kind", None)
+    return chosen[0] if chosen else None
+
+
+def trend_step() -> str:
+    if span.length.days > 7:
+        return "per day"
+    return "per hour" if span.length.days else "per hour of the last 24 h"
+
+
+RETRY_WORDS = {
+    "helps": "A retry usually helps.",
+    "after": "A retry helps once the cause is removed, not before.",
+    "useless": "A retry usually fails again.",
+}
+
+
+def explain(kind: dict[str, Any]) -> None:
+    entry = entry_of(kind)
+    with st.container(border=True):
+        st.markdown(f"**{entry.title}**")
+        st.code(kind["error_group"] or "(no message)", language=None, wrap_lines=True)
+        st.markdown(entry.meaning)
+        st.markdown(f"**What to do.** {entry.todo} {RETRY_WORDS[entry.retry]}")
+
+
+def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
+    rows = read("failures", "failed", **span.parameters, key=key, most=SHOWN, **NEWEST)
+    if not rows:
+        return
+    count = kind["jobs"] if kind else None
+    of = "of this kind" if key else "of all kinds"
+    st.subheader(f"The newest {len(rows)} {of}" if len(rows) == SHOWN else f"The jobs {of}")
+    jobs = pd.DataFrame(rows, columns=COLUMNS)
+    selected = selectable(
+        jobs.astype({"id": str, "created_by": str}).assign(tries=tries(jobs)),
+        list(jobs["id"]),
+        name="failed",
+        alt="Failed jobs",
+        placeholder="–",
+        columns={
+            "completed_at": time_column("D MMM HH:mm:ss", "Failed"),
+            "error_message": st.column_config.TextColumn("Error", width="large"),
+            "model_id": "Model",
+            "prompt": st.column_config.TextColumn("Prompt", width="medium"),
+            "tries": "Attempt",
+            "created_by": "User",
+            "id": "Job",
+        },
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            f"Retry {len(selected):,} selected" if selected else "Retry selected",
+            disabled=not selected,
+        ):
+            ask_retry(selected, kind)
+        label = f"Retry all {count:,} of this kind" if count else "Retry all of this time"
+        if st.button(label, type="primary" if key else "secondary"):
+            found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MOST)
+            ask_retry([row["id"] for row in found], kind)
+    if len(selected) == 1:
+        one_job("The selected job", selected[0])
+    elif key:
+        one_job("A sample: the newest job of this kind", rows[0]["id"])
+
+
+def tries(jobs: pd.DataFrame) -> list[str]:
+    return [f"{a} of {m}" for a, m in zip(jobs["attempts"], jobs["max_attempts"], strict=True)]
+
+
+def one_job(heading: str, job_id: UUID) -> None:
+    job = read("failures", "job", job_id=job_id)
+    if job is None:
+        return
+    st.subheader(heading)
+    st.code(job["error_message"] or "(no message)", language=None, wrap_lines=True)
+    attempts = pd.DataFrame(
+        read("failures", "attempts", job_id=job_id),
+        columns=["attempt", "at", "error", "code", "permanent", "retry_after_seconds"],
+    )
+    left, right = st.columns(2)
+    with left:
+        st.markdown("Payload")
+        st.code(job["payload"], language="json", height=240)
+    with right:
+        st.markdown("Errors of its attempts")
+        if attempts.empty:
+            st.caption("None were kept: the job comes from another worker.")
+            return
+        st.dataframe(
+            attempts.assign(at=pd.to_datetime(attempts["at"], errors="coerce", utc=True)),
+            hide_index=True,
+            placeholder="–",
+            alt="Errors of the job's attempts",
+            column_config={
+                "attempt": st.column_config.TextColumn("Attempt", width="small"),
+                "at": time_column("D MMM HH:mm:ss", "At"),
+                "error": st.column_config.TextColumn("Error", width="large"),
+                "code": "Code",
+                "permanent": "Permanent",
+                "retry_after_seconds": st.column_config.TextColumn(
+                    "Asked to wait", help="Seconds that the provider asked for."
+                ),
+            },
+        )
+
+
+def tried_again(key: str | None) -> None:
+    rows = read("failures", "tried_again", key=key, most=SHOWN)
+    st.subheader("Which live jobs have had such an error?" if key else "Which are tried again?")
+    st.caption(
+        "A failed job cannot be cancelled, it is over. These can: they wait for another attempt"
+        " or run it, after an error or a retry by hand."
+    )
+    if not rows:
+        st.caption("None now.")
+        return
+    jobs = pd.DataFrame(rows)
+    total = rows[0]["total"]
+    due = ["runs" if pd.isna(s) else due_words(s) for s in jobs["due_in_seconds"]]
+    selected = selectable(
+        jobs.astype({"id": str}).assign(tries=tries(jobs), due=due),
+        list(jobs["id"]),
+        name="tried again",
+        alt="Live jobs that had an error",
+        placeholder="–",
+        columns={
+            "due": "Next attempt",
+            "error_message": st.column_config.TextColumn("Last error", width="large"),
+            "model_id": "Model",
+            "prompt": st.column_config.TextColumn("Prompt", width="medium"),
+            "tries": "Attempt",
+            "id": "Job",
+        },
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            f"Cancel {len(selected):,} selected" if selected else "Cancel selected",
+            disabled=not selected,
+        ):
+            ask_cancel(selected)
+        if st.button(f"Cancel all {total:,}"):
+            found = read_once("failures", "tried_again", key=key, most=MOST)
+            ask_cancel([row["id"] for row in found])
+
+
+def due_words(seconds: float) -> str:
+    return f"in {duration(seconds)}" if seconds > 0 else "is due"
+
+
+def ask_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
+    advice = f" {RETRY_WORDS[entry_of(kind).retry]}" if kind else ""
+    ask(
+        Action(
+            title="Retry failed jobs",
+            effect=f"Puts {plural(len(job_ids))} back on the queue, each with at least one more"
+            f" attempt, spread over up to a minute.{advice} A job that has changed meanwhile, or"
+            " whose generation has another live job, is left alone.",
+            button=f"Retry {plural(len(job_ids))}",
+            run=lambda: in_steps(retry_jobs, job_ids, "put back on the queue"),
+        )
+    )
+
+
+def ask_cancel(job_ids: list[UUID]) -> None:
+    ask(
+        Action(
+            title="Cancel live jobs",
+            effect=f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and"
+            " what runs is stopped. A job that has ended meanwhile is left alone.",
+            button=f"Cancel {plural(len(job_ids))}",
+            run=lambda: in_steps(cancel_jobs, job_ids, "cancelled"),
+        )
+    )
+
+
+def in_steps(action: Callable[..., list[UUID]], job_ids: list[UUID], done: str) -> str:
+    bar = st.progress(0.0, "At work")
+    changed = in_batches(action, pool(), actor(), job_ids, bar.progress)
+    rest = len(job_ids) - changed
+    return f"{plural(changed)} {done}." + (f" {plural(rest)} left alone." if rest else "")
+
+
+def pages(key: str | None) -> Iterator[list[dict[str, Any]]]:
+    place = dict(NEWEST)
+    while True:
+        rows = read_once("failures", "failed", **span.parameters, key=key, most=5000, **place)
+        yield rows
+        if len(rows) < 5000:
+            return
+        place = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
+
+
+# Long times cost more to sum up, and change less.
+live(panel, seconds=REFRESH_SECONDS if span.length.days < 2 else 10 * REFRESH_SECONDS)
+exported = url_key()
+st.caption(f"All failed jobs of {span.words}{' and of the selected kind' if exported else ''}:")
+csv_export("failures", COLUMNS, SHOWN, lambda: pages(exported))

@@ -1,0 +1,213 @@
+-- What fails, why, and for whom? Kinds of errors come from the rollup, single jobs from indexes of
+-- failed ones. A time is given by :start (timestamptz; null: :length ago) and :length (interval),
+-- a kind of error by :key (text; null for all), the key that groups gives.
+
+-- name: groups
+-- Up to 200 kinds of errors, the most frequent first, purged jobs included. Columns: key,
+-- error_group, error_code, jobs, first_at, last_at, models (their ids), users (how many), trend
+-- (jobs per hour, per day beyond a week; of the last day at least), total (failed jobs of all
+-- kinds), kinds (how many).
+with span as materialized (
+    select since, until, step, date_trunc(step, least(since, until - interval '1 day'), 'UTC') as trend_since
+    from (
+        select
+            coalesce(:start::timestamptz, now() - :length::interval) as since,
+            coalesce(:start::timestamptz + :length::interval, now()) as until,
+            case when :length::interval > interval '7 days' then 'day' else 'hour' end as step
+    ) s
+), failures as materialized (
+    select f.* from span cross join lateral public.failure_stats(span.since, span.until) f
+), before as materialized (
+    -- A sparkline of less than a day would show little.
+    select f.error_group, f.error_code, f.hour, f.jobs
+    from span cross join lateral public.failure_stats(span.until - interval '1 day', span.since) f
+    where span.since > span.until - interval '1 day'
+), kinds as materialized (
+    select c.*, sum(c.jobs) over ()::bigint as total, count(*) over () as kinds,
+           row_number() over (order by c.jobs desc, c.last_at desc, c.error_group) as place
+    from (
+        select
+            f.error_group, f.error_code, sum(f.jobs)::bigint as jobs, min(f.first_at) as first_at,
+            max(f.last_at) as last_at, array_agg(distinct f.model_id order by f.model_id) as models
+        from failures f
+        group by f.error_group, f.error_code
+    ) c
+    order by place
+    limit 200
+), affected as (
+    select k.place, count(distinct u.id) as users
+    from failures f
+    join kinds k using (error_group, error_code)
+    cross join unnest(f.users) as u (id)
+    group by k.place
+), points as (
+    select k.place, date_trunc(span.step, p.hour, 'UTC') as at, sum(p.jobs)::bigint as jobs
+    from span, (
+        select f.error_group, f.error_code, f.hour, f.jobs from failures f
+        union all
+        select * from before
+    ) p
+    join kinds k using (error_group, error_code)
+    group by 1, 2
+), trends as (
+    select k.place, array_agg(coalesce(p.jobs, 0) order by step.begins) as trend
+    from span
+    cross join lateral generate_series(span.trend_since, span.until, ('1 ' || span.step)::interval) as step (begins)
+    cross join kinds k
+    left join points p on p.place = k.place and p.at = step.begins
+    group by k.place
+)
+select
+    public.error_key(k.error_group, k.error_code) as key,
+    k.error_group,
+    k.error_code,
+    k.jobs,
+    k.first_at,
+    k.last_at,
+    k.models,
+    coalesce(a.users, 0) as users,
+    t.trend,
+    k.total,
+    k.kinds
+from kinds k
+join trends t using (place)
+left join affected a using (place)
+order by k.place;
+
+-- name: failed
+-- Failed jobs of a time and kind that failed before :before (timestamptz, with :before_id at the
+-- same moment), newest first, up to :most. Columns: id, job_type, model_id, prompt,
+-- error_message, error_code, attempts, max_attempts, created_by, created_at, completed_at.
+with chosen as materialized (
+    (
+        select q.id, q.completed_at
+        from public.job_queue q
+        where :key::text is null
+          and q.status = 'failed'
+          and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+          and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
+          and q.completed_at <= :before::timestamptz
+          and (q.completed_at, q.id) < (:before::timestamptz, :before_id::uuid)
+        order by q.completed_at desc, q.id desc
+        limit :most
+    )
+    union all
+    (
+        select q.id, q.completed_at
+        from public.job_queue q
+        where public.failure_key(q.error_message, q.error_details ->> 'code', q.payload ->> 'model_id') = :key::text
+          and q.status = 'failed'
+          and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+          and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
+          and q.completed_at <= :before::timestamptz
+          and (q.completed_at, q.id) < (:before::timestamptz, :before_id::uuid)
+        order by q.completed_at desc, q.id desc
+        limit :most
+    )
+)
+select
+    q.id,
+    q.job_type,
+    q.payload ->> 'model_id' as model_id,
+    left(q.payload ->> 'prompt', 200) as prompt,
+    left(q.error_message, 2000) as error_message,
+    q.error_details ->> 'code' as error_code,
+    q.attempts,
+    q.max_attempts,
+    q.created_by,
+    q.created_at,
+    q.completed_at
+from chosen c join public.job_queue q using (id)
+order by c.completed_at desc, c.id desc;
+
+-- name: failed_ids
+-- The failed jobs of a time and kind, oldest first, up to :most. Columns: id, completed_at.
+select q.id, q.completed_at
+from public.job_queue q
+where :key::text is null
+  and q.status = 'failed'
+  and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+  and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
+union all
+select q.id, q.completed_at
+from public.job_queue q
+where public.failure_key(q.error_message, q.error_details ->> 'code', q.payload ->> 'model_id') = :key::text
+  and q.status = 'failed'
+  and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+  and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
+order by completed_at, id
+limit :most;
+
+-- name: tried_again
+-- Live jobs that had an error, of the kind if one is chosen, in any of their attempts; running ones
+-- first, then by when they are due, up to :most. Columns: id, status, model_id, prompt,
+-- error_message (the last one), attempts, max_attempts, due_in_seconds (null: runs), total.
+with live as (
+    select q.* from public.job_queue q where q.status = 'processing' and q.attempts > 0
+    union all
+    select q.* from public.job_queue q where q.status = 'pending' and q.attempts > 0
+), erring as (
+    select l.*, l.error_details -> 'attempts' as errors
+    from live l
+    where jsonb_typeof(l.error_details -> 'attempts') = 'array'
+)
+select
+    e.id,
+    e.status,
+    e.payload ->> 'model_id' as model_id,
+    left(e.payload ->> 'prompt', 200) as prompt,
+    left(e.errors -> -1 ->> 'error', 500) as error_message,
+    e.attempts,
+    e.max_attempts,
+    case when e.status = 'pending'
+         then extract(epoch from e.scheduled_at - now())::double precision end as due_in_seconds,
+    count(*) over () as total
+from erring e
+where :key::text is null
+   or exists (
+       select from jsonb_array_elements(e.errors) a
+       where public.failure_key(a ->> 'error', a -> 'details' ->> 'code', e.payload ->> 'model_id') = :key
+   )
+order by e.status desc, e.scheduled_at, e.id
+limit :most;
+
+-- name: job^
+-- One job in full. Columns: id, status, payload (indented text, cut at 20,000 characters),
+-- error_message, error_code, attempts, max_attempts, created_by, created_at, completed_at.
+select
+    q.id,
+    q.status,
+    left(jsonb_pretty(q.payload), 20000) as payload,
+    left(q.error_message, 5000) as error_message,
+    q.error_details ->> 'code' as error_code,
+    q.attempts,
+    q.max_attempts,
+    q.created_by,
+    q.created_at,
+    q.completed_at
+from public.job_queue q
+where q.id = :job_id;
+
+-- name: attempts
+-- The errors of a job, oldest first, the last 100 of them. Columns: attempt, at (as the worker
+-- wrote it), error, code, permanent, retry_after_seconds (what the provider asked for).
+select a.*
+from (
+    select
+        e.place,
+        e.entry ->> 'attempt' as attempt,
+        e.entry ->> 'at' as at,
+        left(e.entry ->> 'error', 2000) as error,
+        e.entry -> 'details' ->> 'code' as code,
+        e.entry -> 'details' ->> 'permanent' as permanent,
+        e.entry -> 'details' ->> 'retry_after_seconds' as retry_after_seconds
+    from public.job_queue q
+    cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(q.error_details -> 'attempts') = 'array'
+             then q.error_details -> 'attempts' else '[]' end
+    ) with ordinality as e (entry, place)
+    where q.id = :job_id
+    order by e.place desc
+    limit 100
+) a
+order by a.place;
