@@ -19,7 +19,8 @@ def user(db):
 
 def token(secret, algorithm="HS256", **claims):
     full = {"sub": str(uuid4()), "aud": "authenticated", "exp": time.time() + 60} | claims
-    return jwt.encode(full, secret, algorithm=algorithm)
+    told = {name: value for name, value in full.items() if value is not None}
+    return jwt.encode(told, secret, algorithm=algorithm)
 
 
 def test_no_or_a_wrong_key_is_refused(call, subtests):
@@ -75,6 +76,8 @@ def test_a_token_that_proves_no_user_is_refused(call, served, subtests):
         ({"exp": 1}, "token_expired"),
         ({"exp": None}, "bad_key"),
         ({"aud": "other"}, "bad_key"),
+        ({"aud": None}, "bad_key"),
+        ({"sub": None}, "bad_key"),
         ({"sub": "not a uuid"}, "bad_key"),
     ]:
         with subtests.test(claims=claims):

@@ -26,6 +26,14 @@ SHIFTS = (
     "update model_holds set held_until = held_until - %(by)s",
     "update provider_breakers set open_until = open_until - %(by)s",
 )
+EVERYTHING = sql.SQL("select {}").format(
+    sql.SQL(", ").join(
+        sql.SQL(
+            "(select coalesce(jsonb_agg(to_jsonb(r) order by to_jsonb(r)), '[]') from {0} r) as {0}"
+        ).format(sql.Identifier(table))
+        for table in TABLES
+    )
+)
 JOBS = """
     select q.*, coalesce(jsonb_array_length(q.error_details -> 'attempts'), 0) as errors,
            (select array_agg((l.worker_id, l.attempt)::text)
@@ -49,13 +57,9 @@ class Comparison(RuleBasedStateMachine):
         self.model = Model(generations={GENERATION: Generation("queued")})
         self.before = self.everything()
 
-    def everything(self) -> list[Any]:
-        """All rows, to see that nothing changed."""
-        statement = sql.SQL("select * from {} order by 1")
-        return [
-            self.queue.db.execute(statement.format(sql.Identifier(table))).fetchall()
-            for table in TABLES
-        ]
+    def everything(self) -> dict[str, Any]:
+        """All rows by table, to see that nothing changed."""
+        return self.queue.db.execute(EVERYTHING).fetchone()
 
     def unchanged(self) -> None:
         """Since the end of the last step."""
@@ -139,8 +143,8 @@ class Comparison(RuleBasedStateMachine):
     @invariant()
     def attempts_never_decrease_and_completed_is_final(self):
         now = self.everything()
-        later = {row["id"]: row for row in now[0]}
-        for row in self.before[0]:
+        later = {row["id"]: row for row in now["job_queue"]}
+        for row in self.before["job_queue"]:
             assert later[row["id"]]["attempts"] >= row["attempts"]
             if row["status"] == "completed":
                 assert later[row["id"]]["status"] == "completed"

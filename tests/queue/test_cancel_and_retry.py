@@ -66,6 +66,15 @@ def test_a_claim_checked_for_writing_cannot_be_cancelled_meanwhile(queue, second
     assert queue.generation()["status"] == "cancelled"
 
 
+def test_a_held_claim_stays_held_until_the_end_of_the_transaction(queue, second, blocked):
+    job_id = queue.claimed()
+    with queue.db.transaction():
+        assert queue.one("select hold_claim(%s, 1)", job_id) is True
+        cancel = blocked(lambda: second.cancel(job_id))
+        assert queue.status(job_id) == "processing"
+    assert cancel.result() == {job_id}
+
+
 def test_finished_jobs_are_not_cancelled(queue):
     done = queue.claimed()
     queue.complete(done)

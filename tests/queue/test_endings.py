@@ -165,3 +165,19 @@ def test_a_completed_generation_stays_completed(queue):
     assert queue.begin(again)[0]["status"] == "completed"
     queue.fail(again, permanent=True)
     assert queue.generation()["status"] == "completed"
+
+
+def test_a_completed_generation_keeps_its_image(queue):
+    first = queue.claimed(generation_id=GENERATION)
+    queue.begin(first)
+    assert complete_all(queue, (first, 1, {"image_url": "https://images/1"})) == set()
+    before = queue.generation()
+    for end in ("complete_jobs", "complete_job"):
+        again = queue.claimed(generation_id=GENERATION)
+        queue.begin(again)
+        if end == "complete_jobs":
+            assert complete_all(queue, (again, 1, {"image_url": "https://images/2"})) == set()
+        else:
+            queue.one("select complete_job(%s, p_result => %s)", again, '{"image_url": "2"}')
+        assert queue.status(again) == "completed"
+        assert queue.generation() == before

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    initialize,
     multiple,
     rule,
     run_state_machine_as_test,
@@ -23,6 +24,14 @@ PAUSABLE = st.sampled_from([PROVIDED, "x", "*"])
 CODES = st.sampled_from(["timeout", "unreachable", "unreachable", "prediction_failed"])
 # Never a multiple of a wait of the queue, which the seconds that the test takes could decide.
 MINUTES = st.sampled_from([3, 15, 1500])
+JOB = {
+    "job_type": st.sampled_from([PROVIDED, PROVIDED, "x"]),
+    "generation": st.none() | GENERATIONS,
+    "model": st.sampled_from(["m1", "m2"]),
+    "priority": st.integers(0, 2),
+    "tries": st.integers(1, 3),
+    "due": st.sampled_from(["-5 min", "0", "20 min"]),
+}
 
 
 @dataclass(frozen=True)
@@ -40,17 +49,23 @@ class QueueMachine(Comparison):
     jobs = Bundle("jobs")
     claims = Bundle("claims")
 
+    # What there is at the start: each run leaves out some rules, and without jobs most do nothing.
+
+    @initialize(target=jobs, first=st.lists(st.fixed_dictionaries(JOB), min_size=3, max_size=8))
+    def begin_with_jobs(self, first):
+        made = []
+        for job in first:
+            made.append(self.enqueue(**job))
+            self.before = self.everything()
+        return multiple(*(job for job in made if isinstance(job, Job)))
+
+    @initialize(target=claims, worker=WORKERS)
+    def begin_with_claims(self, worker):
+        return self.claim(3, None, worker)
+
     # What enters and who takes it.
 
-    @rule(
-        target=jobs,
-        job_type=st.sampled_from([PROVIDED, PROVIDED, "x"]),
-        generation=st.none() | GENERATIONS,
-        model=st.sampled_from(["m1", "m2"]),
-        priority=st.integers(0, 2),
-        tries=st.integers(1, 3),
-        due=st.sampled_from(["-5 min", "0", "20 min"]),
-    )
+    @rule(target=jobs, **JOB)
     def enqueue(self, job_type, generation, model, priority, tries, due):
         payload = {"prompt": "p", "model_id": model}
         if generation:
@@ -292,7 +307,7 @@ def test_the_queue_does_as_its_model(queue):
             derandomize=True,
             database=None,
             deadline=None,
-            max_examples=120,
+            max_examples=250,
             stateful_step_count=40,
         ),
     )

@@ -29,6 +29,23 @@ def test_an_idempotency_key_gives_the_first_answer(queue):
     assert queue.one("select count(*) from job_queue") == 1
 
 
+def test_the_same_key_of_another_user_is_another_request(queue):
+    start = START.replace("null", "%s", 1)
+    users = [queue.one("insert into auth.users default values returning id") for _ in range(2)]
+    answers = [queue.one(start, user, "p", "key") for user in (*users, None)]
+    assert len({answer["generation_id"] for answer in answers}) == 3
+    assert [queue.one(start, user, "p", "key") for user in (*users, None)] == answers
+
+
+def test_an_idempotency_key_is_forgotten_after_a_day(queue):
+    first = queue.one(START, "p", "key")
+    age = "update idempotency_keys set created_at = now() - %s::interval"
+    queue.rows(f"{age} returning 1", "23 hours")
+    assert queue.one(START, "p", "key") == first
+    queue.rows(f"{age} returning 1", "25 hours")
+    assert queue.one(START, "q", "key") != first
+
+
 def test_a_user_sees_only_own_jobs_and_may_not_enqueue(queue):
     queue.rows("select enqueue_job('x', '{}', 0, now(), 3, %s)", WORKER)
     queue.rows("select enqueue_job('x', '{}', 0, now(), 3, %s)", OTHER)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from lib.database import translated
 from lib.jobs import Claim, JobFailed
 from lib.worker import worker as worker_module
@@ -44,24 +46,72 @@ async def test_never_runs_more_jobs_than_its_concurrency(running, enqueue, job, 
     assert most == 2
 
 
-async def test_is_woken_by_notify_without_waiting_for_its_poll(db, running, enqueue, job, until):
-    listening = "select from pg_stat_activity where application_name like %s and query ilike %s"
+@pytest.fixture
+def listening(db):
+    """Whether a worker waits for notifications."""
+    query = (
+        "select from pg_stat_activity"
+        " where application_name like 'darkroom listening%' and query ilike 'listen%'"
+    )
+    return lambda: db.execute(query).fetchone() is not None
+
+
+async def test_is_woken_by_notify_without_waiting_for_its_poll(
+    running, enqueue, job, until, listening
+):
     async with running(succeed, poll_seconds=3600):
-        await until(
-            lambda: db.execute(listening, ("darkroom listening%", "listen%")).fetchone() is not None
-        )
+        await until(listening)
         # The first wake, once listening, is over when a first job has ended.
         for _ in range(2):
             id = enqueue()
             await until(lambda id=id: job(id)["status"] == "completed")
 
 
-async def test_finds_due_jobs_by_polling_where_nothing_notifies(db, running, job, until):
+async def test_finds_due_jobs_by_polling_where_nothing_notifies(db, running, job, until, listening):
+    insert = "insert into public.job_queue (job_type) values ('test') returning id"
     async with running(succeed):
-        row = db.execute(
-            "insert into public.job_queue (job_type) values ('test') returning id"
-        ).fetchone()
-        await until(lambda: job(row["id"])["status"] == "completed")
+        await until(listening)
+        # The end of a job wakes the worker too: only a later one needs the poll.
+        for _ in range(3):
+            id = db.execute(insert).fetchone()["id"]
+            await until(lambda id=id: job(id)["status"] == "completed")
+
+
+async def test_claims_no_more_than_a_batch_at_once(db, running, enqueue, until):
+    for _ in range(5):
+        enqueue()
+    # Those of one claim were written by one transaction.
+    claimed = (
+        "select count(*) from public.job_queue where status = 'processing' group by xmin::text"
+    )
+    async with running(forever, concurrency=5, batch=2):
+        await until(lambda: sum(row["count"] for row in db.execute(claimed)) == 5)
+        assert max(row["count"] for row in db.execute(claimed)) == 2
+
+
+async def test_results_that_wait_to_be_stored_hold_up_the_claims(db, running, enqueue, job, until):
+    ids = [enqueue() for _ in range(10)]
+    claims = []
+    go_on = asyncio.Event()
+
+    async def wait(claim):
+        claims.append(claim)
+        await go_on.wait()
+        return {}
+
+    seen = "select last_seen_at from public.workers"
+    async with running(wait, concurrency=2):
+        await until(lambda: len(claims) == 2)
+        with db.transaction():
+            db.execute("select from public.job_queue where id = %s for update", (claims[0].job_id,))
+            go_on.set()
+            await until(lambda: len(claims) == 4)
+            # It polls as often as it beats.
+            for _ in range(5):
+                before = db.execute(seen).fetchone()
+                await until(lambda before=before: db.execute(seen).fetchone() != before)
+            assert len(claims) == 4
+        await until(lambda: all(job(id)["status"] == "completed" for id in ids))
 
 
 async def test_leaves_other_types_of_jobs_alone(db, running, enqueue, job, until):
@@ -128,7 +178,7 @@ async def test_stopping_gives_unfinished_jobs_back_without_using_up_a_try(
     assert db.execute("select stopped_at from public.workers").fetchone()["stopped_at"]
 
 
-async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, until):
+async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, until, listening):
     go_on = asyncio.Event()
 
     async def wait(_claim):
@@ -138,7 +188,9 @@ async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, u
     id = enqueue()
     async with running(wait, grace=20) as worker:
         await until(lambda: job(id)["status"] == "processing")
+        await until(listening)
         worker.stop()
+        await until(lambda: not listening())
         go_on.set()
     assert job(id)["status"] == "completed"
 
@@ -159,7 +211,7 @@ async def test_a_handler_that_misses_being_stopped_is_stopped_again(
         await asyncio.Event().wait()
 
     id = enqueue()
-    async with running(deaf):
+    async with asyncio.timeout(20), running(deaf):
         await until(lambda: job(id)["status"] == "processing")
     assert (job(id)["status"], missed) == ("pending", 2)
 
@@ -200,8 +252,8 @@ async def test_a_result_that_comes_too_late_changes_nothing(db, running, enqueue
         go_on.set()
         later = enqueue()
         await until(lambda: job(later)["status"] == "completed")
-        await until(lambda: worker.processed == 1)
     assert job(id)["status"] == "processing"
+    assert worker.processed == 1
 
 
 async def test_heartbeats_keep_a_long_job_out_of_stuck_jobs(db, running, enqueue, job, until):
