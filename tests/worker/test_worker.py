@@ -447,7 +447,8 @@ async def test_a_lost_claim_leaves_the_rest_of_a_batch_alone(db, make_worker, en
     batch = asyncio.create_task(worker.run_batch())
     await until(lambda: job(ids[0])["status"] == "processing")
     db.execute("select public.cancel_jobs('tester', array[%s]::uuid[])", (ids[0],))
-    await batch
+    async with asyncio.timeout(20):
+        await batch
     assert [job(id)["status"] for id in ids] == ["cancelled", "completed"]
     assert worker.processed == 1
 
@@ -458,7 +459,8 @@ async def test_a_stopped_batch_gives_its_jobs_back(make_worker, enqueue, job, un
     batch = asyncio.create_task(worker.run_batch())
     await until(lambda: job(id)["status"] == "processing")
     worker.stop()
-    await batch
+    async with asyncio.timeout(20):
+        await batch
     assert job(id)["status"] == "pending"
 
 
