@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lib.database import translated
-from lib.jobs import Claim, JobFailed
+from lib.jobs import Claim, ClaimLost, JobFailed
 from lib.worker import worker as worker_module
 
 
@@ -462,6 +462,42 @@ async def test_a_stopped_batch_gives_its_jobs_back(make_worker, enqueue, job, un
     async with asyncio.timeout(20):
         await batch
     assert job(id)["status"] == "pending"
+
+
+async def test_a_batch_shows_no_life_after_its_end(db, make_worker, enqueue, until):
+    def seen(worker):
+        query = "select last_seen_at from public.workers where id = %s"
+        return db.execute(query, (worker.id,)).fetchone()
+
+    enqueue()
+    ended = make_worker(succeed, kind="process-jobs")
+    await ended.run_batch()
+    end = seen(ended)
+    enqueue()
+    other = make_worker(forever, kind="process-jobs")
+    batch = asyncio.create_task(other.run_batch())
+    for _ in range(4):
+        before = seen(other)
+        await until(lambda before=before: seen(other) not in (before, None))
+    other.stop()
+    await batch
+    assert seen(ended) == end
+
+
+async def test_claims_lost_in_their_handlers_take_no_slots_for_ever(
+    db, running, enqueue, job, until
+):
+    async def lose(claim):
+        if claim.job_id != last:
+            db.execute("select public.cancel_jobs('tester', array[%s]::uuid[])", (claim.job_id,))
+            raise ClaimLost
+        return {}
+
+    for _ in range(5):
+        enqueue()
+    last = enqueue()
+    async with running(lose, concurrency=1, heartbeat_seconds=3600):
+        await until(lambda: job(last)["status"] == "completed")
 
 
 async def test_a_job_deleted_while_it_runs_does_not_stop_the_worker(
