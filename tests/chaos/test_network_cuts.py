@@ -90,6 +90,25 @@ def test_an_outcome_that_was_under_way_when_the_job_was_rescued_is_refused(rig, 
     rig.assert_ended_once(late, after)
 
 
+def test_an_outcome_that_comes_while_another_attempt_runs_is_refused(
+    rig, database_link, provider_link
+):
+    far = rig.worker(database=through(database_link, rig.database))
+    database_link.trap_request(b"complete_jobs", "frozen")
+    job = rig.start("Completed in between")
+    rig.eventually(lambda: database_link.mode == "frozen")
+    provider_link.freeze()
+    rig.worker(provider=provider_of(provider_link), DARKROOM_RESCUE_SECONDS="1")
+    rig.eventually(lambda: rig.job(job)["attempts"] == 2)
+    database_link.resume()
+    rig.eventually(lambda: "was lost; its outcome is dropped" in far.log)
+    found = rig.job(job)
+    assert (found["status"], found["generation"]) == ("processing", "processing")
+    provider_link.resume()
+    rig.wait_for("completed", job)
+    rig.assert_ended_once(job)
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["request lost", "receipt lost"])
 def test_a_result_that_the_worker_sends_again_counts_once(rig, database_link, stored):
     worker = rig.worker(database=through(database_link, rig.database))
