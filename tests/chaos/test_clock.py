@@ -86,9 +86,15 @@ def test_an_hour_ahead_and_an_hour_behind_nothing_is_stolen_or_stuck(rig):
 
 def test_a_silent_worker_with_a_wrong_clock_is_rescued_by_one_with_another(rig):
     since = now(rig)
-    ahead = rig.worker(command=[LAUNCHER, str(HOUR)])
+    ahead = rig.worker(command=[LAUNCHER, str(HOUR)], DARKROOM_HEARTBEAT_SECONDS="0.05")
     job = rig.start("Left behind [slow]")
     rig.wait_for_prediction(job)
+    # Its last sign of life is a heartbeat, not the claim.
+    beat = (
+        "select from public.job_leases l join public.job_queue q on q.id = l.job_id"
+        " where l.heartbeat_at > q.started_at + interval '20 ms'"
+    )
+    rig.eventually(lambda: rig.db.execute(beat).fetchone() is not None)
     ahead.kill()
     rig.worker(command=[LAUNCHER, str(-HOUR)], DARKROOM_RESCUE_SECONDS="1")
     rig.wait_for("completed", job)

@@ -140,7 +140,7 @@ def test_a_prediction_that_could_not_be_recorded_is_not_left_running(rig, databa
     assert all(p["canceled_at"] for p in others)
 
 
-def test_a_prediction_whose_receipt_was_lost_is_followed_by_the_next_attempt(rig, database_link):
+def test_a_prediction_whose_receipt_was_lost_is_not_paid_for_again(rig, database_link):
     rig.worker(database=through(database_link, rig.database))
     database_link.trap_request(b"record_prediction", "muted")
     job = rig.start("Recorded in silence")
