@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route, Router
 
 from lib.database import DatabaseUnavailable, QueryError
 from lib.functions.auth import Caller, authenticate, require_service
@@ -22,6 +22,7 @@ from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+ROOT = "/functions/v1"
 IDEMPOTENCY_KEY_LENGTH = 255
 
 
@@ -126,16 +127,20 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
 
         return call
 
+    served = Router(
+        [
+            Route(f"{ROOT}/start-generation", endpoint(start_generation), methods=["POST"]),
+            Route(f"{ROOT}/process-generation", endpoint(process_generation), methods=["POST"]),
+            Route(f"{ROOT}/process-jobs", endpoint(process_jobs), methods=["POST"]),
+            # Without this an unmatched path would fall through to the dashboard's page.
+            Route(f"{ROOT}/{{path:any_path}}", _NoSuchFunction),
+        ]
+    )
     return [
-        Mount(
-            "/functions/v1",
-            routes=[
-                Route("/start-generation", endpoint(start_generation), methods=["POST"]),
-                Route("/process-generation", endpoint(process_generation), methods=["POST"]),
-                Route("/process-jobs", endpoint(process_jobs), methods=["POST"]),
-                # Without this an unmatched path would fall through to the dashboard's page.
-                Route("/{path:any_path}", _NoSuchFunction),
-            ],
+        # A Mount would leave out paths with a line end.
+        Route(
+            f"{ROOT}/{{path:any_path}}",
+            served,
             # Browsers call from the application's own origin. Any may: what counts is the key,
             # which no browser adds by itself.
             middleware=[

@@ -59,9 +59,12 @@ class QueueMachine(Comparison):
             self.before = self.everything()
         return multiple(*(job for job in made if isinstance(job, Job)))
 
-    @initialize(target=claims, worker=WORKERS)
-    def begin_with_claims(self, worker):
-        return self.claim(3, None, worker)
+    @initialize(target=claims, worker=WORKERS, successor=WORKERS)
+    def begin_with_claims(self, worker, successor):
+        lost = self.claim(3, None, worker)
+        self.worker_dies(worker)
+        held = self.claim(2, None, successor)
+        return multiple(*lost.values, *held.values)
 
     # What enters and who takes it.
 
