@@ -152,8 +152,10 @@ class Service:
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
         """Runs the functions, and with the embedded database a worker, until the app stops."""
-        url = await asyncio.to_thread(prepare_database, self._settings)
-        async with backend(self._settings, url) as service:
+        async with (
+            _prepared_database(self._settings) as url,
+            backend(self._settings, url) as service,
+        ):
             self.functions = Functions(service.queue, project_keys(self._settings), service.worker)
             async with asyncio.TaskGroup() as tasks:
                 worker = service.worker("worker")
@@ -175,6 +177,23 @@ class Service:
                 if upkeep:
                     upkeep.cancel()
             self.functions = None
+
+
+@asynccontextmanager
+async def _prepared_database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database; the embedded one is left at the end.
+
+    The exit of the process is too late: the server ends it by the signal it got, and then
+    Python runs no exit handlers.
+    """
+    server = None
+    try:
+        if not settings.database_url:
+            server = await asyncio.to_thread(embedded.start, settings.data / "postgres")
+        yield await asyncio.to_thread(prepare_database, settings)
+    finally:
+        if server:
+            await asyncio.to_thread(server.stop)
 
 
 @contextmanager

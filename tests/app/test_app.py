@@ -5,6 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 from PIL import Image
 
 GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell", "test": True}
@@ -94,6 +95,15 @@ def test_a_stopped_app_gives_its_jobs_back(make_app, eventually):
     app.end()
     [job] = app.rows("select status, attempts, max_attempts from public.job_queue")
     assert job == {"status": "pending", "attempts": 1, "max_attempts": 4}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_app_stops_its_database(make_app, how):
+    app = make_app(DARKROOM_SAMPLE_DATA="0").start()
+    pid_file = app.folder / "postgres" / "data" / "postmaster.pid"
+    assert pid_file.exists()
+    app.end(how)
+    assert not pid_file.exists()
 
 
 def test_a_killed_database_is_brought_back(make_app, eventually):
