@@ -21,6 +21,8 @@ class Action:
     effect: str
     button: str
     run: Callable[[], str]
+    decline: str = "Cancel"
+    """The other button; for an action that cancels jobs it needs another word."""
 
 
 def ask(action: Action) -> None:
@@ -53,7 +55,7 @@ def _confirm(action: Action) -> None:
     st.text(actor())
     with st.container(horizontal=True):
         confirmed = st.button(action.button, type="primary")
-        declined = st.button("Cancel")
+        declined = st.button(action.decline)
     if confirmed:
         with say_when_away():
             st.session_state["report"] = action.run()

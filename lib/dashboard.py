@@ -1,12 +1,13 @@
 """What every page needs: reading the database, saying that it is away, who is acting."""
 
 import getpass
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -132,6 +133,16 @@ def actor() -> str:
 def time_zone() -> ZoneInfo:
     """The viewer's time zone; UTC while the browser has not told it."""
     return ZoneInfo(st.context.timezone or "UTC")
+
+
+def job_links(job_ids: Iterable[UUID]) -> list[str]:
+    """The addresses of jobs' pages, for a table's column."""
+    return [f"/job?id={job_id}" for job_id in job_ids]
+
+
+def job_column(label: str = "Job") -> Any:
+    """A table's column of job_links."""
+    return st.column_config.LinkColumn(label, display_text=r"id=([0-9a-f]{8})")
 
 
 def time_column(form: str, label: str | None = None) -> Any:

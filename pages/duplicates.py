@@ -9,7 +9,17 @@ import streamlit as st
 
 from lib.actions import cancel_duplicates
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, read_once, say_when_away, time_column
+from lib.dashboard import (
+    REFRESH_SECONDS,
+    actor,
+    job_column,
+    job_links,
+    pool,
+    read,
+    read_once,
+    say_when_away,
+    time_column,
+)
 from lib.export import MOST_ROWS, csv_export
 from lib.formats import duration
 from lib.live import live
@@ -37,20 +47,23 @@ def panel() -> None:
         st.success("None: no waiting job repeats another.", icon=":material/check_circle:")
         return
     total = rows[0]["total"]
-    jobs = pd.DataFrame(rows).astype({"id": str, "generation_id": str, "kept_id": str})
+    jobs = pd.DataFrame(rows)
     if total > len(rows):
         st.caption(f"{len(rows):,} of {total:,} are shown.")
     columns = {
-        "reason": st.column_config.TextColumn("Why", width="medium"),
+        "reason": st.column_config.TextColumn("Why", width=260),
         "model_id": "Model",
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
         "created_at": time_column("D MMM HH:mm:ss", "Created"),
         "generation_id": "Generation",
-        "kept_id": "Job that is kept",
-        "id": "Job",
+        "kept_id": job_column("Job that is kept"),
+        "id": job_column(),
     }
     st.dataframe(
-        jobs.replace({"kept_id": {"None": None}}),
+        jobs.assign(
+            id=job_links(jobs["id"]),
+            kept_id=[kept and job_links([kept])[0] for kept in jobs["kept_id"]],
+        ),
         hide_index=True,
         placeholder="–",
         alt="Waiting jobs that nobody needs",
@@ -71,6 +84,7 @@ def ask_cancel(count: int) -> None:
             effect=f"Cancels {plural(count)} that wait. Of each generation the job that runs, else"
             " the oldest, is kept, and a finished image stays.",
             button=f"Cancel {plural(count)}",
+            decline="Leave them",
             run=cancel,
         )
     )
@@ -82,10 +96,9 @@ def repeated(span: TimeRange) -> None:
         st.info(f"No generation had a second job in {span.words}.")
         return
     generations, total = rows[0]["generations"], rows[0]["total"]
-    superfluous = total - generations
     st.markdown(
-        f"**{plural(generations, 'generation')} with {plural(total)}**, so"
-        f" {superfluous:,} more than needed, in {span.words}."
+        f"**{plural(generations, 'generation')} with {plural(total)}** in {span.words}, so"
+        f" {plural(total - generations, 'repetition')}."
     )
     table(rows)
     if total > len(rows):
@@ -99,7 +112,7 @@ def repeated(span: TimeRange) -> None:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> None:
-    jobs = pd.DataFrame(rows).astype({"id": str})
+    jobs = pd.DataFrame(rows)
     later = [
         "the oldest" if place == 1 else f"{duration(seconds)} later"
         for place, seconds in zip(jobs["place"], jobs["seconds_later"], strict=True)
@@ -112,10 +125,10 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
         "created_at": time_column("D MMM HH:mm:ss", "At"),
         "completed_at": time_column("D MMM HH:mm:ss", "Ended"),
-        "id": "Job",
+        "id": job_column(),
     }
     st.dataframe(
-        jobs.assign(later=later),
+        jobs.assign(id=job_links(jobs["id"]), later=later),
         hide_index=True,
         placeholder="–",
         alt="Jobs of generations that have several",
@@ -124,9 +137,10 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-live(panel)
+# Each waiting job is looked up, so not as often as elsewhere.
+live(panel, seconds=5 * REFRESH_SECONDS)
 st.subheader("Which generations have had more than one job?")
-span = time_range(("1 h", "6 h", "24 h", "7 d"), default="6 h")
+span = time_range(("1 h", "6 h", "24 h", "7 d"), default="1 h")
 if span.length > LONGEST:
     st.warning("At most seven days are compared: the last ones before the end.")
     end = (span.start or datetime.now(UTC)) + span.length

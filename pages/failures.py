@@ -10,7 +10,16 @@ import streamlit as st
 
 from lib.actions import cancel_jobs, in_batches, retry_jobs
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, time_column
+from lib.dashboard import (
+    REFRESH_SECONDS,
+    actor,
+    job_column,
+    job_links,
+    pool,
+    read,
+    read_once,
+    time_column,
+)
 from lib.error_guide import Guide, guide
 from lib.export import csv_export
 from lib.formats import duration, share
@@ -44,7 +53,7 @@ def panel() -> None:
     if kind:
         explain(kind)
     elif key:
-        st.info(f"The kind of error that the address names did not occur in {span.words}.")
+        st.info(f"No failed job of {span.words} has the selected kind of error.")
         if st.button("Show all kinds"):
             del st.query_params["kind"]
             st.rerun()
@@ -147,19 +156,19 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
     st.subheader(f"The newest {len(rows)} {of}" if len(rows) == SHOWN else f"The jobs {of}")
     jobs = pd.DataFrame(rows, columns=COLUMNS)
     selected = selectable(
-        jobs.astype({"id": str, "created_by": str}).assign(tries=tries(jobs)),
+        jobs.assign(id=job_links(jobs["id"]), tries=tries(jobs)),
         list(jobs["id"]),
         name="failed",
         alt="Failed jobs",
         placeholder="–",
         columns={
             "completed_at": time_column("D MMM HH:mm:ss", "Failed"),
+            "id": job_column(),
             "error_message": st.column_config.TextColumn("Error", width="large"),
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "tries": "Attempt",
             "created_by": "User",
-            "id": "Job",
         },
     )
     with st.container(horizontal=True):
@@ -195,7 +204,7 @@ def one_job(heading: str, job_id: UUID) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("Payload")
-        st.code(job["payload"], language="json", height=240)
+        st.code(job["payload"], language="json", height=240, wrap_lines=True)
     with right:
         st.markdown("Errors of its attempts")
         if attempts.empty:
@@ -233,18 +242,18 @@ def tried_again(key: str | None) -> None:
     total = rows[0]["total"]
     due = ["runs" if pd.isna(s) else due_words(s) for s in jobs["due_in_seconds"]]
     selected = selectable(
-        jobs.astype({"id": str}).assign(tries=tries(jobs), due=due),
+        jobs.assign(id=job_links(jobs["id"]), tries=tries(jobs), due=due),
         list(jobs["id"]),
         name="tried again",
         alt="Live jobs that had an error",
         placeholder="–",
         columns={
             "due": "Next attempt",
+            "id": job_column(),
             "error_message": st.column_config.TextColumn("Last error", width="large"),
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "tries": "Attempt",
-            "id": "Job",
         },
     )
     with st.container(horizontal=True):
@@ -283,6 +292,7 @@ def ask_cancel(job_ids: list[UUID]) -> None:
             effect=f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and"
             " what runs is stopped. A job that has ended meanwhile is left alone.",
             button=f"Cancel {plural(len(job_ids))}",
+            decline="Leave them",
             run=lambda: in_steps(cancel_jobs, job_ids, "cancelled"),
         )
     )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lib.actions import reset_stuck_jobs
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, read_once, time_column
+from lib.dashboard import actor, job_column, job_links, pool, read, read_once, time_column
 from lib.export import csv_export
 from lib.formats import duration
 from lib.live import live
@@ -72,7 +72,7 @@ def choice(label: str, key: str, options: list[str]) -> str | None:
 
 def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> None:
     shown = stuck.assign(
-        id=stuck["id"].astype(str),
+        id=job_links(stuck["id"]),
         tries=[
             f"{a} of {m}" for a, m in zip(stuck["attempts"], stuck["max_attempts"], strict=True)
         ],
@@ -94,7 +94,7 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
             "tries": "Attempt",
             "started_at": time_column("D MMM HH:mm:ss", "Started"),
             "worker": "Last worker",
-            "id": "Job",
+            "id": job_column(),
         },
     )
     with st.container(horizontal=True):
@@ -159,4 +159,5 @@ def pages() -> Iterator[list[dict[str, Any]]]:
 
 confirmations()
 live(panel)
+st.caption("All stuck jobs, of the chosen model and type:")
 csv_export("stuck jobs", COLUMNS, SHOWN, pages)

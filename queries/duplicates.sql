@@ -7,7 +7,7 @@
 select
     d.id,
     d.generation_id,
-    d.kept_id,
+    d.kept_id::text as kept_id,
     d.reason,
     q.payload ->> 'model_id' as model_id,
     left(q.payload ->> 'prompt', 200) as prompt,

@@ -114,7 +114,7 @@ select
     q.error_details ->> 'code' as error_code,
     q.attempts,
     q.max_attempts,
-    q.created_by,
+    q.created_by::text as created_by,
     q.created_at,
     q.completed_at
 from chosen c join public.job_queue q using (id)
@@ -182,7 +182,7 @@ select
     q.error_details ->> 'code' as error_code,
     q.attempts,
     q.max_attempts,
-    q.created_by,
+    q.created_by::text as created_by,
     q.created_at,
     q.completed_at
 from public.job_queue q

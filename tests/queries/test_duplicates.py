@@ -106,6 +106,6 @@ def test_waiting_jobs_that_nobody_needs_are_listed_with_the_reason(db):
     rows = queries.live(db)
     assert [(row["id"], row["kept_id"], row["reason"]) for row in rows] == [
         (done, None, "its image is done already"),
-        (second, kept, "an older job of its generation is live"),
+        (second, str(kept), "an older job of its generation is live"),
     ]
     assert {row["total"] for row in rows} == {2}
