@@ -146,10 +146,22 @@ with live as (
     select q.* from public.job_queue q where q.status = 'processing' and q.attempts > 0
     union all
     select q.* from public.job_queue q where q.status = 'pending' and q.attempts > 0
-), erring as (
+), erring as materialized (
     select l.*, l.error_details -> 'attempts' as errors
     from live l
     where jsonb_typeof(l.error_details -> 'attempts') = 'array'
+), entries as materialized (
+    select e.id, coalesce(a ->> 'error', '') as error, coalesce(a -> 'details' ->> 'code', '') as code,
+           coalesce(e.payload ->> 'model_id', '') as model_id
+    from erring e cross join lateral jsonb_array_elements(e.errors) a
+    where :key::text is not null
+), messages as materialized (
+    -- Folding a message costs much, and in an outage many jobs have the same.
+    select distinct n.error, n.code, n.model_id from entries n
+), chosen as (
+    select n.id
+    from messages m join entries n using (error, code, model_id)
+    where public.failure_key(m.error, m.code, m.model_id) = :key
 )
 select
     e.id,
@@ -163,11 +175,7 @@ select
          then extract(epoch from e.scheduled_at - now())::double precision end as due_in_seconds,
     count(*) over () as total
 from erring e
-where :key::text is null
-   or exists (
-       select from jsonb_array_elements(e.errors) a
-       where public.failure_key(a ->> 'error', a -> 'details' ->> 'code', e.payload ->> 'model_id') = :key
-   )
+where :key::text is null or e.id in (select c.id from chosen c)
 order by e.status desc, e.scheduled_at, e.id
 limit :most;
 
