@@ -1,0 +1,108 @@
+"""The app as its users see it: a process of its own, and Chromium looking at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+PROJECT = Path(__file__).parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A page that is not in front goes on as if it were.
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+]
+# Notes when the script has ended and every chart and table has its picture, in milliseconds since
+# the navigation; looked at before each frame.
+WATCH = """
+(() => {
+  const drawn = '[data-testid=stVegaLiteChart], [data-testid=stEChartsChart],'
+    + ' [data-testid=stMetricChart], [data-testid=stDataFrame]';
+  const visible = (element) => element.getBoundingClientRect().width > 0;
+  const look = () => {
+    const app = document.querySelector('[data-testid=stApp]');
+    const done = app && app.dataset.testScriptState === 'notRunning'
+      && document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')
+      && [...document.querySelectorAll(drawn)].filter(visible).every(
+        (chart) => [...chart.querySelectorAll('svg, canvas')].some(visible));
+    if (done) requestAnimationFrame(() => { window.paintedAt = performance.now(); });
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})();
+"""
+
+
+@contextmanager
+def running_app(database_url: str, folder: Path) -> Iterator[str]:
+    """Runs `streamlit run app.py` on the database, with an own data folder; yields its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "app.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
+            cwd=PROJECT,
+            env=os.environ | {"DATABASE_URL": database_url, "DARKROOM_DATA": str(folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        while not answers(url):
+            if process.poll() is not None:
+                raise RuntimeError(f"The app did not start: {log.read_text()}")
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/_stcore/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chromium or Chrome from the PATH. Raises SystemExit where there is none."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        raise SystemExit("No Chromium found: install one, or measure with --no-browser.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def new_context(browser: Browser) -> BrowserContext:
+    """A browser that was never here, on a desktop."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(60_000)
+    context.add_init_script(WATCH)
+    return context
+
+
+def painted(page: Page, url: str) -> float:
+    """Opens the page; seconds until the last of its charts and tables is painted."""
+    page.goto(url)
+    page.wait_for_function("window.paintedAt")
+    return float(page.evaluate("window.paintedAt")) / 1000

@@ -1,0 +1,77 @@
+"""What does a query cost? Its time as a client sees it, and the rows that the server read."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench.recording import Call
+from bench.server import QUERIES
+from lib.database import load
+from lib.database.pool import Connection
+
+LARGE = ("job_queue", "image_generations")
+RUNS = 5
+# Before that a connection plans each run of a statement anew; later it may keep a general plan.
+RUNS_UNTIL_PREPARED = 12
+PATIENCE = 20.0
+"""Seconds after which a slow query is not run again."""
+statistics = load("pages", QUERIES)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run of a query, warm."""
+
+    milliseconds: float
+    rows: int
+    whole_scans: tuple[str, ...]
+    """Large tables that were read from end to end, in SQL functions too."""
+
+
+def cost(connection: Connection, call: Call, *, prepared: bool = True) -> Cost:
+    """Runs a query often enough to know its usual time.
+
+    On a connection that has just met it and, if `prepared`, on one that has known it for long;
+    the slower counts.
+    """
+
+    def run() -> Any:
+        return call.of(connection)
+
+    rows, whole_scans = reads(connection, run)
+    milliseconds = usual_time(run)
+    if prepared:
+        for _ in range(RUNS_UNTIL_PREPARED - RUNS):
+            run()
+        milliseconds = max(milliseconds, usual_time(run))
+    return Cost(milliseconds, rows, whole_scans)
+
+
+def usual_time(run: Callable[[], Any]) -> float:
+    """The median of five runs in milliseconds, or of as many as patience lasts for."""
+    times: list[float] = []
+    while len(times) < RUNS and sum(times) < PATIENCE:
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return median(times) * 1000
+
+
+def reads(connection: Connection, run: Callable[[], Any]) -> tuple[int, tuple[str, ...]]:
+    """Rows that one run reads, and the large tables of which it reads all."""
+    with connection.transaction():
+        before = {row["relation"]: row for row in statistics.reads_so_far(connection)}
+        run()
+        after = {row["relation"]: row for row in statistics.reads_so_far(connection)}
+    rows = sum(after[name]["rows"] - before[name]["rows"] for name in before)
+    whole = (name for name in LARGE if after[name]["whole_scans"] > before[name]["whole_scans"])
+    return rows, tuple(whole)
+
+
+def plan(connection: Connection, call: Call) -> str:
+    """How the server runs the query; of what functions do inside, only the time."""
+    statement = "explain (analyze, buffers) " + call.sql
+    lines = connection.execute(statement, call.parameters).fetchall()
+    return "\n".join(line["QUERY PLAN"] for line in lines)
