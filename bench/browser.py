@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,10 +22,6 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A page that is not in front goes on as if it were.
-    "--disable-background-timer-throttling",
-    "--disable-backgrounding-occluded-windows",
-    "--disable-renderer-backgrounding",
 ]
 # Notes when the script has ended and every chart and table has its picture, in milliseconds since
 # the navigation; looked at before each frame.
@@ -47,9 +44,17 @@ WATCH = """
 """
 
 
+@dataclass(frozen=True)
+class App:
+    """A running app: where, and as which process."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def running_app(database_url: str, folder: Path) -> Iterator[str]:
-    """Runs `streamlit run app.py` on the database, with an own data folder; yields its URL."""
+def running_app(database_url: str, folder: Path) -> Iterator[App]:
+    """Runs `streamlit run app.py` on the database, with an own data folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,7 +73,7 @@ def running_app(database_url: str, folder: Path) -> Iterator[str]:
             if process.poll() is not None:
                 raise RuntimeError(f"The app did not start: {log.read_text()}")
             time.sleep(0.05)
-        yield url
+        yield App(url, process.pid)
     finally:
         process.terminate()
         process.wait(60)

@@ -60,14 +60,27 @@ def usual_time(run: Callable[[], Any]) -> float:
 
 
 def reads(connection: Connection, run: Callable[[], Any]) -> tuple[int, tuple[str, ...]]:
-    """Rows that one run reads, and the large tables of which it reads all."""
+    """Rows that one run reads, and the large tables of which it reads all.
+
+    What parallel workers read is not counted here, so a run without them gives the rows.
+    """
+    whole = [name for name, row in read_by(connection, run).items() if row["whole_scans"]]
     with connection.transaction():
-        before = {row["relation"]: row for row in statistics.reads_so_far(connection)}
+        statistics.without_parallel_workers(connection)
+        rows = sum(row["rows"] for row in read_by(connection, run).values())
+    return rows, tuple(name for name in LARGE if name in whole)
+
+
+def read_by(connection: Connection, run: Callable[[], Any]) -> dict[str, dict[str, int]]:
+    """By table, whole_scans and rows of one run."""
+    with connection.transaction():
+        before = {row.pop("relation"): row for row in statistics.reads_so_far(connection)}
         run()
-        after = {row["relation"]: row for row in statistics.reads_so_far(connection)}
-    rows = sum(after[name]["rows"] - before[name]["rows"] for name in before)
-    whole = (name for name in LARGE if after[name]["whole_scans"] > before[name]["whole_scans"])
-    return rows, tuple(whole)
+        after = {row.pop("relation"): row for row in statistics.reads_so_far(connection)}
+    return {
+        table: {count: row[count] - before[table][count] for count in row}
+        for table, row in after.items()
+    }
 
 
 def plan(connection: Connection, call: Call) -> str:

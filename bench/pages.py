@@ -65,7 +65,7 @@ def paint_times(url: str, seen: Sequence[View]) -> dict[str, tuple[float, float]
         chromium() as browser,
     ):
         for view in seen:
-            address = f"{app}/{view.url_path}{view.query_string}"
+            address = f"{app.url}/{view.url_path}{view.query_string}"
             # The server meets the page for the first time only once.
             visits(browser, address)
             pairs = [visits(browser, address) for _ in range(VISITS)]

@@ -12,6 +12,9 @@ select
 from pg_class c
 where c.relkind = 'r' and c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace);
 
+-- name: without_parallel_workers#
+set local max_parallel_workers_per_gather = 0;
+
 -- name: examples
 -- What pages about one thing need in their URL. Columns: path, parameters.
 select 'job' as path, jsonb_build_object('id', q.id::text) as parameters
