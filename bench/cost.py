@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,9 +23,13 @@ statistics = load("pages", QUERIES)
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run of a query, warm."""
+    """Of one run of a query, warm. Linux only."""
 
     milliseconds: float
+    """As the client sees it."""
+    processor: float
+    """Milliseconds that the server's process ran for it: the same on a busy machine as on a calm one,
+    but without what parallel workers did."""
     rows: int
     whole_scans: tuple[str, ...]
     """Large tables that were read from end to end, in SQL functions too."""
@@ -41,22 +46,25 @@ def cost(connection: Connection, call: Call, *, prepared: bool = True) -> Cost:
         return call.of(connection)
 
     rows, whole_scans = reads(connection, run)
-    milliseconds = usual_time(run)
+    slowest = usual_time(connection, run)
     if prepared:
         for _ in range(RUNS_UNTIL_PREPARED - RUNS):
             run()
-        milliseconds = max(milliseconds, usual_time(run))
-    return Cost(milliseconds, rows, whole_scans)
+        slowest = max(slowest, usual_time(connection, run), key=lambda times: times[1])
+    return Cost(*slowest, rows, whole_scans)
 
 
-def usual_time(run: Callable[[], Any]) -> float:
-    """The median of five runs in milliseconds, or of as many as patience lasts for."""
+def usual_time(connection: Connection, run: Callable[[], Any]) -> tuple[float, float]:
+    """Milliseconds of time and of processor: medians of five runs, or of what patience lasts for."""
+    process = Path(f"/proc/{connection.info.backend_pid}/schedstat")
     times: list[float] = []
+    processor: list[int] = []
     while len(times) < RUNS and sum(times) < PATIENCE:
-        began = time.perf_counter()
+        began, ran = time.perf_counter(), int(process.read_text().split()[0])
         run()
         times.append(time.perf_counter() - began)
-    return median(times) * 1000
+        processor.append(int(process.read_text().split()[0]) - ran)
+    return median(times) * 1e3, median(processor) / 1e6
 
 
 def reads(connection: Connection, run: Callable[[], Any]) -> tuple[int, tuple[str, ...]]:
