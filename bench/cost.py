@@ -28,8 +28,8 @@ class Cost:
     milliseconds: float
     """As the client sees it."""
     processor: float
-    """Milliseconds that the server's process ran for it: the same on a busy machine as on a calm one,
-    but without what parallel workers did."""
+    """Milliseconds that the server's process ran for it, parallel workers left out: about the same
+    on a busy machine as on a calm one."""
     rows: int
     whole_scans: tuple[str, ...]
     """Large tables that were read from end to end, in SQL functions too."""
@@ -55,7 +55,7 @@ def cost(connection: Connection, call: Call, *, prepared: bool = True) -> Cost:
 
 
 def usual_time(connection: Connection, run: Callable[[], Any]) -> tuple[float, float]:
-    """Milliseconds of time and of processor: medians of five runs, or of what patience lasts for."""
+    """Milliseconds of time and of processor: medians of five runs, or of fewer slow ones."""
     process = Path(f"/proc/{connection.info.backend_pid}/schedstat")
     times: list[float] = []
     processor: list[int] = []
