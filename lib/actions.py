@@ -77,3 +77,20 @@ def resume_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES) -> bool:
     """Lifts a pause. False when there was none."""
     with translated(), pool.connection() as connection:
         return bool(load("actions").resume_queue(connection, actor=actor, job_type=job_type))
+
+
+def set_user_limits(
+    pool: Pool, actor: str, user_id: UUID, daily_limit: int | None, hourly_limit: int | None
+) -> None:
+    """Sets how many generations a user may start in 24 hours and in one; None for the default.
+
+    Raises QueryError with sqlstate DR404 when there is no such user.
+    """
+    with translated(), pool.connection() as connection:
+        load("actions").set_user_limits(
+            connection,
+            actor=actor,
+            user_id=user_id,
+            daily_limit=daily_limit,
+            hourly_limit=hourly_limit,
+        )

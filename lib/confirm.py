@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from lib.dashboard import actor, read_anew, say_when_away
+from lib.database import QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,12 @@ def _confirm(action: Action) -> None:
         declined = st.button(action.decline)
     if confirmed:
         with say_when_away():
-            st.session_state["report"] = action.run()
+            try:
+                st.session_state["report"] = action.run()
+            except QueryError as refusal:
+                st.error("Nothing was changed:")
+                st.text(refusal.message)
+                st.stop()
             read_anew()
             _forget()
             st.rerun()

@@ -9,6 +9,10 @@ import streamlit as st
 
 from lib.dashboard import time_zone
 
+LONGEST = timedelta(days=731)
+"""So that no link can ask for a page without end."""
+ALL = "2 years"
+"""The choice of a page whose cost does not grow with the time."""
 LENGTHS = {
     "1 h": timedelta(hours=1),
     "6 h": timedelta(hours=6),
@@ -16,10 +20,9 @@ LENGTHS = {
     "7 d": timedelta(days=7),
     "30 d": timedelta(days=30),
     "90 d": timedelta(days=90),
+    ALL: LONGEST,
 }
 CUSTOM = "From … to …"
-LONGEST = timedelta(days=731)
-"""So that no link can ask for a page without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class TimeRange:
         return f"{start:%-d %b %Y %H:%M} to {end:%-d %b %Y %H:%M}"
 
 
-def time_range(choices: Sequence[str] = tuple(LENGTHS), default: str = "24 h") -> TimeRange:
+def time_range(choices: Sequence[str] = tuple(LENGTHS)[:-1], default: str = "24 h") -> TimeRange:
     """Lets the viewer choose, in their time zone and in the page's URL; default: the last day."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(

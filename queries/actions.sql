@@ -17,3 +17,6 @@ select public.pause_queue(:actor, :job_type, :reason);
 
 -- name: resume_queue$
 select public.resume_queue(:actor, :job_type);
+
+-- name: set_user_limits!
+select public.set_user_limits(:actor, :user_id::uuid, :daily_limit::int, :hourly_limit::int);

@@ -1,0 +1,302 @@
+"""Which jobs are there, of all that ever were?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from lib import job_actions
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import read, read_once, say_when_away, time_column, time_zone
+from lib.export import csv_export
+from lib.formats import duration
+from lib.job_filters import LIVE, STATUSES, Filters
+from lib.job_list import (
+    Count,
+    Page,
+    Place,
+    all_pages,
+    by_id,
+    count,
+    first_page,
+    page_after,
+    page_before,
+)
+from lib.live import live
+from lib.time_range import ALL, LENGTHS, time_range
+
+EXPORTED = [
+    "id", "status", "job_type", "model_id", "created_by", "priority", "attempts", "max_attempts",
+    "created_at", "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
+]  # fmt: skip
+SHOWN = [
+    "status", "link", "when", "model_id", "prompt", "error_message", "tries", "run", "job_type",
+    "created_by", "created_at", "priority",
+]  # fmt: skip
+SECONDS = 5.0
+
+fetch = partial(read, "jobs")
+
+st.title("Jobs")
+st.caption(
+    "What runs first, then what waits in the order in which it will be claimed, then what has"
+    " ended, newest first."
+)
+
+
+def filters() -> Filters:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statuses = st.pills(
+            "Status",
+            STATUSES,
+            selection_mode="multi",
+            wrap=True,
+            key="status",
+            bind="query-params",
+        )
+        st.text_input(
+            "Job or generation id",
+            # Not "id": that is the parameter of the page Job, which a bound one would refuse.
+            key="job",
+            bind="query-params",
+            max_chars=60,
+            placeholder="or its first digits",
+            help="Finds the job whatever the other filters say.",
+            width=260,
+        )
+    time = time_range((*LENGTHS,), ALL)
+    kinds = read("jobs", "kinds")
+    names = ("type", "model", "user", "error", "field", "value")
+    with (
+        st.expander("More filters", expanded=any(st.query_params.get(name) for name in names)),
+        st.grid("auto", min_column_width=220),
+    ):
+        job_type = choice("Type", "type", kinds["job_types"])
+        model_id = choice("Model", "model", kinds["models"])
+        user = st.text_input("User id", key="user", bind="query-params", max_chars=36)
+        error = st.text_input("Error contains", key="error", bind="query-params", max_chars=200)
+        path = st.text_input(
+            "Payload field",
+            key="field",
+            bind="query-params",
+            max_chars=200,
+            placeholder="prompt or input.seed",
+        )
+        value = st.text_input(
+            "Its value",
+            key="value",
+            bind="query-params",
+            max_chars=200,
+            help="In any case of letters; * stands for anything, as in *fox*.",
+        )
+    return Filters(
+        statuses=tuple(statuses or ()),
+        job_type=job_type or None,
+        model_id=model_id or None,
+        user_id=user_id(user),
+        error=error or None,
+        path=path or None,
+        value=value or "",
+        start=time.start,
+        length=time.length,
+    )
+
+
+def choice(label: str, key: str, options: Sequence[str]) -> str | None:
+    return st.selectbox(
+        label, options, index=None, key=key, bind="query-params", accept_new_options=True
+    )
+
+
+def user_id(written: str | None) -> UUID | None:
+    if not written:
+        return None
+    try:
+        return UUID(written)
+    except ValueError:
+        st.error("A user is given by id here; the page Users finds one by e-mail.")
+        st.stop()
+
+
+def forget_place_of_other_filters(chosen: Filters) -> None:
+    if st.session_state.get("jobs filters", chosen) != chosen:
+        go()
+    st.session_state["jobs filters"] = chosen
+
+
+def go(**place: str) -> None:
+    for name in ("after", "before"):
+        st.query_params.pop(name, None)
+    st.query_params.update(place)
+
+
+def panel(chosen: Filters) -> None:
+    page, number = standing() or listed(chosen)
+    st.session_state["jobs page"] = page, number
+    heading(page, number)
+    if page.rows:
+        table(page.rows)
+    elif page.searched is None:
+        st.info("No job is like that. Jobs come from start-generation, or from the page Generate.")
+    pages(page)
+
+
+def standing() -> tuple[Page, Count | None] | None:
+    """The page as it was, while jobs of it are selected: else they would slip away."""
+    if last := st.session_state.get("jobs page"):
+        table_state = st.session_state.get(table_key(last[0].rows))
+        if table_state and table_state.selection.rows:
+            return last
+    return None
+
+
+def listed(chosen: Filters) -> tuple[Page, Count | None]:
+    if digits := st.session_state["job"]:
+        try:
+            rows = by_id(fetch, digits)
+        except ValueError as mistake:
+            st.error(str(mistake))
+            st.stop()
+        return Page(rows, None, None, None), Count(len(rows), "exactly")
+    if after := Place.read(st.query_params.get("after")):
+        page = page_after(fetch, chosen, after)
+    elif before := Place.read(st.query_params.get("before")):
+        page = page_before(fetch, chosen, before)
+    else:
+        page = first_page(fetch, chosen)
+    return page, count(fetch, chosen, page)
+
+
+def heading(page: Page, number: Count | None) -> None:
+    shown = f", {len(page.rows)} shown" if page.before or page.after else ""
+    if number is None:
+        st.subheader(f"{plural(len(page.rows))} on this page")
+    elif number.kind == "exactly":
+        st.subheader(f"{plural(number.number)}{shown}")
+    else:
+        st.subheader(
+            f"{number.kind.capitalize()} {plural(number.number)}{shown}",
+            help="Not counted but taken from the rollup, which counts purged jobs too; of a user"
+            " the generations. At most 10,000 live ones are counted.",
+        )
+
+
+def table(rows: Sequence[Any]) -> None:
+    jobs = pd.DataFrame([cells(row) for row in rows])
+    picked = st.dataframe(
+        jobs,
+        key=table_key(rows),
+        on_select="rerun",
+        selection_mode="multi-row",
+        hide_index=True,
+        placeholder="",
+        height=560,
+        column_order=SHOWN,
+        column_config={
+            "status": st.column_config.TextColumn("Status", width=100),
+            "link": st.column_config.LinkColumn(
+                "Job", display_text=r"id=([0-9a-f]{8})", help="Opens in a new tab.", width=90
+            ),
+            "when": time_column("D MMM HH:mm:ss", "Ended, started or due"),
+            "model_id": "Model",
+            "prompt": st.column_config.TextColumn("Prompt", width="medium"),
+            "error_message": st.column_config.TextColumn("Error", width="medium"),
+            "tries": "Attempt",
+            "run": "Ran for",
+            "job_type": "Type",
+            "created_by": "User",
+            "created_at": time_column("D MMM HH:mm:ss", "Created"),
+            "priority": "Priority",
+        },
+    )
+    actions([rows[row] for row in picked.selection.rows])
+
+
+def table_key(rows: Sequence[Any]) -> str:
+    # Other jobs are another table, and after an action the same ones too: its old selection must
+    # not carry over.
+    return f"jobs {st.session_state.get('jobs acted')} {hash(tuple(row['id'] for row in rows))}"
+
+
+def cells(row: Any) -> dict[str, Any]:
+    started, ended = row["started_at"], row["completed_at"]
+    return {
+        **row,
+        "link": f"/job?id={row['id']}",
+        "created_by": row["created_by"] and str(row["created_by"]),
+        "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
+        "tries": f"{row['attempts']} of {row['max_attempts']}",
+        "run": duration((ended - started).total_seconds()) if started and ended else None,
+        "id": str(row["id"]),
+    }
+
+
+def actions(selected: Sequence[Any]) -> None:
+    retried = [row["id"] for row in selected if row["status"] in ("failed", "cancelled")]
+    cancelled = [row["id"] for row in selected if row["status"] in LIVE]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Open", disabled=len(selected) != 1, icon=":material/open_in_full:"):
+            st.switch_page("pages/job.py", query_params={"id": str(selected[0]["id"])})
+        if st.button(f"Retry {len(retried) or 'selected'}", disabled=not retried):
+            ask_anew(job_actions.retry(retried))
+        if st.button(f"Cancel {len(cancelled) or 'selected'}", disabled=not cancelled):
+            ask_anew(job_actions.cancel(cancelled))
+        if selected:
+            st.caption("While jobs are selected the list stands still.")
+        else:
+            st.caption("Select jobs to retry, cancel or open them.")
+
+
+def ask_anew(action: Action) -> None:
+    def run() -> str:
+        report = action.run()
+        st.session_state["jobs acted"] = st.session_state.get("jobs acted", 0) + 1
+        return report
+
+    ask(replace(action, run=run))
+
+
+def pages(page: Page) -> None:
+    if page.searched:
+        at = f"{page.searched.at.astimezone(time_zone()):%-d %b %Y %H:%M:%S}"
+        st.info(
+            f"Searched as far as {at}, which is enough for one page. Search on for more, or choose"
+            " a time: only the jobs of that time are then looked at."
+        )
+    with st.container(horizontal=True):
+        st.button("First page", disabled=not page.before, on_click=go, icon=":material/first_page:")
+        turn("Previous", "before", page.before, ":material/chevron_left:")
+        turn(
+            "Search on" if page.searched else "Next",
+            "after",
+            page.after,
+            ":material/search:" if page.searched else ":material/chevron_right:",
+        )
+
+
+def turn(label: str, name: str, place: Place | None, icon: str) -> None:
+    st.button(label, icon=icon, disabled=place is None, on_click=go, kwargs={name: str(place)})
+
+
+def export(chosen: Filters) -> None:
+    digits = st.session_state["job"]
+    number = st.session_state["jobs page"][1] if "jobs page" in st.session_state else None
+    once = partial(read_once, "jobs")
+    csv_export(
+        "jobs",
+        EXPORTED,
+        number.number if number else 0,
+        lambda: [by_id(once, digits)] if digits else all_pages(once, chosen),
+    )
+
+
+confirmations()
+with say_when_away():
+    chosen = filters()
+    forget_place_of_other_filters(chosen)
+    live(partial(panel, chosen), seconds=SECONDS)
+    export(chosen)

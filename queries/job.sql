@@ -1,0 +1,154 @@
+-- Where is this job, and why?
+
+-- name: job^
+-- The job of an id, or of a generation's, with all that says why it is where it is. Seconds are
+-- counted to now; null where something does not apply.
+-- due_in_seconds: until scheduled_at, negative once it is due. silent_seconds: since the last sign
+-- of life of a running one. leased: whether a worker said that it works on it. pause_type, paused_by,
+-- pause_reason, paused_seconds: a pause of its type or, as *, of all. held_seconds, hold_reason: how
+-- long its model still rests. provider, down_seconds, probe_in_seconds, down_reason: its provider
+-- while its breaker is open. workers_alive: that take its type. ahead: due jobs that are claimed
+-- before it, of the nearest 1 001 that wait in front; ahead_is_all: whether no more than 1 000 do.
+-- payload and error_details as text, as they are stored, up to 100 000 characters.
+select
+    q.id,
+    q.status,
+    q.job_type,
+    q.payload ->> 'model_id' as model_id,
+    q.attempts,
+    q.max_attempts,
+    q.priority,
+    q.created_by,
+    q.created_at,
+    q.scheduled_at,
+    q.started_at,
+    q.completed_at,
+    q.updated_at,
+    q.error_message,
+    q.error_details ->> 'code' as error_code,
+    coalesce(q.error_details -> 'permanent' = 'true', false) as permanent,
+    left(jsonb_pretty(q.payload), 100000) as payload,
+    left(jsonb_pretty(q.error_details - 'attempts'), 100000) as error_details,
+    extract(epoch from q.scheduled_at - clock_timestamp())::double precision as due_in_seconds,
+    extract(epoch from q.started_at - q.scheduled_at)::double precision as wait_seconds,
+    extract(
+        epoch from coalesce(q.completed_at, clock_timestamp()) - q.started_at
+    )::double precision as run_seconds,
+    extract(
+        epoch from clock_timestamp() - greatest(coalesce(q.started_at, q.updated_at), l.heartbeat_at)
+    )::double precision as silent_seconds,
+    extract(epoch from public.stuck_after())::double precision as stuck_after_seconds,
+    l.job_id is not null as leased,
+    l.heartbeat_at,
+    w.host || ', pid ' || w.pid as worker,
+    pause.job_type as pause_type,
+    pause.paused_by,
+    pause.reason as pause_reason,
+    extract(epoch from clock_timestamp() - pause.paused_at)::double precision as paused_seconds,
+    extract(epoch from h.held_until - clock_timestamp())::double precision as held_seconds,
+    h.reason as hold_reason,
+    b.provider,
+    extract(epoch from clock_timestamp() - b.opened_at)::double precision as down_seconds,
+    extract(epoch from b.open_until - clock_timestamp())::double precision as probe_in_seconds,
+    b.reason as down_reason,
+    (
+        -- A call of process-jobs stands for the cron schedule that makes one every minute.
+        select count(*) from public.workers a
+        where q.job_type = any(a.job_types) and (
+            (a.stopped_at is null and a.last_seen_at > now() - interval '1 minute')
+            or (a.kind = 'process-jobs' and a.last_seen_at > now() - interval '2 minutes')
+        )
+    ) as workers_alive,
+    ahead.jobs as ahead,
+    ahead.seen <= 1000 as ahead_is_all,
+    g.id as generation_id,
+    g.user_id,
+    g.status as generation_status,
+    g.progress,
+    g.prompt,
+    g.prediction_id,
+    g.image_url,
+    g.storage_path,
+    g.source
+from (
+    select coalesce(
+        (select j.id from public.job_queue j where j.id = :id),
+        (
+            select j.id from public.job_queue j
+            where j.status in ('pending', 'processing') and public.generation_of(j.payload) = :id
+        ),
+        (
+            select j.id
+            from public.image_generations g
+            join public.job_queue j
+                on j.status in ('completed', 'failed', 'cancelled') and j.completed_at = g.completed_at
+            where g.id = :id and public.generation_of(j.payload) = g.id
+            limit 1
+        )
+    ) as id
+) found
+join public.job_queue q on q.id = found.id
+left join public.image_generations g on g.id = public.generation_of(q.payload)
+left join public.job_leases l on l.job_id = q.id and l.attempt = q.attempts
+left join public.workers w on w.id = l.worker_id
+left join lateral (
+    select p.* from public.queue_pauses p
+    where p.job_type in (q.job_type, '*')
+    order by p.job_type = '*' desc
+    limit 1
+) pause on true
+left join public.model_holds h on h.model_id = q.payload ->> 'model_id' and h.held_until > clock_timestamp()
+left join public.job_types t on t.job_type = q.job_type
+left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
+cross join (select public.barred_job_types() as types offset 0) barred
+left join lateral (
+    select
+        count(*) filter (
+            where a.scheduled_at <= now() and a.job_type <> all(barred.types)
+        ) as jobs,
+        count(*) as seen
+    from (
+        (
+            select p.scheduled_at, p.job_type from public.job_queue p
+            where q.status = 'pending' and p.status = 'pending' and p.priority = q.priority
+              and (p.scheduled_at, p.created_at) < (q.scheduled_at, q.created_at)
+            order by p.scheduled_at desc, p.created_at desc
+            limit 1001
+        )
+        union all
+        (
+            select p.scheduled_at, p.job_type from public.job_queue p
+            where q.status = 'pending' and p.status = 'pending' and p.priority > q.priority
+            order by p.priority desc, p.scheduled_at, p.created_at
+            limit 1001
+        )
+        limit 1001
+    ) a
+) ahead on q.status = 'pending';
+
+-- name: attempts
+-- The attempts that ended with an error, first one first. Columns: attempt, at (as written down),
+-- error, code.
+select a.value ->> 'attempt' as attempt, a.value ->> 'at' as at, a.value ->> 'error' as error,
+       a.value -> 'details' ->> 'code' as code
+from public.job_queue q
+cross join lateral jsonb_array_elements(
+    case when jsonb_typeof(q.error_details -> 'attempts') = 'array'
+         then q.error_details -> 'attempts' else '[]' end
+) with ordinality as a (value, place)
+where q.id = :id
+order by a.place
+limit 200;
+
+-- name: operators
+-- What operators did to the job, as far as the last 200 actions since it was created tell.
+-- Columns: at, actor, action.
+select l.at, l.actor, l.action
+from (
+    select a.at, a.actor, a.action, a.details from public.audit_log a
+    where a.at >= :created_at
+    order by a.at desc
+    limit 200
+) l
+where l.details -> 'job_ids' ? :id::text
+order by l.at;

@@ -1,0 +1,350 @@
+-- Which jobs are there, of all that ever were? Never all at once: lib/job_list.py walks along one
+-- index after the other, from any place on, and looks at so many rows a query.
+
+-- name: walk
+-- One stretch of a walk: at most `rows` jobs that the filters let through, of the next `most` of
+-- the walk.
+-- walk: running (newest start first), pending (next to be claimed first), finished or failed (last
+-- ended first), undated (from before our functions: nobody wrote down when they started or ended;
+-- at most 20 000) or user (of one user, newest request first, found through their generations).
+-- back: the same the other way round. Beyond the place (priority, at, created_at, id) of a row.
+-- span_start, span_length: when a finished job ended; a null start means the last span_length.
+-- Filters, null for none: statuses; job_type; model_id; user_id; error and value as patterns of
+-- ILIKE; path as keys into the payload.
+-- Columns: those of the table, prompt and error shortened; walk_at, walk_id: the place of the row;
+-- fits: whether the filters let it through; last: whether the stretch ends with it.
+select
+    w.id,
+    w.status,
+    w.job_type,
+    w.payload ->> 'model_id' as model_id,
+    left(w.payload ->> 'prompt', 160) as prompt,
+    w.created_by,
+    w.priority,
+    w.attempts,
+    w.max_attempts,
+    w.created_at,
+    w.scheduled_at,
+    w.started_at,
+    w.completed_at,
+    left(w.error_message, 300) as error_message,
+    case when :whole then w.payload::text end as payload,
+    case when :whole then w.error_message end as whole_error,
+    w.walk_at,
+    w.walk_id,
+    w.fits,
+    w.place = :most as last
+from (
+    select
+        s.*,
+        row_number() over () as place,
+        s.id is not null
+        and (:statuses::text[] is null or s.status = any(:statuses::text[]))
+        and (:job_type::text is null or s.job_type = :job_type)
+        and (:model_id::text is null or s.payload ->> 'model_id' = :model_id)
+        and (:user_id::uuid is null or :walk = 'user' or s.created_by = :user_id)
+        and (:error::text is null or s.error_message ilike :error)
+        and (:path::text[] is null or s.payload #>> :path::text[] ilike :value) as fits
+    from (
+        -- One of these: the others are dropped before they run, so their rows come in its order.
+        (
+            select q.*, q.started_at as walk_at, q.id as walk_id
+            from public.job_queue q
+            where :walk = 'running' and not :back
+              and q.status = 'processing' and (q.started_at, q.id) < (:at::timestamptz, :id::uuid)
+            order by q.started_at desc, q.id desc
+            limit :most
+        )
+        union all
+        (
+            select q.*, q.started_at, q.id
+            from public.job_queue q
+            where :walk = 'running' and :back
+              and q.status = 'processing' and (q.started_at, q.id) > (:at::timestamptz, :id::uuid)
+            order by q.started_at, q.id
+            limit :most
+        )
+        union all
+        (
+            select p.*
+            from (
+                (
+                    select q.*, q.scheduled_at as walk_at, q.id as walk_id
+                    from public.job_queue q
+                    where q.status = 'pending' and q.priority = :priority
+                      and (q.scheduled_at, q.created_at, q.id)
+                          > (:at::timestamptz, :created_at::timestamptz, :id::uuid)
+                    order by q.priority desc, q.scheduled_at, q.created_at, q.id
+                    limit :most
+                )
+                union all
+                (
+                    select q.*, q.scheduled_at, q.id
+                    from public.job_queue q
+                    where q.status = 'pending' and q.priority < :priority
+                    order by q.priority desc, q.scheduled_at, q.created_at, q.id
+                    limit :most
+                )
+            ) p
+            where :walk = 'pending' and not :back
+            order by p.priority desc, p.scheduled_at, p.created_at, p.id
+            limit :most
+        )
+        union all
+        (
+            select p.*
+            from (
+                (
+                    select q.*, q.scheduled_at as walk_at, q.id as walk_id
+                    from public.job_queue q
+                    where q.status = 'pending' and q.priority = :priority
+                      and (q.scheduled_at, q.created_at, q.id)
+                          < (:at::timestamptz, :created_at::timestamptz, :id::uuid)
+                    order by q.priority, q.scheduled_at desc, q.created_at desc, q.id desc
+                    limit :most
+                )
+                union all
+                (
+                    select q.*, q.scheduled_at, q.id
+                    from public.job_queue q
+                    where q.status = 'pending' and q.priority > :priority
+                    order by q.priority, q.scheduled_at desc, q.created_at desc, q.id desc
+                    limit :most
+                )
+            ) p
+            where :walk = 'pending' and :back
+            order by p.priority, p.scheduled_at desc, p.created_at desc, p.id desc
+            limit :most
+        )
+        union all
+        (
+            select q.*, q.completed_at, q.id
+            from public.job_queue q
+            where :walk = 'finished' and not :back
+              and q.status in ('completed', 'failed', 'cancelled')
+              and (q.completed_at, q.id) < (:at::timestamptz, :id::uuid)
+              and q.completed_at >= coalesce(:span_start::timestamptz, now() - :span_length::interval)
+            order by q.completed_at desc, q.id desc
+            limit :most
+        )
+        union all
+        (
+            select q.*, q.completed_at, q.id
+            from public.job_queue q
+            where :walk = 'finished' and :back
+              and q.status in ('completed', 'failed', 'cancelled')
+              and (q.completed_at, q.id) > (:at::timestamptz, :id::uuid)
+              and q.completed_at
+                  < coalesce(:span_start::timestamptz + :span_length::interval, 'infinity')
+            order by q.completed_at, q.id
+            limit :most
+        )
+        union all
+        (
+            select q.*, q.completed_at, q.id
+            from public.job_queue q
+            where :walk = 'failed' and not :back
+              and q.status = 'failed' and (q.completed_at, q.id) < (:at::timestamptz, :id::uuid)
+              and q.completed_at >= coalesce(:span_start::timestamptz, now() - :span_length::interval)
+            order by q.completed_at desc, q.id desc
+            limit :most
+        )
+        union all
+        (
+            select q.*, q.completed_at, q.id
+            from public.job_queue q
+            where :walk = 'failed' and :back
+              and q.status = 'failed' and (q.completed_at, q.id) > (:at::timestamptz, :id::uuid)
+              and q.completed_at
+                  < coalesce(:span_start::timestamptz + :span_length::interval, 'infinity')
+            order by q.completed_at, q.id
+            limit :most
+        )
+        union all
+        (
+            select u.*, to_timestamp(0), u.id
+            from (
+                (
+                    select q.* from public.job_queue q
+                    where q.status = 'processing' and q.started_at is null
+                    limit 20000
+                )
+                union all
+                (
+                    select q.* from public.job_queue q
+                    where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
+                    limit 20000
+                )
+            ) u
+            where :walk = 'undated' and case when :back then u.id < :id::uuid else u.id > :id::uuid end
+            order by case when :back then u.id end desc, u.id
+            limit :most
+        )
+        union all
+        (
+            select j.*, g.created_at, g.id
+            from (
+                select g.id, g.created_at, g.completed_at
+                from public.image_generations g
+                where :walk = 'user' and not :back
+                  and g.user_id = :user_id and (g.created_at, g.id) < (:at::timestamptz, :id::uuid)
+                  and g.created_at
+                      >= coalesce(:span_start::timestamptz, now() - :span_length::interval)
+                order by g.created_at desc, g.id desc
+                limit :most
+            ) g
+            left join lateral (
+                select q.* from public.job_queue q
+                where q.status in ('pending', 'processing') and public.generation_of(q.payload) = g.id
+                union all
+                -- Both end at one moment: an index on the generation of a job would be dearer.
+                select q.* from public.job_queue q
+                where q.status in ('completed', 'failed', 'cancelled')
+                  and q.completed_at = g.completed_at and public.generation_of(q.payload) = g.id
+                limit 1
+            ) j on true
+        )
+        union all
+        (
+            select j.*, g.created_at, g.id
+            from (
+                select g.id, g.created_at, g.completed_at
+                from public.image_generations g
+                where :walk = 'user' and :back
+                  and g.user_id = :user_id and (g.created_at, g.id) > (:at::timestamptz, :id::uuid)
+                  and g.created_at
+                      < coalesce(:span_start::timestamptz + :span_length::interval, 'infinity')
+                order by g.created_at, g.id
+                limit :most
+            ) g
+            left join lateral (
+                select q.* from public.job_queue q
+                where q.status in ('pending', 'processing') and public.generation_of(q.payload) = g.id
+                union all
+                select q.* from public.job_queue q
+                where q.status in ('completed', 'failed', 'cancelled')
+                  and q.completed_at = g.completed_at and public.generation_of(q.payload) = g.id
+                limit 1
+            ) j on true
+        )
+    ) s
+) w
+where w.fits or w.place = :most
+limit :rows;
+
+-- name: newest_hour$
+-- The last hour before `at` in which a job of this kind ended, says the rollup; null for none.
+-- What it may still have to add to is taken as it comes: then the answer is `at` itself.
+select case when :at::timestamptz > s.closed_until then :at::timestamptz else (
+    select r.hour
+    from public.job_rollup r
+    where r.hour < :at::timestamptz and not r.purged
+      and (:statuses::text[] is null or r.status = any(:statuses::text[]))
+      and (:job_type::text is null or r.job_type = :job_type)
+      and (:model_id::text is null or r.model_id = :model_id)
+    order by r.hour desc
+    limit 1
+) end
+from public.rollup_state s;
+
+-- name: by_id
+-- Jobs whose own id, or whose generation's, lies between two ids: up to 50, newest first.
+-- Columns as of a walk.
+select
+    q.id,
+    q.status,
+    q.job_type,
+    q.payload ->> 'model_id' as model_id,
+    left(q.payload ->> 'prompt', 160) as prompt,
+    q.created_by,
+    q.priority,
+    q.attempts,
+    q.max_attempts,
+    q.created_at,
+    q.scheduled_at,
+    q.started_at,
+    q.completed_at,
+    left(q.error_message, 300) as error_message,
+    q.payload::text as payload,
+    q.error_message as whole_error
+from (
+    (select q.* from public.job_queue q where q.id between :low::uuid and :high::uuid limit 50)
+    union
+    (
+        select j.*
+        from (
+            select g.id, g.completed_at from public.image_generations g
+            where g.id between :low::uuid and :high::uuid
+            limit 50
+        ) g
+        cross join lateral (
+            select q.* from public.job_queue q
+            where q.status in ('pending', 'processing') and public.generation_of(q.payload) = g.id
+            union all
+            select q.* from public.job_queue q
+            where q.status in ('completed', 'failed', 'cancelled')
+              and q.completed_at = g.completed_at and public.generation_of(q.payload) = g.id
+        ) j
+    )
+) q
+order by q.created_at desc, q.id
+limit 50;
+
+-- name: count^
+-- About how many jobs there are of these statuses, this type and this model, none of them read
+-- where it ended: live by index, at most 10 000 of them looked at; ended from the rollup, by whole
+-- hours and with what was purged since. Parameters as of a walk; live: whether to count those too.
+-- Columns: live, ended.
+select
+    (
+        select count(*)
+        from (
+            (select l.* from public.job_queue l where l.status = 'pending' and :live limit 10000)
+            union all
+            (select l.* from public.job_queue l where l.status = 'processing' and :live limit 10000)
+        ) l
+        where (:statuses::text[] is null or l.status = any(:statuses::text[]))
+          and (:job_type::text is null or l.job_type = :job_type)
+          and (:model_id::text is null or l.payload ->> 'model_id' = :model_id)
+    ) as live,
+    (
+        select coalesce(sum(s.jobs), 0)::bigint
+        from public.job_stats(
+            date_trunc('hour', coalesce(:span_start::timestamptz, now() - :span_length::interval)),
+            coalesce(
+                date_trunc('hour', :span_start::timestamptz + :span_length::interval), 'infinity'
+            ),
+            'all'
+        ) s
+        where (:statuses::text[] is null or s.status = any(:statuses::text[]))
+          and (:job_type::text is null or s.job_type = :job_type)
+          and (:model_id::text is null or s.model_id = :model_id)
+    ) as ended;
+
+-- name: count_of_user$
+-- How many generations a user asked for in a time, counted up to 10 000.
+select count(*)
+from (
+    select from public.image_generations g
+    where g.user_id = :user_id::uuid
+      and g.created_at >= coalesce(:span_start::timestamptz, now() - :span_length::interval)
+      and g.created_at < coalesce(:span_start::timestamptz + :span_length::interval, 'infinity')
+    limit 10000
+) g;
+
+-- name: kinds^
+-- What there is to choose from: types and models of jobs, as arrays in order.
+with seen as (
+    select d.job_type, d.model_id from public.job_rollup_daily d where d.day > now() - interval '90 days'
+    union
+    select h.job_type, h.model_id from public.job_rollup h where h.hour > now() - interval '2 days'
+)
+select
+    array(
+        select job_type from seen where job_type <> '' union select job_type from public.job_types
+        order by 1
+    ) as job_types,
+    array(
+        select model_id from seen where model_id <> '' union select id from public.models
+        order by 1
+    ) as models;

@@ -1,0 +1,348 @@
+"""The list of all jobs: every page of it, forwards and backwards, is what plain SQL says."""
+
+import json
+import random
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from lib import job_list
+from lib.database import load
+from lib.database.pool import Connection
+from lib.job_filters import STATUSES, Filters
+from lib.job_list import Fetch, Place, all_pages, by_id, count, first_page, page_after, page_before
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+USERS = [UUID(int=n) for n in (1, 2, 3)]
+MODELS = ["a/one", "a/two", "b/100%_real", "rare/model"]
+ERRORS = ["Out of memory: 100%", "no credit\nat all", "<b>x</b> \\ y"]
+
+# The list as one statement over all rows: what runs, what waits, what has ended.
+PLAIN = """
+    select q.*
+    from (
+        select *, case
+            when status = 'processing' and started_at is not null then 1
+            when status = 'pending' then 2
+            when status not in ('processing', 'pending') and completed_at is not null then 3
+            else 4
+        end as part
+        from job_queue
+    ) q
+    order by
+        part,
+        case part when 1 then started_at when 3 then completed_at end desc,
+        case part when 2 then priority end desc,
+        case part when 2 then scheduled_at end,
+        case part when 2 then created_at end,
+        case when part in (2, 4) then id end,
+        id desc
+"""
+
+
+@pytest.fixture
+def fetch(db: Connection) -> Fetch:
+    """The queries of the page on the test's database."""
+    return lambda query, **parameters: getattr(load("jobs"), query)(db, **parameters)
+
+
+@pytest.fixture
+def filled(db: Connection) -> Connection:
+    """Three hundred jobs in every state, many at the same moments, some without times."""
+    draw = random.Random(7)
+    with db.transaction():
+        for user in USERS:
+            db.execute("insert into auth.users (id) values (%s)", [user])
+        for _ in range(300):
+            add_job(db, draw)
+    db.execute("select rebuild_rollup()")
+    return db
+
+
+def add_job(db: Connection, draw: random.Random) -> None:
+    status = draw.choice(STATUSES)
+    job_type = draw.choice(["generate-image", "generate-image", "upscale"])
+    user, model = draw.choice(USERS), draw.choices(MODELS, [10, 10, 10, 1])[0]
+    created = NOW - timedelta(minutes=draw.randrange(60 * 24 * 3))
+    ended = created + timedelta(seconds=5) if status in STATUSES[2:] else None
+    if draw.random() < 0.03:
+        ended = None
+    started = None if status == "pending" else created + timedelta(seconds=draw.randrange(3))
+    if status == "processing" and draw.random() < 0.1:
+        started = None
+    payload: dict[str, Any] = {"prompt": f"fox {draw.randrange(20)}", "model_id": model}
+    payload["input"] = {"seed": draw.randrange(3), "safe": draw.choice([True, None])}
+    if job_type == "generate-image":
+        payload["generation_id"] = str(uuid_of(draw))
+        db.execute(
+            "insert into image_generations (id, user_id, prompt, model_id, created_at,"
+            " completed_at) values (%s, %s, 'fox', %s, %s, %s)",
+            [payload["generation_id"], user, model, created, ended],
+        )
+    db.execute(
+        "insert into job_queue (id, job_type, payload, status, created_by, priority, created_at,"
+        " scheduled_at, started_at, completed_at, error_message)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            uuid_of(draw), job_type, json.dumps(payload), status, user, draw.randrange(-1, 2),
+            created, created + timedelta(minutes=draw.randrange(3)), started, ended,
+            draw.choice(ERRORS) if status == "failed" else None,
+        ],
+    )  # fmt: skip
+
+
+def uuid_of(draw: random.Random) -> UUID:
+    return UUID(int=draw.getrandbits(128))
+
+
+def ids(rows: Iterable[Any]) -> list[UUID]:
+    return [row["id"] for row in rows]
+
+
+def forwards(fetch: Fetch, filters: Filters, rows: int = 7) -> list[UUID]:
+    """All that the next button leads to."""
+    page = first_page(fetch, filters, rows)
+    found = ids(page.rows)
+    while page.after:
+        page = page_after(fetch, filters, reread(page.after), rows)
+        found += ids(page.rows)
+    return found
+
+
+def backwards(fetch: Fetch, filters: Filters, rows: int = 7) -> list[UUID]:
+    """All that the previous button leads to from the last page."""
+    page = first_page(fetch, filters, rows)
+    while page.after:
+        page = page_after(fetch, filters, page.after, rows)
+    found = ids(page.rows)
+    while page.before:
+        at_start = page
+        page = page_before(fetch, filters, reread(page.before), rows)
+        assert page.before is None or page.before != at_start.before
+        found = [id for id in ids(page.rows) if id not in found] + found
+    return found
+
+
+def reread(place: Place) -> Place:
+    """A place after its way through a URL."""
+    read = Place.read(str(place))
+    assert read == place
+    return read
+
+
+def plain(db: Connection, keep: Callable[[Any], bool]) -> list[UUID]:
+    return ids(row for row in db.execute(PLAIN.encode()) if keep(row))
+
+
+FILTERS: dict[str, tuple[Filters, Callable[[Any], bool]]] = {
+    "none": (Filters(), lambda job: True),
+    "pending": (Filters(("pending",)), lambda job: job["status"] == "pending"),
+    "processing": (Filters(("processing",)), lambda job: job["status"] == "processing"),
+    "failed": (Filters(("failed",)), lambda job: job["status"] == "failed"),
+    "two statuses": (
+        Filters(("pending", "cancelled")),
+        lambda job: job["status"] in ("pending", "cancelled"),
+    ),
+    "type": (Filters(job_type="upscale"), lambda job: job["job_type"] == "upscale"),
+    "model": (
+        Filters(model_id="b/100%_real"),
+        lambda job: job["payload"]["model_id"] == "b/100%_real",
+    ),
+    "rare model that completed": (
+        Filters(("completed",), model_id="rare/model"),
+        lambda job: job["status"] == "completed" and job["payload"]["model_id"] == "rare/model",
+    ),
+    "no such model": (Filters(model_id="nobody/has-it"), lambda job: False),
+    "error": (
+        Filters(error="MEMORY: 100%"),
+        lambda job: "memory: 100%" in (job["error_message"] or "").lower(),
+    ),
+    "error with a backslash": (
+        Filters(error="\\ y"),
+        lambda job: "\\ y" in (job["error_message"] or ""),
+    ),
+    "payload": (
+        Filters(path="prompt", value="Fox 7"),
+        lambda job: job["payload"]["prompt"] == "fox 7",
+    ),
+    "payload with a star": (
+        Filters(path="prompt", value="*x 1*"),
+        lambda job: "x 1" in job["payload"]["prompt"],
+    ),
+    "payload inside": (
+        Filters(path="input.seed", value="2"),
+        lambda job: job["payload"]["input"]["seed"] == 2,
+    ),
+    "payload true": (
+        Filters(path="input.safe", value="true"),
+        lambda job: job["payload"]["input"]["safe"] is True,
+    ),
+    "user of a type without generations": (
+        Filters(user_id=USERS[0], job_type="upscale"),
+        lambda job: job["created_by"] == USERS[0] and job["job_type"] == "upscale",
+    ),
+    "time": (
+        Filters(start=NOW - timedelta(days=2), length=timedelta(days=1)),
+        lambda job: (
+            job["completed_at"]
+            and NOW - timedelta(days=2) <= job["completed_at"] < NOW - timedelta(days=1)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_filter_both_ways(filled: Connection, fetch: Fetch, name: str) -> None:
+    filters, keep = FILTERS[name]
+    expected = plain(filled, keep)
+    assert forwards(fetch, filters) == expected
+    assert backwards(fetch, filters) == expected
+    assert [id for page in all_pages(fetch, filters) for id in ids(page)] == expected
+
+
+def test_little_looked_at_per_page_finds_the_same(
+    filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Searches that are broken off again and again.
+    monkeypatch.setattr(job_list, "_MOST", dict.fromkeys(job_list._MOST, 10))
+    for filters, keep in FILTERS.values():
+        expected = plain(filled, keep)
+        assert forwards(fetch, filters) == expected
+        assert backwards(fetch, filters) == expected
+
+
+def test_a_search_says_how_far_it_came(
+    filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_list, "_MOST", dict.fromkeys(job_list._MOST, 10))
+    nothing = Filters(("completed", "failed", "cancelled"), error="zebra")
+    page = first_page(fetch, nothing)
+    ended = [
+        row["completed_at"]
+        for row in filled.execute(
+            "select completed_at from job_queue where completed_at is not null"
+            " order by completed_at desc, id desc limit 10"
+        )
+    ]
+    assert page.rows == []
+    assert page.searched is not None
+    assert page.searched.at == ended[-1]
+    assert page.after == page.searched
+
+
+def test_jobs_of_a_user_are_found_through_their_generations(
+    filled: Connection, fetch: Fetch
+) -> None:
+    for user in USERS:
+        expected = ids(
+            filled.execute(
+                "select q.id from job_queue q"
+                " join image_generations g on g.id = generation_of(q.payload)"
+                " where g.user_id = %s and not (q.completed_at is null"
+                " and q.status in ('completed', 'failed', 'cancelled'))"
+                " order by g.created_at desc, g.id desc",
+                [user],
+            )
+        )
+        assert len(expected) > 20
+        assert forwards(fetch, Filters(user_id=user)) == expected
+        assert backwards(fetch, Filters(user_id=user)) == expected
+
+
+def test_jobs_by_the_beginning_of_their_id_or_their_generations(
+    filled: Connection, fetch: Fetch
+) -> None:
+    job = filled.execute(
+        "select id, generation_of(payload) as generation_id from job_queue"
+        " where status = 'completed' and job_type = 'generate-image' and completed_at is not null"
+        " limit 1"
+    ).fetchone()
+    assert job is not None
+    for written in (str(job["id"]), job["id"].hex[:9], str(job["generation_id"]).upper()[:12]):
+        assert ids(by_id(fetch, written)) == [job["id"]]
+    assert by_id(fetch, str(uuid4())) == []
+
+
+@pytest.mark.parametrize("written", ["", "123", "12345g", "'; drop table", "0" * 33])
+def test_what_is_no_id_is_said(fetch: Fetch, written: str) -> None:
+    with pytest.raises(ValueError, match=r"digits"):
+        by_id(fetch, written)
+
+
+def test_counts_say_what_they_are_worth(filled: Connection, fetch: Fetch) -> None:
+    def counted(filters: Filters) -> tuple[int, str] | None:
+        found = count(fetch, filters, first_page(fetch, filters, 7))
+        return (found.number, found.kind) if found else None
+
+    undated = len(plain(filled, lambda job: True)) - len(
+        ids(
+            filled.execute(
+                "select id from job_queue"
+                " where status in ('pending', 'processing') or completed_at is not null"
+            )
+        )
+    )
+    assert counted(Filters()) == (300 - undated, "about")
+    model = Filters(("failed",), model_id="a/one")
+    exact = len(
+        plain(
+            filled,
+            lambda job: (
+                job["status"] == "failed"
+                and job["payload"]["model_id"] == "a/one"
+                and job["completed_at"]
+            ),
+        )
+    )
+    assert counted(model) == (exact, "about")
+    found = counted(Filters(user_id=USERS[0]))
+    assert found is not None
+    assert found[1] == "about"
+    assert counted(Filters(error="memory")) is None
+    assert counted(Filters(model_id="nobody/has-it")) == (0, "exactly")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        "",
+        "finished",
+        "unknown_0_0_0_" + "0" * 32,
+        "pending_99999999999_0_0_" + "0" * 32,
+        "pending_0_999999999999999999_0_" + "0" * 32,
+        "finished_0_0_0_" + "0" * 31 + "'",
+    ],
+)
+def test_a_place_that_is_none(written: str | None) -> None:
+    assert Place.read(written) is None
+
+
+def test_a_place_of_another_list_begins_anew(filled: Connection, fetch: Fetch) -> None:
+    place = Place("running", NOW, uuid4())
+    page = page_after(fetch, Filters(("failed",)), place, 5)
+    assert page == first_page(fetch, Filters(("failed",)), 5)
+    assert page == page_before(fetch, Filters(("failed",)), place, 5)
+
+
+def test_an_empty_queue(fetch: Fetch) -> None:
+    page = first_page(fetch, Filters())
+    assert (page.rows, page.before, page.after, page.searched) == ([], None, None, None)
+
+
+def test_jobs_that_come_while_one_pages_do_not_move_what_was_seen(
+    filled: Connection, fetch: Fetch
+) -> None:
+    done = Filters(("completed",))
+    first = first_page(fetch, done, 7)
+    assert first.after is not None
+    second = page_after(fetch, done, first.after, 7)
+    with filled.transaction():
+        filled.execute(
+            "insert into job_queue (job_type, status, completed_at)"
+            " select 'generate-image', 'completed', now() from generate_series(1, 5)"
+        )
+    assert page_after(fetch, done, first.after, 7) == second
