@@ -1,19 +1,90 @@
 """How every chart looks: its question above, its figures as a table below."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
+from lib.dashboard import time_column, time_zone
+from lib.formats import duration
+from lib.time_range import Step
+
 STATUSES = ["completed", "failed", "cancelled", "pending", "processing"]
 _COLORS = ["#2f9e6e", "#d64545", "#8a8f98", "#c58a1b", "#2f6fe4"]
+PERCENTILE_COLORS = {"p50": "#2f6fe4", "p95": "#c58a1b", "p99": "#d64545"}
 HEIGHT = 220
+HEIGHT_WITH_LEGEND = 280
+LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
+_TIMES = {
+    "year": "%Y", "month": "%b %Y", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b",
+    "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S",
+}  # fmt: skip
 
 
 def status_color() -> alt.Color:
     """Statuses in their colours, the same on every page."""
     return alt.Color("status:N", title=None).scale(domain=STATUSES[:3], range=_COLORS[:3])
+
+
+def time_axis(step: Step, shown: tuple[datetime, datetime] | None = None) -> alt.X:
+    """The column `at` as times in the viewer's time zone, days as those of UTC.
+
+    `shown` are the ends of the axis where the figures may not reach them.
+    """
+    scale = alt.Scale(type="utc" if step == "day" else "time")
+    if shown:
+        scale.domain = [at.isoformat() for at in shown]
+    axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
+    return alt.X("at:T", title=None, scale=scale, axis=axis)
+
+
+def moments(at: pd.Series, step: Step) -> pd.Series:
+    """Such times in words, for tooltips."""
+    if step == "day":
+        return at.dt.tz_convert("UTC").dt.strftime("%-d %b %Y (UTC)")
+    return at.dt.tz_convert(time_zone()).dt.strftime("%-d %b %H:%M")
+
+
+def step_column(step: Step) -> Any:
+    """Such times as a column of a table."""
+    if step == "day":
+        return st.column_config.DatetimeColumn("Day (UTC)", format="D MMM YYYY", timezone="UTC")
+    return time_column("D MMM HH:mm", step.capitalize())
+
+
+def lines(
+    figures: pd.DataFrame, colors: Mapping[str, str], step: Step, unit: str, *, title: str
+) -> alt.Chart:
+    """One line for each of the columns named in `colors`, over the column `at`.
+
+    `unit` stands at the axis and makes "seconds" readable in tooltips; `title` says there what
+    the lines are. A value that is missing leaves a gap.
+    """
+    long = figures[["at", *colors]].melt("at", var_name="line")
+    words = duration if unit == "seconds" else "{:,.4g}".format
+    long["words"] = [None if pd.isna(value) else words(value) for value in long["value"]]
+    chart: alt.Chart = (
+        alt.Chart(long.assign(when=moments(long["at"], step)))
+        # Points, since a line alone does not show a value between two gaps.
+        .mark_line(point={"size": 16}, strokeWidth=2)
+        .encode(
+            x=time_axis(step),
+            y=alt.Y("value:Q", title=unit),
+            color=alt.Color("line:N", legend=LEGEND).scale(
+                domain=list(colors), range=list(colors.values())
+            ),
+            tooltip=[
+                alt.Tooltip("when:N", title=step),
+                alt.Tooltip("line:N", title=title),
+                alt.Tooltip("words:N", title=unit),
+            ],
+        )
+        .properties(height=HEIGHT_WITH_LEGEND)
+    )
+    return chart
 
 
 def show(

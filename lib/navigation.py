@@ -26,6 +26,8 @@ def navigation() -> StreamlitPage:
         {
             "Monitor": [
                 st.Page("pages/overview.py", title="Overview", default=True),
+                st.Page("pages/throughput.py", title="Throughput", url_path="throughput"),
+                st.Page("pages/models.py", title="Models", url_path="models"),
                 st.Page("pages/failures.py", title="Failures", url_path="failures"),
                 st.Page("pages/stuck_jobs.py", title="Stuck jobs", url_path="stuck-jobs"),
                 st.Page("pages/duplicates.py", title="Duplicates", url_path="duplicates"),

@@ -24,6 +24,8 @@ LENGTHS = {
 }
 CUSTOM = "From … to …"
 
+Step = Literal["minute", "hour", "day"]
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
@@ -45,11 +47,25 @@ class TimeRange:
         return {"start": self.start, "length": self.length}
 
     @property
-    def bucket(self) -> Literal["minute", "hour", "day"]:
+    def bucket(self) -> Step:
         """How finely it is worth drawing: at most some hundred steps."""
         if self.length <= timedelta(hours=6):
             return "minute"
         return "hour" if self.length <= timedelta(days=14) else "day"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that a viewer may choose to see it in, the usual one first.
+
+        Minutes are read row by row and hours cost more than days, so long times have neither.
+        """
+        if self.length <= timedelta(hours=1):
+            return ("minute",)
+        if self.length <= timedelta(hours=6):
+            return ("hour", "minute")
+        if self.length < timedelta(days=2):
+            return ("hour",)
+        return ("hour", "day") if self.length <= timedelta(days=7) else ("day",)
 
     @property
     def words(self) -> str:

@@ -1,0 +1,5 @@
+"""How does each model do?"""
+
+import streamlit as st
+
+st.title("Models")

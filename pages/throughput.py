@@ -1,0 +1,292 @@
+"""How much gets through, and does the queue keep up?"""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from lib import charts
+from lib.capacity import outlook, slots_for
+from lib.confirm import plural
+from lib.dashboard import read, time_zone
+from lib.formats import duration
+from lib.live import live
+from lib.time_range import time_range
+
+LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
+TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]
+COUNT = st.column_config.NumberColumn(format="localized")
+SECONDS = st.column_config.NumberColumn(format="%.1f s")
+
+st.title("Throughput")
+span = time_range()
+with st.container(horizontal=True):
+    step = st.segmented_control(
+        "Jobs per",
+        span.steps,
+        default=span.steps[0],
+        required=True,
+        key="per",
+        bind="query-params",
+        help="Minutes for up to 6 hours, hours for up to 7 days.",
+    )
+    by = st.segmented_control(
+        "By",
+        ["status", "type", "model"],
+        default="status",
+        required=True,
+        key="by",
+        bind="query-params",
+    )
+# By the minute all is read row by row: percentiles only where rows are few, arrivals only where
+# those that came before have ended or are live.
+coarse = "hour" if step == "minute" else step
+flow_step = "minute" if step == "minute" and span.start is None else coarse
+times_step = "minute" if span.steps == ("minute",) else coarse
+
+
+def panel() -> None:
+    pace = read("throughput", "pace")
+    say_outlook(pace)
+    tiles(pace)
+    flow = frame(read_flow(), FLOW_COLUMNS)
+    jobs((flow["at"].min(), flow["at"].max()))
+    left, right = st.columns(2)
+    with left:
+        arrivals(flow)
+    with right:
+        queue(flow)
+    times = frame(read_times(), TIMES_COLUMNS)
+    left, right = st.columns(2)
+    with left:
+        percentiles(times, "wait", "How long did due jobs wait?")
+    with right:
+        percentiles(times, "run", "How long did completed jobs run?")
+    if times_step != "minute":
+        st.caption("Percentiles are at most 5 % off.")
+    workers(pace, flow["busiest"].max())
+
+
+def read_flow() -> list[dict]:
+    if flow_step == "minute":
+        return read("throughput", "flow_by_minute", length=span.length)
+    return read("throughput", "flow", bucket=flow_step, **span.parameters)
+
+
+def read_times() -> list[dict]:
+    if times_step == "minute":
+        return read("throughput", "times_by_minute", **span.parameters)
+    return read("throughput", "times", bucket=times_step, **span.parameters)
+
+
+def read_ended() -> list[dict]:
+    if step == "minute":
+        return read("throughput", "ended_by_minute", by=by, **span.parameters)
+    return read("throughput", "ended", by=by, bucket=step, **span.parameters)
+
+
+def frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    figures = pd.DataFrame(rows, columns=columns)
+    # Without rows pandas would not know that these are times.
+    return figures.assign(at=pd.to_datetime(figures["at"], utc=True))
+
+
+def say_outlook(pace: dict) -> None:
+    ahead = outlook(pace["due"], pace["arrived"], pace["ended"])
+    facts = (
+        f"{plural(pace['due'])} due; in the last hour {pace['arrived']:,} arrived and"
+        f" {pace['ended']:,} ended."
+    )
+    match ahead.state:
+        case "empty":
+            st.success("**Nothing waits.**", icon=":material/check_circle:")
+        case "keeping up":
+            st.success(
+                f"**The queue keeps up.** {facts} That is less than a minute's work.",
+                icon=":material/check_circle:",
+            )
+        case "draining":
+            st.warning(
+                f"**At this rate the backlog is gone at {clock(ahead.seconds)}.** {facts}",
+                icon=":material/hourglass_bottom:",
+            )
+        case "growing":
+            st.error(
+                f"**At this rate the backlog never empties.** {facts}", icon=":material/error:"
+            )
+
+
+def clock(seconds: float) -> str:
+    """The time in so many seconds, with its day when that is not clear."""
+    # A pace that is all but none would lead past the end of the calendar.
+    at = datetime.now(time_zone()) + timedelta(seconds=min(seconds, 10**9))
+    return f"{at:%H:%M}" if seconds < 20 * 3600 else f"{at:%H:%M on %-d %B %Y}"
+
+
+def tiles(pace: dict) -> None:
+    with st.grid("auto", min_column_width=150, border=True):
+        st.metric("Due and waiting", f"{pace['due']:,}")
+        st.metric("Running", f"{pace['processing']:,}")
+        st.metric("Arrived, last hour", f"{pace['arrived']:,}")
+        st.metric("Ended, last hour", f"{pace['ended']:,}")
+        st.metric("Mean run, last hour", duration(pace["run_seconds"]))
+
+
+def jobs(shown: tuple[datetime, datetime]) -> None:
+    ended = frame(read_ended(), ["at", "name", "jobs"]).rename(columns={"name": by})
+    ended[by] = ["all others" if pd.isna(name) else name or "no model named" for name in ended[by]]
+    charts.show(
+        f"How many jobs ended per {step}, by {by}?",
+        None if ended.empty else job_bars(ended, shown),
+        ended,
+        key="jobs",
+        alt_text=f"Stacked bars: jobs that ended in each {step} of {span.words}, by {by}.",
+        columns={"at": charts.step_column(step), by: by.capitalize(), "jobs": COUNT},
+        empty="No job ended in this time. Choose a longer one, or submit a job: page Generate.",
+    )
+    if (
+        step == "minute"
+        and span.start
+        and (gone := read("throughput", "purged", **span.parameters))
+    ):
+        st.caption(f"{plural(gone)} of these hours were purged; only hours and days count them.")
+
+
+def job_bars(ended: pd.DataFrame, shown: tuple[datetime, datetime]) -> alt.Chart:
+    until = ended["at"] + LENGTHS[step]
+    so_far = until > datetime.now(UTC)
+    names = list(ended[by].unique())
+    figures = ended.assign(
+        until=until,
+        when=charts.moments(ended["at"], step) + so_far.map({True: ", so far", False: ""}),
+        opacity=so_far.map({True: 0.45, False: 1.0}),
+        place=[names.index(name) for name in ended[by]],
+    )
+    color = charts.status_color() if by == "status" else alt.Color(f"{by}:N").scale(domain=names)
+    return (
+        alt.Chart(figures)
+        .mark_bar(orient="vertical")
+        .encode(
+            x=charts.time_axis(step, (shown[0], max(shown[1], until.max()))),
+            x2="until:T",
+            y=alt.Y("jobs:Q", title=f"jobs per {step}", stack="zero").axis(tickMinStep=1),
+            color=color.legend(charts.LEGEND),
+            order="place:Q",
+            opacity=alt.Opacity("opacity:Q", scale=None),
+            tooltip=[
+                alt.Tooltip("when:N", title=step),
+                alt.Tooltip(f"{by}:N"),
+                alt.Tooltip("jobs:Q", format=","),
+            ],
+        )
+        .properties(height=charts.HEIGHT_WITH_LEGEND)
+    )
+
+
+def arrivals(flow: pd.DataFrame) -> None:
+    # The step that has only begun would look as if everything had stopped.
+    whole = flow[flow["arrivals"].notna() & (flow["at"] + LENGTHS[flow_step] <= datetime.now(UTC))]
+    figures = whole[["at", "arrivals", "ends"]].rename(
+        columns={"arrivals": "arrived", "ends": "ended"}
+    )
+    if not figures[["arrived", "ended"]].to_numpy().any():
+        figures = figures.head(0)
+    colors = {"arrived": "#c58a1b", "ended": "#2f6fe4"}
+    charts.show(
+        "Do as many jobs end as arrive?",
+        charts.lines(figures, colors, flow_step, f"jobs per {flow_step}", title="jobs that"),
+        figures,
+        key="arrivals",
+        alt_text=f"Two lines: jobs that arrived and that ended per {flow_step}, {span.words}.",
+        columns={"at": charts.step_column(flow_step), "arrived": COUNT, "ended": COUNT},
+        empty=f"No job arrived or ended in a {flow_step} that is over.",
+    )
+
+
+def queue(flow: pd.DataFrame) -> None:
+    sizes = flow[["at", "queue"]]
+    if not sizes["queue"].any():
+        sizes = sizes.head(0)
+    chart = (
+        alt.Chart(sizes.assign(when=charts.moments(sizes["at"], flow_step)))
+        .mark_area(interpolate="step-after", line=True, opacity=0.3)
+        .encode(
+            x=charts.time_axis(flow_step),
+            y=alt.Y("queue:Q", title="jobs").axis(tickMinStep=1),
+            tooltip=[
+                alt.Tooltip("when:N", title="at"),
+                alt.Tooltip("queue:Q", title="in the queue", format=","),
+            ],
+        )
+        .properties(height=charts.HEIGHT)
+    )
+    charts.show(
+        "How many jobs were in the queue?",
+        chart,
+        sizes,
+        key="queue",
+        alt_text=f"An area: jobs in the queue, {span.words}.",
+        columns={"at": charts.step_column(flow_step), "queue": COUNT},
+        empty="The queue was empty all the time.",
+    )
+    st.caption(
+        "In the queue at a moment are the jobs that had been created and had not ended, waiting or"
+        " running." + (" Of a day the most at an hour's beginning." if flow_step == "day" else "")
+    )
+
+
+def percentiles(times: pd.DataFrame, what: str, question: str) -> None:
+    names = {f"{what}_{share}": share for share in charts.PERCENTILE_COLORS}
+    figures = times[["at", *names]].rename(columns=names)
+    if figures["p50"].isna().all():
+        figures = figures.head(0)
+    charts.show(
+        question,
+        charts.lines(figures, charts.PERCENTILE_COLORS, times_step, "seconds", title="percentile"),
+        figures,
+        key=what,
+        alt_text=f"Three lines: p50, p95 and p99 of the {what} time per {times_step}.",
+        columns={"at": charts.step_column(times_step)} | dict.fromkeys(names.values(), SECONDS),
+        empty="No job that ended in this time had been started.",
+    )
+
+
+def workers(pace: dict, busiest: float) -> None:
+    st.subheader("How many workers would hold the wait?")
+    with st.container(horizontal=True):
+        within = st.number_input(
+            "Wait at most, seconds", 1, 3600, 30, key="wait", bind="query-params", width=220
+        )
+        at_once = st.number_input(
+            "Jobs a worker runs at once", 1, 1000, 10, key="slots", bind="query-params", width=220
+        )
+    if not pace["run_seconds"]:
+        st.info("No job has run in the last hour, so there is no run time to reckon with.")
+        return
+    with st.grid("auto", min_column_width=260, border=True):
+        needed("Needed at the last hour's pace", pace["arrived"], pace, within, at_once)
+        if busiest > pace["arrived"]:
+            needed("Needed in the busiest hour shown", int(busiest), pace, within, at_once)
+        alive = f"{plural(pace['slots'])} at once"
+        st.metric("Alive now", plural(pace["workers"], "worker"), alive, **NO_CHANGE)
+    st.caption(
+        f"So that 95 % of the jobs wait less than {within} s, by Erlang's C formula: they arrive at"
+        f" random, and run {duration(pace['run_seconds'])} on average,"
+        f" {pace['attempts']:.2f} times each, as in the last hour."
+    )
+
+
+NO_CHANGE = {"delta_color": "off", "delta_arrow": "off"}
+
+
+def needed(label: str, arrived: int, pace: dict, within: int, at_once: int) -> None:
+    load = arrived / 3600 * pace["attempts"] * pace["run_seconds"]
+    slots = slots_for(load, pace["run_seconds"], within)
+    reason = f"{plural(slots)} at once for {arrived:,} arrivals an hour"
+    st.metric(label, plural(math.ceil(slots / at_once), "worker"), reason, **NO_CHANGE)
+
+
+live(panel)

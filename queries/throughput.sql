@@ -1,0 +1,224 @@
+-- How much gets through, and does the queue keep up? History from the rollups, the last minutes and
+-- what is live by index.
+--
+-- A time is :start (timestamptz; null: it ends now) and :length (interval), rounded outwards to whole
+-- buckets. :by is status, type or model. Times of day are those of UTC where a bucket is a day.
+
+-- name: ended
+-- Jobs that ended in each bucket (:bucket hour or day), most common group first. Columns: at; name: one
+-- of the eight groups with most jobs, null for all others; jobs. Without the buckets that have none.
+with parts as materialized (
+    select
+        p.bucket, p.jobs,
+        case :by when 'status' then p.status when 'type' then p.job_type when 'model' then p.model_id end as name
+    from public.bucket_span(:start, :length, :bucket) s
+    cross join lateral public.job_stats_parts(s.since, s.until, :bucket) p
+), largest as (
+    select name, row_number() over (order by sum(jobs) desc, name) as place from parts group by name
+)
+select p.bucket as at, case when l.place <= 8 then l.name end as name, sum(p.jobs)::bigint as jobs
+from parts p join largest l using (name)
+group by p.bucket, least(l.place, 9), 2
+order by least(l.place, 9), at
+limit 10000;
+
+-- name: ended_by_minute
+-- The same by the minute, from the rows, where purged jobs are missing: up to six hours from the
+-- beginning.
+with span as (
+    select since, least(until, since + interval '6 hours 1 minute') as until
+    from public.bucket_span(:start, :length, 'minute')
+), counts as materialized (
+    select
+        date_bin('1 minute', q.completed_at, 'epoch') as at,
+        case :by when 'status' then q.status when 'type' then q.job_type
+                 when 'model' then coalesce(q.payload ->> 'model_id', '') end as name,
+        count(*) as jobs
+    from public.job_queue q
+    where q.status in ('completed', 'failed', 'cancelled')
+      and q.completed_at >= (select since from span) and q.completed_at < (select until from span)
+    group by 1, 2
+), largest as (
+    select name, row_number() over (order by sum(jobs) desc, name) as place from counts group by name
+)
+select c.at, case when l.place <= 8 then l.name end as name, sum(c.jobs)::bigint as jobs
+from counts c join largest l using (name)
+group by c.at, least(l.place, 9), 2
+order by least(l.place, 9), at
+limit 10000;
+
+-- name: times
+-- Percentiles in each bucket (:bucket hour or day), at most 5 %% off, null without any. Columns: at;
+-- run_p50, run_p95, run_p99: seconds from start to end of completed jobs; wait_p50, wait_p95,
+-- wait_p99: seconds from due to start of all that were started, whatever became of them.
+with span as (
+    select since, until from public.bucket_span(:start, :length, :bucket)
+), times as (
+    select
+        p.bucket as at,
+        public.histogram_percentiles(
+            sum(p.run_histogram) filter (where p.status = 'completed'), '{0.5, 0.95, 0.99}'
+        ) as run,
+        public.histogram_percentiles(sum(p.wait_histogram), '{0.5, 0.95, 0.99}') as wait
+    from span s cross join lateral public.job_stats_parts(s.since, s.until, :bucket) p
+    group by p.bucket
+)
+select
+    at,
+    t.run[1] as run_p50, t.run[2] as run_p95, t.run[3] as run_p99,
+    t.wait[1] as wait_p50, t.wait[2] as wait_p95, t.wait[3] as wait_p99
+from span s
+cross join lateral generate_series(
+    s.since, s.until - interval '1 microsecond',
+    case :bucket when 'day' then interval '24 hours' else interval '1 hour' end
+) as at
+left join times t using (at)
+order by at
+limit 1000;
+
+-- name: times_by_minute
+-- The same by the minute, exact, from the rows: up to one hour from the beginning.
+with span as (
+    select since, least(until, since + interval '1 hour 1 minute') as until
+    from public.bucket_span(:start, :length, 'minute')
+), ended as (
+    select
+        date_bin('1 minute', q.completed_at, 'epoch') as at,
+        case when q.status = 'completed'
+            then extract(epoch from q.completed_at - q.started_at)::double precision end as run,
+        case when q.started_at is not null
+            then greatest(extract(epoch from q.started_at - q.scheduled_at)::double precision, 0) end as wait
+    from public.job_queue q
+    where q.status in ('completed', 'failed', 'cancelled')
+      and q.completed_at >= (select since from span) and q.completed_at < (select until from span)
+), times as (
+    select
+        at,
+        percentile_disc(array[0.5, 0.95, 0.99]) within group (order by run) as run,
+        percentile_disc(array[0.5, 0.95, 0.99]) within group (order by wait) as wait
+    from ended group by at
+)
+select
+    at,
+    t.run[1] as run_p50, t.run[2] as run_p95, t.run[3] as run_p99,
+    t.wait[1] as wait_p50, t.wait[2] as wait_p95, t.wait[3] as wait_p99
+from span s
+cross join lateral generate_series(s.since, s.until - interval '1 microsecond', interval '1 minute') as at
+left join times t using (at)
+order by at
+limit 1000;
+
+-- name: purged$
+-- How many jobs that ended in the hours of this time were purged: minutes do not show them.
+select coalesce(sum(r.jobs), 0)::bigint
+from public.bucket_span(:start, :length, 'hour') s
+join public.job_rollup r on r.purged and r.hour >= s.since and r.hour < s.until;
+
+-- name: flow
+-- Arrivals, ends and the queue in each bucket (:bucket hour or day). Columns: at; arrivals, ends: jobs
+-- created and jobs ended in the bucket; busiest: most arrivals in an hour of it; queue: jobs that had
+-- been created before the bucket began and had not ended by then, which is what is live now, less
+-- the arrivals since, plus the ends since; of a day the most at the beginning of one of its hours. A
+-- time that ends now has one more row for now, with the queue alone.
+with span as (
+    select since, until from public.bucket_span(:start, :length, :bucket)
+), live as (
+    select
+        (select count(*) from public.job_queue where status = 'pending')
+        + (select count(*) from public.job_queue where status = 'processing') as jobs
+), flow as materialized (
+    select f.hour, f.arrivals, f.ends from span s cross join lateral public.queue_flow(s.since) f
+), later as (
+    select coalesce(sum(f.arrivals - f.ends), 0) as growth from flow f, span s where f.hour >= s.until
+), hours as (
+    select
+        hour,
+        coalesce(f.arrivals, 0) as arrivals,
+        coalesce(f.ends, 0) as ends,
+        (select jobs from live) - (select growth from later)
+            - sum(coalesce(f.arrivals, 0) - coalesce(f.ends, 0)) over (order by hour desc) as queue
+    from span s
+    cross join lateral generate_series(s.since, s.until - interval '1 microsecond', interval '1 hour') as hour
+    left join flow f using (hour)
+)
+select
+    date_trunc(:bucket, hour, 'UTC') as at,
+    sum(arrivals)::bigint as arrivals,
+    sum(ends)::bigint as ends,
+    max(arrivals) as busiest,
+    max(queue)::bigint as queue
+from hours
+group by 1
+union all
+select now(), null, null, null, live.jobs from live where :start::timestamptz is null
+order by at
+limit 1000;
+
+-- name: flow_by_minute
+-- The same by the minute, without busiest, for a time of up to six hours that ends now.
+with span as (
+    select since, until from public.bucket_span(null, least(:length, interval '6 hours'), 'minute')
+), live as materialized (
+    select created_at from public.job_queue where status = 'pending'
+    union all
+    select created_at from public.job_queue where status = 'processing'
+), arrived as (
+    select minute, sum(jobs) as jobs
+    from (
+        select date_bin('1 minute', created_at, 'epoch') as minute, count(*) as jobs
+        from live group by 1
+        union all
+        -- What was created since then has ended since then, or is live.
+        select date_bin('1 minute', created_at, 'epoch'), count(*)
+        from public.job_queue
+        where status in ('completed', 'failed', 'cancelled') and completed_at >= (select since from span)
+        group by 1
+    ) parts
+    group by minute
+), ended as (
+    select date_bin('1 minute', completed_at, 'epoch') as minute, count(*) as jobs
+    from public.job_queue
+    where status in ('completed', 'failed', 'cancelled') and completed_at >= (select since from span)
+    group by 1
+), minutes as (
+    select minute, coalesce(a.jobs, 0)::bigint as arrivals, coalesce(e.jobs, 0) as ends
+    from span s
+    cross join lateral generate_series(s.since, s.until, interval '1 minute') as minute
+    left join arrived a using (minute)
+    left join ended e using (minute)
+)
+select
+    minute as at, arrivals, ends,
+    ((select count(*) from live) - sum(arrivals - ends) over (order by minute desc))::bigint as queue
+from minutes
+union all
+select now(), null, null, count(*) from live
+order by at
+limit 1000;
+
+-- name: pace^
+-- The last hour, and what is there to do. Columns: due, processing: jobs now; arrived, ended: jobs of
+-- the last hour; run_seconds, attempts: means over those that ended after a start (null without any);
+-- workers, slots: workers alive and how many jobs they run at once.
+with ended as materialized (
+    select created_at, started_at, completed_at, attempts
+    from public.job_queue
+    where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
+), alive as (
+    -- A call of process-jobs stands for the cron schedule that makes one every minute.
+    select concurrency from public.workers
+    where (stopped_at is null and last_seen_at > now() - interval '1 minute')
+       or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
+)
+select
+    (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
+    (select count(*) from public.job_queue where status = 'processing') as processing,
+    (select count(*) from ended where created_at > now() - interval '1 hour')
+    + (select count(*) from public.job_queue where status = 'pending' and created_at > now() - interval '1 hour')
+    + (select count(*) from public.job_queue where status = 'processing' and created_at > now() - interval '1 hour')
+        as arrived,
+    (select count(*) from ended) as ended,
+    (select avg(extract(epoch from completed_at - started_at))::double precision from ended) as run_seconds,
+    (select avg(attempts)::double precision from ended where started_at is not null) as attempts,
+    (select count(*) from alive) as workers,
+    (select coalesce(sum(concurrency), 0)::bigint from alive) as slots;
