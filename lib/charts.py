@@ -38,6 +38,8 @@ def time_axis(step: Step, shown: tuple[datetime, datetime] | None = None) -> alt
     if shown:
         scale.domain = [at.isoformat() for at in shown]
     axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
+    if step == "day":
+        axis.tickMinStep = 86_400_000
     return alt.X("at:T", title=None, scale=scale, axis=axis)
 
 

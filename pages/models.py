@@ -1,5 +1,280 @@
-"""How does each model do?"""
+"""How does each model do, and did it get worse?"""
 
+from datetime import timedelta
+
+import altair as alt
+import pandas as pd
 import streamlit as st
 
+from lib import charts
+from lib.dashboard import read, time_zone
+from lib.export import csv_export
+from lib.formats import duration, escaped, share
+from lib.live import live
+from lib.regression import Period, compared, fails_more, slower
+from lib.time_range import time_range
+
+ALL, UNNAMED = "all models", "no model named"
+MOST = 200
+COLUMNS = [
+    "model_id", "jobs", "completed", "failed", "usage", "run_total", "run_mean", "run_min",
+    "run_p50", "run_p95", "run_p99", "run_max", "wait_mean", "wait_p50", "wait_p95", "wait_p99",
+    "wait_max", "before_completed", "before_failed", "before_p50",
+]  # fmt: skip
+TREND_COLUMNS = [
+    "at", "jobs", "failed", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99",
+]  # fmt: skip
+RUN_ORDER = [
+    "model", "compared", "jobs", "usage", "failed", "failed_before", "run_p50", "before_p50",
+    "trend", "run_p95", "run_p99", "run_mean", "run_min", "run_max", "run_total",
+]  # fmt: skip
+BIN_COLUMNS = ["what", "period", "from_seconds", "to_seconds", "jobs", "share"]
+COUNT = st.column_config.NumberColumn(format="localized")
+PERCENT = st.column_config.NumberColumn(format="percent")
+
 st.title("Models")
+span = time_range()
+step = "hour" if span.length <= timedelta(days=2) else "day"
+times = {"bucket": "day" if span.bucket == "day" else "hour", **span.parameters}
+
+
+def panel() -> None:
+    models = pd.DataFrame(
+        read("models", "models", step=step, most=MOST, **times), columns=[*COLUMNS, "trend"]
+    )
+    models["model"] = models["model_id"].replace("", UNNAMED)
+    say_worse(models)
+    model = st.selectbox(
+        "Model",
+        [ALL, *models["model"]],
+        accept_new_options=True,
+        key="model",
+        bind="query-params",
+        width=420,
+    )
+    say_times()
+    if model not in (None, ALL):
+        models = models[models["model"] == model]
+    if models.empty:
+        st.info(
+            "No such job ended in this time. Choose a longer one, or submit a job: page Generate."
+        )
+        return
+    run_times(models)
+    waits(models)
+    if len(models) == MOST:
+        st.caption(f"The {MOST} most used models; the export below has all.")
+    one = None if model in (None, ALL) else models["model_id"].iloc[0]
+    details(one, model or ALL)
+
+
+def period(row: pd.Series, prefix: str, p50: str) -> Period:
+    p50_seconds = None if pd.isna(row[p50]) else float(row[p50])
+    return Period(int(row[f"{prefix}completed"]), int(row[f"{prefix}failed"]), p50_seconds)
+
+
+def periods(row: pd.Series) -> tuple[Period, Period]:
+    return period(row, "", "run_p50"), period(row, "before_", "before_p50")
+
+
+def say_worse(models: pd.DataFrame) -> None:
+    """Which models got worse, and by how much."""
+    found = []
+    for _, row in models.iterrows():
+        now, before = periods(row)
+        if slower(now, before):
+            run = f"p50 {duration(before.run_p50)} → {duration(now.run_p50)}"
+            found.append(f"{escaped(row['model'])}: {run}")
+        if fails_more(now, before):
+            rise = f"{share(before.failed, before.ended)} → {share(now.failed, now.ended)}"
+            found.append(f"{escaped(row['model'])}: failed {rise}")
+    if found:
+        st.warning(
+            "**Clearly worse than before.**\n\n" + "\n".join(f"- {words}" for words in found[:20]),
+            icon=":material/trending_down:",
+        )
+    elif not models.empty:
+        st.success("**No model got clearly worse than before.**", icon=":material/check_circle:")
+
+
+def say_times() -> None:
+    at = read("models", "compared", **times)
+    form = "%-d %b %H:%M" if times["bucket"] == "hour" else "%-d %b %H:%M %Z"
+    before, since, until = (
+        f"{at[name].astimezone(time_zone()):{form}}" for name in ("before", "since", "until")
+    )
+    st.caption(
+        f"Jobs that ended from {since} to {until}, compared with those from {before} to {since}."
+        " Clearly worse: p50 at least a quarter longer, or a failure share at least 2 points and"
+        " three standard deviations higher, of 50 jobs or more. Percentiles are at most 5 % off."
+    )
+
+
+def run_times(models: pd.DataFrame) -> None:
+    st.subheader("How long do completed jobs run, and how many fail?")
+    table = models.assign(
+        compared=[compared(*periods(row)) for _, row in models.iterrows()],
+        failed=models["failed"] / (models["completed"] + models["failed"]),
+        failed_before=models["before_failed"]
+        / (models["before_completed"] + models["before_failed"]),
+    )
+    st.dataframe(
+        table,
+        key="run times",
+        hide_index=True,
+        placeholder="–",
+        column_order=RUN_ORDER,
+        column_config={
+            "model": st.column_config.TextColumn("Model", pinned=True, width="medium"),
+            "compared": "Compared",
+            "jobs": st.column_config.NumberColumn("Jobs", format="localized"),
+            "usage": st.column_config.NumberColumn("Usage", format="percent"),
+            "failed": st.column_config.NumberColumn("Failed", format="percent"),
+            "failed_before": st.column_config.NumberColumn("Before", format="percent"),
+            "run_p50": seconds("p50"),
+            "before_p50": seconds("Before"),
+            "trend": st.column_config.LineChartColumn("p50 over time", y_min=0),
+            "run_p95": seconds("p95"),
+            "run_p99": seconds("p99"),
+            "run_mean": seconds("Mean"),
+            "run_min": seconds("Shortest"),
+            "run_max": seconds("Longest"),
+            "run_total": seconds("Total"),
+        },
+    )
+
+
+def seconds(label: str) -> object:
+    return st.column_config.NumberColumn(label, format="%.1f s")
+
+
+def waits(models: pd.DataFrame) -> None:
+    st.subheader("How long do due jobs wait before they run?")
+    st.dataframe(
+        models,
+        key="waits",
+        hide_index=True,
+        placeholder="–",
+        column_order=["model", "wait_p50", "wait_p95", "wait_p99", "wait_mean", "wait_max"],
+        column_config={
+            "model": st.column_config.TextColumn("Model", pinned=True, width="medium"),
+            "wait_p50": seconds("p50"),
+            "wait_p95": seconds("p95"),
+            "wait_p99": seconds("p99"),
+            "wait_mean": seconds("Mean"),
+            "wait_max": seconds("Longest"),
+        },
+    )
+
+
+def details(model_id: str | None, name: str) -> None:
+    st.header("All models together" if model_id is None else "This model")
+    if model_id is not None:
+        st.text(name)
+    trend = pd.DataFrame(
+        read("models", "trend", model=model_id, step=step, **times), columns=TREND_COLUMNS
+    )
+    left, right = st.columns(2)
+    with left:
+        percentiles(trend, "run", "Does the run time change?")
+    with right:
+        percentiles(trend, "wait", "Does the wait change?")
+    bins = pd.DataFrame(
+        read("models", "distribution", model=model_id, **times), columns=BIN_COLUMNS
+    )
+    left, right = st.columns(2)
+    with left:
+        distribution(bins[bins["what"] == "run"], "run", "How are run times spread?")
+    with right:
+        distribution(bins[bins["what"] == "wait"], "wait", "How are waits spread?")
+    failures(trend)
+
+
+def percentiles(trend: pd.DataFrame, what: str, question: str) -> None:
+    names = {f"{what}_{part}": part for part in charts.PERCENTILE_COLORS}
+    figures = trend[["at", *names]].rename(columns=names)
+    if figures["p50"].isna().all():
+        figures = figures.head(0)
+    charts.show(
+        question,
+        charts.lines(figures, charts.PERCENTILE_COLORS, step, "seconds", title="percentile"),
+        figures,
+        key=f"{what} trend",
+        alt_text=f"Three lines: p50, p95 and p99 of the {what} time per {step}, {span.words}.",
+        columns={"at": charts.step_column(step)} | {part: seconds(part) for part in names.values()},
+        empty="No job that ended in this time had been started.",
+    )
+
+
+def failures(trend: pd.DataFrame) -> None:
+    figures = trend[["at", "jobs", "failed"]].assign(failed=trend["failed"] * 100)
+    if figures["failed"].isna().all():
+        figures = figures.head(0)
+    charts.show(
+        "Does the failure share change?",
+        charts.lines(figures, {"failed": "#d64545"}, step, "% of the jobs", title="share"),
+        figures,
+        key="failure trend",
+        alt_text=f"A line: share of failed jobs per {step}, {span.words}.",
+        columns={
+            "at": charts.step_column(step),
+            "jobs": st.column_config.NumberColumn("Jobs ended", format="localized"),
+            "failed": st.column_config.NumberColumn("Failed", format="%.1f %%"),
+        },
+        empty="No job completed or failed in this time.",
+    )
+
+
+def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
+    # A logarithmic axis has no zero.
+    figures = bins.assign(
+        first=bins["from_seconds"].clip(lower=0.0005), percent=bins["share"] * 100
+    )
+    figures["range"] = [
+        f"{duration(a)} to {duration(b)}"
+        for a, b in zip(bins["from_seconds"], bins["to_seconds"], strict=True)
+    ]
+    x = alt.X("first:Q", title="seconds").scale(type="log", nice=False)
+    base = alt.Chart(figures).encode(
+        y=alt.Y("percent:Q", title="% of the jobs"),
+        tooltip=[
+            alt.Tooltip("period:N"),
+            alt.Tooltip("range:N"),
+            alt.Tooltip("percent:Q", title="% of the jobs", format=".1f"),
+            alt.Tooltip("jobs:Q", format=","),
+        ],
+    )
+    color = alt.Color("period:N", legend=charts.LEGEND).scale(
+        domain=["now", "before"], range=["#2f6fe4", "#c58a1b"]
+    )
+    now = base.transform_filter(alt.datum.period == "now").mark_bar(orient="vertical", opacity=0.6)
+    before = base.transform_filter(alt.datum.period == "before").mark_bar(
+        orient="vertical", filled=False, strokeWidth=1.5
+    )
+    charts.show(
+        question,
+        alt.layer(
+            now.encode(x=x, x2="to_seconds:Q", color=color),
+            before.encode(x=x, x2="to_seconds:Q", color=color),
+        ).properties(height=charts.HEIGHT_WITH_LEGEND),
+        bins.drop(columns="what"),
+        key=f"{what} distribution",
+        alt_text=f"Bars: share of the jobs by {what} time, {span.words}; outlines: the time before.",
+        columns={
+            "period": "Time",
+            "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
+            "to_seconds": st.column_config.NumberColumn("To", format="%.3f s"),
+            "jobs": COUNT,
+            "share": PERCENT,
+        },
+        empty="No job that ended in this time had been started.",
+    )
+
+
+live(panel)
+csv_export(
+    "models",
+    COLUMNS,
+    MOST,
+    lambda: [read("models", "models", step=step, most=1_000_000, **times)],
+)

@@ -221,7 +221,7 @@ def queue(flow: pd.DataFrame) -> None:
                 alt.Tooltip("queue:Q", title="in the queue", format=","),
             ],
         )
-        .properties(height=charts.HEIGHT)
+        .properties(height=charts.HEIGHT_WITH_LEGEND)
     )
     charts.show(
         "How many jobs were in the queue?",
