@@ -36,7 +36,7 @@ def time_axis(step: Step, shown: tuple[datetime, datetime] | None = None) -> alt
     """
     scale = alt.Scale(type="utc" if step == "day" else "time")
     if shown:
-        scale.domain = [at.isoformat() for at in shown]
+        scale.domain = [at.timestamp() * 1000 for at in shown]
     axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
     if step == "day":
         axis.tickMinStep = 86_400_000

@@ -259,7 +259,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         ).properties(height=charts.HEIGHT_WITH_LEGEND),
         bins.drop(columns="what"),
         key=f"{what} distribution",
-        alt_text=f"Bars: share of the jobs by {what} time, {span.words}; outlines: the time before.",
+        alt_text=f"Bars: share of the jobs by {what} time, {span.words}; outlines: before.",
         columns={
             "period": "Time",
             "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
