@@ -1,7 +1,6 @@
 """How every chart looks: its question above, its figures as a table below."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import altair as alt
@@ -29,14 +28,9 @@ def status_color() -> alt.Color:
     return alt.Color("status:N", title=None).scale(domain=STATUSES[:3], range=_COLORS[:3])
 
 
-def time_axis(step: Step, shown: tuple[datetime, datetime] | None = None) -> alt.X:
-    """The column `at` as times in the viewer's time zone, days as those of UTC.
-
-    `shown` are the ends of the axis where the figures may not reach them.
-    """
+def time_axis(step: Step) -> alt.X:
+    """The column `at` as times in the viewer's time zone, days as those of UTC."""
     scale = alt.Scale(type="utc" if step == "day" else "time")
-    if shown:
-        scale.domain = [at.timestamp() * 1000 for at in shown]
     axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
     if step == "day":
         axis.tickMinStep = 86_400_000

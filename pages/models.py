@@ -57,7 +57,8 @@ def panel() -> None:
         models = models[models["model"] == model]
     if models.empty:
         st.info(
-            "No such job ended in this time. Choose a longer one, or submit a job: page Generate."
+            f"No job{'' if model in (None, ALL) else ' of this model'} ended in this time. Choose"
+            " a longer one, or submit a job: page Generate."
         )
         return
     run_times(models)

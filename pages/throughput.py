@@ -18,6 +18,11 @@ from lib.time_range import time_range
 LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
 TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]
+QUEUE_COUNTED = {
+    "minute": "at the beginning of each minute",
+    "hour": "at the beginning of each hour",
+    "day": "at the beginning of each hour, and of a day the most",
+}
 COUNT = st.column_config.NumberColumn(format="localized")
 SECONDS = st.column_config.NumberColumn(format="%.1f s")
 
@@ -156,21 +161,22 @@ def jobs(shown: tuple[datetime, datetime]) -> None:
 
 
 def job_bars(ended: pd.DataFrame, shown: tuple[datetime, datetime]) -> alt.Chart:
-    until = ended["at"] + LENGTHS[step]
-    so_far = until > datetime.now(UTC)
     names = list(ended[by].unique())
-    figures = ended.assign(
-        until=until,
-        when=charts.moments(ended["at"], step) + so_far.map({True: ", so far", False: ""}),
+    # Bars of no height, so that the axis also shows a time in which nothing ended.
+    ends = pd.DataFrame({"at": shown, "until": shown, by: names[0], "jobs": 0})
+    figures = pd.concat([ended.assign(until=ended["at"] + LENGTHS[step]), ends])
+    so_far = figures["until"] > datetime.now(UTC)
+    figures = figures.assign(
+        when=charts.moments(figures["at"], step) + so_far.map({True: ", so far", False: ""}),
         opacity=so_far.map({True: 0.45, False: 1.0}),
-        place=[names.index(name) for name in ended[by]],
+        place=[names.index(name) for name in figures[by]],
     )
     color = charts.status_color() if by == "status" else alt.Color(f"{by}:N").scale(domain=names)
     return (
         alt.Chart(figures)
         .mark_bar(orient="vertical")
         .encode(
-            x=charts.time_axis(step, (shown[0], max(shown[1], until.max()))),
+            x=charts.time_axis(step),
             x2="until:T",
             y=alt.Y("jobs:Q", title=f"jobs per {step}", stack="zero").axis(tickMinStep=1),
             color=color.legend(charts.LEGEND),
@@ -202,7 +208,7 @@ def arrivals(flow: pd.DataFrame) -> None:
         key="arrivals",
         alt_text=f"Two lines: jobs that arrived and that ended per {flow_step}, {span.words}.",
         columns={"at": charts.step_column(flow_step), "arrived": COUNT, "ended": COUNT},
-        empty=f"No job arrived or ended in a {flow_step} that is over.",
+        empty=f"No job arrived or ended before the present {flow_step}.",
     )
 
 
@@ -234,7 +240,7 @@ def queue(flow: pd.DataFrame) -> None:
     )
     st.caption(
         "In the queue at a moment are the jobs that had been created and had not ended, waiting or"
-        " running." + (" Of a day the most at an hour's beginning." if flow_step == "day" else "")
+        f" running. Counted {QUEUE_COUNTED[flow_step]}."
     )
 
 

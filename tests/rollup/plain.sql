@@ -24,7 +24,8 @@ from (
     select
         *,
         extract(epoch from completed_at - started_at) as run,
-        greatest(extract(epoch from started_at - scheduled_at), 0) as wait
+        case when started_at is not null
+            then greatest(extract(epoch from started_at - scheduled_at), 0) end as wait
     from public.all_jobs
     where status in ('completed', 'failed', 'cancelled') and completed_at >= :since and completed_at < :until
 ) finished
