@@ -200,25 +200,32 @@ limit 1000;
 -- The last hour, and what is there to do. Columns: due, processing: jobs now; arrived, ended: jobs of
 -- the last hour; run_seconds, attempts: means over those that ended after a start (null without any);
 -- workers, slots: workers alive and how many jobs they run at once.
-with ended as materialized (
-    select created_at, started_at, completed_at, attempts
+with ended as (
+    select
+        count(*) as jobs,
+        count(*) filter (where created_at > now() - interval '1 hour') as arrived,
+        extract(epoch from avg(completed_at - started_at))::double precision as run_seconds,
+        avg(attempts) filter (where started_at is not null)::double precision as attempts
     from public.job_queue
     where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
+), live as (
+    select
+        count(*) filter (where status = 'pending' and scheduled_at <= now()) as due,
+        count(*) filter (where status = 'processing') as processing,
+        count(*) filter (where created_at > now() - interval '1 hour') as arrived
+    from (
+        select status, scheduled_at, created_at from public.job_queue where status = 'pending'
+        union all
+        select status, scheduled_at, created_at from public.job_queue where status = 'processing'
+    ) jobs
 ), alive as (
     -- A call of process-jobs stands for the cron schedule that makes one every minute.
-    select concurrency from public.workers
+    select count(*) as workers, coalesce(sum(concurrency), 0)::bigint as slots
+    from public.workers
     where (stopped_at is null and last_seen_at > now() - interval '1 minute')
        or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
 )
 select
-    (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
-    (select count(*) from public.job_queue where status = 'processing') as processing,
-    (select count(*) from ended where created_at > now() - interval '1 hour')
-    + (select count(*) from public.job_queue where status = 'pending' and created_at > now() - interval '1 hour')
-    + (select count(*) from public.job_queue where status = 'processing' and created_at > now() - interval '1 hour')
-        as arrived,
-    (select count(*) from ended) as ended,
-    (select avg(extract(epoch from completed_at - started_at))::double precision from ended) as run_seconds,
-    (select avg(attempts)::double precision from ended where started_at is not null) as attempts,
-    (select count(*) from alive) as workers,
-    (select coalesce(sum(concurrency), 0)::bigint from alive) as slots;
+    l.due, l.processing, l.arrived + e.arrived as arrived, e.jobs as ended, e.run_seconds, e.attempts,
+    a.workers, a.slots
+from ended e, live l, alive a;
