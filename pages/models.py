@@ -29,8 +29,8 @@ RUN_ORDER = [
     "trend", "run_p95", "run_p99", "run_mean", "run_min", "run_max", "run_total",
 ]  # fmt: skip
 BIN_COLUMNS = ["what", "period", "from_seconds", "to_seconds", "jobs", "share"]
+PERCENT = "%.1f %%"
 COUNT = st.column_config.NumberColumn(format="localized")
-PERCENT = st.column_config.NumberColumn(format="percent")
 
 st.title("Models")
 span = time_range()
@@ -115,8 +115,10 @@ def run_times(models: pd.DataFrame) -> None:
     st.subheader("How long do completed jobs run, and how many fail?")
     table = models.assign(
         compared=[compared(*periods(row)) for _, row in models.iterrows()],
-        failed=models["failed"] / (models["completed"] + models["failed"]),
-        failed_before=models["before_failed"]
+        usage=models["usage"] * 100,
+        failed=100 * models["failed"] / (models["completed"] + models["failed"]),
+        failed_before=100
+        * models["before_failed"]
         / (models["before_completed"] + models["before_failed"]),
     )
     st.dataframe(
@@ -126,12 +128,12 @@ def run_times(models: pd.DataFrame) -> None:
         placeholder="–",
         column_order=RUN_ORDER,
         column_config={
-            "model": st.column_config.TextColumn("Model", pinned=True, width="medium"),
+            "model": st.column_config.TextColumn("Model", pinned=True, width=250),
             "compared": "Compared",
             "jobs": st.column_config.NumberColumn("Jobs", format="localized"),
-            "usage": st.column_config.NumberColumn("Usage", format="percent"),
-            "failed": st.column_config.NumberColumn("Failed", format="percent"),
-            "failed_before": st.column_config.NumberColumn("Before", format="percent"),
+            "usage": st.column_config.NumberColumn("Usage", format=PERCENT),
+            "failed": st.column_config.NumberColumn("Failed", format=PERCENT),
+            "failed_before": st.column_config.NumberColumn("Before", format=PERCENT),
             "run_p50": seconds("p50"),
             "before_p50": seconds("Before"),
             "trend": st.column_config.LineChartColumn("p50 over time", y_min=0),
@@ -158,7 +160,7 @@ def waits(models: pd.DataFrame) -> None:
         placeholder="–",
         column_order=["model", "wait_p50", "wait_p95", "wait_p99", "wait_mean", "wait_max"],
         column_config={
-            "model": st.column_config.TextColumn("Model", pinned=True, width="medium"),
+            "model": st.column_config.TextColumn("Model", pinned=True, width=250),
             "wait_p50": seconds("p50"),
             "wait_p95": seconds("p95"),
             "wait_p99": seconds("p99"),
@@ -220,7 +222,7 @@ def failures(trend: pd.DataFrame) -> None:
         columns={
             "at": charts.step_column(step),
             "jobs": st.column_config.NumberColumn("Jobs ended", format="localized"),
-            "failed": st.column_config.NumberColumn("Failed", format="%.1f %%"),
+            "failed": st.column_config.NumberColumn("Failed", format=PERCENT),
         },
         empty="No job completed or failed in this time.",
     )
@@ -258,7 +260,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
             now.encode(x=x, x2="to_seconds:Q", color=color),
             before.encode(x=x, x2="to_seconds:Q", color=color),
         ).properties(height=charts.HEIGHT_WITH_LEGEND),
-        bins.drop(columns="what"),
+        bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
         alt_text=f"Bars: share of the jobs by {what} time, {span.words}; outlines: before.",
         columns={
@@ -266,7 +268,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
             "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
             "to_seconds": st.column_config.NumberColumn("To", format="%.3f s"),
             "jobs": COUNT,
-            "share": PERCENT,
+            "share": st.column_config.NumberColumn("Of the jobs", format=PERCENT),
         },
         empty="No job that ended in this time had been started.",
     )
