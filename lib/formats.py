@@ -25,6 +25,27 @@ def share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}".replace("%", " %") if whole else "–"
 
 
+def change(difference: float, written: str) -> str | int:
+    """A difference with its sign, such as "+3 min 20 s"; 0 where it is too small to be written.
+
+    `written` is its size in words.
+    """
+    if not re.search("[1-9]", written):
+        return 0
+    return f"{'-' if difference < 0 else '+'}{written}"
+
+
+# Where the browser's Markdown still sees addresses, arrows and dashes in escaped text.
+_SEEN_IN_TEXT = re.compile(
+    r"(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)|(?<=:)(?=streamlit:)|(?<=[-<>~=])(?=[-<>=])",
+    re.IGNORECASE,
+)
+
+
 def escaped(text: str) -> str:
-    """A text that Streamlit's Markdown shows as it is: no link, image, colour or formula."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    """A text that Streamlit's Markdown shows as it is: no link, image, colour, formula or line.
+
+    Addresses hold an invisible character, so that they do not become links.
+    """
+    parted = _SEEN_IN_TEXT.sub("\u2060", " ".join(text.split()))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", parted)

@@ -1,4 +1,4 @@
-"""Is the queue healthy? The verdict that an operator reads first."""
+"""Is the queue healthy? What an operator reads first: everything that is wrong, the worst first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,37 +15,126 @@ CRON_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong.
+
+    `name` is that of its check. `level` is what to do about it: look soon, or act. `reason` says
+    what is wrong, in a sentence; it may quote a provider or an operator. `page` is the file of the
+    page that explains it, None for the overview itself.
+    """
+
+    name: str
+    level: Literal["look", "act"]
+    reason: str
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """`level` is what to do: nothing, look soon, or act; `reason` says why, in a sentence."""
+    """All conditions that hold, the worst first; none when all is well.
+
+    `level` is that of the worst, `reason` its sentence, or one that says why all is well.
+    """
 
     level: Literal["good", "look", "act"]
     reason: str
+    conditions: tuple[Condition, ...] = ()
 
 
 def verdict(now: Mapping[str, Any]) -> Verdict:
-    """The verdict on one row of the overview's `now` query: the worst that is true."""
-    ended = now["last_hour_completed"] + now["last_hour_failed"]
-    due, oldest = now["due"], now["oldest_due_seconds"]
-    if now["paused"]:
-        types = ", ".join("all jobs" if type == ALL_TYPES else type for type in now["paused"])
-        return Verdict("look", f"The claiming of {types} is paused. Due and waiting: {due:,}.")
-    if now["down"]:
-        return Verdict(
-            "act",
-            f"The provider {now['down'][0]['provider']} is down since {now['down'][0]['since']}:"
-            f" its jobs wait until it answers again. {now['down'][0]['reason']}",
-        )
-    if due and not now["workers_alive"] and oldest > CRON_SECONDS:
-        return Verdict("act", f"Due jobs wait ({due:,}) and no worker is alive: start a worker.")
-    if due and oldest > OLDEST_DUE_SECONDS:
-        return Verdict("act", f"A job has waited for {duration(oldest)}: workers cannot keep up.")
-    if ended >= FAILURE_MINIMUM and now["last_hour_failed"] / ended > FAILURE_SHARE:
-        failed = share(now["last_hour_failed"], ended)
-        return Verdict("act", f"{failed} of the jobs of the last hour failed.")
-    if now["stuck"]:
-        return Verdict("look", f"{now['stuck']:,} stuck: no worker has shown life for them.")
-    if not now["workers_alive"]:
-        return Verdict("look", "Nothing waits, but no worker is alive.")
-    if not (ended or due or now["processing"]):
+    """The verdict on one row of the overview's `now` query."""
+    found = [condition for check in CHECKS for condition in check(now)]
+    found.sort(key=lambda condition: condition.level != "act")
+    if found:
+        return Verdict(found[0].level, found[0].reason, tuple(found))
+    if not (_ended(now) or now["due"] or now["processing"]):
         return Verdict("good", "Nothing waits, and a worker is ready.")
     return Verdict("good", "Jobs are picked up and finished.")
+
+
+def no_worker(now: Mapping[str, Any]) -> list[Condition]:
+    """Nobody is there to claim jobs."""
+    if now["workers_alive"]:
+        return []
+    if now["due"] and now["oldest_due_seconds"] > CRON_SECONDS:
+        return [
+            Condition(
+                "no_worker",
+                "act",
+                f"No worker is alive, and due jobs wait ({now['due']:,}), the longest for"
+                f" {duration(now['oldest_due_seconds'])}: start a worker.",
+            )
+        ]
+    return [Condition("no_worker", "look", "Nothing has waited for long, but no worker is alive.")]
+
+
+def provider_down(now: Mapping[str, Any]) -> list[Condition]:
+    """Breakers that are open."""
+    return [
+        Condition(
+            "provider_down",
+            "act",
+            f"The provider {down['provider']} has been down for {duration(down['seconds'])}: its"
+            f" jobs wait until it answers again. {down['reason'] or ''}".rstrip(),
+            "failures",
+        )
+        for down in now["down"]
+    ]
+
+
+def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
+    """Due jobs that workers could claim, and do not."""
+    if not (now["workers_alive"] and now["due"] and now["oldest_due_seconds"] > OLDEST_DUE_SECONDS):
+        return []
+    models = ", ".join(now["held_models"])
+    why = (
+        f"workers cannot keep up, or must not: the provider limits the rate of {models}."
+        if models
+        else "workers cannot keep up."
+    )
+    waited = duration(now["oldest_due_seconds"])
+    reason = f"A due job has waited for {waited}: {why}"
+    return [Condition("waits_too_long", "act", reason, "throughput")]
+
+
+def many_failures(now: Mapping[str, Any]) -> list[Condition]:
+    """Too large a share of the last hour's jobs failed."""
+    ended, failed = _ended(now), now["last_hour_failed"]
+    if ended < FAILURE_MINIMUM or failed / ended <= FAILURE_SHARE:
+        return []
+    reason = f"{share(failed, ended)} of the last hour's jobs failed ({failed:,} of {ended:,})."
+    return [Condition("many_failures", "act", reason, "failures")]
+
+
+def paused(now: Mapping[str, Any]) -> list[Condition]:
+    """Types of jobs whose claiming an operator has stopped."""
+    if not now["paused"]:
+        return []
+    types = ", ".join(
+        f"{type_name(pause['job_type'])} (for {duration(pause['seconds'])}, by {pause['by']}"
+        + (f": {pause['reason']})" if pause["reason"] else ")")
+        for pause in now["paused"]
+    )
+    return [Condition("paused", "look", f"The claiming of {types} is paused.")]
+
+
+def stuck(now: Mapping[str, Any]) -> list[Condition]:
+    """Jobs whose worker has gone silent."""
+    if not now["stuck"]:
+        return []
+    reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
+    return [Condition("stuck", "look", reason, "stuck_jobs")]
+
+
+CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck)
+"""In the order in which conditions of one level are listed."""
+
+
+def type_name(job_type: str) -> str:
+    """A type of jobs in a sentence."""
+    return "all jobs" if job_type == ALL_TYPES else job_type
+
+
+def _ended(now: Mapping[str, Any]) -> int:
+    """Jobs of the last hour that say something about its success."""
+    return int(now["last_hour_completed"] + now["last_hour_failed"])

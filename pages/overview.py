@@ -1,157 +1,244 @@
 """Is the queue healthy?"""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from lib.actions import ALL_TYPES, pause_queue, resume_queue
-from lib.dashboard import (
-    REFRESH_SECONDS,
-    actor,
-    pool,
-    read,
-    read_anew,
-    say_when_away,
-    time_column,
-)
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, pool, read, time_column
 from lib.formats import duration, escaped, share
-from lib.health import verdict
+from lib.health import Condition, Verdict, type_name, verdict
+from lib.live import live
+from lib.navigation import link
+from lib.tiles import Tile, curve, difference, show
 
 st.title("Overview")
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
-def live() -> None:
-    with say_when_away():
-        now = read("overview", "now")
-        throughput = pd.DataFrame(read("overview", "throughput"), columns=MINUTE_COLUMNS)
-        health = pd.DataFrame(read("overview", "health"), columns=HEALTH_COLUMNS)
-        workers = pd.DataFrame(read("overview", "workers"), columns=WORKER_COLUMNS)
-        say_verdict(now)
-        pauses(now)
-        tiles(now)
-        minutes(throughput)
-        types(health)
-        seen(workers)
-
-
-def say_verdict(now: dict) -> None:
+def panel() -> None:
+    now = read("overview", "now")
+    hours = pd.DataFrame(read("overview", "hours"), columns=HOUR_COLUMNS)
+    health = pd.DataFrame(read("overview", "health"), columns=HEALTH_COLUMNS)
+    workers = pd.DataFrame(read("overview", "workers"), columns=WORKER_COLUMNS)
     found = verdict(now)
+    say(found)
+    resuming(now)
+    show(
+        [*state(now), *failures(now, hours), *flow(now, hours)],
+        {condition.name for condition in found.conditions},
+    )
+    st.caption(
+        "Usual is the mean of the same hour of the previous seven days. A curve shows the last 24"
+        " full hours and at its end the last hour, from their lowest to their highest value."
+    )
+    pausing(now)
+    types(health)
+    seen(workers)
+
+
+def say(found: Verdict) -> None:
+    if not found.conditions:
+        st.success(f"**Healthy.** {found.reason}", icon=":material/check_circle:")
+    for condition in found.conditions:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            say_condition(condition)
+            if condition.page:
+                link(condition.page)
+
+
+def say_condition(condition: Condition) -> None:
     # The reason may quote a provider, so it is escaped.
-    reason = escaped(found.reason)
-    match found.level:
-        case "good":
-            st.success(f"**Healthy.** {reason}", icon=":material/check_circle:")
-        case "look":
-            st.warning(f"**Look soon.** {reason}", icon=":material/visibility:")
-        case "act":
-            st.error(f"**Act now.** {reason}", icon=":material/error:")
+    reason = escaped(condition.reason)
+    if condition.level == "act":
+        st.error(f"**Act now.** {reason}", icon=":material/error:")
+    else:
+        st.warning(f"**Look soon.** {reason}", icon=":material/visibility:")
 
 
-def pauses(now: dict) -> None:
+def resuming(now: Mapping[str, Any]) -> None:
     with st.container(horizontal=True):
-        for job_type in now["paused"]:
-            if st.button(f"Resume {type_name(job_type)}", type="primary"):
-                ask(resume, job_type)
-        if not now["paused"] and st.button("Pause the queue", icon=":material/pause:"):
-            ask(pause, now["processing"])
+        for job_type in (pause["job_type"] for pause in now["paused"]):
+            label = f"Resume {escaped(type_name(job_type))}"
+            if st.button(label, type="primary", icon=":material/play_arrow:"):
+                ask(resume(job_type))
 
 
-def type_name(job_type: str) -> str:
-    return "all jobs" if job_type == ALL_TYPES else job_type
-
-
-def ask(question: Callable[..., None], about: object) -> None:
-    # Asked from outside the live panel, whose next refresh would close its dialogs.
-    st.session_state["asked"] = (question, about)
-    st.rerun()
-
-
-def forget() -> None:
-    del st.session_state["asked"]
-
-
-@st.dialog("Pause the queue", on_dismiss=forget)
-def pause(processing: int) -> None:
-    st.write(
-        f"No worker claims another job until you resume. The {processing:,} running go on, and"
-        " new ones wait in the queue. The audit log records it as done by:"
-    )
-    st.text(actor())
-    if st.button("Pause", type="primary"):
-        with say_when_away():
-            pause_queue(pool(), actor())
-            done()
-
-
-@st.dialog("Resume the queue", on_dismiss=forget)
-def resume(job_type: str) -> None:
-    st.write(
-        f"Workers claim {type_name(job_type)} again at once. The audit log records it as done by:"
-    )
-    st.text(actor())
-    if st.button("Resume", type="primary"):
-        with say_when_away():
-            resume_queue(pool(), actor(), job_type)
-            done()
-
-
-def done() -> None:
-    read_anew()
-    forget()
-    st.rerun()
-
-
-def tiles(now: dict) -> None:
-    ended = now["last_hour_completed"] + now["last_hour_failed"]
-    with st.grid("auto", min_column_width=170, border=True):
-        st.metric("Waiting", f"{now['pending']:,}", help="Pending jobs, later retries included.")
-        st.metric("Longest wait", duration(now["oldest_due_seconds"]), help="Of a job that is due.")
-        st.metric("Running", f"{now['processing']:,}")
-        with st.container():
-            st.metric("Stuck", f"{now['stuck']:,}", help="Ten minutes without a sign of life.")
-            if now["stuck"]:
-                st.page_link("pages/stuck_jobs.py", label="Reset them")
-        st.metric("Completed, last hour", f"{now['last_hour_completed']:,}")
-        st.metric(
-            "Failed, last hour",
-            share(now["last_hour_failed"], ended),
-            help="Share of the jobs that ended as completed or failed.",
-        )
-        st.metric("Mean wait, last hour", duration(now["last_hour_wait_seconds"]))
-        st.metric("Workers alive", now["workers_alive"], help="Seen in the last minute.")
-
-
-MINUTE_COLUMNS = ["minute", "status", "jobs"]
-
-
-def minutes(throughput: pd.DataFrame) -> None:
-    st.subheader("How many jobs ended in each minute of the last hour?")
-    if throughput.empty:
-        st.info("No job has ended in the last hour.")
+def pausing(now: Mapping[str, Any]) -> None:
+    if ALL_TYPES in (pause["job_type"] for pause in now["paused"]):
         return
-    end = datetime.now(UTC)
-    chart = (
-        alt.Chart(throughput)
-        .mark_bar(size=6)
-        .encode(
-            x=alt.X("minute:T", title=None, axis=alt.Axis(format="%H:%M")).scale(
-                domain=[end - timedelta(hours=1), end]
-            ),
-            y=alt.Y("jobs:Q", title="jobs per minute").axis(tickMinStep=1),
-            color=alt.Color("status:N", title=None).scale(
-                domain=["completed", "failed", "cancelled"], range=["#2f9e6e", "#d64545", "#8a8f98"]
-            ),
-            tooltip=[alt.Tooltip("minute:T", format="%H:%M"), "status", "jobs"],
-        )
-        .properties(height=220)
+    if st.button("Pause the queue", icon=":material/pause:"):
+        ask(pause(now["processing"]))
+
+
+def pause(processing: int) -> Action:
+    def run() -> str:
+        pause_queue(pool(), actor())
+        return "No job is claimed any more until you resume."
+
+    return Action(
+        title="Pause the queue",
+        effect=f"No worker claims another job until you resume. {plural(processing)} that run now"
+        " go on, and new ones wait in the queue.",
+        button="Pause",
+        run=run,
     )
-    st.altair_chart(chart, key="minutes")
-    with st.expander("As a table"):
-        st.dataframe(throughput, hide_index=True, column_config={"minute": time_column("HH:mm")})
+
+
+def resume(job_type: str) -> Action:
+    name = escaped(type_name(job_type))
+
+    def run() -> str:
+        lifted = resume_queue(pool(), actor(), job_type)
+        return f"Workers claim {name} again." if lifted else f"{name} were no longer paused."
+
+    return Action(
+        title="Resume the queue",
+        effect=f"Workers claim {name} again at once.",
+        button="Resume",
+        run=run,
+    )
+
+
+HOUR_COLUMNS = [
+    "hour",
+    "live",
+    "completed",
+    "failed",
+    "failure_share",
+    "wait_seconds",
+    "run_seconds",
+]
+
+
+AGAINST = "vs. usual"
+
+
+def state(now: Mapping[str, Any]) -> list[Tile]:
+    """What there is at this moment."""
+    return [
+        Tile(
+            "Oldest pending",
+            duration(now["oldest_pending_seconds"]),
+            "throughput",
+            "The longest wait of a job whose time has come.",
+            sign="waits_too_long",
+        ),
+        Tile(
+            "Processing",
+            f"{now['processing']:,}",
+            "jobs",
+            "Jobs that run, and how many the living workers run at once.",
+            f"of {now['slots']:,} at once",
+            filters={"status": "processing"},
+        ),
+        Tile(
+            "Stuck",
+            f"{now['stuck']:,}",
+            "stuck_jobs",
+            "Ten minutes without a sign of life.",
+            sign="stuck",
+        ),
+        Tile(
+            "Since last completion",
+            duration(now["last_completion_seconds"]),
+            "jobs",
+            "How long ago a job last completed.",
+            filters={"status": "completed"},
+        ),
+    ]
+
+
+def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+    """What goes wrong, and who works."""
+    return [
+        Tile(
+            "Failure rate",
+            share(now["last_hour_failed"], now["last_hour_completed"] + now["last_hour_failed"]),
+            "failures",
+            "Share that failed of the jobs that completed or failed in the last hour.",
+            difference(
+                now["last_hour_failure_share"],
+                now["usual_failure_share"],
+                lambda points: f"{100 * points:.1f} points",
+            ),
+            AGAINST,
+            curve(hours["failure_share"], now["last_hour_failure_share"]),
+            sign="many_failures",
+        ),
+        Tile(
+            "Failed",
+            f"{now['last_hour_failed']:,}",
+            "failures",
+            "Jobs that failed for good in the last hour.",
+            difference(now["last_hour_failed"], now["usual_failed"], lambda jobs: f"{jobs:,.0f}"),
+            AGAINST,
+            curve(hours["failed"], now["last_hour_failed"]),
+        ),
+        Tile(
+            "Waiting for a retry",
+            f"{now['retrying']:,}",
+            "failures",
+            "Pending jobs that have failed before and have attempts left.",
+            sign="provider_down",
+        ),
+        Tile(
+            "Workers alive",
+            f"{now['workers_alive']:,}",
+            None,
+            "Seen in the last minute.",
+            sign="no_worker",
+        ),
+    ]
+
+
+def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+    """How many jobs come through, and how fast."""
+    return [
+        Tile(
+            "Pending",
+            f"{now['pending']:,}",
+            "jobs",
+            "Jobs that wait, later retries included. The curve counts the running ones too.",
+            difference(now["pending"], now["waited_before"], lambda jobs: f"{jobs:,}"),
+            "in the last hour",
+            [*hours["live"], now["pending"] + now["processing"]],
+            {"status": "pending"},
+        ),
+        Tile(
+            "Throughput",
+            f"{now['last_hour_completed'] / 60:,.1f} / min",
+            "throughput",
+            "Jobs completed per minute, mean of the last hour.",
+            difference(
+                now["last_hour_completed"] / 60,
+                now["usual_completed"] and now["usual_completed"] / 60,
+                lambda jobs: f"{jobs:,.1f}",
+            ),
+            AGAINST,
+            curve(hours["completed"] / 60, now["last_hour_completed"] / 60),
+        ),
+        Tile(
+            "Mean wait",
+            duration(now["last_hour_wait_seconds"]),
+            "throughput",
+            "From due to started, of the jobs that ended in the last hour.",
+            difference(now["last_hour_wait_seconds"], now["usual_wait_seconds"], duration),
+            AGAINST,
+            curve(hours["wait_seconds"], now["last_hour_wait_seconds"]),
+        ),
+        Tile(
+            "Mean run",
+            duration(now["last_hour_run_seconds"]),
+            "models",
+            "From started to ended, of the jobs that ended in the last hour.",
+            difference(now["last_hour_run_seconds"], now["usual_run_seconds"], duration),
+            AGAINST,
+            curve(hours["run_seconds"], now["last_hour_run_seconds"]),
+        ),
+    ]
 
 
 HEALTH_COLUMNS = ["job_type", "status", "count", "avg_seconds", "oldest", "newest"]
@@ -208,7 +295,5 @@ def seen(workers: pd.DataFrame) -> None:
     )
 
 
-if "asked" in st.session_state:
-    question, about = st.session_state["asked"]
-    question(about)
-live()
+confirmations()
+live(panel)

@@ -1,81 +1,200 @@
--- Is the queue healthy? Live jobs by partial indexes, finished ones of the last day by completion time.
-
--- name: health
--- Per type and status: live jobs now, and what finished in the last 24 hours.
--- Columns: job_type, status, count, avg_seconds (run time, finished jobs only), oldest, newest (timestamptz).
-select
-    job_type,
-    status,
-    count(*) as count,
-    avg(extract(epoch from completed_at - started_at))::double precision as avg_seconds,
-    min(created_at) as oldest,
-    max(created_at) as newest
-from (
-    select job_type, status, started_at, null::timestamptz as completed_at, created_at
-    from public.job_queue where status = 'pending'
-    union all
-    select job_type, status, started_at, null, created_at
-    from public.job_queue where status = 'processing'
-    union all
-    select job_type, status, started_at, completed_at, created_at
-    from public.job_queue
-    where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '24 hours'
-) jobs
-group by job_type, status
-order by job_type, array_position(array['pending', 'processing', 'completed', 'failed', 'cancelled'], status);
+-- Is the queue healthy? Live jobs and the last hour by partial indexes, everything older from the rollup.
 
 -- name: now^
--- The state in one row. Counts; oldest_due_seconds: longest wait of a due job; last_hour_*: jobs
--- that ended in the last hour; wait_seconds: their mean wait from due to start; paused: types of
--- jobs, * for all; down: providers whose breaker is open.
+-- The state in one row, times in seconds.
+-- pending: all that wait; retrying: those among them that have failed before; due: those whose time
+-- has come and that no pause and no open breaker holds back, oldest_due_seconds: longest wait of one;
+-- oldest_pending_seconds: longest wait of any whose time has come. slots: jobs that living workers run
+-- at once. paused, down: pauses (job_type * for all) and open breakers, as lists of objects.
+-- held_models: models whose provider asked for a rest.
+-- last_hour_*: jobs that ended in the last hour; wait (due to start) and run are means; failure_share
+-- is failed / (completed + failed).
+-- waited_before: jobs that waited an hour ago: they have waited ever since, or their last attempt began later.
+-- usual_*: the same hour of the previous seven days, or as many of them as there is history of, as
+-- folded; null without any. The two clock hours that the last hour touches count by their shares.
+with barred as materialized (
+    select public.barred_job_types() as types
+), hour as materialized (
+    select
+        date_trunc('hour', now() - interval '1 hour', 'UTC') as first,
+        date_trunc('hour', now(), 'UTC') as second,
+        extract(epoch from now() - date_trunc('hour', now(), 'UTC'))::double precision / 3600 as second_share
+), days as materialized (
+    select day
+    from hour, public.rollup_state s, generate_series(1, 7) as number
+    cross join lateral (select number * interval '24 hours' as day) d
+    where hour.first - day > (select min(r.hour) from public.job_rollup r)
+      and hour.second + interval '1 hour' - day <= s.folded_until
+)
 select
-    (select count(*) from public.job_queue where status = 'pending') as pending,
-    (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
-    (
-        select extract(epoch from now() - min(scheduled_at))::double precision
-        from public.job_queue where status = 'pending' and scheduled_at <= now()
-    ) as oldest_due_seconds,
-    (select count(*) from public.job_queue where status = 'processing') as processing,
+    pending.*,
+    processing.processing,
     (select count(*) from public.stuck_jobs) as stuck,
-    array(select job_type from public.queue_pauses order by job_type) as paused,
+    workers.*,
+    (
+        select coalesce(
+            jsonb_agg(jsonb_build_object(
+                'job_type', job_type,
+                'by', paused_by,
+                'seconds', extract(epoch from now() - paused_at),
+                'reason', reason
+            ) order by job_type), '[]'
+        )
+        from public.queue_pauses
+    ) as paused,
     (
         select coalesce(
             jsonb_agg(jsonb_build_object(
                 'provider', provider,
-                'since', to_char(opened_at at time zone 'UTC', 'HH24:MI "UTC"'),
+                'seconds', extract(epoch from now() - opened_at),
                 'reason', reason
             ) order by opened_at), '[]'
         )
         from public.provider_breakers where open_until is not null
     ) as down,
-    finished.*,
-    (
-        -- A call of process-jobs stands for the cron schedule that makes one every minute.
-        select count(*) from public.workers
-        where (stopped_at is null and last_seen_at > now() - interval '1 minute')
-           or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
-    ) as workers_alive
+    array(select model_id from public.model_holds where held_until > now() order by model_id) as held_models,
+    last_hour.*,
+    pending_old + processing_old + last_hour_old as waited_before,
+    extract(epoch from now() - coalesce(
+        last_completed_at,
+        (
+            select max(q.completed_at)
+            from (
+                select r.hour from public.job_rollup r
+                where r.status = 'completed' and not r.purged order by r.hour desc limit 1
+            ) r
+            join public.job_queue q
+                on q.completed_at >= r.hour and q.completed_at < r.hour + interval '1 hour'
+            where q.status = 'completed'
+              and q.status in ('completed', 'failed', 'cancelled')
+        )
+    ))::double precision as last_completion_seconds,
+    last_hour_failed / nullif(last_hour_completed + last_hour_failed, 0)::double precision as last_hour_failure_share,
+    usual.*,
+    usual_failed / nullif(usual_completed + usual_failed, 0) as usual_failure_share
 from (
+    select
+        count(*) as pending,
+        count(*) filter (where attempts > 0) as retrying,
+        count(*) filter (where scheduled_at <= now() and not held) as due,
+        extract(epoch from now() - min(scheduled_at) filter (where not held))::double precision as oldest_due_seconds,
+        extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds,
+        count(*) filter (where updated_at <= now() - interval '1 hour') as pending_old
+    from public.job_queue
+    cross join barred
+    cross join lateral (select job_type = any (barred.types) or '*' = any (barred.types) as held) h
+    where status = 'pending'
+) pending
+cross join (
+    select
+        count(*) as processing,
+        count(*) filter (
+            where created_at <= now() - interval '1 hour' and started_at > now() - interval '1 hour'
+        ) as processing_old
+    from public.job_queue where status = 'processing'
+) processing
+cross join (
+    -- A call of process-jobs stands for the cron schedule that makes one every minute.
+    select count(*) as workers_alive, coalesce(sum(concurrency), 0) as slots
+    from public.workers
+    where (stopped_at is null and last_seen_at > now() - interval '1 minute')
+       or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
+) workers
+cross join (
     select
         count(*) filter (where status = 'completed') as last_hour_completed,
         count(*) filter (where status = 'failed') as last_hour_failed,
-        (
-            avg(extract(epoch from started_at - scheduled_at)) filter (where status = 'completed')
-        )::double precision as last_hour_wait_seconds
+        count(*) filter (
+            where created_at <= now() - interval '1 hour'
+              and (started_at > now() - interval '1 hour' or started_at is null)
+        ) as last_hour_old,
+        extract(
+            epoch from avg(greatest(started_at - scheduled_at, '0')) filter (where started_at is not null)
+        )::double precision as last_hour_wait_seconds,
+        extract(epoch from avg(completed_at - started_at))::double precision as last_hour_run_seconds,
+        max(completed_at) filter (where status = 'completed') as last_completed_at
     from public.job_queue
     where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
-) finished;
+) last_hour
+cross join (
+    select
+        coalesce(sum(jobs * share) filter (where status = 'completed'), 0) / (select nullif(count(*), 0) from days) as usual_completed,
+        coalesce(sum(jobs * share) filter (where status = 'failed'), 0) / (select nullif(count(*), 0) from days) as usual_failed,
+        sum(wait_us * share) / 1000000 / nullif(sum(waits * share), 0) as usual_wait_seconds,
+        sum(run_us * share) / 1000000 / nullif(sum(runs * share), 0) as usual_run_seconds
+    from days
+    cross join hour
+    cross join lateral (
+        values (hour.first - day, 1 - hour.second_share), (hour.second - day, hour.second_share)
+    ) as clock (hour, share)
+    join public.job_rollup r on r.hour = clock.hour
+) usual;
 
--- name: throughput
--- Jobs that ended in each minute of the last hour, by status; minutes without any are absent.
-select date_trunc('minute', completed_at) as minute, status, count(*) as jobs
-from public.job_queue
-where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
-group by 1, 2
-order by 1, 2;
+-- name: hours
+-- The last 24 full hours (UTC), oldest first. live: jobs that waited or ran when the hour ended;
+-- completed, failed: jobs that ended in it; failure_share: failed / (completed + failed);
+-- wait_seconds, run_seconds: means; these three are null without any job.
+with hours as materialized (
+    select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(0, 24) as number
+), ended as materialized (
+    select
+        bucket as hour,
+        sum(jobs) as jobs,
+        sum(jobs) filter (where status = 'completed') as completed,
+        sum(jobs) filter (where status = 'failed') as failed,
+        sum(wait_seconds) / nullif(sum(waits), 0) as wait_seconds,
+        sum(run_seconds) / nullif(sum(runs), 0) as run_seconds
+    from public.job_stats((select min(hour) from hours), now(), 'hour')
+    group by bucket
+), arrived as materialized (
+    select hour, sum(jobs) as jobs
+    from public.arrival_stats((select min(hour) from hours), now())
+    group by hour
+)
+select
+    hour,
+    (live - coalesce(sum(coalesce(arrived.jobs, 0) - coalesce(ended.jobs, 0)) over later, 0))::bigint as live,
+    coalesce(ended.completed, 0)::bigint as completed,
+    coalesce(ended.failed, 0)::bigint as failed,
+    (coalesce(ended.failed, 0) / nullif(coalesce(ended.completed, 0) + coalesce(ended.failed, 0), 0))::double precision as failure_share,
+    ended.wait_seconds,
+    ended.run_seconds
+from hours
+cross join (
+    select
+        (select count(*) from public.job_queue where status = 'pending')
+        + (select count(*) from public.job_queue where status = 'processing') as live
+) now
+left join ended using (hour)
+left join arrived using (hour)
+window later as (order by hour desc rows between unbounded preceding and 1 preceding)
+order by hour
+limit 24;
+
+-- name: health
+-- Per type and status: live jobs now, and what ended in the last 24 full hours or in the running one.
+-- Columns: job_type, status, count, avg_seconds (mean run, finished jobs only), oldest, newest
+-- (timestamptz; when they were created). At most 200 rows, the most jobs first.
+select *
+from (
+    select job_type, status, count(*) as count, null::double precision as avg_seconds, min(created_at) as oldest, max(created_at) as newest
+    from public.job_queue where status = 'pending' group by job_type, status
+    union all
+    select job_type, status, count(*), null, min(created_at), max(created_at)
+    from public.job_queue where status = 'processing' group by job_type, status
+    union all
+    select job_type, status, sum(jobs)::bigint, sum(run_seconds) / nullif(sum(runs), 0), min(oldest), max(newest)
+    from public.job_stats(date_trunc('hour', now(), 'UTC') - interval '24 hours', now(), 'all')
+    group by job_type, status
+) jobs
+order by
+    sum(count) over (partition by job_type) desc, job_type,
+    array_position(array['pending', 'processing', 'completed', 'failed', 'cancelled'], status)
+limit 200;
 
 -- name: workers
--- Workers of the last hour, living ones first. state: alive, silent (no sign for a minute), stopped.
+-- Up to twenty workers of the last hour, living ones first. state: alive, silent (no sign for a
+-- minute), stopped; running: jobs that it holds now.
 select
     w.kind,
     w.host,

@@ -1,15 +1,19 @@
-"""The verdict on the queue: the worst that is true, in words."""
+"""The verdict on the queue: all that is wrong, in words."""
+
+import re
 
 import pytest
 
-from lib.formats import duration, escaped, share
+from lib.formats import change, duration, escaped, share
 from lib.health import verdict
 
-DOWN = {"provider": "replicate", "since": "03:12 UTC", "reason": "No answer."}
+DOWN = {"provider": "replicate", "seconds": 720.0, "reason": "No answer."}
+ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
+SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
 FINE = {
     "paused": [],
     "down": [],
-    "pending": 0,
+    "held_models": [],
     "due": 0,
     "oldest_due_seconds": None,
     "processing": 1,
@@ -28,22 +32,42 @@ FINE = {
         ({"workers_alive": 0}, "look", "no worker"),
         ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 89.0}, "look", "no worker"),
         ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 91.0}, "act", "wait (3)"),
-        ({"paused": ["*"], "due": 3, "oldest_due_seconds": 91.0}, "look", "all jobs is paused"),
-        ({"paused": ["a", "b"]}, "look", "a, b is paused"),
-        ({"down": [DOWN], "stuck": 1}, "act", "replicate is down since 03:12 UTC"),
+        ({"paused": [ALL]}, "look", "all jobs (for 1 min 1 s, by root) is paused."),
+        ({"paused": [SOME, ALL]}, "look", "a (for 5.0 s, by eve: a rest), all jobs"),
+        ({"down": [DOWN]}, "act", "replicate has been down for 12 min"),
+        ({"down": [DOWN | {"reason": None}]}, "act", "until it answers again."),
         ({"due": 1, "oldest_due_seconds": 299.0}, "good", "picked up"),
-        ({"due": 1, "oldest_due_seconds": 301.0}, "act", "5 min"),
+        ({"due": 1, "oldest_due_seconds": 301.0}, "act", "5 min 1 s: workers cannot keep up."),
+        ({"due": 1, "oldest_due_seconds": 301.0, "held_models": ["a/b"]}, "act", "rate of a/b."),
         ({"stuck": 2}, "look", "2 stuck"),
         ({"last_hour_failed": 5}, "good", "picked up"),
-        ({"last_hour_failed": 6}, "act", "10.7 %"),
+        ({"last_hour_failed": 6}, "act", "10.7 % of the last hour's jobs failed (6 of 56)."),
         ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "picked up"),
-        ({"last_hour_failed": 6, "stuck": 2}, "act", "failed"),
     ],
 )
-def test_says_the_worst_that_is_true(changed, level, words):
+def test_says_what_is_wrong(changed, level, words):
     found = verdict(FINE | changed)
     assert found.level == level
     assert words in found.reason
+
+
+def test_lists_all_that_is_wrong_the_worst_first():
+    names = [
+        condition.name
+        for condition in verdict(
+            FINE
+            | {"paused": [SOME], "stuck": 2, "last_hour_failed": 60, "down": [DOWN, DOWN]}
+            | {"due": 9, "oldest_due_seconds": 301.0}
+        ).conditions
+    ]
+    assert names == [
+        "provider_down", "provider_down", "waits_too_long", "many_failures", "paused", "stuck",
+    ]  # fmt: skip
+
+
+def test_says_once_that_jobs_wait_because_nobody_works():
+    found = verdict(FINE | {"workers_alive": 0, "due": 9, "oldest_due_seconds": 9999.0})
+    assert [condition.name for condition in found.conditions] == ["no_worker"]
 
 
 @pytest.mark.parametrize(
@@ -66,11 +90,35 @@ def test_durations_read_in_two_units(seconds, words):
     assert duration(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("difference", "written", "words"),
+    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0 %", 0)],
+)
+def test_a_change_has_a_sign_unless_it_is_too_small_to_say(difference, written, words):
+    assert change(difference, written) == words
+
+
 def test_a_share_of_nothing_is_a_dash():
     assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5 %", "0.0 %", "–")
 
 
 def test_escaped_text_has_no_markdown_left():
     assert escaped("![x](http://e.example) *a* $b$ :red[c]") == (
-        r"\!\[x\]\(http\:\/\/e\.example\) \*a\* \$b\$ \:red\[c\]"
+        "\\!\\[x\\]\\(http\u2060\\:\\/\\/e\\.example\\) \\*a\\* \\$b\\$ \\:red\\[c\\]"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "parted"),
+    [
+        ("see https://e.example", "see http\u2060s://e.example"),
+        ("see WWW.e.example", "see WWW\u2060.e.example"),
+        ("ask me@e.example", "ask me\u2060@e.example"),
+        (":streamlit:", ":\u2060streamlit:"),
+        ("a --> b <- c >= d", "a -\u2060-\u2060> b <\u2060- c >\u2060= d"),
+        ("one\n\n# two", "one # two"),
+        ("plain www text of http", "plain www text of http"),
+    ],
+)
+def test_escaped_text_is_no_link_arrow_or_line(text, parted):
+    assert re.sub(r"\\(.)", r"\1", escaped(text)) == parted

@@ -1,0 +1,68 @@
+"""Tiles: a number, what changed, its last day as a curve, and the page that says more."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import change
+from lib.navigation import link
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What a tile shows. It is marked while the condition `sign` (see lib.health) holds.
+
+    `delta` is what changed and `against` what it is compared with; without `against` it is a mere
+    remark. `page` is the file of the page to link to, with `filters` in its URL.
+    """
+
+    label: str
+    value: str
+    page: str | None
+    help: str
+    delta: str | int | None = None
+    against: str | None = None
+    curve: Sequence[float] | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    sign: str | None = None
+
+
+def show(tiles: Iterable[Tile], signs: Collection[str]) -> None:
+    """Draws tiles side by side and marks those whose sign is among `signs`."""
+    with st.grid("auto", min_column_width=210, border=True):
+        for tile in tiles:
+            with st.container(height="stretch"):
+                st.metric(
+                    tile.label,
+                    tile.value,
+                    tile.delta,
+                    delta_color="red" if tile.sign in signs else "gray",
+                    delta_arrow="auto" if tile.against else "off",
+                    delta_description=tile.against,
+                    chart_data=tile.curve,
+                    chart_type="line",
+                    help=tile.help,
+                    icon=":material/error:" if tile.sign in signs else None,
+                )
+                if tile.page:
+                    link(tile.page, **tile.filters)
+
+
+def difference(
+    value: float | None, other: float | None, written: Callable[[float], str]
+) -> str | int | None:
+    """By how much a number differs from another; None where there is nothing to compare.
+
+    `written` puts a size without its sign into words.
+    """
+    if value is None or other is None:
+        return None
+    return change(value - other, written(abs(value - other)))
+
+
+def curve(values: pd.Series, last: float | None) -> list[float]:
+    """The values that there are, and the last one; empty where that makes no line."""
+    points = [*values.dropna()] + ([] if last is None else [last])
+    return [round(point, 3) for point in points] if len(points) > 1 else []

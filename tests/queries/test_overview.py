@@ -1,0 +1,148 @@
+"""The Overview says what the rows of all jobs say."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.database import load
+from lib.database.pool import Connection
+from lib.health import verdict
+
+overview = load("overview")
+plain = load("overview", Path(__file__).parent)
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def filled(db: Connection) -> Connection:
+    """A folded history with retries and cancellations, and what waits and runs."""
+    db.execute("select setseed(0.4)")
+    plain.fill(db, quiet=False)
+    plain.fill_live(db)
+    plain.keep_purged(db)
+    plain.all_jobs(db)
+    db.execute("select rebuild_rollup()")
+    plain.drop_kept(db)
+    return db
+
+
+def rounded(rows: Iterable[Row]) -> list[Row]:
+    """Rows whose seconds and shares may differ in how they were summed up."""
+    return [
+        {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def compare(db: Connection) -> None:
+    # One transaction, so that now() is one moment.
+    with db.transaction():
+        expected = plain.now(db)
+        found = overview.now(db)
+        assert rounded([{name: found[name] for name in expected}]) == rounded([expected])
+        assert rounded(overview.hours(db)) == rounded(plain.hours(db))
+        assert by_type(overview.health(db)) == by_type(plain.health(db))
+
+
+def by_type(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
+    return {(row["job_type"], row["status"]): row for row in rounded(rows)}
+
+
+def test_says_what_the_rows_say(filled: Connection) -> None:
+    compare(filled)
+    now = overview.now(filled)
+    assert (now["pending"], now["processing"], now["stuck"]) == (60, 5, 4)
+    assert now["usual_completed"] > 5
+
+
+def test_counts_jobs_that_came_back_were_cancelled_or_purged_at_once(filled: Connection) -> None:
+    recent = (
+        "array(select id from job_queue where status = '{}' order by completed_at desc limit 9)"
+    )
+    filled.execute(f"select retry_jobs('operator', {recent.format('failed')})".encode())
+    filled.execute(f"select cancel_jobs('operator', {recent.format('pending')})".encode())
+    filled.execute("insert into purged_jobs select * from job_queue")
+    purge = "select purge_jobs('operator', now() - interval '100 hours', 10000) as jobs"
+    assert filled.execute(purge).fetchone()["jobs"] > 100  # type: ignore[index]
+    plain.drop_kept(filled)
+    with filled.transaction():
+        assert rounded(overview.hours(filled)) == rounded(plain.hours(filled))
+        assert by_type(overview.health(filled)) == by_type(plain.health(filled))
+    filled.execute("select rebuild_rollup()")
+    compare(filled)
+
+
+def test_finds_the_last_completion_of_long_ago(db: Connection) -> None:
+    plain.fill(db, quiet=True)
+    plain.keep_purged(db)
+    db.execute("truncate purged_jobs")
+    plain.all_jobs(db)
+    db.execute("select rebuild_rollup()")
+    now = overview.now(db)
+    assert (now["last_hour_completed"], now["last_hour_wait_seconds"]) == (0, None)
+    assert now["last_completion_seconds"] > 7200
+    compare(db)
+
+
+def test_usual_is_the_mean_of_the_days_there_are(db: Connection) -> None:
+    # As many in both clock hours that the last hour touches, so that their shares do not matter.
+    insert = """insert into job_queue (job_type, status, started_at, completed_at, created_at)
+        select 'a', 'completed', at, at, at
+        from generate_series(1, %s::int), generate_series(0, 1) hour, lateral (
+            select date_trunc('hour', now(), 'UTC') - hour * interval '1 hour' - %s::interval as at
+        ) times"""
+    db.execute(insert, [30, "0 hours"])
+    db.execute("select rebuild_rollup()")
+    assert overview.now(db)["usual_completed"] is None
+    db.execute(insert, [10, "24 hours"])
+    db.execute(insert, [20, "48 hours"])
+    db.execute(insert, [1, "50 hours"])
+    db.execute("select rebuild_rollup()")
+    assert overview.now(db)["usual_completed"] == 15
+
+
+def test_nothing_at_all(db: Connection) -> None:
+    now = overview.now(db)
+    numbers = {name: value for name, value in now.items() if value not in (None, [])}
+    assert set(numbers.values()) == {0}
+    assert {row["live"] + row["completed"] for row in overview.hours(db)} == {0}
+    assert len(list(overview.hours(db))) == 24
+    assert list(overview.health(db)) == []
+    assert verdict(now).level == "look"
+
+
+def test_jobs_that_are_held_back_are_not_due(db: Connection) -> None:
+    db.execute(
+        "insert into job_queue (job_type, scheduled_at)"
+        " values ('a', now() - interval '1 hour'), ('b', now() - interval '1 minute'),"
+        " ('b', now() + interval '1 hour'), ('generate-image', now() - interval '2 hours')"
+    )
+    for _ in range(5):
+        db.execute("select record_provider_failure('replicate', 'It fell over.')")
+    db.execute("select pause_queue('operator', 'a', 'a rest')")
+    now = overview.now(db)
+    assert (now["pending"], now["due"]) == (4, 1)
+    assert (round(now["oldest_due_seconds"]), round(now["oldest_pending_seconds"])) == (60, 7200)
+    [paused], [down] = now["paused"], now["down"]
+    assert (paused["job_type"], paused["by"], paused["reason"]) == ("a", "operator", "a rest")
+    assert (down["provider"], down["reason"]) == ("replicate", "It fell over.")
+    db.execute("select pause_queue('operator', '*', null)")
+    now = overview.now(db)
+    assert (now["due"], now["oldest_due_seconds"]) == (0, None)
+    assert [condition.name for condition in verdict(now).conditions] == [
+        "provider_down", "no_worker", "paused",
+    ]  # fmt: skip
+
+
+def test_the_type_with_the_most_jobs_stands_first(db: Connection) -> None:
+    db.execute(
+        "insert into job_queue (job_type) select case when n = 1 then 'a' else 'b' end"
+        " from generate_series(1, 3) n"
+    )
+    assert [row["job_type"] for row in overview.health(db)] == ["b", "a"]
