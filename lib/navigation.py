@@ -11,15 +11,6 @@ from lib.settings import settings
 
 ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_TITLES = {
-    "throughput": "Throughput",
-    "models": "Models",
-    "failures": "Failures",
-    "stuck_jobs": "Stuck jobs",
-    "jobs": "Jobs",
-}
-_PAGES = Path(__file__).parent.parent / "pages"
-_LINKED = {page for page in _TITLES if (_PAGES / f"{page}.py").exists()}
 
 
 def navigation() -> StreamlitPage:
@@ -58,14 +49,8 @@ def navigation() -> StreamlitPage:
 
 
 def link(page: str, **filters: str) -> None:
-    """Links to a page by its file, with filters in its URL; to none that is not there."""
-    if page in _LINKED:
-        st.page_link(
-            f"pages/{page}.py",
-            label=_TITLES[page],
-            icon=":material/arrow_forward:",
-            query_params=filters,
-        )
+    """Links to a page by its file's name, with filters in its URL."""
+    st.page_link(f"pages/{page}.py", icon=":material/arrow_forward:", query_params=filters)
 
 
 def _only_loopback() -> None:

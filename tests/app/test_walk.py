@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import App, apps
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from running_app import App, apps
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 FAULTS = (Path(__file__).parent / "faults.js").read_text()
@@ -25,11 +25,16 @@ def app(eventually):
 
 
 def paths(page: Page, app: App) -> list[str]:
-    """The addresses in the sidebar."""
+    """The addresses in the sidebar, and those of a job and of a user."""
     page.goto(app.url)
     links = page.get_by_test_id("stSidebarNavLink")
     expect(links.first).to_be_attached(timeout=30_000)
-    return [str(link.get_attribute("href")) for link in links.all()]
+    [one] = app.rows("select id, created_by from public.job_queue where status = 'failed' limit 1")
+    return [
+        *(str(link.get_attribute("href")) for link in links.all()),
+        f"/job?id={one['id']}",
+        f"/users?user={one['created_by']}",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

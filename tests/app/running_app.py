@@ -1,0 +1,100 @@
+"""The whole app as its users start it: a process of its own, on a data folder of its own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from lib.database import connect, embedded
+from lib.keys import Keys, local_keys
+
+PROJECT = Path(__file__).parents[2]
+
+
+class App:
+    """`streamlit run app.py` on a folder; may be started, killed and started again."""
+
+    def __init__(self, folder: Path, eventually: Callable[..., Any], **settings: str) -> None:
+        self.folder = folder
+        self.log = folder / f"app-{id(self)}.log"
+        self._eventually = eventually
+        self._settings = settings
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "App":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
+            cwd=PROJECT,
+            env=kept | {"DARKROOM_DATA": str(self.folder)} | self._settings,
+            stdout=self.log.open("ab"),
+            stderr=subprocess.STDOUT,
+        )
+        self._eventually(self._answers, 60)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/_stcore/health").is_success
+        except httpx.TransportError:
+            return False
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait(60)
+
+    @property
+    def keys(self) -> Keys:
+        return local_keys(self.folder)
+
+    def post(self, function: str, json: Any = None) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/functions/v1/{function}",
+            json=json,
+            headers={"apikey": self.keys.secret},
+            timeout=60,
+        )
+
+    def call(self, function: str, json: Any = None) -> Any:
+        return self.post(function, json).raise_for_status().json()
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        with connect(embedded.start(self.folder / "postgres").url) as connection:
+            return connection.execute(query).fetchall()
+
+
+@contextmanager
+def apps(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
+    """Makes apps on one data folder; whatever still runs is stopped at the end."""
+    # As in the root conftest: as root the server runs as another OS user.
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-app-"))
+    folder.chmod(0o755)
+    made: list[App] = []
+
+    def make(**settings: str) -> App:
+        settings = {"DARKROOM_SIMULATOR_FAILURE_RATE": "0"} | settings
+        made.append(App(folder, eventually, **settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        if app.process and app.process.poll() is None:
+            app.end()
+    embedded.start(folder / "postgres").stop()
+    shutil.rmtree(folder)
