@@ -24,12 +24,14 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None
 
 
 def _draw(panel: Callable[[], None]) -> None:
-    age, place = st.empty(), st.empty()
-    page = st.session_state["page"]
+    # Not st.empty, which would lose its content for a moment at each refresh.
+    age = st.container()
+    page, waiting = st.session_state["page"], st.empty()
     if st.session_state.get("drawn") != page:
-        place.skeleton(height=400)
-    with place.container(), noting_ages() as times, say_when_away():
+        waiting.skeleton(height=400)
+    with noting_ages() as times, say_when_away():
         panel()
+    waiting.empty()
     if times:
         age.caption(f"Data of {min(times).astimezone(time_zone()):%H:%M:%S}")
     st.session_state["drawn"] = page
