@@ -142,6 +142,27 @@ def test_valid_bodies_with_odd_fields(ask):
     assert {200, 422} <= statuses
 
 
+def test_one_odd_value_in_a_valid_body(ask):
+    characters = st.characters(exclude_categories=["Cs"])
+    texts = text("\x00", characters, 8) | text("\ud800\udfff", characters, 8)
+    statuses = set()
+
+    @fuzzed
+    @given(
+        st.sampled_from(["prompt", "negative_prompt", "style"]),
+        texts.map("a{}".format) | st.floats(allow_nan=False),
+    )
+    def check(field, value):
+        raw = json.dumps(GENERATION | {field: value}).replace("Infinity", "1e999")
+        answer = ask("start-generation", content=raw)
+        statuses.add(answer.status_code)
+        if answer.status_code != 200:
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
+
+    check()
+    assert statuses == {200, 422}
+
+
 def test_bytes_that_are_no_json(ask):
     valid = json.dumps(GENERATION).encode()
 
