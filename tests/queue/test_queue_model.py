@@ -66,6 +66,12 @@ class QueueMachine(Comparison):
         held = self.claim(2, None, successor)
         return multiple(*lost.values, *held.values)
 
+    @initialize(failures=st.integers(0, 6))
+    def begin_with_failures_of_the_provider(self, failures):
+        for _ in range(failures):
+            self.queue.rows("select record_provider_failure('replicate', 'down')")
+            self.model.breaker.fail(self.model.clock)
+
     # What enters and who takes it.
 
     @rule(target=jobs, **JOB)
