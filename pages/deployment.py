@@ -17,10 +17,10 @@ st.text(f"{url}/functions/v1")
 st.subheader("The keys")
 st.caption("Callers send one in the apikey header or as Bearer token. Made on the first start.")
 st.text("Publishable: names an application; may start generations.")
-st.code(keys.publishable, language=None)
+st.code(keys.publishable, language=None, wrap_lines=True)
 st.text("Secret: allowed everything; for servers only.")
 if st.toggle("Show the secret key"):
-    st.code(keys.secret, language=None)
+    st.code(keys.secret, language=None, wrap_lines=True)
 
 st.subheader("Try it")
 st.text("Start a generation:")

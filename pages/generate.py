@@ -85,7 +85,7 @@ def live() -> None:
         for test in watched:
             large(test)
         st.subheader("The last twenty tests")
-        with st.grid("auto", min_column_width=180, border=True):
+        with st.grid("auto", min_column_width=150, border=True):
             for test in tests:
                 with st.container():
                     small(test)
@@ -117,7 +117,7 @@ def small(test: dict) -> None:
         case _:
             st.progress(test["progress"], STATUS_WORDS[test["status"]])
     st.text(textwrap.shorten(test["prompt"], 80))
-    st.text(f"{test['model_id']}, {duration(test['run_seconds'])}")
+    st.text(f"{test['model_id']}\n{duration(test['run_seconds'])}")
     if test["error_message"]:
         st.text(textwrap.shorten(test["error_message"], 160))
 
