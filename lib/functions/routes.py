@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
-from lib.database import DatabaseUnavailable, QueryError
+from lib.database import DatabaseUnavailable, QueryError, SchemaMissing
 from lib.functions.auth import Caller, authenticate, require_service
 from lib.functions.errors import FunctionError, refused_by_queue
 from lib.functions.requests import ProcessGeneration, StartGeneration, body
@@ -116,6 +116,13 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
                 return error.response()
             except QueryError as error:
                 return refused_by_queue(error).response()
+            except SchemaMissing as error:
+                logger.error("%s: %s", request.url.path, error)
+                return FunctionError(
+                    503,
+                    "schema_missing",
+                    "The database is not set up for this version: apply the migrations to it.",
+                ).response()
             except DatabaseUnavailable:
                 logger.warning("%s: the database is away", request.url.path)
                 return FunctionError(

@@ -130,6 +130,12 @@ def test_process_generation_without_a_waiting_job_is_not_found(call):
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "generation_id")
 
 
+def test_a_database_without_our_schema_is_not_called_away(call, db):
+    db.execute("alter function public.start_generation rename to elsewhere")
+    answer = call("start-generation", GENERATION)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "schema_missing")
+
+
 def test_a_database_that_is_away_is_said_and_comes_back(call, database_away, eventually):
     with database_away():
         for function in ("start-generation", "process-jobs"):
