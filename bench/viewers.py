@@ -125,6 +125,10 @@ def main() -> int:
     parser.add_argument("--page", default="", help="the page's path")
     options = parser.parse_args()
     url = loaded_database(options.data.resolve(), options.jobs)
+    with connect(url) as connection:
+        # The server counts by database, not by client.
+        if others := statistics.other_sessions(connection):
+            raise SystemExit(f"{others} other connections: their queries would be counted too.")
     loads = []
     with tempfile.TemporaryDirectory() as folder, running_app(url, Path(folder)) as app:
         for viewers in (1, options.viewers):

@@ -25,3 +25,8 @@ from (
 -- name: commits$
 -- Transactions of all sessions so far; a page's query is one.
 select xact_commit from pg_stat_database where datname = current_database();
+
+-- name: other_sessions$
+-- Connections of others to this database.
+select count(*) from pg_stat_activity
+where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid();
