@@ -40,7 +40,7 @@ def show(tiles: Iterable[Tile], signs: Collection[str]) -> None:
                     tile.delta,
                     delta_color="red" if tile.sign in signs else "gray",
                     delta_arrow="auto" if tile.against else "off",
-                    delta_description=tile.against,
+                    delta_description=None if tile.delta is None else tile.against,
                     chart_data=tile.curve,
                     chart_type="line",
                     help=tile.help,

@@ -43,7 +43,7 @@ def say(found: Verdict) -> None:
     if not found.conditions:
         st.success(f"**Healthy.** {found.reason}", icon=":material/check_circle:")
     for condition in found.conditions:
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             say_condition(condition)
             if condition.page:
                 link(condition.page)

@@ -142,9 +142,9 @@ with hours as materialized (
         sum(jobs) as jobs,
         sum(jobs) filter (where status = 'completed') as completed,
         sum(jobs) filter (where status = 'failed') as failed,
-        sum(wait_seconds) / nullif(sum(waits), 0) as wait_seconds,
-        sum(run_seconds) / nullif(sum(runs), 0) as run_seconds
-    from public.job_stats((select min(hour) from hours), now(), 'hour')
+        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as wait_seconds,
+        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as run_seconds
+    from public.job_stats_parts((select min(hour) from hours), now(), 'hour')
     group by bucket
 ), arrived as materialized (
     select hour, sum(jobs) as jobs
@@ -183,8 +183,10 @@ from (
     select job_type, status, count(*), null, min(created_at), max(created_at)
     from public.job_queue where status = 'processing' group by job_type, status
     union all
-    select job_type, status, sum(jobs)::bigint, sum(run_seconds) / nullif(sum(runs), 0), min(oldest), max(newest)
-    from public.job_stats(date_trunc('hour', now(), 'UTC') - interval '24 hours', now(), 'all')
+    select
+        job_type, status, sum(jobs)::bigint, (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision,
+        min(oldest), max(newest)
+    from public.job_stats_parts(date_trunc('hour', now(), 'UTC') - interval '24 hours', now(), 'all')
     group by job_type, status
 ) jobs
 order by
