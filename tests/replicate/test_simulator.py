@@ -63,12 +63,12 @@ def test_the_models_are_those_of_the_models_table():
 
 
 def test_a_created_prediction_is_described_in_full(http, simulator):
-    answer = create(http, "a fox")
+    answer = create(http, "a fox [hang]")
     prediction = answer.json()
     assert answer.status_code == 201
     url = f"{simulator.base_url}/v1/predictions/{prediction['id']}"
     assert (prediction["urls"]["get"], prediction["urls"]["cancel"]) == (url, f"{url}/cancel")
-    assert prediction["input"]["prompt"] == "a fox"
+    assert prediction["input"]["prompt"] == "a fox [hang]"
     assert prediction["output"] is prediction["error"] is prediction["completed_at"] is None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", prediction["created_at"])
 
