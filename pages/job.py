@@ -132,6 +132,7 @@ def timeline(job: Mapping[str, Any]) -> None:
     st.dataframe(
         table,
         key="timeline",
+        alt="What happened to the job, in order",
         hide_index=True,
         placeholder="",
         column_order=["at", "after", "event", "detail"],
@@ -180,7 +181,7 @@ def details(job: Mapping[str, Any]) -> None:
     if job["error_message"]:
         st.subheader("Error")
         st.code(job["error_message"], language=None, wrap_lines=True)
-    if job["error_details"] not in (None, "{\n}"):
+    if job["error_details"] not in (None, "null", "{\n}"):
         st.subheader("Details of the last error")
         st.code(job["error_details"], language="json", wrap_lines=True)
 

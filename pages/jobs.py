@@ -1,7 +1,6 @@
 """Which jobs are there, of all that ever were?"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lib import job_actions
-from lib.confirm import Action, ask, confirmations, plural
+from lib.confirm import ask, confirmations, plural
 from lib.dashboard import read, read_once, say_when_away, time_column, time_zone
 from lib.export import csv_export
 from lib.formats import duration
@@ -27,16 +26,14 @@ from lib.job_list import (
     page_before,
 )
 from lib.live import live
+from lib.selection import selectable
 from lib.time_range import ALL, LENGTHS, time_range
 
 EXPORTED = [
     "id", "status", "job_type", "model_id", "created_by", "priority", "attempts", "max_attempts",
     "created_at", "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
 ]  # fmt: skip
-SHOWN = [
-    "status", "link", "when", "model_id", "prompt", "error_message", "tries", "run", "job_type",
-    "created_by", "created_at", "priority",
-]  # fmt: skip
+FOLDED = ("type", "model", "created_by", "error", "field", "value")
 SECONDS = 5.0
 
 fetch = partial(read, "jobs")
@@ -46,6 +43,14 @@ st.caption(
     "What runs first, then what waits in the order in which it will be claimed, then what has"
     " ended, newest first."
 )
+
+
+def forget_filters_of_last_visit() -> None:
+    # A link to this page means the filters that it names, and no others.
+    if st.session_state.get("drawn") != st.session_state["page"]:
+        for name in ("status", "job", "time", *FOLDED):
+            if name not in st.query_params:
+                st.session_state.pop(name, None)
 
 
 def filters() -> Filters:
@@ -70,14 +75,13 @@ def filters() -> Filters:
         )
     time = time_range((*LENGTHS,), ALL)
     kinds = read("jobs", "kinds")
-    names = ("type", "model", "user", "error", "field", "value")
     with (
-        st.expander("More filters", expanded=any(st.query_params.get(name) for name in names)),
+        st.expander("More filters", expanded=any(map(st.query_params.get, FOLDED))),
         st.grid("auto", min_column_width=220),
     ):
         job_type = choice("Type", "type", kinds["job_types"])
         model_id = choice("Model", "model", kinds["models"])
-        user = st.text_input("User id", key="user", bind="query-params", max_chars=36)
+        user = st.text_input("User id", key="created_by", bind="query-params", max_chars=36)
         error = st.text_input("Error contains", key="error", bind="query-params", max_chars=200)
         path = st.text_input(
             "Payload field",
@@ -135,23 +139,14 @@ def go(**place: str) -> None:
 
 
 def panel(chosen: Filters) -> None:
-    page, number = standing() or listed(chosen)
-    st.session_state["jobs page"] = page, number
+    page, number = listed(chosen)
+    st.session_state["jobs counted"] = number
     heading(page, number)
     if page.rows:
         table(page.rows)
     elif page.searched is None:
         st.info("No job is like that. Jobs come from start-generation, or from the page Generate.")
     pages(page)
-
-
-def standing() -> tuple[Page, Count | None] | None:
-    """The page as it was, while jobs of it are selected: else they would slip away."""
-    if last := st.session_state.get("jobs page"):
-        table_state = st.session_state.get(table_key(last[0].rows))
-        if table_state and table_state.selection.rows:
-            return last
-    return None
 
 
 def listed(chosen: Filters) -> tuple[Page, Count | None]:
@@ -186,17 +181,14 @@ def heading(page: Page, number: Count | None) -> None:
 
 
 def table(rows: Sequence[Any]) -> None:
-    jobs = pd.DataFrame([cells(row) for row in rows])
-    picked = st.dataframe(
-        jobs,
-        key=table_key(rows),
-        on_select="rerun",
-        selection_mode="multi-row",
-        hide_index=True,
+    selected = selectable(
+        pd.DataFrame([cells(row) for row in rows]),
+        [row["id"] for row in rows],
+        name="jobs",
+        alt="Jobs",
         placeholder="",
         height=560,
-        column_order=SHOWN,
-        column_config={
+        columns={
             "status": st.column_config.TextColumn("Status", width=100),
             "link": st.column_config.LinkColumn(
                 "Job", display_text=r"id=([0-9a-f]{8})", help="Opens in a new tab.", width=90
@@ -213,13 +205,7 @@ def table(rows: Sequence[Any]) -> None:
             "priority": "Priority",
         },
     )
-    actions([rows[row] for row in picked.selection.rows])
-
-
-def table_key(rows: Sequence[Any]) -> str:
-    # Other jobs are another table, and after an action the same ones too: its old selection must
-    # not carry over.
-    return f"jobs {st.session_state.get('jobs acted')} {hash(tuple(row['id'] for row in rows))}"
+    actions([row for row in rows if row["id"] in selected])
 
 
 def cells(row: Any) -> dict[str, Any]:
@@ -242,22 +228,10 @@ def actions(selected: Sequence[Any]) -> None:
         if st.button("Open", disabled=len(selected) != 1, icon=":material/open_in_full:"):
             st.switch_page("pages/job.py", query_params={"id": str(selected[0]["id"])})
         if st.button(f"Retry {len(retried) or 'selected'}", disabled=not retried):
-            ask_anew(job_actions.retry(retried))
+            ask(job_actions.retry(retried))
         if st.button(f"Cancel {len(cancelled) or 'selected'}", disabled=not cancelled):
-            ask_anew(job_actions.cancel(cancelled))
-        if selected:
-            st.caption("While jobs are selected the list stands still.")
-        else:
-            st.caption("Select jobs to retry, cancel or open them.")
-
-
-def ask_anew(action: Action) -> None:
-    def run() -> str:
-        report = action.run()
-        st.session_state["jobs acted"] = st.session_state.get("jobs acted", 0) + 1
-        return report
-
-    ask(replace(action, run=run))
+            ask(job_actions.cancel(cancelled))
+        st.caption("Select jobs to retry, cancel or open them; without Live the list stands still.")
 
 
 def pages(page: Page) -> None:
@@ -284,7 +258,7 @@ def turn(label: str, name: str, place: Place | None, icon: str) -> None:
 
 def export(chosen: Filters) -> None:
     digits = st.session_state["job"]
-    number = st.session_state["jobs page"][1] if "jobs page" in st.session_state else None
+    number = st.session_state.get("jobs counted")
     once = partial(read_once, "jobs")
     csv_export(
         "jobs",
@@ -296,6 +270,7 @@ def export(chosen: Filters) -> None:
 
 confirmations()
 with say_when_away():
+    forget_filters_of_last_visit()
     chosen = filters()
     forget_place_of_other_filters(chosen)
     live(partial(panel, chosen), seconds=SECONDS)

@@ -18,6 +18,7 @@ from lib.formats import duration, escaped, share
 from lib.job_filters import Filters
 from lib.job_list import all_pages, first_page
 from lib.live import live
+from lib.selection import selectable
 from lib.time_range import TimeRange, time_range
 
 LOOKED_AT = 50_000
@@ -87,14 +88,14 @@ def most_active(time: TimeRange) -> None:
         }
         for row in rows
     )
-    picked = st.dataframe(
+    selected = selectable(
         users,
-        key=f"users {hash(tuple(users['id']))}",
-        on_select="rerun",
-        selection_mode="single-row",
-        hide_index=True,
+        list(users["id"]),
+        name="users",
+        several=False,
+        alt="Users and what they asked for",
         placeholder="",
-        column_config={
+        columns={
             "user": "User",
             "asked": st.column_config.NumberColumn("Asked for", format="localized"),
             "of_all": st.column_config.TextColumn("Share", help="Of the generations looked at."),
@@ -105,7 +106,6 @@ def most_active(time: TimeRange) -> None:
             "id": st.column_config.TextColumn("Id", width="medium"),
         },
     )
-    selected = [users["id"].iloc[row] for row in picked.selection.rows]
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Open",
@@ -224,6 +224,7 @@ def jobs(user_id: UUID, time: TimeRange) -> None:
             for row in rows
         ],
         key="their jobs",
+        alt="Their last jobs",
         hide_index=True,
         placeholder="",
         column_order=["created_at", "status", "id", "model_id", "prompt", "error_message", "run"],
@@ -241,7 +242,7 @@ def jobs(user_id: UUID, time: TimeRange) -> None:
         "pages/jobs.py",
         label="All their jobs",
         icon=":material/list:",
-        query_params={"user": str(user_id)},
+        query_params={"created_by": str(user_id)},
     )
 
 

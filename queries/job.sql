@@ -28,7 +28,10 @@ select
     q.error_details ->> 'code' as error_code,
     coalesce(q.error_details -> 'permanent' = 'true', false) as permanent,
     left(jsonb_pretty(q.payload), 100000) as payload,
-    left(jsonb_pretty(q.error_details - 'attempts'), 100000) as error_details,
+    left(jsonb_pretty(
+        case when jsonb_typeof(q.error_details) = 'object' then q.error_details - 'attempts'
+             else q.error_details end
+    ), 100000) as error_details,
     extract(epoch from q.scheduled_at - clock_timestamp())::double precision as due_in_seconds,
     extract(epoch from q.started_at - q.scheduled_at)::double precision as wait_seconds,
     extract(

@@ -1,0 +1,345 @@
+"""A job's page says why the job is where it is: each case made by the queue's own functions."""
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from lib.database import load
+from lib.database.pool import Connection
+from lib.whereabouts import Whereabouts, whereabouts
+
+WORKER = UUID(int=1)
+MODEL = "black-forest-labs/flux-schnell"
+
+
+class Bench:
+    """One job, and what is said of it."""
+
+    def __init__(self, db: Connection) -> None:
+        self.db = db
+
+    def value(self, statement: str, *args: Any) -> Any:
+        """The first value of a statement."""
+        row = self.db.execute(statement.encode(), args).fetchone()
+        assert row is not None
+        return next(iter(row.values()))
+
+    def enqueue(self, due: str = "0", priority: int = 0, job_type: str = "generate-image") -> UUID:
+        """A new job; due in an interval."""
+        job: UUID = self.value(
+            "select enqueue_job(%s, %s, %s, now() + %s::interval)",
+            job_type,
+            json.dumps({"prompt": "fox", "model_id": MODEL}),
+            priority,
+            due,
+        )
+        return job
+
+    def claimed(self) -> UUID:
+        """A new job that WORKER runs."""
+        job = self.enqueue()
+        assert self.value("select id from claim_next_job(null, %s)", WORKER) == job
+        return job
+
+    def fail(self, job: UUID, **details: Any) -> None:
+        """Ends an attempt with an error."""
+        self.value("select complete_job(%s, false, 'no *luck*', %s)", job, json.dumps(details))
+
+    def worker(self, job_types: str = "{generate-image}", kind: str = "worker") -> None:
+        """A worker that has just been seen."""
+        self.db.execute(
+            "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
+            " concurrency) values (%s, %s, 'box', 7, now(), '1', %s, 1)",
+            [WORKER, kind, job_types],
+        )
+
+    def row(self, id: UUID) -> Any:
+        """What the page reads."""
+        return load("job").job(self.db, id=id)
+
+    def said(self, job: UUID) -> Whereabouts:
+        """What the page says."""
+        return whereabouts(self.row(job))
+
+
+@pytest.fixture
+def bench(db: Connection) -> Bench:
+    """An empty queue with one worker."""
+    bench = Bench(db)
+    bench.worker()
+    return bench
+
+
+def test_next_in_line(bench: Bench) -> None:
+    said = bench.said(bench.enqueue())
+    assert said.level == "underway"
+    assert said.sentence == "Due for 0.0 s, and next in line."
+
+
+def test_behind_others_in_the_order_of_claims(bench: Bench) -> None:
+    bench.enqueue(due="-1 minute")
+    bench.enqueue(priority=5)
+    bench.enqueue(priority=5, due="1 hour")
+    job = bench.enqueue()
+    bench.enqueue()
+    bench.enqueue(priority=-5)
+    assert bench.said(job).sentence.endswith(", behind 2 jobs.")
+
+
+def test_behind_one(bench: Bench) -> None:
+    bench.enqueue(due="-1 minute")
+    assert bench.said(bench.enqueue()).sentence.endswith(", behind 1 job.")
+
+
+def test_jobs_of_a_paused_type_are_not_in_front(bench: Bench) -> None:
+    bench.enqueue(due="-1 minute", job_type="upscale")
+    bench.value("select pause_queue('Ada', 'upscale')")
+    assert bench.said(bench.enqueue()).sentence.endswith("next in line.")
+
+
+def test_behind_more_than_are_counted(bench: Bench) -> None:
+    bench.db.execute(
+        "insert into job_queue (job_type, priority) select 'generate-image', n %% 2"
+        " from generate_series(1, 1001) n",
+        [],
+    )
+    assert bench.said(bench.enqueue()).sentence.endswith(", behind more than 1,000 jobs.")
+    # Of the thousand nearest only those that can be claimed count.
+    bench.db.execute(
+        "update job_queue set scheduled_at = now() + interval '1 h' where priority = 1"
+    )
+    said = bench.said(bench.enqueue())
+    assert said.sentence.endswith(", behind at least 501 jobs.")
+
+
+def test_no_worker_is_alive(bench: Bench) -> None:
+    bench.db.execute("update workers set last_seen_at = now() - interval '2 minutes'")
+    said = bench.said(bench.enqueue(due="-3 minutes"))
+    assert said.level == "act"
+    assert said.sentence == (
+        "Due for 3 min, but no worker that takes generate-image jobs is alive: start one."
+    )
+
+
+def test_a_worker_of_other_types_does_not_help(bench: Bench) -> None:
+    bench.db.execute("update workers set job_types = '{upscale}'")
+    assert "no worker" in bench.said(bench.enqueue()).sentence
+
+
+def test_cron_counts_as_a_worker(bench: Bench) -> None:
+    bench.db.execute("update workers set kind = 'process-jobs', stopped_at = now()")
+    assert "next in line" in bench.said(bench.enqueue()).sentence
+
+
+def test_waits_for_its_time(bench: Bench) -> None:
+    said = bench.said(bench.enqueue(due="3 hours"))
+    assert said == Whereabouts("held", "Waits for its time: due in 3 h.")
+
+
+def test_waits_for_its_next_attempt(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.fail(job)
+    bench.db.execute("update job_queue set scheduled_at = clock_timestamp() + interval '40.4 s'")
+    said = bench.said(job)
+    assert said.level == "held"
+    assert said.sentence == "Tries again in 40 s: attempt 1 of 3 ended with: no *luck*"
+
+
+@pytest.mark.parametrize(
+    ("paused", "words"), [("generate-image", "generate-image jobs"), ("*", "all jobs")]
+)
+def test_paused(bench: Bench, paused: str, words: str) -> None:
+    job = bench.enqueue(due="1 hour")
+    bench.value("select pause_queue('Ada', %s, 'new keys')", paused)
+    bench.db.execute("update queue_pauses set paused_at = now() - interval '5 minutes'")
+    said = bench.said(job)
+    assert said.level == "act"
+    assert said.sentence == (
+        f"Waits because Ada paused the claiming of {words} 5 min ago (new keys)."
+        " Resume it on the Overview."
+    )
+
+
+def test_another_type_is_paused(bench: Bench) -> None:
+    bench.value("select pause_queue('Ada', 'upscale')")
+    assert "next in line" in bench.said(bench.enqueue()).sentence
+
+
+def test_its_model_rests(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.fail(job, code="rate_limited", retry_after_seconds=60)
+    said = bench.said(job)
+    assert said.level == "held"
+    assert said.sentence == f"Waits because the model {MODEL} rests for 1 min more: no *luck*"
+
+
+def test_a_rest_that_is_over(bench: Bench) -> None:
+    bench.db.execute("insert into model_holds values (%s, now() - interval '1 s')", [MODEL])
+    assert "next in line" in bench.said(bench.enqueue()).sentence
+
+
+def test_its_provider_is_down(bench: Bench) -> None:
+    job = bench.enqueue()
+    for _ in range(5):
+        bench.value("select record_provider_failure('replicate', 'HTTP 502')")
+    said = bench.said(job)
+    assert said.level == "act"
+    assert said.sentence == (
+        "Waits because the provider replicate has been down for 0.0 s; it is tried again in 30 s."
+        " HTTP 502"
+    )
+    bench.db.execute("update provider_breakers set open_until = now() - interval '1 s'")
+    assert "it is tried again now." in bench.said(job).sentence
+
+
+def test_running(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.db.execute("update job_queue set started_at = clock_timestamp() - interval '12 s'")
+    bench.db.execute("update job_leases set heartbeat_at = clock_timestamp() - interval '3.2 s'")
+    said = bench.said(job)
+    assert said.level == "underway"
+    assert said.sentence == (
+        "Running for 12 s, attempt 1 of 3, by box, pid 7; last sign of life 3.2 s ago."
+    )
+
+
+def test_running_without_a_lease(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.db.execute("delete from job_leases")
+    said = bench.said(job)
+    assert said.level == "held"
+    assert said.sentence.endswith("attempt 1 of 3; no worker has said that it works on it.")
+
+
+def test_stuck(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.db.execute("update job_queue set started_at = clock_timestamp() - interval '21 min'")
+    bench.db.execute("update job_leases set heartbeat_at = clock_timestamp() - interval '20 min'")
+    said = bench.said(job)
+    assert said.level == "act"
+    assert said.sentence == (
+        "Stuck. Running for 21 min, attempt 1 of 3, without a sign of life for 20 min."
+    )
+    stuck = bench.value("select count(*) from stuck_jobs where id = %s", job)
+    assert stuck == 1
+    bench.value("select count(*) from reset_stuck_jobs('Ada')")
+    assert "next in line" in bench.said(job).sentence
+
+
+def test_stuck_from_before_starts_were_written_down(bench: Bench) -> None:
+    job: UUID = bench.value(
+        "insert into job_queue (job_type, status, updated_at)"
+        " values ('generate-image', 'processing', now() - interval '20 min') returning id"
+    )
+    assert bench.said(job).sentence.startswith("Stuck. Running for –")
+
+
+def test_completed(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.value("select complete_job(%s)", job)
+    bench.db.execute("update job_queue set completed_at = started_at + interval '4.5 s'")
+    assert bench.said(job) == Whereabouts("done", "Completed in 4.5 s, at its first attempt.")
+
+
+def test_failed_at_the_last_attempt(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.db.execute("update job_queue set max_attempts = 1")
+    bench.fail(job)
+    assert bench.said(job) == Whereabouts("act", "Failed after attempt 1 of 1: no *luck*")
+
+
+def test_failed_for_good(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.fail(job, permanent=True, code="no_credit")
+    assert bench.said(job) == Whereabouts(
+        "act",
+        "Failed for good, because this error does not go away by trying again: no *luck*",
+    )
+
+
+def test_cancelled(bench: Bench) -> None:
+    job = bench.enqueue()
+    bench.value("select count(*) from cancel_jobs('Ada', array[%s])", job)
+    assert bench.said(job) == Whereabouts("held", "Cancelled by Ada.")
+
+
+def ending(bench: Bench, how: str) -> UUID:
+    """The generation of a job that ended so."""
+    started = bench.value("select start_generation(null, 'fox', %s, p_source => 'test')", MODEL)
+    job = started["job_id"]
+    if how != "pending":
+        bench.value("select id from claim_next_job(null, %s)", WORKER)
+    match how:
+        case "completed":
+            bench.value("select complete_job(%s)", job)
+        case "completed in a batch":
+            bench.value(
+                "select count(*) from complete_jobs(array[%s::uuid], array[1], array[null::jsonb])",
+                job,
+            )
+        case "failed":
+            bench.fail(job, permanent=True)
+        case "cancelled":
+            bench.value("select count(*) from cancel_jobs('Ada', array[%s::uuid])", job)
+        case "retried":
+            bench.fail(job, permanent=True)
+            bench.value("select count(*) from retry_jobs('Ada', array[%s::uuid])", job)
+        case "rescued":
+            bench.db.execute("update job_queue set max_attempts = 1")
+            bench.value("select count(*) from rescue_worker_jobs(%s)", WORKER)
+    return UUID(started["generation_id"])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "pending", "processing", "completed", "completed in a batch", "failed", "cancelled",
+        "retried", "rescued",
+    ],
+)  # fmt: skip
+def test_a_job_is_found_by_its_generation_however_it_ended(bench: Bench, how: str) -> None:
+    generation = ending(bench, how)
+    job = bench.value("select id from job_queue")
+    for id in (generation, job):
+        row = bench.row(id)
+        assert (row["id"], row["generation_id"]) == (job, generation)
+
+
+def test_no_such_job(bench: Bench) -> None:
+    assert bench.row(uuid4()) is None
+
+
+def test_attempts_and_operators(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.fail(job, permanent=True, code="no_credit")
+    bench.value("select count(*) from retry_jobs('Ada', array[%s])", job)
+    bench.value("select count(*) from cancel_jobs('Bob', array[%s])", job)
+    bench.enqueue()
+    attempts = load("job").attempts(bench.db, id=job)
+    assert [(a["attempt"], a["error"], a["code"]) for a in attempts] == [
+        ("1", "no *luck*", "no_credit")
+    ]
+    created = bench.row(job)["created_at"]
+    acts = load("job").operators(bench.db, id=str(job), created_at=created)
+    assert [(act["actor"], act["action"]) for act in acts] == [
+        ("Ada", "retry_jobs"),
+        ("Bob", "cancel_jobs"),
+    ]
+
+
+@pytest.mark.parametrize("details", ["null", "[]", '{"attempts": 3}', '{"attempts": ["x", null]}'])
+def test_error_details_of_any_shape(bench: Bench, details: str) -> None:
+    job = bench.enqueue()
+    bench.db.execute("update job_queue set error_details = %s", [details])
+    assert bench.said(job).level == "underway"
+    assert all(a["error"] is None for a in load("job").attempts(bench.db, id=job))
+
+
+def test_a_payload_is_shown_as_it_is_stored(bench: Bench) -> None:
+    job: UUID = bench.value(
+        "insert into job_queue (job_type, payload)"
+        """ values ('a', '{"n": 12345678901234567890.10, "é": "<b>"}') returning id"""
+    )
+    assert '"n": 12345678901234567890.10' in bench.row(job)["payload"]
