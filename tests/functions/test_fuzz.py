@@ -7,6 +7,7 @@ import socket
 import string
 import time
 from itertools import product
+from math import inf
 from urllib.parse import quote, quote_from_bytes
 from uuid import uuid4
 
@@ -150,7 +151,7 @@ def test_one_odd_value_in_a_valid_body(ask):
     @fuzzed
     @given(
         st.sampled_from(["prompt", "negative_prompt", "style"]),
-        texts.map("a{}".format) | st.floats(allow_nan=False),
+        texts.map("a{}".format) | st.floats(allow_nan=False) | st.sampled_from([inf, -inf]),
     )
     def check(field, value):
         raw = json.dumps(GENERATION | {field: value}).replace("Infinity", "1e999")

@@ -131,6 +131,16 @@ def test_a_passing_error_queues_the_generation_again(queue):
     assert queue.lease(job_id) is None
 
 
+def test_progress_never_goes_back_nor_beyond_the_whole(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    shown = []
+    for percent in (40, 30, 60, -5, 120):
+        assert queue.one("select record_progress(%s, 1, %s)", job_id, percent) is True
+        shown.append(queue.generation()["progress"])
+    assert shown == [40, 40, 60, 60, 100]
+
+
 def test_the_errors_of_all_attempts_are_kept_in_order(queue):
     job_id = queue.enqueue()
     for attempt in (1, 2, 3):

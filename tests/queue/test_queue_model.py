@@ -64,6 +64,8 @@ class QueueMachine(Comparison):
         lost = self.claim(3, None, worker)
         self.worker_dies(worker)
         held = self.claim(2, None, successor)
+        for claim in held.values:
+            self.begin(claim)
         return multiple(*lost.values, *held.values)
 
     @initialize(failures=st.integers(0, 6))
