@@ -190,7 +190,7 @@ async def test_simulators_share_a_folder_at_once_and_one_after_the_other(folder,
     first.stop()
     # It may have been quick enough to be finished in the first answer.
     states = [state async for state in there.follow(prediction, deadline=30)]
-    prediction = states[-1] if states else prediction
+    prediction = states[-1] if states else await there.get(prediction.id)
     assert prediction.output[0].startswith(f"{second.base_url}/files/")
     image = await there.download(prediction.output[0])
     second.stop()
