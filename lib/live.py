@@ -1,10 +1,12 @@
 """A page's live panel: drawn again and again until its viewer pauses it, with its data's age."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
-from lib.dashboard import REFRESH_SECONDS, noting_ages, say_when_away, time_zone
+from lib.dashboard import REFRESH_SECONDS, noting_ages, pool, say_when_away, time_zone
+from lib.database import DatabaseUnavailable, translated
 
 
 def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None:
@@ -35,3 +37,27 @@ def _draw(panel: Callable[[], None]) -> None:
     if times:
         age.caption(f"Data of {min(times).astimezone(time_zone()):%H:%M:%S}")
     st.session_state["drawn"] = page
+
+
+@contextmanager
+def drawn_once_back() -> Iterator[None]:
+    """For what a page reads outside its live panel: says that the database is away, and looks.
+
+    Once it is back, the whole page is drawn anew.
+    """
+    drawn = False
+    with say_when_away():
+        yield
+        drawn = True
+    if not drawn:
+        st.fragment(_look, run_every=REFRESH_SECONDS)()
+
+
+def _look() -> None:
+    try:
+        with translated(), pool().connection():
+            pass
+    except DatabaseUnavailable:
+        return
+    st.session_state.pop("database_away", None)
+    st.rerun()

@@ -1,5 +1,6 @@
 """Why is a job where it is? One sentence, by one rule for each case."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -35,7 +36,9 @@ def whereabouts(job: Job) -> Whereabouts:
         case "completed":
             return Whereabouts("done", _completed(job))
         case "cancelled":
-            return Whereabouts("held", job["error_message"] or "Cancelled; nobody said why.")
+            return Whereabouts(
+                "held", _short(job["error_message"]) or "Cancelled; nobody said why."
+            )
         case _:
             return Whereabouts("act", _failed(job))
 
@@ -48,13 +51,13 @@ def _waiting(job: Job) -> Whereabouts:
         return Whereabouts(
             "held",
             f"Waits because the model {job['model_id']} rests for {duration(held)} more:"
-            f" {job['hold_reason'] or 'nobody said why'}",
+            f" {_short(job['hold_reason']) or 'nobody said why'}",
         )
     if due_in > 0 and job["attempts"]:
         return Whereabouts(
             "held",
             f"Tries again in {duration(due_in)}: attempt {_attempt(job)} ended with:"
-            f" {job['error_message'] or 'no error'}",
+            f" {_short(job['error_message']) or 'no error'}",
         )
     if due_in > 0:
         return Whereabouts("held", f"Waits for its time: due in {duration(due_in)}.")
@@ -71,7 +74,7 @@ def _waiting(job: Job) -> Whereabouts:
 
 def _paused(job: Job) -> str:
     what = "all jobs" if job["pause_type"] == ALL_TYPES else f"{job['pause_type']} jobs"
-    reason = f" ({job['pause_reason']})" if job["pause_reason"] else ""
+    reason = f" ({_short(job['pause_reason'])})" if job["pause_reason"] else ""
     return (
         f"Waits because {job['paused_by']} paused the claiming of {what}"
         f" {duration(job['paused_seconds'])} ago{reason}. Resume it on the Overview."
@@ -84,7 +87,7 @@ def _provider_down(job: Job) -> str:
     return (
         f"Waits because the provider {job['provider']} has been down for"
         f" {duration(job['down_seconds'])}; it is tried again {when}."
-        f" {job['down_reason'] or ''}".rstrip()
+        f" {_short(job['down_reason'])}".rstrip()
     )
 
 
@@ -118,7 +121,7 @@ def _completed(job: Job) -> str:
 
 
 def _failed(job: Job) -> str:
-    error = job["error_message"] or "nobody wrote down why."
+    error = _short(job["error_message"]) or "nobody wrote down why."
     if job["permanent"]:
         return f"Failed for good, because this error does not go away by trying again: {error}"
     return f"Failed after attempt {_attempt(job)}: {error}"
@@ -126,3 +129,7 @@ def _failed(job: Job) -> str:
 
 def _attempt(job: Job) -> str:
     return f"{job['attempts']} of {job['max_attempts']}"
+
+
+def _short(text: str | None) -> str:
+    return textwrap.shorten(text or "", 240, placeholder=" …")

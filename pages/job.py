@@ -16,6 +16,8 @@ from lib.formats import duration, escaped
 from lib.live import live
 from lib.whereabouts import whereabouts
 
+LONG = 1_500
+"""Characters of a text that is shown in a box of its own."""
 ACTIONS = {
     "cancel_jobs": "Cancelled by an operator",
     "retry_jobs": "Put back on the queue by an operator",
@@ -109,7 +111,11 @@ def timeline(job: Mapping[str, Any]) -> None:
     for tried in read("job", "attempts", id=job["id"]):
         code = f"{tried['code']}: " if tried["code"] else ""
         events.append(
-            (moment(tried["at"]), f"Attempt {tried['attempt']} ended", f"{code}{tried['error']}")
+            (
+                moment(tried["at"]),
+                f"Attempt {tried['attempt'] or '?'} ended",
+                f"{code}{tried['error'] or ''}",
+            )
         )
     for act in read("job", "operators", id=str(job["id"]), created_at=job["created_at"]):
         events.append((act["at"], ACTIONS.get(act["action"], act["action"]), act["actor"]))
@@ -177,13 +183,18 @@ def generation(job: Mapping[str, Any]) -> None:
 
 def details(job: Mapping[str, Any]) -> None:
     st.subheader("Payload")
-    st.code(job["payload"], language="json", wrap_lines=True)
+    text(job["payload"], "json")
     if job["error_message"]:
         st.subheader("Error")
-        st.code(job["error_message"], language=None, wrap_lines=True)
+        text(job["error_message"])
     if job["error_details"] not in (None, "null", "{\n}"):
         st.subheader("Details of the last error")
-        st.code(job["error_details"], language="json", wrap_lines=True)
+        text(job["error_details"], "json")
+
+
+def text(whole: str, language: str | None = None) -> None:
+    height = 400 if len(whole) > LONG else "content"
+    st.code(whole, language=language, wrap_lines=True, height=height)
 
 
 confirmations()

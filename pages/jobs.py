@@ -10,7 +10,7 @@ import streamlit as st
 
 from lib import job_actions
 from lib.confirm import ask, confirmations, plural
-from lib.dashboard import read, read_once, say_when_away, time_column, time_zone
+from lib.dashboard import read, read_once, time_column, time_zone
 from lib.export import csv_export
 from lib.formats import duration
 from lib.job_filters import LIVE, STATUSES, Filters
@@ -25,7 +25,7 @@ from lib.job_list import (
     page_after,
     page_before,
 )
-from lib.live import live
+from lib.live import drawn_once_back, live
 from lib.selection import selectable
 from lib.time_range import ALL, LENGTHS, time_range
 
@@ -269,7 +269,7 @@ def export(chosen: Filters) -> None:
 
 
 confirmations()
-with say_when_away():
+with drawn_once_back():
     forget_filters_of_last_visit()
     chosen = filters()
     forget_place_of_other_filters(chosen)

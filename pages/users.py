@@ -12,16 +12,16 @@ import streamlit as st
 from lib.actions import set_user_limits
 from lib.charts import show, status_color
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, read_once, say_when_away, time_column, time_zone
+from lib.dashboard import actor, pool, read, read_once, time_column, time_zone
 from lib.export import csv_export
 from lib.formats import duration, escaped, share
 from lib.job_filters import Filters
 from lib.job_list import all_pages, first_page
-from lib.live import live
+from lib.live import drawn_once_back, live
 from lib.selection import selectable
 from lib.time_range import TimeRange, time_range
 
-LOOKED_AT = 50_000
+LOOKED_AT = 30_000
 DRAWN = 2_000
 MOST = 1_000_000
 EXPORTED = [
@@ -294,7 +294,7 @@ def said(limit: int | None) -> str:
 
 
 confirmations()
-with say_when_away():
+with drawn_once_back():
     chosen = asked_for()
     time = time_range()
     if chosen is None:

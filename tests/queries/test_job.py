@@ -259,6 +259,15 @@ def test_failed_for_good(bench: Bench) -> None:
     )
 
 
+def test_a_long_error_is_quoted_in_part(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.fail(job, permanent=True)
+    bench.db.execute("update job_queue set error_message = repeat('no *luck* ', 200)")
+    said = bench.said(job).sentence
+    assert said.endswith(" …")
+    assert len(said) < 330
+
+
 def test_cancelled(bench: Bench) -> None:
     job = bench.enqueue()
     bench.value("select count(*) from cancel_jobs('Ada', array[%s])", job)
