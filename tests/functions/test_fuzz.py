@@ -157,7 +157,7 @@ def test_one_odd_value_in_a_valid_body(ask):
         raw = json.dumps(GENERATION | {field: value}).replace("Infinity", "1e999")
         answer = ask("start-generation", content=raw)
         statuses.add(answer.status_code)
-        if answer.status_code != 200:
+        if answer.status_code != 200 or value in (inf, -inf):
             assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
 
     check()
