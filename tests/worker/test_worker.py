@@ -200,19 +200,23 @@ async def test_a_handler_that_misses_being_stopped_is_stopped_again(
 ):
     monkeypatch.setattr(worker_module, "HANDLER_END_SECONDS", 0.05)
     missed = 0
+    over = asyncio.Event()
 
     async def deaf(_claim):
         nonlocal missed
-        while missed < 2:
+        while missed < 2 and not over.is_set():
             try:
-                await asyncio.Event().wait()
+                await over.wait()
             except asyncio.CancelledError:
                 missed += 1
-        await asyncio.Event().wait()
+        await over.wait()
 
     id = enqueue()
-    async with asyncio.timeout(20), running(deaf):
-        await until(lambda: job(id)["status"] == "processing")
+    try:
+        async with asyncio.timeout(20), running(deaf):
+            await until(lambda: job(id)["status"] == "processing")
+    finally:
+        over.set()
     assert (job(id)["status"], missed) == ("pending", 2)
 
 
