@@ -9,13 +9,14 @@ Python itself imports.
 """
 
 import argparse
-import asyncio
 import os
 import platform
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+
+import uvloop
 
 from bench import claims, wake, workers
 from bench.claims import FUNCTIONS, PLAIN
@@ -92,7 +93,7 @@ def measure_worker(url: str, jobs: int) -> None:
         count = share(jobs, batch)
         with connect(url) as connection:
             claims.prepare(connection, pending=count)
-        seconds = asyncio.run(workers.drain(url, jobs=count, batch=batch))
+        seconds = uvloop.run(workers.drain(url, jobs=count, batch=batch))
         row(f"batch {batch}", count, seconds)
 
 
@@ -114,7 +115,7 @@ def measure_peers(url: str, jobs: int) -> None:
 def measure_latency(url: str, _jobs: int) -> None:
     """How soon an idle worker starts a job."""
     print("\nFrom enqueueing to start on an idle worker, woken by NOTIFY")
-    print(wake.summary(asyncio.run(wake.pick_up_waits(url, LATENCY_JOBS))), flush=True)
+    print(wake.summary(uvloop.run(wake.pick_up_waits(url, LATENCY_JOBS))), flush=True)
 
 
 def measure_million(url: str, jobs: int) -> None:

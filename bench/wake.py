@@ -7,6 +7,8 @@ On an embedded server of its own; the worker polls once an hour, so that only NO
 
 import asyncio
 
+import uvloop
+
 from bench.claims import fill
 from bench.server import temporary_server
 from bench.workers import open_worker
@@ -50,4 +52,4 @@ def summary(waits: list[float]) -> str:
 
 if __name__ == "__main__":
     with temporary_server() as url:
-        print(summary(asyncio.run(pick_up_waits(url, JOBS))))
+        print(summary(uvloop.run(pick_up_waits(url, JOBS))))

@@ -30,14 +30,14 @@ class ClaimLost(Exception):
     """The job was reset, rescued or ended by someone else: this worker must drop it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Claim:
     """A job that a worker holds. (job_id, attempt) identifies the claim."""
 
     job_id: UUID
     attempt: int
-    job_type: str = field(compare=False)
-    payload_json: str = field(compare=False, repr=False)
+    job_type: str
+    payload_json: str = field(repr=False)
 
     @property
     def payload(self) -> Mapping[str, Any]:

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import uvloop
+
 from lib import logs
 from lib.service import backend, prepare_database
 from lib.settings import settings
@@ -26,4 +28,5 @@ async def work() -> None:
 
 if __name__ == "__main__":
     logs.configure()
-    asyncio.run(work())
+    # A fifth more jobs per second than on asyncio's own loop (bench/queue.py).
+    uvloop.run(work())

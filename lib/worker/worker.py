@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError, notifications
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
+from lib.worker.claiming import Claiming
 from lib.worker.registration import Registration
 from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
 from lib.worker.settlement import Interrupted, Outcome, Settlement
@@ -61,15 +62,15 @@ class Worker:
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
-        self._batch = batch
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
+        self._claiming = Claiming(
+            self._queue, self.id, handlers.keys(), batch=batch, held=self._held
+        )
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
         self._settlement = Settlement(self._queue, self.id, self._settled)
-        # Whether the database may have given it jobs in an answer that was lost.
-        self._unheard_claim = False
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -147,15 +148,7 @@ class Worker:
         )
         if free <= 0:
             return False
-        try:
-            if self._unheard_claim:
-                await self._queue.release_unheld(self.id, list(self._held))
-                self._unheard_claim = False
-            claims = await self._queue.claim(self.id, self._handlers.keys(), min(free, self._batch))
-        except DatabaseUnavailable as error:
-            logger.warning("Cannot claim jobs: %s", error)
-            self._unheard_claim = True
-            return False
+        claims = await self._claiming.claim(free)
         for claim in claims:
             self._start(claim)
         return bool(claims)
