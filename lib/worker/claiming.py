@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from lib.database import DatabaseUnavailable
@@ -17,8 +17,9 @@ MOST_AT_ONCE = 4
 class Claiming:
     """The claims of a worker, `batch` jobs at most in each.
 
-    `held` is what the worker knows that it holds. What else the database takes for held, after
-    an answer that was lost, is given back before the next claim.
+    `start` is told every job that it gets. `held` is what the worker knows that it holds: what
+    else the database takes for held, after an answer that was lost, is given back before the
+    next claim.
     """
 
     def __init__(
@@ -29,34 +30,42 @@ class Claiming:
         *,
         batch: int,
         held: Collection[Claim],
+        start: Callable[[Claim], None],
     ) -> None:
         self._queue = queue
         self._worker_id = worker_id
         self._job_types = job_types
         self._batch = batch
         self._held = held
+        self._start = start
         self._at_once = 1
         self._unheard = False
 
-    async def claim(self, free: int) -> list[Claim]:
-        """Up to `free` due jobs, most urgent first; none while the database is away."""
-        limits = [min(self._batch, free - start) for start in range(0, free, self._batch)]
+    async def claim(self, free: int) -> bool:
+        """Starts up to `free` due jobs, most urgent first; False when there is none.
+
+        None too while the database is away.
+        """
+        limits = [min(self._batch, free - taken) for taken in range(0, free, self._batch)]
         limits = limits[: self._at_once]
-        answers: list[asyncio.Task[list[Claim]]] = []
         try:
             if self._unheard:
                 await self._queue.release_unheld(self._worker_id, list(self._held))
                 self._unheard = False
-            async with asyncio.TaskGroup() as asking:
-                answers = [
-                    asking.create_task(self._queue.claim(self._worker_id, self._job_types, limit))
-                    for limit in limits
-                ]
+            async with asyncio.TaskGroup() as group:
+                asking = [group.create_task(self._ask(limit)) for limit in limits]
         except* DatabaseUnavailable as errors:
             logger.warning("Cannot claim jobs: %s", errors.exceptions[0])
             self._unheard = True
-            # What others of them were given is given back with the rest.
-            answers = []
-        claims = [claim for answer in answers for claim in answer.result()]
-        self._at_once = MOST_AT_ONCE if len(claims) == sum(limits) else 1
-        return claims
+            self._at_once = 1
+            claimed = 0
+        else:
+            claimed = sum(asked.result() for asked in asking)
+            self._at_once = MOST_AT_ONCE if claimed == sum(limits) else 1
+        return claimed > 0
+
+    async def _ask(self, limit: int) -> int:
+        claims = await self._queue.claim(self._worker_id, self._job_types, limit)
+        for claim in claims:
+            self._start(claim)
+        return len(claims)

@@ -66,7 +66,12 @@ class Worker:
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
         self._claiming = Claiming(
-            self._queue, self.id, handlers.keys(), batch=batch, held=self._held
+            self._queue,
+            self.id,
+            handlers.keys(),
+            batch=batch,
+            held=self._held,
+            start=self._start,
         )
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
@@ -146,12 +151,7 @@ class Worker:
             # Claims that wait to be settled count too, or they would pile up.
             2 * self._concurrency - len(self._held),
         )
-        if free <= 0:
-            return False
-        claims = await self._claiming.claim(free)
-        for claim in claims:
-            self._start(claim)
-        return bool(claims)
+        return free > 0 and await self._claiming.claim(free)
 
     def _start(self, claim: Claim) -> None:
         self._held.add(claim)
