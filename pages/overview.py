@@ -196,15 +196,16 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
 
 def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
     """How many jobs come through, and how fast."""
+    live = now["pending"] + now["processing"]
     return [
         Tile(
             "Pending",
             f"{now['pending']:,}",
             "jobs",
-            "Jobs that wait, later retries included. The curve counts the running ones too.",
-            difference(now["pending"], now["waited_before"], lambda jobs: f"{jobs:,}"),
+            "Jobs that wait, later retries included. Change and curve count the running ones too.",
+            difference(live, now["live_before"], lambda jobs: f"{jobs:,}"),
             "in the last hour",
-            [*hours["live"], now["pending"] + now["processing"]],
+            [*hours["live"], live],
             {"status": "pending"},
         ),
         Tile(

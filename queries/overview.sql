@@ -7,9 +7,9 @@
 -- oldest_pending_seconds: longest wait of any whose time has come. slots: jobs that living workers run
 -- at once. paused, down: pauses (job_type * for all) and open breakers, as lists of objects.
 -- held_models: models whose provider asked for a rest.
--- last_hour_*: jobs that ended in the last hour; wait (due to start) and run are means; failure_share
--- is failed / (completed + failed).
--- waited_before: jobs that waited an hour ago: they have waited ever since, or their last attempt began later.
+-- last_hour_*: jobs that ended in the last hour, which begins with a whole minute; wait (due to start)
+-- and run are means; failure_share is failed / (completed + failed).
+-- live_before: jobs that waited or ran when that hour began.
 -- usual_*: the same hour of the previous seven days, or as many of them as there is history of, as
 -- folded; null without any. The two clock hours that the last hour touches count by their shares.
 with barred as materialized (
@@ -54,20 +54,14 @@ select
     ) as down,
     array(select model_id from public.model_holds where held_until > now() order by model_id) as held_models,
     last_hour.*,
-    pending_old + processing_old + last_hour_old as waited_before,
-    extract(epoch from now() - coalesce(
-        last_completed_at,
-        (
-            select max(q.completed_at)
-            from (
-                select r.hour from public.job_rollup r
-                where r.status = 'completed' and not r.purged order by r.hour desc limit 1
-            ) r
-            join public.job_queue q
-                on q.completed_at >= r.hour and q.completed_at < r.hour + interval '1 hour'
-            where q.status = 'completed'
-              and q.status in ('completed', 'failed', 'cancelled')
-        )
+    pending + processing + last_hour_ended - last_hour_arrived as live_before,
+    extract(epoch from now() - (
+        select max(q.completed_at)
+        from public.job_queue q
+        where q.completed_at >= last_completed.since
+          and q.completed_at < last_completed.until
+          and q.status = 'completed'
+          and q.status in ('completed', 'failed', 'cancelled')
     ))::double precision as last_completion_seconds,
     last_hour_failed / nullif(last_hour_completed + last_hour_failed, 0)::double precision as last_hour_failure_share,
     usual.*,
@@ -78,20 +72,14 @@ from (
         count(*) filter (where attempts > 0) as retrying,
         count(*) filter (where scheduled_at <= now() and not held) as due,
         extract(epoch from now() - min(scheduled_at) filter (where not held))::double precision as oldest_due_seconds,
-        extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds,
-        count(*) filter (where updated_at <= now() - interval '1 hour') as pending_old
+        extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds
     from public.job_queue
     cross join barred
     cross join lateral (select job_type = any (barred.types) or '*' = any (barred.types) as held) h
     where status = 'pending'
 ) pending
 cross join (
-    select
-        count(*) as processing,
-        count(*) filter (
-            where created_at <= now() - interval '1 hour' and started_at > now() - interval '1 hour'
-        ) as processing_old
-    from public.job_queue where status = 'processing'
+    select count(*) as processing from public.job_queue where status = 'processing'
 ) processing
 cross join (
     -- A call of process-jobs stands for the cron schedule that makes one every minute.
@@ -102,20 +90,28 @@ cross join (
 ) workers
 cross join (
     select
-        count(*) filter (where status = 'completed') as last_hour_completed,
-        count(*) filter (where status = 'failed') as last_hour_failed,
-        count(*) filter (
-            where created_at <= now() - interval '1 hour'
-              and (started_at > now() - interval '1 hour' or started_at is null)
-        ) as last_hour_old,
-        extract(
-            epoch from avg(greatest(started_at - scheduled_at, '0')) filter (where started_at is not null)
-        )::double precision as last_hour_wait_seconds,
-        extract(epoch from avg(completed_at - started_at))::double precision as last_hour_run_seconds,
-        max(completed_at) filter (where status = 'completed') as last_completed_at
-    from public.job_queue
-    where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
+        coalesce(sum(jobs), 0)::bigint as last_hour_ended,
+        coalesce(sum(jobs) filter (where status = 'completed'), 0)::bigint as last_hour_completed,
+        coalesce(sum(jobs) filter (where status = 'failed'), 0)::bigint as last_hour_failed,
+        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as last_hour_wait_seconds,
+        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as last_hour_run_seconds,
+        max(minute) filter (where status = 'completed') as last_completed_minute
+    from public.recent_jobs(now() - interval '1 hour')
 ) last_hour
+cross join (
+    select coalesce(sum(jobs), 0)::bigint as last_hour_arrived from public.recent_arrivals(now() - interval '1 hour')
+) arrived
+cross join lateral (
+    select
+        coalesce(last_completed_minute, hour) as since,
+        coalesce(last_completed_minute + interval '1 minute', hour + interval '1 hour') as until
+    from (select) as one
+    left join lateral (
+        select r.hour from public.job_rollup r
+        where last_completed_minute is null and r.status = 'completed' and not r.purged
+        order by r.hour desc limit 1
+    ) r on true
+) last_completed
 cross join (
     select
         coalesce(sum(jobs * share) filter (where status = 'completed'), 0) / (select nullif(count(*), 0) from days) as usual_completed,

@@ -197,26 +197,36 @@ order by at
 limit 1000;
 
 -- name: pace^
--- The last hour, and what is there to do. Columns: due, processing: jobs now; arrived, ended: jobs of
--- the last hour; run_seconds, attempts: means over those that ended after a start (null without any);
--- workers, slots: workers alive and how many jobs they run at once.
+-- The last hour, which begins with a whole minute, and what is there to do. Columns: due, processing:
+-- jobs now; arrived, ended: jobs of the last hour; run_seconds: mean over those that ended after a
+-- start; attempts: mean over the newest thousand of these (both null without any); workers, slots:
+-- workers alive and how many jobs they run at once.
 with ended as (
     select
-        count(*) as jobs,
-        count(*) filter (where created_at > now() - interval '1 hour') as arrived,
-        extract(epoch from avg(completed_at - started_at))::double precision as run_seconds,
-        avg(attempts) filter (where started_at is not null)::double precision as attempts
-    from public.job_queue
-    where status in ('completed', 'failed', 'cancelled') and completed_at > now() - interval '1 hour'
+        coalesce(sum(jobs), 0)::bigint as jobs,
+        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as run_seconds
+    from public.recent_jobs(now() - interval '1 hour')
+), newest as (
+    select avg(attempts)::double precision as attempts
+    from (
+        select attempts
+        from public.job_queue
+        where status in ('completed', 'failed', 'cancelled')
+          and completed_at >= date_trunc('minute', now() - interval '1 hour', 'UTC')
+          and started_at is not null
+        order by completed_at desc
+        limit 1000
+    ) jobs
+), arrived as (
+    select coalesce(sum(jobs), 0)::bigint as jobs from public.recent_arrivals(now() - interval '1 hour')
 ), live as (
     select
         count(*) filter (where status = 'pending' and scheduled_at <= now()) as due,
-        count(*) filter (where status = 'processing') as processing,
-        count(*) filter (where created_at > now() - interval '1 hour') as arrived
+        count(*) filter (where status = 'processing') as processing
     from (
-        select status, scheduled_at, created_at from public.job_queue where status = 'pending'
+        select status, scheduled_at from public.job_queue where status = 'pending'
         union all
-        select status, scheduled_at, created_at from public.job_queue where status = 'processing'
+        select status, scheduled_at from public.job_queue where status = 'processing'
     ) jobs
 ), alive as (
     -- A call of process-jobs stands for the cron schedule that makes one every minute.
@@ -226,6 +236,6 @@ with ended as (
        or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
 )
 select
-    l.due, l.processing, l.arrived + e.arrived as arrived, e.jobs as ended, e.run_seconds, e.attempts,
+    l.due, l.processing, n.jobs as arrived, e.jobs as ended, e.run_seconds, m.attempts,
     a.workers, a.slots
-from ended e, live l, alive a;
+from ended e, newest m, arrived n, live l, alive a;

@@ -69,7 +69,7 @@ with days as (
     select j.*, share
     from clock join all_jobs j on j.completed_at >= hour and j.completed_at < hour + interval '1 hour'
 ), last_hour as (
-    select * from all_jobs where completed_at > now() - interval '1 hour'
+    select * from all_jobs where completed_at >= date_trunc('minute', now() - interval '1 hour')
 )
 select
     count(*) filter (where status = 'pending') as pending,
@@ -78,14 +78,9 @@ select
     extract(epoch from now() - min(scheduled_at) filter (where status = 'pending'))::double precision as oldest_pending_seconds,
     count(*) filter (where status = 'processing') as processing,
     count(*) filter (
-        where created_at <= now() - interval '1 hour'
-          and case status
-              when 'pending' then updated_at <= now() - interval '1 hour'
-              when 'processing' then started_at > now() - interval '1 hour'
-              else completed_at > now() - interval '1 hour'
-                  and (started_at is null or started_at > now() - interval '1 hour')
-          end
-    ) as waited_before,
+        where created_at < date_trunc('minute', now() - interval '1 hour')
+          and (completed_at is null or completed_at >= date_trunc('minute', now() - interval '1 hour'))
+    ) as live_before,
     (select count(*) from last_hour where status = 'completed') as last_hour_completed,
     (select count(*) from last_hour where status = 'failed') as last_hour_failed,
     (

@@ -42,10 +42,10 @@ select
 select
     count(*) filter (where status = 'pending' and scheduled_at <= now()) as due,
     count(*) filter (where status = 'processing') as processing,
-    count(*) filter (where created_at > now() - interval '1 hour') as arrived,
-    count(*) filter (where completed_at > now() - interval '1 hour') as ended,
+    count(*) filter (where created_at >= date_trunc('minute', now() - interval '1 hour')) as arrived,
+    count(*) filter (where completed_at >= date_trunc('minute', now() - interval '1 hour')) as ended,
     avg(extract(epoch from completed_at - started_at))
-        filter (where completed_at > now() - interval '1 hour')::float8 as run_seconds,
-    avg(attempts) filter (where completed_at > now() - interval '1 hour' and started_at is not null)::float8
+        filter (where completed_at >= date_trunc('minute', now() - interval '1 hour'))::float8 as run_seconds,
+    avg(attempts) filter (where completed_at >= date_trunc('minute', now() - interval '1 hour') and started_at is not null)::float8
         as attempts
 from public.all_jobs;

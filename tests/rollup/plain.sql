@@ -71,3 +71,22 @@ select
 from public.all_jobs
 group by job_type, status
 order by job_type, status;
+
+-- name: recent_jobs
+select
+    date_trunc('minute', completed_at) as minute, job_type, status, count(*) as jobs, count(started_at) as runs,
+    coalesce(sum(extract(epoch from completed_at - started_at) * 1000000), 0)::bigint as run_us,
+    count(started_at) as waits,
+    coalesce(sum(greatest(extract(epoch from started_at - scheduled_at), 0) * 1000000)
+        filter (where started_at is not null), 0)::bigint as wait_us
+from public.job_queue
+where completed_at >= date_trunc('minute', :since::timestamptz)
+group by 1, 2, 3
+order by 1, 2, 3;
+
+-- name: recent_arrivals
+select date_trunc('minute', created_at) as minute, count(*) as jobs
+from public.job_queue
+where created_at >= date_trunc('minute', :since::timestamptz)
+group by 1
+order by 1;

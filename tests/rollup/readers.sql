@@ -34,3 +34,28 @@ order by 1, 2, 3, 4, 5;
 
 -- name: queue_health
 select job_type, status, count, avg_duration_seconds, oldest, newest from public.queue_health order by 1, 2;
+
+-- name: recent_jobs
+select
+    minute, job_type, status, sum(jobs)::bigint as jobs, sum(runs)::bigint as runs, sum(run_us)::bigint as run_us,
+    sum(waits)::bigint as waits, sum(wait_us)::bigint as wait_us
+from public.recent_jobs(:since)
+group by 1, 2, 3
+order by 1, 2, 3;
+
+-- name: recent_arrivals
+select minute, sum(jobs)::bigint as jobs from public.recent_arrivals(:since) group by 1 order by 1;
+
+-- name: minutes_since$
+select public.minutes_since();
+
+-- name: job_minutes
+select * from public.job_minutes where minute >= public.minutes_since() order by 1, 2, 3;
+
+-- name: arrival_minutes
+select * from public.arrival_minutes where least(hour, created_minute) >= public.minutes_since() order by 1, 2, 3;
+
+-- name: oldest_minute$
+select min(m) from (
+    select minute from public.job_minutes union all select hour from public.arrival_minutes
+) kept (m);
