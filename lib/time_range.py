@@ -14,6 +14,7 @@ LONGEST = timedelta(days=731)
 ALL = "2 years"
 """The choice of a page whose cost does not grow with the time."""
 LENGTHS = {
+    "10 min": timedelta(minutes=10),
     "1 h": timedelta(hours=1),
     "6 h": timedelta(hours=6),
     "24 h": timedelta(days=1),
@@ -22,6 +23,7 @@ LENGTHS = {
     "90 d": timedelta(days=90),
     ALL: LONGEST,
 }
+USUAL = tuple(LENGTHS)[1:-1]
 CUSTOM = "From … to …"
 
 Step = Literal["minute", "hour", "day"]
@@ -76,7 +78,7 @@ class TimeRange:
         return f"{start:%-d %b %Y %H:%M} to {end:%-d %b %Y %H:%M}"
 
 
-def time_range(choices: Sequence[str] = tuple(LENGTHS)[:-1], default: str = "24 h") -> TimeRange:
+def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRange:
     """Lets the viewer choose, in their time zone and in the page's URL; default: the last day."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(

@@ -140,7 +140,7 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
 # Each waiting job is looked up, so not as often as elsewhere.
 live(panel, seconds=5 * REFRESH_SECONDS)
 st.subheader("Which generations have had more than one job?")
-span = time_range(("1 h", "6 h", "24 h", "7 d"), default="1 h")
+span = time_range(("10 min", "1 h", "6 h", "24 h", "7 d"), default="10 min")
 if span.length > LONGEST:
     st.warning("At most seven days are compared: the last ones before the end.")
     end = (span.start or datetime.now(UTC)) + span.length

@@ -39,7 +39,8 @@ COLUMNS = [
 st.title("Failures")
 st.caption(
     "Jobs that failed for good: with an error that no further attempt can mend, or at their last"
-    " attempt. Errors that differ only in model, address, id or number are one kind."
+    " attempt. Errors that differ only in model, address, id or number are one kind. A time that"
+    " ends now begins with a full hour."
 )
 confirmations()
 span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))

@@ -21,7 +21,7 @@ from lib.live import drawn_once_back, live
 from lib.selection import selectable
 from lib.time_range import TimeRange, time_range
 
-LOOKED_AT = 30_000
+LOOKED_AT = 3_000
 DRAWN = 2_000
 MOST = 1_000_000
 EXPORTED = [

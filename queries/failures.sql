@@ -1,6 +1,7 @@
 -- What fails, why, and for whom? Kinds of errors come from the rollup, single jobs from indexes of
--- failed ones. A time is given by :start (timestamptz; null: :length ago) and :length (interval),
--- a kind of error by :key (text; null for all), the key that groups gives.
+-- failed ones. A time is given by :start (timestamptz; null: it ends now, and begins with the whole
+-- hour of :length ago) and :length (interval), a kind of error by :key (text; null for all), the key
+-- that groups gives.
 
 -- name: groups
 -- Up to 200 kinds of errors, the most frequent first, purged jobs included. Columns: key,
@@ -11,7 +12,7 @@ with span as materialized (
     select since, until, step, date_trunc(step, least(since, until - interval '1 day'), 'UTC') as trend_since
     from (
         select
-            coalesce(:start::timestamptz, now() - :length::interval) as since,
+            coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC')) as since,
             coalesce(:start::timestamptz + :length::interval, now()) as until,
             case when :length::interval > interval '7 days' then 'day' else 'hour' end as step
     ) s
@@ -20,7 +21,7 @@ with span as materialized (
 ), before as materialized (
     -- A sparkline of less than a day would show little.
     select f.error_group, f.error_code, f.hour, f.jobs
-    from span cross join lateral public.failure_stats(span.until - interval '1 day', span.since) f
+    from span cross join lateral public.failure_stats(span.trend_since, span.since) f
     where span.since > span.until - interval '1 day'
 ), kinds as materialized (
     select c.*, sum(c.jobs) over ()::bigint as total, count(*) over () as kinds,
@@ -84,7 +85,7 @@ with chosen as materialized (
         from public.job_queue q
         where :key::text is null
           and q.status = 'failed'
-          and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+          and q.completed_at >= coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC'))
           and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
           and q.completed_at <= :before::timestamptz
           and (q.completed_at, q.id) < (:before::timestamptz, :before_id::uuid)
@@ -97,7 +98,7 @@ with chosen as materialized (
         from public.job_queue q
         where public.failure_key(q.error_message, q.error_details ->> 'code', q.payload ->> 'model_id') = :key::text
           and q.status = 'failed'
-          and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+          and q.completed_at >= coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC'))
           and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
           and q.completed_at <= :before::timestamptz
           and (q.completed_at, q.id) < (:before::timestamptz, :before_id::uuid)
@@ -126,14 +127,14 @@ select q.id, q.completed_at
 from public.job_queue q
 where :key::text is null
   and q.status = 'failed'
-  and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+  and q.completed_at >= coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC'))
   and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
 union all
 select q.id, q.completed_at
 from public.job_queue q
 where public.failure_key(q.error_message, q.error_details ->> 'code', q.payload ->> 'model_id') = :key::text
   and q.status = 'failed'
-  and q.completed_at >= coalesce(:start::timestamptz, now() - :length::interval)
+  and q.completed_at >= coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC'))
   and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
 order by completed_at, id
 limit :most;

@@ -18,7 +18,7 @@ select u.id from auth.users u where u.email = lower(:email) order by u.id limit 
 select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 
 -- name: most_active
--- The twenty users with the most generations among the newest 30 000 of a time (start and length
+-- The twenty users with the most generations among the newest 3 000 of a time (start and length
 -- as in lib/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
 -- of their newest 100 in that time: completed, failed, ended; looked_at: generations looked at in
 -- all; looked_back_to: when the oldest of them was asked for.
@@ -42,7 +42,7 @@ from (
         where g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
           and g.created_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
         order by g.created_at desc
-        limit 30000
+        limit 3000
     ) n
     group by n.user_id
     order by asked desc, n.user_id

@@ -98,22 +98,31 @@ def spans(now: datetime) -> list[dict[str, Any]]:
 
 
 def test_kinds_equal_a_plain_count_of_failed_and_purged_jobs(history):
-    now = history.execute("select now() as now").fetchone()["now"]
-    for span in spans(now):
-        since = span["start"] or now - span["length"]
-        plain = history.execute(PLAIN_GROUPS, [since, since + span["length"]]).fetchall()
-        found = failures.groups(history, **span)
-        assert [{name: row[name] for name in plain[0]} for row in found] == plain
-        assert {row["total"] for row in found} == {sum(row["jobs"] for row in plain)}
-        assert {row["kinds"] for row in found} == {len(plain)}
-        for row in found:
-            assert row["trend"] == plain_trend(history, row, since, since + span["length"])
+    # One transaction, so that now() is one moment.
+    with history.transaction():
+        now = history.execute("select now() as now").fetchone()["now"]
+        for span in spans(now):
+            since = span["start"] or hour(now - span["length"])
+            until = span["start"] + span["length"] if span["start"] else now
+            plain = history.execute(PLAIN_GROUPS, [since, until]).fetchall()
+            found = failures.groups(history, **span)
+            assert [{name: row[name] for name in plain[0]} for row in found] == plain
+            assert {row["total"] for row in found} == {sum(row["jobs"] for row in plain)}
+            assert {row["kinds"] for row in found} == {len(plain)}
+            for row in found:
+                assert row["trend"] == plain_trend(history, row, since, until, span["length"])
 
 
-def plain_trend(db: Connection, kind: dict, since: datetime, until: datetime) -> list[int]:
+def hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def plain_trend(
+    db: Connection, kind: dict, since: datetime, until: datetime, length: timedelta
+) -> list[int]:
     """Jobs of the kind in each hour or day from its trend's beginning to the end."""
-    step = "hour" if until - since <= timedelta(days=7) else "day"
-    first = min(since, until - timedelta(days=1))
+    step = "hour" if length <= timedelta(days=7) else "day"
+    first = min(since, hour(until - timedelta(days=1)))
     rows = db.execute(
         "select (select count(*) from (select * from job_queue union all table purged) q"
         "  where status = 'failed' and completed_at >= greatest(at, %s)"
@@ -121,7 +130,6 @@ def plain_trend(db: Connection, kind: dict, since: datetime, until: datetime) ->
         "  and coalesce(error_group(error_message, coalesce(payload ->> 'model_id', '')), '') = %s"
         "  and coalesce(error_details ->> 'code', '') = %s) as jobs"
         " from generate_series(date_trunc(%s, %s, 'UTC'), %s, ('1 ' || %s)::interval) at",
-        # What the rollup has of a trend's first hour cannot be cut.
         [first, step, until, kind["error_group"], kind["error_code"], step, first, until, step],
     )
     return [row["jobs"] for row in rows]
