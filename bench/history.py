@@ -1,6 +1,6 @@
-"""A database with ninety days of realistic history, loaded once and kept in a folder.
+"""A database with months of realistic history, loaded once and kept in a folder.
 
-    python -m bench.history --jobs 10000000 --data FOLDER
+    python -m bench.history --jobs 10000000 --data FOLDER [--days 90]
 
 A folder that holds as many jobs already is reused: its history then goes on until now, since
 pages look at the last hours. Prints what is in it, and the database's URL.
@@ -36,8 +36,10 @@ def step(name: str) -> Iterator[None]:
     print(f"{name:40} {time.monotonic() - began:8.1f} s", flush=True)
 
 
-def loaded_database(data: Path, jobs: int) -> str:
+def loaded_database(data: Path, jobs: int, days: int = DAYS) -> str:
     """The URL of the folder's database, which holds at least so many jobs, the last just now.
+
+    One that is filled now is given `days` of history.
 
     Raises SystemExit when the folder holds a smaller or unfinished history.
     """
@@ -50,7 +52,7 @@ def loaded_database(data: Path, jobs: int) -> str:
         found = history.loaded(connection) if begun else None
     if not begun:
         with tuned(data / "postgres"):
-            first_load(server.url, jobs)
+            first_load(server.url, jobs, days)
     elif found is None or found < jobs:
         what = "an unfinished load" if found is None else f"only {found:,} jobs"
         raise SystemExit(f"{data} holds {what}: remove it, or choose another folder.")
@@ -77,11 +79,11 @@ def restart(folder: Path, settings: Path, text: str) -> None:
     embedded.start(folder)
 
 
-def first_load(url: str, jobs: int) -> None:
+def first_load(url: str, jobs: int, days: int) -> None:
     """Fills the empty tables: the rows of both at once, then their indexes, then the rollups."""
     with connect(url) as connection:
         history.lay_out(connection)
-        history.plan_first_load(connection, jobs=jobs, days=DAYS)
+        history.plan_first_load(connection, jobs=jobs, days=days)
         history.add_users(connection)
         history.take_away(connection)
         taken = history.restorations(connection)
@@ -150,9 +152,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Load a realistic history into a kept folder.")
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--data", type=Path, required=True, help="folder to keep it in")
+    parser.add_argument("--days", type=int, default=DAYS, help="how long a new history is")
     options = parser.parse_args()
     began = time.monotonic()
-    url = loaded_database(options.data.resolve(), options.jobs)
+    url = loaded_database(options.data.resolve(), options.jobs, options.days)
     with connect(url) as connection:
         for row in history.count_by_status(connection):
             print(f"{row['status']:12} {row['jobs']:12,}")

@@ -2,7 +2,9 @@
 
     python -m bench.pages --data FOLDER [--small FOLDER] [--plans] [--no-browser]
 
-FOLDER is kept, and filled by bench.history the first time; --small compares with 100 000 jobs.
+FOLDER is kept, and filled by bench.history the first time; --small compares with 100 000 jobs, of
+ninety days too, or of what bench.history filled that folder with before: one day has as many jobs
+an hour as the long history.
 A page's time is that of all queries it runs as it opens; "painted" is when the last chart is in
 Chromium, for a browser that was never here and for one that was. Beside them, the twelve plain
 queries of a deployment guide. Fails when a page reads all of job_queue or image_generations.

@@ -36,11 +36,12 @@ with span as materialized (
     order by place
     limit 200
 ), affected as (
-    select k.place, count(distinct u.id) as users
-    from failures f
-    join kinds k using (error_group, error_code)
-    cross join unnest(f.users) as u (id)
-    group by k.place
+    select a.error_group, a.error_code, count(*) as users
+    from (
+        select distinct f.error_group, f.error_code, u.id
+        from failures f cross join unnest(f.users) as u (id)
+    ) a
+    group by a.error_group, a.error_code
 ), points as (
     select k.place, date_trunc(span.step, p.hour, 'UTC') as at, sum(p.jobs)::bigint as jobs
     from span, (
@@ -72,7 +73,7 @@ select
     k.kinds
 from kinds k
 join trends t using (place)
-left join affected a using (place)
+left join affected a using (error_group, error_code)
 order by k.place;
 
 -- name: failed
