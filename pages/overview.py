@@ -204,7 +204,7 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "jobs",
             "Jobs that wait, later retries included. Change and curve count the running ones too.",
             difference(live, now["live_before"], lambda jobs: f"{jobs:,}"),
-            "in the last hour",
+            "live in the last hour",
             [*hours["live"], live],
             {"status": "pending"},
         ),
