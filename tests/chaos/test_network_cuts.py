@@ -164,6 +164,25 @@ def test_a_claim_that_the_worker_never_heard_of_is_given_back(rig, database_link
     assert rig.job(job)["tries_left"] == 2
 
 
+def test_of_several_claims_under_way_the_unheard_are_given_back(rig, database_link):
+    jobs = [rig.start(f"Number {n} of eight") for n in range(8)]
+    rig.db.execute("update public.job_queue set scheduled_at = now() + interval '1 hour'")
+    rig.worker(
+        database=through(database_link, rig.database),
+        DARKROOM_CLAIM_BATCH="1",
+        DARKROOM_CONCURRENCY="8",
+    )
+    # By then four are under way at once.
+    database_link.trap_answer(b"Number 6 of eight", "cut")
+    rig.due_now()
+    rig.eventually(lambda: database_link.mode == "cut")
+    database_link.resume()
+    rig.wait_for("completed", *jobs)
+    assert [rig.job(job)["tries_left"] for job in jobs] == [2] * 8
+    assert [len(rig.predictions(f"Number {n} of eight")) for n in range(8)] == [1] * 8
+    rig.assert_ended_once(*jobs)
+
+
 @pytest.mark.parametrize("mode", CUTS)
 def test_a_short_cut_costs_no_attempt(rig, database_link, mode):
     worker = rig.worker(database=through(database_link, rig.database))
