@@ -45,6 +45,8 @@ insert into public.job_rollup_daily
 select now(), 'job', '', 'completed', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now();
 insert into public.arrival_rollup
 select now(), 'completed', now(), 'job', '', false, 1;
+insert into public.job_minutes values (now(), 'job', 'completed', 1, 1, 1, 1, 1);
+insert into public.arrival_minutes values (now(), 'completed', now(), 1);
 insert into public.failure_rollup
 select now(), 'job', '', 'error', '', false, 1, now(), now(), array_agg(id) from people;
 insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');
