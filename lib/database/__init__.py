@@ -15,7 +15,7 @@ from lib.database.errors import (
     SchemaMissing,
     translated,
 )
-from lib.database.listen import notifications
+from lib.database.listen import Listener, listening, notifications
 from lib.database.pool import AsyncPool, Pool, connect, open_async_pool, open_pool, redact
 from lib.database.queries import load, load_async
 
@@ -23,10 +23,12 @@ __all__ = [
     "AsyncPool",
     "DatabaseError",
     "DatabaseUnavailable",
+    "Listener",
     "Pool",
     "QueryError",
     "SchemaMissing",
     "connect",
+    "listening",
     "load",
     "load_async",
     "notifications",

@@ -147,10 +147,18 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
         "application_name": application_name,
         "connect_timeout": CONNECT_TIMEOUT,
     } | {name: value for name, value in SILENCE.items() if name not in said}
-    if _is_transaction_pooler(url):
+    if is_transaction_pooler(url):
         # Each transaction may meet another server connection, without our prepared statements.
         settings["prepare_threshold"] = None
     return settings
+
+
+def is_transaction_pooler(url: str) -> bool:
+    """Whether the URL leads to Supabase's transaction pooler, where LISTEN has no effect.
+
+    Raises DatabaseError for a malformed URL.
+    """
+    return _parse(url).get("port") == TRANSACTION_POOLER_PORT
 
 
 def redact(url: str) -> str:
@@ -167,13 +175,9 @@ def redact(url: str) -> str:
 
 
 def _configure(url: str, session: Any, statement_timeout: float) -> Callable[[Any], Any] | None:
-    if not statement_timeout or _is_transaction_pooler(url):
+    if not statement_timeout or is_transaction_pooler(url):
         return None
     return partial(session.limit_statements, milliseconds=str(round(statement_timeout * 1000)))
-
-
-def _is_transaction_pooler(url: str) -> bool:
-    return _parse(url).get("port") == TRANSACTION_POOLER_PORT
 
 
 def _parse(url: str) -> dict[str, Any]:

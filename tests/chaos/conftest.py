@@ -1,8 +1,6 @@
 """Worker processes on one provider, and a database server that may be stopped under them."""
 
-import os
 import shutil
-import signal
 import sqlite3
 import tempfile
 from collections import Counter
@@ -11,48 +9,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from restartable import Server
 from rig import Process
 
-from lib.database import connect, embedded
-from lib.database.bootstrap import bootstrap
-from lib.database.migrations import apply
 from lib.replicate.simulator import predictions
 from lib.replicate.simulator.server import Simulator
 
 SPEED = 100
 """Of the simulator: a prediction is over before a worker asks for the first time."""
-
-
-class Server:
-    """An embedded database server of the test's own."""
-
-    def __init__(self, folder: Path, eventually: Callable[..., Any]) -> None:
-        self._folder = folder
-        self._eventually = eventually
-        self.start()
-        with connect(self.url) as connection:
-            bootstrap(connection)
-            apply(connection)
-
-    def start(self) -> None:
-        """Starts it, again if it was stopped; returns once it answers."""
-        self.url = embedded.start(self._folder).url
-
-    def stop(self, how: signal.Signals) -> None:
-        """SIGINT disconnects everybody, SIGQUIT leaves like a crash; returns once it is gone."""
-        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        process = psutil.Process(pid)
-        os.kill(pid, how)
-        self._eventually(
-            lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-        )
-
-    def end(self) -> None:
-        """Stops it for good."""
-        self.start()
-        embedded.start(self._folder).stop()
 
 
 class Crew:

@@ -1,0 +1,183 @@
+"""Stands in for a Supabase project: PostgREST and Realtime for image_generations.
+
+It speaks both protocols as far as supabase-py does, over the test's database, with that database's
+row-level security.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import jwt
+from psycopg import errors, sql
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lib.database import connect, notifications
+
+PUBLISHABLE, SECRET = "sb_publishable_test", "sb_secret_test"
+JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+
+
+class Project:
+    """The project, and what the test does to it."""
+
+    def __init__(self, database: str) -> None:
+        self.app = Starlette(
+            routes=[
+                Route("/rest/v1/image_generations", self._rest),
+                WebSocketRoute("/realtime/v1/websocket", self._realtime),
+            ],
+            lifespan=self._lifespan,
+        )
+        self.realtime_serves = True
+        """False refuses websockets."""
+        self.realtime_tells = True
+        """False loses every event."""
+        self.rest_answer: Response | None = None
+        """What PostgREST answers instead of the row."""
+        self.reads = 0
+        self.joins = 0
+        self.channels: dict[WebSocket, tuple[str, dict[str, Any]]] = {}
+        self._database = database
+
+    def token(self, user_id: Any, *, seconds: float = 60) -> str:
+        """A user's token that expires."""
+        claims = {"sub": str(user_id), "role": "authenticated", "exp": time.time() + seconds}
+        return jwt.encode(claims, JWT_SECRET, "HS256")
+
+    def hang_up(self, code: int = 1011) -> None:
+        """Closes every websocket."""
+        for websocket in list(self.channels):
+            self._from_test(websocket.close(code))
+
+    def expire(self) -> None:
+        """Ends every channel as Realtime does when its token has expired."""
+        for websocket, (topic, _) in list(self.channels.items()):
+            said = {
+                "channel": topic.removeprefix("realtime:"),
+                "extension": "system",
+                "message": "Token has expired",
+                "status": "error",
+            }
+            self._from_test(_send(websocket, topic, "system", said))
+            self._from_test(_send(websocket, topic, "phx_close", {}))
+
+    def _from_test(self, coroutine: Any) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
+        telling = asyncio.create_task(self._tell())
+        yield
+        telling.cancel()
+
+    def _rest(self, request: Request) -> Response:
+        self.reads += 1
+        if self.rest_answer is not None:
+            return self.rest_answer
+        if request.headers.get("apikey") not in (PUBLISHABLE, SECRET):
+            return JSONResponse({"message": "Invalid API key"}, 401)
+        bearer = request.headers["authorization"].removeprefix("Bearer ")
+        try:
+            role, claims = _who(bearer)
+        except jwt.ExpiredSignatureError:
+            return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
+        columns = sql.SQL(",").join(map(sql.Identifier, request.query_params["select"].split(",")))
+        id = request.query_params["id"].removeprefix("eq.")
+        with connect(self._database) as db, db.transaction():
+            db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            db.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+            query = sql.SQL(
+                "select coalesce(json_agg(g), '[]')::text as rows from ("
+                " select {} from public.image_generations where id = %s) g"
+            )
+            try:
+                row = db.execute(query.format(columns), [id]).fetchone()
+            except errors.InsufficientPrivilege as error:
+                said = {"code": "42501", "message": error.diag.message_primary}
+                return JSONResponse(said, 401 if role == "anon" else 403)
+        return Response(row["rows"], media_type="application/json")
+
+    async def _realtime(self, websocket: WebSocket) -> None:
+        if not self.realtime_serves or websocket.query_params.get("apikey") not in (
+            PUBLISHABLE,
+            SECRET,
+        ):
+            return await websocket.close()
+        await websocket.accept()
+        try:
+            async for text in websocket.iter_text():
+                message = json.loads(text)
+                if message["event"] == "phx_join":
+                    await self._join(websocket, message)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self.channels.pop(websocket, None)
+
+    async def _join(self, websocket: WebSocket, message: dict[str, Any]) -> None:
+        topic, ref, wanted = message["topic"], message["ref"], message["payload"]
+        try:
+            _who(wanted["access_token"])
+        except jwt.ExpiredSignatureError:
+            refusal = {"status": "error", "response": {"reason": "InvalidJWTToken: expired"}}
+            return await _send(websocket, topic, "phx_reply", refusal, ref)
+        (binding,) = wanted["config"]["postgres_changes"]
+        accepted = {"postgres_changes": [binding | {"id": 77}]}
+        await _send(websocket, topic, "phx_reply", {"status": "ok", "response": accepted}, ref)
+        said = {
+            "channel": topic.removeprefix("realtime:"),
+            "extension": "postgres_changes",
+            "message": "Subscribed to PostgreSQL",
+            "status": "ok",
+        }
+        self.channels[websocket] = (topic, binding)
+        self.joins += 1
+        await _send(websocket, topic, "system", said)
+
+    async def _tell(self) -> None:
+        async for id in notifications(self._database, "image_generations"):
+            for websocket, (topic, binding) in list(self.channels.items()):
+                if self.realtime_tells and binding["filter"] == f"id=eq.{id}":
+                    await _send(websocket, topic, "postgres_changes", _change(id))
+
+
+async def _send(
+    websocket: WebSocket, topic: str, event: str, payload: dict[str, Any], ref: str | None = None
+) -> None:
+    await websocket.send_json({"topic": topic, "event": event, "payload": payload, "ref": ref})
+
+
+def _change(id: str) -> dict[str, Any]:
+    # As Realtime sends it for a row that is too large: the columns are to be read.
+    data = {
+        "schema": "public",
+        "table": "image_generations",
+        "commit_timestamp": "2026-11-24T12:00:00Z",
+        "type": "UPDATE",
+        "columns": [{"name": "id", "type": "uuid"}],
+        "record": {"id": id},
+        "old_record": {"id": id},
+        "errors": ["Error 413: Payload Too Large"],
+    }
+    return {"data": data, "ids": [77]}
+
+
+def _who(bearer: str) -> tuple[str, dict[str, Any]]:
+    """Role and claims of a bearer, as PostgREST finds them."""
+    if bearer == SECRET:
+        return "service_role", {"role": "service_role"}
+    if bearer == PUBLISHABLE:
+        return "anon", {"role": "anon"}
+    return "authenticated", jwt.decode(bearer, JWT_SECRET, algorithms=["HS256"])
+
+
+PAGE = HTMLResponse("<h1>Welcome</h1>")

@@ -1,0 +1,244 @@
+"""A generation followed in a Supabase project: real HTTP, websocket and supabase-py."""
+
+import asyncio
+import uuid
+from contextlib import aclosing
+
+import pytest
+from project import PAGE, PUBLISHABLE, SECRET, Project
+from proxy import Proxy
+from starlette.responses import JSONResponse
+from story import Story, assert_sound, told
+
+from lib.client import (
+    GenerationNotFound,
+    SubscriptionRefused,
+    SubscriptionTimeout,
+    subscribe_to_generation,
+)
+
+NEVER = 1000.0
+"""Seconds between reads, in tests of what is heard."""
+
+
+@pytest.fixture
+def project(database, serve):
+    project = Project(database)
+    with serve(project.app) as project.url:
+        yield project
+
+
+@pytest.fixture
+def network(project):
+    """The way to the project, which may fail."""
+    host, port = project.url.removeprefix("http://").split(":")
+    proxy = Proxy((host, int(port)))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def user(db):
+    return db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
+
+
+@pytest.fixture
+def subscribe(project):
+    def subscribe(story, **options):
+        return subscribe_to_generation(
+            story.id, **{"supabase_url": project.url, "supabase_key": SECRET} | options
+        )
+
+    return subscribe
+
+
+@pytest.fixture
+def joined(project, eventually):
+    """Waits until the project has accepted a number of subscriptions in all."""
+
+    async def joined(count=1):
+        await asyncio.to_thread(eventually, lambda: project.joins == count)
+
+    return joined
+
+
+async def within(seconds, awaitable):
+    async with asyncio.timeout(seconds):
+        return await awaitable
+
+
+async def test_every_change_is_told_as_it_comes(story, subscribe, joined):
+    updates = aiter(subscribe(story, read_seconds=NEVER))
+    seen = [await anext(updates)]
+    following = asyncio.ensure_future(anext(updates))
+    await joined()
+    for step in (
+        story.begin,
+        lambda: story.progress(5),
+        lambda: story.progress(40),
+        story.complete,
+    ):
+        step()
+        seen.append(await within(10, following))
+        following = asyncio.ensure_future(anext(updates, None))
+    assert await following is None
+    assert told(seen) == [
+        ("queued", 0),
+        ("processing", 0),
+        ("processing", 5),
+        ("processing", 40),
+        ("completed", 100),
+    ]
+
+
+def test_a_plain_loop_is_told_the_same(story, subscribe, follow):
+    follower = follow(subscribe(story))
+    story.begin()
+    story.complete()
+    assert_sound(follower.end(), "completed")
+
+
+@pytest.mark.parametrize("code", [1011, 1001], ids=["error", "going away"])
+async def test_a_lost_websocket_is_opened_again(story, project, subscribe, joined, code):
+    updates = aiter(subscribe(story, read_seconds=NEVER))
+    seen = [await anext(updates)]
+    following = asyncio.ensure_future(anext(updates))
+    await joined(1)
+    await asyncio.to_thread(project.hang_up, code)
+    await joined(2)
+    story.begin()
+    seen.append(await within(10, following))
+    # The end comes while nobody can tell of it.
+    project.realtime_serves = False
+    following = asyncio.ensure_future(anext(updates))
+    await asyncio.to_thread(project.hang_up, code)
+    story.complete()
+    project.realtime_serves = True
+    seen.append(await within(10, following))
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
+
+
+async def test_the_network_cut_while_the_end_comes(story, project, network, subscribe, joined):
+    url = f"http://127.0.0.1:{network.port}"
+    updates = aiter(subscribe(story, supabase_url=url, read_seconds=NEVER))
+    seen = [await anext(updates)]
+    following = asyncio.ensure_future(anext(updates))
+    await joined()
+    await asyncio.to_thread(network.cut)
+    story.begin()
+    story.fail()
+    await asyncio.to_thread(network.resume)
+    seen.append(await within(20, following))
+    seen += [update async for update in updates]
+    assert_sound(seen, "failed")
+
+
+async def test_a_lost_event_is_made_up_for_by_reading_again(story, project, subscribe, joined):
+    updates = aiter(subscribe(story, read_seconds=0.05))
+    seen = [await anext(updates)]
+    project.realtime_tells = False
+    story.begin()
+    seen.append(await within(10, anext(updates)))
+    story.complete()
+    seen.append(await within(10, anext(updates)))
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
+    assert project.joins == 1
+
+
+async def test_without_realtime_the_row_is_polled(story, project, subscribe):
+    project.realtime_serves = False
+    updates = aiter(subscribe(story))
+    seen = [await anext(updates)]
+    story.begin()
+    seen.append(await within(10, anext(updates)))
+    story.complete()
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
+
+
+async def test_a_project_away_is_waited_for(story, project, subscribe, eventually):
+    project.rest_answer = JSONResponse({"code": "PGRST002", "message": "No schema cache"}, 503)
+    story.begin()
+    story.complete()
+    with pytest.raises(SubscriptionTimeout, match="cannot answer now: No schema cache"):
+        await anext(aiter(subscribe(story, timeout=0.5)))
+    following = asyncio.ensure_future(anext(aiter(subscribe(story))))
+    reads = project.reads
+    await asyncio.to_thread(eventually, lambda: project.reads > reads)
+    project.rest_answer = None
+    assert told([await within(10, following)]) == [("completed", 100)]
+
+
+async def test_a_project_that_does_not_answer_is_waited_for(story, network, subscribe):
+    network.cut()
+    url = f"http://127.0.0.1:{network.port}"
+    with pytest.raises(SubscriptionTimeout, match=r"does not answer \(ConnectError\)"):
+        await anext(aiter(subscribe(story, supabase_url=url, timeout=0.5)))
+
+
+async def test_a_user_sees_own_generations_only(db, project, user, subscribe):
+    story = Story(db, user)
+    mine = subscribe(story, supabase_key=PUBLISHABLE, access_token=project.token(user))
+    assert (await anext(aiter(mine))).status == "queued"
+    theirs = project.token(uuid.uuid4())
+    with pytest.raises(GenerationNotFound, match="none that this user may see"):
+        await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE, access_token=theirs)))
+    with pytest.raises(SubscriptionRefused, match="permission denied for table"):
+        await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE)))
+    with pytest.raises(SubscriptionRefused, match="401.*Invalid API key"):
+        await anext(aiter(subscribe(story, supabase_key="another")))
+
+
+async def test_an_expired_token_is_said_to_be(db, project, user, subscribe):
+    old = project.token(user, seconds=-60)
+    with pytest.raises(SubscriptionRefused, match="JWT expired"):
+        await anext(aiter(subscribe(Story(db, user), access_token=old)))
+
+
+async def test_a_renewed_token_goes_on_where_the_old_one_ended(
+    db, project, user, subscribe, joined
+):
+    asked = []
+
+    def current():
+        asked.append(project.token(user))
+        return asked[-1]
+
+    story = Story(db, user)
+    updates = aiter(
+        subscribe(story, supabase_key=PUBLISHABLE, access_token=current, read_seconds=NEVER)
+    )
+    seen = [await anext(updates)]
+    following = asyncio.ensure_future(anext(updates))
+    await joined(1)
+    before = len(asked)
+    await asyncio.to_thread(project.expire)
+    await joined(2)
+    assert len(asked) > before
+    story.begin()
+    seen.append(await within(10, following))
+    story.complete()
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
+
+
+async def test_a_server_of_another_kind_is_said_to_be(story, project, subscribe):
+    project.rest_answer = PAGE
+    with pytest.raises(SubscriptionRefused, match="does not answer as a Supabase project"):
+        await anext(aiter(subscribe(story)))
+
+
+async def test_a_closed_iterator_leaves_no_websocket_and_no_task(
+    story, project, subscribe, joined, eventually
+):
+    others = asyncio.all_tasks()
+    async with aclosing(aiter(subscribe(story))) as updates:
+        await anext(updates)
+        await joined()
+        assert len(project.channels) == 1
+    await asyncio.to_thread(eventually, lambda: not project.channels)
+    assert asyncio.all_tasks() == others
