@@ -1,9 +1,11 @@
 """Generations that are followed, and who follows them."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -48,6 +50,12 @@ def follow(eventually: Callable[..., Any]) -> Callable[[Subscription], Follower]
         return follower
 
     return follow
+
+
+@pytest.fixture
+def until(eventually: Callable[..., Any]) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
+    """As `eventually`, letting the event loop go on meanwhile."""
+    return partial(asyncio.to_thread, eventually)
 
 
 @pytest.fixture

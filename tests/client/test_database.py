@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from streamlit.testing.v1 import AppTest
 from story import IMAGE, Story, assert_sound, told
 
 from lib.client import (
@@ -185,7 +186,7 @@ def test_a_database_that_stays_away_is_waited_for_until_the_timeout(story, datab
         list(subscribe_to_generation(story.id, database_url=database, timeout=0.5))
 
 
-def test_a_database_away_at_the_start_is_waited_for(story, database, database_away, eventually):
+def test_a_database_away_at_the_start_is_waited_for(story, database, database_away):
     subscription = subscribe_to_generation(story.id, database_url=database)
     seen = []
     with database_away():
@@ -221,11 +222,11 @@ async def test_a_closed_iterator_leaves_no_connection(story, database, connectio
     eventually(lambda: connections() == 0)
 
 
-async def test_leaving_the_loop_leaves_no_connection(story, database, connections, eventually):
+async def test_leaving_the_loop_leaves_no_connection(story, database, connections, until):
     async for _ in subscribe_to_generation(story.id, database_url=database):
         break
     # The event loop closes what the loop left.
-    await asyncio.to_thread(eventually, lambda: connections() == 0)
+    await until(lambda: connections() == 0)
 
 
 async def test_cancelling_leaves_no_connection(story, database, connections, eventually):
@@ -256,6 +257,22 @@ def test_a_plain_loop_leaves_no_connection_and_no_thread(story, database, connec
         break
     assert threading.active_count() == threads
     eventually(lambda: connections() == 0)
+
+
+def test_a_streamlit_page_may_follow_too(story, database):
+    def page(id, url):
+        import streamlit as st
+
+        from lib.client import subscribe_to_generation
+
+        for update in subscribe_to_generation(id, database_url=url):
+            st.text(f"{update.status} {update.progress}")
+
+    story.begin()
+    story.complete()
+    app = AppTest.from_function(page, args=(story.id, database)).run()
+    assert not app.exception
+    assert [text.value for text in app.text] == ["completed 100"]
 
 
 def test_plain_loops_in_threads_are_told_the_same(story, database, follow):

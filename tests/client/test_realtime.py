@@ -55,11 +55,11 @@ def subscribe(project):
 
 
 @pytest.fixture
-def joined(project, eventually):
+def joined(project, until):
     """Waits until the project has accepted a number of subscriptions in all."""
 
     async def joined(count=1):
-        await asyncio.to_thread(eventually, lambda: project.joins == count)
+        await until(lambda: project.joins == count)
 
     return joined
 
@@ -160,7 +160,7 @@ async def test_without_realtime_the_row_is_polled(story, project, subscribe):
     assert_sound(seen, "completed")
 
 
-async def test_a_project_away_is_waited_for(story, project, subscribe, eventually):
+async def test_a_project_away_is_waited_for(story, project, subscribe, until):
     project.rest_answer = JSONResponse({"code": "PGRST002", "message": "No schema cache"}, 503)
     story.begin()
     story.complete()
@@ -168,7 +168,7 @@ async def test_a_project_away_is_waited_for(story, project, subscribe, eventuall
         await anext(aiter(subscribe(story, timeout=0.5)))
     following = asyncio.ensure_future(anext(aiter(subscribe(story))))
     reads = project.reads
-    await asyncio.to_thread(eventually, lambda: project.reads > reads)
+    await until(lambda: project.reads > reads)
     project.rest_answer = None
     assert told([await within(10, following)]) == [("completed", 100)]
 
@@ -189,7 +189,7 @@ async def test_a_user_sees_own_generations_only(db, project, user, subscribe):
         await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE, access_token=theirs)))
     with pytest.raises(SubscriptionRefused, match="permission denied for table"):
         await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE)))
-    with pytest.raises(SubscriptionRefused, match="401.*Invalid API key"):
+    with pytest.raises(SubscriptionRefused, match="Invalid API key"):
         await anext(aiter(subscribe(story, supabase_key="another")))
 
 
@@ -233,12 +233,12 @@ async def test_a_server_of_another_kind_is_said_to_be(story, project, subscribe)
 
 
 async def test_a_closed_iterator_leaves_no_websocket_and_no_task(
-    story, project, subscribe, joined, eventually
+    story, project, subscribe, joined, until
 ):
     others = asyncio.all_tasks()
     async with aclosing(aiter(subscribe(story))) as updates:
         await anext(updates)
         await joined()
         assert len(project.channels) == 1
-    await asyncio.to_thread(eventually, lambda: not project.channels)
+    await until(lambda: not project.channels)
     assert asyncio.all_tasks() == others
