@@ -174,10 +174,12 @@ def subscribe_to_generation(
     change, and every `read_seconds` without one: by default 10, or 1 where signs cannot come.
 
     The loop raises GenerationNotFound, SubscriptionTimeout, and SubscriptionRefused when the
-    project turns the key or the token down; this call ValueError for an id that is none or for
-    other than one way to follow it.
+    project turns the key or the token down; this call ValueError for an id that is none, other
+    than one way to follow it, or a wrong read_seconds.
     """
     id = UUID(str(generation_id))
+    if read_seconds is not None and read_seconds <= 0:
+        raise ValueError("read_seconds must be more than 0.")
     if database_url and not supabase_url:
         connect: Connect = partial(database_session, database_url, id)
     elif supabase_url and supabase_key and not database_url:

@@ -16,6 +16,8 @@ POLL_SECONDS = 1.0
 """Between reads where nothing tells of changes."""
 REREAD_SECONDS = 10.0
 """Between reads where changes are told: what was told may have been lost on the way."""
+ANSWER_SECONDS = 10.0
+"""For a read, before the connection counts as lost."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 
 
@@ -184,7 +186,7 @@ class _Following:
             try:
                 async with self._connect() as session:
                     while True:
-                        new = self._take(await session.read())
+                        new = self._take(await _read(session))
                         if self._trouble is not None:
                             self._trouble, pauses = None, backoff(LONGEST_PAUSE_SECONDS)
                         if new is not None and new.final:
@@ -222,6 +224,14 @@ class _Following:
 
     def _seconds(self, session: Session) -> float:
         return self._read_seconds or (REREAD_SECONDS if session.hears else POLL_SECONDS)
+
+
+async def _read(session: Session) -> Snapshot | None:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await session.read()
+    except TimeoutError as error:
+        raise SourceLost(f"No answer came within {ANSWER_SECONDS:g} s.") from error
 
 
 def backoff(longest: float) -> Iterator[float]:

@@ -16,14 +16,19 @@ from realtime import (
 )
 from websockets.exceptions import WebSocketException
 
-from lib.subscription.following import Snapshot, SourceLost, SubscriptionRefused, backoff
+from lib.subscription.following import (
+    ANSWER_SECONDS,
+    Snapshot,
+    SourceLost,
+    SubscriptionRefused,
+    backoff,
+)
 from supabase import AsyncClient, AsyncClientOptions, PostgrestAPIError, create_async_client
 
 logger = logging.getLogger(__name__)
 
 TABLE = "image_generations"
 COLUMNS = ("status", "progress", "image_url", "error_message", "started_at")
-HTTP_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 """Between attempts to subscribe; the row is polled meanwhile."""
 PASSING = (408, 425, 429)
@@ -152,7 +157,7 @@ async def realtime_session(project: Project, generation_id: UUID) -> AsyncIterat
     """
     try:
         async with httpx.AsyncClient(
-            timeout=HTTP_SECONDS, event_hooks={"response": [_refuse]}
+            timeout=ANSWER_SECONDS, event_hooks={"response": [_refuse]}
         ) as http:
             session = RealtimeSession(project, http, generation_id)
             try:

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from proxy import Proxy
 from story import IMAGE, Story, assert_sound, told
+from streamlit.testing.v1 import AppTest
 
 from lib.client import (
     GenerationNotFound,
@@ -178,6 +179,19 @@ async def test_a_timeout_says_how_far_it_came_and_frees_the_connection(
     eventually(lambda: connections() == 0)
 
 
+async def test_a_timeout_holds_in_a_network_that_falls_silent(story, database):
+    network = Proxy(f"{parse_qs(urlsplit(database).query)['host'][0]}/.s.PGSQL.5432")
+    url = f"postgresql://postgres@127.0.0.1:{network.port}{urlsplit(database).path}"
+    updates = aiter(
+        subscribe_to_generation(story.id, database_url=url, read_seconds=0.1, timeout=0.5)
+    )
+    await anext(updates)
+    await asyncio.to_thread(network.freeze)
+    with pytest.raises(SubscriptionTimeout):
+        await anext(updates)
+    network.close()
+
+
 def test_a_database_that_stays_away_is_waited_for_until_the_timeout(story, database, database_away):
     with (
         database_away(),
@@ -210,6 +224,8 @@ def test_wrong_arguments_are_refused_at_once(database):
     ):
         with pytest.raises(ValueError, match="Give database_url, or supabase_url"):
             subscribe_to_generation(some, **ways)
+    with pytest.raises(ValueError, match="read_seconds"):
+        subscribe_to_generation(some, database_url=database, read_seconds=0)
     with pytest.raises(DatabaseError, match="malformed"):
         list(subscribe_to_generation(some, database_url="postgresql://u:p/w@host/db"))
 

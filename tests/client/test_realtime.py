@@ -16,6 +16,7 @@ from lib.client import (
     SubscriptionTimeout,
     subscribe_to_generation,
 )
+from lib.subscription import following
 
 NEVER = 1000.0
 """Seconds between reads, in tests of what is heard."""
@@ -134,6 +135,25 @@ async def test_the_network_cut_while_the_end_comes(story, project, network, subs
     seen.append(await within(20, following))
     seen += [update async for update in updates]
     assert_sound(seen, "failed")
+
+
+async def test_a_network_that_falls_silent(
+    story, network, subscribe, joined, until, monkeypatch, caplog
+):
+    monkeypatch.setattr(following, "ANSWER_SECONDS", 0.3)
+    url = f"http://127.0.0.1:{network.port}"
+    updates = aiter(subscribe(story, supabase_url=url, read_seconds=0.1))
+    seen = [await anext(updates)]
+    next_one = asyncio.ensure_future(anext(updates))
+    await joined()
+    await asyncio.to_thread(network.freeze)
+    story.begin()
+    story.complete()
+    await until(lambda: "No answer came within 0.3 s" in caplog.text)
+    await asyncio.to_thread(network.resume)
+    seen.append(await within(20, next_one))
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
 
 
 async def test_a_lost_event_is_made_up_for_by_reading_again(story, project, subscribe, joined):
