@@ -125,7 +125,6 @@ class RealtimeSession:
         def state_changed(state: RealtimeSubscribeStates, error: Exception | None) -> None:
             if state == RealtimeSubscribeStates.SUBSCRIBED:
                 self.hears = True
-                self._note()
             elif not lost.done():
                 lost.set_result(f"{state.value} {error or ''}".strip())
 

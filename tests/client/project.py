@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import jwt
@@ -153,7 +153,8 @@ class Project:
 async def _send(
     websocket: WebSocket, topic: str, event: str, payload: dict[str, Any], ref: str | None = None
 ) -> None:
-    await websocket.send_json({"topic": topic, "event": event, "payload": payload, "ref": ref})
+    with suppress(WebSocketDisconnect):  # the client may leave at any moment
+        await websocket.send_json({"topic": topic, "event": event, "payload": payload, "ref": ref})
 
 
 def _change(id: str) -> dict[str, Any]:

@@ -180,6 +180,24 @@ async def test_without_realtime_the_row_is_polled(story, project, subscribe):
     assert_sound(seen, "completed")
 
 
+async def test_the_row_is_polled_while_realtime_is_away(
+    story, project, subscribe, joined, until, monkeypatch
+):
+    monkeypatch.setattr(following, "REREAD_SECONDS", NEVER)
+    updates = aiter(subscribe(story))
+    seen = [await anext(updates)]
+    next_one = asyncio.ensure_future(anext(updates))
+    await joined()
+    await until(lambda: project.reads >= 2)
+    project.realtime_serves = False
+    await asyncio.to_thread(project.hang_up)
+    story.begin()
+    story.complete()
+    seen.append(await within(10, next_one))
+    seen += [update async for update in updates]
+    assert_sound(seen, "completed")
+
+
 async def test_a_project_away_is_waited_for(story, project, subscribe, until):
     project.rest_answer = JSONResponse({"code": "PGRST002", "message": "No schema cache"}, 503)
     story.begin()
