@@ -181,6 +181,21 @@ async def test_a_timeout_says_how_far_it_came_and_frees_the_connection(
     eventually(lambda: connections() == 0)
 
 
+async def test_a_timeout_is_for_the_whole_loop_not_for_a_step(story, database):
+    seen = []
+
+    async def walk_on():
+        async for update in subscribe_to_generation(story.id, database_url=database, timeout=0.5):
+            seen.append(update.progress)
+            await asyncio.sleep(0.02)
+            story.progress(update.progress + 1)
+
+    story.begin()
+    with pytest.raises(SubscriptionTimeout):
+        await walk_on()
+    assert seen[-1] < 100, "it ended for want of changes"
+
+
 async def test_a_timeout_holds_in_a_network_that_falls_silent(story, database):
     network = Proxy(f"{parse_qs(urlsplit(database).query)['host'][0]}/.s.PGSQL.5432")
     url = f"postgresql://postgres@127.0.0.1:{network.port}{urlsplit(database).path}"
