@@ -1,8 +1,10 @@
 """NOTIFY as an async stream, and a connection that listens while it is used."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -10,6 +12,8 @@ from psycopg.rows import dict_row
 
 from lib.database.errors import translated
 from lib.database.pool import AsyncConnection, connection_settings, is_transaction_pooler
+
+T = TypeVar("T")
 
 
 async def notifications(url: str, channel: str) -> AsyncIterator[str]:
@@ -38,6 +42,20 @@ class Listener:
     def __init__(self, connection: AsyncConnection, *, hears: bool) -> None:
         self.connection = connection
         self.hears = hears
+
+    async def ask(self, query: Awaitable[T]) -> T:
+        """The answer to a query on the connection, which a cancellation ends at once.
+
+        The driver would first ask the server to cancel, for ten seconds if that is silent.
+        """
+        asking = asyncio.ensure_future(query)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            await self.connection.close()
+            asking.cancel()
+            await asyncio.wait([asking])
+            raise
 
     async def wait_for(self, payload: str, seconds: float) -> None:
         """Returns once the payload was notified, since the last wait or now, or after `seconds`."""

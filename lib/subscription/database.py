@@ -25,7 +25,8 @@ class DatabaseSession:
 
     async def read(self) -> Snapshot | None:
         """The generation's row."""
-        row = await queries.generation(self._listener.connection, id=self._generation_id)
+        query = queries.generation(self._listener.connection, id=self._generation_id)
+        row = await self._listener.ask(query)
         return None if row is None else Snapshot(**row)
 
     async def wait(self, seconds: float) -> None:

@@ -125,7 +125,7 @@ class Subscription:
                 except TimeoutError:
                     raise SubscriptionTimeout(
                         f"Generation {self._generation_id} did not end within {self._timeout:g} s:"
-                        f" {following.state}."
+                        f" {following.state}"
                     ) from None
                 if update is None:
                     return
@@ -172,12 +172,12 @@ class _Following:
 
     @property
     def state(self) -> str:
-        """What is known now, in words."""
+        """What is known now, as the end of a sentence."""
         if self._trouble is not None:
             return str(self._trouble)
         if self._last is None:
-            return "it was not read yet"
-        return f"it is {self._last.status} at {self._last.progress} %"
+            return "it was not read yet."
+        return f"it is {self._last.status} at {self._last.progress} %."
 
     async def updates(self) -> AsyncGenerator[GenerationUpdate, None]:
         """The updates up to the final one. Raises GenerationNotFound."""

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 TABLE = "image_generations"
 COLUMNS = ("status", "progress", "image_url", "error_message", "started_at")
+CLOSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 """Between attempts to subscribe; the row is polled meanwhile."""
 PASSING = (408, 425, 429)
@@ -95,9 +96,9 @@ class RealtimeSession:
             self._listening.result()
 
     async def close(self) -> None:
-        """Closes the websocket."""
+        """Closes the websocket; one whose other end is silent goes on closing for some seconds."""
         self._listening.cancel()
-        await asyncio.wait([self._listening])
+        await asyncio.wait([self._listening], timeout=CLOSE_SECONDS)
 
     def _note(self, *_told: object) -> None:
         self._changed.set()

@@ -73,7 +73,7 @@ async def within(seconds, awaitable):
 async def test_every_change_is_told_as_it_comes(story, subscribe, joined):
     updates = aiter(subscribe(story, read_seconds=NEVER))
     seen = [await anext(updates)]
-    following = asyncio.ensure_future(anext(updates))
+    next_one = asyncio.ensure_future(anext(updates))
     await joined()
     for step in (
         story.begin,
@@ -82,9 +82,9 @@ async def test_every_change_is_told_as_it_comes(story, subscribe, joined):
         story.complete,
     ):
         step()
-        seen.append(await within(10, following))
-        following = asyncio.ensure_future(anext(updates, None))
-    assert await following is None
+        seen.append(await within(10, next_one))
+        next_one = asyncio.ensure_future(anext(updates, None))
+    assert await next_one is None
     assert told(seen) == [
         ("queued", 0),
         ("processing", 0),
@@ -105,19 +105,19 @@ def test_a_plain_loop_is_told_the_same(story, subscribe, follow):
 async def test_a_lost_websocket_is_opened_again(story, project, subscribe, joined, code):
     updates = aiter(subscribe(story, read_seconds=NEVER))
     seen = [await anext(updates)]
-    following = asyncio.ensure_future(anext(updates))
+    next_one = asyncio.ensure_future(anext(updates))
     await joined(1)
     await asyncio.to_thread(project.hang_up, code)
     await joined(2)
     story.begin()
-    seen.append(await within(10, following))
+    seen.append(await within(10, next_one))
     # The end comes while nobody can tell of it.
     project.realtime_serves = False
-    following = asyncio.ensure_future(anext(updates))
+    next_one = asyncio.ensure_future(anext(updates))
     await asyncio.to_thread(project.hang_up, code)
     story.complete()
     project.realtime_serves = True
-    seen.append(await within(10, following))
+    seen.append(await within(10, next_one))
     seen += [update async for update in updates]
     assert_sound(seen, "completed")
 
@@ -126,13 +126,13 @@ async def test_the_network_cut_while_the_end_comes(story, project, network, subs
     url = f"http://127.0.0.1:{network.port}"
     updates = aiter(subscribe(story, supabase_url=url, read_seconds=NEVER))
     seen = [await anext(updates)]
-    following = asyncio.ensure_future(anext(updates))
+    next_one = asyncio.ensure_future(anext(updates))
     await joined()
     await asyncio.to_thread(network.cut)
     story.begin()
     story.fail()
     await asyncio.to_thread(network.resume)
-    seen.append(await within(20, following))
+    seen.append(await within(20, next_one))
     seen += [update async for update in updates]
     assert_sound(seen, "failed")
 
@@ -204,11 +204,11 @@ async def test_a_project_away_is_waited_for(story, project, subscribe, until):
     story.complete()
     with pytest.raises(SubscriptionTimeout, match="cannot answer now: No schema cache"):
         await anext(aiter(subscribe(story, timeout=0.5)))
-    following = asyncio.ensure_future(anext(aiter(subscribe(story))))
+    next_one = asyncio.ensure_future(anext(aiter(subscribe(story))))
     reads = project.reads
     await until(lambda: project.reads > reads)
     project.rest_answer = None
-    assert told([await within(10, following)]) == [("completed", 100)]
+    assert told([await within(10, next_one)]) == [("completed", 100)]
 
 
 async def test_a_project_that_does_not_answer_is_waited_for(story, network, subscribe):
@@ -251,14 +251,14 @@ async def test_a_renewed_token_goes_on_where_the_old_one_ended(
         subscribe(story, supabase_key=PUBLISHABLE, access_token=current, read_seconds=NEVER)
     )
     seen = [await anext(updates)]
-    following = asyncio.ensure_future(anext(updates))
+    next_one = asyncio.ensure_future(anext(updates))
     await joined(1)
     before = len(asked)
     await asyncio.to_thread(project.expire)
     await joined(2)
     assert len(asked) > before
     story.begin()
-    seen.append(await within(10, following))
+    seen.append(await within(10, next_one))
     story.complete()
     seen += [update async for update in updates]
     assert_sound(seen, "completed")
