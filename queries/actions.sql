@@ -20,3 +20,6 @@ select public.resume_queue(:actor, :job_type);
 
 -- name: set_user_limits!
 select public.set_user_limits(:actor, :user_id::uuid, :daily_limit::int, :hourly_limit::int);
+
+-- name: set_async_rollout!
+select public.set_async_rollout(:actor, :percentage::int);
