@@ -87,8 +87,8 @@ def clear(file: FaultFile) -> None:
 def reaction() -> None:
     """How the queue takes it, at this moment."""
     now = read("faults", "now")
-    with st.grid("auto", min_column_width=190, border=True):
-        st.metric("Breaker of the provider", *breaker(now), delta_color="gray", delta_arrow="off")
+    with st.grid("auto", min_column_width=165, border=True):
+        st.metric("Breaker", *breaker(now), delta_color="gray", delta_arrow="off")
         tile("Waiting", now["pending"], f"{now['retrying']:,} after a failure")
         tile("Running", now["processing"])
         tile("Completed", now["completed"], "in 5 min")
@@ -123,11 +123,11 @@ def tile(label: str, count: int, remark: str | None = None) -> None:
 def breaker(now: dict[str, Any]) -> tuple[str, str]:
     """Its state, and what happens next."""
     if now["open_seconds"] is None:
-        return "Closed", f"{now['breaker_failures']} of 5 failures in a row"
+        return "Closed", f"{now['breaker_failures']} of 5 failures"
     if now["probing"]:
-        return "Probing", "one job tries the provider"
+        return "Probing", "one job tries"
     if now["open_seconds"] == 0:
-        return "Open", "the next job tries the provider"
+        return "Open", "next job tries"
     return "Open", f"next try in {duration(now['open_seconds'])}"
 
 
@@ -197,7 +197,7 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
             "Most creations a minute", 1, MOST_CREATES, before.creates_per_minute,
             placeholder="As Replicate: 600",
         )  # fmt: skip
-    st.text("How many in a hundred, at most 100 together:")
+    st.text("What so many of a hundred predictions meet, at most 100 together:")
     with st.grid("auto", min_column_width=220):
         failures = {
             kind: st.number_input(
@@ -205,12 +205,11 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
                 0,
                 100,
                 int(before.failures.get(kind, 0)),
-                key=f"{model} {kind}",
             )
             for kind, words in FAILURES.items()
         }
         retry_after = st.number_input(
-            "Seconds that a throttled one is asked to wait", 1, MOST_RETRY_AFTER, before.retry_after
+            "Throttled ones wait, seconds", 1, MOST_RETRY_AFTER, before.retry_after
         )
     return outage, {
         "slower": slower,

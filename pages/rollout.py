@@ -20,6 +20,11 @@ LINES = {
     "queue p50": "#2f6fe4", "queue p95": "#7aa3ee",
     "synchronous p50": "#c58a1b", "synchronous p95": "#e0bc74",
 }  # fmt: skip
+COMES_BY = {
+    "Queue": "Every generation that is put on the queue appears by itself.",
+    "Synchronous": "Those of the synchronous path appear when the application runs them by"
+    " generate_synchronously of lib/rollout.py.",
+}
 SHARES = {"queue": "#2f6fe4", "synchronous": "#c58a1b"}
 COLUMNS = [
     "path", "model_id", "completed", "failed", "cancelled", "failure_share", "mean_seconds",
@@ -29,7 +34,6 @@ STEP_COLUMNS = [
     "at", "async_p50", "async_p95", "sync_p50", "sync_p95", "async_failed", "sync_failed",
 ]  # fmt: skip
 PERCENT = "%.1f %%"
-COUNT = st.column_config.NumberColumn(format="localized")
 
 st.title("Migration path")
 st.caption(
@@ -119,13 +123,10 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.caption(
         f"Generations that ended in {span.words}. Times run from the request to the image, with"
         " every wait and every attempt; percentiles are at most 5 % off. Failed is what the user"
-        " saw as failed: on the queue after its last attempt."
+        " saw as failed: on the queue after its last attempt. Tests count too."
     )
     if rows.empty:
-        st.info(
-            "No generation ended in this time. The queue's appear by themselves, those of the"
-            " synchronous path when the application calls generate_synchronously of lib/rollout.py."
-        )
+        st.info(f"No generation ended in this time. {' '.join(COMES_BY.values())}")
         return
     say_better(rows.set_index("path"))
     st.dataframe(
@@ -138,9 +139,9 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
     )
     if unended:
         st.warning(
-            f"{unended:,}{' or more' if unended == 1000 else ''} synchronous generations began more"
-            " than an hour ago and never ended: their processes were lost, and their users got no"
-            " answer. They count nowhere above.",
+            f"{'At least ' if unended == 1000 else ''}{plural(unended, 'synchronous generation')}"
+            " began more than an hour ago and never ended: the process was lost and the user got no"
+            " answer. Such generations count nowhere above.",
             icon=":material/visibility:",
         )
 
@@ -150,7 +151,8 @@ def say_better(rows: pd.DataFrame) -> None:
     if len(rows) < 2 or rows["p50_seconds"].isna().any():
         missing = [name for path, name in NAMES.items() if path not in rows.index]
         if missing:
-            st.info(f"{missing[0]}: no generation ended on this path in this time.")
+            said = f"{missing[0]}: no generation ended on this path in this time."
+            st.info(f"{said} {COMES_BY[missing[0]]}")
         return
     words = [
         f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95 %"
@@ -193,7 +195,7 @@ def over_time(rows: pd.DataFrame) -> None:
     left, right = st.columns(2)
     with left:
         draw(
-            "How long does an image take on each path?",
+            "How long does an image take?",
             steps[STEP_COLUMNS[:5]].set_axis(["at", *LINES], axis=1),
             LINES,
             "seconds",
@@ -201,7 +203,7 @@ def over_time(rows: pd.DataFrame) -> None:
     with right:
         shares = steps[["at", *STEP_COLUMNS[5:]]].set_axis(["at", *SHARES], axis=1)
         shares[list(SHARES)] *= 100
-        draw("How many fail on each path?", shares, SHARES, "% of the generations")
+        draw("How many fail?", shares, SHARES, "% of the generations")
 
 
 def draw(question: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
@@ -251,7 +253,10 @@ def failures() -> None:
             rows,
             key="errors",
             hide_index=True,
-            column_config={"error_code": "Error", "generations": COUNT},
+            column_config={
+                "error_code": "Error",
+                "generations": st.column_config.NumberColumn("Generations", format="localized"),
+            },
             width=420,
         )
 

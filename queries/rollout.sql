@@ -65,7 +65,7 @@ select
     (total_us / 1e6)::double precision / nullif(completed, 0) as mean_seconds,
     times[1] as p50_seconds, times[2] as p95_seconds
 from sums
-order by of_all desc, completed + failed desc, model_id, path
+order by of_all desc, sum(completed + failed) over (partition by of_all, model_id) desc, model_id, path
 limit 500;
 
 -- name: steps

@@ -20,17 +20,17 @@ from lib.replicate.simulator.predictions import RateLimit
 from lib.replicate.simulator.schedule import OUT_OF_MEMORY, Schedule
 
 FAILURES = {
-    "prediction_failed": "predictions fail",
-    "never_ends": "predictions never end",
-    "not_an_image": "images are none",
-    "429": "creations are throttled (HTTP 429)",
-    "500": "creations meet a server error (HTTP 500)",
-    "401": "creations meet a refused token (HTTP 401)",
-    "402": "creations find no credit left (HTTP 402)",
-    "404": "creations find no such model (HTTP 404)",
-    "422": "creations meet a refused input (HTTP 422)",
+    "prediction_failed": "prediction fails",
+    "never_ends": "prediction never ends",
+    "not_an_image": "image cannot be opened",
+    "429": "throttled (HTTP 429)",
+    "500": "server error (HTTP 500)",
+    "401": "token refused (HTTP 401)",
+    "402": "no credit (HTTP 402)",
+    "404": "model unknown (HTTP 404)",
+    "422": "input refused (HTTP 422)",
 }
-"""The kinds of failures that a share of the predictions can be given, in words."""
+"""What a share of the predictions can meet, in words. Those of HTTP meet their creation."""
 OUTAGES = {
     "cut": "Every connection is cut without an answer",
     "unavailable": "Every request is answered with HTTP 503",
@@ -97,7 +97,7 @@ class ModelFaults:
         for kind, percent in self.failures.items():
             asked = f", asked to wait {self.retry_after} s" if kind == "429" else ""
             if percent:
-                words.append(f"{percent:g} % of the {FAILURES[kind]}{asked}")
+                words.append(f"{FAILURES[kind]} for {percent:g} %{asked}")
         if self.creates_per_minute:
             words.append(f"at most {self.creates_per_minute} creations a minute")
         return words
