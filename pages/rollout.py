@@ -76,7 +76,7 @@ def now(state: dict[str, Any], users: dict[int, int]) -> None:
             f"of {everybody:,} active",
             delta_color="gray",
             delta_arrow="off",
-            help="Of those who asked for an image in the last 7 days, as far as the newest 30,000"
+            help="Of those who asked for an image in the last 7 days, as far as the newest 10,000"
             " generations go back.",
         )
         changed = state["changed_at"]

@@ -17,7 +17,7 @@ select
 from public.async_rollout r;
 
 -- name: users
--- Users of the last 7 days, as far as the newest 30 000 generations go, by position: those of a
+-- Users of the last 7 days, as far as the newest 10 000 generations go, by position: those of a
 -- percent take the queue once the percentage is greater than it. Columns: percent (0 to 99), users;
 -- looked_back_to: when the oldest generation looked at was asked for.
 select floor(public.rollout_position(u.user_id))::int as percent, count(*) as users,
@@ -29,7 +29,7 @@ from (
         from public.image_generations g
         where g.created_at > now() - interval '7 days'
         order by g.created_at desc
-        limit 30000
+        limit 10000
     ) n
     where n.user_id is not null
     group by n.user_id
@@ -104,12 +104,12 @@ limit 1000;
 
 -- name: sync_errors
 -- Why synchronous generations failed, the most frequent first. Columns: error_code, generations.
-select s.error_code, sum(s.generations)::bigint as generations
+select r.error_code, sum(r.generations)::bigint as generations
 from public.bucket_span(:start, :length, :bucket) span
-cross join lateral public.path_stats(span.since, span.until, :bucket) s
-where s.path = 'sync' and s.outcome = 'failed'
-group by s.error_code
-order by generations desc, s.error_code
+join public.path_rollup r on r.hour >= span.since and r.hour < span.until
+where r.path = 'sync' and r.outcome = 'failed'
+group by r.error_code
+order by generations desc, r.error_code
 limit 50;
 
 -- name: changes
