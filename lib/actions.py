@@ -94,3 +94,9 @@ def set_user_limits(
             daily_limit=daily_limit,
             hourly_limit=hourly_limit,
         )
+
+
+def set_async_rollout(pool: Pool, actor: str, percentage: int) -> None:
+    """Sets how many percent of the users take the queue, 0 to 100, from their next request on."""
+    with translated(), pool.connection() as connection:
+        load("actions").set_async_rollout(connection, actor=actor, percentage=percentage)

@@ -39,13 +39,7 @@ class GenerationHandler:
             return {}
         try:
             prediction = await self._predict(claim, generation)
-            if prediction.status != "succeeded" or not prediction.output:
-                raise JobFailed(
-                    f"{generation.model_id} ended as {prediction.status}: "
-                    f"{prediction.error or 'no image came back'}",
-                    code="prediction_failed",
-                )
-            image = await self._replicate.download(prediction.output[0])
+            image = await self._replicate.download(prediction.image)
         except ReplicateError as error:
             raise JobFailed(
                 str(error),

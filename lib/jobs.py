@@ -65,8 +65,8 @@ class StartedGeneration:
     job_id: UUID
 
 
-def _text(message: str) -> str:
-    # A provider's message may hold what PostgreSQL's text cannot: NUL and lone surrogates.
+def storable(message: str) -> str:
+    """A provider's message without what PostgreSQL's text cannot hold: NUL, lone surrogates."""
     return message.replace("\x00", "").encode(errors="replace").decode()
 
 
@@ -161,7 +161,7 @@ class Queue:
                 status = await self._sql.fail_job(
                     connection,
                     job_id=claim.job_id,
-                    error_message=_text(str(error)),
+                    error_message=storable(str(error)),
                     error_details=json.dumps(details),
                     attempt=claim.attempt,
                 )

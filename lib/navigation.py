@@ -7,6 +7,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from lib.dashboard import read, say_when_away
 from lib.database import embedded, redact
+from lib.fault_injection import fault_file
 from lib.settings import settings
 
 ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
@@ -35,8 +36,14 @@ def navigation() -> StreamlitPage:
                 st.Page("pages/job.py", title="Job", url_path="job", visibility="hidden"),
                 st.Page("pages/users.py", title="Users", url_path="users"),
             ],
-            "Test": [st.Page("pages/generate.py", title="Generate", url_path="generate")],
-            "Operate": [st.Page("pages/deployment.py", title="Deployment", url_path="deployment")],
+            "Test": [
+                st.Page("pages/generate.py", title="Generate", url_path="generate"),
+                st.Page("pages/faults.py", title="Fault injection", url_path="faults"),
+            ],
+            "Operate": [
+                st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
+                st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
+            ],
         }
     )
     if st.session_state.get("page") != page.url_path:
@@ -74,6 +81,11 @@ def _sources() -> None:
         st.caption(f"Database: {database}")
         st.caption(f"Functions: {chosen.supabase_url or 'this app'}")
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
+        faults = fault_file(chosen)
+        if faults and faults.exists():
+            st.page_link(
+                "pages/faults.py", label="Faults are in force", icon=":material/bug_report:"
+            )
     with say_when_away():
         if not chosen.database_url and read("overview", "has_sample_data"):
             st.warning(

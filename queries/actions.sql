@@ -20,3 +20,10 @@ select public.resume_queue(:actor, :job_type);
 
 -- name: set_user_limits!
 select public.set_user_limits(:actor, :user_id::uuid, :daily_limit::int, :hourly_limit::int);
+
+-- name: set_async_rollout!
+select public.set_async_rollout(:actor, :percentage::int);
+
+-- name: record_faults!
+-- For the simulated provider alone: :details (jsonb) says what is put in force.
+select public.record_action(:actor, 'inject_faults', '{}'::uuid[], :details::jsonb);

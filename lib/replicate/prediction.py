@@ -34,6 +34,16 @@ class Prediction:
         """Whether the state is final."""
         return self.status in FINISHED
 
+    @property
+    def image(self) -> str:
+        """The URL of its first image. Raises ReplicateError when it ended without one."""
+        if self.status == "succeeded" and self.output:
+            return self.output[0]
+        reason = self.error or "no image came back"
+        raise ReplicateError(
+            f"{self.model} ended as {self.status}: {reason}", code="prediction_failed"
+        )
+
 
 def parse_prediction(body: bytes) -> Prediction:
     """The prediction in an answer. Raises ReplicateError when there is none in it."""

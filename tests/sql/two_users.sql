@@ -25,6 +25,8 @@ select id, 1, now() - interval '1 hour' from people;
 insert into public.image_generations (user_id, prompt, model_id)
 select id, 'a prompt', 'a/model' from people;
 
+insert into public.sync_generations (generation_id, model_id) select id, 'a/model' from public.image_generations;
+
 insert into public.models (id, display_name, enabled) values ('disabled/model', 'Disabled', false);
 
 insert into public.user_limits (user_id, daily_limit) select id, 7 from people;
@@ -49,4 +51,6 @@ insert into public.job_minutes values (now(), 'job', 'completed', 1, 1, 1, 1, 1)
 insert into public.arrival_minutes values (now(), 'completed', now(), 1);
 insert into public.failure_rollup
 select now(), 'job', '', 'error', '', false, 1, now(), now(), array_agg(id) from people;
+insert into public.path_rollup (hour, path, model_id, outcome, generations, total_us, total_histogram)
+values (now(), 'sync', 'a/model', 'completed', 1, 1, 1);
 insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');

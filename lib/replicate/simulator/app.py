@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.replicate.simulator.answers import Problem, describe, not_found, throttled
 from lib.replicate.simulator.asked import checked_input, deadline_seconds, hold_seconds, read_body
+from lib.replicate.simulator.faults import FaultFile, ModelFaults
 from lib.replicate.simulator.images import draw_png
 from lib.replicate.simulator.models import MODELS, VERSIONS, Model
 from lib.replicate.simulator.predictions import Predictions, RateLimited, Record, new_id
@@ -29,17 +30,22 @@ HOLD_CHECK_SECONDS = 0.25
 THROTTLE_SECONDS = 5
 """What a prompt with [429] is asked to wait, at speed 1."""
 
-# Answers that a prompt asks for by tag.
-_TAGGED_PROBLEMS = {
-    "[402]": (402, "Insufficient credit", "You have insufficient credit to run this model."),
-    "[500]": (500, "Internal server error", "Something went wrong."),
-    "[503]": (503, "Service unavailable", "The service is temporarily unavailable."),
+# Answers that a prompt asks for by tag, such as [402], or that are injected as faults.
+_PROBLEMS = {
+    "401": (401, "Unauthenticated", "You did not pass a valid authentication token."),
+    "402": (402, "Insufficient credit", "You have insufficient credit to run this model."),
+    "404": (404, "Not found", "The requested resource could not be found."),
+    "422": (422, "Input validation failed", "- input: This input is refused.\n"),
+    "500": (500, "Internal server error", "Something went wrong."),
+    "503": (503, "Service unavailable", "The service is temporarily unavailable."),
 }
+_TAGS = ("402", "500", "503")
 
 
 def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) -> Starlette:
     """The simulated API over the predictions in `folder`, for callers who show the token."""
-    api = _Api(Predictions(folder), speed, failure_rate)
+    faults = FaultFile(folder)
+    api = _Api(Predictions(folder), faults, speed, failure_rate)
     guarded = [
         Route("/models/{owner}/{name}/predictions", api.create_by_model, methods=["POST"]),
         Route("/predictions", api.create_by_version, methods=["POST"]),
@@ -51,7 +57,10 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
             Mount("/v1", routes=guarded, middleware=[Middleware(_TokenGuard, token=token)]),
             Route("/files/{id}/out-0.png", api.image),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(_Outage, faults=faults),
+        ],
         exception_handlers={Problem: _refuse, HTTPException: _refuse_route},
     )
 
@@ -59,6 +68,7 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
 @dataclass
 class _Api:
     predictions: Predictions
+    faults: FaultFile
     speed: float
     failure_rate: float
     throttled_prompts: set[str] = field(default_factory=set)
@@ -91,6 +101,8 @@ class _Api:
         record = self.predictions.get(request.path_params["id"])
         if record is None or record.status(time.time()) != "succeeded":
             raise not_found()
+        if self.faults.read().of(record.model).drawn(record.id) == "not_an_image":
+            return Response(b"This is no image.", media_type="image/png")
         png = draw_png(record.model, record.input["prompt"], record.seed, *record.size)
         return Response(png, media_type="image/png")
 
@@ -98,9 +110,13 @@ class _Api:
         asked = checked_input(body)
         hold, deadline = hold_seconds(request), deadline_seconds(request)
         self._answer_tags(asked["prompt"])
-        record = self._record(model, asked, deadline)
+        faults = self.faults.read()
+        wrong, prediction_id = faults.of(model.id), new_id()
+        failure = wrong.drawn(prediction_id)
+        _answer_failure(failure, wrong)
+        record = self._record(prediction_id, model, asked, deadline, wrong, failure)
         try:
-            await run_in_threadpool(self.predictions.add, record)
+            await run_in_threadpool(self.predictions.add, record, faults.limit(model.id))
         except RateLimited as error:
             raise throttled(error.retry_after) from error
         if hold is None:
@@ -110,22 +126,31 @@ class _Api:
 
     def _answer_tags(self, prompt: str) -> None:
         tags = prompt.lower()
-        for tag, problem in _TAGGED_PROBLEMS.items():
-            if tag in tags:
-                raise Problem(*problem)
+        for tag in _TAGS:
+            if f"[{tag}]" in tags:
+                raise Problem(*_PROBLEMS[tag])
         if "[429]" in tags and prompt not in self.throttled_prompts:
             self.throttled_prompts.add(prompt)
             raise throttled(THROTTLE_SECONDS / self.speed)
 
-    def _record(self, model: Model, asked: Mapping[str, Any], deadline: float) -> Record:
-        prediction_id, now = new_id(), time.time()
-        schedule = draw_schedule(
+    def _record(
+        self,
+        prediction_id: str,
+        model: Model,
+        asked: Mapping[str, Any],
+        deadline: float,
+        faults: ModelFaults,
+        failure: str | None,
+    ) -> Record:
+        now = time.time()
+        usual = draw_schedule(
             model,
             prediction_id,
             asked["prompt"],
             speed=self.speed,
             failure_rate=self.failure_rate,
         )
+        schedule = faults.bent(usual, failure)
         return Record(
             id=prediction_id,
             model=model.id,
@@ -164,8 +189,28 @@ class _TokenGuard:
         if hmac.compare_digest(shown, self._expected):
             await self._app(scope, receive, send)
             return
-        problem = Problem(401, "Unauthenticated", "You did not pass a valid authentication token.")
-        await problem.response()(scope, receive, send)
+        await Problem(*_PROBLEMS["401"]).response()(scope, receive, send)
+
+
+class _Outage:
+    """Answers nothing but 503 while that fault is in force."""
+
+    def __init__(self, app: ASGIApp, faults: FaultFile) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._faults.read().outage == "unavailable":
+            await Problem(*_PROBLEMS["503"]).response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _answer_failure(failure: str | None, faults: ModelFaults) -> None:
+    if failure == "429":
+        raise throttled(faults.retry_after)
+    if failure in _PROBLEMS:
+        raise Problem(*_PROBLEMS[failure])
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

@@ -29,9 +29,17 @@ LOCK_WAIT_SECONDS = 10
 class RateLimited(Exception):
     """Too many predictions were created; `retry_after` seconds from now one more is allowed."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"{CREATES_PER_MINUTE} creates a minute")
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__(f"{limit} creates a minute")
         self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many predictions may be created a minute, of one model or of all together (None)."""
+
+    creates: int
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +106,16 @@ class Predictions:
         self._sql: Any = aiosql.from_path(Path(__file__).with_suffix(".sql"), "sqlite3")
         make_once(self._path, self._create)
 
-    def add(self, record: Record) -> None:
-        """Stores a new prediction and forgets those past their retention. Raises RateLimited."""
+    def add(self, record: Record, limit: RateLimit | None = None) -> None:
+        """Stores a new prediction and forgets those past their retention.
+
+        Raises RateLimited, by the account's limit or by another one.
+        """
         with self._connection() as connection, connection:
             connection.execute("begin immediate")
-            minute = self._sql.created_since(connection, moment=record.created_at - 60)
-            if minute["created"] >= CREATES_PER_MINUTE:
-                raise RateLimited(minute["first_at"] + 60 - record.created_at)
+            for each in (limit, RateLimit(CREATES_PER_MINUTE)):
+                if each:
+                    self._check_limit(connection, each, record.created_at)
             self._sql.remove_created_before(
                 connection, moment=record.created_at - RETENTION_SECONDS
             )
@@ -131,6 +142,14 @@ class Predictions:
         with self._connection() as connection:
             self._sql.cancel(connection, id=prediction_id, moment=now)
         return self.get(prediction_id)
+
+    def _check_limit(self, connection: sqlite3.Connection, limit: RateLimit, now: float) -> None:
+        # Once this one is a minute old, less than the limit are younger.
+        last = self._sql.newest_but(
+            connection, moment=now - 60, model=limit.model, skipped=limit.creates - 1
+        )
+        if last:
+            raise RateLimited(limit.creates, last["created_at"] + 60 - now)
 
     def _create(self, path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:

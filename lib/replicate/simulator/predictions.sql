@@ -15,9 +15,14 @@ create table predictions (
 );
 create index predictions_created_at on predictions (created_at);
 
--- name: created_since(moment)^
--- How many predictions were created after a moment, and when the first of them.
-select count(*) as created, min(created_at) as first_at from predictions where created_at > :moment;
+-- name: newest_but(moment, model, skipped)^
+-- When the newest prediction after a moment was created (of a model, null for all), but for some
+-- that are newer; no row when there are no more than those.
+select created_at
+from predictions
+where created_at > :moment and (:model is null or model = :model)
+order by created_at desc
+limit 1 offset :skipped;
 
 -- name: remove_created_before(moment)!
 -- Forgets old predictions.

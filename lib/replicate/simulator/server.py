@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lib.replicate.simulator.app import build_app
+from lib.replicate.simulator.faults import FaultFile
 from lib.replicate.simulator.once import make_once
 
 HOST = "127.0.0.1"
@@ -49,6 +51,7 @@ class Simulator:
         )
         config = uvicorn.Config(
             app,
+            http=_faulty_protocol(FaultFile(self._folder)),
             lifespan="off",
             # The handlers are those of the process.
             log_config=None,
@@ -80,6 +83,19 @@ class Simulator:
         server.should_exit = True
         thread.join()
         self._running = None
+
+
+def _faulty_protocol(faults: FaultFile) -> type[H11Protocol]:
+    class FaultyProtocol(H11Protocol):
+        """HTTP that cuts its connections while that fault is in force."""
+
+        def data_received(self, data: bytes) -> None:
+            if faults.read().outage == "cut":
+                self.transport.abort()
+            else:
+                super().data_received(data)
+
+    return FaultyProtocol
 
 
 def shared_token(folder: Path) -> str:

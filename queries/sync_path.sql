@@ -1,0 +1,13 @@
+-- What an application asks that moves to the queue: which path, and the record of the synchronous one.
+
+-- name: use_async_for_user$
+select public.use_async_for_user(:user_id::uuid);
+
+-- name: start_sync_generation^
+select generation_id, version, input::text as input
+from public.start_sync_generation(:user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source);
+
+-- name: end_sync_generation$
+select public.end_sync_generation(
+    :generation_id::uuid, :outcome, :error_code, :error_message, :image_url, :storage_path, :prediction_id
+);

@@ -1,0 +1,292 @@
+-- The way from the model called inside the request to the queue: which users take the queue
+-- already, what the synchronous path did, and how long both take from the request to the image.
+
+create table public.async_rollout (
+    only_row   boolean     primary key default true check (only_row),
+    percentage int         not null default 0 check (percentage between 0 and 100),
+    changed_by text,
+    changed_at timestamptz
+);
+comment on table public.async_rollout is 'How many percent of the users take the queue. Changed by set_async_rollout.';
+insert into public.async_rollout default values;
+
+create index audit_log_rollout_idx on public.audit_log (at desc) where action = 'set_async_rollout';
+
+create function public.rollout_position(p_user_id uuid) returns double precision
+language sql immutable parallel safe set search_path = ''
+-- SHA-256, because PostgreSQL's own hashes may change with its version.
+return ('x' || encode(substr(sha256(convert_to('async rollout ' || p_user_id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint
+    / 42949672.96::double precision;
+comment on function public.rollout_position is
+    'Where a user stands, from 0 to below 100: the same for ever, and users are spread evenly. A user takes the queue once the percentage is greater.';
+
+create function public.use_async_for_user(p_user_id uuid) returns boolean
+language sql stable set search_path = ''
+as $$
+    -- Nothing tells requests without a user apart, so they move together, last of all.
+    select coalesce(public.rollout_position(p_user_id), 99.999) < r.percentage from public.async_rollout r;
+$$;
+comment on function public.use_async_for_user is
+    'Whether a user''s generations go through the queue. The same answer at every call; a greater percentage only adds users. Null, a request without a user, takes the queue at 100 only.';
+
+create function public.set_async_rollout(p_actor text, p_percentage int) returns public.async_rollout
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_before int;
+    v_after  public.async_rollout;
+begin
+    perform public.require_actor(p_actor);
+    if p_percentage is null or p_percentage not between 0 and 100 then
+        raise exception 'percentage is %: choose 0 (nobody) to 100 (everybody)', coalesce(p_percentage::text, 'null')
+            using errcode = '22023';
+    end if;
+    select r.percentage into v_before from public.async_rollout r for update;
+    update public.async_rollout r
+    set percentage = p_percentage, changed_by = p_actor, changed_at = clock_timestamp()
+    returning * into v_after;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'set_async_rollout', 1, jsonb_build_object('before', v_before, 'after', p_percentage));
+    return v_after;
+end;
+$$;
+comment on function public.set_async_rollout is
+    'Sets how many percent of the users take the queue, from their next request on. Recorded with what was before.';
+
+-- The synchronous path. Its image is found where those of the queue are; what only it has is here,
+-- so that nothing is added to the tables that every job of the queue writes.
+
+create table public.sync_generations (
+    generation_id uuid        primary key references public.image_generations (id) on delete cascade,
+    model_id      text        not null,
+    started_at    timestamptz not null default clock_timestamp(),
+    ended_at      timestamptz,
+    outcome       text        check (outcome in ('completed', 'failed', 'cancelled')),
+    error_code    text,
+    check ((ended_at is null) = (outcome is null))
+);
+create index sync_generations_unended_idx on public.sync_generations (started_at) where ended_at is null;
+comment on table public.sync_generations is
+    'Generations that ran inside a request. One that never ends was lost with its process.';
+
+create table public.path_rollup (
+    hour            timestamptz not null,
+    path            text        not null check (path in ('sync', 'async')),
+    model_id        text        not null,
+    outcome         text        not null check (outcome in ('completed', 'failed', 'cancelled')),
+    error_code      text        not null default '',
+    generations     bigint      not null,
+    total_us        bigint      not null,
+    total_histogram numeric     not null,
+    primary key (hour, path, model_id, outcome, error_code)
+) with (fillfactor = 70);
+comment on table public.path_rollup is
+    'Generations by the hour in which they ended. sync: all, counted as they end. async: the completed ones of hours before rollup_state.totals_until; what failed on the queue is in job_rollup.';
+comment on column public.path_rollup.total_us is 'Sum of the times from the request to the end, in microseconds; total_histogram as in job_rollup.';
+
+alter table public.rollup_state add column totals_until timestamptz not null default '-infinity';
+comment on column public.rollup_state.totals_until is 'Completed jobs that ended before it are in path_rollup.';
+
+create function public.histogram_of(p_us bigint) returns numeric
+language sql immutable parallel safe set search_path = ''
+return ('1e' || 12 * case when p_us < 1000 then 0
+    else least(1 + floor(ln(p_us / 1000.0::double precision) / ln(1.1::double precision)), 255) end::int)::numeric;
+comment on function public.histogram_of is 'The histogram of a single time in microseconds; sum() merges them.';
+
+create function public.start_sync_generation(
+    p_user_id uuid, p_prompt text, p_model_id text, p_parameters jsonb default '{}', p_source text default 'app'
+) returns table (generation_id uuid, version text, input jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_model  public.models;
+    v_limits jsonb;
+    v_id     uuid;
+begin
+    -- The lock of start_generation: the limits hold for both paths together.
+    perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
+    if coalesce(btrim(p_prompt), '') = '' then
+        raise exception 'the prompt is empty: say what the image shows' using errcode = '22023';
+    end if;
+    select * into v_model from public.models m where m.id = p_model_id and m.enabled;
+    if not found then
+        raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
+    end if;
+    if p_source <> 'test' then
+        v_limits := public.get_user_limits(p_user_id);
+        if not (v_limits ->> 'can_generate')::boolean then
+            raise exception 'the limit of generations is reached' using errcode = 'DR429', detail = (
+                v_limits || jsonb_build_object('retry_after_seconds', public.limit_resets_in(p_user_id, v_limits))
+            )::text;
+        end if;
+    end if;
+    insert into public.image_generations (user_id, prompt, model_id, parameters, source, status, started_at)
+    values (p_user_id, p_prompt, p_model_id, p_parameters, p_source, 'processing', clock_timestamp())
+    returning id into v_id;
+    insert into public.sync_generations (generation_id, model_id) values (v_id, p_model_id);
+    return query
+        select v_id, v_model.version,
+               v_model.default_parameters || p_parameters || jsonb_build_object('prompt', p_prompt);
+end;
+$$;
+comment on function public.start_sync_generation is
+    'Records that a generation begins inside a request, within the user''s limits, and gives what the provider needs. Errors: 22023 empty prompt, DR404 model, DR429 limit (limits in DETAIL).';
+
+create function public.end_sync_generation(
+    p_generation_id uuid, p_outcome text,
+    p_error_code text default null, p_error_message text default null,
+    p_image_url text default null, p_storage_path text default null, p_prediction_id text default null
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_ended public.sync_generations;
+    v_us    bigint;
+begin
+    update public.sync_generations s
+    set ended_at = clock_timestamp(), outcome = p_outcome, error_code = p_error_code
+    where s.generation_id = p_generation_id and s.ended_at is null
+    returning * into v_ended;
+    if not found then
+        return false;
+    end if;
+    update public.image_generations g
+    set status = p_outcome, progress = case when p_outcome = 'completed' then 100 else g.progress end,
+        image_url = p_image_url, storage_path = p_storage_path, prediction_id = p_prediction_id,
+        error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
+    where g.id = p_generation_id;
+    v_us := (extract(epoch from v_ended.ended_at - v_ended.started_at) * 1000000)::bigint;
+    insert into public.path_rollup as r
+    values (
+        date_trunc('hour', v_ended.ended_at, 'UTC'), 'sync', v_ended.model_id, p_outcome, coalesce(p_error_code, ''),
+        1, v_us, public.histogram_of(v_us)
+    )
+    on conflict (hour, path, model_id, outcome, error_code) do update
+    set generations = r.generations + 1, total_us = r.total_us + excluded.total_us,
+        total_histogram = r.total_histogram + excluded.total_histogram;
+    return true;
+end;
+$$;
+comment on function public.end_sync_generation is
+    'Records how a generation inside a request ended, and counts it. False when it had ended before: then nothing changed.';
+
+-- The queue's times. A completed job stays completed, so that each hour is folded once, when it is closed.
+
+create function public.async_totals(p_from timestamptz, p_to timestamptz)
+returns table (hour timestamptz, model_id text, generations bigint, total_us bigint, total_histogram numeric)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+begin
+    return query
+    select j.hour, j.model_id, count(*), sum(j.us)::bigint, sum(public.histogram_of(j.us))
+    from (
+        select
+            date_trunc('hour', q.completed_at, 'UTC') as hour,
+            coalesce(q.payload ->> 'model_id', '') as model_id,
+            greatest((extract(epoch from q.completed_at - q.created_at) * 1000000)::bigint, 0) as us
+        from public.job_queue q
+        where q.status in ('completed', 'failed', 'cancelled') and q.status = 'completed'
+          and q.job_type = 'generate-image' and q.completed_at >= p_from and q.completed_at < p_to
+    ) j
+    group by j.hour, j.model_id;
+end;
+$$;
+comment on function public.async_totals is
+    'Generations that the queue completed in a time: from created to completed, retries and waits included.';
+
+create function public.fold_async_totals() returns trigger
+language plpgsql set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_deadline constant timestamptz := clock_timestamp() + interval '1 second';
+    v_first    timestamptz;
+begin
+    if new.folded_until = '-infinity' then
+        -- Everything is folded anew, but for hours whose jobs have been purged.
+        select date_trunc('hour', min(q.completed_at), 'UTC') into v_first from public.job_queue q
+        where q.status in ('completed', 'failed', 'cancelled');
+        if exists (select from public.job_rollup r where r.hour = v_first and r.purged) then
+            v_first := v_first + interval '1 hour';
+        end if;
+        delete from public.path_rollup r where r.path = 'async' and r.hour >= v_first;
+        new.totals_until := least(new.totals_until, v_first);
+    end if;
+    while new.totals_until < new.closed_until and clock_timestamp() < v_deadline loop
+        select date_trunc('hour', min(q.completed_at), 'UTC') into v_first from public.job_queue q
+        where q.status in ('completed', 'failed', 'cancelled')
+          and q.completed_at >= new.totals_until and q.completed_at < new.closed_until;
+        if v_first is null then
+            new.totals_until := new.closed_until;
+        else
+            insert into public.path_rollup (hour, path, model_id, outcome, generations, total_us, total_histogram)
+            select t.hour, 'async', t.model_id, 'completed', t.generations, t.total_us, t.total_histogram
+            from public.async_totals(v_first, v_first + interval '1 hour') t;
+            new.totals_until := v_first + interval '1 hour';
+        end if;
+    end loop;
+    return new;
+end;
+$$;
+comment on function public.fold_async_totals is
+    'Folds the times of hours that refresh_rollup has closed, for at most a second at each refresh.';
+
+create trigger rollup_state_refreshed
+    before update of refreshed_at, folded_until on public.rollup_state
+    for each row
+    execute function public.fold_async_totals();
+
+create function public.path_stats(p_from timestamptz, p_to timestamptz, p_bucket text)
+returns table (
+    bucket timestamptz, path text, model_id text, outcome text, error_code text,
+    generations bigint, total_us bigint, total_histogram numeric
+)
+language plpgsql stable set search_path = '' set jit = off
+as $$
+declare
+    v_until timestamptz := (select s.totals_until from public.rollup_state s);
+begin
+    return query
+    select date_trunc(p_bucket, r.hour, 'UTC'), r.path, r.model_id, r.outcome, r.error_code,
+           r.generations, r.total_us, r.total_histogram
+    from public.path_rollup r
+    where r.hour >= p_from and r.hour < p_to
+    union all
+    select date_trunc(p_bucket, t.hour, 'UTC'), 'async', t.model_id, 'completed', '',
+           t.generations, t.total_us, t.total_histogram
+    from public.async_totals(greatest(p_from, v_until), p_to) t
+    union all
+    select j.bucket, 'async', j.model_id, j.status, '', j.jobs, null, null
+    from public.job_stats_parts(p_from, p_to, p_bucket) j
+    where j.job_type = 'generate-image' and j.status in ('failed', 'cancelled');
+end;
+$$;
+comment on function public.path_stats is
+    'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day. A key may come in several rows. Of those that the queue did not complete there are no times.';
+
+do $$
+declare
+    v_name     text;
+    v_function regprocedure;
+begin
+    foreach v_name in array array['async_rollout', 'sync_generations', 'path_rollup'] loop
+        execute format('alter table public.%I enable row level security', v_name);
+        execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_name);
+        execute format('grant select, insert, update, delete on public.%I to service_role', v_name);
+        execute format(
+            'create policy "Service role has full access" on public.%I for all to service_role '
+            'using (true) with check (true)', v_name);
+    end loop;
+    for v_function in
+        select p.oid::regprocedure
+        from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+          and p.proname in (
+              'rollout_position', 'use_async_for_user', 'set_async_rollout', 'histogram_of',
+              'start_sync_generation', 'end_sync_generation', 'async_totals', 'fold_async_totals', 'path_stats'
+          )
+    loop
+        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
+        execute format('grant execute on function %s to service_role', v_function);
+    end loop;
+end;
+$$;
