@@ -1,0 +1,37 @@
+"""Does the database have everything that the migrations make?"""
+
+from lib.selftest.check import CheckFailed
+from lib.selftest.definitions import Definition, definitions
+from lib.selftest.trial import Trial
+
+SPELLED_OUT = 3
+"""Missing objects up to which the repair is SQL for each."""
+
+
+async def everything_exists(trial: Trial) -> str:
+    """Compares what schema public has with what the migrations make, by name."""
+    found = {(row["kind"], row["name"]) for row in await trial.rows("objects")}
+    needed = [made for made in definitions().values() if _is_needed(made)]
+    missing = [made for made in needed if (made.kind, made.name) not in found]
+    if missing:
+        raise CheckFailed(
+            f"Missing: {', '.join(f'{made.kind} {made.name}' for made in missing)}.",
+            _repair(missing),
+        )
+    return f"All {len(needed)} tables, views, functions and triggers are there."
+
+
+def _is_needed(made: Definition) -> bool:
+    # Policies and the trigger that tells changes have checks of their own.
+    return made.kind != "policy" and made.table != "image_generations"
+
+
+def _repair(missing: list[Definition]) -> str:
+    if len(missing) <= SPELLED_OUT:
+        return "\n\n".join(made.repair() for made in missing)
+    files = sorted({made.file for made in missing})
+    return (
+        "Apply the migrations: DATABASE_URL=… python -m lib.database.migrations\n"
+        "If that says that there is nothing to apply, these files were applied and what they made"
+        f" was dropped since: run the statements for what is missing from {', '.join(files)}"
+    )
