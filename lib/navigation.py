@@ -35,7 +35,10 @@ def navigation() -> StreamlitPage:
                 st.Page("pages/job.py", title="Job", url_path="job", visibility="hidden"),
                 st.Page("pages/users.py", title="Users", url_path="users"),
             ],
-            "Test": [st.Page("pages/generate.py", title="Generate", url_path="generate")],
+            "Test": [
+                st.Page("pages/generate.py", title="Generate", url_path="generate"),
+                st.Page("pages/self_test.py", title="Self-test", url_path="self-test"),
+            ],
             "Operate": [st.Page("pages/deployment.py", title="Deployment", url_path="deployment")],
         }
     )

@@ -97,7 +97,7 @@ CHECKS = (
         "HTTP 200 with generation_id and job_id for the secret key; for the publishable key 404 for"
         " an unknown model and 403 for a test.",
         functions.start_generation,
-        needs=("leftovers", "functions"),
+        needs=("schema", "leftovers", "functions"),
     ),
     Check(
         "process-jobs",
@@ -117,7 +117,7 @@ CHECKS = (
         "HTTP 200 for the secret key, and the generation is completed; 403 for the publishable"
         " key.",
         functions.process_generation,
-        needs=("leftovers", "functions"),
+        needs=("schema", "leftovers", "functions"),
         seconds=120,
         late="Look at the log of the function for what the provider does, and at Failures.",
     ),

@@ -4,6 +4,8 @@ from lib.selftest.check import CheckFailed
 from lib.selftest.definitions import Definition, definitions
 from lib.selftest.trial import Trial
 
+NAMED = 10
+"""Missing objects that are named."""
 SPELLED_OUT = 3
 """Missing objects up to which the repair is SQL for each."""
 
@@ -14,10 +16,9 @@ async def everything_exists(trial: Trial) -> str:
     needed = [made for made in definitions().values() if _is_needed(made)]
     missing = [made for made in needed if (made.kind, made.name) not in found]
     if missing:
-        raise CheckFailed(
-            f"Missing: {', '.join(f'{made.kind} {made.name}' for made in missing)}.",
-            _repair(missing),
-        )
+        names = [f"{made.kind} {made.name}" for made in missing]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise CheckFailed(f"Missing: {', '.join(names[:NAMED])}{more}.", _repair(missing))
     return f"All {len(needed)} tables, views, functions and triggers are there."
 
 
