@@ -13,6 +13,7 @@ from lib.database import (
     DatabaseError,
     DatabaseUnavailable,
     SchemaMissing,
+    connect,
     open_async_pool,
 )
 from lib.selftest.catalogue import CLEAN_UP, selected
@@ -51,21 +52,19 @@ class SelfTest:
         started_at, start = datetime.now(UTC), time.monotonic()
         target = self._target
         try:
-            pool = await open_async_pool(
-                target.database_url,
-                max_size=3,
-                wait=5.0,
-                statement_timeout=STATEMENT_SECONDS,
-                application_name="darkroom self-test",
-            )
+            # Not by the pool, which would wait for the database before it says what is wrong.
+            (await asyncio.to_thread(connect, target.database_url)).close()
         except DatabaseError as error:
-            raise CannotRun(str(error)) from error
+            raise CannotRun(target.without_secrets(str(error))) from error
+        pool = await open_async_pool(
+            target.database_url,
+            max_size=3,
+            wait=5.0,
+            statement_timeout=STATEMENT_SECONDS,
+            application_name="darkroom self-test",
+        )
         async with pool, httpx.AsyncClient(timeout=None) as http:
             trial = Trial(target, pool, http)
-            try:
-                await trial.ask("clock")
-            except DatabaseUnavailable as error:
-                raise CannotRun(target.without_secrets(str(error))) from error
             try:
                 await self._run_checks(trial)
             finally:
