@@ -104,7 +104,10 @@ def failures(checks: Sequence[Outcome]) -> None:
                 st.caption("Came back")
                 st.text(check["came_back"])
                 st.caption("How to repair it")
-                st.code(check["repair"], language=None, wrap_lines=True)
+                words, _, sql = check["repair"].partition("\n\n")
+                st.text(words)
+                if sql:
+                    st.code(sql, language="sql", wrap_lines=True)
 
 
 def areas(checks: Sequence[Outcome]) -> None:

@@ -115,13 +115,14 @@ select clock_timestamp();
 
 -- name: forget_call!
 -- Committed. Forgets one call of function :kind that began and ended since :since (timestamptz):
--- like every call it was written down as a worker.
+-- like every call it was written down as a worker. Two runs at once forget one each.
 delete from public.workers
 where id = (
     select id from public.workers
     where kind = :kind and started_at >= :since and stopped_at is not null
     order by started_at
     limit 1
+    for update skip locked
 );
 
 -- name: prompt$

@@ -10,7 +10,10 @@ Status = Literal["waiting", "running", "passed", "failed", "skipped"]
 
 
 class CheckFailed(Exception):
-    """Something else came back than was expected; `repair` says what to do about it."""
+    """Something else came back than was expected.
+
+    `repair` says what to do about it: in words, then after an empty line the SQL, if it is SQL.
+    """
 
     def __init__(self, came_back: str, repair: str) -> None:
         super().__init__(came_back)

@@ -52,20 +52,6 @@ class Definition:
         }.get(self.kind, [])
         return "\n".join([made, *access, *changed])
 
-    def repair(self) -> str:
-        """What to do when the object is missing."""
-        if self.kind == "table":
-            return (
-                f"The table public.{self.name} is made by supabase/migrations/{self.file}. Apply"
-                " the migrations: DATABASE_URL=… python -m lib.database.migrations. If they were"
-                " applied before, the table was dropped: restore it from a backup."
-            )
-        return (
-            f"Run this SQL in the database (from supabase/migrations/{self.file}). If many things"
-            " are missing, apply the migrations instead:"
-            f" DATABASE_URL=… python -m lib.database.migrations\n\n{self.sql()}"
-        )
-
 
 @cache
 def definitions(folder: Path = MIGRATIONS) -> dict[tuple[str, str], Definition]:

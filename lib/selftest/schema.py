@@ -28,11 +28,14 @@ def _is_needed(made: Definition) -> bool:
 
 
 def _repair(missing: list[Definition]) -> str:
-    if len(missing) <= SPELLED_OUT:
-        return "\n\n".join(made.repair() for made in missing)
-    files = sorted({made.file for made in missing})
-    return (
-        "Apply the migrations: DATABASE_URL=… python -m lib.database.migrations\n"
-        "If that says that there is nothing to apply, these files were applied and what they made"
-        f" was dropped since: run the statements for what is missing from {', '.join(files)}"
+    files = ", ".join(sorted({f"supabase/migrations/{made.file}" for made in missing}))
+    if len(missing) > SPELLED_OUT or any(made.kind == "table" for made in missing):
+        return (
+            "Apply the migrations: DATABASE_URL=… python -m lib.database.migrations\n"
+            "If that says that there is nothing to apply, these were applied and what they made was"
+            f" dropped since: {files}. Run their statements for what is missing; the rows of a"
+            " table come back only from a backup."
+        )
+    return f"Run this SQL in the database. It is from {files}.\n\n" + "\n\n".join(
+        made.sql() for made in missing
     )

@@ -56,14 +56,9 @@ def run(page, app):
     return verdict.inner_text()
 
 
-def repair_of(page, title):
-    """The repair that stands first on the page, which must be that of the check of this title."""
-    failed = page.get_by_text(re.compile("^Failed ")).first
-    expect(failed).to_have_text(f"Failed {title}")
-    code = page.get_by_test_id("stCode").first
-    # Filled in a moment after its place is there.
-    expect(code).not_to_be_empty()
-    return code.inner_text()
+def expect_first(page, title):
+    """What failed stands first on the page."""
+    expect(page.get_by_text(re.compile("^Failed ")).first).to_have_text(f"Failed {title}")
 
 
 def test_all_green_by_one_click_and_remembered_for_others(make_app, page):
@@ -87,10 +82,12 @@ def test_red_with_the_repair(make_app, work_beside, page, database, db):
     for title, (broken, repair) in BREAKS.items():
         db.execute(broken)
         assert run(page, app).startswith("1 thing to repair: ")
-        shown = repair_of(page, title)
-        assert repair in shown
-        db.execute(shown.partition("\n\n")[2].encode())
+        expect_first(page, title)
+        code = page.get_by_test_id("stCode").first
+        expect(code).to_contain_text(repair)
+        db.execute(code.inner_text().encode())
     worker.terminate()
     worker.wait(30)
     assert run(page, app).startswith("1 thing to repair: ")
-    assert "python -m lib.worker" in repair_of(page, "A worker is alive")
+    expect_first(page, "A worker is alive")
+    expect(page.get_by_text("Start a worker: python -m lib.worker").first).to_be_visible()
