@@ -21,6 +21,9 @@ _CREATES = re.compile(
     re.DOTALL,
 )
 _DROPS = re.compile(r"drop (?P<kind>table|view|function) (?:if exists )?public\.(?P<name>\w+)")
+_RENAMES = re.compile(
+    r"alter function public\.(?P<name>\w+)\([^)]*\) rename to (?P<new>\w+)", re.DOTALL
+)
 _CHANGES = re.compile(r"(?:alter|grant execute on) function public\.(?P<name>\w+)")
 
 
@@ -76,6 +79,12 @@ def _note(found: dict[tuple[str, str], Definition], file: str, statement: str) -
             found[kind, name] = Definition(kind, name, file, table, [statement])
     elif match := _DROPS.match(statement):
         found.pop((match["kind"], match["name"]), None)
+    elif match := _RENAMES.match(statement):
+        old, new = f"public.{match['name']}(", f"public.{match['new']}("
+        renamed = found.pop(("function", match["name"]))
+        renamed.name = match["new"]
+        renamed.statements = [made.replace(old, new, 1) for made in renamed.statements]
+        found["function", match["new"]] = renamed
     elif (match := _CHANGES.match(statement)) and ("function", match["name"]) in found:
         found["function", match["name"]].statements.append(statement)
 
