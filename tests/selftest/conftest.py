@@ -47,19 +47,6 @@ class Deployment:
         self.loop.call_soon_threadsafe(self.worker.stop)
 
 
-def statuses(report: Report) -> dict[str, set[str]]:
-    """The names of the checks of a report by how they ended."""
-    found: dict[str, set[str]] = {}
-    for check in report["checks"]:
-        found.setdefault(check["status"], set()).add(check["name"])
-    return found
-
-
-def check(report: Report, name: str) -> Any:
-    """One check of a report."""
-    return next(found for found in report["checks"] if found["name"] == name)
-
-
 @pytest.fixture
 def deployment(
     database: str, tmp_path: Path, eventually: Callable[..., Any]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from conftest import check, statuses
+from selftest_report import check, statuses
 
 from lib.keys import Keys
 from lib.selftest import realtime
