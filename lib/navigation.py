@@ -38,6 +38,7 @@ def navigation() -> StreamlitPage:
             ],
             "Test": [
                 st.Page("pages/generate.py", title="Generate", url_path="generate"),
+                st.Page("pages/self_test.py", title="Self-test", url_path="self-test"),
                 st.Page("pages/faults.py", title="Fault injection", url_path="faults"),
             ],
             "Operate": [

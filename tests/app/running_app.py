@@ -96,5 +96,6 @@ def apps(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
     for app in made:
         if app.process and app.process.poll() is None:
             app.end()
-    embedded.start(folder / "postgres").stop()
+    if (folder / "postgres").exists():
+        embedded.start(folder / "postgres").stop()
     shutil.rmtree(folder)

@@ -1,0 +1,61 @@
+"""The deployment that is tested, as the settings give it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lib.database import redact
+from lib.keys import Keys
+from lib.service import LOCAL_URL, database_url, project_keys
+from lib.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the parts of a deployment are. Printed, it shows no secret."""
+
+    database_url: str = field(repr=False)
+    functions_url: str
+    supabase_url: str | None
+    keys: Keys
+    images: Path
+    """Folder of the stored images, where they are files of this computer."""
+    provider: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+    @property
+    def database(self) -> str:
+        """Where the database is, without user and password."""
+        return redact(self.database_url)
+
+    def without_secrets(self, text: str) -> str:
+        """A text in which no secret of the deployment is left."""
+        for secret in self.secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+
+def target(settings: Settings, own_url: str | None = None) -> Target:
+    """The deployment of these settings; `own_url` is where this app is, when that is known.
+
+    Starts the embedded database if it is in use and does not run. Raises SettingsError and
+    DatabaseError.
+    """
+    url = database_url(settings)
+    keys = project_keys(settings)
+    secrets = (
+        keys.secret,
+        keys.jwt_secret,
+        settings.replicate_token,
+        settings.database_url,
+        urlsplit(url).password,
+    )
+    return Target(
+        database_url=url,
+        functions_url=settings.supabase_url or own_url or settings.public_url or LOCAL_URL,
+        supabase_url=settings.supabase_url,
+        keys=keys,
+        images=settings.images,
+        provider="Replicate" if settings.replicate_token else "simulated Replicate",
+        secrets=tuple(secret for secret in secrets if secret),
+    )

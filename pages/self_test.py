@@ -1,0 +1,162 @@
+"""Does this deployment work, from end to end?"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import streamlit as st
+
+from lib.confirm import plural
+from lib.dashboard import actor, own_url, read, read_anew, time_zone
+from lib.database import DatabaseError
+from lib.formats import duration
+from lib.live import drawn_once_back
+from lib.selftest.background import BackgroundRun
+from lib.selftest.report import Outcome, Report, as_json, counted
+from lib.selftest.target import target
+from lib.settings import SettingsError, settings
+
+LOOK_SECONDS = 0.5
+BADGES = {
+    "waiting": ":gray-badge[Waits]",
+    "running": ":blue-badge[Runs]",
+    "passed": ":green-badge[Passed]",
+    "failed": ":red-badge[Failed]",
+    "skipped": ":orange-badge[Skipped]",
+}
+
+st.title("Self-test")
+st.caption("Tries every step that must work, for real, and says what to do where one does not.")
+
+
+def start() -> None:
+    try:
+        deployment = target(settings(), own_url())
+    except (SettingsError, DatabaseError) as error:
+        st.session_state["self_test_refused"] = str(error)
+        return
+    st.session_state.pop("self_test_refused", None)
+    st.session_state["self_test"] = BackgroundRun(deployment, actor(), read_anew)
+
+
+def introduction() -> None:
+    if settings().replicate_token:
+        costs = "Replicate is in use: **they cost what three images cost there.**"
+    elif settings().database_url or settings().supabase_url:
+        costs = (
+            "**Where workers or functions elsewhere use the real Replicate, they cost what three"
+            " images cost there.**"
+        )
+    else:
+        costs = "The provider is simulated: they cost nothing."
+    st.markdown(
+        f"It makes three real generations with a quick model. {costs} All that it makes is marked"
+        " as a test and removed at the end; no other job is touched, except that it calls"
+        f" process-jobs once, which runs up to {settings().max_parallel_jobs} due jobs as cron"
+        " would. It takes some seconds, and never more than a quarter of an hour."
+    )
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def progress(run: BackgroundRun) -> None:
+    if not run.running:
+        st.rerun()
+    checks = run.checks
+    ended = sum(check["seconds"] is not None or check["status"] == "skipped" for check in checks)
+    now = next((check["title"] for check in checks if check["status"] == "running"), "Starting")
+    st.progress(ended / len(checks), f"{ended} of {len(checks)} · {now}")
+    failures(checks)
+    areas(checks)
+
+
+def finished(report: Report) -> None:
+    verdict = f"{counted(report['checks'])} in {duration(report['seconds'])}."
+    if report["outcome"] == "passed":
+        st.success(f"This deployment works: {verdict}", icon=":material/check_circle:")
+    else:
+        broken = sum(check["status"] == "failed" for check in report["checks"])
+        st.error(f"{plural(broken, 'thing')} to repair: {verdict}", icon=":material/error:")
+    failures(report["checks"])
+    areas(report["checks"])
+    st.subheader("The report")
+    st.text(
+        f"Database: {report['database']}\nFunctions: {report['functions']}\n"
+        f"Provider: {report['provider']}"
+    )
+    text = as_json(report)
+    st.download_button(
+        "Download as JSON",
+        text,
+        f"self-test-{report['run']}.json",
+        "application/json",
+        on_click="ignore",
+    )
+    with st.expander("Copy as JSON"):
+        st.code(text, language="json", height=400)
+
+
+def failures(checks: Sequence[Outcome]) -> None:
+    for check in checks:
+        if check["status"] == "failed":
+            with st.container(border=True, gap="xsmall"):
+                st.markdown(f"{BADGES['failed']} **{check['title']}**")
+                st.caption("Expected")
+                st.text(check["expected"])
+                st.caption("Came back")
+                st.text(check["came_back"])
+                st.caption("How to repair it")
+                words, _, sql = check["repair"].partition("\n\n")
+                st.text(words)
+                if sql:
+                    st.code(sql, language="sql", wrap_lines=True)
+
+
+def areas(checks: Sequence[Outcome]) -> None:
+    for area, members in groupby(checks, key=lambda check: check["area"]):
+        st.subheader(area)
+        for check in members:
+            took = "" if check["seconds"] is None else f" · {length(check['seconds'])}"
+            with st.expander(f"{BADGES[check['status']]} {check['title']}{took}"):
+                st.caption("Expected")
+                st.text(check["expected"])
+                if check["came_back"]:
+                    st.caption("Skipped because" if check["status"] == "skipped" else "Came back")
+                    st.text(check["came_back"])
+
+
+def length(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(seconds)
+
+
+def last_run() -> None:
+    last = read("self_test", "last_run")
+    if last is None:
+        st.info("No run yet. Press the button: the checks appear here as they run.")
+        return
+    st.text(
+        f"The last run, of {last['at'].astimezone(time_zone()):%d %b %Y %H:%M:%S},"
+        f" by {last['actor']}:"
+    )
+    finished(last["report"])
+
+
+run: BackgroundRun | None = st.session_state.get("self_test")
+introduction()
+st.button(
+    "Run the self-test",
+    type="primary",
+    on_click=start,
+    disabled=run is not None and run.running,
+)
+if refusal := st.session_state.get("self_test_refused"):
+    st.error("The self-test cannot run:")
+    st.text(refusal)
+if run is not None and run.running:
+    progress(run)
+elif run is not None and run.error:
+    st.error("The self-test cannot run:")
+    st.text(run.error)
+elif run is not None and run.report is not None:
+    finished(run.report)
+else:
+    with drawn_once_back():
+        last_run()

@@ -1,0 +1,232 @@
+-- Does this deployment work from end to end? Steps of the self-test, on rows of its own.
+-- Where nothing else is said, a step runs in a transaction that is rolled back.
+
+-- name: last_run^
+-- The last run that came to its end. Columns: at, actor, report (see lib/selftest/report.py).
+select at, actor, details -> 'report' as report
+from public.audit_log
+where action = 'self_test'
+order by at desc
+limit 1;
+
+-- name: record_run$
+-- Writes the :report (jsonb) of a run by :actor into the audit log.
+select public.record_action(
+    :actor, 'self_test', '{}', jsonb_build_object('report', :report::jsonb)
+);
+
+-- name: objects
+-- What schema public has, as the migrations name it. Columns: kind (table, view, function,
+-- trigger), name.
+select case c.relkind when 'v' then 'view' else 'table' end as kind, c.relname as name
+from pg_catalog.pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
+union all
+select distinct 'function', p.proname
+from pg_catalog.pg_proc p
+where p.pronamespace = 'public'::regnamespace
+union all
+select 'trigger', t.tgname
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+where c.relnamespace = 'public'::regnamespace and not t.tgisinternal and t.tgenabled <> 'D';
+
+-- name: enqueue$
+-- A job of :job_type that was created by :created_by (uuid, may be null).
+select public.enqueue_job(:job_type, '{"test": true}', p_created_by => :created_by::uuid);
+
+-- name: job^
+-- Where a job of the queue stands.
+select id, status, attempts, error_message from public.job_queue where id = :job_id;
+
+-- name: claim^
+-- The next due job of :job_type, claimed.
+select id, status, attempts from public.claim_next_job(array[:job_type]);
+
+-- name: complete$
+-- Ends attempt :attempt of a job: with :error (text) as a failure, or with null as a success.
+select public.complete_job(
+    :job_id, :error::text is null, :error::text, p_attempt => :attempt
+);
+
+-- name: enqueue_without_type$
+select public.enqueue_job('', '{}');
+
+-- name: enqueue_a_list$
+select public.enqueue_job(:job_type, '[]');
+
+-- name: enqueue_without_attempts$
+select public.enqueue_job(:job_type, '{}', p_max_attempts => 0);
+
+-- name: claim_none^
+select * from public.claim_jobs(0, array[:job_type]);
+
+-- name: complete_unknown$
+select public.complete_job('00000000-0000-0000-0000-000000000000');
+
+-- name: reset_without_actor^
+select * from public.reset_stuck_jobs('');
+
+-- name: silence$
+-- Makes a claimed job of the self-test look stuck.
+select public.silence_self_test_job(:job_id);
+
+-- name: is_stuck$
+select exists (select from public.stuck_jobs where id = :job_id);
+
+-- name: reset
+-- The job put back on the queue, if it is stuck.
+select id, status, attempts from public.reset_stuck_jobs('self-test', array[:job_id::uuid]);
+
+-- name: paused^
+-- Whether the jobs of :job_type are held back. Columns: paused_by, down (reasons, or null).
+select
+    (
+        select string_agg(p.paused_by, ', ') from public.queue_pauses p
+        where p.job_type in ('*', :job_type)
+    ) as paused_by,
+    (
+        select string_agg(coalesce(b.reason, b.provider), ', ')
+        from public.job_types t join public.provider_breakers b using (provider)
+        where t.job_type = :job_type and b.open_until is not null
+    ) as down;
+
+-- name: worker^
+-- Who would run generations now. Columns: alive (workers and recent calls of process-jobs),
+-- seen_seconds since anyone showed life, null when nobody ever did.
+select
+    count(*) filter (
+        where (stopped_at is null and last_seen_at > now() - interval '1 minute')
+           or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
+    ) as alive,
+    extract(epoch from now() - max(last_seen_at))::double precision as seen_seconds
+from public.workers
+where kind in ('worker', 'process-jobs') and 'generate-image' = any (job_types);
+
+-- name: model$
+-- The model to test with: a quick one, or else any that is enabled.
+select id from public.models
+where enabled
+order by id <> 'black-forest-labs/flux-schnell', id
+limit 1;
+
+-- name: clock$
+select clock_timestamp();
+
+-- name: forget_call!
+-- Committed. Forgets one call of function :kind that began and ended since :since (timestamptz):
+-- like every call it was written down as a worker. Two runs at once forget one each.
+delete from public.workers
+where id = (
+    select id from public.workers
+    where kind = :kind and started_at >= :since and stopped_at is not null
+    order by started_at
+    limit 1
+    for update skip locked
+);
+
+-- name: prompt$
+-- The prompt that marks what run :run (uuid) starts through the functions.
+select public.self_test_prompt(:run);
+
+-- name: start^
+-- Committed. A test generation of any :model_id whose job waits for process-generation.
+select generation_id, job_id from public.start_self_test(:run, :model_id);
+
+-- name: generation^
+-- Where a generation stands. seconds since it was created.
+select
+    g.status,
+    g.progress,
+    g.image_url,
+    g.error_message,
+    extract(epoch from clock_timestamp() - g.created_at)::double precision as seconds
+from public.image_generations g
+where g.id = :generation_id;
+
+-- name: failed_job^
+-- A job in the list of recent failures.
+select id, attempts, error_message from public.failed_jobs_recent where id = :job_id;
+
+-- name: make_user!
+-- Committed. The user of run :run, under the id of the run, who may start one generation an hour.
+with made as (
+    insert into auth.users (id, email, created_at)
+    values (:run, public.self_test_email(:run), now())
+    returning id
+)
+insert into public.user_limits (user_id, hourly_limit)
+select id, 1 from made;
+
+-- name: make_generation$
+-- Committed. A test generation of run :run without a job.
+insert into public.image_generations (prompt, model_id, source, status)
+values (public.self_test_prompt(:run), 'self-test', 'test', 'cancelled')
+returning id;
+
+-- name: progress!
+-- Committed. Sets the progress of a generation without a job.
+update public.image_generations set progress = :progress where id = :generation_id;
+
+-- name: published^
+-- Whether the publication of Supabase Realtime exists, and whether it has the table in it.
+select
+    exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') as exists,
+    exists (
+        select from pg_catalog.pg_publication_tables
+        where pubname = 'supabase_realtime' and schemaname = 'public'
+          and tablename = 'image_generations'
+    ) as published;
+
+-- name: has_trigger$
+-- Whether a trigger of image_generations exists and is enabled.
+select exists (
+    select from pg_catalog.pg_trigger
+    where tgrelid = 'public.image_generations'::regclass and tgname = :name and tgenabled <> 'D'
+);
+
+-- name: policies
+-- The tables of which users read their own rows. Columns: table, secured (whether it obeys its
+-- policies), readable (whether users may read it at all), policies (names).
+select
+    c.relname as "table",
+    c.relrowsecurity as secured,
+    has_table_privilege('authenticated', c.oid, 'select') as readable,
+    array(
+        select p.polname::text from pg_catalog.pg_policy p where p.polrelid = c.oid order by 1
+    ) as policies
+from pg_catalog.pg_class c
+where c.oid in ('public.job_queue'::regclass, 'public.image_generations'::regclass)
+order by 1;
+
+-- name: make_any_user!
+-- A user who is gone with the transaction.
+insert into auth.users (id, email, created_at)
+values (:user_id, public.self_test_email(:user_id), now());
+
+-- name: make_generation_of$
+insert into public.image_generations (user_id, prompt, model_id, source, status)
+values (:user_id, public.self_test_prompt(:run), 'self-test', 'test', 'cancelled')
+returning id;
+
+-- name: become!
+-- For the rest of the transaction: a signed-in user with the :claims (JSON text) of a token.
+select set_config('request.jwt.claims', :claims, true), set_config('role', 'authenticated', true);
+
+-- name: visible^
+-- Which of two jobs and two generations the current role sees. Columns: jobs, generations (ids).
+select
+    array(select id from public.job_queue where id = any (:job_ids::uuid[])) as jobs,
+    array(
+        select id from public.image_generations where id = any (:generation_ids::uuid[])
+    ) as generations;
+
+-- name: unfinished$
+-- How many generations of run :run a worker is running.
+select count(*) from public.image_generations g
+where g.status = 'processing'
+  and (g.user_id = :run or (g.source = 'test' and g.prompt = public.self_test_prompt(:run)));
+
+-- name: remove^
+-- Committed. Deletes what run :run made; for null what runs of more than 15 minutes ago left.
+select users, generations, jobs, storage_paths from public.remove_self_test(:run::uuid);
