@@ -36,30 +36,30 @@ def run_id() -> UUID | None:
         return None
 
 
-def submit(asked: Submission, models: dict[str, Model]) -> None:
-    """Starts a run; the same form sent again while its run is under way starts nothing."""
+def submit(asked: Submission, models: dict[str, Model]) -> bool:
+    """Starts a run, unless the form of one that is under way was sent again. False if refused."""
+    st.session_state.pop("refusal", None)
     earlier = st.session_state.get("submitted")
-    if earlier and earlier["asked"] == asked and under_way(earlier):
-        id = earlier["id"]
-        st.info("This is under way already: it is the run below.", icon=":material/info:")
-    else:
-        id = uuid4()
+    again = earlier is not None and earlier["asked"] == asked and under_way(earlier)
+    id = earlier["id"] if again else uuid4()
     # Noted before anything is started: a second click may stop this script at any moment.
     st.session_state["submitted"] = {"id": id, "asked": asked, "at": time.monotonic()}
     try:
+        # With the id of a run that was started it starts nothing new, only what is missing.
         start_run(
             pool(), actor(), functions_url(), project_keys(settings()).secret, id, asked, models
         )
     except (Invalid, StartRefused) as refusal:
         del st.session_state["submitted"]
-        st.error("Not started:", icon=":material/error:")
-        st.text(str(refusal))
-        if isinstance(refusal, Invalid):
-            return
+        st.session_state["refusal"] = str(refusal)
+        return False
+    if again:
+        st.toast("Under way already: nothing new was started.", icon=":material/info:")
     else:
         st.toast(f"Queued: {plural(asked.total)}.", icon=":material/check_circle:")
     st.query_params["run"] = str(id)
     read_anew()
+    return True
 
 
 def under_way(earlier: dict) -> bool:
@@ -93,11 +93,15 @@ with drawn_once_back():
     models = {model["id"]: model for model in read("generate", "models")}
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        if asked := form(models):
-            submit(asked, models)
+        asked = form(models)
+        started = asked is not None and submit(asked, models)
+        if refusal := st.session_state.get("refusal"):
+            st.error("Not started:", icon=":material/error:")
+            # It quotes what was typed in.
+            st.text(refusal)
     with right:
         if id := run_id():
-            fast = changes(id)
+            fast = started or changes(id)
             live(partial(panel, id, fast), seconds=LIVE_SECONDS if fast else CALM_SECONDS)
         else:
             st.info("The images appear here, and how long they take.", icon=":material/image:")
