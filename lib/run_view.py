@@ -118,12 +118,14 @@ def say_what_is_wrong(run: Row, jobs: Sequence[Row], usual: Mapping[str, float])
 
 def tiles(run: Row, jobs: Sequence[Row]) -> None:
     ended = [job for job in jobs if job["status"] not in LIVE]
-    st.progress(
-        len(ended) / max(run["jobs"], 1), f"{len(ended):,} of {plural(run['jobs'])} have ended"
-    )
+    said = f"{len(ended):,} of {plural(run['jobs'])} have ended"
+    if ended:
+        seconds = (max(job["completed_at"] for job in ended) - run["created_at"]).total_seconds()
+        said += f", {len(ended) / max(seconds, 1):.1f} per second"
+    st.progress(min(len(ended) / run["jobs"], 1.0), said)
     waits = [job["wait_seconds"] for job in jobs if job["run_seconds"] is not None]
     runs = [job["run_seconds"] for job in jobs if job["status"] == "completed"]
-    with st.grid("auto", min_column_width=130, border=True):
+    with st.grid("auto", min_column_width=150, border=True):
         for status in ("completed", "failed", "cancelled"):
             st.metric(status.capitalize(), sum(job["status"] == status for job in jobs))
         st.metric("Mean wait", duration(mean(waits)), help="From due to start.")
@@ -244,14 +246,14 @@ def table(jobs: Sequence[Row]) -> None:
         placeholder="–",
         columns={
             "place": st.column_config.NumberColumn("No."),
-            "phase": st.column_config.TextColumn("Phase", width="medium"),
+            "phase": st.column_config.TextColumn("Phase", width=150),
             "progress": st.column_config.ProgressColumn(
-                "Progress", min_value=0, max_value=100, format="%d %%"
+                "Progress", width=110, min_value=0, max_value=100, format="%d %%"
             ),
-            "model_id": "Model",
             "wait_seconds": seconds("Wait"),
             "run_seconds": seconds("Run"),
             "total_seconds": seconds("Total"),
+            "model_id": "Model",
             "attempts": "Attempts",
             "error_message": "Error",
             "job": job_column(),

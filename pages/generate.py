@@ -9,6 +9,7 @@ import streamlit as st
 from lib.client import StartRefused
 from lib.confirm import confirmations, plural
 from lib.dashboard import actor, functions_url, pool, read, read_anew, read_once
+from lib.formats import escaped
 from lib.generate_form import form, refill
 from lib.live import drawn_once_back, live
 from lib.run_history import export, show_history
@@ -95,11 +96,10 @@ with drawn_once_back():
     with left:
         asked = form(models)
         started = asked is not None and submit(asked, models)
-        if refusal := st.session_state.get("refusal"):
-            st.error("Not started:", icon=":material/error:")
-            # It quotes what was typed in.
-            st.text(refusal)
     with right:
+        if refusal := st.session_state.get("refusal"):
+            # It quotes what was typed in, so it is escaped.
+            st.error(f"**Not started.** {escaped(refusal)}", icon=":material/error:")
         if id := run_id():
             fast = started or changes(id)
             live(partial(panel, id, fast), seconds=LIVE_SECONDS if fast else CALM_SECONDS)
