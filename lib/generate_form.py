@@ -42,20 +42,20 @@ def refill(said: Mapping[str, Any]) -> None:
     size = next((name for name in SIZES if SIZES[name] == sides), FREE)
     load_test = said.get("load_test")
     state: dict[str, Any] = {
-        "model": said.get("models"),
-        "mode": LOAD_TEST if load_test else IMAGES,
-        "size": size,
-        "prompt": said.get("prompt"),
-        "negative_prompt": said.get("negative_prompt"),
-        "seed": said.get("seed"),
+        "models": said.get("models"),
+        "run mode": LOAD_TEST if load_test else IMAGES,
+        "run size": size,
+        "run prompt": said.get("prompt"),
+        "run negative prompt": said.get("negative_prompt"),
+        "run seed": said.get("seed"),
     }
     for name in ("jobs", "per_second") if load_test else ("images",):
-        state[name] = said.get(name)
+        state[f"run {name}"] = said.get(name)
     if size == FREE:
-        state["width"], state["height"] = sides
+        state["run width"], state["run height"] = sides
     for model, parameters in (said.get("parameters") or {}).items():
         state |= {_key(model, name): value for name, value in parameters.items()}
-    filled = {key: value for key, value in state.items() if value is not None or key == "seed"}
+    filled = {key: value for key, value in state.items() if value is not None or key == "run seed"}
     st.session_state["filled"] = set(filled)
     st.session_state.update(filled)
 
@@ -65,7 +65,7 @@ def form(models: Mapping[str, Model]) -> Submission | None:
     chosen = st.multiselect(
         "Models",
         list(models),
-        **_first("model", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
+        **_first("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
         max_selections=MOST_MODELS,
         accept_new_options=True,
         wrap=True,
@@ -82,20 +82,20 @@ def form(models: Mapping[str, Model]) -> Submission | None:
             placeholder="What should the image show?",
             height=90,
             max_chars=LONGEST_PROMPT,
-            key="prompt",
+            key="run prompt",
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             negative_prompt = st.text_input(
                 "Negative prompt",
                 max_chars=LONGEST_PROMPT,
-                key="negative_prompt",
+                key="run negative prompt",
                 help="Sent to the models that take one.",
             )
             seed = st.number_input(
                 "Seed",
                 0,
                 LARGEST_SEED,
-                **_first("seed", value=None),
+                **_first("run seed", value=None),
                 step=1,
                 width=180,
                 help="The same seed gives the same image. Of several images each gets the next.",
@@ -135,7 +135,7 @@ def _load_test() -> bool:
         "What",
         [IMAGES, LOAD_TEST],
         required=True,
-        **_first("mode", default=IMAGES),
+        **_first("run mode", default=IMAGES),
         help="A load test starts many jobs, spread over time.",
     )
     return bool(mode == LOAD_TEST)
@@ -144,17 +144,22 @@ def _load_test() -> bool:
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Images of each model", 1, MOST_IMAGES, **_first("images", value=1), width=160
+            "Images of each model", 1, MOST_IMAGES, **_first("run images", value=1), width=160
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
-        "Jobs", 1, MOST_JOBS, **_first("jobs", value=50), width=140, help="Shared by the models."
+        "Jobs",
+        1,
+        MOST_JOBS,
+        **_first("run jobs", value=50),
+        width=140,
+        help="Shared by the models.",
     )
     per_second = st.number_input(
         "Jobs per second",
         0.1,
         MOST_PER_SECOND,
-        **_first("per_second", value=5.0),
+        **_first("run per_second", value=5.0),
         step=1.0,
         format="%.1f",
         width=140,
@@ -167,7 +172,7 @@ def _size() -> tuple[int, int]:
     size = st.selectbox(
         "Size",
         [*SIZES, FREE],
-        **_first("size"),
+        **_first("run size"),
         format_func=lambda name: (
             f"{name}, {SIZES[name][0]} by {SIZES[name][1]}" if name in SIZES else name
         ),
@@ -176,8 +181,10 @@ def _size() -> tuple[int, int]:
     if size in SIZES:
         return SIZES[size]
     sides = SMALLEST_SIDE, LARGEST_SIDE
-    width = st.number_input("Width", *sides, **_first("width", value=1024), step=64, width=130)
-    height = st.number_input("Height", *sides, **_first("height", value=1024), step=64, width=130)
+    width = st.number_input("Width", *sides, **_first("run width", value=1024), step=64, width=130)
+    height = st.number_input(
+        "Height", *sides, **_first("run height", value=1024), step=64, width=130
+    )
     return width or 0, height or 0
 
 

@@ -8,11 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from lib.confirm import Action, ask, plural
-from lib.dashboard import actor, own_url, pool, read, read_once, time_column
+from lib.dashboard import actor, pool, read, read_once, time_column
 from lib.export import csv_export
+from lib.run_images import storage
 from lib.selection import selectable
-from lib.settings import settings
-from lib.storage import LocalStorage
 from lib.test_runs import delete_run
 
 RUNS_A_PAGE = 20
@@ -97,11 +96,6 @@ def deletion(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
         run,
         decline="Keep",
     )
-
-
-def storage() -> LocalStorage:
-    """Where this app keeps images."""
-    return LocalStorage(settings().images, own_url())
 
 
 def _pages() -> Iterator[Sequence[Mapping[str, Any]]]:

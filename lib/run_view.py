@@ -1,15 +1,12 @@
 """A test run, under way or ended: where each job is, its images side by side, its times."""
 
-import io
 import textwrap
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any
 
-import httpx
 import pandas as pd
 import streamlit as st
 
@@ -17,10 +14,10 @@ from lib import job_actions
 from lib.confirm import ask, plural
 from lib.dashboard import image_source, job_column, job_links, read, time_zone
 from lib.formats import duration, escaped
-from lib.run_history import deletion, storage
+from lib.run_history import deletion
+from lib.run_images import archive, file_name, image_bytes
 from lib.run_phases import LIVE, PHASES, overdue, phase, place_in_line, times
 from lib.selection import selectable
-from lib.settings import settings
 from lib.whereabouts import whereabouts
 
 Row = Mapping[str, Any]
@@ -107,7 +104,8 @@ def say_what_is_wrong(run: Row, jobs: Sequence[Row], usual: Mapping[str, float])
         found = whereabouts(first)
         if found.level in ("held", "act"):
             # It quotes errors and names, so it is escaped.
-            st.warning(escaped(found.sentence), icon=":material/pause_circle:")
+            which = f"**Job {waiting[0]['place']}.** " if len(jobs) > 1 else ""
+            st.warning(which + escaped(found.sentence), icon=":material/pause_circle:")
     late = sum(overdue(job, usual.get(job["model_id"])) for job in jobs)
     if late:
         st.warning(
@@ -276,27 +274,3 @@ def images(jobs: Sequence[Row], usual: Mapping[str, float], names: Mapping[str, 
         for job in done[(number - 1) * IMAGES_A_PAGE : number * IMAGES_A_PAGE]:
             model = job["model_id"]
             card(job, usual.get(model), names.get(model, model))
-
-
-def file_name(job: Row) -> str:
-    """What the image is called on the operator's computer."""
-    ending = str(job["storage_path"] or job["image_url"] or "").rpartition(".")[2].lower()
-    model = job["model_id"].rpartition("/")[2]
-    ending = ending if ending in ("png", "webp", "jpg") else "png"
-    return f"{model}-{str(job['generation_id'])[:8]}.{ending}"
-
-
-def image_bytes(job: Row) -> bytes:
-    """The image, from the folder of this app or, in a project, from its address."""
-    if settings().supabase_url:
-        return httpx.get(job["image_url"], follow_redirects=True).raise_for_status().content
-    return storage().read(job["storage_path"])
-
-
-def archive(jobs: Sequence[Row]) -> bytes:
-    """The images of several jobs as a ZIP file."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as written:
-        for job in jobs:
-            written.writestr(file_name(job), image_bytes(job))
-    return file.getvalue()

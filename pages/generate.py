@@ -53,6 +53,8 @@ def submit(asked: Submission, models: dict[str, Model]) -> bool:
     except (Invalid, StartRefused) as refusal:
         del st.session_state["submitted"]
         st.session_state["refusal"] = str(refusal)
+        # On a phone what stands beside the form is below it.
+        st.toast(f"Not started. {escaped(str(refusal))}", icon=":material/error:")
         return False
     if again:
         st.toast("Under way already: nothing new was started.", icon=":material/info:")

@@ -70,7 +70,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
 
 
 def test_two_models_side_by_side(app: App, page: Page):
-    open_form(page, app, f"?model={SCHNELL}&model={DEV}")
+    open_form(page, app, f"?models={SCHNELL}&models={DEV}")
     page.get_by_label("Images of each model", exact=True).fill("2")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Starts 4 jobs. Costs nothing")).to_be_visible()
@@ -123,7 +123,7 @@ def test_a_running_job_is_cancelled(app: App, page: Page):
 
 
 def test_what_is_wrong_is_named_and_starts_nothing(app: App, page: Page):
-    open_form(page, app, "?model=nobody/nothing")
+    open_form(page, app, "?models=nobody/nothing")
     write(page, "Wrong model")
     generate(page)
     expect(page.get_by_text("Models: there is no enabled model nobody/nothing.")).to_be_visible()
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_named_and_starts_nothing(app: App, page: Page):
 
 def test_a_double_click_starts_one(app: App, page: Page):
     prompt = "Twice [slow]"
-    open_form(page, app, f"?model={DEV}")
+    open_form(page, app, f"?models={DEV}")
     write(page, prompt)
     page.get_by_role("button", name="Generate", exact=True).dblclick()
     expect(page.get_by_text("1 running, 1 in all.")).to_be_visible()
