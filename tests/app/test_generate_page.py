@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from running_app import App, apps
 
 SCHNELL, DEV = "black-forest-labs/flux-schnell", "black-forest-labs/flux-dev"
@@ -37,6 +37,10 @@ def generate(page: Page) -> None:
 def run_of(page: Page) -> str:
     page.wait_for_url("**run=*")
     return page.url.partition("run=")[2][:36]
+
+
+def alert(page: Page) -> Locator:
+    return page.get_by_test_id("stAlert").filter(has_text="Not started.")
 
 
 def statuses(app: App, prompt: str) -> dict[str, int]:
@@ -126,14 +130,14 @@ def test_what_is_wrong_is_named_and_starts_nothing(app: App, page: Page):
     open_form(page, app, "?models=nobody/nothing")
     write(page, "Wrong model")
     generate(page)
-    expect(page.get_by_text("Models: there is no enabled model nobody/nothing.")).to_be_visible()
+    expect(alert(page)).to_contain_text("Models: there is no enabled model nobody/nothing.")
     open_form(page, app)
     generate(page)
-    expect(page.get_by_text("Prompt: write what the image shall show.")).to_be_visible()
+    expect(alert(page)).to_contain_text("Prompt: write what the image shall show.")
     write(page, "Wrong")
     page.get_by_label("Negative prompt", exact=True).fill("fog")
     generate(page)
-    expect(page.get_by_text("Negative prompt: none of the chosen models")).to_be_visible()
+    expect(alert(page)).to_contain_text("Negative prompt: none of the chosen models")
     assert statuses(app, "Wrong model") == statuses(app, "Wrong") == {}
     assert not app.rows("select from public.test_runs where prompt like 'Wrong%'")
 
