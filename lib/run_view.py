@@ -36,9 +36,11 @@ def is_live(run: Row, jobs: Sequence[Row]) -> bool:
     return missing or any(job["status"] in LIVE for job in jobs)
 
 
-def show_run(run: Row, jobs: Sequence[Row]) -> None:
-    """Draws a run from the queries `run` and `jobs` of queries/generate.sql."""
-    usual = {row["model_id"]: row["run_p50"] for row in read("generate", "usual")}
+def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
+    """Draws a run from the queries `run` and `jobs` of queries/generate.sql.
+
+    `usual` is how long each model's jobs usually run, in seconds.
+    """
     names = {row["id"]: row["display_name"] for row in read("generate", "models")}
     st.header("This run")
     st.text(run["prompt"])
@@ -63,6 +65,11 @@ def counts(jobs: Sequence[Row]) -> str:
     found = Counter(map(phase, jobs))
     said = [f"{found[name]:,} {name.lower()}" for name in PHASES if found[name]]
     return f"{', '.join(said)}, {len(jobs):,} in all." if said else "Nothing was started yet."
+
+
+def with_place(words: str, job: Row) -> str:
+    place = place_in_line(job)
+    return f"{words}, {place}" if place else words
 
 
 def buttons(run: Row, jobs: Sequence[Row]) -> None:
@@ -203,7 +210,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
             st.image(image_source(job), width="stretch", alt=job["prompt"])
         elif job["status"] in LIVE:
             percent = f" {job['progress']} %" if at == "Running" else ""
-            st.progress(job["progress"], " ".join([f"{at}{percent}", place_in_line(job)]).strip())
+            st.progress(job["progress"], with_place(f"{at}{percent}", job))
         else:
             st.badge(at, color="red" if at == "Failed" else "gray")
         if job["error_message"]:
@@ -233,7 +240,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
 
 def table(jobs: Sequence[Row]) -> None:
     rows = pd.DataFrame(jobs)
-    rows["phase"] = [" ".join([phase(job), place_in_line(job)]).strip() for job in jobs]
+    rows["phase"] = [with_place(phase(job), job) for job in jobs]
     rows["job"] = job_links(rows["job_id"])
     seconds = partial(st.column_config.NumberColumn, format="%.1f s")
     chosen = selectable(

@@ -72,12 +72,14 @@ def under_way(earlier: dict) -> bool:
 
 
 def panel(id: UUID, fast: bool) -> None:
+    # First what is shared: while the database is away, that it is so is known without waiting.
+    usual = {row["model_id"]: row["run_p50"] for row in read("generate", "usual")}
     run = read_once("generate", "run", run=id)
     if run is None:
         st.warning("There is no such test run (any more).", icon=":material/warning:")
         return
     jobs = read_once("generate", "jobs", run=id)
-    show_run(run, jobs)
+    show_run(run, jobs, usual)
     if is_live(run, jobs) != fast:
         # How often a panel is drawn is settled outside of it, and the history is there too.
         read_anew()
