@@ -98,6 +98,8 @@ def test_two_models_side_by_side(app: App, page: Page):
 
 def test_a_load_test_of_fifty_adds_up(app: App, page: Page):
     open_form(page, app)
+    page.get_by_role("combobox", name="Size").click()
+    page.get_by_role("option", name="Small").click()
     page.get_by_text("Load test").click()
     page.get_by_label("Jobs per second", exact=True).fill("20")
     page.keyboard.press("Enter")
