@@ -53,8 +53,11 @@ class App:
 
 
 @contextmanager
-def running_app(database_url: str, folder: Path) -> Iterator[App]:
-    """Runs `streamlit run app.py` on the database, with an own data folder."""
+def running_app(database_url: str | None, folder: Path) -> Iterator[App]:
+    """Runs `streamlit run app.py` on the database, with an own data folder.
+
+    Without a database on the embedded one, with its worker.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +67,7 @@ def running_app(database_url: str, folder: Path) -> Iterator[App]:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
             cwd=PROJECT,
-            env=os.environ | {"DATABASE_URL": database_url, "DARKROOM_DATA": str(folder)},
+            env=os.environ | {"DATABASE_URL": database_url or "", "DARKROOM_DATA": str(folder)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

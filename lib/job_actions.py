@@ -35,6 +35,7 @@ def cancel(job_ids: Sequence[UUID]) -> Action:
         " life. What has ended meanwhile stays as it is.",
         f"Cancel {plural(len(job_ids))}",
         run,
+        decline="Keep",
     )
 
 

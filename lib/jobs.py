@@ -230,6 +230,36 @@ class Queue:
                 )
         return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
 
+    async def start_test_generations(
+        self,
+        *,
+        run_id: UUID,
+        jobs: int,
+        per_second: float | None,
+        prompt: str,
+        model_id: str,
+        parameters: Mapping[str, Any],
+        idempotency_key: str | None,
+    ) -> StartedGeneration:
+        """Queues generations of a test run, so many due each second; None for all at once.
+
+        Returns the first of them. Raises QueryError as start_generation does, and with sqlstate
+        22023 when there is no such run.
+        """
+        with translated():
+            async with self._pool.connection() as connection:
+                answer = await self._sql.start_test_generations(
+                    connection,
+                    run_id=run_id,
+                    jobs=jobs,
+                    per_second=per_second,
+                    prompt=prompt,
+                    model_id=model_id,
+                    parameters=json.dumps(parameters),
+                    idempotency_key=idempotency_key,
+                )
+        return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+
     async def begin_generation(self, claim: Claim) -> Generation:
         """What a claim's generation needs to run; marks it as processing.
 

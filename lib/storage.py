@@ -42,6 +42,18 @@ class LocalStorage:
         await anyio.to_thread.run_sync(self._write, path, image)
         return StoredImage(f"{self._public_url}/images/{path}", path)
 
+    def read(self, path: str) -> bytes:
+        """A kept image. Raises FileNotFoundError."""
+        return self._file(path).read_bytes()
+
+    def delete(self, path: str) -> None:
+        """Removes a kept image; one that is not there is no error."""
+        self._file(path).unlink(missing_ok=True)
+
+    def _file(self, path: str) -> Path:
+        # The path comes from the database: it names a file in this folder and nothing else.
+        return self._folder / Path(path).name
+
     def _write(self, path: str, image: bytes) -> None:
         draft = self._folder / f"{path}.{os.getpid()}.part"
         draft.write_bytes(image)

@@ -1,126 +1,116 @@
 """Does a generation run through, now, with this model?"""
 
-import textwrap
-from uuid import uuid4
+import time
+from functools import partial
+from uuid import UUID, uuid4
 
 import streamlit as st
 
-from lib.client import StartRefused, start_image_generation
-from lib.dashboard import (
-    REFRESH_SECONDS,
-    functions_url,
-    image_source,
-    read,
-    read_anew,
-    say_when_away,
-)
-from lib.formats import duration
+from lib.client import StartRefused
+from lib.confirm import confirmations, plural
+from lib.dashboard import actor, functions_url, pool, read, read_anew, read_once
+from lib.formats import escaped
+from lib.generate_form import form, refill
+from lib.live import drawn_once_back, live
+from lib.run_history import export, show_history
+from lib.run_view import is_live, show_run
 from lib.service import project_keys
 from lib.settings import settings
+from lib.test_runs import Invalid, Model, Submission, start_run
 
-STATUS_WORDS = {
-    "queued": "Waits for a worker",
-    "processing": "Running",
-    "completed": "Completed",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-}
+LIVE_SECONDS, CALM_SECONDS = 0.25, 2.0
+"""How often the page is drawn again while something of the run changes, and otherwise."""
+DOUBLE_CLICK_SECONDS = 3.0
 
 st.title("Generate")
-st.caption("Test generations go through the real queue. They count for no user's limit.")
+st.caption(
+    "Test generations go through the real queue. They count for no user's limit, and are kept"
+    " apart from what users ask for."
+)
 
 
-def form() -> None:
-    with say_when_away():
-        models = {model["id"]: model for model in read("generate", "models")}
-        with st.form("generate"):
-            prompt = st.text_area(
-                "Prompt", placeholder="What should the image show?", max_chars=10_000, key="prompt"
-            )
-            model_id = st.selectbox(
-                "Model", models, format_func=lambda id: f"{models[id]['display_name']} – {id}"
-            )
-            with st.grid("auto", min_column_width=140):
-                width = st.number_input("Width in pixels", 64, 2048, 1024, step=64)
-                height = st.number_input("Height in pixels", 64, 2048, 1024, step=64)
-                seed = st.number_input(
-                    "Seed", 0, 2**32 - 1, None, step=1, help="The same seed gives the same image."
-                )
-            if st.form_submit_button("Generate", type="primary"):
-                start(prompt, model_id, width, height, seed)
-
-
-def start(prompt: str, model_id: str, width: int, height: int, seed: int | None) -> None:
-    if not prompt.strip():
-        st.error("Write a prompt first: what should the image show?")
-        return
+def run_id() -> UUID | None:
+    """The run that the address names."""
     try:
-        started = start_image_generation(
-            functions_url(),
-            project_keys(settings()).secret,
-            prompt=prompt,
-            model_id=model_id,
-            idempotency_key=str(uuid4()),
-            test=True,
-            width=width,
-            height=height,
-            seed=seed,
+        return UUID(st.query_params.get("run", ""))
+    except ValueError:
+        return None
+
+
+def submit(asked: Submission, models: dict[str, Model]) -> bool:
+    """Starts a run, unless the form of one that is under way was sent again. False if refused."""
+    st.session_state.pop("refusal", None)
+    earlier = st.session_state.get("submitted")
+    again = earlier is not None and earlier["asked"] == asked and under_way(earlier)
+    id = earlier["id"] if again else uuid4()
+    # Noted before anything is started: a second click may stop this script at any moment.
+    st.session_state["submitted"] = {"id": id, "asked": asked, "at": time.monotonic()}
+    try:
+        # With the id of a run that was started it starts nothing new, only what is missing.
+        start_run(
+            pool(), actor(), functions_url(), project_keys(settings()).secret, id, asked, models
         )
-    except StartRefused as refusal:
-        st.error("Not started:")
-        st.text(str(refusal))
-        return
-    st.session_state["watched"] = started.generation_id
+    except (Invalid, StartRefused) as refusal:
+        del st.session_state["submitted"]
+        st.session_state["refusal"] = str(refusal)
+        # On a phone what stands beside the form is below it.
+        st.toast(f"Not started. {escaped(str(refusal))}", icon=":material/error:")
+        return False
+    if again:
+        st.toast("Under way already: nothing new was started.", icon=":material/info:")
+    else:
+        st.toast(f"Queued: {plural(asked.total)}.", icon=":material/check_circle:")
+    st.query_params["run"] = str(id)
     read_anew()
+    return True
 
 
-@st.fragment(run_every=REFRESH_SECONDS / 2)
-def live() -> None:
-    with say_when_away():
-        tests = read("generate", "last_tests")
-        if not tests:
-            st.info("No test yet. Write a prompt above and press Generate: the image appears here.")
-            return
-        watched = [test for test in tests if test["id"] == st.session_state.get("watched")]
-        for test in watched:
-            large(test)
-        st.subheader("The last twenty tests")
-        with st.grid("auto", min_column_width=150, border=True):
-            for test in tests:
-                with st.container():
-                    small(test)
+def under_way(earlier: dict) -> bool:
+    if time.monotonic() - earlier["at"] < DOUBLE_CLICK_SECONDS:
+        return True
+    return changes(earlier["id"])
 
 
-def large(test: dict) -> None:
-    with st.container(border=True):
-        progress(test)
-        st.text(test["prompt"])
-        if test["status"] == "completed":
-            st.image(image_source(test), width=512, alt=test["prompt"])
-        elif test["error_message"]:
-            st.text(test["error_message"])
+def panel(id: UUID, fast: bool) -> None:
+    # First what is shared: while the database is away, that it is so is known without waiting.
+    usual = {row["model_id"]: row["run_p50"] for row in read("generate", "usual")}
+    run = read_once("generate", "run", run=id)
+    if run is None:
+        st.warning("There is no such test run (any more).", icon=":material/warning:")
+        return
+    jobs = read_once("generate", "jobs", run=id)
+    show_run(run, jobs, usual)
+    if is_live(run, jobs) != fast:
+        # How often a panel is drawn is settled outside of it, and the history is there too.
+        read_anew()
+        st.rerun()
 
 
-def progress(test: dict) -> None:
-    words = f"{STATUS_WORDS[test['status']]} · waited {duration(test['wait_seconds'])}"
-    if test["run_seconds"] is not None:
-        words += f", ran {duration(test['run_seconds'])}"
-    st.progress(test["progress"], words)
+def changes(id: UUID) -> bool:
+    run = read_once("generate", "run", run=id)
+    return run is not None and is_live(run, read_once("generate", "jobs", run=id))
 
 
-def small(test: dict) -> None:
-    match test["status"]:
-        case "completed":
-            st.image(image_source(test), width="stretch", alt=test["prompt"])
-        case "failed" | "cancelled":
-            st.badge(STATUS_WORDS[test["status"]], color="red")
-        case _:
-            st.progress(test["progress"], STATUS_WORDS[test["status"]])
-    st.text(textwrap.shorten(test["prompt"], 80))
-    st.text(f"{test['model_id']}\n{duration(test['run_seconds'])}")
-    if test["error_message"]:
-        st.text(textwrap.shorten(test["error_message"], 160))
-
-
-form()
-live()
+confirmations()
+with drawn_once_back():
+    if said := st.session_state.pop("refill", None):
+        refill(said)
+    models = {model["id"]: model for model in read("generate", "models")}
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        asked = form(models)
+        started = asked is not None and submit(asked, models)
+    with right:
+        if refusal := st.session_state.get("refusal"):
+            # It quotes what was typed in, so it is escaped.
+            st.error(f"**Not started.** {escaped(refusal)}", icon=":material/error:")
+        if id := run_id():
+            fast = started or changes(id)
+            live(partial(panel, id, fast), seconds=LIVE_SECONDS if fast else CALM_SECONDS)
+        else:
+            st.info("The images appear here, and how long they take.", icon=":material/image:")
+    if id:
+        show_history()
+    else:
+        live(show_history)
+    export()

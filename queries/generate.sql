@@ -1,27 +1,114 @@
--- Does a generation run through, now, with this model?
+-- Does a generation run through, now, with this model? Test runs and what became of them.
 
 -- name: models
--- Models that may be chosen, by name.
-select id, display_name, default_parameters from public.models where enabled order by display_name;
+-- Models that may be chosen, by name. Columns: id; display_name; default_parameters, parameter_schema:
+-- see the comments of the table; price_per_image in US dollars, null where unknown.
+select id, display_name, default_parameters, parameter_schema, price_per_image
+from public.models
+where enabled
+order by display_name, id
+limit 200;
 
--- name: last_tests
--- The last twenty test generations with their jobs. wait and run in seconds.
+-- name: usual
+-- What each model usually takes: run_p50 in seconds, the median of its completed jobs of the last seven
+-- days, at most 5 %% off.
+select p.model_id, public.histogram_percentile(sum(p.run_histogram), 0.5) as run_p50
+from public.job_stats_parts(now() - interval '7 days', now(), 'all') p
+where p.status = 'completed'
+group by p.model_id
+limit 200;
+
+-- name: run^
+-- A test run. Columns as in the table; age_seconds; started: how many of its jobs were started.
 select
-    g.id,
-    g.status,
-    g.progress,
-    g.prompt,
-    g.model_id,
-    g.parameters,
-    g.image_url,
-    g.storage_path,
-    g.error_message,
-    g.created_at,
-    extract(epoch from coalesce(g.started_at, now()) - g.created_at)::double precision as wait_seconds,
+    r.id, r.actor, r.prompt, r.models, r.settings, r.jobs, r.created_at,
+    extract(epoch from clock_timestamp() - r.created_at)::double precision as age_seconds,
+    (select count(*) from public.test_run_jobs t where t.run_id = r.id) as started
+from public.test_runs r
+where r.id = :run;
+
+-- name: jobs
+-- The jobs of a test run, at most 500, in the order in which they were started. status: that of the
+-- generation, but processing as soon as the job is claimed; predicted: whether the provider has it;
+-- attempts: null once the job is purged; ahead: due jobs that are claimed before it, null when they
+-- are more than 1 000 or it does not wait; due_in_seconds: until it is due, negative afterwards.
+-- wait_seconds: from due to the start of its last attempt, so far; run_seconds: from there to its end,
+-- so far, null when it was not started; total_seconds: from due to its end, so far.
+with line as materialized (
+    select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
+    from (
+        select q.id, q.priority, q.scheduled_at, q.created_at
+        from public.job_queue q
+        where q.status = 'pending' and q.scheduled_at <= now()
+        order by q.priority desc, q.scheduled_at, q.created_at
+        limit 1001
+    ) d
+), jobs as (
+    select
+        t.place, t.generation_id, t.job_id, g.model_id, g.prompt, g.parameters, g.progress, g.prediction_id,
+        g.image_url, g.storage_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
+        case when g.status = 'queued' and q.status = 'processing' then 'processing' else g.status end as status,
+        case when g.status <> 'queued' then g.started_at end as started_at,
+        coalesce(q.scheduled_at, t.due_at) as due_at,
+        t.due_at as first_due_at
+    from public.test_run_jobs t
+    join public.image_generations g on g.id = t.generation_id
+    left join public.job_queue q on q.id = t.job_id
+    where t.run_id = :run
+    order by t.place
+    limit 500
+)
+select
+    j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
+    j.prediction_id is not null as predicted,
+    j.image_url, j.storage_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
+    extract(epoch from j.due_at - clock_timestamp())::double precision as due_in_seconds,
+    greatest(extract(
+        epoch from coalesce(j.started_at, j.completed_at, clock_timestamp()) - j.due_at
+    ), 0)::double precision as wait_seconds,
     extract(
-        epoch from coalesce(g.completed_at, now()) - g.started_at
-    )::double precision as run_seconds
-from public.image_generations g
-where g.source = 'test'
-order by g.created_at desc
-limit 20;
+        epoch from coalesce(j.completed_at, clock_timestamp()) - j.started_at
+    )::double precision as run_seconds,
+    greatest(extract(
+        epoch from coalesce(j.completed_at, clock_timestamp()) - j.first_due_at
+    ), 0)::double precision as total_seconds
+from jobs j
+left join line l on l.id = j.job_id
+order by j.place;
+
+-- name: run_count$
+-- How many test runs there are.
+select count(*) from public.test_runs;
+
+-- name: history
+-- Test runs, newest first: :most of them after the first :skip. Columns: id; created_at; actor; prompt;
+-- models; jobs: asked for; started; live, completed, failed, cancelled: how many of its generations are;
+-- wait_mean: from due to the start of the last attempt, of those that were started; run_mean: from
+-- there to the end, of completed ones; both in seconds.
+select
+    r.id, r.created_at, r.actor, r.prompt, r.models, r.jobs,
+    s.started, s.live, s.completed, s.failed, s.cancelled, s.wait_mean, s.run_mean
+from (
+    select * from public.test_runs
+    order by created_at desc, id
+    limit :most offset :skip
+) r
+cross join lateral (
+    select
+        count(*) as started,
+        count(*) filter (where g.status in ('queued', 'processing')) as live,
+        count(*) filter (where g.status = 'completed') as completed,
+        count(*) filter (where g.status = 'failed') as failed,
+        count(*) filter (where g.status = 'cancelled') as cancelled,
+        (avg(greatest(extract(epoch from g.started_at - coalesce(q.scheduled_at, t.due_at)), 0)) filter (
+            where g.status <> 'queued' and g.started_at is not null
+        ))::double precision as wait_mean,
+        (avg(extract(epoch from g.completed_at - g.started_at)) filter (
+            where g.status = 'completed'
+        ))::double precision as run_mean
+    from public.test_run_jobs t
+    join public.image_generations g on g.id = t.generation_id
+    left join public.job_queue q on q.id = t.job_id
+    where t.run_id = r.id
+) s
+order by r.created_at desc, r.id;

@@ -54,6 +54,11 @@ select public.start_generation(
     :user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source, :idempotency_key
 );
 
+-- name: start_test_generations$
+select public.start_test_generations(
+    :run_id::uuid, :prompt, :model_id, :parameters::jsonb, :idempotency_key, :jobs, :per_second
+);
+
 -- name: begin_generation^
 select generation_id, status, model_id, version, input::text as input, prediction_id
 from public.begin_generation(:job_id::uuid, :attempt);

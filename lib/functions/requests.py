@@ -45,6 +45,16 @@ Prompt = Annotated[
 Side = Annotated[int, Field(ge=64, le=2048, strict=True)]
 
 
+class RunShare(BaseModel):
+    """What a request adds to a test run: jobs, and how many of them are due each second."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    jobs: Annotated[int, Field(ge=1, le=500, strict=True)] = 1
+    per_second: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+
+
 class StartGeneration(BaseModel):
     """Body of start-generation. Other fields are passed to the model as parameters."""
 
@@ -59,12 +69,13 @@ class StartGeneration(BaseModel):
     negative_prompt: Annotated[Text, Field(max_length=10_000)] | None = None
     user_id: UUID | None = None
     test: bool = False
+    test_run: RunShare | None = None
 
     def parameters(self) -> dict[str, Any]:
         """What goes to the model beside the prompt."""
         return self.model_dump(
             mode="json",
-            exclude={"prompt", "model_id", "user_id", "test"},
+            exclude={"prompt", "model_id", "user_id", "test", "test_run"},
             exclude_none=True,
         )
 

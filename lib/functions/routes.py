@@ -41,9 +41,16 @@ Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
 async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
     """Queues a generation within the caller's limits."""
     asked = await body(request, StartGeneration)
-    if caller.role != "service" and (asked.user_id or asked.test):
+    if caller.role != "service" and (asked.user_id or asked.test or asked.test_run):
         raise FunctionError(
-            403, "secret_key_needed", "Only the secret key may set user_id or test."
+            403, "secret_key_needed", "Only the secret key may set user_id, test or test_run."
+        )
+    if asked.test_run and (asked.user_id or not asked.test):
+        raise FunctionError(
+            422,
+            "invalid_field",
+            "test_run: only a test without user_id belongs to one.",
+            field="test_run",
         )
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
@@ -53,14 +60,25 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             f"Idempotency-Key: send 1 to {IDEMPOTENCY_KEY_LENGTH} characters.",
             field="Idempotency-Key",
         )
-    started = await functions.queue.start_generation(
-        user_id=caller.user_id or asked.user_id,
-        prompt=asked.prompt,
-        model_id=asked.model_id,
-        parameters=asked.parameters(),
-        source="test" if asked.test else "app",
-        idempotency_key=key,
-    )
+    if run := asked.test_run:
+        started = await functions.queue.start_test_generations(
+            run_id=run.id,
+            jobs=run.jobs,
+            per_second=run.per_second,
+            prompt=asked.prompt,
+            model_id=asked.model_id,
+            parameters=asked.parameters(),
+            idempotency_key=key,
+        )
+    else:
+        started = await functions.queue.start_generation(
+            user_id=caller.user_id or asked.user_id,
+            prompt=asked.prompt,
+            model_id=asked.model_id,
+            parameters=asked.parameters(),
+            source="test" if asked.test else "app",
+            idempotency_key=key,
+        )
     return JSONResponse(
         {
             "success": True,

@@ -14,12 +14,12 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_text("4 stuck")).to_be_visible()
 
     page.get_by_role("link", name="Generate").click()
-    page.get_by_label("Prompt").fill("A red kite over <b>dunes</b>")
-    page.get_by_role("button", name="Generate").click()
+    page.get_by_label("Prompt", exact=True).fill("A red kite over <b>dunes</b>")
+    page.get_by_role("button", name="Generate", exact=True).click()
     image = page.get_by_role("img", name="A red kite over <b>dunes</b>").first
     expect(image).to_be_visible(timeout=30_000)
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
-    expect(page.get_by_text("Completed · waited").first).to_be_visible()
+    expect(page.get_by_text("1 completed, 1 in all.")).to_be_visible()
 
     page.get_by_role("link", name="Stuck jobs").click()
     # The checkbox of the first row; the table is drawn on a canvas.
@@ -65,7 +65,7 @@ def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
             page.get_by_role("link", name=link).click()
             expect(page.get_by_role("heading", name=link)).to_be_visible()
             expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
-    expect(page.get_by_label("Prompt")).to_be_visible(timeout=30_000)
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible(timeout=30_000)
     expect(page.get_by_text(sentence)).to_be_hidden()
     # These read before their live panel is drawn.
     with database_away():

@@ -18,21 +18,29 @@ def app(eventually):
     with apps(eventually) as make:
         made = make().start()
         # For the pages that show tests, and one of a hostile kind.
+        model = "black-forest-labs/flux-schnell"
+        [run] = made.rows(
+            "insert into public.test_runs (id, actor, prompt, models, jobs) select"
+            " gen_random_uuid(), 'me', '**bold** <b>', array_agg(id), 2 from public.models"
+            " where id = 'black-forest-labs/flux-schnell' returning id"
+        )
         for prompt in ("A lighthouse", "**bold** <img src=x onerror=alert(1)> $x^2$ :red[x]"):
-            model = "black-forest-labs/flux-schnell"
-            made.call("start-generation", {"prompt": prompt, "model_id": model, "test": True})
+            asked = {"prompt": prompt, "model_id": model, "test": True}
+            made.call("start-generation", asked | {"test_run": {"id": str(run["id"])}})
         yield made
 
 
 def paths(page: Page, app: App) -> list[str]:
-    """The addresses in the sidebar, and those of a job and of a user."""
+    """The addresses in the sidebar, and those of a job, of a user and of a test run."""
     page.goto(app.url)
     links = page.get_by_test_id("stSidebarNavLink")
     expect(links.first).to_be_attached(timeout=30_000)
     [one] = app.rows("select id, created_by from public.job_queue where status = 'failed' limit 1")
+    [run] = app.rows("select id from public.test_runs")
     return [
         *(str(link.get_attribute("href")) for link in links.all()),
         f"/job?id={one['id']}",
+        f"/generate?run={run['id']}",
         f"/users?user={one['created_by']}",
     ]
 

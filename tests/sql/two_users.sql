@@ -54,3 +54,11 @@ select now(), 'job', '', 'error', '', false, 1, now(), now(), array_agg(id) from
 insert into public.path_rollup (hour, path, model_id, outcome, generations, total_us, total_histogram)
 values (now(), 'sync', 'a/model', 'completed', 1, 1, 1);
 insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');
+
+-- Operators' tests, whose generations belong to no user.
+insert into public.test_runs (id, actor, prompt, models, jobs)
+values ('00000000-0000-0000-0000-00000000000f', 'operator', 'a prompt', '{a/model}', 1);
+insert into public.image_generations (id, prompt, model_id, source)
+values ('00000000-0000-0000-0000-00000000000f', 'a prompt', 'a/model', 'test');
+insert into public.test_run_jobs (run_id, place, generation_id, job_id, due_at)
+select id, 1, id, id, now() from public.test_runs;
