@@ -16,7 +16,7 @@ _COLORS = ["#2f9e6e", "#d64545", "#8a8f98", "#c58a1b", "#2f6fe4"]
 PERCENTILE_COLORS = {"p50": "#2f6fe4", "p95": "#c58a1b", "p99": "#d64545"}
 HEIGHT = 220
 HEIGHT_WITH_LEGEND = 280
-LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
+LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
 _TIMES = {
     "year": "%Y", "month": "%b %Y", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b",
     "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S",

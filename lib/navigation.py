@@ -45,7 +45,8 @@ def navigation() -> StreamlitPage:
                 st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
                 st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
             ],
-        }
+        },
+        expanded=True,
     )
     if st.session_state.get("page") != page.url_path:
         # A question that was open when its page was left is not asked again.

@@ -8,7 +8,8 @@ comment on column public.models.parameter_schema is
     'What the model takes beside prompt, size and seed: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help. A model takes a negative prompt when negative_prompt is in it.';
 comment on column public.models.price_per_image is 'In US dollars, for estimates; null where it is not known.';
 
--- As the models' public pages showed them in autumn 2026. SDXL is billed by the second: about this much.
+-- For estimates, and to begin with: what an account pays and what a model takes are for its operator
+-- to check. Models that are billed by the second, such as SDXL, cost about this much.
 update public.models m
 set price_per_image = s.price, parameter_schema = s.parameters::jsonb
 from (values
