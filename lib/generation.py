@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.database import DatabaseUnavailable
 from lib.jobs import Claim, ClaimLost, Generation, JobFailed, Queue
-from lib.replicate.client import Prediction, Replicate, ReplicateError
+from lib.replicate.client import CANCEL_MARGIN_SECONDS, Prediction, Replicate, ReplicateError
 from lib.storage import LocalStorage, NotAnImage
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class GenerationHandler:
             generation.model_id,
             generation.input,
             version=generation.version,
-            cancel_after=self._deadline_seconds,
+            cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
             # The queue lets all jobs of the model wait, and others have the slot.
             wait_out_limits=False,
         )

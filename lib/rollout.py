@@ -13,7 +13,7 @@ from uuid import UUID
 
 from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
 from lib.jobs import Queue, StartedGeneration, storable
-from lib.replicate.client import Prediction, Replicate, ReplicateError
+from lib.replicate.client import CANCEL_MARGIN_SECONDS, Prediction, Replicate, ReplicateError
 from lib.storage import LocalStorage, NotAnImage, StoredImage
 
 logger = logging.getLogger(__name__)
@@ -218,7 +218,10 @@ class _Run:
         self, model_id: str, input: Mapping[str, Any], version: str | None
     ) -> Prediction:
         prediction = await self._replicate.create(
-            model_id, input, version=version, cancel_after=self._deadline_seconds
+            model_id,
+            input,
+            version=version,
+            cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
         )
         self.prediction_id = prediction.id
         return prediction

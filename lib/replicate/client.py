@@ -19,6 +19,8 @@ REQUEST_SECONDS = 60
 """Longest time for one request and its whole answer."""
 ANSWER_BYTES = 10_000_000
 IMAGE_BYTES = 50_000_000
+CANCEL_MARGIN_SECONDS = 5.0
+"""So long after its deadline Replicate cancels a prediction that nobody follows any more."""
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -259,7 +259,7 @@ def test_a_create_whose_answer_is_lost_is_not_repeated_within_the_attempt(rig, p
     assert found["error_details"]["attempts"][0]["details"]["code"] == "unreachable"
     first, second = rig.predictions("Answered into the void")
     assert found["prediction_id"] == second["id"]
-    assert first["deadline_at"] - first["created_at"] == pytest.approx(300)
+    assert first["deadline_at"] - first["created_at"] == pytest.approx(305)
     rig.assert_ended_once(job)
 
 
