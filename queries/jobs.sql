@@ -293,8 +293,20 @@ limit 50;
 -- name: count^
 -- About how many jobs there are of these statuses, this type and this model, none of them read
 -- where it ended: live by index, at most 10 000 of them looked at; ended from the rollup, by whole
--- hours and with what was purged since. Parameters as of a walk; live: whether to count those too.
--- Columns: live, ended.
+-- hours and with what was purged since; of whole days as they were last folded, a few seconds ago.
+-- Parameters as of a walk; live: whether to count those too. Columns: live, ended.
+with span as (
+    select
+        date_trunc('hour', coalesce(:span_start::timestamptz, now() - :span_length::interval), 'UTC') as since,
+        coalesce(date_trunc('hour', :span_start::timestamptz + :span_length::interval, 'UTC'), 'infinity') as until
+), days as materialized (
+    select since, until, first, greatest(first, least(date_trunc('day', until, 'UTC'), s.days_until)) as last
+    from span
+    cross join public.rollup_state s
+    cross join lateral (
+        select date_trunc('day', since + interval '1 day' - interval '1 microsecond', 'UTC') as first
+    ) f
+)
 select
     (
         select count(*)
@@ -309,12 +321,15 @@ select
     ) as live,
     (
         select coalesce(sum(s.jobs), 0)::bigint
-        from public.job_stats(
-            date_trunc('hour', coalesce(:span_start::timestamptz, now() - :span_length::interval)),
-            coalesce(
-                date_trunc('hour', :span_start::timestamptz + :span_length::interval), 'infinity'
-            ),
-            'all'
+        from (
+            select d.job_type, d.model_id, d.status, d.jobs
+            from days join public.job_rollup_daily d on d.day >= days.first and d.day < days.last
+            union all
+            select p.job_type, p.model_id, p.status, p.jobs
+            from days cross join lateral public.job_stats_parts(days.since, least(days.first, days.until), 'all') p
+            union all
+            select p.job_type, p.model_id, p.status, p.jobs
+            from days cross join lateral public.job_stats_parts(days.last, days.until, 'all') p
         ) s
         where (:statuses::text[] is null or s.status = any(:statuses::text[]))
           and (:job_type::text is null or s.job_type = :job_type)
@@ -335,7 +350,7 @@ from (
 -- name: kinds^
 -- What there is to choose from: types and models of jobs, as arrays in order.
 with seen as (
-    select d.job_type, d.model_id from public.job_rollup_daily d where d.day > now() - interval '90 days'
+    select d.job_type, d.model_id from public.job_rollup_daily d where d.day > now() - interval '30 days'
     union
     select h.job_type, h.model_id from public.job_rollup h where h.hour > now() - interval '2 days'
 )
