@@ -28,5 +28,5 @@ async def work() -> None:
 
 if __name__ == "__main__":
     logs.configure()
-    # A fifth more jobs per second than on asyncio's own loop (bench/queue.py).
+    # About a tenth more jobs per second than on asyncio's own loop (bench/queue.py).
     uvloop.run(work())
