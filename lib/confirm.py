@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from lib.access import AccessDenied, Role, require
 from lib.dashboard import actor, read_anew, say_when_away
 from lib.database import QueryError
 
@@ -24,6 +25,8 @@ class Action:
     run: Callable[[], str]
     decline: str = "Cancel"
     """The other button; for an action that cancels jobs it needs another word."""
+    needs: Role = Role.OPERATOR
+    """Who may do it: admins alone what changes how the system is set up."""
 
 
 def ask(action: Action) -> None:
@@ -60,7 +63,11 @@ def _confirm(action: Action) -> None:
     if confirmed:
         with say_when_away():
             try:
+                require(action.needs)
                 st.session_state["report"] = action.run()
+            except AccessDenied as refusal:
+                st.error(str(refusal))
+                st.stop()
             except QueryError as refusal:
                 st.error("Nothing was changed:")
                 st.text(refusal.message)
