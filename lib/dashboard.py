@@ -135,6 +135,11 @@ def time_zone() -> ZoneInfo:
     return ZoneInfo(st.context.timezone or "UTC")
 
 
+def moment(at: datetime, form: str = "%-d %b %H:%M") -> str:
+    """A moment in the viewer's time zone, such as "4 Nov 09:30"; `form` as in strftime."""
+    return at.astimezone(time_zone()).strftime(form)
+
+
 def job_links(job_ids: Iterable[UUID]) -> list[str]:
     """The addresses of jobs' pages, for a table's column."""
     return [f"/job?id={job_id}" for job_id in job_ids]
