@@ -142,7 +142,7 @@ def go_on_until_now(connection: Connection) -> None:
     history.add_live(connection)
     # A refresh folds what had finished when the one before it ran.
     for _ in range(2):
-        while history.refresh(connection):
+        while history.refresh(connection) or history.has_unfolded_totals(connection):
             pass
     history.vacuum(connection)
 

@@ -2,9 +2,9 @@
 
     python -m bench.pages --data FOLDER [--small FOLDER] [--plans] [--no-browser]
 
-FOLDER is kept, and filled by bench.history the first time; --small compares with 100 000 jobs, of
-ninety days too, or of what bench.history filled that folder with before: one day has as many jobs
-an hour as the long history.
+FOLDER is kept, and filled by bench.history the first time; --small compares with 100 000 jobs of
+one day, as many an hour as the long history has, or with what bench.history filled that folder
+with before.
 A page's time is that of all queries it runs as it opens; "painted" is when the last chart is in
 Chromium, for a browser that was never here and for one that was. Beside them, the twelve plain
 queries of a deployment guide. Fails when a page reads all of job_queue or image_generations.
@@ -29,6 +29,7 @@ from bench.server import QUERIES
 from lib.database import connect, load
 
 SMALL = 100_000
+SMALL_DAYS = 1
 VISITS = 3
 BUDGETS = {"": 25.0, "stuck-jobs": 25.0, "failures": 25.0}
 """Milliseconds of database time of a page's view, by its path; 60 for the others."""
@@ -188,7 +189,9 @@ def main() -> int:
     parser.add_argument("--no-browser", action="store_true")
     options = parser.parse_args()
     url = loaded_database(options.data.resolve(), options.jobs)
-    small_url = loaded_database(options.small.resolve(), SMALL) if options.small else None
+    small_url = (
+        loaded_database(options.small.resolve(), SMALL, SMALL_DAYS) if options.small else None
+    )
     large = measure(url)
     small = measure(small_url) if small_url else None
     paint = {} if options.no_browser else paint_times(url, large.views)

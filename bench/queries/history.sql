@@ -400,6 +400,10 @@ select public.rebuild_rollup();
 -- True while more is left.
 select public.refresh_rollup();
 
+-- name: has_unfolded_totals$
+-- Each refresh folds the totals of the paths for at most a second.
+select totals_until < closed_until from public.rollup_state;
+
 -- name: vacuum#
 vacuum (analyze);
 
