@@ -65,7 +65,7 @@ select public.refresh_rollup();
 insert into public.purged_jobs select * from public.job_queue;
 
 -- name: purge$
-select public.purge_jobs('operator', now() - interval '60 hours', 10000);
+select purged from public.purge_finished_jobs('operator', interval '60 hours', 10000);
 
 -- name: drop_kept!
 delete from public.purged_jobs where id in (select id from public.job_queue);

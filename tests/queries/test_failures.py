@@ -65,6 +65,7 @@ def history(request: pytest.FixtureRequest, db: Connection) -> Iterator[Connecti
             ],
         )
     db.execute("select rebuild_rollup()")
+    db.execute("select refresh_rollup()")
     retried = ids(db, "select id from job_queue where status = 'failed' order by id limit 40")
     db.execute("select retry_jobs('operator', %s)", [retried])
     db.execute("update job_queue set scheduled_at = now() where status = 'pending'")
@@ -75,7 +76,7 @@ def history(request: pytest.FixtureRequest, db: Connection) -> Iterator[Connecti
             [job, json.dumps({"code": "provider_error", "permanent": True})],
         )
     db.execute("create table purged as select * from job_queue")
-    db.execute("select purge_jobs('operator', now() - interval '10 days', 30)")
+    db.execute("select purge_finished_jobs('operator', interval '10 days', 30)")
     db.execute("delete from purged where id in (select id from job_queue)")
     with db.transaction():
         yield db

@@ -121,8 +121,8 @@ def test_purged_jobs_keep_their_times_also_through_a_rebuild(filled):
     refresh(filled)
     span = {"start": None, "length": 96 * HOUR, "bucket": "hour"}
     before = rollout.compared(filled, **span)
-    purge = "select purge_jobs('operator', now() - interval '30 hours', 700)"
-    assert filled.execute(purge).fetchone()["purge_jobs"] == 700
+    purge = "select purged from purge_finished_jobs('operator', interval '30 hours', 700)"
+    assert filled.execute(purge).fetchone()["purged"] == 700
     assert rollout.compared(filled, **span) == before
     filled.execute("select rebuild_rollup()")
     refresh(filled)

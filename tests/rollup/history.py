@@ -98,9 +98,11 @@ class History:
             )
 
     def purge(self, before: datetime, limit: int = 10_000) -> int:
-        """Purges one batch; the jobs stay in all_jobs."""
+        """Purges one batch of the jobs that ended before a time; they stay in all_jobs."""
         self.db.execute("insert into purged_jobs select * from job_queue")
-        purged: int = self.value("select purge_jobs('operator', %s, %s)", before, limit)
+        purge = "select purged from purge_finished_jobs('operator', now() - %s, %s)"
+        purged: int = self.value(purge, before, limit)
+        self.db.execute("select stop_purge('operator')")
         self.db.execute("delete from purged_jobs where id in (select id from job_queue)")
         return purged
 

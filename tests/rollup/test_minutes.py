@@ -46,8 +46,6 @@ def happen(history: History, draw: random.Random) -> None:
             history.refresh()
         case 2:
             history.retry(history.finished(draw.choice(["failed", "cancelled"]), 3, draw))
-        case 3:
-            history.purge(datetime.now(UTC), 3)
 
 
 def compare(db: Connection, draw: random.Random) -> int:

@@ -22,7 +22,7 @@ CALLS = [
     "select * from stuck_jobs",
     "select retry_jobs('operator', array(select id from failed_jobs_recent limit 5))",
     "select refresh_rollup()",
-    "select purge_jobs('operator', now() - interval '29 days', 100)",
+    "select purge_finished_jobs('operator', interval '29 days', 100)",
 ]
 
 

@@ -51,11 +51,11 @@ def test_green_is_0_and_json(command):
 
 
 def test_red_is_1_with_the_repair(command, db):
-    db.execute("drop function public.purge_jobs")
+    db.execute("drop function public.stop_purge")
     ended = command("--only", "enqueue")
     assert ended.returncode == 1
     assert "FAIL  schema" in ended.stdout
-    assert "create function public.purge_jobs(" in ended.stdout
+    assert "create function public.stop_purge(" in ended.stdout
     assert "PASS  enqueue" in ended.stdout
 
 

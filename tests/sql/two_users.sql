@@ -55,6 +55,8 @@ insert into public.path_rollup (hour, path, model_id, outcome, generations, tota
 values (now(), 'sync', 'a/model', 'completed', 1, 1, 1);
 insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');
 
+insert into public.purge_runs (actor, older_than, finished_before) values ('operator', '90 days', now());
+
 -- Operators' tests, whose generations belong to no user.
 insert into public.test_runs (id, actor, prompt, models, jobs)
 values ('00000000-0000-0000-0000-00000000000f', 'operator', 'a prompt', '{a/model}', 1);

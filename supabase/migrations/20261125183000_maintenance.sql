@@ -1,0 +1,227 @@
+-- What keeps the queue small: purging finished jobs and what pg_cron remembers; and what was done when.
+
+create table public.purge_runs (
+    id              bigint      generated always as identity primary key,
+    actor           text        not null check (actor <> ''),
+    older_than      interval    not null,
+    finished_before timestamptz not null,
+    purged_until    timestamptz not null default '-infinity',
+    jobs            bigint      not null default 0,
+    batches         int         not null default 0,
+    started_at      timestamptz not null default clock_timestamp(),
+    last_batch_at   timestamptz not null default clock_timestamp(),
+    ended_at        timestamptz,
+    outcome         text        check (outcome in ('finished', 'stopped', 'interrupted')),
+    check ((ended_at is null) = (outcome is null))
+);
+comment on table public.purge_runs is 'Purges of finished jobs: a run is many small batches, and one entry of the audit log.';
+comment on column public.purge_runs.finished_before is 'Jobs that ended before it go: the beginning of an hour.';
+comment on column public.purge_runs.purged_until is 'Where the next batch begins to look, past the index entries of what is gone.';
+comment on column public.purge_runs.outcome is 'interrupted: nobody asked for another batch in ten minutes.';
+create unique index purge_runs_open_key on public.purge_runs ((ended_at is null)) where ended_at is null;
+create index purge_runs_started_idx on public.purge_runs (started_at desc);
+
+create function public.end_purge(p_run public.purge_runs, p_outcome text, p_ended_by text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    update public.purge_runs r set ended_at = clock_timestamp(), outcome = p_outcome where r.id = p_run.id;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_run.actor, 'purge_finished_jobs', p_run.jobs, jsonb_build_object(
+        'run', p_run.id, 'older_than', p_run.older_than, 'finished_before', p_run.finished_before,
+        'batches', p_run.batches, 'began', p_run.started_at, 'outcome', p_outcome, 'ended_by', p_ended_by
+    ));
+end;
+$$;
+comment on function public.end_purge is 'Ends an open run, which the caller has locked, and records its totals.';
+
+create function public.delete_finished_jobs(p_from timestamptz, p_before timestamptz, p_limit int)
+returns table (jobs int, newest timestamptz)
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_ids uuid[];
+begin
+    select coalesce(array_agg(f.id), '{}'), max(f.completed_at) into v_ids, newest
+    from (
+        select q.id, q.completed_at from public.job_queue q
+        where q.status in ('completed', 'failed', 'cancelled')
+          and q.completed_at >= p_from and q.completed_at < p_before
+        order by q.completed_at limit p_limit
+        for update skip locked
+    ) f;
+    jobs := cardinality(v_ids);
+    if jobs > 0 then
+        perform public.add_to_rollups(null, null, null, v_ids);
+        -- Each deleted row marks its hour dirty: until the next refresh its rows are counted, not their rollup.
+        delete from public.job_queue q where q.id = any (v_ids);
+    end if;
+    return next;
+end;
+$$;
+comment on function public.delete_finished_jobs is
+    'Deletes up to p_limit jobs that ended from p_from to before p_before, oldest first, after their figures were added to the rollups as purged. Jobs that somebody holds are left. The row of rollup_state is locked by the caller.';
+
+create function public.purge_finished_jobs(
+    p_actor text, p_older_than interval, p_limit int default 1000, p_run bigint default null
+) returns table (run bigint, purged int, total bigint, ended boolean)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_run    public.purge_runs;
+    v_state  public.rollup_state;
+    v_newest timestamptz;
+begin
+    perform public.require_actor(p_actor);
+    if p_older_than is null or p_older_than < interval '1 day' then
+        raise exception 'older_than is %: the jobs of the last day stay, choose at least 1 day', p_older_than
+            using errcode = '22023';
+    end if;
+    if p_limit is null or p_limit not between 1 and 10000 then
+        raise exception 'limit is %: choose 1 to 10000', p_limit using errcode = '22023';
+    end if;
+    -- Folding skips its turn meanwhile; claims and completions do not need this row.
+    select * into v_state from public.rollup_state s for update;
+    select * into v_run from public.purge_runs r where r.ended_at is null for update;
+    if v_run.id is not null and v_run.id is distinct from p_run then
+        if v_run.last_batch_at < clock_timestamp() - interval '10 minutes' then
+            perform public.end_purge(v_run, 'interrupted', p_actor);
+            v_run := null;
+        elsif p_run is null and (v_run.actor, v_run.older_than) is distinct from (p_actor, p_older_than) then
+            raise exception 'a purge of jobs older than % by % is under way: wait for it or stop it',
+                v_run.older_than, v_run.actor using errcode = 'DR409';
+        end if;
+    end if;
+    if p_run is not null and p_run is distinct from v_run.id then
+        return query select r.id, 0, r.jobs, true from public.purge_runs r where r.id = p_run;
+        return;  -- It was stopped.
+    end if;
+    if v_run.id is null then
+        insert into public.purge_runs (actor, older_than, finished_before)
+        -- Only hours that every rollup holds: what is not folded is read from the rows.
+        values (p_actor, p_older_than, date_trunc('hour', least(
+            now() - p_older_than, v_state.folded_until, v_state.closed_until, v_state.totals_until), 'UTC'))
+        returning * into v_run;
+    end if;
+
+    select d.jobs, d.newest into purged, v_newest
+    from public.delete_finished_jobs(v_run.purged_until, v_run.finished_before, p_limit) d;
+    update public.purge_runs r
+    set jobs = r.jobs + purged, batches = r.batches + (purged > 0)::int,
+        purged_until = coalesce(v_newest, r.purged_until), last_batch_at = clock_timestamp()
+    where r.id = v_run.id returning * into v_run;
+    run := v_run.id;
+    total := v_run.jobs;
+    ended := purged < p_limit;
+    if ended and total = 0 then
+        delete from public.purge_runs r where r.id = run;  -- There was nothing to do, so nothing to record.
+    elsif ended then
+        perform public.end_purge(v_run, 'finished', p_actor);
+    end if;
+    return next;
+end;
+$$;
+comment on function public.purge_finished_jobs is
+    'Deletes up to p_limit finished jobs, oldest first, that ended at least p_older_than ago in hours that are folded, and keeps their figures and their generations. Call it until ended: the calls of one actor are one run, recorded once with its totals. p_run: only as long as that run has not been stopped.';
+
+create function public.stop_purge(p_actor text) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_run public.purge_runs;
+begin
+    perform public.require_actor(p_actor);
+    select * into v_run from public.purge_runs r where r.ended_at is null for update;
+    if v_run.id is null then
+        return false;
+    end if;
+    perform public.end_purge(v_run, 'stopped', p_actor);
+    return true;
+end;
+$$;
+comment on function public.stop_purge is 'Ends the purge that is under way, after its running batch. False when there is none.';
+
+-- One way to purge.
+drop function public.purge_jobs(text, timestamptz, int);
+comment on column public.job_rollup.purged is 'False: equals the rows of job_queue. True: jobs that purge_finished_jobs deleted; only ever grows.';
+
+create function public.purge_cron_history(p_actor text, p_older_than interval, p_limit int default 10000) returns int
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_deleted int := 0;
+begin
+    perform public.require_actor(p_actor);
+    if p_older_than is null or p_older_than < interval '1 day' then
+        raise exception 'older_than is %: the runs of the last day stay, choose at least 1 day', p_older_than
+            using errcode = '22023';
+    end if;
+    if to_regclass('cron.job_run_details') is not null then
+        execute 'delete from cron.job_run_details where runid in (
+                     select d.runid from cron.job_run_details d where d.end_time < now() - $1 order by d.runid limit $2)'
+        using p_older_than, p_limit;
+        get diagnostics v_deleted = row_count;
+    end if;
+    if v_deleted > 0 then
+        insert into public.audit_log (actor, action, affected, details)
+        values (p_actor, 'purge_cron_history', v_deleted, jsonb_build_object('older_than', p_older_than));
+    end if;
+    return v_deleted;
+end;
+$$;
+comment on function public.purge_cron_history is
+    'Deletes up to p_limit runs that pg_cron keeps a record of, oldest first, that ended at least p_older_than ago. Returns how many: 0 without pg_cron.';
+
+create function public.cron_history_rows() returns bigint
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+    v_rows bigint;
+begin
+    if to_regclass('cron.job_run_details') is not null then
+        execute 'select count(*) from cron.job_run_details' into v_rows;
+    end if;
+    return v_rows;
+end;
+$$;
+comment on function public.cron_history_rows is 'How many runs pg_cron keeps a record of; null without pg_cron.';
+
+create function public.record_maintenance(p_actor text, p_task text, p_note text default null) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    perform public.require_actor(p_actor);
+    if coalesce(btrim(p_task), '') = '' then
+        raise exception 'task is empty: say what was done' using errcode = '22023';
+    end if;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'maintenance', 1, jsonb_build_object('task', p_task, 'note', nullif(btrim(p_note), '')));
+end;
+$$;
+comment on function public.record_maintenance is 'Records that a task of the page Maintenance was done now.';
+create index audit_log_maintenance_idx on public.audit_log ((details ->> 'task'), at desc) where action = 'maintenance';
+
+do $$
+declare
+    v_function regprocedure;
+begin
+    alter table public.purge_runs enable row level security;
+    revoke all on public.purge_runs from public, anon, authenticated, service_role;
+    grant select, insert, update, delete on public.purge_runs to service_role;
+    create policy "Service role has full access" on public.purge_runs for all to service_role
+        using (true) with check (true);
+    revoke all on sequence public.purge_runs_id_seq from public, anon, authenticated, service_role;
+    for v_function in
+        select p.oid::regprocedure
+        from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+          and p.proname in (
+              'end_purge', 'delete_finished_jobs', 'purge_finished_jobs', 'stop_purge', 'purge_cron_history',
+              'cron_history_rows', 'record_maintenance'
+          )
+    loop
+        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
+        execute format('grant execute on function %s to service_role', v_function);
+    end loop;
+end;
+$$;
