@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from cron_server import cron_server
 from psycopg import sql
 
 from lib.database import connect, embedded, migrations
@@ -85,6 +86,13 @@ def database_away(postgres: embedded.EmbeddedPostgres, db: Connection) -> Callab
             admin.execute(refuse.format(sql.Identifier(name), sql.Literal(True)))
 
     return away
+
+
+@pytest.fixture(scope="session")
+def cron_database() -> Iterator[str]:
+    """The URL of the run's one database with pg_cron."""
+    with cron_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -64,3 +64,5 @@ insert into public.image_generations (id, prompt, model_id, source)
 values ('00000000-0000-0000-0000-00000000000f', 'a prompt', 'a/model', 'test');
 insert into public.test_run_jobs (run_id, place, generation_id, job_id, due_at)
 select id, 1, id, id, now() from public.test_runs;
+
+insert into public.cron_requests (request_id) values (1);

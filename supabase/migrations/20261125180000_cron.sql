@@ -1,0 +1,501 @@
+-- The schedule that wakes the queue, and all others of pg_cron: what they are, what is wrong with
+-- them, what came of their runs, and how they are changed. Nothing here needs pg_cron, pg_net or
+-- Vault to exist: without pg_cron the lists are empty and the actions refuse with a sentence.
+-- Most functions run with their owner's rights, because the tables of pg_cron are the owner's.
+
+-- What pg_net is asked for carries no trace of the run that asked: this is the trace.
+create table public.cron_requests (
+    requested_at timestamptz not null default clock_timestamp(),
+    request_id   bigint      not null,
+    pid          int         not null default pg_backend_pid(),
+    -- The ids of pg_net begin anew after a crash, since its tables are unlogged.
+    primary key (requested_at, request_id)
+);
+comment on table public.cron_requests is 'Requests of request_process_jobs, kept for a week. pid and time say which run of a cron job sent one.';
+
+-- What is there ------------------------------------------------------------------------------
+
+create function public.cron_version() returns text
+language sql stable set search_path = ''
+return (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron');
+comment on function public.cron_version is 'Version of pg_cron in this database, such as 1.4-1; null without it.';
+
+create function public.cron_at_least(p_major int, p_minor int) returns boolean
+language sql stable set search_path = ''
+return coalesce(
+    string_to_array(substring(public.cron_version() from '^\d+\.\d+'), '.')::int[] >= array[p_major, p_minor], false
+);
+comment on function public.cron_at_least is 'Whether pg_cron is here, in that version or a later one.';
+
+create function public.cron_available() returns boolean
+language sql stable set search_path = ''
+-- Earlier ones can neither pause a job nor keep what became of its runs.
+return public.cron_at_least(1, 4);
+comment on function public.cron_available is 'Whether pg_cron is installed in this database, in a version that can be worked with (1.4).';
+
+create function public.http_post_function() returns regprocedure
+language sql stable set search_path = ''
+return to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)');
+comment on function public.http_post_function is 'The function of pg_net that sends a request; null without pg_net.';
+
+create function public.named_secret(p_name text) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+    v_secret text;
+begin
+    if to_regclass('vault.decrypted_secrets') is not null then
+        select s.decrypted_secret into v_secret from vault.decrypted_secrets s where s.name = p_name;
+    end if;
+    return coalesce(nullif(v_secret, ''), nullif(current_setting('app.settings.' || p_name, true), ''));
+end;
+$$;
+comment on function public.named_secret is
+    'A secret by its name: from Vault, else the setting app.settings.<name>; null when neither has it. With the rights of the caller.';
+
+create function public.secret_readable(p_name text) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    return public.named_secret(p_name) is not null or public.setting_readable('app.settings.' || p_name);
+end;
+$$;
+comment on function public.secret_readable is 'Whether a cron job finds the secret of that name. The secret itself is not told.';
+
+create function public.setting_readable(p_name text) returns boolean
+language sql stable set search_path = ''
+as $$
+    select coalesce(current_setting(p_name, true), '') <> '' or exists (
+        -- What was set for the database meanwhile holds for new sessions only, as those of cron are.
+        select from pg_catalog.pg_db_role_setting s
+        cross join lateral unnest(s.setconfig) as c (line)
+        where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))
+          and s.setrole in (0, current_user::regrole)
+          and lower(split_part(c.line, '=', 1)) = lower(p_name) and split_part(c.line, '=', 2) <> ''
+    );
+$$;
+comment on function public.setting_readable is 'Whether a new session finds a value for a setting.';
+
+create function public.mask_secrets(p_text text) returns text
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    -- Each with what stays of it.
+    v_pattern text[];
+begin
+    foreach v_pattern slice 1 in array array[
+        -- Supabase's keys and other JWTs
+        ['(eyJ[\w-]{6,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+)', '***'],
+        -- user:password@ and ?key=… of an address
+        ['(://[^/\s:@''"]*:)[^/\s@''"]+(?=@)', '\1***'],
+        ['([?&][\w-]*(?:key|secret|token|password)=)[^&\s''"]+', '\1***'],
+        -- Bearer and Basic with what follows
+        ['((?:bearer|basic)\s+(?:["'']\s*\|\|\s*["''])?)[^\s''"|*]{4,}', '\1***'],
+        -- a literal beside the name of a header that holds a key
+        ['((?:authorization|[\w-]*(?:key|secret|token|password))["'']\s*(?:,|:|=>)\s*["''])'
+         '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''])', '\1***'],
+        -- any other long literal without a space that looks random
+        ['([''"])(?=[^''"]*\d)(?=[^''"]*[a-z])[\w+=.-][\w+/=.-]{39,}(?=[''"])', '\1***']
+    ] loop
+        p_text := regexp_replace(p_text, v_pattern[1], v_pattern[2], 'gi');
+    end loop;
+    return p_text;
+end;
+$$;
+comment on function public.mask_secrets is 'A text with *** in place of everything that looks like a key, token or password.';
+
+-- The jobs -----------------------------------------------------------------------------------
+
+create function public.cron_jobs()
+returns table (
+    job_id bigint, job_name text, schedule text, command text, active boolean, wakes_queue boolean,
+    last_started_at timestamptz, last_finished_at timestamptz, last_status text, last_message text,
+    failures_in_row int
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    if not public.cron_available() then
+        return;
+    end if;
+    return query
+    -- pg_cron keeps all runs and has no index on their job: its last ten thousand are looked at.
+    with runs as materialized (
+        select r.* from cron.job_run_details r order by r.runid desc limit 10000
+    )
+    select
+        j.jobid, j.jobname::text, j.schedule, public.mask_secrets(j.command), j.active,
+        j.command ~ 'process-jobs', last.start_time, last.end_time, last.status,
+        public.mask_secrets(last.return_message),
+        coalesce((
+            select count(*)::int from runs r
+            where r.jobid = j.jobid and r.status = 'failed'
+              and r.runid > coalesce(
+                  (select max(s.runid) from runs s where s.jobid = j.jobid and s.status = 'succeeded'), 0)
+        ), 0)
+    from cron.job j
+    left join lateral (
+        select r.* from runs r where r.jobid = j.jobid order by r.runid desc limit 1
+    ) last on true
+    order by j.jobid;
+end;
+$$;
+comment on function public.cron_jobs is
+    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: runs that failed since the last one that succeeded. Secrets in the command are masked.';
+
+create function public.cron_findings()
+returns table (job_id bigint, finding text, detail text)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+    v_post regprocedure := public.http_post_function();
+begin
+    if not public.cron_available() then
+        return;
+    end if;
+    return query
+    select j.jobid, 'six_fields', j.schedule from cron.job j
+    where cardinality(regexp_split_to_array(btrim(j.schedule), '\s+')) > 5
+    union all
+    select j.jobid, 'key_in_clear', null from cron.job j where public.mask_secrets(j.command) <> j.command
+    union all
+    select distinct j.jobid, 'missing_setting', found.names[1]
+    from cron.job j
+    cross join lateral regexp_matches(j.command, 'current_setting\s*\(\s*''([^'']+)''', 'gi') as found (names)
+    where not public.setting_readable(found.names[1])
+    union all
+    select distinct j.jobid, 'missing_secret', found.names[1]
+    from cron.job j
+    cross join lateral regexp_matches(j.command, '\mname\s*=\s*''([^'']+)''', 'gi') as found (names)
+    where j.command ~* 'vault\.' and not public.secret_readable(found.names[1])
+    union all
+    select j.jobid, 'missing_secret', asked.names[1]
+    from cron.job j
+    cross join lateral regexp_matches(j.command, 'request_process_jobs\(''[^'']*'', ''([^'']+)''') as asked (names)
+    where not public.secret_readable(asked.names[1])
+    union all
+    select j.jobid, 'pg_net_missing', null from cron.job j
+    where v_post is null and j.command ~ '\mnet\.http_|\mrequest_process_jobs\M'
+    union all
+    select j.jobid, 'short_timeout', limits.milliseconds
+    from cron.job j
+    cross join lateral (
+        select coalesce(
+            substring(j.command from '(?i)timeout_milliseconds\s*(?::=|=>)\s*(\d+)'),
+            substring(j.command from 'request_process_jobs\(''[^'']*'', ''[^'']*'', (\d+)\)') || '000',
+            pg_catalog.pg_get_function_arg_default(v_post, 5)
+        ) as milliseconds
+    ) limits
+    where j.command ~ 'process-jobs' and j.command ~ '\mnet\.http_|\mrequest_process_jobs\M'
+      and limits.milliseconds ~ '^\d{1,9}$'
+      and limits.milliseconds::int < 1000 * public.process_jobs_seconds();
+end;
+$$;
+comment on function public.cron_findings is
+    'What is wrong with jobs of pg_cron. finding: six_fields (detail: the schedule), key_in_clear, missing_setting and missing_secret (detail: its name), pg_net_missing, short_timeout (detail: milliseconds).';
+
+create function public.process_jobs_seconds() returns int
+language sql immutable parallel safe set search_path = ''
+return 150;
+comment on function public.process_jobs_seconds is
+    'How long a call of process-jobs may take: as long as a hosted function may run on every plan.';
+
+-- The runs -----------------------------------------------------------------------------------
+
+create function public.net_responses(p_since timestamptz)
+returns table (request_id bigint, at timestamptz, status_code int, timed_out boolean, error text, content text)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    if to_regclass('net._http_response') is null then
+        return;
+    end if;
+    return query
+    select r.id, r.created, r.status_code, r.timed_out, public.mask_secrets(r.error_msg),
+           public.mask_secrets(left(r.content, 500))
+    from net._http_response r
+    where r.created >= p_since;
+end;
+$$;
+comment on function public.net_responses is 'What pg_net got back since then; it keeps that for six hours. None without pg_net.';
+
+create function public.cron_runs(p_job_id bigint default null, p_before bigint default null, p_most int default 100)
+returns table (
+    run_id bigint, job_id bigint, started_at timestamptz, finished_at timestamptz, status text, message text,
+    asks boolean, request_id bigint, requested_at timestamptz, responded_at timestamptz, response_status int,
+    response_timed_out boolean, response_error text, response_text text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    if not public.cron_available() then
+        return;
+    end if;
+    return query
+    with runs as materialized (
+        select recent.* from (
+            select r.* from cron.job_run_details r
+            where p_before is null or r.runid < p_before
+            order by r.runid desc limit 10000
+        ) recent
+        where p_job_id is null or recent.jobid = p_job_id
+        order by recent.runid desc limit least(p_most, 5000)
+    ), responses as materialized (
+        select n.* from public.net_responses((select min(r.start_time) from runs r)) n
+    )
+    select
+        r.runid, r.jobid, r.start_time, r.end_time, r.status, public.mask_secrets(r.return_message),
+        r.command ~ '\mnet\.http_|\mrequest_process_jobs\M', sent.request_id, sent.requested_at, n.at,
+        n.status_code, n.timed_out, n.error, n.content
+    from runs r
+    left join lateral (
+        select q.* from public.cron_requests q
+        where q.pid = r.job_pid and q.requested_at >= r.start_time
+          -- pg_cron may note an end that is some milliseconds too early.
+          and q.requested_at < coalesce(r.end_time + interval '10 seconds', 'infinity')
+        order by q.requested_at limit 1
+    ) sent on true
+    left join lateral (
+        select * from responses n
+        where n.request_id = sent.request_id and n.at >= sent.requested_at
+        order by n.at limit 1
+    ) n on true
+    order by r.runid desc;
+end;
+$$;
+comment on function public.cron_runs is
+    'Runs of pg_cron, newest first, of one job or all, before a run. A status of succeeded says of a job that asks over HTTP only that its request was queued: request_id and response_* are what became of it, null where it is not known (request_process_jobs writes its requests down, other commands do not).';
+
+-- What is done -------------------------------------------------------------------------------
+
+create function public.request_process_jobs(p_url text, p_key_name text, p_timeout_seconds int) returns bigint
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_key     text := public.named_secret(p_key_name);
+    v_request bigint;
+begin
+    if v_key is null then
+        raise exception 'no key: neither Vault has a secret % nor is app.settings.% set', p_key_name, p_key_name
+            using errcode = 'DR404';
+    end if;
+    v_request := net.http_post(
+        url => p_url,
+        body => jsonb '{}',
+        params => jsonb '{}',
+        headers => jsonb_build_object('Content-Type', 'application/json', 'apikey', v_key)
+            -- The new keys are no tokens, and the platform refuses them as Bearer.
+            || case when v_key like 'eyJ%' then jsonb_build_object('Authorization', 'Bearer ' || v_key) else '{}' end,
+        timeout_milliseconds => 1000 * p_timeout_seconds
+    );
+    delete from public.cron_requests q where q.requested_at < now() - interval '7 days';
+    insert into public.cron_requests (request_id) values (v_request);
+    return v_request;
+end;
+$$;
+comment on function public.request_process_jobs is
+    'What the cron job of schedule_process_jobs runs: asks pg_net to call process-jobs with the key of that name, and writes the request down. Returns its id.';
+
+create function public.require_cron() returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+    if not public.cron_available() then
+        raise exception 'pg_cron is not installed in this database (version 1.4 or later is needed)'
+            using errcode = 'DR409', hint = 'create extension pg_cron';
+    end if;
+end;
+$$;
+comment on function public.require_cron is 'Refuses what needs pg_cron where there is none.';
+
+create function public.require_cron_schedule(p_schedule text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+    if p_schedule ~ '^[1-5]?\d seconds$' and p_schedule !~ '^0' then
+        if not public.cron_at_least(1, 5) then
+            raise exception 'pg_cron % knows no seconds: the shortest schedule is * * * * *, each minute', public.cron_version()
+                using errcode = '22023';
+        end if;
+    elsif coalesce(cardinality(regexp_split_to_array(btrim(p_schedule), '\s+')), 0) <> 5 then
+        raise exception 'the schedule "%" has not got five fields (minute, hour, day, month, weekday)', p_schedule
+            using errcode = '22023',
+                  hint = 'pg_cron takes six fields for five, without a word: the first is the minute, the last is ignored.';
+    end if;
+end;
+$$;
+comment on function public.require_cron_schedule is 'Refuses a schedule that pg_cron would misread. What it cannot read at all, pg_cron itself refuses.';
+
+create function public.cron_job_state(p_job_ids bigint[]) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'job_id', j.jobid, 'name', j.jobname, 'schedule', j.schedule, 'active', j.active,
+            'command', public.mask_secrets(j.command)) order by j.jobid), '[]')
+        from cron.job j where j.jobid = any (p_job_ids)
+    );
+end;
+$$;
+comment on function public.cron_job_state is 'Jobs of pg_cron as the audit log keeps them, without secrets.';
+
+create function public.record_cron_change(p_actor text, p_action text, p_job_ids bigint[], p_before jsonb) returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, p_action, cardinality(p_job_ids), jsonb_build_object(
+        'cron_job_ids', to_jsonb(p_job_ids), 'before', p_before, 'after', public.cron_job_state(p_job_ids)));
+$$;
+comment on function public.record_cron_change is 'Writes a change of cron jobs into the audit log, with what was before and is now.';
+
+create function public.schedule_process_jobs(
+    p_actor text, p_schedule text, p_url text,
+    p_key_name text default 'darkroom_secret_key', p_timeout_seconds int default public.process_jobs_seconds()
+) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_name     constant text := 'process-jobs';
+    v_replaced bigint[];
+    v_before   jsonb;
+    v_job_id   bigint;
+begin
+    perform public.require_actor(p_actor);
+    perform public.require_cron();
+    perform public.require_cron_schedule(p_schedule);
+    if coalesce(p_url, '') !~ '^https?://[^\s@?#\\''"]+/process-jobs$' then
+        raise exception 'the address "%" is not that of process-jobs: https://…/functions/v1/process-jobs',
+            public.mask_secrets(p_url) using errcode = '22023';
+    elsif coalesce(p_key_name, '') !~ '^\w{1,60}$' then
+        raise exception 'the name of the key is letters, digits and _ alone' using errcode = '22023';
+    elsif coalesce(p_timeout_seconds, 0) not between 1 and 3600 then
+        raise exception 'the time limit is 1 to 3600 seconds' using errcode = '22023';
+    elsif public.http_post_function() is null then
+        raise exception 'pg_net is not installed: without it pg_cron cannot call a function'
+            using errcode = 'DR409', hint = 'create extension pg_net';
+    elsif not public.secret_readable(p_key_name) then
+        raise exception 'there is no key: neither Vault has a secret % nor is app.settings.% set', p_key_name, p_key_name
+            using errcode = 'DR409';
+    end if;
+    -- All that wake the queue give way to the one, or it would be woken twice.
+    v_replaced := array(select j.jobid from cron.job j where j.command ~ 'process-jobs' order by j.jobid);
+    v_before := public.cron_job_state(v_replaced);
+    perform cron.unschedule(j.jobid) from cron.job j
+    where j.jobid = any (v_replaced) and (j.jobname is distinct from v_name or j.username <> current_user);
+    v_job_id := cron.schedule(v_name, p_schedule, format(
+        'select public.request_process_jobs(%L, %L, %s)', p_url, p_key_name, p_timeout_seconds));
+    perform cron.alter_job(v_job_id, active => true);
+    perform public.record_cron_change(p_actor, 'schedule_process_jobs', array[v_job_id], v_before);
+    return v_job_id;
+end;
+$$;
+comment on function public.schedule_process_jobs is
+    'Has pg_cron call process-jobs, in place of all jobs that do so, and records who did it. The key is named, never written into the job: Vault or the setting app.settings.<name> holds it. Returns the id of the job.';
+
+create function public.unschedule_process_jobs(p_actor text) returns int
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_ids    bigint[];
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    if not public.cron_available() then
+        return 0;
+    end if;
+    v_ids := array(select j.jobid from cron.job j where j.command ~ 'process-jobs' order by j.jobid);
+    if cardinality(v_ids) > 0 then
+        v_before := public.cron_job_state(v_ids);
+        perform cron.unschedule(id) from unnest(v_ids) as id;
+        perform public.record_cron_change(p_actor, 'unschedule_process_jobs', v_ids, v_before);
+    end if;
+    return cardinality(v_ids);
+end;
+$$;
+comment on function public.unschedule_process_jobs is
+    'Removes every cron job that calls process-jobs, and records who did it with what they were. Returns how many; 0 without pg_cron.';
+
+create function public.change_cron_job(
+    p_actor text, p_job_id bigint, p_schedule text default null, p_active boolean default null
+) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    perform public.require_cron();
+    if p_schedule is not null then
+        perform public.require_cron_schedule(p_schedule);
+    end if;
+    v_before := public.cron_job_state(array[p_job_id]);
+    if v_before = '[]' then
+        raise exception 'there is no cron job %', p_job_id using errcode = 'DR404';
+    end if;
+    perform cron.alter_job(p_job_id, schedule => p_schedule, active => p_active);
+    if v_before = public.cron_job_state(array[p_job_id]) then
+        return false;
+    end if;
+    perform public.record_cron_change(p_actor, 'change_cron_job', array[p_job_id], v_before);
+    return true;
+end;
+$$;
+comment on function public.change_cron_job is
+    'Changes the schedule of a cron job, or pauses and resumes it, and records who did it. False when it was like that already.';
+
+create function public.set_cron_job_active(p_actor text, p_job_id bigint, p_active boolean) returns boolean
+language sql volatile set search_path = ''
+as $$
+    select public.change_cron_job(p_actor, p_job_id, p_active => p_active);
+$$;
+comment on function public.set_cron_job_active is 'Pauses a cron job, or lets it run again. False when it was like that already.';
+
+create function public.unschedule_cron_job(p_actor text, p_job_id bigint) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    perform public.require_cron();
+    v_before := public.cron_job_state(array[p_job_id]);
+    if v_before = '[]' then
+        return false;
+    end if;
+    perform cron.unschedule(p_job_id);
+    perform public.record_cron_change(p_actor, 'unschedule_cron_job', array[p_job_id], v_before);
+    return true;
+end;
+$$;
+comment on function public.unschedule_cron_job is 'Removes a cron job, and records who did it with what it was. False when there is none.';
+
+-- The last change of a job bounds what its schedule can say about its past.
+create index audit_log_cron_idx on public.audit_log (at desc) where details ? 'cron_job_ids';
+
+do $$
+declare
+    v_function regprocedure;
+begin
+    alter table public.cron_requests enable row level security;
+    revoke all on public.cron_requests from public, anon, authenticated, service_role;
+    grant select, insert, update, delete on public.cron_requests to service_role;
+    create policy "Service role has full access" on public.cron_requests for all to service_role
+        using (true) with check (true);
+    for v_function in
+        select p.oid::regprocedure
+        from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+          and p.proname in (
+              'cron_version', 'cron_at_least', 'cron_available', 'http_post_function', 'named_secret',
+              'secret_readable', 'setting_readable', 'mask_secrets', 'cron_jobs', 'cron_findings',
+              'process_jobs_seconds', 'net_responses', 'cron_runs', 'request_process_jobs', 'require_cron',
+              'require_cron_schedule', 'cron_job_state', 'record_cron_change', 'schedule_process_jobs',
+              'unschedule_process_jobs', 'change_cron_job', 'set_cron_job_active', 'unschedule_cron_job'
+          )
+    loop
+        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
+        execute format('grant execute on function %s to service_role', v_function);
+    end loop;
+end;
+$$;

@@ -1,0 +1,156 @@
+"""What became of runs: of pg_cron's own, for real, and of the requests that they send."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cron_calls import BY_HAND, KEY, URL, one, ran, schedule
+
+LAST = "select last_status, last_message, failures_in_row from cron_jobs()"
+SENT = (
+    "insert into cron_requests (requested_at, request_id, pid)"
+    " select start_time, %s, %s from cron.job_run_details where runid = %s"
+)
+ANSWER = (
+    "insert into net._http_response (id, status_code, content, timed_out, error_msg, created)"
+    " select %s, %s, %s, %s, %s, start_time + interval '3 seconds'"
+    " from cron.job_run_details where runid = %s"
+)
+
+
+def last(conn):
+    [row] = conn.execute(LAST)
+    return tuple(row.values())
+
+
+def test_failures_count_since_the_last_success(cron):
+    job_id = schedule(cron, "vacuum")
+    assert last(cron) == (None, None, 0)
+    ran(cron, job_id, "failed", message="ERROR: a")
+    ran(cron, job_id, "failed", message="ERROR: b")
+    assert last(cron) == ("failed", "ERROR: b", 2)
+    ran(cron, job_id)
+    assert last(cron) == ("succeeded", "1 row", 0)
+    ran(cron, job_id, "failed", message="ERROR: c")
+    ran(cron, job_id, "running", message="")
+    assert last(cron) == ("running", "", 1)
+    ran(cron, job_id + 1, "failed")
+    assert last(cron) == ("running", "", 1)
+
+
+def test_runs_come_newest_first_by_job_and_piece_by_piece(cron):
+    jobs = [schedule(cron, "vacuum", name=name) for name in "ab"]
+    runs = [ran(cron, jobs[n % 2]) for n in range(6)]
+
+    def listed(*arguments):
+        return [
+            row["run_id"]
+            for row in cron.execute("select run_id from cron_runs(%s, %s, %s)", arguments)
+        ]
+
+    assert listed(None, None, 10) == runs[::-1]
+    assert listed(jobs[0], None, 2) == [runs[4], runs[2]]
+    assert listed(jobs[0], runs[2], 2) == [runs[0]]
+
+
+def test_a_run_is_joined_with_the_answer_to_its_own_request(with_key):
+    conn = with_key
+    job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
+    command = one(conn, "select command from cron_jobs()")
+    first, second, third = (ran(conn, job_id, command=command, pid=pid) for pid in (11, 12, 11))
+    for request, pid, run in ((7, 11, first), (8, 12, second), (9, 11, third)):
+        conn.execute(SENT, [request, pid, run])
+    conn.execute(ANSWER, [9, 200, '{"processed": 2}', False, None, third])
+    conn.execute(ANSWER, [7, None, None, True, "Timeout was reached", first])
+    answers = {
+        row["run_id"]: row
+        for row in conn.execute(
+            "select run_id, status, asks, request_id, response_status, response_timed_out,"
+            " response_error, response_text from cron_runs()"
+        )
+    }
+    assert {run: row["request_id"] for run, row in answers.items()} == {
+        first: 7,
+        second: 8,
+        third: 9,
+    }
+    assert all(row["asks"] and row["status"] == "succeeded" for row in answers.values())
+    assert answers[third]["response_status"] == 200
+    assert answers[third]["response_text"] == '{"processed": 2}'
+    assert answers[first]["response_timed_out"]
+    assert answers[first]["response_error"] == "Timeout was reached"
+    assert answers[second]["response_status"] is None
+
+
+def test_an_answer_of_before_a_restart_of_pg_net_is_not_taken_for_a_later_one(with_key):
+    conn = with_key
+    job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
+    earlier, later = (ran(conn, job_id, command="select net.http_post()") for _ in range(2))
+    conn.execute(ANSWER, [1, 200, "", False, None, earlier])
+    conn.execute(SENT, [1, 4711, later])
+    [row] = conn.execute("select response_status from cron_runs() where request_id = 1")
+    assert row["response_status"] is None
+
+
+def test_which_request_a_command_by_hand_sent_is_not_known(cron):
+    run = ran(cron, schedule(cron, BY_HAND), command=BY_HAND)
+    cron.execute(ANSWER, [1, 500, "", False, None, run])
+    [row] = cron.execute("select asks, request_id, response_status from cron_runs()")
+    assert row == {"asks": True, "request_id": None, "response_status": None}
+
+
+def test_an_answer_that_holds_a_key_is_masked(with_key):
+    job_id = one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
+    run = ran(with_key, job_id, command="select net.http_post()")
+    with_key.execute(SENT, [1, 4711, run])
+    with_key.execute(ANSWER, [1, 401, f'{{"apikey": "{KEY}"}}', False, f"bad {KEY}", run])
+    [row] = with_key.execute("select response_error, response_text from cron_runs()")
+    assert KEY not in str(row)
+
+
+def test_without_pg_net_runs_have_no_answer(cron):
+    run = ran(cron, schedule(cron, "vacuum"))
+    cron.execute("drop schema net cascade")
+    assert one(cron, "select run_id from cron_runs()") == run
+
+
+def test_a_key_that_is_a_token_is_sent_as_bearer_too(with_key):
+    with_key.execute("update vault.secrets set secret = 'eyJh.eyJy.Zm9v'")
+    one(with_key, "select request_process_jobs(%s, 'darkroom_secret_key', 20)", URL)
+    [sent] = with_key.execute("select * from net.http_request_queue order by id desc limit 1")
+    assert sent["headers"]["Authorization"] == "Bearer eyJh.eyJy.Zm9v"
+    assert sent["timeout_milliseconds"] == 20_000
+
+
+def test_what_was_asked_is_kept_for_a_week(with_key):
+    with_key.execute("insert into cron_requests values (now() - interval '8 days', 1, 1)")
+    one(with_key, "select request_process_jobs(%s, 'darkroom_secret_key', 20)", URL)
+    old = "select count(*) from cron_requests where requested_at < now() - interval '7 days'"
+    assert one(with_key, old) == 0
+
+
+@pytest.mark.timeout(180)
+def test_pg_cron_runs_what_was_scheduled(ticking, eventually):
+    """Last in its file: it waits for the next full minute."""
+    both = "select job_id from cron_jobs() where last_status in ('succeeded', 'failed')"
+    eventually(lambda: len(ticking.execute(both).fetchall()) == 2, 100)
+    jobs = {row["job_name"]: row for row in ticking.execute("select * from cron_jobs()")}
+    broken, waking = jobs["reads a missing key"], jobs["process-jobs"]
+    assert broken["last_status"] == "failed"
+    assert broken["failures_in_row"] >= 1
+    assert 'parameter "app.settings.no_such_key"' in broken["last_message"]
+    assert (waking["last_status"], waking["failures_in_row"]) == ("succeeded", 0)
+    assert datetime.now(UTC) - waking["last_started_at"] < timedelta(minutes=2)
+
+    # What pg_net would do: it takes the request, and notes the answer under its id.
+    [sent] = ticking.execute("select * from net.http_request_queue order by id limit 1")
+    assert (sent["url"], sent["timeout_milliseconds"]) == (URL, 150_000)
+    assert sent["headers"] == {"Content-Type": "application/json", "apikey": KEY}
+    ticking.execute(
+        "insert into net._http_response (id, status_code, timed_out) values (%s, 401, false)",
+        [sent["id"]],
+    )
+    [run] = ticking.execute(
+        "select * from cron_runs(%s) where request_id = %s", [waking["job_id"], sent["id"]]
+    )
+    assert (run["status"], run["response_status"]) == ("succeeded", 401)
+    assert run["started_at"] <= run["requested_at"] <= run["responded_at"]

@@ -1,0 +1,83 @@
+"""A real PostgreSQL 15 with pg_cron, from Debian's packages, for the tests of schedules."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from lib.database import connect
+from lib.database.bootstrap import bootstrap
+from lib.database.migrations import apply
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+PG_CRON = Path("/usr/share/postgresql/15/extension/pg_cron.control")
+OUTSIDE = Path(__file__).parent / "sql" / "outside.sql"
+OS_USER = "nobody" if os.geteuid() == 0 else None
+"""PostgreSQL does not run as root."""
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "shared_preload_libraries": "pg_cron",
+    "cron.database_name": "postgres",
+    # Otherwise pg_cron connects over TCP, as the configuration of the machine allows or not.
+    "cron.use_background_workers": "on",
+}
+
+
+@contextmanager
+def cron_server() -> Iterator[str]:
+    """The URL of a migrated database with pg_cron and stand-ins for pg_net and Vault."""
+    require_packages()
+    # Short, unlike pytest's folders: the path of a socket has room for 104 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-cron-"))
+    folder.chmod(0o755)
+    data, log = folder / "data", folder / "log"
+    data.mkdir(mode=0o700)
+    log.touch()
+    for owned in (folder, data, log):
+        if OS_USER:
+            shutil.chown(owned, OS_USER)
+    run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+    options = " ".join(f"-c {name}={value or repr('')}" for name, value in SETTINGS.items())
+    run("pg_ctl", "start", "-w", "-D", data, "-l", log, "-o", f"{options} -k {folder}")
+    try:
+        url = f"postgresql://postgres@/postgres?host={quote(str(folder))}"
+        with connect(url) as conn:
+            conn.execute("create extension pg_cron")
+            bootstrap(conn)
+            apply(conn)
+            conn.execute(OUTSIDE.read_bytes())
+        yield url
+    finally:
+        run("pg_ctl", "stop", "-w", "-D", data, "-m", "immediate")
+        shutil.rmtree(folder)
+
+
+def require_packages() -> None:
+    """Skips the test where the packages are missing; in CI that is a failure."""
+    if PG_CRON.exists() and (PROGRAMS / "initdb").exists():
+        return
+    message = (
+        "No PostgreSQL 15 with pg_cron found: install Debian's packages postgresql-15 and"
+        " postgresql-15-cron to run the tests of schedules."
+    )
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def run(program: str, *arguments: object) -> None:
+    subprocess.run(
+        [PROGRAMS / program, *map(str, arguments)],
+        check=True,
+        user=OS_USER,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
