@@ -16,11 +16,20 @@ from lib.database.errors import (
     translated,
 )
 from lib.database.listen import Listener, listening, notifications
-from lib.database.pool import AsyncPool, Pool, connect, open_async_pool, open_pool, redact
+from lib.database.pool import (
+    AsyncPool,
+    Connection,
+    Pool,
+    connect,
+    open_async_pool,
+    open_pool,
+    redact,
+)
 from lib.database.queries import load, load_async
 
 __all__ = [
     "AsyncPool",
+    "Connection",
     "DatabaseError",
     "DatabaseUnavailable",
     "Listener",
