@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.access import AccessDenied, Role, require
 from lib.dashboard import actor, read_anew, say_when_away
-from lib.database import QueryError
+from lib.database import DatabaseError, DatabaseUnavailable, QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,16 @@ def _confirm(action: Action) -> None:
             except AccessDenied as refusal:
                 st.error(str(refusal))
                 st.stop()
+            except DatabaseUnavailable:
+                raise
             except QueryError as refusal:
                 st.error("Nothing was changed:")
                 st.text(refusal.message)
+                st.stop()
+            except DatabaseError as error:
+                # Such as a migration that failed, after others that were applied.
+                st.error("It was not done, or not all of it:")
+                st.text(str(error))
                 st.stop()
             read_anew()
             _forget()

@@ -1,39 +1,205 @@
-"""How is this deployment reached, and with which keys?"""
+"""Is this deployment complete and right, and what is left to do?"""
+
+from datetime import UTC, datetime
+from itertools import groupby
 
 import streamlit as st
 
-from lib.dashboard import functions_url
-from lib.service import project_keys
+from lib.access import Role
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, functions_url, moment, own_url, pool, time_zone
+from lib.deployment.catalogue import CHECKS, MANUAL
+from lib.deployment.check import Check, Manual
+from lib.deployment.progress import Checklist, checklist, tick
+from lib.deployment.report import report
+from lib.deployment.updating import PendingFile, apply_pending, preview
+from lib.formats import escaped
+from lib.live import drawn_once_back, live
+from lib.navigation import link
+from lib.selftest.target import target
+from lib.service import database_url, project_keys
 from lib.settings import settings
 
+LOOK_SECONDS = 10.0
+BADGES = {
+    True: ":green-badge[Done]",
+    False: ":red-badge[Open]",
+    None: ":gray-badge[Not needed]",
+}
+TICKED = {True: BADGES[True], False: ":orange-badge[To tick]"}
+
 st.title("Deployment")
+st.caption(
+    "What must be there and work before users come, each point looked at now. What is open says"
+    " how to repair it; what only people can judge, they tick."
+)
 
-keys = project_keys(settings())
-url = functions_url()
 
-st.subheader("The functions")
-st.text(f"{url}/functions/v1")
+# Shared by all viewers, and younger than a panel's refresh.
+@st.cache_data(ttl=LOOK_SECONDS - 2, show_spinner=False)
+def look() -> tuple[Checklist, list[PendingFile], datetime]:
+    return checklist(pool(), target(settings(), own_url())), preview(pool()), datetime.now(UTC)
 
-st.subheader("The keys")
-st.caption("Callers send one in the apikey header or as Bearer token. Made on the first start.")
-st.text("Publishable: names an application; may start generations.")
-st.code(keys.publishable, language=None, wrap_lines=True)
-st.text("Secret: allowed everything; for servers only.")
-if st.toggle("Show the secret key"):
-    st.code(keys.secret, language=None, wrap_lines=True)
 
-st.subheader("Try it")
-st.text("Start a generation:")
-st.code(
-    f"""curl {url}/functions/v1/start-generation \\
-  -H 'apikey: {keys.publishable}' -H 'Content-Type: application/json' \\
+def panel() -> None:
+    seen, waiting, _ = look()
+    verdict(seen)
+    if waiting:
+        pending_migrations(waiting)
+    for check in seen.open():
+        to_repair(check, seen)
+    everything(seen)
+    people(seen)
+
+
+def verdict(seen: Checklist) -> None:
+    left = seen.open()
+    if not left:
+        ticked = sum(seen.ticked(point.name) for point in MANUAL)
+        st.success(
+            f"All {len(CHECKS)} points are done, and {ticked} of the {len(MANUAL)} that people"
+            " tick.",
+            icon=":material/check_circle:",
+        )
+        return
+    names = ", ".join(check.title for check in left)
+    st.error(f"{len(left)} of {len(CHECKS)} points are open: {names}.", icon=":material/error:")
+
+
+def pending_migrations(waiting: list[PendingFile]) -> None:
+    st.subheader(f"{plural(len(waiting), 'migration')} to apply")
+    for file in waiting:
+        with st.expander(escaped(file.name)):
+            st.code(file.sql, language="sql", height=400)
+    if st.button(f"Apply {plural(len(waiting), 'migration')}", type="primary"):
+        ask(applying(waiting))
+
+
+def applying(waiting: list[PendingFile]) -> Action:
+    def run() -> str:
+        applied = apply_pending(database_url(settings()), actor(), waiting)
+        look.clear()
+        return f"{plural(len(applied), 'migration')} applied."
+
+    names = ", ".join(escaped(file.name) for file in waiting)
+    return Action(
+        title="Apply migrations",
+        effect=f"Applies {plural(len(waiting), 'migration')} to the database, in this order:"
+        f" {names}. Each is a transaction of its own; after an error those before it stay."
+        " Whoever else applies at the same moment waits.",
+        button=f"Apply {plural(len(waiting), 'migration')}",
+        run=run,
+        needs=Role.ADMIN,
+    )
+
+
+def to_repair(check: Check, seen: Checklist) -> None:
+    found = seen.findings[check.name]
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"{BADGES[False]} **{check.title}**{times(check.name, seen)}")
+        st.text(found.evidence)
+        words, _, sql = found.repair.partition("\n\n")
+        st.caption("How to repair it")
+        st.text(words)
+        if sql:
+            st.code(sql, language="sql", wrap_lines=True)
+        if found.page:
+            link(found.page)
+
+
+def everything(seen: Checklist) -> None:
+    for section, checks in groupby(CHECKS, key=lambda check: check.section):
+        st.subheader(section)
+        for check in checks:
+            found = seen.findings[check.name]
+            with st.container(gap=None):
+                st.markdown(f"{BADGES[found.done]} **{check.title}**{times(check.name, seen)}")
+                st.text(found.evidence)
+
+
+def times(name: str, seen: Checklist) -> str:
+    kept = seen.kept.get(name)
+    if kept is None or seen.findings[name].done is None:
+        return ""
+    if kept.done:
+        return f" since {moment(kept.since)}"
+    last = f"last done {moment(kept.last_done_at)}" if kept.last_done_at else "never done yet"
+    return f" since {moment(kept.since)}, {last}"
+
+
+def people(seen: Checklist) -> None:
+    st.subheader("People")
+    for point in MANUAL:
+        done, kept = seen.ticked(point.name), seen.kept.get(point.name)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container(gap=None):
+                st.markdown(f"{TICKED[done]} **{point.title}**")
+                st.text(point.meaning)
+                if kept:
+                    what = "Ticked" if done else "Unticked"
+                    st.text(f"{what} by {kept.ticked_by}, {moment(kept.since)}")
+            if st.button("Untick" if done else "Tick", key=f"tick {point.name}"):
+                ask(ticking(point, not done))
+
+
+def ticking(point: Manual, done: bool) -> Action:
+    def run() -> str:
+        tick(pool(), actor(), point.name, done)
+        look.clear()
+        return f"{point.title}: {'done' if done else 'open again'}."
+
+    return Action(
+        title=point.title,
+        effect=f"Notes that this is {'so' if done else 'not so (any more)'}: {point.meaning}",
+        button="Tick" if done else "Untick",
+        run=run,
+    )
+
+
+def as_file(seen: Checklist, at: datetime) -> None:
+    deployment, by, zone = target(settings(), own_url()), actor(), time_zone()
+    st.download_button(
+        "Report",
+        lambda: report(seen, deployment, at, by, zone).encode(),
+        f"deployment-{at:%Y-%m-%d}.html",
+        "text/html",
+        on_click="ignore",
+        icon=":material/print:",
+        help="The checklist as a page to print or to keep.",
+    )
+
+
+def how_to_call() -> None:
+    url, publishable = functions_url(), project_keys(settings()).publishable
+    st.subheader("How are the functions called?")
+    st.text(f"{url}/functions/v1")
+    st.caption(
+        "Callers send a key in the apikey header or as Bearer token. The publishable key names an"
+        " application and may start generations:"
+    )
+    st.code(publishable, language=None, wrap_lines=True)
+    st.code(
+        f"""curl {url}/functions/v1/start-generation \\
+  -H 'apikey: {publishable}' -H 'Content-Type: application/json' \\
   -d '{{"prompt": "A lighthouse at dusk", "model_id": "black-forest-labs/flux-schnell"}}'""",
-    language="bash",
-    wrap_lines=True,
-)
-st.text("Run the jobs that are due, as the cron schedule does:")
-st.code(
-    f"""curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SECRET_KEY" """.rstrip(),
-    language="bash",
-    wrap_lines=True,
-)
+        language="bash",
+        wrap_lines=True,
+    )
+    st.caption(
+        "The secret key may do everything and is never shown: it is the setting"
+        " SUPABASE_SECRET_KEY, or without it in keys.json of the data folder, on the server. With"
+        " it, the jobs that are due are run as cron does:"
+    )
+    st.code(
+        f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SECRET_KEY"',
+        language="bash",
+        wrap_lines=True,
+    )
+
+
+confirmations()
+live(panel, seconds=LOOK_SECONDS)
+with drawn_once_back():
+    seen, _, at = look()
+    as_file(seen, at)
+how_to_call()

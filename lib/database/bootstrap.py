@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from lib.database.errors import translated
+from psycopg.errors import InsufficientPrivilege
+
+from lib.database.errors import DatabaseError, translated
 from lib.database.pool import Connection
 from lib.database.queries import load
 
@@ -15,12 +17,29 @@ def bootstrap(conn: Connection) -> bool:
     """Create Supabase's roles, `auth` schema and realtime publication where they are missing.
 
     Returns False, having changed nothing, on Supabase itself or where somebody else
-    provides `auth.users`. Can be repeated, also by several processes at once. Needs a
-    superuser; raises psycopg's InsufficientPrivilege otherwise.
+    provides `auth.users`. Can be repeated, also by several processes at once. Raises
+    DatabaseError when the user is not a superuser.
     """
-    with translated(), conn.transaction():
-        history.lock(conn)
-        if supabase.provided(conn):
-            return False
-        conn.execute((ROOM / "bootstrap.sql").read_bytes())
-        return True
+    try:
+        with translated(), conn.transaction():
+            history.lock(conn)
+            if supabase.provided(conn):
+                return False
+            conn.execute((ROOM / "bootstrap.sql").read_bytes())
+            return True
+    except InsufficientPrivilege as error:
+        raise DatabaseError(
+            f"Only a superuser can add what a Supabase project has: {error.diag.message_primary}."
+        ) from error
+
+
+def require_supabase(conn: Connection) -> None:
+    """Raise DatabaseError, naming what is missing, where migrations have nothing to build on."""
+    with translated():
+        lacking = [row["name"] for row in supabase.lacking(conn)]
+    if lacking:
+        raise DatabaseError(
+            f"This database lacks what a Supabase project has ({', '.join(lacking)}): on plain"
+            " PostgreSQL let a superuser add it first, with: python -m lib.database.migrations"
+            " --bootstrap"
+        )

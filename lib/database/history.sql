@@ -21,6 +21,10 @@ select version from supabase_migrations.schema_migrations order by version;
 insert into supabase_migrations.schema_migrations (version, name, statements)
 values (:version, :name, array[:text::text]);
 
+-- name: audit(actor, file, lines)!
+insert into public.audit_log (actor, action, affected, details)
+values (:actor, 'apply_migration', 1, jsonb_build_object('file', :file::text, 'lines', :lines::int));
+
 -- name: reset_settings#
 -- A migration may have changed settings of the session, such as search_path.
 reset all;

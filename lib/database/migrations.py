@@ -1,6 +1,6 @@
 """Apply `supabase/migrations` to any PostgreSQL, recorded as the Supabase CLI records them.
 
-    DATABASE_URL=postgresql://… python -m lib.database.migrations [--dry-run]
+    DATABASE_URL=postgresql://… python -m lib.database.migrations [--dry-run] [--bootstrap]
 
 A database migrated here is up to date for `supabase db push`, and the reverse. Unlike the
 CLI, a file name that does not fit is an error instead of being skipped, a migration older
@@ -20,6 +20,7 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from lib.database.bootstrap import bootstrap, require_supabase
 from lib.database.errors import DatabaseError, translated
 from lib.database.pool import Connection, connect, redact
 from lib.database.queries import load
@@ -61,8 +62,12 @@ def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 @translated()
-def apply(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
+def apply(
+    conn: Connection, folder: Path = MIGRATIONS, *, actor: str | None = None
+) -> list[Migration]:
     """Apply what is pending, in order, and return what this call applied.
+
+    With an `actor` each is written into the audit log too, as done by them.
 
     Each file runs in a transaction of its own together with its record. When several
     processes apply at once, each migration runs once and all of them succeed.
@@ -72,7 +77,7 @@ def apply(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     waiting = pending(conn, folder)
     if waiting:
         _prepare_history(conn)
-    return [migration for migration in waiting if _apply(conn, migration)]
+    return [migration for migration in waiting if _apply(conn, migration, actor)]
 
 
 def _prepare_history(conn: Connection) -> None:
@@ -84,7 +89,7 @@ def _prepare_history(conn: Connection) -> None:
         raise MigrationError(f"This user may not migrate the database: {error}") from error
 
 
-def _apply(conn: Connection, migration: Migration) -> bool:
+def _apply(conn: Connection, migration: Migration, actor: str | None) -> bool:
     text = migration.path.read_text(encoding="utf-8")
     with conn.transaction():
         history.lock(conn)
@@ -92,6 +97,9 @@ def _apply(conn: Connection, migration: Migration) -> bool:
             return False
         _run(conn, migration.path.name, text)
         history.record(conn, version=migration.version, name=migration.name, text=text)
+        if actor is not None:
+            file, lines = migration.path.name, len(text.splitlines())
+            history.audit(conn, actor=actor, file=file, lines=lines)
         history.reset_settings(conn)
     return True
 
@@ -133,7 +141,12 @@ def main() -> None:
     """Apply or list the pending migrations of DATABASE_URL; exit with 1 after an error."""
     parser = argparse.ArgumentParser(description="Apply the pending migrations to DATABASE_URL.")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be applied")
-    dry_run = parser.parse_args().dry_run
+    parser.add_argument(
+        "--bootstrap",
+        action="store_true",
+        help="on plain PostgreSQL, first add what a Supabase project has: roles, auth, publication",
+    )
+    chosen = parser.parse_args()
     url = os.environ.get("DATABASE_URL")
     if not url:
         sys.exit(
@@ -142,9 +155,12 @@ def main() -> None:
         )
     try:
         with connect(url) as conn:
-            migrations = pending(conn) if dry_run else apply(conn)
+            if chosen.bootstrap and not chosen.dry_run:
+                bootstrap(conn)
+            require_supabase(conn)
+            migrations = pending(conn) if chosen.dry_run else apply(conn)
         for migration in migrations:
-            print("Would apply" if dry_run else "Applied", migration.path.name)
+            print("Would apply" if chosen.dry_run else "Applied", migration.path.name)
         print(f"{redact(url)}: {len(migrations)} migration(s)")
     except DatabaseError as error:
         sys.exit(str(error))

@@ -61,7 +61,7 @@ def definitions(folder: Path = MIGRATIONS) -> dict[tuple[str, str], Definition]:
     """All objects that are left once every migration of the folder is applied, by kind and name."""
     found: dict[tuple[str, str], Definition] = {}
     for path in sorted(folder.glob("*.sql")):
-        for statement in _statements(path.read_text(encoding="utf-8")):
+        for statement in statements(path.read_text(encoding="utf-8")):
             _note(found, path.name, statement)
     return found
 
@@ -89,7 +89,8 @@ def _note(found: dict[tuple[str, str], Definition], file: str, statement: str) -
         found["function", match["name"]].statements.append(statement)
 
 
-def _statements(text: str) -> Iterator[str]:
+def statements(text: str) -> Iterator[str]:
+    """The statements of an SQL file, each from its first word to its semicolon."""
     start = 0
     for token in _TOKEN.finditer(text):
         if token[0] == ";":

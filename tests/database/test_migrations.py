@@ -1,6 +1,7 @@
 """Migrations as a mechanism: order, record, failures, several at once, the command."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -219,6 +220,16 @@ def test_command_lists_and_changes_nothing_then_applies(
     assert (code, err) == (0, "")
     assert out.splitlines()[:-1] == [f"Applied {name}" for name in FILES]
     assert finish(command("--dry-run", url=empty_database))[1].endswith(": 0 migration(s)\n")
+
+
+def test_command_on_a_plain_database_says_what_to_add_and_adds_it(empty_database: str) -> None:
+    for arguments in ([], ["--dry-run"]):
+        code, out, err = finish(command(*arguments, url=empty_database))
+        assert (code, out) == (1, "")
+        assert re.fullmatch(r"This database lacks .*auth\.users.*--bootstrap\n", err)
+    code, out, err = finish(command("--bootstrap", url=empty_database))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:-1] == [f"Applied {name}" for name in FILES]
 
 
 @pytest.mark.parametrize("url", [None, ""])

@@ -1,0 +1,121 @@
+"""May everybody do what they need, and no more?"""
+
+from collections.abc import Sequence
+
+from lib.deployment.check import Facts, Finding, broken
+from lib.deployment.expected import APPEND_ONLY, CALLABLE, READABLE, SERVICE, WRITES, names
+from lib.selftest.definitions import definitions
+
+USERS = ("anon", "authenticated")
+ROLES = (*USERS, "service_role")
+
+
+def row_security(facts: Facts) -> Finding:
+    """Every table obeys its policies, and has those that it needs."""
+    found = {row["table"]: row for row in facts.ask("policies")}
+    faults: dict[str, str] = {}
+    count = 0
+    for table in filter(found.__contains__, names("table")):
+        if not found[table]["secured"]:
+            faults[f"row-level security of {table} is off"] = _secure(table)
+        for policy, sql in _policies(table).items():
+            count += 1
+            if policy not in found[table]["policies"]:
+                faults[f'{table} lacks the policy "{policy}"'] = sql
+    return (
+        broken(faults)
+        if faults
+        else Finding(True, f"{len(names('table'))} tables are secured by {count} policies.")
+    )
+
+
+def grants(facts: Facts) -> Finding:
+    """The rights of each role on tables, views and functions are those that it needs."""
+    faults: dict[str, str] = {}
+    relations = {*names("table"), *names("view")}
+    for row in facts.ask("rights"):
+        if row["name"] in relations:
+            wanted = _wanted(row["name"], row["role"], view=row["view"])
+            sql = _regrant(row["name"], row["role"], wanted)
+            for right in set(wanted) - set(row["rights"]):
+                faults[f"{row['role']} may not {right} {row['name']}"] = sql
+            for right in _excess(row["name"], row["role"], wanted, row["rights"]):
+                faults[f"{row['role']} may {right} {row['name']}"] = sql
+    faults |= _functions(facts)
+    return (
+        broken(faults)
+        if faults
+        else Finding(
+            True,
+            "service_role may use everything, anon and authenticated only what they are meant to.",
+        )
+    )
+
+
+def table_rights(table: str) -> str:
+    """The SQL that gives a table its rights and policies."""
+    return "\n".join(
+        [
+            _secure(table),
+            *(_regrant(table, role, _wanted(table, role, view=False)) for role in ROLES),
+            *_policies(table).values(),
+        ]
+    )
+
+
+def _secure(table: str) -> str:
+    return f"alter table public.{table} enable row level security;"
+
+
+def _policies(table: str) -> dict[str, str]:
+    """The policies of a table by name, each with the SQL that makes it."""
+    found = {
+        SERVICE: f'create policy "{SERVICE}" on public.{table}\n'
+        "    for all to service_role using (true) with check (true);"
+    }
+    if table in READABLE:
+        _, policy = READABLE[table]
+        found[policy] = definitions()["policy", policy].sql()
+    return found
+
+
+def _wanted(name: str, role: str, *, view: bool) -> Sequence[str]:
+    if role == "service_role":
+        if view:
+            return ("select",)
+        return WRITES[:2] if name in APPEND_ONLY else WRITES
+    roles, _ = READABLE.get(name, ((), ""))
+    return ("select",) if role in roles else ()
+
+
+def _excess(name: str, role: str, wanted: Sequence[str], has: Sequence[str]) -> set[str]:
+    """Rights that endanger something: the service has all of them on older projects."""
+    if role in USERS:
+        return set(has) - set(wanted)
+    return set(has) & {"update", "delete", "truncate"} if name in APPEND_ONLY else set()
+
+
+def _regrant(name: str, role: str, wanted: Sequence[str]) -> str:
+    # From public as well: what everybody may do, the role may do.
+    sql = f"revoke all on public.{name} from public, {role};"
+    return f"{sql}\ngrant {', '.join(wanted)} on public.{name} to {role};" if wanted else sql
+
+
+def _functions(facts: Facts) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    ours = set(names("function"))
+    for row in facts.ask("functions"):
+        if row["name"] not in ours:
+            continue
+        signature, wanted = row["signature"], {"service_role", *CALLABLE.get(row["name"], ())}
+        if too_many := set(row["roles"]) - wanted:
+            public = ", ".join(["public", *sorted(too_many)])
+            faults[f"{' and '.join(sorted(too_many))} may run {row['name']}"] = (
+                f"revoke execute on function {signature} from {public};\n"
+                f"grant execute on function {signature} to {', '.join(sorted(wanted))};"
+            )
+        elif too_few := wanted - set(row["roles"]):
+            faults[f"{' and '.join(sorted(too_few))} may not run {row['name']}"] = (
+                f"grant execute on function {signature} to {', '.join(sorted(too_few))};"
+            )
+    return faults

@@ -1,0 +1,157 @@
+-- Is the deployment complete and right? What its checks look at, from the catalog and from what is
+-- live; nothing here reads the queue as a whole. All but the last ones work on any database.
+
+-- name: columns
+-- Columns: table, column, type (as PostgreSQL writes it).
+select c.relname as "table", a.attname as "column",
+       pg_catalog.format_type(a.atttypid, a.atttypmod) as type
+from pg_catalog.pg_class c
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p');
+
+-- name: functions
+-- Columns: name, signature (with schema), roles: those of anon, authenticated, service_role who may
+-- run it, by whatever way.
+select
+    p.proname as name, format('public.%%I(%%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) as signature,
+    array(
+        select r.rolname::text from pg_catalog.pg_roles r
+        where r.rolname in ('anon', 'authenticated', 'service_role')
+          and has_function_privilege(r.oid, p.oid, 'execute')
+        order by 1
+    ) as roles
+from pg_catalog.pg_proc p
+where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
+order by p.proname, 2;
+
+-- name: views
+-- Columns: name, invoker: whether it reads with the rights of who asks.
+select
+    c.relname as name,
+    coalesce(
+        (
+            select o.option_value in ('true', 'on', 'yes', '1')
+            from pg_catalog.pg_options_to_table(c.reloptions) o
+            where o.option_name = 'security_invoker'
+        ), false
+    ) as invoker
+from pg_catalog.pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'v';
+
+-- name: triggers
+-- Columns: table, name, enabled.
+select c.relname as "table", t.tgname as name, t.tgenabled <> 'D' as enabled
+from pg_catalog.pg_trigger t
+join pg_catalog.pg_class c on c.oid = t.tgrelid
+where c.relnamespace = 'public'::regnamespace and not t.tgisinternal;
+
+-- name: policies
+-- Columns: table, secured: whether it obeys its policies, policies: their names.
+select
+    c.relname as "table", c.relrowsecurity as secured,
+    array(
+        select p.polname::text from pg_catalog.pg_policy p where p.polrelid = c.oid order by 1
+    ) as policies
+from pg_catalog.pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p');
+
+-- name: rights
+-- What each role may do with each table and view, by whatever way. Columns: name, view, role, rights.
+select
+    c.relname as name, c.relkind = 'v' as view, r.rolname as role,
+    array(
+        select right_name
+        from unnest(
+            array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']
+        ) as right_name
+        where has_table_privilege(r.oid, c.oid, right_name)
+    ) as rights
+from pg_catalog.pg_class c
+cross join pg_catalog.pg_roles r
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
+  and r.rolname in ('anon', 'authenticated', 'service_role');
+
+-- name: publication^
+-- Columns: present, published: whether image_generations is in it, changes: whether it tells of
+-- inserts and updates.
+select
+    p.oid is not null as present,
+    coalesce(p.pubinsert and p.pubupdate, false) as changes,
+    exists (
+        select from pg_catalog.pg_publication_tables t
+        where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = 'image_generations'
+    ) as published
+from (select) as one
+left join pg_catalog.pg_publication p on p.pubname = 'supabase_realtime';
+
+-- name: workers^
+-- Columns: alive, hosts: up to five that they are on.
+with alive as (
+    select w.host from public.workers w
+    where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '1 minute'
+)
+select
+    (select count(*) from alive) as alive,
+    array(select distinct a.host from alive a order by 1 limit 5) as hosts;
+
+-- name: cron^
+-- The schedule that wakes the queue. Columns: available; jobs: those that call process-jobs, as
+-- objects with id, name, schedule, active, last_status, last_message, last_seconds (since the last
+-- run began), failures (in a row); findings: what is wrong with them, as objects with job_id, finding,
+-- detail; pg_net; key: whether cron finds the secret that schedule_process_jobs names.
+select
+    public.cron_available() as available,
+    coalesce((
+        select jsonb_agg(jsonb_build_object(
+            'id', c.job_id, 'name', c.job_name, 'schedule', c.schedule, 'active', c.active,
+            'last_status', c.last_status, 'last_message', c.last_message,
+            'last_seconds', extract(epoch from clock_timestamp() - c.last_started_at),
+            'failures', c.failures_in_row
+        ) order by c.job_id)
+        from public.cron_jobs() c where c.wakes_queue
+    ), '[]') as jobs,
+    coalesce((
+        select jsonb_agg(jsonb_build_object('job_id', f.job_id, 'finding', f.finding, 'detail', f.detail))
+        from public.cron_findings() f
+    ), '[]') as findings,
+    to_regproc('net.http_post') is not null as pg_net,
+    public.secret_readable('darkroom_secret_key') as key;
+
+-- name: failed^
+-- Jobs that failed for good in the last 24 hours. Columns: jobs (1001 stands for more than 1000),
+-- newest_seconds: since the newest.
+select count(*) as jobs, extract(epoch from now() - max(completed_at))::double precision as newest_seconds
+from (
+    select f.completed_at from public.failed_jobs_recent f limit 1001
+) f;
+
+-- name: stuck^
+-- Columns: jobs, longest_seconds: the longest silence.
+select count(*) as jobs,
+       extract(epoch from max(s.silent_for))::double precision as longest_seconds
+from public.stuck_jobs s;
+
+-- name: self_test^
+-- The last run of the self-test. Columns: seconds since, outcome, actor, failed: titles of checks.
+select
+    extract(epoch from now() - a.at)::double precision as seconds, a.actor,
+    a.details -> 'report' ->> 'outcome' as outcome,
+    array(
+        select c ->> 'title' from jsonb_array_elements(a.details -> 'report' -> 'checks') c
+        where c ->> 'status' = 'failed'
+    ) as failed
+from public.audit_log a
+where a.action = 'self_test'
+order by a.at desc
+limit 1;
+
+-- name: points
+-- The checklist as it was noted. Columns: as of the table.
+select name, done, since, last_done_at, seen_at, ticked_by from public.deployment_points order by name;
+
+-- name: note!
+-- Notes how the checks came out: :points, a JSON object {name: done}.
+select public.note_deployment(:points::jsonb);
+
+-- name: tick!
+select public.tick_deployment_point(:actor, :name, :done);
