@@ -66,3 +66,9 @@ insert into public.test_run_jobs (run_id, place, generation_id, job_id, due_at)
 select id, 1, id, id, now() from public.test_runs;
 
 insert into public.cron_requests (request_id) values (1);
+
+-- The deployment's checklist and rollbacks: operators' own.
+insert into public.deployment_points (name, done, since, seen_at) values ('tables', true, now(), now());
+insert into public.rollbacks (id, reason, started_by, rollout_before)
+values ('00000000-0000-0000-0000-00000000000e', 'a reason', 'operator', 0);
+insert into public.rollback_jobs (rollback_id, job_id) select id, id from public.rollbacks;
