@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lib.database import Pool, load, translated
-from lib.replicate.simulator.faults import FaultFile, Faults, ModelFaults
+from lib.replicate.simulator.faults import FaultFile, Faults, FaultsError, ModelFaults
 from lib.settings import Settings
 
 PRESETS: Mapping[str, ModelFaults] = {
@@ -28,7 +28,11 @@ def inject(pool: Pool, actor: str, file: FaultFile, faults: Faults) -> None:
     Faults that do nothing clear all. Raises DatabaseUnavailable, when nothing is changed, since
     it could not be recorded.
     """
-    details = json.dumps({"faults": faults.words})
+    try:
+        before = file.read().words
+    except FaultsError as error:
+        before = [str(error)]
+    details = json.dumps({"before": {"faults": before}, "after": {"faults": faults.words}})
     with translated(), pool.connection() as connection:
         load("actions").record_faults(connection, actor=actor, details=details)
     file.write(replace(faults, since=datetime.now(UTC), by=actor))

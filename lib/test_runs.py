@@ -202,7 +202,7 @@ def start_run(
     check(asked, models)
     sql = load("test_runs")
     with translated(), pool.connection() as connection:
-        sql.create_run(
+        sql.start_run(
             connection,
             id=run_id,
             actor=actor,
@@ -216,7 +216,7 @@ def start_run(
             _start_share(url, key, run_id, asked, models[model], jobs)
     except StartRefused:
         with translated(), pool.connection() as connection:
-            sql.forget_empty_run(connection, id=run_id)
+            sql.withdraw_run(connection, actor=actor, id=run_id)
         raise
 
 

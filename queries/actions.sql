@@ -25,5 +25,5 @@ select public.set_user_limits(:actor, :user_id::uuid, :daily_limit::int, :hourly
 select public.set_async_rollout(:actor, :percentage::int);
 
 -- name: record_faults!
--- For the simulated provider alone: :details (jsonb) says what is put in force.
+-- For the simulated provider alone: :details (jsonb) says what was and what is now in force.
 select public.record_action(:actor, 'inject_faults', '{}'::uuid[], :details::jsonb);

@@ -50,7 +50,7 @@ limit 10;
 
 -- name: changes
 -- The last ten times that faults were put in force or cleared. Columns: at, actor, faults (sentences).
-select at, actor, array(select jsonb_array_elements_text(details -> 'faults')) as faults
+select at, actor, array(select jsonb_array_elements_text(details -> 'after' -> 'faults')) as faults
 from public.audit_log
 where action = 'inject_faults'
 order by at desc

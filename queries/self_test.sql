@@ -9,6 +9,10 @@ where action = 'self_test'
 order by at desc
 limit 1;
 
+-- name: record_start$
+-- Writes into the audit log that :actor starts a run (text).
+select public.record_action(:actor, 'start_self_test', '{}', jsonb_build_object('run', :run::text));
+
 -- name: record_run$
 -- Writes the :report (jsonb) of a run by :actor into the audit log.
 select public.record_action(

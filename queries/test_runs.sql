@@ -1,15 +1,12 @@
 -- Test runs begun and removed.
 
--- name: create_run!
+-- name: start_run!
 -- Notes what is submitted; a repetition changes nothing.
-insert into public.test_runs (id, actor, prompt, models, settings, jobs)
-values (:id::uuid, :actor, :prompt, :models::text[], :settings::jsonb, :jobs)
-on conflict (id) do nothing;
+select public.start_test_run(:actor, :id::uuid, :prompt, :models::text[], :settings::jsonb, :jobs::int);
 
--- name: forget_empty_run!
+-- name: withdraw_run!
 -- Removes a run of which nothing was started.
-delete from public.test_runs r
-where r.id = :id::uuid and not exists (select from public.test_run_jobs t where t.run_id = r.id);
+select public.withdraw_test_run(:actor, :id::uuid);
 
 -- name: delete_run
 -- Removes a run with its jobs and generations. Columns: generation_id, storage_path.

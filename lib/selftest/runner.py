@@ -47,7 +47,7 @@ class SelfTest:
     async def run(self) -> Report:
         """Runs all checks, cleans up, and writes the report into the audit log.
 
-        Cancelled, it cleans up and writes nothing. Raises CannotRun.
+        Cancelled, it cleans up and writes no report. Raises CannotRun.
         """
         started_at, start = datetime.now(UTC), time.monotonic()
         target = self._target
@@ -65,6 +65,7 @@ class SelfTest:
         )
         async with pool, httpx.AsyncClient(timeout=None) as http:
             trial = Trial(target, pool, http)
+            await self._record(trial, "record_start", run=str(trial.run))
             try:
                 await self._run_checks(trial)
             finally:
@@ -79,7 +80,7 @@ class SelfTest:
                 provider=target.provider,
                 checks=outcomes(self.results, target),
             )
-            await self._record(trial, report)
+            await self._record(trial, "record_run", report=json.dumps(report))
         return report
 
     async def _run_checks(self, trial: Trial) -> None:
@@ -138,9 +139,9 @@ class SelfTest:
         else:
             _fail(result, str(error), "DATABASE_URL=… python -m lib.database.migrations")
 
-    async def _record(self, trial: Trial, report: Report) -> None:
+    async def _record(self, trial: Trial, query: str, **what: str) -> None:
         try:
-            await trial.ask("record_run", actor=self._actor, report=json.dumps(report))
+            await trial.ask(query, actor=self._actor, **what)
         except DatabaseError as error:
             logger.warning("The self-test is not in the audit log: %s", error)
 

@@ -9,7 +9,7 @@ GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schn
 
 def test_a_request_adds_jobs_to_a_run_once(call, served, db):
     run = uuid.uuid4()
-    load("test_runs").create_run(
+    load("test_runs").start_run(
         db, id=run, actor="me", prompt="p", models=["m"], settings="{}", jobs=4
     )
     asked = GENERATION | {"test": True, "test_run": {"id": str(run), "jobs": 4, "per_second": 2}}

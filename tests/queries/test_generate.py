@@ -19,7 +19,7 @@ START = "select public.start_test_generations(%s, %s, %s, %s, %s, %s, %s)"
 
 def begin(db: Connection, jobs: int, models: tuple[str, ...] = (SCHNELL,)) -> UUID:
     id = uuid4()
-    test_runs.create_run(
+    test_runs.start_run(
         db, id=id, actor="me", prompt="fox", models=list(models), settings="{}", jobs=jobs
     )
     return id
@@ -178,7 +178,7 @@ def test_what_cannot_be_started_starts_nothing(
     with pytest.raises(psycopg.Error, match="no test run"):
         start(db, uuid4(), 1)
     assert count(db, "job_queue") == count(db, "image_generations") == 0
-    test_runs.forget_empty_run(db, id=run)
+    test_runs.withdraw_run(db, actor="me", id=run)
     assert count(db, "test_runs") == 0
 
 
@@ -200,6 +200,8 @@ def test_a_deleted_run_takes_all_that_is_its_own(db: Connection) -> None:
     assert (left, count(db, "job_leases"), count(db, "test_runs")) == (kept, 0, 1)
     audit = db.execute("select action, affected from public.audit_log order by id").fetchall()
     assert [(row["action"], row["affected"]) for row in audit] == [
+        ("start_test_run", 1),
+        ("start_test_run", 3),
         ("cancel_jobs", 2),
         ("delete_test_run", 3),
     ]

@@ -36,7 +36,11 @@ def test_a_waiting_job_is_cancelled_when_its_image_is_done(queue):
         "actor": "operator",
         "action": "cancel_duplicates",
         "affected": 1,
-        "details": {"job_ids": [str(again)]},
+        "details": {
+            "job_ids": [str(again)],
+            "before": {"pending": 1},
+            "after": {"cancelled": 1},
+        },
     }
 
 

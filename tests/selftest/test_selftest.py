@@ -44,8 +44,12 @@ def test_all_green_and_nothing_left(deployment, db):
     assert rows(db) == before
     assert list(deployment.settings.images.iterdir()) == []
     assert db.execute("select * from public.verify_rollup()").fetchall() == []
-    [logged] = db.execute("select actor, action, details from public.audit_log").fetchall()
+    started, logged = db.execute(
+        "select actor, action, details from public.audit_log order by id"
+    ).fetchall()
+    assert (started["actor"], started["action"]) == ("tester", "start_self_test")
     assert (logged["actor"], logged["action"]) == ("tester", "self_test")
+    assert started["details"]["run"] == report["run"]
     assert logged["details"]["report"] == report
 
 

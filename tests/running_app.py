@@ -17,7 +17,7 @@ import httpx
 from lib.database import connect, embedded
 from lib.keys import Keys, local_keys
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 
 
 class App:

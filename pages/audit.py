@@ -1,0 +1,139 @@
+"""Who did what, and when?"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.audit import PAGE_ROWS, change, pages, words
+from lib.dashboard import read, time_column
+from lib.export import csv_export
+from lib.live import drawn_once_back, live
+from lib.selection import selectable
+from lib.time_range import ALL, LENGTHS, time_range
+
+SECONDS = 5.0
+LONGEST_ID = 18
+COLUMNS = ["id", "at", "actor", "action", "affected", "details"]
+
+st.title("Audit")
+st.caption(
+    "Every action on the queue and on how it is set up, newest first. Entries are only added:"
+    " nobody can change or delete one here."
+)
+
+
+def filters() -> dict[str, Any]:
+    time = time_range(tuple(LENGTHS)[1:], ALL)
+    with st.container(horizontal=True):
+        actor = choice("Who", "who", [row["actor"] for row in read("audit", "actors")])
+        action = choice("What", "what", [row["action"] for row in read("audit", "actions")])
+    return {"actor": actor, "action": action, **time.parameters}
+
+
+def choice(label: str, key: str, options: Sequence[str]) -> str | None:
+    chosen: str | None = st.selectbox(
+        label,
+        options,
+        index=None,
+        placeholder="All",
+        accept_new_options=True,
+        key=key,
+        bind="query-params",
+        width=320,
+    )
+    return chosen or None
+
+
+def forget_place_of_other_filters(chosen: Mapping[str, Any]) -> None:
+    if st.session_state.get("audit filters", chosen) != chosen:
+        go()
+    st.session_state["audit filters"] = chosen
+
+
+def go(**place: int) -> None:
+    for name in ("before", "after"):
+        st.query_params.pop(name, None)
+    st.query_params.update({name: str(entry) for name, entry in place.items()})
+
+
+def place(name: str) -> int | None:
+    """The entry that the page's address names as its neighbour."""
+    written = st.query_params.get(name, "")
+    digits = written.isascii() and written.isdigit() and len(written) <= LONGEST_ID
+    return int(written) if digits else None
+
+
+def panel(chosen: Mapping[str, Any]) -> None:
+    before, after = place("before"), place("after")
+    rows = read("audit", "entries", **chosen, before=before, after=after, most=PAGE_ROWS + 1)
+    more = len(rows) > PAGE_ROWS
+    newer_walk = before is None and after is not None
+    rows = rows[-PAGE_ROWS:] if newer_walk else rows[:PAGE_ROWS]
+    if not rows:
+        st.info("Nothing was done that is like that.")
+    else:
+        table(rows)
+    turn(rows, newer=more if newer_walk else before is not None, older=more or newer_walk)
+
+
+def table(rows: Sequence[Any]) -> None:
+    shown = [
+        row | {"what": words(row["action"]), "change": change(row["before"], row["after"])}
+        for row in rows
+    ]
+    selected = selectable(
+        pd.DataFrame(shown, columns=["at", "actor", "what", "affected", "change", "rest"]),
+        [row["id"] for row in rows],
+        name="audit",
+        several=False,
+        alt="Entries of the audit log",
+        placeholder="",
+        height=560 if len(shown) > 15 else "content",
+        columns={
+            "at": time_column("D MMM YYYY HH:mm:ss", "When"),
+            "actor": st.column_config.TextColumn("Who", width=200),
+            "what": st.column_config.TextColumn("What", width=170),
+            "affected": st.column_config.NumberColumn("How many", format="localized", width=80),
+            "change": st.column_config.TextColumn("Before → after", width="large"),
+            "rest": st.column_config.TextColumn("Details", width="large"),
+        },
+    )
+    if not selected:
+        st.caption("Select an entry to see all that it says, also which jobs it was about.")
+        return
+    row = next(row for row in shown if row["id"] == selected[0])
+    st.subheader("The selected entry")
+    st.text(f"{row['what']}, {row['affected']:,} changed, by {row['actor']}")
+    if row["change"]:
+        st.text(row["change"])
+    st.code(read("audit", "details", id=row["id"]), language="json", wrap_lines=True, height=400)
+
+
+def turn(rows: Sequence[Any], *, newer: bool, older: bool) -> None:
+    with st.container(horizontal=True):
+        button = partial(st.button, on_click=go)
+        button("Newest", icon=":material/first_page:", disabled=not newer)
+        first = rows[0]["id"] if rows else None
+        last = rows[-1]["id"] if rows else None
+        button(
+            "Newer",
+            icon=":material/chevron_left:",
+            disabled=not newer or first is None,
+            kwargs={"after": first},
+        )
+        button(
+            "Older",
+            icon=":material/chevron_right:",
+            disabled=not older or last is None,
+            kwargs={"before": last},
+        )
+
+
+with drawn_once_back():
+    chosen = filters()
+    forget_place_of_other_filters(chosen)
+    live(partial(panel, chosen), seconds=SECONDS)
+    csv_export("audit log", COLUMNS, PAGE_ROWS, lambda: pages(chosen))
