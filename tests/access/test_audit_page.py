@@ -44,5 +44,7 @@ def test_entries_are_found_by_address_turned_opened_and_exported(
     page.goto(f"{app.url}/audit?who=ben@studio.example")
     # The checkbox of the first row; the table is drawn on a canvas.
     main.get_by_test_id("stDataFrame").first.click(position={"x": 16, "y": 52}, timeout=LONG)
-    expect(main.get_by_text("Set async rollout, 1 changed, by ben@studio.example")).to_be_visible()
-    expect(main.get_by_text("0 → 7")).to_be_visible()
+    text = main.get_by_test_id("stText")
+    said = "Set async rollout, 1 changed, by ben@studio.example"
+    expect(text.get_by_text(said)).to_be_visible(timeout=LONG)
+    expect(text.get_by_text("0 → 7")).to_be_visible()
