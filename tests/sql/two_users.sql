@@ -72,6 +72,7 @@ insert into public.deployment_points (name, done, since, seen_at) values ('table
 insert into public.rollbacks (id, reason, started_by, rollout_before)
 values ('00000000-0000-0000-0000-00000000000e', 'a reason', 'operator', 0);
 insert into public.rollback_jobs (rollback_id, job_id) select id, id from public.rollbacks;
+
 -- Alerts are about the queue, and whom they tell belongs to no user.
 insert into public.alerts (rule, subject, severity, value, worst, detail, began_at)
 values ('stuck_jobs', '', 'warning', 1, 1, '{}', now());
