@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
+from lib.alerts.watch import keep_watch
 from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
@@ -159,8 +160,10 @@ class Service:
             self.functions = Functions(service.queue, project_keys(self._settings), service.worker)
             async with asyncio.TaskGroup() as tasks:
                 worker = service.worker("worker")
-                upkeep = None
-                if not self._settings.database_url:
+                if self._settings.database_url:
+                    # Here, because no worker is left to tell that there is none.
+                    upkeep = tasks.create_task(keep_watch(service.pool))
+                else:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)
                     tasks.create_task(
@@ -174,8 +177,7 @@ class Service:
                 with _on_signals(service.stop):
                     yield
                 service.stop()
-                if upkeep:
-                    upkeep.cancel()
+                upkeep.cancel()
             self.functions = None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
+from lib.alerts.watch import keep_watch, watch_alerts
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError, notifications
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.claiming import Claiming
@@ -95,6 +96,7 @@ class Worker:
                 helpers.create_task(self._listen(url)),
                 helpers.create_task(self._rescue()),
                 helpers.create_task(keep_rollup_fresh(self._pool)),
+                helpers.create_task(keep_watch(self._pool)),
             ]
             keeping = [
                 helpers.create_task(self._beat()),
@@ -110,13 +112,17 @@ class Worker:
         await self._goodbye()
 
     async def run_batch(self) -> None:
-        """Claims as many due jobs as run at the same time, runs them, folds, and ends."""
+        """Claims as many due jobs as run at the same time, runs them, and ends.
+
+        Folds and watches the alerts too.
+        """
         await self._register()
         await self._queue.rescue(self._rescue_seconds)
         await self._finish(
             await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
         )
         await refresh_rollup(self._pool)
+        await watch_alerts(self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Runs the pending job of one generation; False when it has none.

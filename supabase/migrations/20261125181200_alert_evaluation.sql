@@ -99,7 +99,7 @@ comment on function public.evaluate_alerts is
 
 create function public.claim_notifications(p_limit int default 20)
 returns table (
-    id uuid, attempt int, url text, kind text, rule text, subject text, severity text, detail jsonb,
+    id uuid, attempt int, url text, channel text, kind text, rule text, subject text, severity text, detail jsonb,
     value double precision, worst double precision, fired_at timestamptz, resolved_at timestamptz
 )
 language sql volatile set search_path = ''
@@ -123,10 +123,11 @@ as $$
         from due where n.id = due.id
         returning n.*
     )
-    select n.id, n.attempts, u.url, n.kind, a.rule, a.subject, a.severity, a.detail,
+    select n.id, n.attempts, u.url, c.name, n.kind, a.rule, a.subject, a.severity, a.detail,
            n.value, a.worst, a.fired_at, a.resolved_at
     from claimed n
     join public.alerts a on a.id = n.alert_id
+    join public.alert_channels c on c.id = n.channel_id
     join public.alert_channel_urls u on u.channel_id = n.channel_id;
 $$;
 comment on function public.claim_notifications is

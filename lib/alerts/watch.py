@@ -1,0 +1,49 @@
+"""Evaluates the rules now and then, and tells who is to be told."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lib.alerts.channels import send
+from lib.alerts.messages import message
+from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
+
+logger = logging.getLogger(__name__)
+
+EVALUATE_SECONDS = 15.0
+
+
+async def watch_alerts(pool: AsyncPool) -> None:
+    """Evaluates the rules, unless somebody else just has, and sends what is due.
+
+    A database that is away is logged: the next one to watch sends what this one would have.
+    """
+    sql = load_async("alert_watch")
+    try:
+        with translated():
+            async with pool.connection() as connection:
+                # Of many workers any one does it.
+                await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
+                claimed = [row async for row in sql.claim_notifications(connection)]
+        await asyncio.gather(*(_tell(pool, told) for told in claimed))
+    except DatabaseUnavailable as error:
+        logger.warning("Alerts were not evaluated: %s", error)
+
+
+async def keep_watch(pool: AsyncPool) -> None:
+    """Watches the alerts until cancelled."""
+    while True:
+        await watch_alerts(pool)
+        await asyncio.sleep(EVALUATE_SECONDS)
+
+
+async def _tell(pool: AsyncPool, told: Mapping[str, Any]) -> None:
+    error = await asyncio.to_thread(send, told["url"], message(told))
+    if error:
+        logger.warning("An alert was not delivered to channel %s: %s", told["channel"], error)
+    with translated():
+        async with pool.connection() as connection:
+            await load_async("alert_watch").settle_notification(
+                connection, id=told["id"], attempt=told["attempt"], error=error
+            )
