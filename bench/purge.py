@@ -107,7 +107,7 @@ def phase(
         return work(connection, seconds, None), 0
     purge = Purge(url, "bench", OLDER_THAN, lambda: None)
     worked = work(connection, seconds, purge)
-    load("maintenance").stop_purge(connection, actor="bench")
+    load("actions").stop_purge(connection, actor="bench")
     purge.wait()
     return worked, purge.jobs
 

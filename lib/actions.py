@@ -3,7 +3,10 @@
 All raise DatabaseUnavailable while the database is away; then nothing changed.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from lib.database import Pool, load, translated
@@ -100,3 +103,69 @@ def set_async_rollout(pool: Pool, actor: str, percentage: int) -> None:
     """Sets how many percent of the users take the queue, 0 to 100, from their next request on."""
     with translated(), pool.connection() as connection:
         load("actions").set_async_rollout(connection, actor=actor, percentage=percentage)
+
+
+def stop_purge(pool: Pool, actor: str) -> bool:
+    """Ends the purge that is under way, after its running batch. False when there is none."""
+    with translated(), pool.connection() as connection:
+        return bool(load("actions").stop_purge(connection, actor=actor))
+
+
+def purge_cron_history(pool: Pool, actor: str, older_than: timedelta) -> int:
+    """Deletes up to 10,000 old runs that pg_cron keeps a record of. Returns how many."""
+    with translated(), pool.connection() as connection:
+        return int(
+            load("actions").purge_cron_history(connection, actor=actor, older_than=older_than)
+        )
+
+
+def set_model(
+    pool: Pool,
+    actor: str,
+    model_id: str,
+    *,
+    display_name: str,
+    version: str | None,
+    default_parameters: Mapping[str, Any],
+    price: float | None,
+    enabled: bool,
+) -> None:
+    """Adds a model or changes it; `price` in dollars an image, None where it is not known.
+
+    Raises QueryError with sqlstate 22023 and what does not fit.
+    """
+    with translated(), pool.connection() as connection:
+        load("actions").set_model(
+            connection,
+            actor=actor,
+            id=model_id,
+            display_name=display_name,
+            version=version,
+            default_parameters=json.dumps(default_parameters),
+            price=price,
+            enabled=enabled,
+        )
+
+
+def enable_model(pool: Pool, actor: str, model_id: str, enabled: bool = True) -> None:
+    """Lets users ask for a model, or no longer."""
+    with translated(), pool.connection() as connection:
+        load("actions").enable_model(connection, actor=actor, id=model_id, enabled=enabled)
+
+
+def restore_realtime(pool: Pool, actor: str) -> list[str]:
+    """Puts back what tells those who wait of changes. Returns what was missing."""
+    with translated(), pool.connection() as connection:
+        return list(load("actions").restore_realtime(connection, actor=actor))
+
+
+def restore_user_access(pool: Pool, actor: str) -> list[str]:
+    """Puts back what lets users read their own rows. Returns what was missing."""
+    with translated(), pool.connection() as connection:
+        return list(load("actions").restore_user_access(connection, actor=actor))
+
+
+def probe_provider(pool: Pool, actor: str, provider: str) -> bool:
+    """Lets the next job try a provider that is held for down. False when it is not."""
+    with translated(), pool.connection() as connection:
+        return bool(load("actions").probe_provider(connection, actor=actor, provider=provider))

@@ -44,6 +44,7 @@ def navigation() -> StreamlitPage:
             "Operate": [
                 st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
                 st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
+                st.Page("pages/maintenance.py", title="Maintenance", url_path="maintenance"),
                 st.Page("pages/audit.py", title="Audit", url_path="audit"),
             ],
         },

@@ -27,3 +27,32 @@ select public.set_async_rollout(:actor, :percentage::int);
 -- name: record_faults!
 -- For the simulated provider alone: :details (jsonb) says what was and what is now in force.
 select public.record_action(:actor, 'inject_faults', '{}'::uuid[], :details::jsonb);
+
+-- name: stop_purge$
+select public.stop_purge(:actor);
+
+-- name: purge_cron_history$
+-- How many records of pg_cron were deleted.
+select public.purge_cron_history(:actor, :older_than::interval);
+
+-- name: set_model!
+select public.set_model(
+    :actor, :id, :display_name, :version, :default_parameters::jsonb, :price::numeric, :enabled::boolean
+);
+
+-- name: enable_model!
+-- Enables or disables a model and leaves the rest of it.
+select public.set_model(
+    :actor, m.id, m.display_name, m.version, m.default_parameters, m.price_per_image, :enabled::boolean
+)
+from public.models m
+where m.id = :id;
+
+-- name: restore_realtime$
+select public.restore_realtime(:actor);
+
+-- name: restore_user_access$
+select public.restore_user_access(:actor);
+
+-- name: probe_provider$
+select public.probe_provider(:actor, :provider);

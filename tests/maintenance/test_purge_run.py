@@ -10,7 +10,13 @@ from lib.purge import Pace, Purge
 
 TEN_DAYS = timedelta(days=10)
 OLD = 2000
-SLOW = {"jobs": 20, "least": 20, "most": 20, "duty": 0.005}
+
+
+class Slow(Pace):
+    """Small batches with rests, however busy the server is."""
+
+    def next(self, seconds: float, lag_seconds: float = 0.0) -> float:
+        return 0.02
 
 
 def audit(db):
@@ -36,7 +42,7 @@ def test_runs_to_its_end_and_is_recorded_once(filled, database):
 
 
 def test_stops_when_told(filled, database):
-    purge = Purge(database, "me", TEN_DAYS, lambda: None, Pace(**SLOW))
+    purge = Purge(database, "me", TEN_DAYS, lambda: None, Slow(jobs=20))
     assert filled.execute("select stop_purge('you')").fetchone()["stop_purge"]
     purge.wait(30)
     assert purge.ended
@@ -46,7 +52,7 @@ def test_stops_when_told(filled, database):
 
 
 def test_two_do_not_purge_at_once(filled, database):
-    purge = Purge(database, "me", TEN_DAYS, lambda: None, Pace(**SLOW))
+    purge = Purge(database, "me", TEN_DAYS, lambda: None, Slow(jobs=20))
     with pytest.raises(QueryError, match="under way"):
         Purge(database, "you", TEN_DAYS, lambda: None)
     filled.execute("select stop_purge('me')")
@@ -54,7 +60,7 @@ def test_two_do_not_purge_at_once(filled, database):
 
 
 def test_goes_on_after_the_database_was_away(filled, database, database_away):
-    purge = Purge(database, "me", TEN_DAYS, lambda: None, Pace(**SLOW | {"duty": 0.05}))
+    purge = Purge(database, "me", TEN_DAYS, lambda: None, Slow(jobs=50))
     with database_away():
         at = purge.jobs
     purge.wait(60)

@@ -1,0 +1,281 @@
+"""What has to be done to keep the queue in order?"""
+
+from datetime import timedelta
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib import upkeep_view
+from lib.actions import purge_cron_history, stop_purge
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import (
+    actor,
+    moment,
+    pool,
+    read,
+    read_anew,
+    read_once,
+    time_column,
+)
+from lib.export import csv_export
+from lib.formats import duration, escaped
+from lib.live import drawn_once_back, live
+from lib.maintenance import RHYTHMS, TASKS, State, record, states
+from lib.model_form import models
+from lib.navigation import link
+from lib.purge import Purge
+from lib.service import database_url
+from lib.settings import settings
+
+VIEWS = ["Tasks", "Purge", "Space", "Growth", "Models", "Limits"]
+NEAR = 0.8
+CRON_DAYS = 7
+LIMIT_COLUMNS = [
+    "user_id", "daily_used", "daily_limit", "hourly_used", "hourly_limit", "used", "own",
+]  # fmt: skip
+
+st.title("Maintenance")
+view = st.segmented_control(
+    "What", VIEWS, default="Tasks", required=True, key="view", bind="query-params",
+    label_visibility="collapsed",
+)  # fmt: skip
+
+
+def tasks() -> None:
+    done = {row["task"]: row for row in read("maintenance", "done", tasks=[t.name for t in TASKS])}
+    for name, row in {
+        "purge": read("maintenance", "purge_done"),
+        "self_test": read("self_test", "last_run"),
+    }.items():
+        if row and (not done[name]["at"] or row["at"] > done[name]["at"]):
+            done[name] = {"at": row["at"], "actor": row["actor"]}
+    found = states(done)
+    due = [state.task.title for state in found if state.overdue]
+    if due:
+        st.warning(f"{plural(len(due), 'task')} due: {', '.join(due)}.", icon=":material/task:")
+    else:
+        st.success("Everything has been done in time.", icon=":material/check_circle:")
+    by_rhythm = sorted(found, key=lambda state: list(RHYTHMS).index(state.task.rhythm))
+    for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.rhythm):
+        st.subheader(rhythm)
+        for state in members:
+            row_of(state)
+
+
+def row_of(state: State) -> None:
+    task = state.task
+    last = f"Last done {moment(state.at)} by {escaped(state.actor or '')}." if state.at else ""
+    badge = ":orange-badge[Due]" if state.overdue else ":green-badge[Done]"
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{badge} **{task.title}**", width="stretch")
+            if task.view is None:
+                link(task.page)
+            elif st.button(
+                task.view, key=f"open {task.name}", type="tertiary", on_click=open_view,
+                args=[task.view], icon=":material/arrow_forward:",
+            ):  # fmt: skip
+                st.rerun()
+            if st.button("Mark as done", key=f"done {task.name}"):
+                ask(marking(state))
+        st.caption(f"{task.todo} {last or 'Not done yet.'}")
+
+
+def open_view(name: str) -> None:
+    st.session_state["view"] = name
+
+
+def marking(state: State) -> Action:
+    def run() -> str:
+        record(pool(), actor(), state.task.name)
+        return f"Recorded: {state.task.title}."
+
+    return Action(state.task.title, f"Done means: {state.task.todo}", "It is done", run)
+
+
+def purge() -> None:
+    now = read("maintenance", "purge_now")
+    if now:
+        under_way(now)
+    else:
+        offer()
+    cron_history()
+    st.subheader("The last purges")
+    rows = pd.DataFrame(read("maintenance", "purges"))
+    if rows.empty:
+        st.caption("None yet.")
+        return
+    st.dataframe(
+        rows.assign(took=rows["seconds"].map(duration)),
+        hide_index=True,
+        column_order=["started_at", "actor", "older_than_days", "jobs", "took", "outcome"],
+        column_config={
+            "started_at": time_column("D MMM HH:mm:ss", "Began"),
+            "actor": "By",
+            "older_than_days": st.column_config.NumberColumn("Older than", format="%d days"),
+            "jobs": st.column_config.NumberColumn("Jobs deleted", format="localized"),
+            "took": "Took",
+            "outcome": "Outcome",
+        },
+    )
+
+
+def under_way(now: dict[str, Any]) -> None:
+    left = read("maintenance", "purgeable", older_than=timedelta(days=now["older_than_days"]))[
+        "jobs"
+    ]
+    if now["silent"]:
+        st.warning(
+            "The purge has stood still for a minute: the app that runs it has stopped. Stop it and"
+            " begin again; what is deleted is deleted."
+        )
+    st.progress(
+        min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
+        f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted, by {escaped(now['actor'])}"
+        f" since {moment(now['started_at'], '%H:%M:%S')}",
+    )
+    if st.button("Stop the purge", icon=":material/stop:"):
+        ask(
+            Action(
+                "Stop the purge",
+                "Deletes no more jobs after the batch that runs. What is deleted stays deleted.",
+                "Stop",
+                lambda: "Stopped." if stop_purge(pool(), actor()) else "It had ended.",
+                decline="Go on",
+            )
+        )
+
+
+def offer() -> None:
+    days = st.number_input(
+        "Delete jobs that ended more than so many days ago",
+        1,
+        3650,
+        90,
+        key="days",
+        bind="query-params",
+        width=420,
+    )
+    found = read("maintenance", "purgeable", older_than=timedelta(days=days))
+    if not found["jobs"]:
+        since = (
+            f"the oldest is of {moment(found['oldest'])}" if found["oldest"] else "there is none"
+        )
+        st.success(f"No finished job is as old as that: {since}.", icon=":material/check_circle:")
+        return
+    count = plural(found["jobs"])
+    st.markdown(
+        f"**About {count}** of {found['kept']:,} ended more than {plural(days, 'day')} ago."
+    )
+    if st.button(f"Purge about {count}", type="primary"):
+        ask(
+            Action(
+                "Purge finished jobs",
+                f"Deletes about {count} that ended more than {plural(days, 'day')} ago, a few at a"
+                " time, with rests so that workers are not slowed down. Figures on all pages stay,"
+                " and so do the users' images; the jobs themselves, with payload and errors, are"
+                " gone for good.",
+                "Delete them",
+                partial(begin_purge, days),
+            )
+        )
+
+
+def begin_purge(days: int) -> str:
+    begun = Purge(database_url(settings()), actor(), timedelta(days=days), read_anew)
+    if begun.ended:
+        return f"{plural(begun.jobs)} deleted."
+    return "The purge is under way. It goes on when you leave this page."
+
+
+def cron_history() -> None:
+    rows = read("maintenance", "cron_history_rows")
+    if rows is None:
+        return
+    st.subheader("What pg_cron remembers")
+    st.markdown(f"**{plural(rows, 'run')}**. pg_cron never forgets one by itself.")
+    if rows and st.button(f"Delete runs older than {CRON_DAYS} days"):
+        ask(
+            Action(
+                "Purge the history of pg_cron",
+                f"Deletes up to 10,000 runs that ended more than {CRON_DAYS} days ago from"
+                " cron.job_run_details, of every schedule in this database.",
+                "Delete them",
+                forget_cron_runs,
+            )
+        )
+
+
+def forget_cron_runs() -> str:
+    deleted = purge_cron_history(pool(), actor(), timedelta(days=CRON_DAYS))
+    return f"{plural(deleted, 'run')} deleted."
+
+
+def limits() -> None:
+    rows = read("maintenance", "near_limits", share=NEAR)
+    asking = read("maintenance", "asking")
+    st.subheader("Who has used most of a limit?")
+    if not rows:
+        st.success(
+            f"Nobody of {plural(asking, 'user')} of the last day has used {NEAR:.0%} of a limit.",
+            icon=":material/check_circle:",
+        )
+        return
+    over = sum(row["used"] >= 1 for row in rows)
+    st.markdown(
+        f"Of {plural(asking, 'user')} of the last day **{over:,} can ask for no more now**, and"
+        f" {len(rows) - over:,} have used {NEAR:.0%} of a limit. The user's page changes limits."
+    )
+    st.dataframe(
+        pd.DataFrame(rows).assign(
+            user=[f"/users?user={row['user_id']}" for row in rows],
+            used=[row["used"] * 100 for row in rows],
+        ),
+        hide_index=True,
+        alt="Users near their limits",
+        column_order=[
+            "user",
+            "used",
+            "daily_used",
+            "daily_limit",
+            "hourly_used",
+            "hourly_limit",
+            "own",
+        ],
+        column_config={
+            "user": st.column_config.LinkColumn("User", display_text=r"user=(.*)"),
+            "used": st.column_config.NumberColumn("Used", format="%.0f %%"),
+            "daily_used": "Last 24 h",
+            "daily_limit": "Daily limit",
+            "hourly_used": "Last hour",
+            "hourly_limit": "Hourly limit",
+            "own": st.column_config.CheckboxColumn("Own limits"),
+        },
+    )
+
+
+confirmations()
+if view == "Models":
+    # What is being written must not be drawn anew.
+    with drawn_once_back():
+        models()
+else:
+    parts = {
+        "Tasks": (tasks, 10.0),
+        "Purge": (purge, 2.0),
+        "Space": (upkeep_view.space, 10.0),
+        "Growth": (upkeep_view.capacity, 30.0),
+        "Limits": (limits, 10.0),
+    }
+    part, seconds = parts[view]
+    live(part, seconds=seconds)
+if view == "Limits":
+    csv_export(
+        "limits",
+        LIMIT_COLUMNS,
+        200,
+        lambda: [read_once("maintenance", "near_limits", share=NEAR)],
+    )
