@@ -30,7 +30,7 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     expect(main.get_by_text("Recorded: Look at the overview.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 tasks due: Go through")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
-    main.get_by_role("button", name="Purge").first.click()
+    main.get_by_role("button", name="Purge", exact=True).last.click()
     expect(main.get_by_text("The last purges")).to_be_visible(timeout=LONG)
     assert "view=Purge" in page.url
 
@@ -65,7 +65,7 @@ def test_old_jobs_are_purged_and_the_figures_stay(app, page: Page, eventually):
 def test_a_model_is_checked_and_disabled(app, page: Page):
     page.goto(f"{app.url}/maintenance?view=Models&model={MODEL}")
     main = page.get_by_test_id("stMain")
-    defaults = main.get_by_label("Default parameters (JSON)")
+    defaults = main.get_by_role("textbox", name="Default parameters (JSON)")
     expect(defaults).to_have_value(re.compile("num_inference_steps"), timeout=LONG)
     defaults.fill('{"num_inference_steps": 400}')
     main.get_by_role("button", name="Save").click()
