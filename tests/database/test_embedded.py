@@ -178,7 +178,11 @@ def test_start_waits_for_the_children_of_a_killed_server(used_folder: Path) -> N
     server.stop()
 
 
-@pytest.mark.parametrize("number", [str(os.getpid()), "4194305", "-7", "garbage", ""])
+@pytest.mark.parametrize(
+    "number",
+    # Named, because every process of a parallel run must collect the same tests.
+    [pytest.param(str(os.getpid()), id="another process"), "4194305", "-7", "garbage", ""],
+)
 def test_pid_file_of_a_killed_server_is_not_believed(used_folder: Path, number: str) -> None:
     server = embedded.start(used_folder)
     kill_server(used_folder)
