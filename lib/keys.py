@@ -1,4 +1,4 @@
-"""The keys of the embedded default: made on first start, kept in the data folder."""
+"""What callers of the functions show, and the keys of the embedded default."""
 
 import json
 import os
@@ -15,8 +15,11 @@ class Keys:
     """Names the application; allowed to start generations."""
     secret: str = field(repr=False)
     """Allowed everything; for servers only."""
-    jwt_secret: str = field(repr=False)
-    """Signs users' HS256 tokens."""
+    jwt_secret: str | None = field(repr=False)
+    """Signs users' HS256 tokens; None where only the project's key pairs sign."""
+    legacy_publishable: str | None = field(default=None, repr=False)
+    """Key of the other family that may do the same, while a project has both."""
+    legacy_secret: str | None = field(default=None, repr=False)
 
 
 def local_keys(folder: Path) -> Keys:
@@ -30,7 +33,7 @@ def local_keys(folder: Path) -> Keys:
         )
         draft = folder / f"keys.{secrets.token_hex(4)}.json"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(keys), file)
+            json.dump({name: key for name, key in asdict(keys).items() if key}, file)
         try:
             # A link, unlike a rename, leaves the file of a process that was faster.
             os.link(draft, path)

@@ -16,13 +16,14 @@ from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
 from lib.functions.routes import Functions
+from lib.functions.user_tokens import UserTokens
 from lib.generation import GenerationHandler
 from lib.jobs import Queue
 from lib.keys import Keys, local_keys
 from lib.replicate.client import Replicate
 from lib.replicate.simulator.server import Simulator
 from lib.sample_history import load_sample_history
-from lib.settings import Settings, SettingsError
+from lib.settings import Settings
 from lib.storage import LocalStorage
 from lib.worker.rescue import rescue_dead_workers
 from lib.worker.worker import Handler, Worker
@@ -60,22 +61,24 @@ def prepare_database(settings: Settings) -> str:
 
 
 def project_keys(settings: Settings) -> Keys:
-    """The configured keys, or the local ones where none are configured.
-
-    Raises SettingsError when only some of the three are configured.
-    """
-    configured = {
-        "SUPABASE_PUBLISHABLE_KEY": settings.publishable_key,
-        "SUPABASE_SECRET_KEY": settings.secret_key,
-        "SUPABASE_JWT_SECRET": settings.jwt_secret,
-    }
-    if not any(configured.values()):
+    """The configured keys, or the local ones where none are configured."""
+    if not (settings.publishable_keys and settings.secret_keys):
         settings.data.mkdir(parents=True, exist_ok=True)
         return local_keys(settings.data)
-    missing = [name for name, value in configured.items() if not value]
-    if missing:
-        raise SettingsError(f"Set {' and '.join(missing)} too, or none of {', '.join(configured)}.")
-    return Keys(*(value or "" for value in configured.values()))
+    return Keys(
+        publishable=settings.publishable_keys[0],
+        secret=settings.secret_keys[0],
+        jwt_secret=settings.jwt_secret,
+        # Of one family alone, it is the first and the last.
+        legacy_publishable=settings.publishable_keys[-1],
+        legacy_secret=settings.secret_keys[-1],
+    )
+
+
+def jwks_url(settings: Settings) -> str | None:
+    """Where the project publishes the public keys that verify its users' tokens."""
+    root = settings.supabase_url
+    return f"{root}/auth/v1/.well-known/jwks.json" if root else None
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,9 @@ class Service:
             _prepared_database(self._settings) as url,
             backend(self._settings, url) as service,
         ):
-            self.functions = Functions(service.queue, project_keys(self._settings), service.worker)
+            keys = project_keys(self._settings)
+            tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
+            self.functions = Functions(service.queue, keys, tokens, service.worker)
             async with asyncio.TaskGroup() as tasks:
                 worker = service.worker("worker")
                 if self._settings.database_url:

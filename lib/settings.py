@@ -2,16 +2,36 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
+
+from lib.database import project_ref
+from lib.setting_values import (
+    KeyRole,
+    SettingsError,
+    api_key,
+    bucket,
+    database_url,
+    jwt_secret,
+    number,
+    one_value,
+    project_of_url,
+    project_url,
+    replicate_token,
+    web_address,
+)
 
 PROJECT = Path(__file__).parent.parent
-
-
-class SettingsError(Exception):
-    """A setting has a value that cannot work; the message names it and says what would."""
+# The first name of each is ours; the others are what older guides call it.
+URL_NAMES = ("SUPABASE_URL", "EXPO_PUBLIC_SUPABASE_URL")
+PUBLISHABLE_NAMES = (
+    ("SUPABASE_PUBLISHABLE_KEY", "EXPO_PUBLIC_SUPABASE_PUBLISHABLE_KEY"),
+    ("SUPABASE_ANON_KEY", "EXPO_PUBLIC_SUPABASE_ANON_KEY"),
+)
+SECRET_NAMES = (("SUPABASE_SECRET_KEY",), ("SUPABASE_SERVICE_ROLE_KEY",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +44,21 @@ class Settings:
     """Whether an empty embedded database starts with thirty days of sample history."""
     database_url: str | None
     """PostgreSQL to use instead of the embedded one."""
+    database_read_url: str | None
+    """Replica of it that pages read, where they may see what is a moment old."""
     supabase_url: str | None
     """Supabase project whose functions are called instead of our own."""
-    publishable_key: str | None
-    secret_key: str | None
+    publishable_keys: tuple[str, ...]
+    """Keys that name the application, of the new family, the legacy one or both; we send the
+    first."""
+    secret_keys: tuple[str, ...]
+    """Keys that may do everything, likewise."""
     jwt_secret: str | None
-    """Secret that signs users' HS256 tokens."""
+    """Secret that signs users' HS256 tokens; others are verified by the project's public keys."""
+    storage_bucket: str | None
+    """Bucket of the project's Storage for images, instead of files of this computer."""
+    storage_url_seconds: int
+    """How long an image's address is valid, for a private bucket; 0 for a public one."""
     replicate_token: str | None
     replicate_url: str | None
     """Replicate-compatible API in place of https://api.replicate.com."""
@@ -61,15 +90,23 @@ class Settings:
         return self.data / "images"
 
 
-def _number(values: Mapping[str, str], name: str, default: float, *, least: float) -> float:
-    text = values.get(name, "")
-    try:
-        number = float(text) if text else default
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}: give a number of at least {least:g}.") from None
-    if not least <= number < float("inf"):
-        raise SettingsError(f"{name} is {text}: give a number of at least {least:g}.")
-    return number
+class _Databases(TypedDict):
+    database_url: str | None
+    database_read_url: str | None
+
+
+class _Project(TypedDict):
+    supabase_url: str | None
+    publishable_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...]
+    jwt_secret: str | None
+    storage_bucket: str | None
+    storage_url_seconds: int
+
+
+class _Provider(TypedDict):
+    replicate_token: str | None
+    replicate_url: str | None
 
 
 def parse(values: Mapping[str, str]) -> Settings:
@@ -77,29 +114,90 @@ def parse(values: Mapping[str, str]) -> Settings:
     sample_data = values.get("DARKROOM_SAMPLE_DATA", "1")
     if sample_data not in ("0", "1"):
         raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
-    if values.get("REPLICATE_API_URL") and not values.get("REPLICATE_API_TOKEN"):
-        raise SettingsError("REPLICATE_API_URL is set: set REPLICATE_API_TOKEN too.")
+    databases = _databases(values)
+    public_url = values.get("DARKROOM_URL")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=sample_data == "1",
-        database_url=values.get("DATABASE_URL") or None,
-        supabase_url=(values.get("SUPABASE_URL") or "").rstrip("/") or None,
-        publishable_key=values.get("SUPABASE_PUBLISHABLE_KEY") or None,
-        secret_key=values.get("SUPABASE_SECRET_KEY") or None,
-        jwt_secret=values.get("SUPABASE_JWT_SECRET") or None,
-        replicate_token=values.get("REPLICATE_API_TOKEN") or None,
-        replicate_url=values.get("REPLICATE_API_URL") or None,
-        public_url=(values.get("DARKROOM_URL") or "").rstrip("/") or None,
-        concurrency=int(_number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
-        claim_batch=int(_number(values, "DARKROOM_CLAIM_BATCH", 50, least=1)),
-        max_parallel_jobs=int(_number(values, "MAX_PARALLEL_JOBS", 3, least=1)),
-        heartbeat_seconds=_number(values, "DARKROOM_HEARTBEAT_SECONDS", 15, least=0.05),
-        rescue_seconds=_number(values, "DARKROOM_RESCUE_SECONDS", 600, least=1),
-        poll_seconds=_number(values, "DARKROOM_POLL_SECONDS", 1, least=0.05),
-        generation_seconds=_number(values, "DARKROOM_GENERATION_SECONDS", 300, least=1),
-        stop_grace_seconds=_number(values, "DARKROOM_STOP_GRACE_SECONDS", 3, least=0),
-        simulator_speed=_number(values, "DARKROOM_SIMULATOR_SPEED", 1, least=0.01),
-        simulator_failure_rate=_number(values, "DARKROOM_SIMULATOR_FAILURE_RATE", 0.02, least=0),
+        **databases,
+        **_project(values, databases["database_url"]),
+        **_provider(values),
+        public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
+        concurrency=int(number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
+        claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH", 50, least=1)),
+        max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS", 3, least=1)),
+        heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS", 15, least=0.05),
+        rescue_seconds=number(values, "DARKROOM_RESCUE_SECONDS", 600, least=1),
+        poll_seconds=number(values, "DARKROOM_POLL_SECONDS", 1, least=0.05),
+        generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS", 300, least=1),
+        stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS", 3, least=0),
+        simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED", 1, least=0.01),
+        simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE", 0.02, least=0),
+    )
+
+
+def _databases(values: Mapping[str, str]) -> _Databases:
+    url, replica = values.get("DATABASE_URL"), values.get("DATABASE_READ_URL")
+    if replica and not url:
+        raise SettingsError("DATABASE_READ_URL is set: set DATABASE_URL, which it copies, too.")
+    return _Databases(
+        database_url=database_url("DATABASE_URL", url) if url else None,
+        database_read_url=database_url("DATABASE_READ_URL", replica) if replica else None,
+    )
+
+
+def _project(values: Mapping[str, str], database: str | None) -> _Project:
+    url_name, url = one_value(values, URL_NAMES)
+    url = project_url(url_name, url) if url else ""
+    project = project_of_url(url) if url else None
+    of_database = project_ref(database) if database else None
+    if project and of_database and project != of_database:
+        raise SettingsError(
+            f"DATABASE_URL leads to the project {of_database!r}, but {url_name} to {project!r}."
+        )
+    publishable = _keys(values, PUBLISHABLE_NAMES, "publishable", project)
+    secret = _keys(values, SECRET_NAMES, "secret", project)
+    signs = values.get("SUPABASE_JWT_SECRET")
+    if url and not (publishable and secret):
+        missing = SECRET_NAMES[0][0] if publishable else PUBLISHABLE_NAMES[0][0]
+        raise SettingsError(f"{url_name} is set: set {missing} too.")
+    if any((publishable, secret, signs)) and not url and not all((publishable, secret, signs)):
+        raise SettingsError(
+            "Without SUPABASE_URL set all of SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and"
+            " SUPABASE_JWT_SECRET, or none of them."
+        )
+    stored = values.get("SUPABASE_STORAGE_BUCKET")
+    if stored and not url:
+        raise SettingsError("SUPABASE_STORAGE_BUCKET is set: set SUPABASE_URL too.")
+    return _Project(
+        supabase_url=url or None,
+        publishable_keys=publishable,
+        secret_keys=secret,
+        jwt_secret=jwt_secret("SUPABASE_JWT_SECRET", signs) if signs else None,
+        storage_bucket=bucket("SUPABASE_STORAGE_BUCKET", stored) if stored else None,
+        storage_url_seconds=int(number(values, "SUPABASE_STORAGE_URL_SECONDS", 0, least=0)),
+    )
+
+
+def _keys(
+    values: Mapping[str, str],
+    families: Sequence[Sequence[str]],
+    role: KeyRole,
+    project: str | None,
+) -> tuple[str, ...]:
+    found = (one_value(values, names) for names in families)
+    return tuple(dict.fromkeys(api_key(name, text, role, project) for name, text in found if text))
+
+
+def _provider(values: Mapping[str, str]) -> _Provider:
+    token, url = values.get("REPLICATE_API_TOKEN"), values.get("REPLICATE_API_URL")
+    if url and not token:
+        raise SettingsError("REPLICATE_API_URL is set: set REPLICATE_API_TOKEN too.")
+    return _Provider(
+        replicate_token=(
+            replicate_token("REPLICATE_API_TOKEN", token, hosted=not url) if token else None
+        ),
+        replicate_url=web_address("REPLICATE_API_URL", url) if url else None,
     )
 
 
@@ -107,6 +205,9 @@ def parse(values: Mapping[str, str]) -> Settings:
 def settings() -> Settings:
     """The settings of this process. Raises SettingsError."""
     path = PROJECT / ".streamlit" / "secrets.toml"
-    secrets = tomllib.loads(path.read_text()) if path.exists() else {}
+    try:
+        secrets = tomllib.loads(path.read_text()) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f".streamlit/secrets.toml cannot be read: {error}.") from None
     flat = {name: str(value) for name, value in secrets.items() if not isinstance(value, dict)}
     return parse(flat | os.environ)

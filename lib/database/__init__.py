@@ -1,6 +1,7 @@
 """The only room that opens database connections and knows the driver.
 
-- `pool`: connections and connection pools, and what may be shown of a URL.
+- `address`: what a URL says about where it leads, and what may be shown of it.
+- `pool`: connections and connection pools.
 - `listen`: notifications as they come.
 - `queries`: the named queries of an SQL file as Python functions.
 - `errors`: what callers catch instead of the driver's exceptions.
@@ -8,6 +9,7 @@
 - `bootstrap`, `migrations`: the schema, applied in that order.
 """
 
+from lib.database.address import project_ref, redact, route
 from lib.database.errors import (
     DatabaseError,
     DatabaseUnavailable,
@@ -23,7 +25,6 @@ from lib.database.pool import (
     connect,
     open_async_pool,
     open_pool,
-    redact,
 )
 from lib.database.queries import load, load_async
 
@@ -43,6 +44,8 @@ __all__ = [
     "notifications",
     "open_async_pool",
     "open_pool",
+    "project_ref",
     "redact",
+    "route",
     "translated",
 ]

@@ -10,8 +10,9 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import dict_row
 
+from lib.database.address import is_transaction_pooler
 from lib.database.errors import translated
-from lib.database.pool import AsyncConnection, connection_settings, is_transaction_pooler
+from lib.database.pool import AsyncConnection, connection_settings
 
 T = TypeVar("T")
 

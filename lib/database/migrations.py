@@ -20,9 +20,10 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from lib.database.address import redact
 from lib.database.bootstrap import bootstrap, require_supabase
 from lib.database.errors import DatabaseError, translated
-from lib.database.pool import Connection, connect, redact
+from lib.database.pool import Connection, connect
 from lib.database.queries import load
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"

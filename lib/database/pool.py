@@ -1,19 +1,18 @@
 """Connections and connection pools that outlive a restart of the database."""
 
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from lib.database.errors import DatabaseError, translated
+from lib.database.address import is_transaction_pooler, parse
+from lib.database.errors import translated
 from lib.database.queries import load, load_async
 
 ROOM = Path(__file__).parent
@@ -24,7 +23,6 @@ CONNECT_TIMEOUT = 5
 # default of five minutes it would notice a returned database minutes late.
 RECONNECT_TIMEOUT = 4.0
 CHECK_SECONDS = 1.0
-TRANSACTION_POOLER_PORT = "6543"
 # For a network that falls silent without closing its connections, which Linux would notice
 # after a quarter of an hour, or while waiting for an answer never.
 SILENCE = {
@@ -141,7 +139,7 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
     What the URL says of keepalives and tcp_user_timeout stays; on a Unix socket they mean
     nothing. Raises DatabaseError for a malformed URL.
     """
-    said = _parse(url)
+    said = parse(url)
     settings: dict[str, Any] = {
         "autocommit": True,
         "application_name": application_name,
@@ -153,49 +151,7 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
     return settings
 
 
-def is_transaction_pooler(url: str) -> bool:
-    """Whether the URL leads to Supabase's transaction pooler, where LISTEN has no effect.
-
-    Raises DatabaseError for a malformed URL.
-    """
-    return _parse(url).get("port") == TRANSACTION_POOLER_PORT
-
-
-def redact(url: str) -> str:
-    """Say where a URL leads, as `host:port/database`, without user and password.
-
-    Raises DatabaseError for a malformed URL.
-    """
-    parts = _parse(url)
-    host = parts.get("host") or "localhost"
-    database = parts.get("dbname") or parts.get("user") or "postgres"
-    if host.startswith("/"):
-        return f"local socket, database {database}"
-    return f"{host}:{parts.get('port') or 5432}/{database}"
-
-
 def _configure(url: str, session: Any, statement_timeout: float) -> Callable[[Any], Any] | None:
     if not statement_timeout or is_transaction_pooler(url):
         return None
     return partial(session.limit_statements, milliseconds=str(round(statement_timeout * 1000)))
-
-
-def _parse(url: str) -> dict[str, Any]:
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        parts = None
-    # libpq's message would quote the password, so neither it nor its exception may travel on.
-    if parts is None or _password_spilled(parts):
-        raise DatabaseError(
-            "The database URL is malformed: it must read postgresql://user:password@host:port/name,"
-            " with special characters in the password percent-encoded (@ as %40, / as %2F), and"
-            " after a question mark only what libpq knows, such as sslmode=require."
-        )
-    return parts
-
-
-def _password_spilled(parts: Mapping[str, Any]) -> bool:
-    """Whether unescaped characters of a password made its rest part of host, port or name."""
-    host, port, name = (str(parts.get(key) or "") for key in ("host", "port", "dbname"))
-    return "@" in host + name or not re.fullmatch("[0-9,]*", port)

@@ -16,6 +16,7 @@ from lib.database import DatabaseUnavailable, QueryError, SchemaMissing
 from lib.functions.auth import Caller, authenticate, require_service
 from lib.functions.errors import FunctionError, refused_by_queue
 from lib.functions.requests import ProcessGeneration, StartGeneration, body
+from lib.functions.user_tokens import UserTokens
 from lib.jobs import Queue
 from lib.keys import Keys
 from lib.worker.worker import Worker
@@ -32,6 +33,7 @@ class Functions:
 
     queue: Queue
     keys: Keys
+    tokens: UserTokens
     worker: Callable[[str], Worker]
 
 
@@ -129,7 +131,8 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
                 ready = functions()
                 if ready is None:
                     raise FunctionError(503, "starting", "Still starting: try again in a second.")
-                return await function(request, ready, authenticate(request, ready.keys))
+                caller = await authenticate(request, ready.keys, ready.tokens)
+                return await function(request, ready, caller)
             except FunctionError as error:
                 return error.response()
             except QueryError as error:

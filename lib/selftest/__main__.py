@@ -19,7 +19,8 @@ from lib.selftest.catalogue import CHECKS
 from lib.selftest.report import Report, as_json, as_text
 from lib.selftest.runner import CannotRun, SelfTest
 from lib.selftest.target import target
-from lib.settings import SettingsError, settings
+from lib.setting_values import SettingsError
+from lib.settings import settings
 
 PASSED, FAILED, CANNOT_RUN = 0, 1, 2
 

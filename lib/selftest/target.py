@@ -46,6 +46,7 @@ def target(settings: Settings, own_url: str | None = None) -> Target:
     secrets = (
         keys.secret,
         keys.jwt_secret,
+        keys.legacy_secret,
         settings.replicate_token,
         settings.database_url,
         urlsplit(url).password,
