@@ -1,5 +1,6 @@
 """The front door: as a script the navigation, as a module the ASGI app that serves it."""
 
+import sys
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -20,19 +21,24 @@ else:
     from lib.dashboard import own_url
     from lib.functions.routes import routes
     from lib.service import Service
+    from lib.setting_values import SettingsError
     from lib.settings import settings
 
     logs.configure()
+    try:
+        chosen = settings()
+    except SettingsError as error:
+        sys.exit(f"Darkroom cannot start: {error}")
     # st.navigation would say so too, but too late for a first visit that is a link to a page:
     # the folder's name alone would make Streamlit run that page without this script.
     PagesManager.uses_pages_directory = False
-    service = Service(replace(settings(), public_url=own_url()))
+    service = Service(replace(chosen, public_url=own_url()))
     app = st.App(
         "app.py",
         lifespan=service.lifespan,
         routes=[
             *routes(lambda: service.functions),
-            Mount("/images", StaticFiles(directory=settings().images, check_dir=False)),
+            Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
         ],
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
         middleware=[

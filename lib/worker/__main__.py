@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+import sys
 
 import uvloop
 
 from lib import logs
+from lib.database import DatabaseError
 from lib.service import backend, prepare_database
+from lib.setting_values import SettingsError
 from lib.settings import settings
 
 
@@ -28,5 +31,8 @@ async def work() -> None:
 
 if __name__ == "__main__":
     logs.configure()
-    # About a tenth more jobs per second than on asyncio's own loop (bench/queue.py).
-    uvloop.run(work())
+    try:
+        # About a tenth more jobs per second than on asyncio's own loop (bench/queue.py).
+        uvloop.run(work())
+    except (SettingsError, DatabaseError) as error:
+        sys.exit(f"The worker cannot run: {error}")

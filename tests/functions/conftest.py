@@ -25,7 +25,18 @@ class Served:
 
 
 @pytest.fixture
-def served(database: str, tmp_path: Path, eventually: Callable[..., Any]) -> Iterator[Served]:
+def more_settings() -> dict[str, str]:
+    """What else is set, for a file of tests to say."""
+    return {}
+
+
+@pytest.fixture
+def served(
+    database: str,
+    tmp_path: Path,
+    more_settings: dict[str, str],
+    eventually: Callable[..., Any],
+) -> Iterator[Served]:
     settings = parse(
         {
             "DATABASE_URL": database,
@@ -33,6 +44,7 @@ def served(database: str, tmp_path: Path, eventually: Callable[..., Any]) -> Ite
             "DARKROOM_SIMULATOR_SPEED": "200",
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
         }
+        | more_settings
     )
     service = Service(settings)
     app = Starlette(routes=routes(lambda: service.functions), lifespan=service.lifespan)
