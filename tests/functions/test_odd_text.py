@@ -135,7 +135,7 @@ def test_what_the_database_cannot_store_is_refused_by_name(call, db, subtests):
         beyond = json.dumps(GENERATION | {"guidance": "N"}).replace('"N"', number)
         raw.append(("start-generation", beyond, "guidance"))
     for function, body, field in raw:
-        with subtests.test(function=function, body=body):
+        with subtests.test(function=function, body=ascii(body)):
             answer = call(function, content=body)
             assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
     assert db.execute("select from public.image_generations").fetchone() is None
