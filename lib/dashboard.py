@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from lib.database import DatabaseUnavailable, Pool, SchemaMissing, load, open_pool, translated
+from lib.replica import Replica
 from lib.service import database_url
 from lib.settings import settings
 
@@ -26,12 +27,18 @@ _read_at: ContextVar[list[datetime] | None] = ContextVar("read_at", default=None
 @st.cache_resource
 def pool() -> Pool:
     """The connections of all sessions' pages. Raises DatabaseError for a malformed URL."""
+    return _pool(database_url(settings()), "darkroom dashboard")
+
+
+@st.cache_resource
+def _replica() -> Replica | None:
+    url = settings().database_read_url
+    return Replica(_pool(url, "darkroom dashboard reading")) if url else None
+
+
+def _pool(url: str, application_name: str) -> Pool:
     return open_pool(
-        database_url(settings()),
-        max_size=8,
-        wait=2.0,
-        statement_timeout=5.0,
-        application_name="darkroom dashboard",
+        url, max_size=8, wait=2.0, statement_timeout=5.0, application_name=application_name
     )
 
 
@@ -64,8 +71,16 @@ def read_once(page: str, query: str, **parameters: Any) -> Any:
 
     For exports, whose pieces nobody reads again. Raises DatabaseUnavailable.
     """
+    ask = getattr(load(page), query)
+    replica = _replica()
+    if replica and replica.usable:
+        try:
+            with translated(), replica.pool.connection() as connection:
+                return ask(connection, **parameters)
+        except DatabaseUnavailable as error:
+            replica.away(error)
     with translated(), pool().connection() as connection:
-        return getattr(load(page), query)(connection, **parameters)
+        return ask(connection, **parameters)
 
 
 @contextmanager
@@ -81,6 +96,8 @@ def noting_ages() -> Iterator[list[datetime]]:
 
 def read_anew() -> None:
     """Forgets the answers so far, because the viewer has just changed something."""
+    if replica := _replica():
+        replica.changed()
     _answer.clear()
 
 

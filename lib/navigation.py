@@ -6,11 +6,19 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from lib.dashboard import read, say_when_away
-from lib.database import embedded, redact
+from lib.database import embedded, redact, route
 from lib.fault_injection import fault_file
 from lib.settings import settings
 
 ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
+ROUTES = {
+    "direct": "Connections of its own: every feature works.",
+    "session pooler": "Each connection of ours is one of the database while it is open: every"
+    " feature works, and the pooler's size limits how many workers there may be.",
+    "transaction pooler": "Notifications do not pass: workers and subscribers look once a second"
+    " instead of being woken. A statement's time limit is that of the role.",
+}
+"""What a way to Supabase's database means for us."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -82,7 +90,12 @@ def _sources() -> None:
         else embedded.EmbeddedPostgres.description
     )
     with st.container(gap="xsmall"):
-        st.caption(f"Database: {database}")
+        if chosen.database_url and (way := route(chosen.database_url)) in ROUTES:
+            st.caption(f"Database: {database}, {way}", help=ROUTES[way])
+        else:
+            st.caption(f"Database: {database}")
+        if chosen.database_read_url:
+            st.caption(f"Pages read: {redact(chosen.database_read_url)}")
         st.caption(f"Functions: {chosen.supabase_url or 'this app'}")
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
         faults = fault_file(chosen)
