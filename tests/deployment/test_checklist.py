@@ -39,7 +39,7 @@ BREAKS = {
         "functions",
         "drop function public.resume_queue",
         "function resume_queue is missing",
-        "create function public.resume_queue(",
+        "function public.resume_queue(",
     ),
     "view": (
         "views",
