@@ -50,8 +50,9 @@ def navigation() -> StreamlitPage:
                 st.Page("pages/faults.py", title="Fault injection", url_path="faults"),
             ],
             "Operate": [
-                st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
                 st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
+                st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
+                st.Page("pages/rollback.py", title="Rollback", url_path="rollback"),
                 st.Page("pages/maintenance.py", title="Maintenance", url_path="maintenance"),
                 st.Page("pages/audit.py", title="Audit", url_path="audit"),
             ],

@@ -122,9 +122,9 @@ def times(name: str, seen: Checklist) -> str:
     if kept is None or seen.findings[name].done is None:
         return ""
     if kept.done:
-        return f" since {moment(kept.since)}"
+        return f" · since {moment(kept.since)}"
     last = f"last done {moment(kept.last_done_at)}" if kept.last_done_at else "never done yet"
-    return f" since {moment(kept.since)}, {last}"
+    return f" · since {moment(kept.since)}, {last}"
 
 
 def people(seen: Checklist) -> None:

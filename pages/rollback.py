@@ -1,0 +1,234 @@
+"""How is the queue stopped in good order, and started again?"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, moment, pool, read, read_once, time_column
+from lib.export import csv_export
+from lib.formats import escaped
+from lib.live import drawn_once_back, live
+from lib.rollback import BACK, FORTH, State, Step, end, note_told, start
+
+WAYS = {"back": "Roll back", "forth": "Resume"}
+BADGES = {
+    "done": ":green-badge[Done]",
+    "open": ":orange-badge[To do]",
+    "unneeded": ":gray-badge[Not needed]",
+}
+FAILED = [
+    "id", "job_type", "payload", "error_message", "error_details", "attempts", "max_attempts",
+    "created_by", "created_at", "started_at", "completed_at",
+]  # fmt: skip
+HEALTH = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newest"]
+NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
+PIECE = 5000
+
+st.title("Rollback")
+st.caption(
+    "Back to the time before the queue, step by step, and forth again. No step deletes anything;"
+    " each says what it will do before it does it, may be repeated, and may be left out."
+)
+
+
+def panel() -> None:
+    state = read("rollback", "state")
+    if state["id"] is None:
+        st.info("No rollback is open. Below is what each step would find now.")
+        steps(BACK, state)
+        return
+    st.warning(
+        f"A rollback is open since {moment(state['started_at'])}, started by"
+        f" {escaped(state['started_by'])}: {escaped(state['reason'])}",
+        icon=":material/undo:",
+    )
+    way = st.segmented_control(
+        "Way",
+        list(WAYS),
+        default="back",
+        required=True,
+        format_func=WAYS.__getitem__,
+        key="way",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    chosen = FORTH if way == "forth" else BACK
+    steps(chosen, state)
+    told(state, len(chosen) + 1)
+    if way == "forth":
+        ending(state)
+
+
+def steps(chosen: Sequence[Step], state: State) -> None:
+    """The steps with their buttons, which only an open rollback has."""
+    for number, step in enumerate(chosen, 1):
+        stand = step.stand(state)
+        with st.container(border=True, gap="xsmall"):
+            st.markdown(f"{BADGES[stand]} **{number}. {step.title}**")
+            st.text(step.found(state))
+            if stand == "open":
+                st.caption(step.effect(state))
+                if state["id"] and st.button(step.button, key=step.name, type="primary"):
+                    ask(doing(step, read_once("rollback", "state")))
+
+
+def doing(step: Step, state: State) -> Action:
+    def run() -> str:
+        return step.run(pool(), actor(), state, st.progress(0.0, "At work").progress)
+
+    return Action(
+        title=step.title,
+        effect=step.effect(state),
+        button=step.button,
+        run=run,
+        decline=step.decline,
+        needs=step.needs,
+    )
+
+
+def told(state: State, number: int) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Tell people**")
+        st.text(f"{plural(state['told'], 'note')} of who was told. The form below takes them.")
+
+
+def ending(state: State) -> None:
+    left = [step.title for step in FORTH if step.stand(state) == "open"]
+    still = f" Still to do: {', '.join(left)}." if left else " Everything is put back."
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**{len(FORTH) + 2}. End the rollback**")
+        st.text(f"Closes it and keeps the record.{still}")
+        if st.button("End the rollback", key="end", type="secondary" if left else "primary"):
+            ask(
+                Action(
+                    title="End the rollback",
+                    effect=f"Closes the rollback; it changes nothing else.{still}",
+                    button="End it",
+                    run=lambda: ended(state["id"]),
+                )
+            )
+
+
+def ended(rollback: UUID) -> str:
+    end(pool(), actor(), rollback)
+    return "The rollback has ended."
+
+
+def starting() -> None:
+    with st.form("start", border=False):
+        reason = st.text_input(
+            "Why?", max_chars=500, placeholder="What is wrong, in a sentence", width=560
+        )
+        if st.form_submit_button("Start a rollback", type="primary"):
+            if reason.strip():
+                ask(opening(reason.strip()))
+            st.error("Say why: the record needs a reason.")
+
+
+def opening(reason: str) -> Action:
+    def run() -> str:
+        start(pool(), actor(), reason)
+        return "The rollback is open: now take its steps."
+
+    return Action(
+        title="Start a rollback",
+        effect="Opens a rollback, which keeps what it has to put back. Nothing is stopped yet. The"
+        f" reason: {escaped(reason)}.",
+        button="Start it",
+        run=run,
+    )
+
+
+def evidence() -> None:
+    st.subheader("Keep the evidence")
+    st.caption(
+        "All jobs that failed, however long ago, and how many there are in each state. Cancelling"
+        " changes the second: take it before, if it is to show what was."
+    )
+    csv_export("failed jobs", FAILED, PIECE, failed)
+    csv_export("queue health", HEALTH, 20, lambda: [read_once("rollback", "health")])
+
+
+def failed() -> Iterator[list[dict[str, Any]]]:
+    place = dict(NEWEST)
+    while rows := read_once("rollback", "failed", **place, most=PIECE):
+        yield rows
+        place = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
+
+
+def telling(state: State) -> None:
+    st.subheader("Who was told?")
+    with st.form("tell", border=False, clear_on_submit=True):
+        who = st.text_input("Who", max_chars=200, placeholder="Support, the team on call, users")
+        message = st.text_area("What they were told", max_chars=2000, height=80)
+        if st.form_submit_button("Record"):
+            if who.strip():
+                ask(noting(state["id"], who.strip(), message.strip()))
+            st.error("Say who was told.")
+
+
+def noting(rollback: UUID, who: str, message: str) -> Action:
+    def run() -> str:
+        note_told(pool(), actor(), rollback, who, message)
+        return "Recorded."
+
+    return Action(
+        title="Record who was told",
+        effect=f"Writes down that these were told: {escaped(who)}.",
+        button="Record",
+        run=run,
+    )
+
+
+def record(state: State) -> None:
+    st.subheader("What was done since it began")
+    st.dataframe(
+        read("rollback", "done", since=state["started_at"]),
+        hide_index=True,
+        placeholder="–",
+        alt="What was done since the rollback began",
+        column_config={
+            "at": time_column("D MMM HH:mm:ss", "At"),
+            "actor": "By",
+            "action": "What",
+            "affected": st.column_config.NumberColumn("How many", format="localized"),
+            "who": "Who was told",
+            "message": st.column_config.TextColumn("What they were told", width="large"),
+        },
+    )
+
+
+def earlier() -> None:
+    rows = read("rollback", "ended")
+    if not rows:
+        return
+    st.subheader("Earlier rollbacks")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Earlier rollbacks",
+        column_config={
+            "started_at": time_column("D MMM YYYY HH:mm", "Started"),
+            "started_by": "By",
+            "reason": st.column_config.TextColumn("Why", width="large"),
+            "ended_at": time_column("D MMM YYYY HH:mm", "Ended"),
+            "ended_by": "Ended by",
+        },
+    )
+
+
+confirmations()
+with drawn_once_back():
+    now = read_once("rollback", "state")
+    if now["id"] is None:
+        starting()
+live(panel)
+with drawn_once_back():
+    evidence()
+    if now["id"] is not None:
+        telling(now)
+        record(now)
+    earlier()
