@@ -148,8 +148,13 @@ def evidence() -> None:
         "All jobs that failed, however long ago, and how many there are in each state. Cancelling"
         " changes the second: take it before, if it is to show what was."
     )
-    csv_export("failed jobs", FAILED, PIECE, failed)
-    csv_export("queue health", HEALTH, 20, lambda: [read_once("rollback", "health")])
+    left, right = st.columns(2)
+    with left:
+        st.text("Failed jobs")
+        csv_export("failed jobs", FAILED, PIECE, failed)
+    with right:
+        st.text("Queue health")
+        csv_export("queue health", HEALTH, 20, lambda: [read_once("rollback", "health")])
 
 
 def failed() -> Iterator[list[dict[str, Any]]]:

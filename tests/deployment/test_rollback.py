@@ -3,7 +3,8 @@
 import pytest
 
 from lib.actions import set_async_rollout
-from lib.database import QueryError
+from lib.database import QueryError, connect, load
+from lib.database.queries import QUERIES
 from lib.rollback import BACK, FORTH, end, note_told, start
 
 STATE = "select * from public.rollbacks"
@@ -21,8 +22,6 @@ def plan(deployed):
         pool, db = deployed.pool, deployed.db
 
         def state(self):
-            from lib.database import load
-
             with self.pool.connection() as connection:
                 return load("rollback").state(connection)
 
@@ -129,8 +128,6 @@ def test_what_changed_since_it_was_counted_is_left_alone(plan):
 
 
 def test_a_job_that_somebody_holds_is_not_waited_for(plan, database):
-    from lib.database import connect
-
     plan.db.execute(JOBS, ["pending", 2])
     start(plan.pool, "Kim", "Wrong")
     with connect(database) as other, other.transaction():
@@ -187,8 +184,6 @@ def test_percentage_that_changed_meanwhile_is_the_one_that_comes_back(plan):
 
 
 def test_no_count_reads_the_whole_queue(plan):
-    from lib.database.queries import QUERIES
-
     plan.db.execute(
         "insert into public.job_queue (job_type, status, attempts, started_at, completed_at)"
         " select 'a', 'completed', 1, now(), now() from generate_series(1, 20000)"

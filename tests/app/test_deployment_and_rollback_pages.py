@@ -1,0 +1,143 @@
+"""Operators read the checklist, apply a migration, and go back from the queue and forth again."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from running_app import App, apps
+
+from lib.database import connect, embedded
+
+LONG = 30_000
+FORGET = "delete from supabase_migrations.schema_migrations where version = %s"
+
+
+@pytest.fixture(scope="module")
+def app(eventually):
+    with apps(eventually) as make:
+        yield make(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="20").start()
+
+
+def change(app: App, sql: str, *parameters: object) -> None:
+    with connect(embedded.start(app.folder / "postgres").url) as connection:
+        connection.execute(sql.encode(), parameters)
+
+
+def test_what_is_broken_is_shown_with_its_repair_until_it_is_repaired(app, page: Page):
+    change(app, "alter table public.job_leases disable row level security")
+    page.goto(f"{app.url}/deployment")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("row-level security of job_leases is off").first).to_be_visible(
+        timeout=LONG
+    )
+    repair = "alter table public.job_leases enable row level security;"
+    expect(main.get_by_text(repair)).to_be_visible()
+    change(app, repair)
+    expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(
+        0, timeout=LONG
+    )
+    assert app.keys.secret not in page.content()
+    assert app.keys.publishable in page.content()
+
+
+def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path: Path):
+    page.goto(f"{app.url}/deployment")
+    main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+    main.get_by_role("button", name="Tick", exact=True).first.click(timeout=LONG)
+    dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
+    expect(main.get_by_text("The team is trained: done.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Ticked by")).to_be_visible(timeout=LONG)
+    with page.expect_download() as download:
+        main.get_by_role("button", name="Report").click()
+    file = tmp_path / "report.html"
+    download.value.save_as(file)
+    page.goto(file.as_uri())
+    expect(page.get_by_role("heading", name="Deployment checklist")).to_be_visible()
+    expect(page.get_by_text("(local), ")).to_contain_text("ticked by")
+
+
+def test_a_pending_migration_is_shown_and_applied(app, page: Page):
+    version = "20261124163000"
+    change(app, FORGET, version)
+    page.goto(f"{app.url}/deployment")
+    main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+    main.get_by_test_id("stExpander").get_by_text(version).click(timeout=LONG)
+    expect(main.get_by_text("alter table public.image_generations set (")).to_be_visible()
+    main.get_by_role("button", name="Apply 1 migration").click()
+    dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
+    expect(main.get_by_text("1 migration applied.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Every migration of this version is applied.")).to_be_visible()
+    [logged] = app.rows(
+        "select actor, details from public.audit_log where action = 'apply_migration'"
+    )
+    assert logged["details"]["file"] == f"{version}_generations_vacuum.sql"
+    assert logged["actor"].endswith("(local)")
+
+
+def test_a_migration_that_fails_is_told_in_words(app, page: Page):
+    version = "20261124174000"
+    change(app, FORGET, version)
+    page.goto(f"{app.url}/deployment")
+    main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+    main.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
+    dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
+    expect(dialog.get_by_text("It was not done, or not all of it:")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text(f"{version}_test_runs.sql: column")).to_be_visible()
+    assert "Traceback" not in page.content()
+    change(app, "insert into supabase_migrations.schema_migrations (version) values (%s)", version)
+
+
+def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
+    change(app, "select public.set_async_rollout('me', 30)")
+    change(
+        app,
+        "insert into public.job_queue (job_type)"
+        " select 'nobody takes it' from generate_series(1, 700)",
+    )
+    change(
+        app,
+        "insert into public.job_queue (job_type, status, attempts, completed_at, error_message)"
+        " values ('a', 'failed', 1, now(), '=1+1')",
+    )
+    page.goto(f"{app.url}/rollback")
+    main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+    expect(main.get_by_text("No rollback is open.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_role("button", name="Pause the queue")).to_have_count(0)
+    main.get_by_role("textbox", name="Why?").fill("**Images** are <b>wrong</b>")
+    main.get_by_role("button", name="Start a rollback").click()
+    dialog.get_by_role("button", name="Start it").click(timeout=LONG)
+    expect(main.get_by_text("**Images** are <b>wrong</b>").first).to_be_visible(timeout=LONG)
+
+    def take(button: str, asks: str, report: str) -> None:
+        main.get_by_role("button", name=button).click(timeout=LONG)
+        expect(dialog.get_by_text(asks)).to_be_visible(timeout=LONG)
+        dialog.get_by_role("button", name=button).click()
+        expect(main.get_by_text(report)).to_be_visible(timeout=LONG)
+
+    take("Pause the queue", "700 jobs stay and wait", "The queue is paused")
+    take("Switch to synchronous", "Moves the 30 % of the users", "it was 30 % of the users")
+    take("Cancel waiting jobs", "Cancels 700 jobs that wait now", "700 jobs cancelled.")
+    with page.expect_download() as download:
+        main.get_by_role("button", name="Export as CSV").first.click()
+        main.get_by_role("button", name="Save 1 rows").click(timeout=LONG)
+    file = tmp_path / "failed.csv"
+    download.value.save_as(file)
+    [row] = csv.DictReader(file.open())
+    assert row["error_message"] == "'=1+1"
+    main.get_by_role("textbox", name="Who", exact=True).fill("Support")
+    main.get_by_role("button", name="Record").click()
+    dialog.get_by_role("button", name="Record").click(timeout=LONG)
+    expect(main.get_by_text("1 note of who was told.")).to_be_visible(timeout=LONG)
+
+    main.get_by_role("radio", name="Resume").click()
+    take("Resume the queue", "Lifts the pause of all jobs", "The queue goes on.")
+    take("Put them back", "Puts 700 jobs back on the queue", "700 jobs put back on the queue")
+    take("Restore the percentage", "Lets 30 % of the users", "30 % of the users take the queue")
+    main.get_by_role("button", name="End the rollback").click()
+    expect(dialog.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
+    dialog.get_by_role("button", name="End it").click()
+    expect(main.get_by_text("The rollback has ended.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Earlier rollbacks")).to_be_visible(timeout=LONG)
+    assert app.rows("select percentage from public.async_rollout") == [{"percentage": 30}]
+    assert app.rows("select from public.queue_pauses") == []
