@@ -13,7 +13,7 @@ from lib.formats import escaped
 from lib.live import drawn_once_back, live
 from lib.rollback import BACK, FORTH, State, Step, end, note_told, start
 
-WAYS = {"back": "Roll back", "forth": "Resume"}
+WAYS = {"Roll back": BACK, "Resume": FORTH}
 BADGES = {
     "done": ":green-badge[Done]",
     "open": ":orange-badge[To do]",
@@ -48,30 +48,30 @@ def panel() -> None:
     way = st.segmented_control(
         "Way",
         list(WAYS),
-        default="back",
+        default="Roll back",
         required=True,
-        format_func=WAYS.__getitem__,
         key="way",
         bind="query-params",
         label_visibility="collapsed",
     )
-    chosen = FORTH if way == "forth" else BACK
-    steps(chosen, state)
-    told(state, len(chosen) + 1)
-    if way == "forth":
+    steps(WAYS[way], state)
+    told(state, len(WAYS[way]) + 1)
+    if way == "Resume":
         ending(state)
 
 
 def steps(chosen: Sequence[Step], state: State) -> None:
     """The steps with their buttons, which only an open rollback has."""
+    stands = {step.name: step.stand(state) for step in chosen}
+    first = next((name for name, stand in stands.items() if stand == "open"), None)
     for number, step in enumerate(chosen, 1):
-        stand = step.stand(state)
+        stand, kind = stands[step.name], "primary" if step.name == first else "secondary"
         with st.container(border=True, gap="xsmall"):
             st.markdown(f"{BADGES[stand]} **{number}. {step.title}**")
             st.text(step.found(state))
             if stand == "open":
                 st.caption(step.effect(state))
-                if state["id"] and st.button(step.button, key=step.name, type="primary"):
+                if state["id"] and st.button(step.button, key=step.name, type=kind):
                     ask(doing(step, read_once("rollback", "state")))
 
 
