@@ -17,7 +17,7 @@ else:
     from starlette.staticfiles import StaticFiles
     from streamlit.runtime.pages_manager import PagesManager
 
-    from lib import logs
+    from lib import logs, metrics
     from lib.dashboard import own_url
     from lib.functions.routes import routes
     from lib.service import Service
@@ -38,6 +38,7 @@ else:
         lifespan=service.lifespan,
         routes=[
             *routes(lambda: service.functions),
+            *metrics.routes(lambda: service.pool, chosen),
             Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
         ],
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.

@@ -151,6 +151,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.functions: Functions | None = None
+        self.pool: AsyncPool | None = None
         self._settings = settings
 
     @asynccontextmanager
@@ -163,6 +164,7 @@ class Service:
             keys = project_keys(self._settings)
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
             self.functions = Functions(service.queue, keys, tokens, service.worker)
+            self.pool = service.pool
             async with asyncio.TaskGroup() as tasks:
                 worker = service.worker("worker")
                 if self._settings.database_url:
@@ -183,7 +185,7 @@ class Service:
                     yield
                 service.stop()
                 upkeep.cancel()
-            self.functions = None
+            self.functions = self.pool = None
 
 
 @asynccontextmanager

@@ -64,6 +64,8 @@ class Settings:
     """Replicate-compatible API in place of https://api.replicate.com."""
     public_url: str | None
     """Where browsers and clients reach this app, without a trailing slash."""
+    metrics_token: str | None
+    """What a monitor sends to read /metrics; without it, only this computer may."""
     concurrency: int
     """Jobs that one worker runs at the same time."""
     claim_batch: int
@@ -123,6 +125,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         **_project(values, databases["database_url"]),
         **_provider(values),
         public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
+        metrics_token=values.get("METRICS_TOKEN") or None,
         concurrency=int(number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
         claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH", 50, least=1)),
         max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS", 3, least=1)),

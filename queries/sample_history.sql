@@ -158,7 +158,9 @@ with planned as (
     cross join lateral (
         select case
             when pg_temp.uniform(r.n, 'cancelled') < 0.002 then 'cancelled'
-            when pg_temp.uniform(r.n, 'failed') < case when s.outage @> r.created_at then 0.35 else m.failing end
+            -- Nothing of the last hour, or a new demo could begin with an alert.
+            when r.created_at < s.this_hour - interval '90 minutes'
+                and pg_temp.uniform(r.n, 'failed') < case when s.outage @> r.created_at then 0.35 else m.failing end
             then 'failed' else 'completed' end as outcome
     ) outcomes
 ), attempts as (

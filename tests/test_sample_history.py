@@ -129,6 +129,16 @@ def test_the_dashboard_finds_a_live_queue(history: Connection) -> None:
     assert one(history, "select count(*) from failed_jobs_recent") > 5
 
 
+def test_no_critical_alert_fires_on_it(history: Connection) -> None:
+    ended = "status = 'failed' and completed_at > now() - interval '1 hour'"
+    assert one(history, f"select count(*) from job_queue where {ended}") == 0
+    with history.transaction(force_rollback=True):
+        history.execute("update alert_watch set began_at = now()")
+        history.execute("select evaluate_alerts()")
+        alerts = rows(history, "select rule, severity from alerts where fired_at is not null")
+    assert alerts == [("stuck_jobs", "warning")]
+
+
 def test_statuses_come_in_plausible_numbers(history: Connection) -> None:
     jobs = dict(rows(history, "select status, count(*) from job_queue group by status"))
     assert set(jobs) == {"completed", "failed", "cancelled", "processing"}

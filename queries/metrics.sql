@@ -1,0 +1,52 @@
+-- What a monitor scrapes, and whether all is well. Costs as much as the count of the waiting jobs.
+
+-- name: state^
+-- The queue at this moment. oldest_due_seconds: longest wait of a job that could be claimed, 0 for
+-- none; slots: jobs that living workers run at once; undelivered: notifications that wait to be sent;
+-- evaluated_at: when the alerts last were, in seconds since 1970.
+select
+    (select count(*) from public.job_queue where status = 'pending') as pending,
+    (select count(*) from public.job_queue where status = 'processing') as processing,
+    (select count(*) from public.stuck_jobs) as stuck,
+    coalesce(extract(epoch from now() - public.oldest_due(public.barred_job_types())), 0)::double precision
+        as oldest_due_seconds,
+    workers.*,
+    (
+        select count(*) from public.alert_notifications where sent_at is null and given_up_at is null
+    ) as undelivered,
+    (
+        select coalesce(extract(epoch from nullif(evaluated_at, '-infinity')), 0)::double precision
+        from public.alert_watch
+    ) as evaluated_at
+from (
+    select count(*) as workers, coalesce(sum(concurrency), 0)::int as slots
+    from public.workers
+    where (stopped_at is null and last_seen_at > now() - interval '1 minute')
+       or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
+) workers;
+
+-- name: ended
+select job_type, status, jobs from public.ended_totals();
+
+-- name: times
+-- kind: wait or run; seconds at three percentiles.
+select kind, p50, p95, p99 from public.recent_times();
+
+-- name: barriers
+-- Providers, each with whether its breaker is open, and paused types of jobs (* for all).
+select 'provider' as kind, provider as name, open_until is not null as closed from public.provider_breakers
+union all
+select 'job_type', job_type, true from public.queue_pauses;
+
+-- name: firing
+select rule, subject, severity from public.alerts where fired_at is not null and resolved_at is null;
+
+-- name: health^
+-- Which rules fire, as a list of {rule, severity}, and whether that is known as of the last minute.
+select
+    evaluated_at > clock_timestamp() - interval '1 minute' as known,
+    (
+        select coalesce(jsonb_agg(distinct jsonb_build_object('rule', rule, 'severity', severity)), '[]')
+        from public.alerts where fired_at is not null and resolved_at is null
+    ) as firing
+from public.alert_watch;
