@@ -63,9 +63,11 @@ def no_worker(now: Mapping[str, Any]) -> list[Condition]:
                 "act",
                 f"No worker is alive, and due jobs wait ({now['due']:,}), the longest for"
                 f" {duration(now['oldest_due_seconds'])}: start a worker.",
+                "workers",
             )
         ]
-    return [Condition("no_worker", "look", "Nothing has waited for long, but no worker is alive.")]
+    reason = "Nothing has waited for long, but no worker is alive."
+    return [Condition("no_worker", "look", reason, "workers")]
 
 
 def provider_down(now: Mapping[str, Any]) -> list[Condition]:

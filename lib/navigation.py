@@ -50,6 +50,7 @@ def navigation() -> StreamlitPage:
                 st.Page("pages/faults.py", title="Fault injection", url_path="faults"),
             ],
             "Operate": [
+                st.Page("pages/workers.py", title="Workers & cron", url_path="workers"),
                 st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
                 st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
                 st.Page("pages/rollback.py", title="Rollback", url_path="rollback"),

@@ -36,7 +36,6 @@ def panel() -> None:
     )
     pausing(now)
     types(health)
-    seen(read("overview", "workers"))
 
 
 def say(found: Verdict) -> None:
@@ -187,7 +186,7 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
         Tile(
             "Workers alive",
             f"{now['workers_alive']:,}",
-            None,
+            "workers",
             "Seen in the last minute.",
             sign="no_worker",
         ),
@@ -266,31 +265,6 @@ def types(health: list[dict[str, Any]]) -> None:
         border="horizontal",
         hide_index=True,
         alt="Jobs by type and status",
-    )
-
-
-def seen(workers: list[dict[str, Any]]) -> None:
-    st.subheader("Which workers have been seen in the last hour?")
-    if not workers:
-        st.info("None. Start one with: python -m lib.worker")
-        return
-    st.table(
-        pd.DataFrame(
-            {
-                "State": [row["state"] for row in workers],
-                "Kind": [escaped(row["kind"]) for row in workers],
-                "Host": [escaped(row["host"] or "–") for row in workers],
-                "Process": [str(row["pid"] or "–") for row in workers],
-                "Running": [f"{row['running']} of {row['concurrency']}" for row in workers],
-                "Processed": [f"{row['processed']:,}" for row in workers],
-                "Errors": [f"{row['errors']:,}" for row in workers],
-                "Started": [moment(row["started_at"]) for row in workers],
-                "Last seen": [moment(row["last_seen_at"], "%H:%M:%S") for row in workers],
-            }
-        ),
-        border="horizontal",
-        hide_index=True,
-        alt="Workers",
     )
 
 

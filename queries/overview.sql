@@ -190,29 +190,6 @@ order by
     array_position(array['pending', 'processing', 'completed', 'failed', 'cancelled'], status)
 limit 200;
 
--- name: workers
--- Up to twenty workers of the last hour, living ones first. state: alive, silent (no sign for a
--- minute), stopped; running: jobs that it holds now.
-select
-    w.kind,
-    w.host,
-    w.pid,
-    case
-        when w.stopped_at is not null then 'stopped'
-        when w.last_seen_at > now() - interval '1 minute' then 'alive'
-        else 'silent'
-    end as state,
-    (select count(*) from public.job_leases l where l.worker_id = w.id) as running,
-    w.concurrency,
-    w.processed,
-    w.errors,
-    w.started_at,
-    w.last_seen_at
-from public.workers w
-where w.last_seen_at > now() - interval '1 hour'
-order by w.stopped_at desc nulls first, w.last_seen_at desc
-limit 20;
-
 -- name: has_sample_data$
 -- Whether sample history was loaded; asked of the embedded database, whose users are few.
 select exists (select from auth.users where email = 'sample-user-01@example.invalid');

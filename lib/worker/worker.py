@@ -21,6 +21,8 @@ Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 RECONNECT_SECONDS = 1.0
 HANDLER_END_SECONDS = 12.0
 """How long a handler that was told to end may take before it is told again."""
+LOOKS_PER_SILENCE = 10
+"""How often a worker looks for silent ones in the time after which they count as silent."""
 SETTLE_SECONDS = 5.0
 """How long a stopping worker tries to write down what has ended."""
 
@@ -220,7 +222,7 @@ class Worker:
                     logger.warning("Took %d jobs of workers that fell silent", len(rescued))
             except DatabaseUnavailable as error:
                 logger.warning("Cannot look for silent workers: %s", error)
-            await asyncio.sleep(self._rescue_seconds / 10)
+            await asyncio.sleep(self._rescue_seconds / LOOKS_PER_SILENCE)
 
     async def _beat(self) -> None:
         while True:

@@ -1,8 +1,5 @@
-"""What became of runs: of pg_cron's own, for real, and of the requests that they send."""
+"""What became of runs: of their SQL, and of the requests that they sent."""
 
-from datetime import UTC, datetime, timedelta
-
-import pytest
 from cron_calls import BY_HAND, KEY, URL, one, ran, schedule
 
 LAST = "select last_status, last_message, failures_in_row from cron_jobs()"
@@ -91,11 +88,22 @@ def test_an_answer_of_before_a_restart_of_pg_net_is_not_taken_for_a_later_one(wi
     assert row["response_status"] is None
 
 
-def test_which_request_a_command_by_hand_sent_is_not_known(cron):
-    run = ran(cron, schedule(cron, BY_HAND), command=BY_HAND)
-    cron.execute(ANSWER, [1, 500, "", False, None, run])
-    [row] = cron.execute("select asks, request_id, response_status from cron_runs()")
-    assert row == {"asks": True, "request_id": None, "response_status": None}
+def test_the_only_answer_of_its_time_is_taken_for_that_of_a_command_by_hand(cron):
+    job_id = schedule(cron, BY_HAND)
+    first, second, third = (ran(cron, job_id, command=BY_HAND) for _ in range(3))
+    ran(cron, job_id, command="vacuum")
+    cron.execute(ANSWER, [1, 500, "", False, None, first])
+    for request in (2, 3):
+        cron.execute(ANSWER, [request, 200, "", False, None, second])
+    # That of our own command, whose requests are known.
+    cron.execute(SENT, [4, 4712, third])
+    cron.execute(ANSWER, [4, 200, "", False, None, third])
+    answers = {
+        row["run_id"]: (row["asks"], row["request_id"], row["response_status"])
+        for row in cron.execute("select * from cron_runs()")
+    }
+    assert answers[first] == (True, None, 500)
+    assert answers[second] == answers[third] == (True, None, None)
 
 
 def test_an_answer_that_holds_a_key_is_masked(with_key):
@@ -126,31 +134,3 @@ def test_what_was_asked_is_kept_for_a_week(with_key):
     one(with_key, "select request_process_jobs(%s, 'darkroom_secret_key', 20)", URL)
     old = "select count(*) from cron_requests where requested_at < now() - interval '7 days'"
     assert one(with_key, old) == 0
-
-
-@pytest.mark.timeout(180)
-def test_pg_cron_runs_what_was_scheduled(ticking, eventually):
-    """Last in its file: it waits for the next full minute."""
-    both = "select job_id from cron_jobs() where last_status in ('succeeded', 'failed')"
-    eventually(lambda: len(ticking.execute(both).fetchall()) == 2, 100)
-    jobs = {row["job_name"]: row for row in ticking.execute("select * from cron_jobs()")}
-    broken, waking = jobs["reads a missing key"], jobs["process-jobs"]
-    assert broken["last_status"] == "failed"
-    assert broken["failures_in_row"] >= 1
-    assert 'parameter "app.settings.no_such_key"' in broken["last_message"]
-    assert (waking["last_status"], waking["failures_in_row"]) == ("succeeded", 0)
-    assert datetime.now(UTC) - waking["last_started_at"] < timedelta(minutes=2)
-
-    # What pg_net would do: it takes the request, and notes the answer under its id.
-    [sent] = ticking.execute("select * from net.http_request_queue order by id limit 1")
-    assert (sent["url"], sent["timeout_milliseconds"]) == (URL, 150_000)
-    assert sent["headers"] == {"Content-Type": "application/json", "apikey": KEY}
-    ticking.execute(
-        "insert into net._http_response (id, status_code, timed_out) values (%s, 401, false)",
-        [sent["id"]],
-    )
-    [run] = ticking.execute(
-        "select * from cron_runs(%s) where request_id = %s", [waking["job_id"], sent["id"]]
-    )
-    assert (run["status"], run["response_status"]) == ("succeeded", 401)
-    assert run["started_at"] <= run["requested_at"] <= run["responded_at"]

@@ -32,3 +32,7 @@ $$;
 create schema vault;
 create table vault.secrets (name text unique, secret text not null);
 create view vault.decrypted_secrets as select name, secret, secret as decrypted_secret from vault.secrets;
+create function vault.create_secret(new_secret text, new_name text) returns void
+language sql as $$
+    insert into vault.secrets (name, secret) values (new_name, new_secret);
+$$;

@@ -1,0 +1,89 @@
+"""What operators do to cron jobs. Each is recorded with who did it.
+
+All raise DatabaseUnavailable while the database is away, and QueryError with a sentence for what
+pg_cron cannot do; then nothing changed.
+"""
+
+import json
+from dataclasses import dataclass
+
+import httpx
+
+from lib.database import Pool, load, translated
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a call of process-jobs ended: `said` is its answer or what went wrong, in words."""
+
+    succeeded: bool
+    said: str
+
+
+def schedule_process_jobs(
+    pool: Pool, actor: str, schedule: str, url: str, key_name: str, timeout_seconds: int
+) -> int:
+    """Has pg_cron call process-jobs in place of all jobs that do so. Returns the job's id.
+
+    `key_name` is that of a Vault secret or of a setting app.settings.<name>.
+    """
+    with translated(), pool.connection() as connection:
+        return int(
+            load("cron").schedule_process_jobs(
+                connection,
+                actor=actor,
+                schedule=schedule,
+                url=url,
+                key_name=key_name,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+
+def change_schedule(pool: Pool, actor: str, job_id: int, schedule: str) -> bool:
+    """Gives a job another schedule. False when it had that already."""
+    with translated(), pool.connection() as connection:
+        return bool(
+            load("cron").change_cron_job(connection, actor=actor, job_id=job_id, schedule=schedule)
+        )
+
+
+def set_active(pool: Pool, actor: str, job_id: int, active: bool) -> bool:
+    """Pauses a job or lets it run again. False when it was like that already."""
+    with translated(), pool.connection() as connection:
+        return bool(
+            load("cron").set_cron_job_active(connection, actor=actor, job_id=job_id, active=active)
+        )
+
+
+def unschedule(pool: Pool, actor: str, job_id: int) -> bool:
+    """Removes a job. False when it was gone already."""
+    with translated(), pool.connection() as connection:
+        return bool(load("cron").unschedule_cron_job(connection, actor=actor, job_id=job_id))
+
+
+def call_process_jobs(pool: Pool, actor: str, functions_url: str, key: str, seconds: float) -> Call:
+    """Calls process-jobs as its schedule does, and waits up to so many seconds until it has ended.
+
+    A call that is not answered may go on all the same.
+    """
+    url = f"{functions_url}/functions/v1/process-jobs"
+    try:
+        answer = httpx.post(url, json={}, headers={"apikey": key}, timeout=seconds)
+        call = Call(answer.is_success, f"HTTP {answer.status_code}: {_sentence(answer)}")
+    except httpx.TimeoutException:
+        call = Call(False, f"No answer from {url} within {seconds:g} s; it may go on.")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        call = Call(False, f"No answer from {url}: {type(error).__name__}.")
+    with translated(), pool.connection() as connection:
+        details = json.dumps({"answer": call.said})
+        load("cron").record_call(connection, actor=actor, details=details)
+    return call
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+        return str(body.get("message") or body["error"]["message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "not the answer of process-jobs"

@@ -1,0 +1,126 @@
+"""Does somebody work on the queue, and does something wake it? What is wrong, the worst first."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from lib.cron.findings import explain
+from lib.cron.runs import outcome
+from lib.cron.schedule import Gap, ScheduleError, gaps
+from lib.formats import duration
+from lib.health import Condition
+
+Row = Mapping[str, Any]
+
+
+def conditions(
+    workers: Sequence[Row], jobs: Sequence[Row], runs: Sequence[Row], there: Row, now: datetime
+) -> list[Condition]:
+    """What is wrong, from the queries of queries/workers.sql and queries/cron.sql.
+
+    `runs` are the newest ones, of all jobs.
+    """
+    found = [*gone(workers), *nobody(workers, jobs, there)]
+    for job in jobs:
+        own = [run for run in runs if run["job_id"] == job["job_id"]]
+        found += [*judged(job, there), *failing(job), *unanswered(job, own, there, now)]
+        found += overdue(job, own, there, now)
+    return sorted(found, key=lambda condition: condition.level != "act")
+
+
+def gone(workers: Sequence[Row]) -> list[Condition]:
+    """Workers that have left with jobs in hand."""
+    return [
+        Condition(
+            "gone",
+            "act",
+            f"A worker is gone with {worker['holds']:,} {'job' if worker['holds'] == 1 else 'jobs'}"
+            f" in hand: {worker['host']}, pid {worker['pid']},"
+            f" {'stopped' if worker['stopped_at'] else 'silent for'}"
+            f" {duration(worker['silent_seconds'])}{' ago' if worker['stopped_at'] else ''}. The"
+            " others take its jobs after ten minutes; they can be reset before that.",
+            "stuck_jobs",
+        )
+        for worker in workers
+        if worker["state"] == "gone"
+    ]
+
+
+def nobody(workers: Sequence[Row], jobs: Sequence[Row], there: Row) -> list[Condition]:
+    """Neither a worker lives nor does a cron job wake the queue."""
+    waking = [job for job in jobs if job["wakes_queue"]]
+    if any(worker["state"] == "alive" for worker in workers) or any(j["active"] for j in waking):
+        return []
+    if waking:
+        names = ", ".join(name(job) for job in waking)
+        reason = f"the cron job that wakes the queue is paused ({names}): resume it."
+    elif there["available"]:
+        reason = "nothing wakes the queue: schedule process-jobs below, or start a worker."
+    else:
+        reason = "nothing wakes the queue: start a worker with python -m lib.worker"
+    return [Condition("nobody", "act", f"No worker is alive, and {reason}")]
+
+
+def judged(job: Row, there: Row) -> list[Condition]:
+    """The traps that the job's schedule and command are in."""
+    return [
+        Condition("finding", finding.level, f"{name(job)}: {finding.sentence}")
+        for finding in explain(job, there)
+    ]
+
+
+def failing(job: Row) -> list[Condition]:
+    """The SQL of the job's last runs failed."""
+    times, message = job["failures_in_row"], " ".join((job["last_message"] or "").split())
+    if not times:
+        return []
+    how_often = "its last run failed" if times == 1 else f"its last {times:,} runs failed"
+    return [Condition("failing", "act", f"{name(job)}: {how_often}. {message}".strip())]
+
+
+def unanswered(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Condition]:
+    """The last run went well for pg_cron, but not for the function that it called."""
+    if job["failures_in_row"]:
+        return []
+    seen = (outcome(run, now, there["call_seconds"]) for run in runs)
+    last = next((found for found in seen if found.level != "underway"), None)
+    if last is None or last.level != "bad":
+        return []
+    reason = f"{name(job)}: pg_cron ran it, but the call failed. {last.words}. {last.why}"
+    return [Condition("unanswered", "act", reason.strip())]
+
+
+def overdue(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Condition]:
+    """The last run should have been followed by another one by now."""
+    found = missing(job, runs, there, now)
+    if not found or found[0].until:
+        return []
+    since, missed = found[0].after, found[0].missed
+    reason = (
+        f"{name(job)}: no run for {duration((now - since).total_seconds())}, though {missed:,}"
+        " were due. Is pg_cron running?"
+    )
+    return [Condition("overdue", "act", reason)]
+
+
+def missing(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Gap]:
+    """The gaps among a job's runs since its last change; none where pg_cron alone reads it."""
+    since = job["changed_at"]
+    starts = [run["started_at"] for run in runs if not since or run["started_at"] >= since]
+    try:
+        found = gaps(
+            job["schedule"],
+            # From its change on the job is due, even before its first run.
+            starts + ([since] if since else []),
+            now,
+            ZoneInfo(there["time_zone"]),
+        )
+    except ScheduleError:
+        return []
+    return [gap for gap in found if gap.until or job["active"]]
+
+
+def name(job: Row) -> str:
+    """What a cron job is called: its name, or its number where it has none."""
+    return str(job["job_name"] or f"job {job['job_id']}")

@@ -1,0 +1,318 @@
+"""Who works on the queue, and what wakes it?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.access import Role
+from lib.confirm import Action, ask, confirmations, plural
+from lib.cron.actions import call_process_jobs, schedule_process_jobs
+from lib.cron.conditions import conditions, name
+from lib.cron.form import Asked, schedule_form
+from lib.cron.job_view import as_read, coming, one_job
+from lib.cron.own import own_schedule
+from lib.cron.schedule import in_words
+from lib.dashboard import (
+    actor,
+    functions_url,
+    job_column,
+    job_links,
+    pool,
+    read,
+    read_once,
+    time_column,
+)
+from lib.export import csv_export
+from lib.formats import duration, escaped
+from lib.live import drawn_once_back, live
+from lib.navigation import link
+from lib.service import project_keys
+from lib.settings import settings
+
+Row = Mapping[str, Any]
+SHOWN = 200
+RUN_COLUMNS = [
+    "run_id", "job_id", "started_at", "finished_at", "status", "message", "request_id",
+    "responded_at", "response_status", "response_timed_out", "response_error", "response_text",
+]  # fmt: skip
+WORKER_COLUMNS = [
+    "state", "kind", "worker", "version", "holds", "oldest", "silent", "processed", "errors",
+    "started_at",
+]  # fmt: skip
+CALL_SECONDS = 150.0
+"""How long a call by hand is waited for."""
+SECONDS = "D MMM HH:mm:ss"
+
+st.title("Workers & cron")
+confirmations()
+
+
+def panel() -> None:
+    there, now = read("cron", "environment"), datetime.now(UTC)
+    workers = read("workers", "workers")
+    jobs = read("cron", "jobs")
+    runs = read("cron", "runs", job_id=None, before=None, most=SHOWN)
+    say(workers, jobs, runs, there, now)
+    who(workers)
+    holding()
+    if there["available"]:
+        cron_jobs(jobs, there, now)
+        if jobs:
+            one_job(jobs, there, now)
+    else:
+        own_clock(there, now)
+    calls()
+
+
+def say(
+    workers: Sequence[Row], jobs: Sequence[Row], runs: Sequence[Row], there: Row, now: datetime
+) -> None:
+    found = conditions(workers, jobs, runs, there, now)
+    for condition in found:
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            if condition.level == "act":
+                st.error(f"**Act now.** {escaped(condition.reason)}", icon=":material/error:")
+            else:
+                st.warning(
+                    f"**Look soon.** {escaped(condition.reason)}", icon=":material/visibility:"
+                )
+            if condition.page:
+                link(condition.page)
+    if not found:
+        alive = sum(worker["state"] == "alive" for worker in workers)
+        st.success(
+            f"**Well.** {plural(alive, 'worker')} alive, and no schedule is in a trap.",
+            icon=":material/check_circle:",
+        )
+
+
+def who(workers: Sequence[Row]) -> None:
+    st.subheader("Who works?")
+    if not workers:
+        st.info("No worker was seen in the last hour. Start one with: python -m lib.worker")
+        return
+    st.dataframe(
+        pd.DataFrame(workers).assign(
+            holds=[f"{worker['holds']:,} of {worker['concurrency']:,}" for worker in workers],
+            oldest=[duration(worker["oldest_claim_seconds"]) for worker in workers],
+            silent=[duration(worker["silent_seconds"]) for worker in workers],
+            worker=[f"{worker['host']}, pid {worker['pid']}" for worker in workers],
+        ),
+        key="workers",
+        hide_index=True,
+        alt="Workers",
+        column_order=WORKER_COLUMNS,
+        column_config={
+            "state": "State",
+            "kind": "Kind",
+            "worker": "Host and process",
+            "version": "Version",
+            "holds": st.column_config.TextColumn(
+                "Holds", help="Jobs in hand, of how many at once."
+            ),
+            "oldest": st.column_config.TextColumn("Oldest for", help="Of its jobs in hand."),
+            "silent": st.column_config.TextColumn("Last sign", help="How long ago."),
+            "processed": st.column_config.NumberColumn("Processed", format="localized"),
+            "errors": st.column_config.NumberColumn("Errors", format="localized"),
+            "started_at": time_column(SECONDS, "Started"),
+        },
+    )
+
+
+def holding() -> None:
+    st.subheader("What do they hold?")
+    held = read("workers", "held", most=SHOWN)
+    if not held:
+        st.caption("No job is in anybody's hand.")
+        return
+    if held[0]["total"] > len(held):
+        st.caption(f"The {len(held):,} longest silent of {held[0]['total']:,}.")
+    st.dataframe(
+        pd.DataFrame(held).assign(
+            id=job_links([row["id"] for row in held]),
+            tries=[f"{row['attempt']} of {row['max_attempts']}" for row in held],
+            silent=[duration(row["silent_seconds"]) for row in held],
+        ),
+        key="held",
+        hide_index=True,
+        alt="Jobs in hand",
+        placeholder="unknown",
+        column_order=["id", "job_type", "model_id", "tries", "claimed_at", "silent", "worker"],
+        column_config={
+            "id": job_column(),
+            "job_type": "Type",
+            "model_id": "Model",
+            "tries": "Attempt",
+            "claimed_at": time_column(SECONDS, "Since"),
+            "silent": st.column_config.TextColumn("Last sign", help="How long ago."),
+            "worker": "Worker",
+        },
+    )
+
+
+def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
+    st.subheader("What does pg_cron run?")
+    st.caption(
+        f"pg_cron {there['version']}; its schedules are in {there['time_zone']}, what is shown here"
+        " in your time zone."
+    )
+    if not jobs:
+        st.info(
+            "Nothing is scheduled. Schedule process-jobs below, if no worker runs all the time."
+        )
+        return
+    st.dataframe(
+        pd.DataFrame([in_table(job, there, now) for job in jobs]),
+        key="cron jobs",
+        hide_index=True,
+        alt="Jobs of pg_cron",
+        placeholder="–",
+        column_config={
+            "job": st.column_config.TextColumn("Job", pinned=True),
+            "state": "State",
+            "schedule": "Schedule",
+            "words": "As pg_cron reads it",
+            "next": time_column("D MMM HH:mm", "Next run"),
+            "last": time_column(SECONDS, "Last run"),
+            "status": "It ended as",
+            "failures": st.column_config.NumberColumn(
+                "Failures", help="Runs that failed since the last one that succeeded."
+            ),
+            "wakes": st.column_config.CheckboxColumn("Wakes the queue"),
+        },
+    )
+
+
+def in_table(job: Row, there: Row, now: datetime) -> dict[str, Any]:
+    following = coming(job, there, now, 1)
+    trapped = any(finding["finding"] == "six_fields" for finding in job["findings"])
+    return {
+        "job": name(job),
+        "state": "active" if job["active"] else "paused",
+        "schedule": job["schedule"],
+        "words": ("⚠ " if trapped else "") + as_read(job["schedule"]),
+        "next": following[0] if following else None,
+        "last": job["last_started_at"],
+        "status": job["last_status"],
+        "failures": job["failures_in_row"],
+        "wakes": job["wakes_queue"],
+    }
+
+
+def own_clock(there: Row, now: datetime) -> None:
+    st.subheader("What does a worker do by itself?")
+    what = (
+        f"pg_cron {there['version']} is too old to be worked with (1.4 is needed)"
+        if there["version"]
+        else "There is no pg_cron in this database"
+    )
+    st.caption(
+        f"{what}, and none is needed: a worker that runs all the time has a clock of its own. By"
+        " this app's settings; workers started elsewhere may have others."
+    )
+    st.dataframe(
+        own_schedule(settings(), read("workers", "own_schedule"), now),
+        key="own clock",
+        hide_index=True,
+        alt="What a worker does by itself",
+        placeholder="not written down",
+        column_config={
+            "what": st.column_config.TextColumn("What", width="medium"),
+            "schedule": st.column_config.TextColumn("Schedule", width="medium"),
+            "last": time_column(SECONDS, "Last"),
+            "next": time_column(SECONDS, "Next"),
+        },
+    )
+
+
+def calls() -> None:
+    st.subheader("Which calls of process-jobs were there?")
+    st.caption("By a schedule, by hand or by anybody with the secret key, of the last day.")
+    found = read("workers", "calls", most=SHOWN)
+    if st.button("Call process-jobs now", icon=":material/play_arrow:"):
+        ask(calling())
+    if not found:
+        st.caption("None.")
+        return
+    st.dataframe(
+        pd.DataFrame(found).assign(took=[duration(call["seconds"]) for call in found]),
+        key="calls",
+        hide_index=True,
+        alt="Calls of process-jobs",
+        column_order=["started_at", "state", "took", "processed", "errors", "host"],
+        column_config={
+            "started_at": time_column(SECONDS, "Started"),
+            "state": "State",
+            "took": "Took",
+            "processed": st.column_config.NumberColumn("Processed", format="localized"),
+            "errors": st.column_config.NumberColumn("Errors", format="localized"),
+            "host": "Host",
+        },
+    )
+
+
+def calling() -> Action:
+    url, key = functions_url(), project_keys(settings()).secret
+    most = settings().max_parallel_jobs
+
+    def run() -> str:
+        with st.spinner("Until its jobs have ended", show_time=True):
+            call = call_process_jobs(pool(), actor(), url, key, CALL_SECONDS)
+        if not call.succeeded:
+            st.error("The call did not succeed:", icon=":material/error:")
+            st.text(call.said)
+            st.stop()
+        return f"process-jobs answered {escaped(call.said)}."
+
+    return Action(
+        title="Call process-jobs",
+        effect=f"Runs up to {most:,} due jobs at once, as one run of the schedule does, and waits"
+        " until they have ended.",
+        button="Call it",
+        run=run,
+    )
+
+
+def scheduling(asked: Asked, waking: list[Row]) -> Action:
+    replaced = " and ".join(f"{escaped(name(job))} ({escaped(job['schedule'])})" for job in waking)
+
+    def run() -> str:
+        schedule_process_jobs(pool(), actor(), **asdict(asked))
+        return f"process-jobs is called: {in_words(asked.schedule).lower()}."
+
+    return Action(
+        title="Schedule process-jobs",
+        effect=f"pg_cron calls process-jobs from now on: {in_words(asked.schedule).lower()}."
+        + (f" It replaces {replaced}." if waking else ""),
+        button="Schedule",
+        run=run,
+        needs=Role.ADMIN,
+    )
+
+
+def pieces() -> Iterator[Sequence[Row]]:
+    """All runs that are kept, newest first."""
+    before = None
+    while True:
+        rows = read_once("cron", "runs", job_id=None, before=before, most=5000)
+        yield rows
+        if len(rows) < 5000:
+            return
+        before = rows[-1]["run_id"]
+
+
+live(panel)
+with drawn_once_back():
+    # Asked anew: what an operator has just done in psql, such as storing the key, counts at once.
+    there = read_once("cron", "environment")
+    if there["available"]:
+        jobs = read_once("cron", "jobs")
+        st.subheader("Schedule process-jobs")
+        if asked := schedule_form(there, jobs, f"{functions_url()}/functions/v1/process-jobs"):
+            ask(scheduling(asked, [job for job in jobs if job["wakes_queue"]]))
+        st.caption("All runs that pg_cron keeps:")
+        csv_export("cron runs", RUN_COLUMNS, SHOWN, pieces)

@@ -1,0 +1,57 @@
+-- The jobs of pg_cron: what they are, what came of them, and how they are changed. The functions
+-- that are called here check what is done and record who did it.
+
+-- name: environment^
+-- What there is: version of pg_cron (null without it), available (one that can be worked with),
+-- seconds (it knows schedules such as 30 seconds), time_zone of its schedules, pg_net, vault,
+-- database (its name), call_seconds (how long a call of process-jobs may take).
+select
+    public.cron_version() as version,
+    public.cron_available() as available,
+    public.cron_at_least(1, 5) as seconds,
+    coalesce(current_setting('cron.timezone', true), 'GMT') as time_zone,
+    public.http_post_function() is not null as pg_net,
+    to_regclass('vault.decrypted_secrets') is not null as vault,
+    current_database()::text as database,
+    public.process_jobs_seconds() as call_seconds;
+
+-- name: jobs
+-- All jobs, those that wake the queue first, as cron_jobs gives them. findings: list of objects with
+-- finding and detail; changed_at, changed_by: the last change that the audit log has.
+select j.*, coalesce(f.list, '[]') as findings, c.at as changed_at, c.actor as changed_by
+from public.cron_jobs() j
+left join (
+    select job_id, jsonb_agg(jsonb_build_object('finding', finding, 'detail', detail)) as list
+    from public.cron_findings() group by job_id
+) f using (job_id)
+left join lateral (
+    select a.at, a.actor from public.audit_log a
+    where a.details ? 'cron_job_ids' and a.details -> 'cron_job_ids' @> to_jsonb(j.job_id)
+    order by a.at desc limit 1
+) c on true
+order by not j.wakes_queue, j.job_name, j.job_id;
+
+-- name: runs
+-- The newest runs of :job_id (null for all jobs) before the run :before (null for none), up to :most,
+-- as cron_runs gives them.
+select * from public.cron_runs(:job_id::bigint, :before::bigint, :most::int);
+
+-- name: secret_readable$
+-- Whether cron jobs find the key :name.
+select public.secret_readable(:name);
+
+-- name: schedule_process_jobs$
+select public.schedule_process_jobs(:actor, :schedule, :url, :key_name, :timeout_seconds::int);
+
+-- name: change_cron_job$
+select public.change_cron_job(:actor, :job_id::bigint, :schedule);
+
+-- name: set_cron_job_active$
+select public.set_cron_job_active(:actor, :job_id::bigint, :active::boolean);
+
+-- name: unschedule_cron_job$
+select public.unschedule_cron_job(:actor, :job_id::bigint);
+
+-- name: record_call!
+-- A call of process-jobs by hand; :details (jsonb) says what it answered.
+select public.record_action(:actor, 'call_process_jobs', '{}'::uuid[], :details::jsonb);

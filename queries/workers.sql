@@ -1,0 +1,73 @@
+-- Who works on the queue, and what do they hold? Read from workers and leases, which are few.
+
+-- name: workers
+-- Workers of the last hour, and whoever still holds jobs; calls of process-jobs and
+-- process-generation only while they run or hold any. Up to 200, those that need a look first.
+-- state: gone (a minute without a sign, or stopped, with jobs in hand), alive, silent (a minute
+-- without a sign), stopped; holds: jobs; oldest_claim_seconds: of the one claimed first;
+-- silent_seconds: since the last sign of life.
+select *
+from (
+    select
+        w.id, w.kind, w.host, w.pid, w.version, w.job_types, w.concurrency, w.processed, w.errors,
+        w.started_at, w.last_seen_at, w.stopped_at,
+        extract(epoch from now() - w.last_seen_at)::double precision as silent_seconds,
+        coalesce(held.jobs, 0) as holds,
+        extract(epoch from now() - held.oldest)::double precision as oldest_claim_seconds,
+        case
+            when w.stopped_at is null and w.last_seen_at > now() - interval '1 minute' then 'alive'
+            when held.jobs > 0 then 'gone'
+            when w.stopped_at is null then 'silent'
+            else 'stopped'
+        end as state
+    from public.workers w
+    left join (
+        select l.worker_id, count(*) as jobs, min(q.started_at) as oldest
+        from public.job_leases l join public.job_queue q on q.id = l.job_id
+        group by l.worker_id
+    ) held on held.worker_id = w.id
+    where held.jobs > 0
+       or (w.last_seen_at > now() - interval '1 hour' and (w.kind = 'worker' or w.stopped_at is null))
+) w
+order by array_position(array['gone', 'alive', 'silent', 'stopped'], w.state), w.last_seen_at desc
+limit 200;
+
+-- name: held
+-- The claims of all workers, longest silent first, up to :most. claimed_at: when the attempt began;
+-- heartbeat_at, silent_seconds: its last sign of life; worker: host and process, null for one that
+-- is not registered; total: all claims.
+select
+    l.job_id as id, q.job_type, g.model_id, l.attempt, q.max_attempts, q.started_at as claimed_at,
+    l.heartbeat_at, extract(epoch from now() - l.heartbeat_at)::double precision as silent_seconds,
+    w.host || ', pid ' || w.pid as worker,
+    count(*) over () as total
+from public.job_leases l
+join public.job_queue q on q.id = l.job_id
+left join public.image_generations g on g.id = public.generation_of(q.payload)
+left join public.workers w on w.id = l.worker_id
+order by l.heartbeat_at, l.job_id
+limit :most;
+
+-- name: calls
+-- The newest calls of process-jobs of the last day, up to :most; older ones are forgotten. state:
+-- running, ended, or lost (never said how it ended); seconds: how long it took or has been silent.
+select
+    w.started_at, w.host, w.pid, w.processed, w.errors,
+    case
+        when w.stopped_at is not null then 'ended'
+        when w.last_seen_at > now() - interval '1 minute' then 'running'
+        else 'lost'
+    end as state,
+    extract(epoch from coalesce(w.stopped_at, now()) - w.started_at)::double precision as seconds
+from public.workers w
+where w.kind = 'process-jobs'
+order by w.started_at desc
+limit :most;
+
+-- name: own_schedule^
+-- What the worker does by itself, when last: claimed_at (the newest claim that still runs),
+-- seen_at (a sign of life), folded_at (history folded). Null for never.
+select
+    (select max(started_at) from public.job_queue where status = 'processing') as claimed_at,
+    (select max(last_seen_at) from public.workers where kind = 'worker') as seen_at,
+    (select nullif(refreshed_at, '-infinity') from public.rollup_state) as folded_at;

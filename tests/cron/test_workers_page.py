@@ -1,0 +1,211 @@
+"""The page Workers & cron in a real browser, on a real PostgreSQL 15 with pg_cron."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from cron_calls import BY_HAND, one, schedule
+from playwright.sync_api import Page, expect
+from running_app import PROJECT
+from streamlit.testing.v1 import AppTest
+
+from lib import access, dashboard
+from lib.database import connect
+from lib.database.pool import Connection
+from lib.settings import settings
+
+LONG = 30_000
+MISSING = "select current_setting('app.settings.no_such_key')"
+LEFT = b"""
+select cron.unschedule(jobid) from cron.job;
+delete from cron.job_run_details;
+delete from vault.secrets;
+truncate public.cron_requests, net.http_request_queue, net._http_response, public.workers;
+"""
+
+
+@pytest.fixture
+def conn(cron_database: str) -> Iterator[Connection]:
+    """A connection to the database with pg_cron; what is scheduled there runs."""
+    with connect(cron_database) as conn:
+        yield conn
+        conn.execute(LEFT)
+
+
+def answer(conn: Connection) -> list[dict]:
+    """Does pg_net's work: sends what waits, and notes the answers. Returns the requests."""
+    sent = conn.execute("delete from net.http_request_queue returning *").fetchall()
+    for request in sent:
+        response = httpx.post(request["url"], headers=request["headers"], json=request["body"])
+        conn.execute(
+            "insert into net._http_response (id, status_code, content, timed_out)"
+            " values (%s, %s, %s, false)",
+            [request["id"], response.status_code, response.text],
+        )
+    return sent
+
+
+def confirm(page: Page, button: str, report: str) -> None:
+    page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
+    expect(page.get_by_text(report)).to_be_visible(timeout=LONG)
+
+
+@pytest.mark.timeout(240)
+def test_the_queue_is_scheduled_seen_running_and_unscheduled(
+    make_app, page: Page, cron_database, conn, eventually
+):
+    by_hand = schedule(conn, BY_HAND, "*/30 * * * * *", "every 30 s")
+    schedule(conn, MISSING, "* * * * *", "<b>broken</b>")
+    app = make_app(DATABASE_URL=cron_database, DARKROOM_SIMULATOR_SPEED="50").start()
+    main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+
+    # High enough for all of it: an open list closes when the page scrolls.
+    page.set_viewport_size({"width": 1440, "height": 4000})
+
+    # The trap, in red with the right form, and the key that is missing.
+    page.goto(f"{app.url}/workers")
+    trap = "every 30 s: pg_cron has no field for seconds. Of the 6 fields it reads the first five"
+    expect(main.get_by_text(trap)).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Change the schedule to “* * * * *”: every minute")).to_be_visible()
+    reads = "The command reads the setting app.settings.service_role_key, which no session has"
+    expect(main.get_by_text(reads).first).to_be_visible()
+    expect(main.get_by_text("Every 30 seconds")).to_have_count(0)
+    expect(main.get_by_text("There is no key of that name yet.")).to_be_visible()
+    expect(main.get_by_role("button", name="Replace the schedule")).to_be_disabled()
+
+    # The queue gets a schedule that is right.
+    conn.execute("insert into vault.secrets values ('darkroom_secret_key', %s)", [app.keys.secret])
+    page.reload()
+    main.get_by_role("button", name="Replace the schedule").click(timeout=LONG)
+    expect(dialog.get_by_text("It replaces every 30 s (*/30 * * * * *)")).to_be_visible(
+        timeout=LONG
+    )
+    confirm(page, "Schedule", "process-jobs is called: every minute.")
+    expect(main.get_by_text(trap)).to_be_hidden(timeout=LONG)
+    jobs = {row["job_name"]: row for row in conn.execute("select * from cron_jobs()")}
+    assert jobs.keys() == {"process-jobs", "<b>broken</b>"}
+    assert by_hand not in [job["job_id"] for job in jobs.values()]
+
+    # Paused and resumed.
+    main.get_by_role("button", name="Pause").click()
+    confirm(page, "Pause", "process-jobs is paused.")
+    nobody = "No worker is alive, and the cron job that wakes the queue is paused"
+    expect(main.get_by_text(nobody)).to_be_visible(timeout=LONG)
+    main.get_by_role("button", name="Resume").click()
+    confirm(page, "Resume", "process-jobs runs again.")
+
+    # A run of pg_cron, joined with what the function really answered.
+    generation = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
+    app.call("start-generation", generation)
+    [request] = eventually(lambda: answer(conn), 70)
+    assert request["url"] == f"{app.url}/functions/v1/process-jobs"
+    assert request["timeout_milliseconds"] == 150_000
+    answered = "Answered 200: Processed 1 job(s) with 0 error(s)"
+    expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
+    assert one(conn, "select status from job_queue") == "completed"
+
+    # A failing run, explained with its repair.
+    failing = re.compile(
+        "<b>broken</b>: its last (run|[0-9]+ runs) failed. ERROR: unrecognized configuration"
+    )
+    expect(main.get_by_text(failing)).to_be_visible(timeout=LONG)
+    main.get_by_role("combobox", name="Which job?").click()
+    page.get_by_role("option", name="<b>broken</b>").click()
+    expect(main.get_by_text("which no session has: each run fails").first).to_be_visible(
+        timeout=LONG
+    )
+    expect(main.get_by_text("alter database postgres set app.settings.no_such_key")).to_be_visible()
+    explained = "The command reads a setting that is not set"
+    expect(main.locator("canvas", has_text=explained)).to_have_count(1, timeout=LONG)
+
+    # Called by hand, then unscheduled.
+    main.get_by_role("button", name="Call process-jobs now").click()
+    confirm(page, "Call it", "process-jobs answered HTTP 200: Processed 0 job(s) with 0 error(s)")
+    main.get_by_role("combobox", name="Which job?").click()
+    page.get_by_role("option", name="process-jobs").click()
+    expect(main.get_by_text("which no session has")).to_have_count(1, timeout=LONG)
+    main.get_by_role("button", name="Unschedule").click()
+    confirm(page, "Unschedule", "process-jobs is unscheduled.")
+    assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
+        "<b>broken</b>"
+    ]
+    expect(main.get_by_text("nothing wakes the queue: schedule process-jobs")).to_be_visible(
+        timeout=LONG
+    )
+
+    records = conn.execute("select * from audit_log where action ~ 'cron|process' order by id")
+    assert [(row["action"], row["actor"].endswith("(local)")) for row in records] == [
+        ("schedule_process_jobs", True),
+        ("change_cron_job", True),
+        ("change_cron_job", True),
+        ("call_process_jobs", True),
+        ("unschedule_cron_job", True),
+    ]
+    assert app.keys.secret not in page.content()
+    assert app.keys.secret not in app.log.read_text()
+    assert app.keys.secret not in one(conn, "select string_agg(details::text, '') from audit_log")
+
+
+def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Page, eventually):
+    app = make_app(DARKROOM_SAMPLE_DATA="0").start()
+    eventually(lambda: app.rows("select from public.workers"))
+    page.goto(f"{app.url}/workers")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("There is no pg_cron in this database")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("1 worker alive, and no schedule is in a trap.")).to_be_visible()
+    for text in ("Look for due jobs", "Every 5.0 s", "alive"):
+        expect(main.locator("canvas", has_text=text)).to_have_count(1)
+    expect(main.get_by_role("button", name=re.compile("[Ss]chedule"))).to_have_count(0)
+    main.get_by_role("button", name="Call process-jobs now").click()
+    confirm(page, "Call it", "process-jobs answered HTTP 200: Processed 0 job(s) with 0 error(s)")
+
+
+def test_a_call_that_fails_says_why(make_app, page: Page, database):
+    gone = "http://127.0.0.1:9"
+    app = make_app(DATABASE_URL=database, SUPABASE_URL=gone).start()
+    page.goto(f"{app.url}/workers")
+    page.get_by_role("button", name="Call process-jobs now").click(timeout=LONG)
+    confirm(page, "Call it", "The call did not succeed:")
+    said = f"No answer from {gone}/functions/v1/process-jobs: ConnectError."
+    expect(page.get_by_role("dialog").get_by_text(said)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("role", "button", "confirmed", "needed"),
+    [
+        ("VIEWER", "Call process-jobs now", "Call it", "operator"),
+        ("OPERATOR", "Pause", "Pause", "admin"),
+        ("OPERATOR", "Unschedule", "Unschedule", "admin"),
+    ],
+)
+def test_who_may_not_is_refused(
+    monkeypatch, cron_database, conn, tmp_path, role, button, confirmed, needed
+):
+    schedule(conn, "vacuum", name="nightly")
+    monkeypatch.setenv("DATABASE_URL", cron_database)
+    monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
+    monkeypatch.setattr(access, "role", lambda: access.Role[role])
+    settings.cache_clear()
+    dashboard.pool.clear()
+    dashboard.read_anew()
+    before = one(conn, "select count(*) from audit_log")
+    try:
+        at = AppTest.from_file(PROJECT / "app.py", default_timeout=30).run()
+        at.switch_page("pages/workers.py").run()
+        press(at, button)
+        press(at, confirmed)
+        refusal = f"This takes the role {needed}; yours is {role.lower()}."
+        assert refusal in [error.value for error in at.error]
+    finally:
+        dashboard.pool().close()
+        dashboard.pool.clear()
+        settings.cache_clear()
+    assert one(conn, "select active from cron_jobs()")
+    assert one(conn, "select count(*) from audit_log") == before
+
+
+def press(at: AppTest, label: str) -> None:
+    """Presses the last button of that name: the dialog's, once there is one."""
+    [*_, button] = [button for button in at.button if button.label == label]
+    button.click().run()
