@@ -1,12 +1,11 @@
 """What every page needs: reading the database, saying that it is away, who is acting."""
 
 import getpass
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -132,14 +131,6 @@ def own_url() -> str:
 def functions_url() -> str:
     """The project whose functions the pages call."""
     return settings().supabase_url or own_url()
-
-
-def image_source(generation: Mapping[str, Any]) -> str:
-    """The address of a completed generation's image, as the viewer's browser reaches it."""
-    if settings().supabase_url:
-        return str(generation["image_url"])
-    page = urlsplit(st.context.url or own_url())
-    return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
 
 
 def actor() -> str:

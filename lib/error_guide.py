@@ -197,6 +197,17 @@ CATALOGUE = (
         r"not an image|no (PNG|URL|web address)",
     ),
     Guide(
+        "storage_failed",
+        "The image could not be stored",
+        "The model made the image, but Supabase's Storage did not take it: the bucket does not"
+        " exist, the secret key may not write to it, or Storage did not answer.",
+        "Create the bucket that SUPABASE_STORAGE_BUCKET names in the project, or look up the"
+        " project's status. Then retry the jobs: an image less than an hour old is not paid for"
+        " again.",
+        "after",
+        r"supabase storage|bucket",
+    ),
+    Guide(
         "too_large",
         "The answer or image is too large",
         "What Replicate sent is larger than the worker accepts, mostly an image of a huge size.",

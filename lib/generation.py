@@ -8,7 +8,7 @@ from typing import Any
 from lib.database import DatabaseUnavailable
 from lib.jobs import Claim, ClaimLost, Generation, JobFailed, Queue
 from lib.replicate.client import CANCEL_MARGIN_SECONDS, Prediction, Replicate, ReplicateError
-from lib.storage import LocalStorage, NotAnImage
+from lib.storage import Storage, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class GenerationHandler:
     """Handler of generate-image jobs."""
 
     def __init__(
-        self, queue: Queue, replicate: Replicate, storage: LocalStorage, *, deadline_seconds: float
+        self, queue: Queue, replicate: Replicate, storage: Storage, *, deadline_seconds: float
     ) -> None:
         self._queue = queue
         self._replicate = replicate
@@ -50,8 +50,8 @@ class GenerationHandler:
         await self._queue.record_progress(claim, PREDICTED)
         try:
             stored = await self._storage.save(generation.generation_id, image)
-        except NotAnImage as error:
-            raise JobFailed(str(error), code="not_an_image") from error
+        except StorageError as error:
+            raise JobFailed(str(error), code=error.code) from error
         return {"image_url": stored.url, "storage_path": stored.path}
 
     async def cancel(self, claim: Claim) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
 from lib.jobs import Queue, StartedGeneration, storable
 from lib.replicate.client import CANCEL_MARGIN_SECONDS, Prediction, Replicate, ReplicateError
-from lib.storage import LocalStorage, NotAnImage, StoredImage
+from lib.storage import Storage, StorageError, StoredImage
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Rollout:
         self,
         pool: AsyncPool,
         replicate: Replicate,
-        storage: LocalStorage,
+        storage: Storage,
         *,
         deadline_seconds: float,
     ) -> None:
@@ -131,7 +131,7 @@ class Rollout:
             image = await run.image(model_id, json.loads(row["input"]), row["version"])
             stored = await self._storage.save(generation_id, image)
             await self._end(generation_id, run, "completed", stored=stored)
-        except (ReplicateError, NotAnImage) as error:
+        except (ReplicateError, StorageError) as error:
             failure = _failure(generation_id, error)
             await self._end(generation_id, run, "failed", failure.code, str(failure))
             raise failure from error
@@ -235,9 +235,9 @@ class _Run:
             logger.warning("Prediction %s was not cancelled: %s", self.prediction_id, error)
 
 
-def _failure(generation_id: UUID, error: ReplicateError | NotAnImage) -> GenerationFailed:
-    if isinstance(error, NotAnImage):
-        return GenerationFailed(str(error), generation_id=generation_id, code="not_an_image")
+def _failure(generation_id: UUID, error: ReplicateError | StorageError) -> GenerationFailed:
+    if isinstance(error, StorageError):
+        return GenerationFailed(str(error), generation_id=generation_id, code=error.code)
     return GenerationFailed(
         str(error),
         generation_id=generation_id,

@@ -10,7 +10,7 @@ import streamlit as st
 from lib.confirm import Action, ask, plural
 from lib.dashboard import actor, pool, read, read_once, time_column
 from lib.export import csv_export
-from lib.run_images import storage
+from lib.images import storage
 from lib.selection import selectable
 from lib.test_runs import delete_run
 

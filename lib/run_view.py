@@ -12,10 +12,10 @@ import streamlit as st
 
 from lib import job_actions
 from lib.confirm import ask, plural
-from lib.dashboard import image_source, job_column, job_links, read, time_zone
+from lib.dashboard import job_column, job_links, read, time_zone
 from lib.formats import duration, escaped
+from lib.images import archive, file_name, image_bytes, show_image
 from lib.run_history import deletion
-from lib.run_images import archive, file_name, image_bytes
 from lib.run_phases import LIVE, PHASES, overdue, phase, place_in_line, times
 from lib.selection import selectable
 from lib.whereabouts import whereabouts
@@ -207,7 +207,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
         if name:
             st.text(name)
         if job["status"] == "completed":
-            st.image(image_source(job), width="stretch", alt=job["prompt"])
+            show_image(job, "stretch")
         elif job["status"] in LIVE:
             percent = f" {job['progress']} %" if at == "Running" else ""
             st.progress(job["progress"], with_place(f"{at}{percent}", job))

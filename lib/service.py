@@ -24,7 +24,8 @@ from lib.replicate.client import Replicate
 from lib.replicate.simulator.server import Simulator
 from lib.sample_history import load_sample_history
 from lib.settings import Settings
-from lib.storage import LocalStorage
+from lib.storage import LocalStorage, Storage
+from lib.supabase_storage import SupabaseStorage
 from lib.worker.rescue import rescue_dead_workers
 from lib.worker.worker import Handler, Worker
 
@@ -79,6 +80,18 @@ def jwks_url(settings: Settings) -> str | None:
     """Where the project publishes the public keys that verify its users' tokens."""
     root = settings.supabase_url
     return f"{root}/auth/v1/.well-known/jwks.json" if root else None
+
+
+def image_storage(settings: Settings) -> Storage:
+    """Where images are kept: in the project's bucket, where one is set, or in files."""
+    if settings.supabase_url and settings.storage_bucket:
+        return SupabaseStorage(
+            settings.supabase_url,
+            settings.secret_keys[0],
+            settings.storage_bucket,
+            settings.storage_url_seconds,
+        )
+    return LocalStorage(settings.images, settings.public_url or LOCAL_URL)
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
         replicate = Replicate(token, api) if api else Replicate(token)
         stack.push_async_callback(replicate.aclose)
         queue = Queue(pool)
-        storage = LocalStorage(settings.images, settings.public_url or LOCAL_URL)
+        storage = image_storage(settings)
         generate = GenerationHandler(
             queue, replicate, storage, deadline_seconds=settings.generation_seconds
         )

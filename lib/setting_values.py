@@ -173,6 +173,14 @@ def jwt_secret(name: str, text: str) -> str:
     return text
 
 
+def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
+    """A time in whole seconds; 0, which is none, where it is not given."""
+    given = int(number(values, name, 0, least=0))
+    if 0 < given < least:
+        raise SettingsError(f"{name} is {given}: give 0 or at least {least}.")
+    return given
+
+
 def bucket(name: str, text: str) -> str:
     """The name of a bucket of Supabase's Storage."""
     if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII):

@@ -21,6 +21,7 @@ from lib.setting_values import (
     project_of_url,
     project_url,
     replicate_token,
+    seconds,
     web_address,
 )
 
@@ -178,7 +179,7 @@ def _project(values: Mapping[str, str], database: str | None) -> _Project:
         secret_keys=secret,
         jwt_secret=jwt_secret("SUPABASE_JWT_SECRET", signs) if signs else None,
         storage_bucket=bucket("SUPABASE_STORAGE_BUCKET", stored) if stored else None,
-        storage_url_seconds=int(number(values, "SUPABASE_STORAGE_URL_SECONDS", 0, least=0)),
+        storage_url_seconds=seconds(values, "SUPABASE_STORAGE_URL_SECONDS", least=60),
     )
 
 

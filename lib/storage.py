@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import anyio
@@ -13,8 +14,22 @@ from PIL import Image, UnidentifiedImageError
 ENDINGS = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}
 
 
-class NotAnImage(Exception):
+class StorageError(Exception):
+    """An image was not kept; the message says why, without a secret. `code` names the kind."""
+
+    code: str
+
+
+class NotAnImage(StorageError):
     """The bytes are no PNG, WebP or JPEG image."""
+
+    code = "not_an_image"
+
+
+class StorageFailed(StorageError):
+    """The storage did not do what it was asked."""
+
+    code = "storage_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +38,25 @@ class StoredImage:
 
     url: str
     path: str
+
+
+class Storage(Protocol):
+    """Where images are kept. All raise StorageFailed, where it is not this computer."""
+
+    async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
+        """Keeps a PNG, WebP or JPEG; saving a generation again replaces its image.
+
+        Raises NotAnImage for anything else, whatever the provider called it.
+        """
+
+    def address(self, path: str) -> str:
+        """Where browsers find a kept image now."""
+
+    def read(self, path: str) -> bytes:
+        """A kept image. Raises FileNotFoundError."""
+
+    def delete(self, path: str) -> bool:
+        """Removes a kept image. False when it is not there."""
 
 
 class LocalStorage:
@@ -34,21 +68,21 @@ class LocalStorage:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Keeps a PNG, WebP or JPEG; saving a generation again replaces its image.
-
-        Raises NotAnImage for anything else, whatever the provider called it.
-        """
-        path = f"{generation_id}.{_ending(image)}"
+        path = f"{generation_id}.{ending(image)}"
         await anyio.to_thread.run_sync(self._write, path, image)
-        return StoredImage(f"{self._public_url}/images/{path}", path)
+        return StoredImage(self.address(path), path)
+
+    def address(self, path: str) -> str:
+        return f"{self._public_url}/images/{path}"
 
     def read(self, path: str) -> bytes:
-        """A kept image. Raises FileNotFoundError."""
         return self._file(path).read_bytes()
 
-    def delete(self, path: str) -> None:
-        """Removes a kept image; one that is not there is no error."""
-        self._file(path).unlink(missing_ok=True)
+    def delete(self, path: str) -> bool:
+        file = self._file(path)
+        there = file.exists()
+        file.unlink(missing_ok=True)
+        return there
 
     def _file(self, path: str) -> Path:
         # The path comes from the database: it names a file in this folder and nothing else.
@@ -60,7 +94,8 @@ class LocalStorage:
         draft.replace(self._folder / path)
 
 
-def _ending(image: bytes) -> str:
+def ending(image: bytes) -> str:
+    """The ending of an image's file name, by what it is. Raises NotAnImage."""
     try:
         with Image.open(BytesIO(image), formats=list(ENDINGS)) as opened:
             return ENDINGS[opened.format or ""]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from lib.client import StartRefused, start_image_generation
 from lib.database import Pool, load, translated
-from lib.storage import LocalStorage
+from lib.storage import Storage
 
 MOST_MODELS = 4
 """More do not fit side by side."""
@@ -244,7 +244,7 @@ def _start_share(
     )
 
 
-def delete_run(pool: Pool, actor: str, run_id: UUID, storage: LocalStorage) -> int:
+def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
     """Cancels what is live of a run and removes its jobs, generations and images.
 
     Returns how many generations were removed. Raises QueryError with sqlstate DR404 when there is

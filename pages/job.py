@@ -11,8 +11,9 @@ import streamlit as st
 
 from lib import job_actions
 from lib.confirm import ask, confirmations
-from lib.dashboard import image_source, read, time_column
+from lib.dashboard import read, time_column
 from lib.formats import duration, escaped
+from lib.images import show_image
 from lib.live import live
 from lib.whereabouts import whereabouts
 
@@ -165,7 +166,7 @@ def generation(job: Mapping[str, Any]) -> None:
     with st.container(horizontal=True):
         has_image = job["storage_path"] or job["image_url"]
         if job["generation_status"] == "completed" and has_image:
-            st.image(image_source(job), width=320, alt=job["prompt"])
+            show_image(job, 320)
         with st.container(width=480):
             st.text(job["prompt"])
             if job["generation_status"] in ("queued", "processing"):

@@ -116,6 +116,7 @@ WRONG = [
     ({"SUPABASE_URL": ""}, "Without SUPABASE_URL set all of SUPABASE_PUBLISHABLE_KEY"),
     ({"SUPABASE_STORAGE_BUCKET": "my images"}, "SUPABASE_STORAGE_BUCKET is 'my images'"),
     ({"SUPABASE_STORAGE_URL_SECONDS": "a week"}, "SUPABASE_STORAGE_URL_SECONDS is 'a week'"),
+    ({"SUPABASE_STORAGE_URL_SECONDS": "5"}, "SUPABASE_STORAGE_URL_SECONDS is 5: give 0 or at"),
     ({"REPLICATE_API_TOKEN": f"Bearer r8_{HIDDEN}"}, "REPLICATE_API_TOKEN has a blank in it"),
     ({"REPLICATE_API_TOKEN": HIDDEN}, "REPLICATE_API_TOKEN is no token of Replicate"),
     ({"REPLICATE_API_URL": "https://example.com"}, "REPLICATE_API_URL is set: set REPLICATE_API_T"),

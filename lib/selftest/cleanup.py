@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from lib.selftest.check import CheckFailed
 from lib.selftest.trial import Trial
+from lib.storage import Storage
 
 WAIT_SECONDS = 60.0
 """How long a generation that a worker still runs is waited for: taken away under it, its image
@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.1
 async def remove_leftovers(trial: Trial) -> str:
     """Removes what runs left that were killed more than fifteen minutes ago."""
     removed = await trial.ask("remove", run=None)
-    await asyncio.to_thread(_delete_images, trial.target.images, removed["storage_paths"])
+    await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
     if not (removed["generations"] or removed["users"]):
         return "Nothing was left."
     return f"Removed of earlier runs: {_said(removed)}."
@@ -32,7 +32,7 @@ async def remove_run(trial: Trial) -> str:
     except TimeoutError:
         unfinished = True
     removed = await trial.ask("remove", run=trial.run)
-    kept = await asyncio.to_thread(_delete_images, trial.target.images, removed["storage_paths"])
+    kept = await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
     if unfinished:
         raise CheckFailed(
             f"Removed: {_said(removed)}. One still ran after {WAIT_SECONDS:g} s: its image may be"
@@ -55,13 +55,6 @@ def _said(removed: Any) -> str:
     return f"{removed['generations']} generations, {removed['jobs']} jobs, {removed['users']} users"
 
 
-def _delete_images(folder: Path, paths: Sequence[str]) -> list[str]:
-    """Deletes stored images that are files of the folder. Returns those that are not."""
-    elsewhere = []
-    for path in paths:
-        file = folder / Path(path).name
-        if file.name == path and file.exists():
-            file.unlink()
-        else:
-            elsewhere.append(path)
-    return elsewhere
+def _delete_images(storage: Storage, paths: Sequence[str]) -> list[str]:
+    """Deletes images of our storage. Returns those that are not in it."""
+    return [path for path in paths if not storage.delete(path)]

@@ -1,13 +1,13 @@
 """The deployment that is tested, as the settings give it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from lib.database import redact
 from lib.keys import Keys
-from lib.service import LOCAL_URL, database_url, project_keys
+from lib.service import LOCAL_URL, database_url, image_storage, project_keys
 from lib.settings import Settings
+from lib.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Target:
     functions_url: str
     supabase_url: str | None
     keys: Keys
-    images: Path
-    """Folder of the stored images, where they are files of this computer."""
+    storage: Storage
+    """Where our workers keep images."""
     provider: str
     secrets: tuple[str, ...] = field(repr=False)
 
@@ -56,7 +56,7 @@ def target(settings: Settings, own_url: str | None = None) -> Target:
         functions_url=settings.supabase_url or own_url or settings.public_url or LOCAL_URL,
         supabase_url=settings.supabase_url,
         keys=keys,
-        images=settings.images,
+        storage=image_storage(settings),
         provider="Replicate" if settings.replicate_token else "simulated Replicate",
         secrets=tuple(secret for secret in secrets if secret),
     )
