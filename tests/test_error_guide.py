@@ -13,6 +13,7 @@ PROJECT = Path(__file__).parents[1]
 WORKERS_CODE = [
     PROJECT / "lib" / "generation.py",
     PROJECT / "lib" / "jobs.py",
+    PROJECT / "lib" / "storage.py",
     *(PROJECT / "lib" / "worker").glob("*.py"),
     *(PROJECT / "lib" / "replicate").glob("*.py"),
 ]
