@@ -18,6 +18,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from lib import logs, metrics
+    from lib.access.middleware import ClosedBeyondLoopback
     from lib.dashboard import own_url
     from lib.functions.routes import routes
     from lib.service import Service
@@ -33,19 +34,21 @@ else:
     # the folder's name alone would make Streamlit run that page without this script.
     PagesManager.uses_pages_directory = False
     service = Service(replace(chosen, public_url=own_url()))
+    ours = [
+        *routes(lambda: service.functions),
+        *metrics.routes(lambda: service.pool, chosen),
+        Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
+    ]
     app = st.App(
         "app.py",
         lifespan=service.lifespan,
-        routes=[
-            *routes(lambda: service.functions),
-            *metrics.routes(lambda: service.pool, chosen),
-            Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
-        ],
+        routes=ours,
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
         middleware=[
             Middleware(
                 TrustedHostMiddleware,
                 allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(own_url()).hostname],
-            )
+            ),
+            Middleware(ClosedBeyondLoopback, routes=ours),
         ],
     )

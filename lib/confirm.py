@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from lib.access import AccessDenied, Role, require
-from lib.dashboard import actor, read_anew, say_when_away
+from lib.dashboard import read_anew, say_when_away, who
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError
 
 
@@ -30,11 +30,15 @@ class Action:
 
 
 def ask(action: Action) -> None:
-    """Asks for confirmation, once the page is drawn anew.
+    """Asks for confirmation, once the page is drawn anew; refuses who may not do it.
 
     Not at once: the next refresh of a live panel would close a dialog that it opened.
     """
-    st.session_state["asked"] = action
+    try:
+        require(action.needs)
+        st.session_state["asked"] = action
+    except AccessDenied as refusal:
+        st.session_state["refused"] = str(refusal)
     st.rerun()
 
 
@@ -45,6 +49,8 @@ def confirmations() -> None:
     """
     if report := st.session_state.pop("report", None):
         st.success(report, icon=":material/check_circle:")
+    if refusal := st.session_state.pop("refused", None):
+        st.warning(refusal, icon=":material/block:")
     if action := st.session_state.get("asked"):
         st.dialog(action.title, on_dismiss=_forget)(_confirm)(action)
 
@@ -56,7 +62,7 @@ def plural(count: int, word: str = "job") -> str:
 
 def _confirm(action: Action) -> None:
     st.write(f"{action.effect} The audit log records it as done by:")
-    st.text(actor())
+    st.text(who())
     with st.container(horizontal=True):
         confirmed = st.button(action.button, type="primary")
         declined = st.button(action.decline)

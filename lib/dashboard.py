@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from lib.access import Role, person, require, sign_in_configured
 from lib.database import DatabaseUnavailable, Pool, SchemaMissing, load, open_pool, translated
 from lib.replica import Replica
 from lib.service import database_url
@@ -134,8 +135,15 @@ def functions_url() -> str:
 
 
 def actor() -> str:
-    """Who acts, for the audit log: without sign-in, the user of this computer."""
-    return f"{getpass.getuser()} (local)"
+    """Who acts, for the audit log. Raises AccessDenied for who is not even an operator."""
+    require(Role.OPERATOR)
+    return who()
+
+
+def who() -> str:
+    """Who is looking: without sign-in, the user of this computer."""
+    signed_in = person() if sign_in_configured() else None
+    return signed_in.name if signed_in else f"{getpass.getuser()} (local)"
 
 
 def time_zone() -> ZoneInfo:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from lib.access import role
 from lib.dashboard import REFRESH_SECONDS, noting_ages, pool, say_when_away, time_zone
 from lib.database import DatabaseUnavailable, translated
 
@@ -26,6 +27,9 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None
 
 
 def _draw(panel: Callable[[], None]) -> None:
+    if role() != st.session_state["role"]:
+        # Of a viewer whose role was taken away, or whose sign-in has ended.
+        st.rerun()
     # Not st.empty, which would lose its content for a moment at each refresh.
     age = st.container()
     page, waiting = st.session_state["page"], st.empty()

@@ -1,11 +1,14 @@
-"""The pages of the control room, in the sections of the sidebar."""
+"""The pages of the control room, in the sections of the sidebar, for whom they are."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from lib.dashboard import read, say_when_away
+from lib.access import Role, role, sign_in_configured
+from lib.access.gate import gate
+from lib.dashboard import read, say_when_away, who
 from lib.database import embedded, redact, route
 from lib.fault_injection import fault_file
 from lib.settings import settings
@@ -19,44 +22,57 @@ ROUTES = {
     " instead of being woken. A statement's time limit is that of the role.",
 }
 """What a way to Supabase's database means for us."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SECTIONS: dict[str, dict[str, str]] = {
+    "Monitor": {
+        "overview": "Overview",
+        "throughput": "Throughput",
+        "models": "Models",
+        "failures": "Failures",
+        "stuck_jobs": "Stuck jobs",
+        "duplicates": "Duplicates",
+        "jobs": "Jobs",
+        "job": "Job",
+        "users": "Users",
+    },
+    "Test": {
+        "generate": "Generate",
+        "self_test": "Self-test",
+        "faults": "Fault injection",
+    },
+    "Operate": {
+        "workers": "Workers & cron",
+        "deployment": "Deployment",
+        "rollout": "Migration path",
+        "rollback": "Rollback",
+        "maintenance": "Maintenance",
+        "audit": "Audit",
+    },
+}
+"""The files of pages/ and their titles. A page's address is its file with dashes."""
+NEEDED = {"Monitor": Role.VIEWER, "Test": Role.OPERATOR, "Operate": Role.OPERATOR}
+"""The role that opens a section."""
+FIRST = "overview"
+HIDDEN = {"job"}
+"""Reached by links alone."""
 
 
 def navigation() -> StreamlitPage:
-    """Draws the sidebar and returns the page to run.
+    """Draws the sidebar and returns the page to run: of those that the viewer's role opens.
 
-    Without sign-in everyone who reaches the app is its operator, so beyond loopback it shows
-    only how to close it.
+    Who has no role gets at every address what there is to say about that, and nothing else.
     """
     st.set_page_config(page_title="Darkroom", page_icon=str(ICON), layout="wide")
-    if st.get_option("server.address") not in LOOPBACK:
-        return st.navigation([st.Page(_only_loopback, title="Closed")], position="hidden")
+    has = st.session_state["role"] = role()
+    if has is None:
+        files = [file for files in SECTIONS.values() for file in files]
+        doors = [_page(gate, file, "Darkroom") for file in files]
+        return st.navigation(doors, position="hidden")
     page = st.navigation(
         {
-            "Monitor": [
-                st.Page("pages/overview.py", title="Overview", default=True),
-                st.Page("pages/throughput.py", title="Throughput", url_path="throughput"),
-                st.Page("pages/models.py", title="Models", url_path="models"),
-                st.Page("pages/failures.py", title="Failures", url_path="failures"),
-                st.Page("pages/stuck_jobs.py", title="Stuck jobs", url_path="stuck-jobs"),
-                st.Page("pages/duplicates.py", title="Duplicates", url_path="duplicates"),
-                st.Page("pages/jobs.py", title="Jobs", url_path="jobs"),
-                st.Page("pages/job.py", title="Job", url_path="job", visibility="hidden"),
-                st.Page("pages/users.py", title="Users", url_path="users"),
-            ],
-            "Test": [
-                st.Page("pages/generate.py", title="Generate", url_path="generate"),
-                st.Page("pages/self_test.py", title="Self-test", url_path="self-test"),
-                st.Page("pages/faults.py", title="Fault injection", url_path="faults"),
-            ],
-            "Operate": [
-                st.Page("pages/workers.py", title="Workers & cron", url_path="workers"),
-                st.Page("pages/deployment.py", title="Deployment", url_path="deployment"),
-                st.Page("pages/rollout.py", title="Migration path", url_path="rollout"),
-                st.Page("pages/rollback.py", title="Rollback", url_path="rollback"),
-                st.Page("pages/maintenance.py", title="Maintenance", url_path="maintenance"),
-                st.Page("pages/audit.py", title="Audit", url_path="audit"),
-            ],
+            section: [
+                _page(f"pages/{file}.py", file, title) for file, title in SECTIONS[section].items()
+            ]
+            for section in _sections(has)
         },
         expanded=True,
     )
@@ -65,22 +81,48 @@ def navigation() -> StreamlitPage:
         st.session_state["page"] = page.url_path
         st.session_state.pop("asked", None)
     with st.sidebar:
+        if sign_in_configured():
+            _signed_in(has)
         _sources()
     return page
 
 
-def link(page: str, **filters: str) -> None:
-    """Links to a page by its file's name, with filters in its URL."""
-    st.page_link(f"pages/{page}.py", icon=":material/arrow_forward:", query_params=filters)
+def link(
+    page: str, label: str | None = None, icon: str = ":material/arrow_forward:", **filters: str
+) -> None:
+    """Links to a page by its file's name, with filters in its URL.
+
+    Draws nothing for whom that page is not.
+    """
+    has = role()
+    if has and any(page in SECTIONS[section] for section in _sections(has)):
+        st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=filters)
 
 
-def _only_loopback() -> None:
-    st.title("Darkroom is closed")
-    st.write(
-        "There is no sign-in, so this app serves only the computer that it runs on. Start it"
-        ' with `server.address = "127.0.0.1"`, as in .streamlit/config.toml, and reach it from'
-        " elsewhere through an SSH tunnel."
+def address(file: str) -> str:
+    """The path of a page's address, such as "/stuck-jobs"."""
+    return "/" if file == FIRST else f"/{file.replace('_', '-')}"
+
+
+def _sections(has: Role) -> list[str]:
+    return [section for section in SECTIONS if has >= NEEDED[section]]
+
+
+def _page(shown: str | Callable[[], None], file: str, title: str) -> StreamlitPage:
+    return st.Page(
+        shown,
+        title=title,
+        url_path=None if file == FIRST else address(file)[1:],
+        default=file == FIRST,
+        visibility="hidden" if file in HIDDEN else "visible",
     )
+
+
+def _signed_in(has: Role) -> None:
+    with st.container(gap="xsmall"):
+        st.caption(f"Signed in, with the role {has.name.lower()}:")
+        st.text(who())
+        st.button("Sign out", on_click=st.logout, type="tertiary")
 
 
 def _sources() -> None:
@@ -102,9 +144,7 @@ def _sources() -> None:
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
         faults = fault_file(chosen)
         if faults and faults.exists():
-            st.page_link(
-                "pages/faults.py", label="Faults are in force", icon=":material/bug_report:"
-            )
+            link("faults", "Faults are in force", ":material/bug_report:")
     with say_when_away():
         if not chosen.database_url and read("overview", "has_sample_data"):
             st.warning(

@@ -82,6 +82,8 @@ class Settings:
     """Longest run of one prediction before it is cancelled."""
     stop_grace_seconds: float
     """How long a stopping worker lets its jobs go on before it gives them back."""
+    sign_in_hours: float
+    """How long a sign-in at the dashboard counts."""
     simulator_speed: float
     """How many times faster than the real models the simulated ones run."""
     simulator_failure_rate: float
@@ -135,6 +137,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         poll_seconds=number(values, "DARKROOM_POLL_SECONDS", 1, least=0.05),
         generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS", 300, least=1),
         stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS", 3, least=0),
+        sign_in_hours=number(values, "DARKROOM_SIGN_IN_HOURS", 12, least=0.1),
         simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED", 1, least=0.01),
         simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE", 0.02, least=0),
     )

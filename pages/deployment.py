@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.access import Role
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, functions_url, moment, own_url, pool, time_zone
+from lib.dashboard import actor, functions_url, moment, own_url, pool, time_zone, who
 from lib.deployment.catalogue import CHECKS, MANUAL
 from lib.deployment.check import Check, Manual
 from lib.deployment.progress import Checklist, checklist, tick
@@ -157,7 +157,7 @@ def ticking(point: Manual, done: bool) -> Action:
 
 
 def as_file(seen: Checklist, at: datetime) -> None:
-    deployment, by, zone = target(settings(), own_url()), actor(), time_zone()
+    deployment, by, zone = target(settings(), own_url()), who(), time_zone()
     st.download_button(
         "Report",
         lambda: report(seen, deployment, at, by, zone).encode(),

@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from lib.access import AccessDenied
 from lib.confirm import Action, ask, confirmations
 from lib.dashboard import actor, pool, read, say_when_away, time_column, time_zone
 from lib.fault_injection import PRESETS, fault_file, inject, with_model
@@ -79,8 +80,11 @@ def say(faults: Faults) -> None:
 def clear(file: FaultFile) -> None:
     """At once: it only ends what was begun here."""
     with say_when_away():
-        inject(pool(), actor(), file, Faults())
-        st.session_state["report"] = "All faults are cleared: the provider is normal again."
+        try:
+            inject(pool(), actor(), file, Faults())
+            st.session_state["report"] = "All faults are cleared: the provider is normal again."
+        except AccessDenied as refusal:
+            st.session_state["refused"] = str(refusal)
         st.rerun()
 
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import streamlit as st
 
+from lib.access import AccessDenied
 from lib.client import StartRefused
 from lib.confirm import confirmations, plural
 from lib.dashboard import actor, functions_url, pool, read, read_anew, read_once
@@ -50,7 +51,7 @@ def submit(asked: Submission, models: dict[str, Model]) -> bool:
         start_run(
             pool(), actor(), functions_url(), project_keys(settings()).secret, id, asked, models
         )
-    except (Invalid, StartRefused) as refusal:
+    except (AccessDenied, Invalid, StartRefused) as refusal:
         del st.session_state["submitted"]
         st.session_state["refusal"] = str(refusal)
         # On a phone what stands beside the form is below it.

@@ -248,7 +248,7 @@ def types(health: list[dict[str, Any]]) -> None:
     st.subheader("What waits and runs now, and what ended in the last 24 hours?")
     if not health:
         st.info("The queue is empty, and nothing has ended since yesterday.")
-        st.page_link("pages/generate.py", label="Submit a generation", icon=":material/add:")
+        link("generate", "Submit a generation", ":material/add:")
         return
     # Not st.dataframe, whose code alone takes a browser that is new here a quarter of a second.
     st.table(

@@ -5,6 +5,7 @@ from itertools import groupby
 
 import streamlit as st
 
+from lib.access import AccessDenied
 from lib.confirm import plural
 from lib.dashboard import actor, own_url, read, read_anew, time_zone
 from lib.database import DatabaseError
@@ -30,12 +31,12 @@ st.caption("Tries every step that must work, for real, and says what to do where
 
 def start() -> None:
     try:
-        deployment = target(settings(), own_url())
-    except (SettingsError, DatabaseError) as error:
+        deployment, by = target(settings(), own_url()), actor()
+    except (AccessDenied, SettingsError, DatabaseError) as error:
         st.session_state["self_test_refused"] = str(error)
         return
     st.session_state.pop("self_test_refused", None)
-    st.session_state["self_test"] = BackgroundRun(deployment, actor(), read_anew)
+    st.session_state["self_test"] = BackgroundRun(deployment, by, read_anew)
 
 
 def introduction() -> None:

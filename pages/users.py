@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from lib.access import Role
 from lib.actions import set_user_limits
 from lib.charts import show, status_color
 from lib.confirm import Action, ask, confirmations, plural
@@ -286,6 +287,7 @@ def limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Actio
         " hours. What they already asked for counts.",
         "Set limits",
         run,
+        needs=Role.ADMIN,
     )
 
 

@@ -1,0 +1,25 @@
+"""Who may see the app, and who may do what.
+
+Sign-in is Streamlit's: an `[auth]` table in .streamlit/secrets.toml names an OpenID Connect
+provider. Without it whoever is at this computer is the app's admin, and nobody else is served.
+"""
+
+from lib.access.roles import (
+    AccessDenied,
+    Person,
+    Role,
+    person,
+    require,
+    role,
+    sign_in_configured,
+)
+
+__all__ = [
+    "AccessDenied",
+    "Person",
+    "Role",
+    "person",
+    "require",
+    "role",
+    "sign_in_configured",
+]

@@ -1,0 +1,76 @@
+"""What is shown instead of every page to who may see none."""
+
+import streamlit as st
+
+from lib.access.roles import ADDRESSES, CLAIM, person, sign_in_configured, verified_address
+from lib.settings import settings
+
+EXAMPLE = """\
+DARKROOM_ADMINS = "ann@studio.example"
+DARKROOM_OPERATORS = "ben@studio.example, cleo@studio.example"
+DARKROOM_VIEWERS = "dan@studio.example"
+
+[auth]
+redirect_uri = "https://darkroom.studio.example/oauth2callback"
+cookie_secret = "a long random text"
+client_id = "as the provider says"
+client_secret = "as the provider says"
+server_metadata_url = "https://provider.example/.well-known/openid-configuration"
+"""
+
+
+def gate() -> None:
+    """Draws how to configure sign-in, how to sign in, or that no role was given."""
+    if not sign_in_configured():
+        _closed()
+    elif person() is None:
+        _sign_in()
+    else:
+        _refused()
+
+
+def _closed() -> None:
+    st.title("Darkroom is closed")
+    st.write(
+        "It can be reached from other computers and there is no sign-in, so it shows nothing. Do"
+        " one of these, and start it again."
+    )
+    st.subheader("Let people sign in")
+    st.write(
+        "In `.streamlit/secrets.toml` name your OpenID Connect provider and who may do what."
+        " Viewers look, operators act on jobs, admins change how the system is set up."
+    )
+    st.code(EXAMPLE, language="toml", wrap_lines=True)
+    st.subheader("Or serve this computer only")
+    st.write(
+        'Start it with `server.address = "127.0.0.1"`, as in `.streamlit/config.toml`, and with no'
+        " `DARKROOM_URL`. From elsewhere it is then reached through an SSH tunnel."
+    )
+
+
+def _sign_in() -> None:
+    st.title("Darkroom")
+    if st.user.is_logged_in:
+        st.info(f"A sign-in counts for {settings().sign_in_hours:g} hours, and yours has ended.")
+    else:
+        st.write("Sign in to see the queue.")
+    auth = st.secrets.get("auth", {})
+    named = [name for name in auth if hasattr(auth[name], "keys") and "client_id" in auth[name]]
+    for provider in named or [None]:
+        label = f"Sign in with {provider}" if provider else "Sign in"
+        st.button(label, type="primary", on_click=st.login, args=[provider], key=f"to {provider}")
+
+
+def _refused() -> None:
+    st.title("No access")
+    st.error("Nobody has given you a role here.", icon=":material/block:")
+    claims = st.user.to_dict()
+    st.text(f"You are signed in as {claims.get('email') or claims.get('sub')}.")
+    if claims.get("email") and not verified_address(claims):
+        st.write("The provider has not verified that this address is yours, so it does not count.")
+    names = ", ".join(f"`{name}`" for name in reversed(ADDRESSES.values()))
+    st.write(
+        f"An admin gives a role by listing your whole address in one of {names}, or by a claim"
+        f" ({CLAIM}). Then load this page again."
+    )
+    st.button("Sign out", on_click=st.logout)
