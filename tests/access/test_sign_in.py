@@ -3,13 +3,12 @@
 import time
 
 import pytest
-from conftest import LISTS, LONG, PEOPLE, secrets, sign_in
+from people import LISTS, LONG, PEOPLE, secrets, sign_in
 from playwright.sync_api import Page, expect
 
 from lib.navigation import SECTIONS, address
 
 OPEN = {"viewer": ["Monitor"], "operator": [*SECTIONS], "admin": [*SECTIONS]}
-HIDDEN = 1
 
 
 def stuck(db) -> None:
