@@ -43,6 +43,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_role("button", name="Pause the queue")).to_be_visible(timeout=30_000)
     audit = app.rows("select actor, action, affected from public.audit_log order by id")
     assert [(row["action"], row["affected"]) for row in audit] == [
+        ("start_test_run", 1),
         ("reset_stuck_jobs", 1),
         ("reset_stuck_jobs", 3),
         ("pause_queue", 1),
