@@ -1,0 +1,96 @@
+-- Makes room in a database that already has a queue by other hands: what has a name of ours goes
+-- to the schema before_darkroom, where it stays as it was; tables stay where they are and are
+-- given the columns that they lack. In a database that has our tables nothing happens.
+
+do $$
+declare
+    v_object record;
+    v_column record;
+begin
+    if pg_catalog.to_regclass('public.job_leases') is not null then
+        return;
+    end if;
+
+    for v_object in
+        select case c.relkind when 'm' then 'materialized view' else 'view' end as kind,
+               c.oid::regclass::text as name
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('v', 'm')
+          and c.relname in ('queue_health', 'failed_jobs_recent', 'stuck_jobs')
+        union all
+        select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
+               p.oid::regprocedure::text
+        from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+          and p.proname in (
+              'enqueue_job', 'claim_next_job', 'claim_jobs', 'complete_job', 'complete_jobs',
+              'get_user_limits', 'heartbeat_jobs', 'release_jobs', 'reset_stuck_jobs', 'retry_jobs',
+              'cancel_jobs', 'cancel_duplicates', 'pause_queue', 'resume_queue', 'set_user_limits',
+              'start_generation', 'begin_generation', 'retry_delay'
+          )
+          and not exists (
+              select from pg_catalog.pg_depend d
+              where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+          )
+    loop
+        create schema if not exists before_darkroom;
+        execute format('alter %s %s set schema before_darkroom', v_object.kind, v_object.name);
+        raise notice 'set aside: % %, now in the schema before_darkroom', v_object.kind, v_object.name;
+    end loop;
+
+    for v_column in
+        select * from (values
+            ('models', 'id', 'text', null),
+            ('models', 'display_name', 'text', ''''''),
+            ('models', 'version', 'text', null),
+            ('models', 'default_parameters', 'jsonb', '''{}'''),
+            ('models', 'enabled', 'boolean', 'true'),
+            ('models', 'created_at', 'timestamp with time zone', 'now()'),
+            ('models', 'updated_at', 'timestamp with time zone', 'now()'),
+            ('image_generations', 'id', 'uuid', null),
+            ('image_generations', 'user_id', 'uuid', null),
+            ('image_generations', 'prompt', 'text', ''''''),
+            ('image_generations', 'model_id', 'text', ''''''),
+            ('image_generations', 'parameters', 'jsonb', '''{}'''),
+            ('image_generations', 'status', 'text', '''queued'''),
+            ('image_generations', 'progress', 'integer', '0'),
+            ('image_generations', 'image_url', 'text', null),
+            ('image_generations', 'storage_path', 'text', null),
+            ('image_generations', 'error_message', 'text', null),
+            ('image_generations', 'prediction_id', 'text', null),
+            ('image_generations', 'source', 'text', '''app'''),
+            ('image_generations', 'created_at', 'timestamp with time zone', 'now()'),
+            ('image_generations', 'started_at', 'timestamp with time zone', null),
+            ('image_generations', 'completed_at', 'timestamp with time zone', null),
+            ('image_generations', 'updated_at', 'timestamp with time zone', 'now()')
+        ) as c (relation, name, kind, fallback)
+        where pg_catalog.to_regclass('public.' || c.relation) is not null
+    loop
+        perform from pg_catalog.pg_attribute a
+        where a.attrelid = ('public.' || v_column.relation)::regclass and a.attname = v_column.name
+          and not a.attisdropped
+          and pg_catalog.format_type(a.atttypid, null)
+              in (v_column.kind, case v_column.kind when 'text' then 'character varying' end);
+        if found then
+            continue;
+        end if;
+        if v_column.name = 'id' or exists (
+            select from pg_catalog.pg_attribute a
+            where a.attrelid = ('public.' || v_column.relation)::regclass and a.attname = v_column.name
+              and not a.attisdropped
+        ) then
+            raise exception 'the table public.% is of another kind: its column % is not of type %',
+                v_column.relation, v_column.name, v_column.kind
+                using errcode = '42804',
+                      hint = format(
+                          'Rename it first, and nothing of it is touched: alter table public.%I rename to %I;',
+                          v_column.relation, v_column.relation || '_before_darkroom'
+                      );
+        end if;
+        execute format(
+            'alter table public.%I add column %I %s %s', v_column.relation, v_column.name, v_column.kind,
+            case when v_column.fallback is null then '' else 'not null default ' || v_column.fallback end
+        );
+    end loop;
+end;
+$$;
