@@ -2,6 +2,16 @@
 -- to the schema before_darkroom, where it stays as it was; tables stay where they are and are
 -- given the columns that they lack. In a database that has our tables nothing happens.
 
+-- Whoever applies this by the dashboard is recorded in it. The tables' own migration leaves it alone.
+create table if not exists public.audit_log (
+    id       bigint      generated always as identity primary key,
+    at       timestamptz not null default now(),
+    actor    text        not null check (actor <> ''),
+    action   text        not null,
+    affected int         not null,
+    details  jsonb       not null default '{}'
+);
+
 do $$
 declare
     v_object record;
