@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Operate": {
         "workers": "Workers & cron",
+        "alerts": "Alerts",
         "deployment": "Deployment",
         "rollout": "Migration path",
         "rollback": "Rollback",

@@ -1,0 +1,243 @@
+"""What is wrong now, since when, and who is told?"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from lib.alerts import forms
+from lib.alerts.actions import end_silence
+from lib.alerts.channel_list import channel_list
+from lib.alerts.rules import RULES, measured
+from lib.confirm import Action, ask, confirmations, plural
+from lib.dashboard import actor, moment, pool, read, read_once, time_column
+from lib.export import csv_export
+from lib.formats import duration, escaped
+from lib.live import live
+from lib.navigation import link
+
+SECONDS = 5.0
+SHOWN = 100
+NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
+COLUMNS = [
+    "fired_at", "resolved_at", "seconds", "severity", "rule", "subject", "worst", "told", "id",
+]  # fmt: skip
+
+st.title("Alerts")
+
+
+def panel() -> None:
+    watch, found = read("alerts", "watch"), read("alerts", "open")
+    firing = [alert for alert in found if alert["fired_at"]]
+    say_state(watch, firing)
+    for alert in firing:
+        say_alert(alert)
+    say_beginning([alert for alert in found if not alert["fired_at"]])
+    say_untold(watch, read("alerts", "channels"))
+    view = st.segmented_control(
+        "What", list(VIEWS), default="Rules", required=True, key="view", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    VIEWS[view]()
+
+
+def say_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
+    if not watch["known"]:
+        at = watch["evaluated_at"]
+        since = f"since {moment(at, '%-d %b %H:%M:%S')}" if at else "yet"
+        st.error(
+            f"**Nobody watches.** No worker has looked at the rules {since}: what is said here is"
+            " as old. Workers, process-jobs and this app do it.",
+            icon=":material/error:",
+        )
+    elif not firing:
+        st.success(
+            f"**Nothing is wrong.** {plural(watch['rules'], 'rule')} watched, last at"
+            f" {moment(watch['evaluated_at'], '%H:%M:%S')}.",
+            icon=":material/check_circle:",
+        )
+
+
+def say_alert(alert: Mapping[str, Any]) -> None:
+    rule = RULES[alert["rule"]]
+    since = f"Since {moment(alert['fired_at'], '%-d %b %H:%M:%S')}"
+    silent = alert["silenced_until"]
+    quiet = f", silenced until {moment(silent)}" if silent else ""
+    calming = ", about to be over" if alert["calming"] else ""
+    critical = alert["severity"] == "critical"
+    words = f"**{'Act now' if critical else 'Look soon'}.** {escaped(rule.says(alert))}"
+    # What it quotes may be of any length, so its actions stand below it.
+    with st.container(border=True, gap="xsmall"):
+        (st.error if critical else st.warning)(
+            words, icon=":material/error:" if critical else ":material/visibility:"
+        )
+        st.markdown(f"**What to do.** {rule.todo}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"{since}{calming}{quiet}. {told(alert)}", width="stretch")
+            link(rule.page)
+            length = st.menu_button(
+                "Silence", list(forms.LENGTHS), icon=":material/notifications_off:",
+                key=f"silence {alert['id']}",
+            )  # fmt: skip
+    if length:
+        ask(forms.silencing(alert["rule"], alert["subject"], length))
+
+
+def told(alert: Mapping[str, Any]) -> str:
+    return f"{plural(alert['told'], 'channel')} told." if alert["told"] else "Nobody is told yet."
+
+
+def say_beginning(beginning: list[dict[str, Any]]) -> None:
+    for alert in beginning:
+        rule = RULES[alert["rule"]]
+        st.caption(
+            f":material/hourglass: {escaped(rule.says(alert))} Fires once that has lasted"
+            f" {duration(alert['for_seconds'])}; so far {duration(alert['seconds'])}."
+        )
+
+
+def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
+    if not watch["channels"]:
+        st.info("Nobody is told of an alert: add a channel.", icon=":material/notifications_off:")
+    for channel in channels:
+        if channel["waiting"] and channel["last_error"] and channel["enabled"]:
+            st.warning(
+                f"{escaped(channel['name'])} has not got {plural(channel['waiting'], 'message')}:"
+                f" {escaped(channel['last_error'])} Each is tried again for a day.",
+                icon=":material/notification_important:",
+            )
+
+
+def rules() -> None:
+    st.subheader("When does an alert fire?")
+    rows = forms.rules_in_order(read("alerts", "rules"))
+    st.dataframe(
+        pd.DataFrame([rule_row(row) for row in rows]),
+        hide_index=True,
+        height="content",
+        alt="Alert rules",
+        placeholder="–",
+        column_config={
+            "Rule": st.column_config.TextColumn(pinned=True, width=170),
+            "Measures": st.column_config.TextColumn(width="large"),
+            "Changed": time_column("D MMM HH:mm", "Changed"),
+        },
+    )
+    chosen = st.selectbox(
+        "Change a rule",
+        [row["rule"] for row in rows],
+        index=None,
+        format_func=forms.rule_title,
+        placeholder="Choose one",
+        key="rule",
+        bind="query-params",
+        width=320,
+    )
+    if chosen:
+        forms.rule_form(next(row for row in rows if row["rule"] == chosen))
+
+
+def rule_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    rule = RULES[row["rule"]]
+    state = (
+        "off" if not row["enabled"]
+        else "firing" if row["firing"]
+        else "beginning" if row["beginning"]
+        else "fine"
+    )  # fmt: skip
+    return {
+        "Rule": rule.title,
+        "State": state,
+        "Now": None if row["value"] is None else measured(rule.unit, row["value"]),
+        "Fires above": measured(rule.unit, row["threshold"]),
+        "For": duration(row["for_seconds"]) if row["for_seconds"] else "at once",
+        "Over at": measured(rule.unit, row["resolve_at"]),
+        "Severity": row["severity"],
+        "From": row["minimum_jobs"] and f"{row['minimum_jobs']:,} jobs",
+        "Measures": rule.measures,
+        "Changed": row["changed_at"],
+        "By": row["changed_by"],
+    }
+
+
+def silences() -> None:
+    st.subheader("Of what is nobody told?")
+    rows = read("alerts", "silences")
+    if not rows:
+        st.caption("No silence is in force.")
+    for row in rows:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            of = f" of {escaped(row['subject'])}" if row["subject"] else ""
+            why = f": {escaped(row['reason'])}" if row["reason"] else ""
+            st.markdown(
+                f"**{forms.rule_title(row['rule'])}**{of} until {moment(row['until'])}, by"
+                f" {escaped(row['created_by'])}{why}",
+                width="stretch",
+            )
+            if st.button("End it", key=f"end {row['id']}"):
+                ask(ending(row))
+    forms.silence_form()
+
+
+def ending(row: Mapping[str, Any]) -> Action:
+    def run() -> str:
+        ended = end_silence(pool(), actor(), row["id"])
+        return "The silence is over." if ended else "The silence was over already."
+
+    return Action(
+        "End a silence",
+        f"{forms.rule_title(row['rule'])}: what fires is told again from now on.",
+        "End it",
+        run,
+    )
+
+
+def history() -> None:
+    st.subheader("What has fired?")
+    rows = read("alerts", "history", most=SHOWN, **NEWEST)
+    if not rows:
+        st.caption("Nothing in the last 90 days.")
+        return
+    st.dataframe(
+        pd.DataFrame([history_row(row) for row in rows]),
+        hide_index=True,
+        alt="Alerts that fired",
+        placeholder="–",
+        column_config={
+            "Fired": time_column("D MMM HH:mm:ss"),
+            "Over": time_column("D MMM HH:mm:ss"),
+        },
+    )
+    if len(rows) == SHOWN:
+        st.caption(f"The newest {SHOWN}. The file holds all of the last 90 days.")
+
+
+def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    rule = RULES[row["rule"]]
+    return {
+        "Fired": row["fired_at"],
+        "Lasted": duration(row["seconds"]),
+        "Over": row["resolved_at"],
+        "Rule": rule.title,
+        "Of": row["subject"] or None,
+        "Severity": row["severity"],
+        "Worst": measured(rule.unit, row["worst"]),
+        "Channels told": row["told"],
+    }
+
+
+def pages() -> Iterator[list[dict[str, Any]]]:
+    place: dict[str, Any] = dict(NEWEST)
+    while rows := read_once("alerts", "history", most=2000, **place):
+        yield rows
+        place = {"before": rows[-1]["fired_at"], "before_id": rows[-1]["id"]}
+
+
+VIEWS = {"Rules": rules, "Channels": channel_list, "Silences": silences, "History": history}
+
+confirmations()
+live(panel, seconds=SECONDS)
+if st.session_state.get("view") == "History":
+    csv_export("alerts", COLUMNS, SHOWN, pages)
