@@ -36,13 +36,13 @@ else:
     service = Service(replace(chosen, public_url=own_url()))
     ours = [
         *routes(lambda: service.functions),
-        *metrics.routes(lambda: service.pool, chosen),
         Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
     ]
     app = st.App(
         "app.py",
         lifespan=service.lifespan,
-        routes=ours,
+        # Monitors ask from elsewhere, without a sign-in: /metrics has its own token.
+        routes=[*ours, *metrics.routes(lambda: service.pool, chosen)],
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
         middleware=[
             Middleware(

@@ -1,7 +1,6 @@
 """What monitors ask for: /metrics in Prometheus' format, and /healthz."""
 
 import asyncio
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from lib.access.loopback import from_here
 from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
 from lib.settings import Settings
 
@@ -129,16 +129,10 @@ def _refused(request: Request, settings: Settings) -> Response | None:
         return PlainTextResponse(
             "Send METRICS_TOKEN as a Bearer token.", 401, {"WWW-Authenticate": "Bearer"}
         )
-    if settings.public_url is None and request.client and _is_loopback(request.client.host):
+    peer = request.client.host if request.client else None
+    if settings.public_url is None and from_here(peer, request.headers):
         return None
     return PlainTextResponse("Set METRICS_TOKEN and send it as a Bearer token.", 403)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _metrics(request: Request, pool: AsyncPool) -> Response:

@@ -24,7 +24,7 @@ def asking(pool):
     def asking(client="127.0.0.1", ready=True, **settings):
         app = Starlette(routes=routes(lambda: pool if ready else None, parse(settings)))
         transport = httpx.ASGITransport(app, client=(client, 1))
-        return httpx.AsyncClient(transport=transport, base_url="http://app")
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     return asking
 
@@ -109,7 +109,7 @@ async def test_health_is_the_worst_that_fires(db, queue, asking):
     assert await state() == (200, {"status": "warning", "alerts": [paused]})
 
 
-async def test_health_is_not_known_when_nobody_watches(db, asking):
+async def test_health_is_not_known_when_nobody_watches(db, queue, asking):
     unknown = (503, {"status": "alerts are not evaluated"})
     answer = await asking().get("/healthz")
     assert (answer.status_code, answer.json()) == unknown
