@@ -9,7 +9,7 @@ from lib.access import Role
 from lib.confirm import Action, ask, confirmations, plural
 from lib.dashboard import actor, functions_url, moment, own_url, pool, time_zone, who
 from lib.deployment.catalogue import CHECKS, MANUAL
-from lib.deployment.check import Check, Manual
+from lib.deployment.check import Check, Manual, some
 from lib.deployment.progress import Checklist, checklist, tick
 from lib.deployment.report import report
 from lib.deployment.updating import PendingFile, apply_pending, preview
@@ -68,11 +68,11 @@ def verdict(seen: Checklist) -> None:
 
 def pending_migrations(waiting: list[PendingFile]) -> None:
     st.subheader(f"{plural(len(waiting), 'migration')} to apply")
+    if st.button(f"Apply {plural(len(waiting), 'migration')}", type="primary"):
+        ask(applying(waiting))
     for file in waiting:
         with st.expander(escaped(file.name)):
             st.code(file.sql, language="sql", height=400)
-    if st.button(f"Apply {plural(len(waiting), 'migration')}", type="primary"):
-        ask(applying(waiting))
 
 
 def applying(waiting: list[PendingFile]) -> Action:
@@ -81,11 +81,11 @@ def applying(waiting: list[PendingFile]) -> Action:
         look.clear()
         return f"{plural(len(applied), 'migration')} applied."
 
-    names = ", ".join(escaped(file.name) for file in waiting)
     return Action(
         title="Apply migrations",
-        effect=f"Applies {plural(len(waiting), 'migration')} to the database, in this order:"
-        f" {names}. Each is a transaction of its own; after an error those before it stay."
+        effect=f"Applies {plural(len(waiting), 'migration')} to the database in this order:"
+        f" {escaped(some(file.name for file in waiting))}. Each is a transaction of its own; after"
+        " an error those before it stay."
         " Whoever else applies at the same moment waits.",
         button=f"Apply {plural(len(waiting), 'migration')}",
         run=run,
@@ -198,8 +198,8 @@ def how_to_call() -> None:
 
 
 confirmations()
-live(panel, seconds=LOOK_SECONDS)
 with drawn_once_back():
     seen, _, at = look()
+    live(panel, seconds=LOOK_SECONDS)
     as_file(seen, at)
 how_to_call()

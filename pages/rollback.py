@@ -230,8 +230,7 @@ with drawn_once_back():
     now = read_once("rollback", "state")
     if now["id"] is None:
         starting()
-live(panel)
-with drawn_once_back():
+    live(panel)
     evidence()
     if now["id"] is not None:
         telling(now)

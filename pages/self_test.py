@@ -11,6 +11,7 @@ from lib.dashboard import actor, own_url, read, read_anew, time_zone
 from lib.database import DatabaseError
 from lib.formats import duration
 from lib.live import drawn_once_back
+from lib.navigation import link
 from lib.selftest.background import BackgroundRun
 from lib.selftest.report import Outcome, Report, as_json, counted
 from lib.selftest.target import target
@@ -76,6 +77,7 @@ def finished(report: Report) -> None:
     else:
         broken = sum(check["status"] == "failed" for check in report["checks"])
         st.error(f"{plural(broken, 'thing')} to repair: {verdict}", icon=":material/error:")
+    link("deployment")
     failures(report["checks"])
     areas(report["checks"])
     st.subheader("The report")

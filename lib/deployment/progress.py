@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,10 +11,11 @@ import httpx
 
 from lib.database import Pool, SchemaMissing, load, translated
 from lib.database.migrations import pending
-from lib.deployment.catalogue import CHECKS
+from lib.deployment.catalogue import CHECKS, DATABASE
 from lib.deployment.check import Check, Facts, Finding, Reply
 from lib.selftest.target import Target
 
+FIRST = "Apply the pending migrations first: what is missing is probably in them."
 ANSWER_SECONDS = 3.0
 """How long a function may take to answer a call that makes it do nothing."""
 
@@ -48,7 +49,15 @@ class Checklist:
 def checklist(pool: Pool, target: Target) -> Checklist:
     """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
     facts = Facts(partial(_ask, pool), partial(_pending, pool), partial(_call, target))
-    findings = {check.name: _clean(_look(check, facts), target) for check in CHECKS}
+    findings = {check.name: _look(check, facts) for check in CHECKS}
+    if findings["migrations"].done is False:
+        # Their objects, made by hand, would only make them fail.
+        findings |= {
+            check.name: replace(findings[check.name], repair=FIRST)
+            for check in CHECKS[1:]
+            if check.section == DATABASE and findings[check.name].done is False
+        }
+    findings = {name: _clean(found, target) for name, found in findings.items()}
     return Checklist(findings, _note(pool, findings))
 
 
@@ -62,15 +71,14 @@ def _look(check: Check, facts: Facts) -> Finding:
     try:
         return check.look(facts)
     except SchemaMissing as error:
-        return Finding(False, str(error), "Apply what is pending: see the first point.")
+        return Finding(False, str(error), FIRST)
 
 
 def _clean(finding: Finding, target: Target) -> Finding:
-    return Finding(
-        finding.done,
-        target.without_secrets(finding.evidence),
-        target.without_secrets(finding.repair),
-        finding.page,
+    return replace(
+        finding,
+        evidence=target.without_secrets(finding.evidence),
+        repair=target.without_secrets(finding.repair),
     )
 
 

@@ -13,42 +13,40 @@ ROLES = (*USERS, "service_role")
 def row_security(facts: Facts) -> Finding:
     """Every table obeys its policies, and has those that it needs."""
     found = {row["table"]: row for row in facts.ask("policies")}
+    present = [table for table in names("table") if table in found]
     faults: dict[str, str] = {}
     count = 0
-    for table in filter(found.__contains__, names("table")):
+    for table in present:
         if not found[table]["secured"]:
             faults[f"row-level security of {table} is off"] = _secure(table)
         for policy, sql in _policies(table).items():
             count += 1
             if policy not in found[table]["policies"]:
                 faults[f'{table} lacks the policy "{policy}"'] = sql
-    return (
-        broken(faults)
-        if faults
-        else Finding(True, f"{len(names('table'))} tables are secured by {count} policies.")
-    )
+    if faults:
+        return broken(faults)
+    return Finding(bool(present), f"{len(present)} tables are secured by {count} policies.")
 
 
 def grants(facts: Facts) -> Finding:
     """The rights of each role on tables, views and functions are those that it needs."""
     faults: dict[str, str] = {}
     relations = {*names("table"), *names("view")}
-    for row in facts.ask("rights"):
-        if row["name"] in relations:
-            wanted = _wanted(row["name"], row["role"], view=row["view"])
-            sql = _regrant(row["name"], row["role"], wanted)
-            for right in set(wanted) - set(row["rights"]):
-                faults[f"{row['role']} may not {right} {row['name']}"] = sql
-            for right in _excess(row["name"], row["role"], wanted, row["rights"]):
-                faults[f"{row['role']} may {right} {row['name']}"] = sql
+    rows = [row for row in facts.ask("rights") if row["name"] in relations]
+    for row in rows:
+        wanted = _wanted(row["name"], row["role"], view=row["view"])
+        sql = _regrant(row["name"], row["role"], wanted)
+        for right in set(wanted) - set(row["rights"]):
+            faults[f"{row['role']} may not {right} {row['name']}"] = sql
+        for right in _excess(row["name"], row["role"], wanted, row["rights"]):
+            faults[f"{row['role']} may {right} {row['name']}"] = sql
     faults |= _functions(facts)
-    return (
-        broken(faults)
-        if faults
-        else Finding(
-            True,
-            "service_role may use everything, anon and authenticated only what they are meant to.",
-        )
+    if faults:
+        return broken(faults)
+    if not rows:
+        return Finding(False, "There is no table and no view yet.")
+    return Finding(
+        True, "service_role may use everything, anon and authenticated only what they are meant to."
     )
 
 
