@@ -96,20 +96,25 @@ def told(state: State, number: int) -> None:
 
 
 def ending(state: State) -> None:
-    left = [step.title for step in FORTH if step.stand(state) == "open"]
-    still = f" Still to do: {', '.join(left)}." if left else " Everything is put back."
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{len(FORTH) + 2}. End the rollback**")
-        st.text(f"Closes it and keeps the record.{still}")
-        if st.button("End the rollback", key="end", type="secondary" if left else "primary"):
-            ask(
-                Action(
-                    title="End the rollback",
-                    effect=f"Closes the rollback; it changes nothing else.{still}",
-                    button="End it",
-                    run=lambda: ended(state["id"]),
-                )
-            )
+        st.text(f"Closes it and keeps the record. {still(state)}")
+        if st.button("End the rollback", key="end"):
+            ask(closing(state["id"], read_once("rollback", "state")))
+
+
+def still(state: State) -> str:
+    left = [step.title for step in FORTH if step.stand(state) == "open"]
+    return f"Still to do: {', '.join(left)}." if left else "Everything is put back."
+
+
+def closing(rollback: UUID, state: State) -> Action:
+    return Action(
+        title="End the rollback",
+        effect=f"Closes the rollback; it changes nothing else. {still(state)}",
+        button="End it",
+        run=lambda: ended(rollback),
+    )
 
 
 def ended(rollback: UUID) -> str:
