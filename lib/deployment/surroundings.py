@@ -63,11 +63,12 @@ def woken(facts: Facts) -> Finding:
     if workers["alive"]:
         said.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
     if said:
-        return Finding(True, f"{'; '.join(said)}.")
+        return Finding(True, f"{'; '.join(said)}.", page="workers")
     paused = " Its schedule is paused." if cron["jobs"] else ""
     worker = "Start a worker: .venv/bin/python -m lib.worker"
     if not cron["available"]:
-        return Finding(False, "No worker is alive, and pg_cron is not installed.", worker)
+        said_none = "No worker is alive, and pg_cron is not installed."
+        return Finding(False, said_none, worker, "workers")
     return Finding(
         False,
         f"No worker is alive, and pg_cron does not call process-jobs.{paused}",
@@ -75,6 +76,7 @@ def woken(facts: Facts) -> Finding:
         " with the address of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
+        "workers",
     )
 
 
@@ -89,6 +91,7 @@ def cron_runs(facts: Facts) -> Finding:
             False,
             " ".join(faults),
             "The page Workers & cron shows the runs, and schedules it anew in the right form.",
+            "workers",
         )
     return Finding(True, "The last run of each job that calls process-jobs succeeded.")
 
@@ -133,6 +136,7 @@ def cron_key(facts: Facts) -> Finding:
         f"select vault.create_secret('<the secret key>', '{KEY_NAME}');\n"
         "-- without Vault:\n"
         f"-- alter database <name> set app.settings.{KEY_NAME} = '<the secret key>';",
+        "workers",
     )
 
 

@@ -44,6 +44,8 @@ def test_what_is_broken_is_shown_with_its_repair_until_it_is_repaired(app, page:
 def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path: Path):
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
+    # What the test before broke is gone from the page, and nothing moves any more.
+    expect(main.get_by_text("1 of 16 points are open")).to_be_visible(timeout=LONG)
     main.get_by_role("button", name="Tick", exact=True).first.click(timeout=LONG)
     dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
     expect(main.get_by_text("The team is trained: done.")).to_be_visible(timeout=LONG)
@@ -134,6 +136,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     take("Resume the queue", "Lifts the pause of all jobs", "The queue goes on.")
     take("Put them back", "Puts 700 jobs back on the queue", "700 jobs put back on the queue")
     take("Restore the percentage", "Lets 30 % of the users", "30 % of the users take the queue")
+    expect(main.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
     main.get_by_role("button", name="End the rollback").click()
     expect(dialog.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
     dialog.get_by_role("button", name="End it").click()
