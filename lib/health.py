@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.actions import ALL_TYPES
+from lib.alerts.rules import RULES
 from lib.formats import duration, share
 
-# The deployment guide's alert on failures: more than a tenth, counted once there are enough.
-FAILURE_SHARE, FAILURE_MINIMUM = 0.1, 10
-OLDEST_DUE_SECONDS = 300
-# Without a long-lived worker, cron wakes one every minute.
-CRON_SECONDS = 90
+SAID_HERE = (
+    "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
+)  # fmt: skip
+"""Alert rules whose measures are looked at here, by their limits; of the others, what fires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,13 @@ def no_worker(now: Mapping[str, Any]) -> list[Condition]:
     """Nobody is there to claim jobs."""
     if now["workers_alive"]:
         return []
-    if now["due"] and now["oldest_due_seconds"] > CRON_SECONDS:
-        return [
-            Condition(
-                "no_worker",
-                "act",
-                f"No worker is alive, and due jobs wait ({now['due']:,}), the longest for"
-                f" {duration(now['oldest_due_seconds'])}: start a worker.",
-                "workers",
-            )
-        ]
-    reason = "Nothing has waited for long, but no worker is alive."
-    return [Condition("no_worker", "look", reason, "workers")]
+    silent = now["worker_seen_seconds"]
+    level = _level(now, "no_worker") if silent > _limit(now, "no_worker") else "look"
+    reason = f"No worker has been seen for {duration(silent)}"
+    if now["due"]:
+        waited = duration(now["oldest_due_seconds"])
+        reason += f", and due jobs wait ({now['due']:,}), the longest for {waited}"
+    return [Condition("no_worker", level, f"{reason}: start a worker.", "workers")]
 
 
 def provider_down(now: Mapping[str, Any]) -> list[Condition]:
@@ -75,7 +70,7 @@ def provider_down(now: Mapping[str, Any]) -> list[Condition]:
     return [
         Condition(
             "provider_down",
-            "act",
+            _level(now, "provider_down"),
             f"The provider {down['provider']} has been down for {duration(down['seconds'])}: its"
             f" jobs wait until it answers again. {down['reason'] or ''}".rstrip(),
             "failures",
@@ -86,7 +81,8 @@ def provider_down(now: Mapping[str, Any]) -> list[Condition]:
 
 def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
     """Due jobs that workers could claim, and do not."""
-    if not (now["workers_alive"] and now["due"] and now["oldest_due_seconds"] > OLDEST_DUE_SECONDS):
+    late = now["due"] and now["oldest_due_seconds"] > _limit(now, "oldest_pending")
+    if not (now["workers_alive"] and late):
         return []
     models = ", ".join(now["held_models"])
     why = (
@@ -96,16 +92,18 @@ def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
     )
     waited = duration(now["oldest_due_seconds"])
     reason = f"A due job has waited for {waited}: {why}"
-    return [Condition("waits_too_long", "act", reason, "throughput")]
+    return [Condition("waits_too_long", _level(now, "oldest_pending"), reason, "throughput")]
 
 
 def many_failures(now: Mapping[str, Any]) -> list[Condition]:
     """Too large a share of the last hour's jobs failed."""
     ended, failed = _ended(now), now["last_hour_failed"]
-    if ended < FAILURE_MINIMUM or failed / ended <= FAILURE_SHARE:
+    if ended < now["rules"]["failure_rate"]["minimum"]:
+        return []
+    if failed / ended <= _limit(now, "failure_rate"):
         return []
     reason = f"{share(failed, ended)} of the last hour's jobs failed ({failed:,} of {ended:,})."
-    return [Condition("many_failures", "act", reason, "failures")]
+    return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
 
 
 def paused(now: Mapping[str, Any]) -> list[Condition]:
@@ -122,19 +120,39 @@ def paused(now: Mapping[str, Any]) -> list[Condition]:
 
 def stuck(now: Mapping[str, Any]) -> list[Condition]:
     """Jobs whose worker has gone silent."""
-    if not now["stuck"]:
+    if now["stuck"] <= _limit(now, "stuck_jobs"):
         return []
     reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
-    return [Condition("stuck", "look", reason, "stuck_jobs")]
+    return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
 
 
-CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck)
+def alerts(now: Mapping[str, Any]) -> list[Condition]:
+    """Alerts that fire about what no other check looks at."""
+    return [
+        Condition(
+            alert["rule"], _level(now, alert["rule"]), RULES[alert["rule"]].says(alert), "alerts"
+        )
+        for alert in now["alerts"]
+        if alert["rule"] not in SAID_HERE
+    ]
+
+
+CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck, alerts)
 """In the order in which conditions of one level are listed."""
 
 
 def type_name(job_type: str) -> str:
     """A type of jobs in a sentence."""
     return "all jobs" if job_type == ALL_TYPES else job_type
+
+
+def _limit(now: Mapping[str, Any], rule: str) -> float:
+    """Above which the measure of a rule is wrong now."""
+    return float(now["rules"][rule]["limit"])
+
+
+def _level(now: Mapping[str, Any], rule: str) -> Literal["look", "act"]:
+    return "act" if now["rules"][rule]["critical"] else "look"
 
 
 def _ended(now: Mapping[str, Any]) -> int:

@@ -5,7 +5,10 @@
 -- pending: all that wait; retrying: those among them that have failed before; due: those whose time
 -- has come and that no pause and no open breaker holds back, oldest_due_seconds: longest wait of one;
 -- oldest_pending_seconds: longest wait of any whose time has come. slots: jobs that living workers run
--- at once. paused, down: pauses (job_type * for all) and open breakers, as lists of objects.
+-- at once; worker_seen_seconds: since any was seen, or since there are alerts. rules: by name the
+-- limit above which its measure is wrong now (that at which it is over, while its alert fires), the
+-- minimum of jobs and whether it is critical; alerts: those that fire, as lists of objects.
+-- paused, down: pauses (job_type * for all) and open breakers, as lists of objects.
 -- held_models: models whose provider asked for a rest.
 -- last_hour_*: jobs that ended in the last hour, which begins with a whole minute; wait (due to start)
 -- and run are means; failure_share is failed / (completed + failed).
@@ -53,6 +56,28 @@ select
         from public.provider_breakers where open_until is not null
     ) as down,
     array(select model_id from public.model_holds where held_until > now() order by model_id) as held_models,
+    (
+        select jsonb_object_agg(r.rule, jsonb_build_object(
+            'limit', case
+                when exists (
+                    select from public.alerts a
+                    where a.rule = r.rule and a.fired_at is not null and a.resolved_at is null
+                ) then r.resolve_at
+                else r.threshold
+            end,
+            'minimum', r.minimum_jobs,
+            'critical', r.severity = 'critical'
+        ))
+        from public.alert_rules r
+    ) as rules,
+    (
+        select coalesce(jsonb_agg(to_jsonb(a) order by a.severity, a.fired_at), '[]')
+        from public.alerts a where a.fired_at is not null and a.resolved_at is null
+    ) as alerts,
+    extract(epoch from now() - greatest(
+        (select max(last_seen_at) from public.workers where kind in ('worker', 'process-jobs')),
+        (select began_at from public.alert_watch)
+    ))::double precision as worker_seen_seconds,
     last_hour.*,
     pending + processing + last_hour_ended - last_hour_arrived as live_before,
     extract(epoch from now() - (

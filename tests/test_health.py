@@ -10,7 +10,23 @@ from lib.health import verdict
 DOWN = {"provider": "replicate", "seconds": 720.0, "reason": "No answer."}
 ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
 SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
+RULES = {
+    "no_worker": {"limit": 120, "minimum": None, "critical": True},
+    "provider_down": {"limit": 0, "minimum": None, "critical": True},
+    "oldest_pending": {"limit": 300, "minimum": None, "critical": True},
+    "failure_rate": {"limit": 0.1, "minimum": 10, "critical": True},
+    "stuck_jobs": {"limit": 0, "minimum": None, "critical": False},
+    "no_completion": {"limit": 300, "minimum": None, "critical": True},
+}
+STRICT = RULES | {
+    "failure_rate": {"limit": 0.05, "minimum": 3, "critical": False},
+    "stuck_jobs": {"limit": 2, "minimum": None, "critical": True},
+}
+IDLE = {"rule": "no_completion", "subject": "", "value": 360.0, "detail": {}}
 FINE = {
+    "rules": RULES,
+    "alerts": [],
+    "worker_seen_seconds": 5.0,
     "paused": [],
     "down": [],
     "held_models": [],
@@ -29,9 +45,10 @@ FINE = {
     [
         ({}, "good", "picked up"),
         ({"processing": 0, "last_hour_completed": 0}, "good", "ready"),
-        ({"workers_alive": 0}, "look", "no worker"),
-        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 89.0}, "look", "no worker"),
-        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 91.0}, "act", "wait (3)"),
+        ({"workers_alive": 0, "worker_seen_seconds": 61.0}, "look", "for 1 min 1 s: start"),
+        ({"workers_alive": 0, "worker_seen_seconds": 120.0}, "look", "No worker"),
+        ({"workers_alive": 0, "worker_seen_seconds": 121.0}, "act", "for 2 min 1 s: start"),
+        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 91.0}, "look", "wait (3)"),
         ({"paused": [ALL]}, "look", "all jobs (for 1 min 1 s, by root) is paused."),
         ({"paused": [SOME, ALL]}, "look", "a (for 5.0 s, by eve: a rest), all jobs"),
         ({"down": [DOWN]}, "act", "replicate has been down for 12 min"),
@@ -43,6 +60,12 @@ FINE = {
         ({"last_hour_failed": 5}, "good", "picked up"),
         ({"last_hour_failed": 6}, "act", "10.7 % of the last hour's jobs failed (6 of 56)."),
         ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "picked up"),
+        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "look", "88.9 %"),
+        ({"rules": STRICT, "last_hour_failed": 3}, "look", "5.7 %"),
+        ({"rules": STRICT, "stuck": 2}, "good", "picked up"),
+        ({"rules": STRICT, "stuck": 3}, "act", "3 stuck"),
+        ({"alerts": [IDLE]}, "act", "No job has completed for 6 min while jobs wait."),
+        ({"alerts": [IDLE | {"rule": "stuck_jobs"}]}, "good", "picked up"),
     ],
 )
 def test_says_what_is_wrong(changed, level, words):

@@ -70,8 +70,8 @@ RULES: Mapping[str, Rule] = {
         "No worker",
         "seconds",
         "How long ago any worker, or a call of process-jobs, was last seen.",
-        "Start a worker (python -m lib.worker), or see why cron no longer calls process-jobs.",
-        "overview",
+        "Start a worker (python -m lib.worker), or see why cron does not call process-jobs.",
+        "workers",
         _lasting("No worker has been seen for"),
     ),
     "provider_down": Rule(
@@ -113,7 +113,7 @@ RULES: Mapping[str, Rule] = {
         "How long a worker that holds jobs has been silent.",
         "Look at its host and start it again. Others take its jobs by themselves, or reset them"
         " now on the page Stuck jobs.",
-        "overview",
+        "workers",
         _gone,
     ),
     "stuck_jobs": Rule(
@@ -153,8 +153,8 @@ RULES: Mapping[str, Rule] = {
         "Cron job failing",
         "runs",
         "Runs of an active pg_cron job that failed since its last success.",
-        "Read the message of its last run.",
-        "overview",
+        "Read the message of its last run, and what is said of its schedule.",
+        "workers",
         lambda alert: (
             f"The cron job {alert['subject']} has failed {alert['value']:,.0f} times in a row."
         ),

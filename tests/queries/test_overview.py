@@ -110,12 +110,43 @@ def test_usual_is_the_mean_of_the_days_there_are(db: Connection) -> None:
 
 def test_nothing_at_all(db: Connection) -> None:
     now = overview.now(db)
-    numbers = {name: value for name, value in now.items() if value not in (None, [])}
+    alerting = {"rules", "alerts", "worker_seen_seconds"}
+    numbers = {
+        name: value
+        for name, value in now.items()
+        if value not in (None, []) and name not in alerting
+    }
     assert set(numbers.values()) == {0}
     assert {row["live"] + row["completed"] for row in overview.hours(db)} == {0}
     assert len(list(overview.hours(db))) == 24
     assert list(overview.health(db)) == []
-    assert verdict(now).level == "look"
+    assert [condition.name for condition in verdict(now).conditions] == ["no_worker"]
+
+
+def test_the_verdict_and_the_alerts_go_by_the_same_limits(db: Connection) -> None:
+    db.execute(
+        "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
+        " concurrency) values (gen_random_uuid(), 'worker', 'h', 1, now(), '1', '{}', 1)"
+    )
+    db.execute("select set_alert_rule('me', 'stuck_jobs', true, 'critical', 3, 1, 0, null)")
+
+    def stuck(jobs: int) -> tuple[list[str], int]:
+        db.execute("delete from job_queue")
+        db.execute(
+            "insert into job_queue (job_type, status, started_at)"
+            " select 'a', 'processing', now() - interval '1 hour' from generate_series(1, %s)",
+            (jobs,),
+        )
+        db.execute("select evaluate_alerts()")
+        alerts = db.execute("select from alerts where resolved_at is null").fetchall()
+        return [found.name for found in verdict(overview.now(db)).conditions], len(alerts)
+
+    # Fires above 3 and is over at 1: in between it depends on what was before.
+    assert stuck(3) == ([], 0)
+    assert stuck(4) == (["stuck"], 1)
+    assert stuck(2) == (["stuck"], 1)
+    assert stuck(1) == ([], 0)
+    assert stuck(2) == ([], 0)
 
 
 def test_jobs_that_are_held_back_are_not_due(db: Connection) -> None:
