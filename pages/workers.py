@@ -1,21 +1,18 @@
 """Who works on the queue, and what wakes it?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from lib.access import Role
 from lib.confirm import Action, ask, confirmations, plural
-from lib.cron.actions import call_process_jobs, schedule_process_jobs
+from lib.cron.actions import call_process_jobs
 from lib.cron.conditions import conditions, name
-from lib.cron.form import Asked, schedule_form
+from lib.cron.form import schedule_form, scheduling
 from lib.cron.job_view import as_read, coming, one_job
 from lib.cron.own import own_schedule
-from lib.cron.schedule import in_words
 from lib.dashboard import (
     actor,
     functions_url,
@@ -274,23 +271,6 @@ def calling() -> Action:
         " until they have ended.",
         button="Call it",
         run=run,
-    )
-
-
-def scheduling(asked: Asked, waking: list[Row]) -> Action:
-    replaced = " and ".join(f"{escaped(name(job))} ({escaped(job['schedule'])})" for job in waking)
-
-    def run() -> str:
-        schedule_process_jobs(pool(), actor(), **asdict(asked))
-        return f"process-jobs is called: {in_words(asked.schedule).lower()}."
-
-    return Action(
-        title="Schedule process-jobs",
-        effect=f"pg_cron calls process-jobs from now on: {in_words(asked.schedule).lower()}."
-        + (f" It replaces {replaced}." if waking else ""),
-        button="Schedule",
-        run=run,
-        needs=Role.ADMIN,
     )
 
 

@@ -25,7 +25,7 @@ def conditions(
     for job in jobs:
         own = [run for run in runs if run["job_id"] == job["job_id"]]
         found += [*judged(job, there), *failing(job), *unanswered(job, own, there, now)]
-        found += overdue(job, own, there, now)
+        found += overdue(job, there, now)
     return sorted(found, key=lambda condition: condition.level != "act")
 
 
@@ -91,36 +91,40 @@ def unanswered(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list
     return [Condition("unanswered", "act", reason.strip())]
 
 
-def overdue(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Condition]:
-    """The last run should have been followed by another one by now."""
-    found = missing(job, runs, there, now)
-    if not found or found[0].until:
+def overdue(job: Row, there: Row, now: datetime) -> list[Condition]:
+    """The last run, or the last change, should have been followed by a run by now."""
+    last, changed = job["last_started_at"], job["changed_at"]
+    # Nobody knows since when a job is due that was scheduled elsewhere and has not run yet.
+    if not job["active"] or not (last or changed):
         return []
-    since, missed = found[0].after, found[0].missed
-    reason = (
-        f"{name(job)}: no run for {duration((now - since).total_seconds())}, though {missed:,}"
-        " were due. Is pg_cron running?"
-    )
-    return [Condition("overdue", "act", reason)]
+    since = max(at for at in (last or job["runs_since"], changed) if at)
+    for gap in _gaps(job, [since], there, now):
+        reason = (
+            f"{name(job)}: no run for {duration((now - gap.after).total_seconds())}, though"
+            f" {gap.missed:,} {'was' if gap.missed == 1 else 'were'} due. Is pg_cron running?"
+        )
+        return [Condition("overdue", "act", reason)]
+    return []
 
 
 def missing(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Gap]:
-    """The gaps among a job's runs since its last change; none where pg_cron alone reads it."""
+    """The gaps among those runs of a job, since its last change; newest first."""
     since = job["changed_at"]
-    starts = [run["started_at"] for run in runs if not since or run["started_at"] >= since]
-    try:
-        found = gaps(
-            job["schedule"],
-            # From its change on the job is due, even before its first run.
-            starts + ([since] if since else []),
-            now,
-            ZoneInfo(there["time_zone"]),
-        )
-    except ScheduleError:
-        return []
-    return [gap for gap in found if gap.until or job["active"]]
+    starts = [run["started_at"] for run in runs]
+    if since and any(start < since for start in starts):
+        # From its change on it was due by the schedule of now.
+        starts = [since, *(start for start in starts if start >= since)]
+    return [gap for gap in _gaps(job, starts, there, now) if gap.until or job["active"]]
 
 
 def name(job: Row) -> str:
     """What a cron job is called: its name, or its number where it has none."""
     return str(job["job_name"] or f"job {job['job_id']}")
+
+
+def _gaps(job: Row, starts: Sequence[datetime], there: Row, now: datetime) -> list[Gap]:
+    """None of a schedule that only pg_cron can read."""
+    try:
+        return gaps(job["schedule"], starts, now, ZoneInfo(there["time_zone"]))
+    except ScheduleError:
+        return []

@@ -1,16 +1,21 @@
 """The form by which the queue gets its schedule."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from lib.access import Role
+from lib.confirm import Action
+from lib.cron.actions import schedule_process_jobs
+from lib.cron.conditions import name
 from lib.cron.findings import KEY_NAME, store_key
 from lib.cron.schedule import EACH_MINUTE, ScheduleError, check, in_words, next_runs
-from lib.dashboard import moment, read_once
+from lib.dashboard import actor, moment, pool, read_once
+from lib.formats import escaped
 
 SCHEDULES = (EACH_MINUTE, "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *")
 IN_SECONDS = ("10 seconds", "30 seconds")
@@ -66,7 +71,7 @@ def schedule_form(
     schedule = schedule_input("Schedule", there, first or EACH_MINUTE, "wake schedule")
     left, middle, right = st.columns([3, 2, 1])
     address = left.text_input("Address of process-jobs", url, key="wake url")
-    name = middle.text_input(
+    key_name = middle.text_input(
         "Name of the key",
         KEY_NAME,
         key="wake key",
@@ -81,15 +86,33 @@ def schedule_form(
         key="wake limit",
         help="How long pg_net waits for the answer.",
     )
-    readable = bool(name) and read_once("cron", "secret_readable", name=name)
+    readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:
         st.warning("There is no key of that name yet. Store it first:", icon=":material/key:")
-        st.code(store_key(there, name or KEY_NAME), language="sql", wrap_lines=True)
+        st.code(store_key(there, key_name or KEY_NAME), language="sql", wrap_lines=True)
     if not there["pg_net"]:
         st.warning("pg_net is not installed, and pg_cron needs it to call a function:")
         st.code("create extension pg_net;", language="sql")
     button = "Replace the schedule" if waking else "Schedule process-jobs"
     possible = bool(schedule and address and readable and there["pg_net"])
     if st.button(button, type="primary", disabled=not possible) and schedule:
-        return Asked(schedule, address, name, int(seconds))
+        return Asked(schedule, address, key_name, int(seconds))
     return None
+
+
+def scheduling(asked: Asked, waking: Sequence[Mapping[str, Any]]) -> Action:
+    """The action that does what the form held, in place of the jobs that wake the queue now."""
+    replaced = " and ".join(f"{escaped(name(job))} ({escaped(job['schedule'])})" for job in waking)
+
+    def run() -> str:
+        schedule_process_jobs(pool(), actor(), **asdict(asked))
+        return f"process-jobs is called: {in_words(asked.schedule).lower()}."
+
+    return Action(
+        title="Schedule process-jobs",
+        effect=f"pg_cron calls process-jobs from now on: {in_words(asked.schedule).lower()}."
+        + (f" It replaces {replaced}." if waking else ""),
+        button="Schedule",
+        run=run,
+        needs=Role.ADMIN,
+    )

@@ -110,7 +110,7 @@ create function public.cron_jobs()
 returns table (
     job_id bigint, job_name text, schedule text, command text, active boolean, wakes_queue boolean,
     last_started_at timestamptz, last_finished_at timestamptz, last_status text, last_message text,
-    failures_in_row int
+    failures_in_row int, runs_since timestamptz
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -132,7 +132,8 @@ begin
             where r.jobid = j.jobid and r.status = 'failed'
               and r.runid > coalesce(
                   (select max(s.runid) from runs s where s.jobid = j.jobid and s.status = 'succeeded'), 0)
-        ), 0)
+        ), 0),
+        (select min(r.start_time) from runs r)
     from cron.job j
     left join lateral (
         select r.* from runs r where r.jobid = j.jobid order by r.runid desc limit 1
@@ -141,7 +142,7 @@ begin
 end;
 $$;
 comment on function public.cron_jobs is
-    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: runs that failed since the last one that succeeded. Secrets in the command are masked.';
+    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: runs that failed since the last one that succeeded. runs_since: how far back runs were looked at; of a job that has not run since then last_* are null. Secrets in the command are masked.';
 
 create function public.cron_findings()
 returns table (job_id bigint, finding text, detail text)
@@ -211,14 +212,13 @@ begin
         return;
     end if;
     return query
-    select r.id, r.created, r.status_code, r.timed_out, public.mask_secrets(r.error_msg),
-           public.mask_secrets(left(r.content, 500))
+    select r.id, r.created, r.status_code, r.timed_out, r.error_msg, left(r.content, 500)
     from net._http_response r
     where r.created >= p_since
     order by r.created desc limit 5000;
 end;
 $$;
-comment on function public.net_responses is 'What pg_net got back since then, the newest 5000; it keeps that for six hours. None without pg_net.';
+comment on function public.net_responses is 'What pg_net got back since then, the newest 5000; it keeps that for six hours. None without pg_net. Not masked, so for cron_runs alone.';
 
 create function public.cron_runs(p_job_id bigint default null, p_before bigint default null, p_most int default 100)
 returns table (
@@ -235,16 +235,15 @@ begin
     return query
     with runs as materialized (
         select recent.* from (
-            select
-                r.*,
-                r.command ~ '\mnet\.http_|\mrequest_process_jobs\M' as asks,
-                lead(r.start_time) over (
-                    partition by r.command ~ '\mnet\.http_|\mrequest_process_jobs\M' order by r.runid
-                ) as next_start
+            select r.*, lead(r.start_time) over (partition by r.asks order by r.runid) as next_start
             from (
-                select d.* from cron.job_run_details d
+                select
+                    d.*,
+                    strpos(d.command, 'net.http_') > 0 or strpos(d.command, 'request_process_jobs') > 0 as asks
+                from cron.job_run_details d
                 where p_before is null or d.runid < p_before
-                order by d.runid desc limit 10000
+                order by d.runid desc
+                limit case when p_job_id is null then least(p_most, 5000) else 10000 end
             ) r
         ) recent
         where p_job_id is null or recent.jobid = p_job_id
@@ -258,7 +257,7 @@ begin
     )
     select
         r.runid, r.jobid, r.start_time, r.end_time, r.status, public.mask_secrets(r.return_message), r.asks,
-        sent.request_id, sent.requested_at, n.at, n.status_code, n.timed_out, n.error, n.content
+        sent.request_id, sent.requested_at, n.at, n.status_code, n.timed_out, public.mask_secrets(n.error), public.mask_secrets(n.content)
     from runs r
     left join lateral (
         select q.* from public.cron_requests q
@@ -287,6 +286,8 @@ $$;
 comment on function public.cron_runs is
     'Runs of pg_cron, newest first, of one job or all, before a run. A status of succeeded says of a job that asks over HTTP only that its request was queued: response_* say what became of it, null where that is not known. request_id is null where the command wrote no request down, as request_process_jobs does: then response_* are the only answer that came until the next run, probably its own.';
 
+revoke execute on function public.net_responses from public, anon, authenticated, service_role;
+
 do $$
 declare
     v_function regprocedure;
@@ -303,7 +304,7 @@ begin
           and p.proname in (
               'cron_version', 'cron_at_least', 'cron_available', 'http_post_function', 'named_secret',
               'secret_readable', 'setting_readable', 'mask_secrets', 'cron_jobs', 'cron_findings',
-              'process_jobs_seconds', 'net_responses', 'cron_runs'
+              'process_jobs_seconds', 'cron_runs'
           )
     loop
         execute format('revoke execute on function %s from public, anon, authenticated', v_function);

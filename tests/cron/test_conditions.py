@@ -163,6 +163,36 @@ def test_a_schedule_that_nothing_follows_is_overdue_until_it_is_paused(cron):
     assert found(cron) == []
 
 
+def test_a_daily_job_is_judged_only_as_far_back_as_runs_were_looked_at(cron):
+    worker(cron)
+    each_minute = schedule(cron, "vacuum", "* * * * *", name="each minute")
+    cron.execute(
+        "insert into cron.job_run_details (jobid, command, status, start_time, end_time)"
+        " select %s, '', 'succeeded', at, at from generate_series("
+        "  date_trunc('minute', now()) - interval '5 hours', now(), '1 minute') as at",
+        [each_minute],
+    )
+    for hours_ago, overdue in ((10, []), (2, ["overdue"])):
+        daily = one(
+            cron,
+            "select to_char((now() - make_interval(hours => %s)) at time zone 'GMT',"
+            " 'FMMI FMHH24 * * *')",
+            hours_ago,
+        )
+        job_id = schedule(cron, "vacuum", daily)
+        one(cron, "select change_cron_job('me', %s, p_active => false)", job_id)
+        one(cron, "select change_cron_job('me', %s, p_active => true)", job_id)
+        cron.execute("update audit_log set at = at - interval '30 days'")
+        assert names(cron) == overdue
+
+
+def test_of_a_job_scheduled_elsewhere_that_never_ran_nobody_knows_since_when_it_is_due(cron):
+    worker(cron)
+    ran(cron, schedule(cron, "vacuum", "0 4 1 1 *", name="yearly"))
+    schedule(cron, "vacuum", "* * * * *")
+    assert found(cron) == []
+
+
 def test_a_job_that_never_ran_since_it_was_scheduled_is_overdue(with_key):
     worker(with_key)
     one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)

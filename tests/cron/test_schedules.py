@@ -75,6 +75,16 @@ def test_a_schedule_that_pg_cron_misreads_is_refused(with_key, when, reason):
     assert conn.execute(AUDIT).fetchall() == []
 
 
+def test_a_later_pg_cron_may_be_given_seconds(with_key):
+    with_key.execute("set local allow_system_table_mods = on")
+    with_key.execute("update pg_extension set extversion = '1.6' where extname = 'pg_cron'")
+    assert one(with_key, "select cron_at_least(1, 5)")
+    with_key.execute("select require_cron_schedule('30 seconds')")
+    for schedule_in_seconds in ("0 seconds", "60 seconds", "*/30 * * * * *"):
+        with pytest.raises(errors.InvalidParameterValue), with_key.transaction():
+            with_key.execute("select require_cron_schedule(%s)", [schedule_in_seconds])
+
+
 @pytest.mark.parametrize(
     ("query", "state"),
     [
