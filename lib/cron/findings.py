@@ -50,14 +50,7 @@ def _explain(
         case "six_fields":
             return _six_fields(job, there)
         case "key_in_clear":
-            return Finding(
-                "act",
-                "The command holds a key in clear text: whoever reads cron.job, its runs, a log or"
-                " a backup has it.",
-                f"Give the key to {'Vault' if there['vault'] else 'a setting'} and let the command"
-                f" name it. {_anew(job)} Then replace the key itself, because it was written down.",
-                store_key(there, KEY_NAME),
-            )
+            return _key_in_clear(job, there)
         case "missing_setting":
             return Finding(
                 "act",
@@ -95,6 +88,18 @@ def _six_fields(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
         misread(schedule),
         f"Change the schedule to “{right}”: {in_words(right).lower()}{shortest}.",
         f"select public.change_cron_job('<your name>', {job['job_id']}, '{right}');",
+    )
+
+
+def _key_in_clear(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
+    where = "Vault" if there["vault"] else "a setting"
+    return Finding(
+        "act",
+        "The command holds a key in clear text: whoever reads cron.job, its runs, a log or a backup"
+        " has it.",
+        f"Give the key to {where} and let the command name it. {_anew(job)} Then replace the key"
+        " itself, because it was written down.",
+        store_key(there, KEY_NAME),
     )
 
 

@@ -154,19 +154,7 @@ def history(job: Row, there: Row, now: datetime) -> None:
         return
     show_gaps(job, runs, there, now)
     only_failures = st.toggle("Only what failed", key="failed", bind="query-params")
-    rows = []
-    for run in runs:
-        seen = outcome(run, now, there["call_seconds"])
-        if seen.level == "bad" or not only_failures:
-            ended = run["finished_at"] or now
-            rows.append(
-                {
-                    "started": run["started_at"],
-                    "took": duration((ended - run["started_at"]).total_seconds()),
-                    "result": f"{SIGNS[seen.level]} {seen.words}",
-                    "why": seen.why or None,
-                }
-            )
+    rows = [row for run in runs if (row := in_history(run, there, now, only_failures))]
     if not rows:
         st.success(f"None of its last {len(runs):,} runs failed.", icon=":material/check_circle:")
         return
@@ -189,6 +177,18 @@ def history(job: Row, there: Row, now: datetime) -> None:
             " was queued. The result here is what the function answered, as pg_net keeps it for six"
             " hours."
         )
+
+
+def in_history(run: Row, there: Row, now: datetime, only_failures: bool) -> dict[str, Any] | None:
+    seen = outcome(run, now, there["call_seconds"])
+    if only_failures and seen.level != "bad":
+        return None
+    return {
+        "started": run["started_at"],
+        "took": duration(((run["finished_at"] or now) - run["started_at"]).total_seconds()),
+        "result": f"{SIGNS[seen.level]} {seen.words}",
+        "why": seen.why or None,
+    }
 
 
 def show_gaps(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> None:
