@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
@@ -43,29 +43,29 @@ class Settings:
     """Folder of everything the embedded default writes: database, keys, images, predictions."""
     sample_data: bool
     """Whether an empty embedded database starts with thirty days of sample history."""
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     """PostgreSQL to use instead of the embedded one."""
-    database_read_url: str | None
+    database_read_url: str | None = field(repr=False)
     """Replica of it that pages read, where they may see what is a moment old."""
     supabase_url: str | None
     """Supabase project whose functions are called instead of our own."""
     publishable_keys: tuple[str, ...]
     """Keys that name the application, of the new family, the legacy one or both; we send the
     first."""
-    secret_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...] = field(repr=False)
     """Keys that may do everything, likewise."""
-    jwt_secret: str | None
+    jwt_secret: str | None = field(repr=False)
     """Secret that signs users' HS256 tokens; others are verified by the project's public keys."""
     storage_bucket: str | None
     """Bucket of the project's Storage for images, instead of files of this computer."""
     storage_url_seconds: int
     """How long an image's address is valid, for a private bucket; 0 for a public one."""
-    replicate_token: str | None
+    replicate_token: str | None = field(repr=False)
     replicate_url: str | None
     """Replicate-compatible API in place of https://api.replicate.com."""
     public_url: str | None
     """Where browsers and clients reach this app, without a trailing slash."""
-    metrics_token: str | None
+    metrics_token: str | None = field(repr=False)
     """What a monitor sends to read /metrics; without it, only this computer may."""
     concurrency: int
     """Jobs that one worker runs at the same time."""
