@@ -48,8 +48,8 @@ class Checklist:
 
 def checklist(pool: Pool, target: Target) -> Checklist:
     """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
-    facts = Facts(partial(_ask, pool), partial(_pending, pool), partial(_call, target))
-    findings = {check.name: _look(check, facts) for check in CHECKS}
+    seen = facts(pool, target)
+    findings = {check.name: _look(check, seen) for check in CHECKS}
     if findings["migrations"].done is False:
         # Their objects, made by hand, would only make them fail.
         findings |= {
@@ -59,6 +59,11 @@ def checklist(pool: Pool, target: Target) -> Checklist:
         }
     findings = {name: _clean(found, target) for name, found in findings.items()}
     return Checklist(findings, _note(pool, findings))
+
+
+def facts(pool: Pool, target: Target) -> Facts:
+    """What there is to look at in a deployment."""
+    return Facts(partial(_ask, pool), partial(_pending, pool), partial(_call, target))
 
 
 def tick(pool: Pool, actor: str, name: str, done: bool) -> None:

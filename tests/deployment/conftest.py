@@ -13,8 +13,9 @@ from starlette.applications import Starlette
 
 from lib.database import Pool, open_pool
 from lib.database.pool import Connection
+from lib.deployment.catalogue import CHECKS
 from lib.deployment.check import Finding
-from lib.deployment.progress import Checklist, checklist
+from lib.deployment.progress import Checklist, checklist, facts
 from lib.functions.routes import routes
 from lib.selftest.target import Target, target
 from lib.service import Service
@@ -31,7 +32,9 @@ class Deployed:
         return checklist(self.pool, self.target)
 
     def finding(self, name: str) -> Finding:
-        return self.look().findings[name]
+        """One point alone, which is quicker."""
+        [check] = [check for check in CHECKS if check.name == name]
+        return check.look(facts(self.pool, self.target))
 
     def repair(self, name: str) -> None:
         """Runs the SQL of a point's repair, as an operator who copies it would."""

@@ -12,6 +12,11 @@ JOBS = (
     "insert into public.job_queue (job_type, status, attempts, started_at)"
     " select 'a', %s, 1, now() from generate_series(1, %s)"
 )
+LITERALS = {
+    ":before_id": "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+    ":before": "'infinity'",
+    ":most": "5000",
+}
 
 
 @pytest.fixture
@@ -183,14 +188,18 @@ def test_percentage_that_changed_meanwhile_is_the_one_that_comes_back(plan):
     assert "25 %" in plan.take("restore")[0]
 
 
-def test_no_count_reads_the_whole_queue(plan):
+@pytest.mark.parametrize("name", ["state^", "failed"])
+def test_nothing_reads_the_whole_queue(plan, name):
     plan.db.execute(
         "insert into public.job_queue (job_type, status, attempts, started_at, completed_at)"
         " select 'a', 'completed', 1, now(), now() from generate_series(1, 20000)"
     )
     plan.db.execute("analyze public.job_queue")
     text = (QUERIES / "rollback.sql").read_text()
-    state = text.split("-- name: state^")[1].split("-- name: done")[0]
-    lines = plan.db.execute(f"explain {state}".encode()).fetchall()
+    query = text.split(f"-- name: {name}\n")[1].split("-- name:")[0]
+    for parameter, value in LITERALS.items():
+        query = query.replace(parameter, value)
+    lines = plan.db.execute(f"explain {query}".encode()).fetchall()
     shown = "\n".join(line["QUERY PLAN"] for line in lines)
+    assert "Index Scan" in shown
     assert "Seq Scan on job_queue" not in shown
