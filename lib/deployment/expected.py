@@ -7,7 +7,7 @@ runs every function; anon and authenticated may do nothing.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from lib.database.migrations import MIGRATIONS
@@ -27,8 +27,12 @@ READABLE = {
 }
 """Tables that users may read, with the policy that decides which rows."""
 
-CALLABLE = {"get_user_limits": ("authenticated",)}
-"""Functions that users may run."""
+CALLABLE: Mapping[str, frozenset[str]] = {
+    "get_user_limits": frozenset({"authenticated", "service_role"}),
+    "net_responses": frozenset(),
+}
+"""Functions that others than service_role alone may run, with all who may; without any: the
+owner, whose rights other functions have."""
 
 JOB_QUEUE = {
     "id": "uuid",

@@ -105,15 +105,16 @@ def _functions(facts: Facts) -> dict[str, str]:
     for row in facts.ask("functions"):
         if row["name"] not in ours:
             continue
-        signature, wanted = row["signature"], {"service_role", *CALLABLE.get(row["name"], ())}
-        if too_many := set(row["roles"]) - wanted:
-            public = ", ".join(["public", *sorted(too_many)])
-            faults[f"{' and '.join(sorted(too_many))} may run {row['name']}"] = (
-                f"revoke execute on function {signature} from {public};\n"
-                f"grant execute on function {signature} to {', '.join(sorted(wanted))};"
+        signature, wanted = row["signature"], CALLABLE.get(row["name"], {"service_role"})
+        if too_many := sorted(set(row["roles"]) - wanted):
+            faults[f"{' and '.join(too_many)} may run {row['name']}"] = "\n".join(
+                [
+                    f"revoke execute on function {signature} from public, {', '.join(too_many)};",
+                    *(f"grant execute on function {signature} to {to};" for to in sorted(wanted)),
+                ]
             )
-        elif too_few := wanted - set(row["roles"]):
-            faults[f"{' and '.join(sorted(too_few))} may not run {row['name']}"] = (
-                f"grant execute on function {signature} to {', '.join(sorted(too_few))};"
+        elif too_few := sorted(wanted - set(row["roles"])):
+            faults[f"{' and '.join(too_few)} may not run {row['name']}"] = (
+                f"grant execute on function {signature} to {', '.join(too_few)};"
             )
     return faults

@@ -24,7 +24,9 @@ _DROPS = re.compile(r"drop (?P<kind>table|view|function) (?:if exists )?public\.
 _RENAMES = re.compile(
     r"alter function public\.(?P<name>\w+)\([^)]*\) rename to (?P<new>\w+)", re.DOTALL
 )
-_CHANGES = re.compile(r"(?:alter|grant execute on) function public\.(?P<name>\w+)")
+_CHANGES = re.compile(
+    r"(?:alter|grant execute on|revoke execute on) function public\.(?P<name>\w+)"
+)
 
 
 @dataclass(slots=True)

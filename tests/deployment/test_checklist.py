@@ -119,6 +119,18 @@ BREAKS = {
         "service_role may not run claim_jobs",
         "grant execute on function public.claim_jobs(",
     ),
+    "function of the owner alone": (
+        "grants",
+        "grant execute on function public.net_responses to service_role",
+        "service_role may run net_responses",
+        "revoke execute on function public.net_responses(p_since timestamp with time zone)",
+    ),
+    "function of the owner alone is missing": (
+        "functions",
+        "drop function public.net_responses",
+        "function net_responses is missing",
+        "revoke execute on function public.net_responses from public, anon, authenticated, service",
+    ),
     "limits hidden from users": (
         "grants",
         "revoke execute on function public.get_user_limits from authenticated",
@@ -177,6 +189,12 @@ def test_broken_is_red_with_its_repair_and_then_green(deployed, point, breaks, e
     assert repair in found.repair
     deployed.repair(point)
     assert deployed.finding(point).done is True
+
+
+def test_function_put_back_is_open_to_nobody_else(deployed):
+    deployed.db.execute("drop function public.net_responses, public.get_user_limits")
+    deployed.repair("functions")
+    assert deployed.finding("grants").done is True
 
 
 def test_table_put_back_is_secured_and_open_to_nobody_else(deployed):
