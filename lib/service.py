@@ -162,14 +162,16 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
 class Service:
     """The app beneath the pages: started and stopped with the server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_worker: bool = False) -> None:
+        """`with_worker` also runs a worker on a configured database; an embedded one has one."""
+        self._with_worker = with_worker
         self.functions: Functions | None = None
         self.pool: AsyncPool | None = None
         self._settings = settings
 
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
-        """Runs the functions, and with the embedded database a worker, until the app stops."""
+        """Runs the functions, and the worker where there is one, until the app stops."""
         async with (
             _prepared_database(self._settings) as url,
             backend(self._settings, url) as service,
@@ -179,21 +181,21 @@ class Service:
             self.functions = Functions(service.queue, keys, tokens, service.worker)
             self.pool = service.pool
             async with asyncio.TaskGroup() as tasks:
-                worker = service.worker("worker")
                 if self._settings.database_url:
                     # Here, because no worker is left to tell that there is none.
                     upkeep = tasks.create_task(keep_watch(service.pool))
                 else:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)
+                    upkeep = tasks.create_task(_keep_embedded_running(self._settings))
+                if self._with_worker or not self._settings.database_url:
                     tasks.create_task(
-                        worker.run(
+                        service.worker("worker").run(
                             url,
                             poll_seconds=self._settings.poll_seconds,
                             stop_grace_seconds=self._settings.stop_grace_seconds,
                         )
                     )
-                    upkeep = tasks.create_task(_keep_embedded_running(self._settings))
                 with _on_signals(service.stop):
                     yield
                 service.stop()

@@ -1,0 +1,14 @@
+# The functions and a worker; with another command the control room, or workers alone:
+#   docker run darkroom python -m lib.worker
+#   docker run darkroom streamlit run app.py --server.address 0.0.0.0    (with sign-in: README)
+FROM python:3.12-slim
+WORKDIR /darkroom
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY . .
+RUN useradd --create-home darkroom && mkdir .darkroom && chown darkroom .darkroom
+USER darkroom
+EXPOSE 8080
+# Whether it answers at all: /healthz says 503 while an alert is critical, which no restart mends.
+HEALTHCHECK CMD ["python", "-c", "import socket; socket.create_connection(('127.0.0.1', 8080), 3)"]
+CMD ["uvicorn", "lib.asgi:app", "--host", "0.0.0.0", "--port", "8080"]

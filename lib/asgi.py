@@ -1,0 +1,33 @@
+"""The functions and a worker on a server of their own, without the control room.
+
+    uvicorn lib.asgi:app --host 0.0.0.0 --port 8080
+
+Runs several at once, on any number of machines: they share the queue through the database.
+"""
+
+import sys
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from lib import logs, metrics
+from lib.functions.routes import routes
+from lib.service import Service
+from lib.setting_values import SettingsError
+from lib.settings import settings
+
+logs.configure()
+try:
+    chosen = settings()
+except SettingsError as error:
+    sys.exit(f"Darkroom cannot start: {error}")
+service = Service(chosen, with_worker=True)
+app = Starlette(
+    lifespan=service.lifespan,
+    routes=[
+        *routes(lambda: service.functions),
+        *metrics.routes(lambda: service.pool, chosen),
+        Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
+    ],
+)
