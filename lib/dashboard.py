@@ -131,7 +131,7 @@ def own_url() -> str:
 
 def functions_url() -> str:
     """The project whose functions the pages call."""
-    return settings().supabase_url or own_url()
+    return settings().functions_elsewhere or own_url()
 
 
 def actor() -> str:

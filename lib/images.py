@@ -44,7 +44,7 @@ def image_source(generation: Row) -> str:
     """
     if settings().storage_bucket and generation["storage_path"]:
         return _address(generation["storage_path"])
-    if settings().supabase_url:
+    if settings().functions_elsewhere:
         return str(generation["image_url"])
     page = urlsplit(st.context.url or own_url())
     return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
@@ -68,7 +68,7 @@ def image_bytes(job: Row) -> bytes:
 
     Raises StorageFailed, FileNotFoundError and httpx.HTTPError.
     """
-    if settings().supabase_url and not settings().storage_bucket:
+    if settings().functions_elsewhere and not settings().storage_bucket:
         return httpx.get(job["image_url"], follow_redirects=True).raise_for_status().content
     return storage().read(job["storage_path"])
 

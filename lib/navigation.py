@@ -141,7 +141,7 @@ def _sources() -> None:
             st.caption(f"Database: {database}")
         if chosen.database_read_url:
             st.caption(f"Pages read: {redact(chosen.database_read_url)}")
-        st.caption(f"Functions: {chosen.supabase_url or 'this app'}")
+        st.caption(f"Functions: {chosen.functions_elsewhere or 'this app'}")
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
         faults = fault_file(chosen)
         if faults and faults.exists():

@@ -91,6 +91,14 @@ def web_address(name: str, text: str) -> str:
     return text.rstrip("/")
 
 
+def functions_url(name: str, text: str) -> str:
+    """The address of a server of the functions, up to where /functions/v1 begins."""
+    url = web_address(name, text)
+    if "/functions" in urlsplit(url).path:
+        raise SettingsError(f"{name} goes on to the functions: leave off /functions/v1.")
+    return url
+
+
 def project_url(name: str, text: str) -> str:
     """The API address of a Supabase project, hosted or not."""
     bare(name, text)

@@ -15,6 +15,7 @@ from lib.setting_values import (
     api_key,
     bucket,
     database_url,
+    functions_url,
     jwt_secret,
     number,
     one_value,
@@ -48,7 +49,9 @@ class Settings:
     database_read_url: str | None = field(repr=False)
     """Replica of it that pages read, where they may see what is a moment old."""
     supabase_url: str | None
-    """Supabase project whose functions are called instead of our own."""
+    """Supabase project, for its functions, Realtime, Storage and the keys of its users."""
+    functions_url: str | None
+    """Where the functions are instead, without /functions/v1."""
     publishable_keys: tuple[str, ...]
     """Keys that name the application, of the new family, the legacy one or both; we send the
     first."""
@@ -90,6 +93,11 @@ class Settings:
     """Share of simulated predictions that fail at random, 0 to 1."""
 
     @property
+    def functions_elsewhere(self) -> str | None:
+        """Where the functions are, unless this process serves them; without /functions/v1."""
+        return self.functions_url or self.supabase_url
+
+    @property
     def images(self) -> Path:
         """Folder of the stored images."""
         return self.data / "images"
@@ -120,13 +128,14 @@ def parse(values: Mapping[str, str]) -> Settings:
     if sample_data not in ("0", "1"):
         raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
     databases = _databases(values)
-    public_url = values.get("DARKROOM_URL")
+    public_url, functions = values.get("DARKROOM_URL"), values.get("DARKROOM_FUNCTIONS_URL")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=sample_data == "1",
         **databases,
         **_project(values, databases["database_url"]),
         **_provider(values),
+        functions_url=functions_url("DARKROOM_FUNCTIONS_URL", functions) if functions else None,
         public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
         metrics_token=values.get("METRICS_TOKEN") or None,
         concurrency=int(number(values, "DARKROOM_CONCURRENCY", 10, least=1)),

@@ -43,7 +43,7 @@ def start() -> None:
 def introduction() -> None:
     if settings().replicate_token:
         costs = "Replicate is in use: **they cost what three images cost there.**"
-    elif settings().database_url or settings().supabase_url:
+    elif settings().database_url or settings().functions_elsewhere:
         costs = (
             "**Where workers or functions elsewhere use the real Replicate, they cost what three"
             " images cost there.**"

@@ -124,6 +124,10 @@ WRONG = [
         {"REPLICATE_API_TOKEN": HIDDEN, "REPLICATE_API_URL": "example.com"},
         "REPLICATE_API_URL must be a whole address",
     ),
+    (
+        {"DARKROOM_FUNCTIONS_URL": "https://jobs.example.com/functions/v1"},
+        "DARKROOM_FUNCTIONS_URL goes on to the functions",
+    ),
     ({"DARKROOM_URL": "darkroom.example.com"}, "DARKROOM_URL must be a whole address"),
     ({"DARKROOM_SAMPLE_DATA": "yes"}, "DARKROOM_SAMPLE_DATA is 'yes': give 1 or 0"),
     ({"MAX_PARALLEL_JOBS": "three"}, "MAX_PARALLEL_JOBS is 'three': give a number of at least 1"),

@@ -27,7 +27,8 @@ async def refuse_without_key(trial: Trial) -> str:
     try:
         answer = await trial.call("start-generation")
     except Unreachable as error:
-        setting = "SUPABASE_URL" if trial.target.supabase_url else "DARKROOM_URL"
+        of_project = trial.target.functions_url == trial.target.supabase_url
+        setting = "SUPABASE_URL" if of_project else "DARKROOM_FUNCTIONS_URL or DARKROOM_URL"
         raise CheckFailed(
             str(error),
             f"Start the app (streamlit run app.py), or set {setting} to where the functions are.",

@@ -53,7 +53,7 @@ def target(settings: Settings, own_url: str | None = None) -> Target:
     )
     return Target(
         database_url=url,
-        functions_url=settings.supabase_url or own_url or settings.public_url or LOCAL_URL,
+        functions_url=settings.functions_elsewhere or own_url or settings.public_url or LOCAL_URL,
         supabase_url=settings.supabase_url,
         keys=keys,
         storage=image_storage(settings),
