@@ -5,10 +5,10 @@ import uuid
 from contextlib import aclosing
 
 import pytest
-from project import PAGE, PUBLISHABLE, SECRET, Project
 from proxy import Proxy
 from starlette.responses import JSONResponse
 from story import Story, assert_sound, told
+from supabase_project import PAGE, PUBLISHABLE, SECRET, Project
 
 from lib.client import (
     GenerationNotFound,

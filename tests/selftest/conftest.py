@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import uvicorn
-from realtime_stand_in import realtime
 from starlette.applications import Starlette
-from starlette.routing import Mount, WebSocketRoute
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
+from supabase_project import Project
 
 from lib.database import connect
 from lib.functions.routes import routes
@@ -64,10 +64,17 @@ def deployment(
     )
     deployed = Deployment(settings, target(settings))
     service = Service(settings)
+    keys = deployed.target.keys
+    assert keys.jwt_secret
+    project = Project(database, keys.publishable, keys.secret, keys.jwt_secret)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with service.lifespan(app), backend(settings, database) as parts:
+        async with (
+            service.lifespan(app),
+            project.lifespan(app),
+            backend(settings, database) as parts,
+        ):
             deployed.loop, deployed.worker = asyncio.get_running_loop(), parts.worker("worker")
             working = asyncio.create_task(
                 deployed.worker.run(database, poll_seconds=1, stop_grace_seconds=0)
@@ -80,7 +87,7 @@ def deployment(
         routes=[
             *routes(lambda: service.functions),
             Mount("/images", StaticFiles(directory=settings.images, check_dir=False)),
-            WebSocketRoute("/realtime/v1/websocket", realtime(database)),
+            *project.routes,
         ],
         lifespan=lifespan,
     )

@@ -28,14 +28,20 @@ JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
 class Project:
     """The project, and what the test does to it."""
 
-    def __init__(self, database: str) -> None:
-        self.app = Starlette(
-            routes=[
-                Route("/rest/v1/image_generations", self._rest),
-                WebSocketRoute("/realtime/v1/websocket", self._realtime),
-            ],
-            lifespan=self._lifespan,
-        )
+    def __init__(
+        self,
+        database: str,
+        publishable: str = PUBLISHABLE,
+        secret: str = SECRET,
+        jwt_secret: str = JWT_SECRET,
+    ) -> None:
+        self._keys = {publishable: "anon", secret: "service_role"}
+        self._jwt_secret = jwt_secret
+        self.routes = [
+            Route("/rest/v1/image_generations", self._rest),
+            WebSocketRoute("/realtime/v1/websocket", self._realtime),
+        ]
+        self.app = Starlette(routes=self.routes, lifespan=self.lifespan)
         self.realtime_serves = True
         """False refuses websockets."""
         self.realtime_tells = True
@@ -50,7 +56,7 @@ class Project:
     def token(self, user_id: Any, *, seconds: float = 60) -> str:
         """A user's token that expires."""
         claims = {"sub": str(user_id), "role": "authenticated", "exp": time.time() + seconds}
-        return jwt.encode(claims, JWT_SECRET, "HS256")
+        return jwt.encode(claims, self._jwt_secret, "HS256")
 
     def hang_up(self, code: int = 1011) -> None:
         """Closes every websocket."""
@@ -73,7 +79,8 @@ class Project:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Tells changes as long as it lasts."""
         self._loop = asyncio.get_running_loop()
         telling = asyncio.create_task(self._tell())
         yield
@@ -83,11 +90,11 @@ class Project:
         self.reads += 1
         if self.rest_answer is not None:
             return self.rest_answer
-        if request.headers.get("apikey") not in (PUBLISHABLE, SECRET):
+        if request.headers.get("apikey") not in self._keys:
             return JSONResponse({"message": "Invalid API key"}, 401)
         bearer = request.headers["authorization"].removeprefix("Bearer ")
         try:
-            role, claims = _who(bearer)
+            role, claims = self._who(bearer)
         except jwt.ExpiredSignatureError:
             return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
         columns = sql.SQL(",").join(map(sql.Identifier, request.query_params["select"].split(",")))
@@ -107,10 +114,8 @@ class Project:
         return Response(row["rows"], media_type="application/json")
 
     async def _realtime(self, websocket: WebSocket) -> None:
-        if not self.realtime_serves or websocket.query_params.get("apikey") not in (
-            PUBLISHABLE,
-            SECRET,
-        ):
+        known = websocket.query_params.get("apikey") in self._keys
+        if not (self.realtime_serves and known):
             return await websocket.close()
         await websocket.accept()
         try:
@@ -126,7 +131,7 @@ class Project:
     async def _join(self, websocket: WebSocket, message: dict[str, Any]) -> None:
         topic, ref, wanted = message["topic"], message["ref"], message["payload"]
         try:
-            _who(wanted["access_token"])
+            self._who(wanted["access_token"])
         except jwt.ExpiredSignatureError:
             refusal = {"status": "error", "response": {"reason": "InvalidJWTToken: expired"}}
             return await _send(websocket, topic, "phx_reply", refusal, ref)
@@ -142,6 +147,12 @@ class Project:
         self.channels[websocket] = (topic, binding)
         self.joins += 1
         await _send(websocket, topic, "system", said)
+
+    def _who(self, bearer: str) -> tuple[str, dict[str, Any]]:
+        """Role and claims of a bearer, as PostgREST finds them."""
+        if role := self._keys.get(bearer):
+            return role, {"role": role}
+        return "authenticated", jwt.decode(bearer, self._jwt_secret, algorithms=["HS256"])
 
     async def _tell(self) -> None:
         async for id in notifications(self._database, "image_generations"):
@@ -169,15 +180,6 @@ def _change(id: str) -> dict[str, Any]:
         "errors": None,
     }
     return {"data": data, "ids": [77]}
-
-
-def _who(bearer: str) -> tuple[str, dict[str, Any]]:
-    """Role and claims of a bearer, as PostgREST finds them."""
-    if bearer == SECRET:
-        return "service_role", {"role": "service_role"}
-    if bearer == PUBLISHABLE:
-        return "anon", {"role": "anon"}
-    return "authenticated", jwt.decode(bearer, JWT_SECRET, algorithms=["HS256"])
 
 
 PAGE = HTMLResponse("<h1>Welcome</h1>")
