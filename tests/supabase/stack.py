@@ -1,0 +1,158 @@
+"""A Supabase project without the cloud: what is ours is real, what is theirs stands in.
+
+PostgreSQL 15 with pg_cron behind pgbouncer in transaction mode, our functions and a worker under
+the project's address, and beside them its Realtime, PostgREST, Storage and public keys as far as
+supabase-py speaks to them.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import pytest
+import uvicorn
+from cron_server import OS_USER, cron_server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from storage_stand_in import Bucket
+from supabase_project import Project
+
+from lib.database import connect
+from lib.functions.routes import routes
+from lib.service import Service
+from lib.settings import parse
+
+PUBLISHABLE, SECRET = "sb_publishable_of_the_stack", "sb_secret_of_the_stack"
+JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+BUCKET = "images"
+
+
+@dataclass(frozen=True)
+class Stack:
+    direct_url: str
+    """Past pgbouncer, for the test itself."""
+    settings: dict[str, str]
+    """What a deployment on the project has in its environment."""
+    bucket: Bucket
+
+
+@contextmanager
+def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
+    """The project, running."""
+    with cron_server() as direct, pgbouncer(direct, folder, eventually) as pooled:
+        project = Project(direct, PUBLISHABLE, SECRET, JWT_SECRET)
+        bucket = Bucket(BUCKET, SECRET, public=False)
+        settings = {
+            "DATABASE_URL": pooled,
+            "SUPABASE_PUBLISHABLE_KEY": PUBLISHABLE,
+            "SUPABASE_SECRET_KEY": SECRET,
+            "SUPABASE_JWT_SECRET": JWT_SECRET,
+            "SUPABASE_STORAGE_BUCKET": BUCKET,
+            "SUPABASE_STORAGE_URL_SECONDS": "3600",
+            "DARKROOM_DATA": str(folder),
+            "DARKROOM_SIMULATOR_SPEED": "100",
+            "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+        }
+        with served(project, bucket, settings, eventually) as url:
+            yield Stack(direct, settings | {"SUPABASE_URL": url}, bucket)
+
+
+@contextmanager
+def pgbouncer(url: str, folder: Path, eventually: Callable[..., Any]) -> Iterator[str]:
+    """The URL of the same database through pgbouncer in transaction mode, on Supabase's port."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        message = "No pgbouncer found: install Debian's package pgbouncer for this test."
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    # Each run of the tests has an address of its own, for the port is always the same.
+    address = "127.{}.{}.2".format(*divmod(os.getpid() % 62_500, 250))
+    config = folder / "pgbouncer.ini"
+    sockets = parse_qs(urlsplit(url).query)["host"][0]
+    config.write_text(
+        f"""[databases]
+postgres = host={sockets} user=postgres
+[pgbouncer]
+listen_addr = {address}
+listen_port = 6543
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 20
+max_client_conn = 400
+ignore_startup_parameters = extra_float_digits
+"""
+    )
+    process = subprocess.Popen(
+        [program, *(["-u", OS_USER] if OS_USER else []), str(config)],
+        stderr=(folder / "pgbouncer.log").open("w"),
+    )
+    try:
+        eventually(
+            lambda: any(
+                each.laddr.ip == address and each.status == psutil.CONN_LISTEN
+                for each in psutil.net_connections("tcp4")
+            )
+        )
+        yield f"postgresql://postgres:any@{address}:6543/postgres"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def served(
+    project: Project, bucket: Bucket, settings: dict[str, str], eventually: Callable[..., Any]
+) -> Iterator[str]:
+    """The address under which all of the project answers."""
+    parts: list[Any] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as started:
+            for each in (*parts, project):
+                await started.enter_async_context(each.lifespan(app))
+            yield
+
+    app = Starlette(
+        lifespan=lifespan,
+        routes=[
+            *routes(lambda: parts[0].functions if parts else None),
+            *project.routes,
+            *bucket.routes,
+            Route("/auth/v1/.well-known/jwks.json", no_keys),
+        ],
+    )
+    config = uvicorn.Config(app, port=0, log_level="warning")
+    config.load()
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    parts.append(Service(parse(settings | {"SUPABASE_URL": url}), with_worker=True))
+    thread = Thread(target=server.run, args=([listening],))
+    thread.start()
+    eventually(lambda: server.started)
+    yield url
+    server.should_exit = True
+    thread.join()
+
+
+async def no_keys(_request: Request) -> JSONResponse:
+    """The public keys of a project that signs with its secret."""
+    return JSONResponse({"keys": []})
+
+
+def rows(url: str, query: str) -> list[dict[str, Any]]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()

@@ -1,0 +1,109 @@
+"""The whole of Darkroom on a Supabase project behind a transaction pooler."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, expect
+from running_app import apps
+from stack import JWT_SECRET, PUBLISHABLE, SECRET, Stack, rows, stack
+
+from lib.client import start_image_generation, subscribe_to_generation
+
+PROJECT = Path(__file__).parents[2]
+READY = """() => document.querySelector('h1')
+    && !document.querySelector('[data-testid=stSkeleton]')
+    && !document.querySelector('[data-stale=true]')"""
+LONG = 30_000
+GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell"}
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def project(eventually: Callable[..., Any]) -> Iterator[Stack]:
+    # Not pytest's own folder: as root pgbouncer runs as another OS user.
+    with tempfile.TemporaryDirectory(prefix="darkroom-stack-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with stack(folder, eventually) as running:
+            yield running
+
+
+def test_the_self_test_is_green(project: Stack) -> None:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    ended = subprocess.run(
+        [sys.executable, "-m", "lib.selftest", "--json"],
+        cwd=PROJECT,
+        env=kept | project.settings,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    report = json.loads(ended.stdout)
+    red = [check for check in report["checks"] if check["status"] != "passed"]
+    assert (ended.returncode, red) == (0, [])
+    for secret in (SECRET, JWT_SECRET):
+        assert secret not in ended.stdout + ended.stderr
+    assert project.bucket.objects == {}, "all it made is removed"
+
+
+def test_a_user_follows_a_generation_to_its_image(project: Stack) -> None:
+    [user] = rows(project.direct_url, "insert into auth.users default values returning id")
+    claims = {"sub": str(user["id"]), "aud": "authenticated", "role": "authenticated"}
+    token = jwt.encode(claims | {"exp": 2_000_000_000}, JWT_SECRET)
+    url = project.settings["SUPABASE_URL"]
+    started = start_image_generation(
+        url, PUBLISHABLE, access_token=token, idempotency_key=str(uuid4()), **GENERATION
+    )
+    *_, last = subscribe_to_generation(
+        started.generation_id,
+        supabase_url=url,
+        supabase_key=PUBLISHABLE,
+        access_token=token,
+        timeout=60,
+    )
+    assert last.status == "completed"
+    assert httpx.get(str(last.image_url)).headers["content-type"] == "image/png"
+    jobs = rows(project.direct_url, "select id, created_by from public.job_queue")
+    assert {"id": started.job_id, "created_by": user["id"]} in jobs
+
+
+def test_every_page_works(project: Stack, eventually: Callable[..., Any], page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: note(said, message))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    with apps(eventually) as make:
+        app = make(**project.settings).start()
+        page.goto(app.url)
+        sidebar = page.get_by_test_id("stSidebar")
+        expect(sidebar).to_contain_text("transaction pooler", timeout=LONG)
+        expect(sidebar).to_contain_text(project.settings["SUPABASE_URL"])
+        links = page.get_by_test_id("stSidebarNavLink")
+        faults: dict[str, list[str]] = {}
+        for path in [str(link.get_attribute("href")) for link in links.all()]:
+            page.goto(f"{app.url}{path}" if path.startswith("/") else path)
+            page.wait_for_function(READY, timeout=LONG)
+            text = page.get_by_test_id("stMain").inner_text()
+            for wrong in ("does not answer", "Traceback", SECRET, JWT_SECRET):
+                if wrong in text:
+                    said.append(f"shows {wrong!r}")
+            if said:
+                faults[path] = said.copy()
+            said.clear()
+    assert faults == {}
+
+
+def note(said: list[str], message: ConsoleMessage) -> None:
+    # Opened at a page, Streamlit looks for its server below that address first.
+    if message.type == "error" and "/_stcore/" not in message.location["url"]:
+        said.append(f"{message.text} {message.location['url']}")
