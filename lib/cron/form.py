@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -95,7 +95,8 @@ def schedule_form(
         st.code("create extension pg_net;", language="sql")
     button = "Replace the schedule" if waking else "Schedule process-jobs"
     possible = bool(schedule and address and readable and there["pg_net"])
-    if st.button(button, type="primary", disabled=not possible) and schedule:
+    kind: Literal["primary", "secondary"] = "secondary" if waking else "primary"
+    if st.button(button, type=kind, disabled=not possible) and schedule:
         return Asked(schedule, address, key_name, int(seconds))
     return None
 
