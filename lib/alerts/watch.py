@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.alerts.channels import send
 from lib.alerts.messages import message
-from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
+from lib.database import AsyncPool, DatabaseError, load_async, translated
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ EVALUATE_SECONDS = 15.0
 async def watch_alerts(pool: AsyncPool) -> None:
     """Evaluates the rules, unless somebody else just has, and sends what is due.
 
-    A database that is away is logged: the next one to watch sends what this one would have.
+    What the database does not do is logged: the next one to watch sends what this one would have.
     """
     sql = load_async("alert_watch")
     try:
@@ -27,7 +27,8 @@ async def watch_alerts(pool: AsyncPool) -> None:
                 await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
                 claimed = [row async for row in sql.claim_notifications(connection)]
         await asyncio.gather(*(_tell(pool, told) for told in claimed))
-    except DatabaseUnavailable as error:
+    except DatabaseError as error:
+        # Away, or a channel was removed at this moment: no reason to end a worker.
         logger.warning("Alerts were not evaluated: %s", error)
 
 

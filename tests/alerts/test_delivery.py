@@ -22,7 +22,7 @@ def receiver():
 
 @pytest.fixture
 async def pool(database):
-    pool = await open_async_pool(database, application_name="darkroom worker")
+    pool = await open_async_pool(database, wait=1, application_name="darkroom worker")
     yield pool
     await pool.close()
 

@@ -43,5 +43,16 @@ def test_a_monitor_elsewhere_needs_the_token(eventually):
         assert "darkroom_workers 1.0" in answer.text
 
 
+def test_the_app_itself_sees_that_there_is_no_worker(make_app, db, database, eventually):
+    db.execute("update public.alert_watch set began_at = now() - interval '1 hour'")
+    app = make_app(DATABASE_URL=database).start()
+    answer = eventually(lambda: known(httpx.get(f"{app.url}/healthz")))
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "critical",
+        "alerts": [{"rule": "no_worker", "severity": "critical"}],
+    }
+
+
 def scraped(answer):
     return answer if answer.is_success and "darkroom_workers 1.0" in answer.text else None
