@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "jobs": "Jobs",
         "job": "Job",
         "users": "Users",
+        "troubleshooting": "Troubleshooting",
     },
     "Test": {
         "generate": "Generate",

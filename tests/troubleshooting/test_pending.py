@@ -1,0 +1,112 @@
+"""Jobs stay pending: each cause is provoked, read on the page, repaired by its button."""
+
+import pytest
+
+IMAGE = (
+    "select start_generation(null, 'A lighthouse', 'black-forest-labs/flux-schnell', '{}', 'test')"
+)
+LONG_DUE = "update job_queue set scheduled_at = now() - interval '5 minutes'"
+ALIVE = (
+    "insert into workers (id, kind, host, pid, process_started_at, version, job_types, concurrency)"
+    " values (gen_random_uuid(), 'worker', 'h', 1, now(), '1', '{generate-image}', 2)"
+)
+
+
+def statuses(db):
+    return [row["status"] for row in db.execute("select status from job_queue").fetchall()]
+
+
+def test_a_paused_queue_is_resumed(page, db, start_worker, ended):
+    start_worker()
+    db.execute("select pause_queue('Eve *x*', 'generate-image', 'an <b>incident</b>')")
+    db.execute(IMAGE)
+    said = page.read("pending")
+    assert "An operator has paused generate-image." in said
+    assert "by Eve *x*: an <b>incident</b>. 1 due jobs wait for it." in said
+    assert page.press("Resume generate-image") == "Resumed."
+    assert ended(1) == ["completed"]
+    assert page.healthy("pending")
+
+
+def test_without_a_worker_it_says_how_to_start_one(page, db, start_worker, ended):
+    db.execute(IMAGE)
+    db.execute(LONG_DUE)
+    said = page.read("pending")
+    assert "No worker is alive." in said
+    assert "1 due jobs wait, the longest for 5 min" in said
+    assert "python -m lib.worker" in said
+    start_worker()
+    assert ended(1) == ["completed"]
+    assert page.healthy("pending")
+
+
+def test_jobs_of_a_type_that_no_worker_knows_are_cancelled(page, db, start_worker):
+    start_worker()
+    db.execute("select enqueue_job('generate-imgae', '{}') from generate_series(1, 3)")
+    said = page.read("pending")
+    assert "No worker knows jobs of type generate-imgae." in said
+    assert "3 are due, and none of the 1 living workers names this type" in said
+    assert page.press("Cancel 3 of type generate-imgae") == "3 jobs cancelled."
+    assert statuses(db) == ["cancelled"] * 3
+    assert page.healthy("pending")
+
+
+def test_a_provider_that_is_held_for_down_is_tried(page, db, start_worker, ended):
+    for _ in range(5):
+        db.execute("select record_provider_failure('replicate', 'connection refused')")
+    start_worker()
+    db.execute(IMAGE)
+    said = page.read("pending")
+    assert "The provider replicate is held for down" in said
+    assert "Its last error: connection refused" in said
+    assert page.press("Try replicate now") == "The next job tries it."
+    assert ended(1) == ["completed"]
+    assert page.healthy("pending")
+
+
+def test_a_model_that_rests_is_named(page, db):
+    db.execute(ALIVE)
+    db.execute("insert into model_holds values ('m', now() + interval '40 seconds', 'throttled')")
+    said = page.read("pending")
+    assert "The provider limits the rate of m" in said
+    assert "It said: throttled" in said
+    db.execute("update model_holds set held_until = now()")
+    assert page.healthy("pending")
+
+
+def test_workers_that_are_busy_are_told_from_none(page, db):
+    db.execute(ALIVE)
+    db.execute(f"{IMAGE} from generate_series(1, 5)")
+    db.execute(LONG_DUE)
+    db.execute("select claim_jobs(2, null, (select id from workers))")
+    said = page.read("pending")
+    assert "more jobs are due than they can run at once" in said
+    assert "2 run of 2 at once, 3 are due" in said
+    db.execute("update workers set concurrency = 9")
+    assert page.healthy("pending")
+
+
+def test_jobs_that_are_not_due_are_nobodys_fault(page, db):
+    db.execute(ALIVE)
+    db.execute("select enqueue_job('generate-image', '{}', 0, now() + interval '2 hours')")
+    said = page.read("pending")
+    assert "The jobs that wait are not due yet." in said
+    assert "1 wait for their time, the next one in 1 h 59 min" in said or "in 2 h" in said
+    db.execute("select cancel_jobs('me', array(select id from job_queue))")
+    assert page.healthy("pending")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "first"),
+    [(1, "An operator has paused upscale"), (9, "No worker is alive")],
+)
+def test_the_likeliest_cause_stands_first(page, db, jobs, first):
+    """Paused are four jobs; without a worker waits what is not paused too."""
+    db.execute("select pause_queue('me', 'upscale')")
+    db.execute("select enqueue_job('upscale', '{}') from generate_series(1, 4)")
+    if jobs > 1:
+        db.execute("select enqueue_job('b', '{}') from generate_series(1, 9)")
+    db.execute(LONG_DUE)
+    lines = page.read("pending").splitlines()
+    [likeliest] = [line for line in lines if "Most likely:" in line]
+    assert first in likeliest
