@@ -305,7 +305,7 @@ from pg_catalog.pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname = :name;
 
 -- name: long_transactions
--- Transactions of this database that have been open for more than five minutes, the oldest first. Columns: pid,
+-- Transactions of this database that have been open for longer than forgotten_after(), the oldest first. Columns: pid,
 -- user, program, seconds, state, idle_seconds (null: it works).
 select
     a.pid, a.usename as "user", a.application_name as program,
@@ -313,7 +313,7 @@ select
     case when a.state like 'idle%%' then extract(epoch from now() - a.state_change)::double precision end as idle_seconds
 from pg_catalog.pg_stat_activity a
 where a.datname = current_database() and a.pid <> pg_backend_pid() and a.backend_type = 'client backend'
-  and a.xact_start < now() - interval '5 minutes'
+  and a.xact_start < now() - public.forgotten_after()
 order by a.xact_start
 limit 20;
 

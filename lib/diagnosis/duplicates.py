@@ -20,7 +20,7 @@ def waiting(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "Jobs wait that nobody needs: another job has their generation.",
-            f"{'; '.join(now['reasons'])}.".capitalize(),
+            f"{'; '.join(now['reasons'])}.",
             level="look",
             jobs=now["waiting"],
             repair=Repair(

@@ -56,7 +56,7 @@ def access(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "Users may not see their own rows, so Realtime tells them nothing.",
-            f"{'; '.join(missing)}.".capitalize(),
+            f"{'; '.join(missing)}.",
             repair=Repair(
                 "Put the policies back",
                 "Turns row-level security on and puts back the right and the policies by which"

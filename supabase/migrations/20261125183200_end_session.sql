@@ -1,5 +1,10 @@
 -- A transaction that stays open keeps vacuum from all that was deleted since it began.
 
+create function public.forgotten_after() returns interval
+language sql immutable parallel safe set search_path = ''
+return interval '5 minutes';
+comment on function public.forgotten_after() is 'How long a transaction may be open before it counts as forgotten.';
+
 create function public.end_session(p_actor text, p_pid int) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -11,7 +16,7 @@ begin
     select a.pid, a.usename, a.application_name, a.state, a.xact_start into v_session
     from pg_catalog.pg_stat_activity a
     where a.pid = p_pid and a.datname = current_database() and a.pid <> pg_backend_pid()
-      and a.xact_start < now() - interval '5 minutes';
+      and a.xact_start < now() - public.forgotten_after();
     if not found or not pg_terminate_backend(p_pid) then
         return false;
     end if;
@@ -21,7 +26,15 @@ begin
 end;
 $$;
 comment on function public.end_session is
-    'Ends a session of this database whose transaction has been open for more than five minutes; what it did in it is undone. False when there is none such any more.';
+    'Ends a session of this database whose transaction has been open for longer than forgotten_after(); what it did in it is undone. False when there is none such any more.';
 
-revoke execute on function public.end_session(text, int) from public, anon, authenticated;
-grant execute on function public.end_session(text, int) to service_role;
+do $$
+declare
+    v_function regprocedure;
+begin
+    foreach v_function in array array['public.forgotten_after()', 'public.end_session(text, int)']::regprocedure[] loop
+        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
+        execute format('grant execute on function %s to service_role', v_function);
+    end loop;
+end;
+$$;
