@@ -1,6 +1,16 @@
 -- What is wrong, and why? One query for each symptom: the facts that its checks judge. Live jobs, failures of
 -- the last hour and rollups are read by index.
 
+-- name: limits^
+-- From when on something is wrong, as the rules of alerts say. failure_share of at least failure_minimum jobs;
+-- oldest_due_seconds: wait of a due job; no_worker_seconds: without any worker.
+select
+    max(r.threshold) filter (where r.rule = 'failure_rate') as failure_share,
+    max(r.minimum_jobs) filter (where r.rule = 'failure_rate') as failure_minimum,
+    max(r.threshold) filter (where r.rule = 'oldest_pending') as oldest_due_seconds,
+    max(r.threshold) filter (where r.rule = 'no_worker') as no_worker_seconds
+from public.alert_rules r;
+
 -- name: pending^
 -- Why jobs may stay pending. due: jobs whose time has come; oldest_due_seconds; later: jobs whose time has not
 -- come, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (that wait for it); down: provider,

@@ -9,7 +9,6 @@ from lib.database import Pool
 from lib.diagnosis.at_once import explained
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.formats import share
-from lib.health import FAILURE_MINIMUM, FAILURE_SHARE
 
 MOST = 0.5
 """Share of all failures from which on one cause is the cause."""
@@ -21,7 +20,8 @@ def high(facts: Facts) -> bool:
     completed = sum(row["completed"] for row in facts["models_now"])
     failed = sum(row["failed"] for row in facts["models_now"])
     ended = completed + failed
-    return bool(ended >= FAILURE_MINIMUM and failed / ended > FAILURE_SHARE)
+    limits = facts["limits"]
+    return bool(ended >= limits["failure_minimum"] and failed / ended > limits["failure_share"])
 
 
 def one_model(facts: Facts) -> list[Finding]:
@@ -52,7 +52,7 @@ def one_model(facts: Facts) -> list[Finding]:
         and others
         and row["model_id"]
         and row["failed"] > MOST * failed
-        and row["failed"] > FAILURE_SHARE * (row["failed"] + row["completed"])
+        and row["failed"] > facts["limits"]["failure_share"] * (row["failed"] + row["completed"])
     ]
 
 
@@ -111,7 +111,11 @@ def one_error(facts: Facts) -> list[Finding]:
 FAILURE_RATE = Symptom(
     "failure_rate",
     "Many jobs fail",
-    [("troubleshooting", "models_now"), ("troubleshooting", "failures")],
+    [
+        ("troubleshooting", "limits"),
+        ("troubleshooting", "models_now"),
+        ("troubleshooting", "failures"),
+    ],
     [
         Check(
             "provider",

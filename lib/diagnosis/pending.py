@@ -2,11 +2,13 @@
 
 from functools import partial
 
+from lib.access import Role
 from lib.actions import cancel_jobs, in_batches, probe_provider, resume_queue
+from lib.cron.actions import set_active
 from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.formats import duration
-from lib.health import CRON_SECONDS, type_name
+from lib.health import type_name
 
 BUSY_SECONDS = 60.0
 """A shorter wait is what happens between two jobs."""
@@ -69,7 +71,7 @@ def no_worker(facts: Facts) -> list[Finding]:
     now = facts["pending"]
     if now["workers"]:
         return []
-    waits = now["due"] and now["oldest_due_seconds"] > CRON_SECONDS
+    waits = now["due"] and now["oldest_due_seconds"] > facts["limits"]["no_worker_seconds"]
     return [
         Finding(
             "No worker is alive.",
@@ -80,31 +82,48 @@ def no_worker(facts: Facts) -> list[Finding]:
             jobs=now["due"],
             todo="Start a worker: python -m lib.worker. With cron instead of workers, see that its"
             " schedule runs.",
-            page="overview",
+            page="workers",
         )
     ]
 
 
 def cron_fails(facts: Facts) -> list[Finding]:
     """Schedules that should wake the queue, and do not."""
+    now = facts["pending"]
     found = []
-    for job in facts["pending"]["cron"]:
-        if not job["active"]:
-            what = "is paused"
-        elif job["failures"]:
-            what = f"has failed {job['failures']} times in a row"
-        else:
+    for job in now["cron"]:
+        name = job["name"] or f"number {job['job_id']}"
+        if job["active"] and not job["failures"]:
             continue
         found.append(
             Finding(
-                f"The schedule {job['name'] or job['job_id']} {what}.",
+                f"The schedule {name} has failed {job['failures']} times in a row."
+                if job["active"]
+                else f"The schedule {name} is paused.",
                 f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
-                level="look" if facts["pending"]["workers"] else "act",
-                jobs=facts["pending"]["due"],
-                todo="Mend it on the page of workers and schedules.",
+                level="look" if now["workers"] else "act",
+                jobs=0 if now["workers"] else now["due"],
+                repair=None
+                if job["active"]
+                else Repair(
+                    f"Resume {name}",
+                    f"pg_cron runs {name} again, which wakes the queue:"
+                    f" {now['due']:,} jobs are due.",
+                    partial(_resume_cron, job["job_id"]),
+                    needs=Role.ADMIN,
+                ),
+                todo="The page Workers & cron explains its messages and mends its command."
+                if job["active"]
+                else "",
+                page="workers",
             )
         )
     return found
+
+
+def _resume_cron(job_id: int, pool: Pool, actor: str) -> str:
+    set_active(pool, actor, job_id, True)
+    return "The schedule runs again."
 
 
 def no_handler(facts: Facts) -> list[Finding]:
@@ -195,7 +214,7 @@ def not_due(facts: Facts) -> list[Finding]:
 PENDING = Symptom(
     "pending",
     "Jobs stay pending",
-    [("troubleshooting", "pending")],
+    [("troubleshooting", "limits"), ("troubleshooting", "pending")],
     [
         Check(
             "paused",

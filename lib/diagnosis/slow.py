@@ -7,7 +7,6 @@ from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.diagnosis.indexes import needed, restore
 from lib.formats import duration
-from lib.health import OLDEST_DUE_SECONDS
 from lib.maintenance import in_background, vacuum_due
 from lib.regression import Period, slower
 from lib.service import database_url
@@ -129,7 +128,7 @@ def _fold(pool: Pool, _actor: str) -> str:
 def backlog(facts: Facts) -> list[Finding]:
     """More arrives than gets done."""
     now = facts["slow"]
-    if not now["due"] or now["oldest_due_seconds"] <= OLDEST_DUE_SECONDS:
+    if not now["due"] or now["oldest_due_seconds"] <= facts["limits"]["oldest_due_seconds"]:
         return []
     if now["ended"] > now["arrived"]:
         return []
@@ -170,6 +169,7 @@ SLOW = Symptom(
     "slow",
     "Performance declines",
     [
+        ("troubleshooting", "limits"),
         ("troubleshooting", "slow"),
         ("troubleshooting", "model_speeds"),
         ("troubleshooting", "valid_indexes"),

@@ -11,9 +11,7 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     page.goto(f"{app.url}/troubleshooting")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     expect(main.get_by_text("Nothing is wrong.")).to_be_visible(timeout=LONG)
-    app.rows(
-        f"select public.pause_queue('Eve', 'generate-image', '{HOSTILE}')"  # noqa: S608
-    )
+    app.rows(f"select public.pause_queue('Eve', 'generate-image', '{HOSTILE}')")
     asked = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
     app.call("start-generation", asked)
     alert = main.get_by_test_id("stAlert").first
