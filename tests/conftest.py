@@ -82,6 +82,13 @@ def database(postgres: embedded.EmbeddedPostgres, template: str) -> Iterator[str
         yield url
 
 
+@pytest.fixture(scope="module")
+def shared_database(postgres: embedded.EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of such a database that all tests of a file share; they tidy up after themselves."""
+    with copied(postgres.url, template) as url:
+        yield url
+
+
 @pytest.fixture
 def db(database: str) -> Iterator[Connection]:
     """A connection to such a database."""

@@ -19,15 +19,15 @@ LEFT = b"select cron.unschedule(jobid) from cron.job; delete from vault.secrets;
 JOBS = "select job_name, schedule, active from cron_jobs()"
 
 
-@pytest.fixture
-def database(cron_database: str) -> str:
+@pytest.fixture(scope="module")
+def shared_database(cron_database: str) -> str:
     """The app's database here: the one with pg_cron."""
     return cron_database
 
 
 @pytest.fixture
-def conn(database: str) -> Iterator[Connection]:
-    with connect(database) as conn:
+def conn(shared_database: str) -> Iterator[Connection]:
+    with connect(shared_database) as conn:
         conn.execute(SCHEDULED)
         yield conn
         conn.execute(LEFT)

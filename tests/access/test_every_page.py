@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
 import pytest
-from people import LISTS, LONG, PEOPLE, secrets, sign_in
+from people import LONG, PEOPLE, sign_in
 from playwright.sync_api import Page, expect
-from walk import ALL, HOSTILE, walk
+from walk import ALL, HOSTILE, READY, walk
 
 from lib.database import load
+from lib.navigation import SECTIONS, address
 from lib.replicate.simulator.faults import FaultFile, Faults
 
 FOLDER = Path(__file__).parent
@@ -28,7 +30,7 @@ SECRETS = {
 
 
 @pytest.fixture
-def settings(database: str, db, provider, secrets_file) -> dict[str, str]:
+def settings(database: str, db, secrets_file) -> dict[str, str]:
     """Of an app that people sign in to, with every secret there is, on hostile data."""
     db.execute("select set_config('test.hostile', %s, false)", [HOSTILE])
     load("hostile", FOLDER).plant(db)
@@ -36,7 +38,6 @@ def settings(database: str, db, provider, secrets_file) -> dict[str, str]:
         "insert into alert_channel_urls select id, 'json://127.0.0.1:9/' || %s from alert_channels",
         [SECRETS["address of a channel"]],
     )
-    secrets_file.write_text(secrets(provider.auth, LISTS))
 
     def with_password(of: str) -> str:
         return database.replace("postgres@", f"postgres:{SECRETS[of]}@")
@@ -85,6 +86,20 @@ def test_every_page_takes_hostile_texts_for_text_and_says_no_secret(
     assert found(everything, [log]) == []
     # Nor does the log hold what a terminal would obey.
     assert b"\x1b" not in log
+
+
+def test_viewers_have_links_to_their_own_pages_alone(
+    make_app, settings, provider, page: Page
+) -> None:
+    app = make_app(**settings).start()
+    sign_in(page, app, provider, email=PEOPLE["viewer"])
+    for file in SECTIONS["Monitor"]:
+        page.goto(f"{app.url}{address(file)}")
+        page.wait_for_function(READY, timeout=LONG)
+        assert page.get_by_test_id("stException").count() == 0, file
+        links = page.get_by_test_id("stPageLink-NavLink").all()
+        paths = {urlsplit(str(link.get_attribute("href"))).path for link in links}
+        assert {f"/{path.strip('/')}" for path in paths} <= {*map(address, SECTIONS["Monitor"])}
 
 
 def test_the_page_of_faults_takes_hostile_texts_for_text(

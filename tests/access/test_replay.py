@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 import httpx
-import pytest
-from people import LONG, PEOPLE, sign_in
-from playwright.sync_api import Page
+from people import LONG, PEOPLE, audit, see_stuck, stuck
 from replay import recorded, replay, whole
 
 from lib.replicate.simulator.faults import FaultFile, Faults
@@ -13,67 +11,40 @@ from lib.replicate.simulator.faults import FaultFile, Faults
 MARK = "markof7e57"
 
 
-@pytest.fixture
-def people(signed_app, provider, browser):
-    """A page of each, signed in."""
-    pages: dict[str, Page] = {}
-    for role, email in PEOPLE.items():
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        pages[role] = context.new_page()
-        sign_in(pages[role], signed_app, provider, email=email)
-    yield pages
-    for page in pages.values():
-        page.context.close()
+def states(rows) -> list[str]:
+    found = rows.execute("select status from job_queue order by created_at").fetchall()
+    return [row["status"] for row in found]
 
 
-def audit(db) -> list[tuple[str, str]]:
-    rows = db.execute("select actor, action from audit_log order by id").fetchall()
-    return [(row["actor"], row["action"]) for row in rows]
-
-
-def stuck(db) -> None:
-    """One more stuck job."""
-    db.execute(
-        "insert into job_queue (job_type, payload, status, attempts, started_at, updated_at)"
-        " values (%(mark)s::text, '{}', 'processing', 1, now() - interval '1 hour',"
-        " now() - interval '1 hour')",
-        {"mark": MARK},
-    )
-
-
-def states(db) -> list[str]:
-    rows = db.execute("select status from job_queue order by created_at").fetchall()
-    return [row["status"] for row in rows]
-
-
-def test_what_an_operator_confirmed_does_nothing_for_a_viewer(signed_app, people, db) -> None:
-    stuck(db)
+def test_what_an_operator_confirmed_does_nothing_for_a_viewer(signed_app, people, rows) -> None:
+    stuck(rows, MARK)
     page = people["operator"]
+    see_stuck(page, signed_app)
     said = recorded(page)
     page.goto(f"{signed_app.url}/stuck-jobs?live=false")
     page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
     page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click(timeout=LONG)
     page.get_by_text("1 job put back on the queue.").wait_for(timeout=LONG)
     done = (PEOPLE["operator"], "reset_stuck_jobs")
-    assert audit(db) == [done]
+    assert audit(rows) == [done]
 
-    stuck(db)
+    stuck(rows, MARK)
     viewer = people["viewer"]
-    viewer.goto(f"{signed_app.url}/stuck-jobs")
-    # What pages are shown is some seconds old: the button is there once it is seen.
-    viewer.get_by_role("button", name="Reset all 1").wait_for(timeout=LONG)
+    see_stuck(viewer, signed_app)
     for frames in (said, whole(said)):
         answers = replay(signed_app, viewer.context, frames)
         assert b"This takes the role operator; yours is viewer." in answers
-    assert states(db) == ["pending", "processing"]
-    assert audit(db) == [done]
+    assert states(rows) == ["pending", "processing"]
+    assert audit(rows) == [done]
     # The same in an admin's session acts: what was replayed is what acts.
     replay(signed_app, people["admin"].context, said)
-    assert states(db) == ["pending", "pending"]
-    assert audit(db) == [done, (PEOPLE["admin"], "reset_stuck_jobs")]
+    assert states(rows) == ["pending", "pending"]
+    assert audit(rows) == [done, (PEOPLE["admin"], "reset_stuck_jobs")]
 
 
-def test_an_action_of_a_page_that_viewers_do_not_have_does_nothing(signed_app, people, db) -> None:
+def test_an_action_of_a_page_that_viewers_do_not_have_does_nothing(
+    signed_app, people, rows
+) -> None:
     faults = FaultFile(signed_app.folder / "replicate")
     cut = replace(Faults(outage="cut"), by=MARK)
     faults.write(cut)
@@ -83,21 +54,24 @@ def test_an_action_of_a_page_that_viewers_do_not_have_does_nothing(signed_app, p
     page.get_by_role("button", name="Clear all faults").click(timeout=LONG)
     page.get_by_text("No fault is in force.").wait_for(timeout=LONG)
     done = (PEOPLE["operator"], "inject_faults")
-    assert audit(db) == [done]
+    assert audit(rows) == [done]
 
     faults.write(cut)
     for frames in (said, whole(said)):
         assert MARK.encode() not in replay(signed_app, people["viewer"].context, frames)
     assert faults.exists()
-    assert audit(db) == [done]
+    assert audit(rows) == [done]
     replay(signed_app, people["admin"].context, said)
     assert not faults.exists()
-    assert audit(db) == [done, (PEOPLE["admin"], "inject_faults")]
+    assert audit(rows) == [done, (PEOPLE["admin"], "inject_faults")]
 
 
-def test_nothing_is_said_to_who_has_a_forged_or_no_cookie(signed_app, people, db, browser) -> None:
-    stuck(db)
+def test_nothing_is_said_to_who_has_a_forged_or_no_cookie(
+    signed_app, people, rows, browser
+) -> None:
+    stuck(rows, MARK)
     page = people["viewer"]
+    see_stuck(page, signed_app)
     said = recorded(page)
     page.goto(f"{signed_app.url}/stuck-jobs?live=false")
     page.get_by_text("1 stuck").wait_for(timeout=LONG)
@@ -112,7 +86,7 @@ def test_nothing_is_said_to_who_has_a_forged_or_no_cookie(signed_app, people, db
     stranger.close()
 
 
-def test_cookies_are_no_key_to_the_functions(signed_app, people, db) -> None:
+def test_cookies_are_no_key_to_the_functions(signed_app, people, rows) -> None:
     for role in ("viewer", "admin"):
         cookies = people[role].context.cookies(signed_app.url)
         for function in ("start-generation", "process-jobs", "process-generation"):
@@ -123,4 +97,4 @@ def test_cookies_are_no_key_to_the_functions(signed_app, people, db) -> None:
                 headers={"Origin": signed_app.url},
             )
             assert answer.status_code == 401
-    assert states(db) == []
+    assert states(rows) == []
