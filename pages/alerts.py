@@ -10,7 +10,7 @@ import streamlit as st
 from lib.alerts import forms
 from lib.alerts.actions import end_silence
 from lib.alerts.channel_list import channel_list
-from lib.alerts.rules import RULES, measured
+from lib.alerts.rules import RULES, about, measured
 from lib.confirm import Action, ask, confirmations, plural
 from lib.dashboard import actor, moment, pool, read, read_once, time_column
 from lib.export import csv_export
@@ -82,7 +82,7 @@ def say_alert(alert: Mapping[str, Any]) -> None:
                 key=f"silence {alert['id']}",
             )  # fmt: skip
     if length:
-        ask(forms.silencing(alert["rule"], alert["subject"], length))
+        ask(forms.silencing(alert["rule"], length, alert=alert))
 
 
 def told(alert: Mapping[str, Any]) -> str:
@@ -221,7 +221,7 @@ def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "Lasted": duration(row["seconds"]),
         "Over": row["resolved_at"],
         "Rule": rule.title,
-        "Of": row["subject"] or None,
+        "Of": about(row) or None,
         "Severity": row["severity"],
         "Worst": measured(rule.unit, row["worst"]),
         "Channels told": row["told"],

@@ -75,7 +75,7 @@ from public.alert_silences where until > now() order by until limit 200;
 -- Alerts that fired, newest first, up to :most, before (:before, :before_id). seconds: how long each
 -- lasted, or lasts; resolved_at: null while it does.
 select
-    id, rule, subject, severity, worst, fired_at, resolved_at,
+    id, rule, subject, severity, worst, detail, fired_at, resolved_at,
     extract(epoch from coalesce(resolved_at, now()) - fired_at)::double precision as seconds,
     (
         select count(*) from public.alert_notifications n

@@ -8,7 +8,7 @@ import streamlit as st
 from lib.access import Role
 from lib.alerts.actions import RuleChange, add_channel, set_rule, silence
 from lib.alerts.channels import ChannelError, shown
-from lib.alerts.rules import RULES, Rule, measured
+from lib.alerts.rules import RULES, Rule, about, measured
 from lib.confirm import Action, ask
 from lib.dashboard import actor, pool
 from lib.formats import duration, escaped
@@ -160,7 +160,7 @@ def silence_form() -> None:
             length = st.selectbox("For", list(LENGTHS), width=140)
             reason = st.text_input("Why", max_chars=200, width=380)
         if st.form_submit_button("Silence"):
-            ask(silencing(rule, None, length, reason))
+            ask(silencing(rule, length, reason=reason))
 
 
 def rule_title(rule: str | None) -> str:
@@ -168,14 +168,17 @@ def rule_title(rule: str | None) -> str:
     return RULES[rule].title if rule else "All alerts"
 
 
-def silencing(rule: str | None, subject: str | None, length: str, reason: str = "") -> Action:
-    """Asks before alerts are silenced; None for all rules, and for all subjects."""
+def silencing(
+    rule: str | None, length: str, *, alert: Mapping[str, Any] | None = None, reason: str = ""
+) -> Action:
+    """Asks before a rule (None: all of them), or of it only what `alert` is about, is silenced."""
+    subject: str | None = alert["subject"] if alert else None
 
     def run() -> str:
         silence(pool(), actor(), rule, subject, LENGTHS[length], reason)
         return f"{rule_title(rule)}: nobody is told for {length}."
 
-    of = f" of {escaped(subject)}" if subject else ""
+    of = f" ({escaped(about(alert))})" if alert and about(alert) else ""
     return Action(
         "Silence alerts",
         f"{rule_title(rule)}{of}: nobody is told for {length}. They go on firing, here and in"

@@ -6,7 +6,7 @@ from typing import Any
 
 from apprise import NotifyType
 
-from lib.alerts.rules import RULES
+from lib.alerts.rules import RULES, about
 from lib.formats import duration
 from lib.settings import settings
 
@@ -30,7 +30,7 @@ TEST = Message(
 def message(told: Mapping[str, Any]) -> Message:
     """The message for a row of claim_notifications."""
     rule = RULES[told["rule"]]
-    name = f"{rule.title} ({told['subject']})" if _named(told) else rule.title
+    name = f"{rule.title} ({about(told)})" if about(told) else rule.title
     if told["kind"] == "resolved":
         lasted = (told["resolved_at"] - told["fired_at"]).total_seconds()
         return Message(
@@ -49,8 +49,3 @@ def message(told: Mapping[str, Any]) -> Message:
         "\n".join(lines),
         NotifyType.FAILURE if critical else NotifyType.WARNING,
     )
-
-
-def _named(told: Mapping[str, Any]) -> bool:
-    """Whether the subject is a name that somebody knows; a worker's is an id."""
-    return bool(told["subject"]) and told["rule"] != "worker_gone"

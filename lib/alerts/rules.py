@@ -8,7 +8,7 @@ from lib.actions import ALL_TYPES
 from lib.formats import duration
 
 Alert = Mapping[str, Any]
-"""A row of alerts, of which `subject`, `value` and `detail` are put into words."""
+"""A row of alerts, of which `rule`, `subject`, `value` and `detail` are put into words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,15 @@ def _stuck(alert: Alert) -> str:
 
 
 def _gone(alert: Alert) -> str:
-    gone = alert["detail"]
     return (
-        f"The worker on {gone['host']} (process {gone['pid']}) has been silent for"
-        f" {duration(alert['value'])}. Jobs it holds: {gone['jobs']:,}."
+        f"The worker on {about(alert)} has been silent for {duration(alert['value'])}. Jobs it"
+        f" holds: {alert['detail']['jobs']:,}."
     )
 
 
 def _paused(alert: Alert) -> str:
-    types = "all jobs" if alert["subject"] == ALL_TYPES else alert["subject"]
     return (
-        f"The claiming of {types} has been paused for {duration(alert['value'])},"
+        f"The claiming of {about(alert)} has been paused for {duration(alert['value'])},"
         f" by {alert['detail']['by']}."
     )
 
@@ -161,6 +159,13 @@ RULES: Mapping[str, Rule] = {
     ),
 }
 """By name, in the order in which alerts of one severity are listed."""
+
+
+def about(alert: Alert) -> str:
+    """Whom or what an alert is about, in words; empty for the queue as a whole."""
+    if alert["rule"] == "worker_gone":
+        return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
+    return "all jobs" if alert["subject"] == ALL_TYPES else str(alert["subject"])
 
 
 def measured(unit: str, value: float) -> str:

@@ -22,7 +22,7 @@ def test_admins_set_up_and_operators_act():
     channel = adding("pager", "json://host", "warning")
     of_admins = [rule, channel, switching(CHANNEL), removing(CHANNEL)]
     assert {action.needs for action in of_admins} == {Role.ADMIN}
-    of_operators = [trying(CHANNEL), silencing("stuck_jobs", None, "1 hour")]
+    of_operators = [trying(CHANNEL), silencing("stuck_jobs", "1 hour")]
     assert {action.needs for action in of_operators} == {Role.OPERATOR}
 
 

@@ -104,7 +104,7 @@ def published(monkeypatch):
 async def test_says_what_is_wrong_and_what_to_do(paused, published, look, receiver):
     await look()
     [told] = receiver.got
-    assert told["title"] == "Darkroom: warning: Queue paused (*)"
+    assert told["title"] == "Darkroom: warning: Queue paused (all jobs)"
     first, since, todo, link = told["message"].splitlines()
     assert first == "The claiming of all jobs has been paused for 2 h, by me."
     assert since.startswith("Since 20")
