@@ -21,6 +21,8 @@ REFRESH_SECONDS = 2.0
 """How often a live panel is drawn again."""
 # Below the refresh, or a panel would every other time show the answer it showed before.
 TTL_SECONDS = 1.5
+OF_THE_SERVER = ("maintenance", "troubleshooting")
+"""Pages about the database server itself: a replica has sessions and statistics of its own."""
 _read_at: ContextVar[list[datetime] | None] = ContextVar("read_at", default=None)
 
 
@@ -72,7 +74,7 @@ def read_once(page: str, query: str, **parameters: Any) -> Any:
     For exports, whose pieces nobody reads again. Raises DatabaseUnavailable.
     """
     ask = getattr(load(page), query)
-    replica = _replica()
+    replica = None if page in OF_THE_SERVER else _replica()
     if replica and replica.usable:
         try:
             with translated(), replica.pool.connection() as connection:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lib.access import Role
 from lib.actions import enable_model, in_batches, retry_jobs
+from lib.confirm import plural
 from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.error_guide import guide
@@ -19,8 +20,8 @@ REFUSED = ("invalid_input", "invalid_payload")
 def retry(row: Mapping[str, Any]) -> Repair:
     """The failed jobs of one code and model back on the queue."""
     return Repair(
-        f"Retry {row['jobs']:,} jobs",
-        f"Puts the {row['jobs']:,} jobs that failed in the last hour with this error back on the"
+        f"Retry {plural(row['jobs'])}",
+        f"Puts the {plural(row['jobs'])} that failed in the last hour with this error back on the"
         " queue, spread over time. They fail again if the cause is still there.",
         partial(_retry, row["code"], row["model_id"]),
     )
@@ -30,7 +31,7 @@ def _retry(code: str, model_id: str, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         rows = load("troubleshooting").failed_ids(connection, code=code, model_id=model_id)
     done = in_batches(retry_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
-    return f"{done:,} jobs put back on the queue."
+    return f"{plural(done)} put back on the queue."
 
 
 def explained(row: Mapping[str, Any], **more: Any) -> Finding:
@@ -39,7 +40,7 @@ def explained(row: Mapping[str, Any], **more: Any) -> Finding:
     model = f" for {row['model_id']}" if row["model_id"] else ""
     return Finding(
         f"{entry.title}{model}. {entry.meaning}",
-        f"{row['jobs']:,} jobs failed with it in the last hour, {row['at_once']:,} in their first"
+        f"{plural(row['jobs'])} failed with it in the last hour, {row['at_once']:,} in their first"
         f" attempt. The newest said: {row['message'] or 'nothing'}",
         jobs=row["jobs"],
         repair=None if entry.retry == "useless" else retry(row),
@@ -67,7 +68,7 @@ def disabled_model(facts: Facts) -> list[Finding]:
     return [
         Finding(
             f"The model {row['model_id']} is disabled: requests for it are refused.",
-            f"Users made {row['jobs']:,} images with it in the last seven days."
+            f"Users made {plural(row['jobs'], 'image')} with it in the last seven days."
             + (f" {row['actor']} changed it last." if row["actor"] else ""),
             level="look",
             repair=Repair(

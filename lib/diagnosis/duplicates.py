@@ -4,6 +4,7 @@ from functools import partial
 
 from lib.access import Role
 from lib.actions import cancel_duplicates
+from lib.confirm import plural
 from lib.database import Pool
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.diagnosis.indexes import GUARD, restore
@@ -24,8 +25,8 @@ def waiting(facts: Facts) -> list[Finding]:
             level="look",
             jobs=now["waiting"],
             repair=Repair(
-                f"Cancel {now['waiting']:,} duplicates",
-                f"Cancels {now['waiting']:,} jobs that wait. Of each generation the job that runs,"
+                f"Cancel {plural(now['waiting'], 'duplicate')}",
+                f"Cancels {plural(now['waiting'])} that wait. Of each generation the job that runs,"
                 " else the oldest, is kept, and a finished image stays.",
                 _cancel,
             ),
@@ -35,7 +36,7 @@ def waiting(facts: Facts) -> list[Finding]:
 
 
 def _cancel(pool: Pool, actor: str) -> str:
-    return f"{len(cancel_duplicates(pool, actor)):,} jobs cancelled."
+    return f"{plural(len(cancel_duplicates(pool, actor)))} cancelled."
 
 
 def guarded(facts: Facts) -> list[Finding]:
@@ -66,8 +67,8 @@ def twice(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "Applications ask for the same image twice.",
-            f"{count:,} generations of the last hour repeat prompt, model and parameters of one by"
-            " the same user within a minute.",
+            f"{plural(count, 'generation')} of the last hour repeat prompt, model and parameters of"
+            " one by the same user within a minute.",
             level="look",
             jobs=count,
             todo="Let the application send an Idempotency-Key with start-generation, the same when"

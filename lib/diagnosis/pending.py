@@ -4,6 +4,7 @@ from functools import partial
 
 from lib.access import Role
 from lib.actions import cancel_jobs, in_batches, probe_provider, resume_queue
+from lib.confirm import plural
 from lib.cron.actions import set_active
 from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
@@ -21,7 +22,7 @@ def paused(facts: Facts) -> list[Finding]:
             f"An operator has paused {type_name(pause['job_type'])}.",
             f"Paused for {duration(pause['seconds'])} by {pause['by']}"
             + (f": {pause['reason']}" if pause["reason"] else "")
-            + f". {pause['jobs']:,} due jobs wait for it.",
+            + f". Waiting for it: {plural(pause['jobs'], 'due job')}.",
             level="act" if pause["jobs"] else "look",
             jobs=pause["jobs"],
             repair=Repair(
@@ -51,7 +52,7 @@ def provider_down(facts: Facts) -> list[Finding]:
             repair=Repair(
                 f"Try {down['provider']} now",
                 "Lets the next job try the provider without waiting any longer. If it succeeds,"
-                f" the {down['jobs']:,} due jobs follow; if it fails, they wait on.",
+                f" what is due ({plural(down['jobs'])}) follows; if it fails, all waits on.",
                 partial(_probe, down["provider"]),
             ),
             todo="If it is down for long, look at the provider's status page and at the error.",
@@ -76,7 +77,7 @@ def no_worker(facts: Facts) -> list[Finding]:
         Finding(
             "No worker is alive.",
             f"None has shown life for a minute, and process-jobs was not called for two."
-            f" {now['due']:,} due jobs wait"
+            f" Waiting: {plural(now['due'], 'due job')}"
             + (f", the longest for {duration(now['oldest_due_seconds'])}." if now["due"] else "."),
             level="act" if waits else "look",
             jobs=now["due"],
@@ -107,8 +108,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
                 if job["active"]
                 else Repair(
                     f"Resume {name}",
-                    f"pg_cron runs {name} again, which wakes the queue:"
-                    f" {now['due']:,} jobs are due.",
+                    f"pg_cron runs {name} again, which wakes the queue: {plural(now['due'])} due.",
                     partial(_resume_cron, job["job_id"]),
                     needs=Role.ADMIN,
                 ),
@@ -133,13 +133,13 @@ def no_handler(facts: Facts) -> list[Finding]:
     return [
         Finding(
             f"No worker knows jobs of type {unknown['job_type']}.",
-            f"{unknown['jobs']:,} are due, and none of the {facts['pending']['workers']:,} living"
-            " workers names this type. A typing error where they are enqueued, or a worker that"
-            " is older than the program that enqueues.",
+            f"{plural(unknown['jobs'])} due, and no living worker"
+            f" ({facts['pending']['workers']:,}) names this type. A typing error where they are"
+            " enqueued, or a worker that is older than the program that enqueues.",
             jobs=unknown["jobs"],
             repair=Repair(
-                f"Cancel {unknown['jobs']:,} of type {unknown['job_type']}",
-                f"Cancels the {unknown['jobs']:,} due jobs of type {unknown['job_type']}. If a"
+                f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",
+                f"Cancels {plural(unknown['jobs'], 'due job')} of type {unknown['job_type']}. If a"
                 " worker is to run them, start it instead: they then run by themselves.",
                 partial(_cancel_type, unknown["job_type"]),
             ),
@@ -155,7 +155,7 @@ def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         rows = load("troubleshooting").due_of_type(connection, job_type=job_type)
     done = in_batches(cancel_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
-    return f"{done:,} jobs cancelled."
+    return f"{plural(done)} cancelled."
 
 
 def model_rests(facts: Facts) -> list[Finding]:

@@ -1,20 +1,21 @@
 """Jobs are stuck."""
 
 from lib.actions import cancel_jobs, in_batches, reset_stuck_jobs
+from lib.confirm import plural
 from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.formats import duration
 
 
 def _reset(pool: Pool, actor: str) -> str:
-    return f"{len(reset_stuck_jobs(pool, actor, None)):,} jobs put back on the queue."
+    return f"{plural(len(reset_stuck_jobs(pool, actor, None)))} put back on the queue."
 
 
 def reset(count: int) -> Repair:
     """All stuck jobs back on the queue."""
     return Repair(
-        f"Reset {count:,} stuck jobs",
-        f"Puts {count:,} jobs back on the queue with their attempts unchanged. A job whose worker"
+        f"Reset {plural(count, 'stuck job')}",
+        f"Puts {plural(count)} back on the queue with their attempts unchanged. A job whose worker"
         " has answered meanwhile is left alone.",
         _reset,
     )
@@ -27,7 +28,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
     if not held:
         return []
     who = "; ".join(
-        f"{worker['host']} (process {worker['pid']}) with {worker['jobs']:,} jobs, silent for"
+        f"{worker['host']} (process {worker['pid']}) with {plural(worker['jobs'])}, silent for"
         f" {duration(worker['seconds'])}"
         for worker in now["silent"]
     )
@@ -39,7 +40,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
-            f"{held:,} jobs: {who or 'of workers that are no longer known'}. {rescue}",
+            f"{plural(held)}: {who or 'of workers that are no longer known'}. {rescue}",
             level="look" if now["rescuers"] else "act",
             jobs=held,
             repair=reset(now["stuck"]),
@@ -57,7 +58,7 @@ def no_lease(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "Jobs are marked as processing, and no worker has them.",
-            f"{now['unleased']:,} jobs without a worker: claimed by a program that shows no life,"
+            f"{plural(now['unleased'])} without a worker: claimed by a program that shows no life,"
             " such as an older worker or a call of claim_next_job by hand. Workers leave them"
             " alone, for nobody knows whether it still runs.",
             jobs=now["unleased"],
@@ -76,13 +77,13 @@ def runs_long(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "Jobs run for more than half an hour although their worker is alive.",
-            f"{now['long']:,} jobs, the longest for {duration(now['longest_seconds'])}. A handler"
+            f"{plural(now['long'])}, the longest for {duration(now['longest_seconds'])}. A handler"
             " that hangs, or a DARKROOM_GENERATION_SECONDS that is very long.",
             level="look",
             jobs=now["long"],
             repair=Repair(
-                f"Cancel {now['long']:,} jobs",
-                f"Cancels the {now['long']:,} jobs that have run for more than half an hour. Their"
+                f"Cancel {plural(now['long'])}",
+                f"Cancels the {plural(now['long'])} that have run for more than half an hour. Their"
                 " workers drop them when they next show life.",
                 _cancel_long,
             ),
@@ -95,7 +96,7 @@ def runs_long(facts: Facts) -> list[Finding]:
 def _cancel_long(pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         ids = [row["id"] for row in load("troubleshooting").long_running(connection)]
-    return f"{in_batches(cancel_jobs, pool, actor, ids, lambda _: None):,} jobs cancelled."
+    return f"{plural(in_batches(cancel_jobs, pool, actor, ids, lambda _: None))} cancelled."
 
 
 STUCK = Symptom(

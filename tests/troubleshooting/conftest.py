@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from lib import dashboard
@@ -74,11 +75,11 @@ def page(
     # Whoever tries the page has no address; a browser's is tried elsewhere.
     monkeypatch.setattr(roles, "from_here", lambda *_: True)
     settings.cache_clear()
-    dashboard.pool.clear()
+    st.cache_resource.clear()
     AppTest.from_function(_forget).run()
     yield Troubleshooting()
     dashboard.pool().close()
-    dashboard.pool.clear()
+    st.cache_resource.clear()
     settings.cache_clear()
 
 

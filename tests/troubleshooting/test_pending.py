@@ -22,7 +22,7 @@ def test_a_paused_queue_is_resumed(page, db, start_worker, ended):
     db.execute(IMAGE)
     said = page.read("pending")
     assert "An operator has paused generate-image." in said
-    assert "by Eve *x*: an <b>incident</b>. 1 due jobs wait for it." in said
+    assert "by Eve *x*: an <b>incident</b>. Waiting for it: 1 due job." in said
     assert page.press("Resume generate-image") == "Resumed."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
@@ -33,7 +33,7 @@ def test_without_a_worker_it_says_how_to_start_one(page, db, start_worker, ended
     db.execute(LONG_DUE)
     said = page.read("pending")
     assert "No worker is alive." in said
-    assert "1 due jobs wait, the longest for 5 min" in said
+    assert "Waiting: 1 due job, the longest for 5 min" in said
     assert "python -m lib.worker" in said
     start_worker()
     assert ended(1) == ["completed"]
@@ -45,8 +45,8 @@ def test_jobs_of_a_type_that_no_worker_knows_are_cancelled(page, db, start_worke
     db.execute("select enqueue_job('generate-imgae', '{}') from generate_series(1, 3)")
     said = page.read("pending")
     assert "No worker knows jobs of type generate-imgae." in said
-    assert "3 are due, and none of the 1 living workers names this type" in said
-    assert page.press("Cancel 3 of type generate-imgae") == "3 jobs cancelled."
+    assert "3 jobs due, and no living worker (1) names this type" in said
+    assert page.press("Cancel 3 jobs of type generate-imgae") == "3 jobs cancelled."
     assert statuses(db) == ["cancelled"] * 3
     assert page.healthy("pending")
 
@@ -110,3 +110,16 @@ def test_the_likeliest_cause_stands_first(page, db, jobs, first):
     lines = page.read("pending").splitlines()
     [likeliest] = [line for line in lines if "Most likely:" in line]
     assert first in likeliest
+
+
+@pytest.fixture
+def replica(empty_database, monkeypatch):
+    """A replica that has nothing of what the database has."""
+    monkeypatch.setenv("DATABASE_READ_URL", empty_database)
+
+
+def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, page, db):
+    db.execute("select pause_queue('me')")
+    assert "An operator has paused all jobs." in page.read("pending")
+    assert page.press("Resume all jobs") == "Resumed."
+    assert "An operator has paused" not in page.read("pending")

@@ -22,9 +22,9 @@ def test_jobs_of_a_killed_worker_are_reset(page, db, start_worker, eventually, e
         db.execute(OLD.format(table, column).encode())
     said = page.read("stuck")
     assert "A worker fell silent with jobs in its hands" in said
-    assert f"(process {worker.pid}) with 1 jobs, silent for 11 min" in said
+    assert f"(process {worker.pid}) with 1 job, silent for 11 min" in said
     assert "No other worker is alive to take its jobs." in said
-    assert page.press("Reset 1 stuck jobs") == "1 jobs put back on the queue."
+    assert page.press("Reset 1 stuck job") == "1 job put back on the queue."
     assert page.healthy("stuck")
     db.execute('update job_queue set payload = payload || \'{"prompt": "a fox"}\'')
     db.execute("update image_generations set prompt = 'a fox', prediction_id = null")
@@ -50,8 +50,8 @@ def test_a_job_that_runs_without_end_is_cancelled(page, db):
     db.execute("update job_queue set started_at = now() - interval '40 minutes'")
     said = page.read("stuck")
     assert "Jobs run for more than half an hour although their worker is alive." in said
-    assert "1 jobs, the longest for 40 min" in said
-    assert page.press("Cancel 1 jobs") == "1 jobs cancelled."
+    assert "1 job, the longest for 40 min" in said
+    assert page.press("Cancel 1 job") == "1 job cancelled."
     assert page.healthy("stuck")
 
 
