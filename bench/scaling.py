@@ -1,4 +1,4 @@
-"""Jobs per second by worker processes, and by how many jobs the table holds. Prints two tables.
+"""Jobs per second by worker processes, what a generation costs, and claims in a full table.
 
     python -m bench.scaling [--jobs 60000] [--processes 1,2,4,8] [--data FOLDER ...]
 
@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +24,20 @@ import uvloop
 
 from bench import claims
 from bench.claims import FUNCTIONS, fill, server
+from bench.cost import statistics
 from bench.history import loaded_database
 from bench.server import QUERIES, temporary_server
 from bench.workers import CONCURRENCY, open_worker
 from lib.database import connect, load
 from lib.jobs import Claim
+from lib.service import backend
+from lib.settings import Settings, parse
 
 BATCH = 50
 POLL_SECONDS = 0.05
 IN_HISTORY = 10_000
 LOOK_SECONDS = 0.1
+MODEL = "black-forest-labs/flux-schnell"
 scaling = load("scaling", QUERIES)
 
 
@@ -79,6 +84,48 @@ def measure_processes(processes: int, jobs: int) -> None:
     print(f"{processes:9} {rate:12,.0f} {connections:13}", flush=True)
 
 
+def measure_generations(generations: int) -> None:
+    """Prints what one generation costs the database, from its request to its stored image.
+
+    As many as Replicate lets an account start in the time: the simulated one has the same limit.
+    """
+    with tempfile.TemporaryDirectory() as folder, temporary_server() as url:
+        settings = parse(
+            {
+                "DATABASE_URL": url,
+                "DARKROOM_DATA": folder,
+                "DARKROOM_SIMULATOR_SPEED": "1",
+                "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+                "DARKROOM_CONCURRENCY": "200",
+            }
+        )
+        with connect(url) as connection:
+            commits = statistics.commits(connection)
+            uvloop.run(generate(settings, url, generations))
+            commits = statistics.commits(connection) - commits
+    print(f"{generations:11,} {commits / generations:23.1f}", flush=True)
+
+
+async def generate(settings: Settings, url: str, generations: int) -> None:
+    """Starts so many generations at once and works until all are completed."""
+    async with backend(settings, url) as service:
+        for number in range(generations):
+            await service.queue.start_generation(
+                user_id=None,
+                prompt=f"A lighthouse, number {number}",
+                model_id=MODEL,
+                parameters={},
+                source="test",
+                idempotency_key=None,
+            )
+        worker = service.worker("worker")
+        working = asyncio.create_task(worker.run(url, poll_seconds=1, stop_grace_seconds=5))
+        while worker.processed < generations:
+            await asyncio.wait([working], timeout=LOOK_SECONDS)
+        worker.stop()
+        await working
+
+
 def measure_history(folder: Path) -> None:
     """Prints how fast one connection claims and completes beside the folder's history."""
     url = loaded_database(folder.resolve(), 0)
@@ -98,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how the queue scales.")
     parser.add_argument("--jobs", type=int, default=60_000)
     parser.add_argument("--processes", default="1,2,4,8")
+    parser.add_argument("--generations", type=int, default=300)
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of histories")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -108,6 +156,8 @@ def main() -> None:
     print(f"\n{'processes':>9} {'jobs/s':>12} {'connections':>13}")
     for processes in map(int, options.processes.split(",")):
         measure_processes(processes, options.jobs)
+    print(f"\n{'generations':>11} {'transactions for each':>23}")
+    measure_generations(options.generations)
     if options.data:
         print(f"\n{'jobs in table':>14} {'claimed/s':>12} {'completed/s':>12}")
     for folder in options.data:
