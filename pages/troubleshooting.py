@@ -85,7 +85,8 @@ def cause(one: Symptom, place: int, finding: Finding) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if (repair := finding.repair) and st.button(
                 escaped(repair.label),
-                key=f"{one.name} {repair.label}",
+                # Two findings may have the same repair.
+                key=f"{one.name} {place} {repair.label}",
                 type="primary" if place == 0 else "secondary",
             ):
                 ask(asking(repair))

@@ -15,6 +15,7 @@
     'link': 'a[href^="http://evil.example"], a[href^="javascript:"]',
     'formula': '.katex',
     'icon': '[data-testid=stIconMaterial]',
+    'exception': '[data-testid=stException]',
     'script': 'script[src*="evil.example"], iframe, object, embed',
   };
   for (const [name, selector] of Object.entries(made)) {

@@ -54,7 +54,7 @@ class Heard:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     """By page: what was taken for something else than text."""
     shown: set[str] = field(default_factory=set)
-    """The pages that showed hostile text at all."""
+    """The pages that were given hostile text at all."""
     said: list[bytes] = field(default_factory=list)
     """Frames of websockets and bodies of answers."""
 
@@ -77,6 +77,7 @@ def walk(page: Page, app: App, files: list[str]) -> Heard:
     page.on("response", lambda answer: answers.append(answer))
     for file in files:
         for query in [{}, *QUERIES.get(file, [])]:
+            before = len(heard.said)
             page.goto(f"{app.url}{address(file)}?{urlencode(query)}")
             page.wait_for_function(READY, timeout=LONG)
             # Tables and charts draw themselves a moment after their place is there.
@@ -91,7 +92,7 @@ def walk(page: Page, app: App, files: list[str]) -> Heard:
                 found += page.evaluate(INTERPRETED)
             if found or asked:
                 heard.wrong[f"{file} {sorted(query)}"] = sorted({*found, *asked})
-            if PLAIN in page.content():
+            if any(PLAIN.encode() in said for said in heard.said[before:]):
                 heard.shown.add(file)
             heard.said += filter(None, map(_body, answers))
             asked.clear()
