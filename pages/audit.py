@@ -73,7 +73,10 @@ def panel(chosen: Mapping[str, Any]) -> None:
     newer_walk = before is None and after is not None
     rows = rows[-PAGE_ROWS:] if newer_walk else rows[:PAGE_ROWS]
     if not rows:
-        st.info("Nothing is recorded in this time and with these filters. Whatever a button changes will be.")
+        st.info(
+            "Nothing is recorded in this time and with these filters. Whatever a button changes"
+            " will be."
+        )
     else:
         table(rows)
     turn(rows, newer=more if newer_walk else before is not None, older=more or newer_walk)
