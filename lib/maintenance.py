@@ -96,7 +96,7 @@ TASKS = (
     Task(
         "access", "Monthly", "Review who may act",
         "Who has left is removed from the roles; the audit log holds nothing that surprises.",
-        "overview",
+        "audit",
     ),
 )  # fmt: skip
 

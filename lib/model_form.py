@@ -50,6 +50,11 @@ def models() -> None:
         },
     )
     model_form(rows)
+    show_changes()
+
+
+def show_changes() -> None:
+    """The last changes of models, with what was before."""
     changes = read("maintenance", "model_changes")
     st.subheader("The last changes")
     if not changes:
@@ -83,6 +88,20 @@ def model_form(models: Sequence[Mapping[str, Any]]) -> None:
         width=420,
     )
     model = by_id.get(chosen, {})
+    asked = fields(chosen, model)
+    if asked is None:
+        return
+    model_id, defaults, after = asked
+    try:
+        after["default_parameters"] = json.loads(defaults)
+    except ValueError as error:
+        st.error(f"The default parameters are no JSON: {escaped(str(error))}.")
+        return
+    ask_save(model_id, model, after)
+
+
+def fields(chosen: str, model: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
+    """The form's fields: id, default parameters as text, and the rest; None until it is sent."""
     with st.form(f"model {chosen}", width=720):
         model_id = chosen if model else st.text_input("Id at Replicate", placeholder="owner/name")
         name = st.text_input("Name that users see", model.get("display_name", ""))
@@ -105,20 +124,17 @@ def model_form(models: Sequence[Mapping[str, Any]]) -> None:
         enabled = st.checkbox("Enabled: users may ask for it", model.get("enabled", True))
         pressed = st.form_submit_button("Save", type="primary")
     if not pressed:
-        return
-    try:
-        parameters = json.loads(defaults)
-    except ValueError as error:
-        st.error(f"The default parameters are no JSON: {escaped(str(error))}.")
-        return
-    after = {
-        "display_name": name,
-        "version": version.strip() or None,
-        "default_parameters": parameters,
-        "price": price,
-        "enabled": enabled,
-    }
-    ask_save(model_id.strip(), model, after)
+        return None
+    return (
+        str(model_id).strip(),
+        str(defaults),
+        {
+            "display_name": name,
+            "version": str(version).strip() or None,
+            "price": price,
+            "enabled": enabled,
+        },
+    )
 
 
 def ask_save(model_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -37,6 +37,14 @@ def space() -> None:
     swollen = [index for index in indexes if bloated(index)]
     broken = [index for index in indexes if not index["valid"] and not index["building"]]
     judge(late, swollen, broken)
+    show_tables(tables)
+    choose("vacuum", "Table", [table["name"] for table in tables], late)
+    show_indexes(indexes)
+    choose("reindex", "Index", [index["name"] for index in indexes], swollen + broken)
+
+
+def show_tables(tables: Sequence[dict[str, Any]]) -> None:
+    """Sizes of the tables and the state of vacuum."""
     st.subheader("How large are the tables, and does vacuum keep up?")
     st.dataframe(
         pd.DataFrame(
@@ -72,7 +80,10 @@ def space() -> None:
             ),
         },
     )
-    choose("vacuum", "Table", [table["name"] for table in tables], late)
+
+
+def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
+    """Sizes of the indexes beside what they need."""
     st.subheader("Which indexes have swollen?")
     st.dataframe(
         pd.DataFrame(
@@ -92,7 +103,6 @@ def space() -> None:
         placeholder="not analyzed yet",
         column_config={"Scans": st.column_config.NumberColumn(format="localized")},
     )
-    choose("reindex", "Index", [index["name"] for index in indexes], swollen + broken)
 
 
 def judge(
@@ -180,10 +190,7 @@ def begin(kind: Any, task: str, name: str) -> str:
 
 def capacity() -> None:
     """How the tables grow, and until when the disk lasts."""
-    tables = {table["name"]: table for table in read("maintenance", "tables")}
     days = [row["jobs"] for row in read("maintenance", "days")]
-    kept = read("maintenance", "purgeable", older_than=timedelta(days=1))
-    total = read("maintenance", "database_bytes")
     trend = growth(days)
     if trend is None:
         st.info("A forecast needs a week of history: the rollups hold less so far.")
@@ -195,19 +202,7 @@ def capacity() -> None:
         disk = st.number_input(
             "Disk for the database, GB", 1, 100_000, 8, key="disk", bind="query-params", width=220
         )
-    queue, images = tables["job_queue"], tables["image_generations"]
-    per_job = queue["bytes"] / max(queue["live"], 1) + images["bytes"] / max(images["live"], 1)
-    rest = max(total - per_job * kept["kept"], 0)
-    lines = {
-        "nothing is purged": forecast(days, trend, kept["kept"], AHEAD, None),
-        "purged by age": forecast(days, trend, kept["kept"], AHEAD, retention),
-    }
-    tiles(trend, total, per_job, kept["kept"])
-    figures = pd.DataFrame(
-        {name: [(rest + jobs * per_job) / 1e9 for jobs in line] for name, line in lines.items()}
-    )
-    today = pd.Timestamp.now("UTC").normalize()
-    figures.insert(0, "at", [today + pd.Timedelta(days=day + 1) for day in range(AHEAD)])
+    figures = sizes_ahead(days, trend, retention)
     say_full(figures, disk, retention)
     chart = charts.lines(figures, COLORS, "day", "GB", title="if")
     limit = alt.Chart(pd.DataFrame({"disk": [disk]})).mark_rule(strokeDash=[4, 4]).encode(y="disk")
@@ -222,8 +217,38 @@ def capacity() -> None:
     )
     st.caption(
         f"From {plural(len(days), 'day')} of rollups: the straight line through the last four full"
-        " weeks goes on. A generation stays when its job is purged, which this leaves out. Space"
-        " that a purge frees is used again and not given back to the disk."
+        " weeks goes on. A purge leaves the images' entries, and the space that it frees is used"
+        " again and not given back to the disk."
+    )
+
+
+def sizes_ahead(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFrame:
+    """The size of the database in GB on each day ahead (`at`), as tiles what it starts from."""
+    tables = {table["name"]: table for table in read("maintenance", "tables")}
+    kept = read("maintenance", "purgeable", older_than=timedelta(days=1))["kept"]
+    total = read("maintenance", "database_bytes")
+    job, image = (
+        tables[name]["bytes"] / max(tables[name]["live"], 1)
+        for name in ("job_queue", "image_generations")
+    )
+    tiles(trend, total, job + image, kept)
+    rest = max(total - (job + image) * kept, 0)
+    every = forecast(days, trend, kept, AHEAD, None)
+    lines = {
+        "nothing is purged": every,
+        "purged by age": forecast(days, trend, kept, AHEAD, retention),
+    }
+    today = pd.Timestamp.now("UTC").normalize()
+    return pd.DataFrame(
+        {"at": [today + pd.Timedelta(days=day + 1) for day in range(AHEAD)]}
+        | {
+            # The entries of the images stay when their jobs are purged.
+            name: [
+                (rest + jobs * job + images * image) / 1e9
+                for jobs, images in zip(line, every, strict=True)
+            ]
+            for name, line in lines.items()
+        }
     )
 
 
