@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from apprise import NotifyType
+from typing import Any, Literal
 
 from lib.alerts.rules import RULES, about
 from lib.formats import duration
@@ -17,13 +15,13 @@ class Message:
 
     title: str
     body: str
-    kind: NotifyType
+    kind: Literal["info", "success", "warning", "failure"]
 
 
 TEST = Message(
     "Darkroom: test",
     "This is a test of an alert channel. Nothing is wrong.",
-    NotifyType.INFO,
+    "info",
 )
 
 
@@ -33,9 +31,7 @@ def message(told: Mapping[str, Any]) -> Message:
     name = f"{rule.title} ({about(told)})" if about(told) else rule.title
     if told["kind"] == "resolved":
         lasted = (told["resolved_at"] - told["fired_at"]).total_seconds()
-        return Message(
-            f"Darkroom: over: {name}", f"It lasted {duration(lasted)}.", NotifyType.SUCCESS
-        )
+        return Message(f"Darkroom: over: {name}", f"It lasted {duration(lasted)}.", "success")
     lines = [
         rule.says(told),
         f"Since {told['fired_at']:%Y-%m-%d %H:%M:%S %Z}.",
@@ -47,5 +43,5 @@ def message(told: Mapping[str, Any]) -> Message:
     return Message(
         f"Darkroom: {told['severity']}: {name}",
         "\n".join(lines),
-        NotifyType.FAILURE if critical else NotifyType.WARNING,
+        "failure" if critical else "warning",
     )

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from lib.alerts.channels import send
-from lib.alerts.messages import message
+from lib.alerts.messages import Message, message
 from lib.database import AsyncPool, DatabaseError, load_async, translated
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ async def keep_watch(pool: AsyncPool) -> None:
 
 
 async def _tell(pool: AsyncPool, told: Mapping[str, Any]) -> None:
-    error = await asyncio.to_thread(send, told["url"], message(told))
+    error = await asyncio.to_thread(_send, told["url"], message(told))
     if error:
         logger.warning("An alert was not delivered to channel %s: %s", told["channel"], error)
     with translated():
@@ -48,3 +47,10 @@ async def _tell(pool: AsyncPool, told: Mapping[str, Any]) -> None:
             await load_async("alert_watch").settle_notification(
                 connection, id=told["id"], attempt=told["attempt"], error=error
             )
+
+
+def _send(url: str, message: Message) -> str | None:
+    # Apprise is large, and a worker that has nothing to tell starts sooner without it.
+    from lib.alerts.channels import send
+
+    return send(url, message)
