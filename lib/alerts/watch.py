@@ -11,6 +11,8 @@ from lib.database import AsyncPool, DatabaseError, load_async, translated
 logger = logging.getLogger(__name__)
 
 EVALUATE_SECONDS = 15.0
+START_SECONDS = 3.0
+"""A worker's first seconds belong to the jobs that wait for it."""
 
 
 async def watch_alerts(pool: AsyncPool) -> None:
@@ -33,6 +35,7 @@ async def watch_alerts(pool: AsyncPool) -> None:
 
 async def keep_watch(pool: AsyncPool) -> None:
     """Watches the alerts until cancelled."""
+    await asyncio.sleep(min(START_SECONDS, EVALUATE_SECONDS))
     while True:
         await watch_alerts(pool)
         await asyncio.sleep(EVALUATE_SECONDS)
