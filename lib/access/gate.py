@@ -1,10 +1,16 @@
 """What is shown instead of every page to who may see none."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from lib.access.roles import ADDRESSES, CLAIM, person, sign_in_configured, verified_address
 from lib.settings import settings
 
+SHARED = ("redirect_uri", "cookie_secret")
+OWN = ("client_id", "client_secret", "server_metadata_url")
+"""What Streamlit needs in [auth], and what of each provider."""
 EXAMPLE = """\
 DARKROOM_ADMINS = "ann@studio.example"
 DARKROOM_OPERATORS = "ben@studio.example, cleo@studio.example"
@@ -55,10 +61,30 @@ def _sign_in() -> None:
     else:
         st.write("Sign in to see the queue.")
     auth = st.secrets.get("auth", {})
-    named = [name for name in auth if hasattr(auth[name], "keys") and "client_id" in auth[name]]
-    for provider in named or [None]:
+    for provider, lacks in providers(auth).items():
+        if lacks:
+            where = f"[auth.{provider}]" if provider else "[auth]"
+            st.error(f"Sign-in is not complete: {', '.join(lacks)} of {where} in secrets.toml.")
+            continue
         label = f"Sign in with {provider}" if provider else "Sign in"
         st.button(label, type="primary", on_click=st.login, args=[provider], key=f"to {provider}")
+
+
+def providers(auth: Mapping[str, Any]) -> dict[str | None, list[str]]:
+    """The providers of an [auth] table, with the settings that each lacks.
+
+    None stands for the one that has no table of its own.
+    """
+    lacking = [name for name in SHARED if not auth.get(name)]
+    tables: dict[str | None, Mapping[str, Any]] = {
+        name: part
+        for name, part in auth.items()
+        if isinstance(part, Mapping) and name != "client_kwargs"
+    }
+    return {
+        name: lacking + [each for each in OWN if not part.get(each)]
+        for name, part in (tables or {None: auth}).items()
+    }
 
 
 def _refused() -> None:

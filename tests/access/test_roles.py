@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.access.gate import providers
 from lib.access.loopback import from_here, is_loopback
 from lib.access.roles import Role, role_of
 
@@ -106,3 +107,16 @@ def test_what_is_this_computer(host, here) -> None:
 )
 def test_who_asks_from_here(peer, headers, here) -> None:
     assert from_here(peer, headers) is here
+
+
+def test_what_a_provider_lacks_is_said() -> None:
+    own = {"client_id": "a", "client_secret": "b", "server_metadata_url": "c"}
+    shared = {"redirect_uri": "d", "cookie_secret": "e", "client_kwargs": {"prompt": "login"}}
+    assert providers(shared | own) == {None: []}
+    assert providers({"client_id": "a", "redirect_uri": "d"}) == {
+        None: ["cookie_secret", "client_secret", "server_metadata_url"]
+    }
+    assert providers(shared | {"studio": own, "other": {"client_id": "a"}}) == {
+        "studio": [],
+        "other": ["client_secret", "server_metadata_url"],
+    }
