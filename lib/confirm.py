@@ -1,5 +1,6 @@
 """Operators' actions: said before they are done, asked once, reported afterwards."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ import streamlit as st
 from lib.access import AccessDenied, Role, require
 from lib.dashboard import read_anew, say_when_away, who
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError
+
+REPORT_SECONDS = 3.0
+"""How long redrawing the page keeps a report, such as when the database was away for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,27 @@ def confirmations() -> None:
 
     A page with actions calls it once, outside its live panel.
     """
-    if report := st.session_state.pop("report", None):
-        st.success(report, icon=":material/check_circle:")
+    _show_report()
     if refusal := st.session_state.pop("refused", None):
         st.warning(refusal, icon=":material/block:")
     if action := st.session_state.get("asked"):
         st.dialog(action.title, on_dismiss=_forget)(_confirm)(action)
+
+
+def report(done: str) -> None:
+    """Says what an action did, once the page is drawn anew."""
+    st.session_state["report"] = done
+    st.session_state.pop("report_shown", None)
+
+
+def _show_report() -> None:
+    if "report" not in st.session_state:
+        return
+    first_shown = st.session_state.setdefault("report_shown", time.monotonic())
+    if time.monotonic() - first_shown < REPORT_SECONDS:
+        st.success(st.session_state["report"], icon=":material/check_circle:")
+    else:
+        del st.session_state["report"]
 
 
 def plural(count: int, word: str = "job") -> str:
@@ -70,7 +89,7 @@ def _confirm(action: Action) -> None:
         with say_when_away():
             try:
                 require(action.needs)
-                st.session_state["report"] = action.run()
+                report(action.run())
             except AccessDenied as refusal:
                 st.error(str(refusal))
                 st.stop()

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from lib.access import AccessDenied
-from lib.confirm import Action, ask, confirmations
+from lib.confirm import Action, ask, confirmations, report
 from lib.dashboard import actor, pool, read, say_when_away, time_column, time_zone
 from lib.fault_injection import PRESETS, fault_file, inject, with_model
 from lib.formats import duration, escaped
@@ -82,7 +82,7 @@ def clear(file: FaultFile) -> None:
     with say_when_away():
         try:
             inject(pool(), actor(), file, Faults())
-            st.session_state["report"] = "All faults are cleared: the provider is normal again."
+            report("All faults are cleared: the provider is normal again.")
         except AccessDenied as refusal:
             st.session_state["refused"] = str(refusal)
         st.rerun()

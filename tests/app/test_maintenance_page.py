@@ -27,6 +27,7 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     expect(main.get_by_text("12 tasks due: Look at the overview")).to_be_visible(timeout=LONG)
     main.get_by_role("button", name="Mark as done").first.click()
     confirm(page, "It is done")
+    expect(main.get_by_text("Recorded: Look at the overview.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 tasks due: Go through")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
     main.get_by_role("button", name="Purge", exact=True).last.click()
