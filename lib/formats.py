@@ -35,9 +35,10 @@ def change(difference: float, written: str) -> str | int:
     return f"{'-' if difference < 0 else '+'}{written}"
 
 
-# Where the browser's Markdown still sees addresses, arrows and dashes in escaped text.
+# Where the browser's Markdown still sees addresses, arrows, dashes and names of pictures, such as
+# :fire:, in escaped text.
 _SEEN_IN_TEXT = re.compile(
-    r"(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)|(?<=:)(?=streamlit:)|(?<=[-<>~=])(?=[-<>=])",
+    r"(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)|(?<=:)(?=[\w/+-]+:)|(?<=[-<>~=])(?=[-<>=])",
     re.IGNORECASE,
 )
 

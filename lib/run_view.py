@@ -138,8 +138,9 @@ def tiles(run: Row, jobs: Sequence[Row]) -> None:
         st.metric("Mean run", duration(mean(runs)), help="Of completed jobs.")
 
 
-def mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
+def mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def comparison(

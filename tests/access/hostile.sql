@@ -84,7 +84,7 @@ values (pg_temp.bad(), 5, now() - interval '1 hour', now() + interval '1 hour', 
 insert into public.model_holds (model_id, held_until, reason) values (pg_temp.bad(), now() + interval '1 hour', pg_temp.bad());
 
 insert into public.test_runs (id, actor, prompt, models, settings, jobs)
-values ('00000000-0000-4000-8000-000000000401', pg_temp.bad(), pg_temp.bad(), array[pg_temp.bad()],
+values ('00000000-0000-4000-8000-000000000401', pg_temp.bad(), pg_temp.bad(), array[pg_temp.bad(), 'another/model'],
         jsonb_build_object('prompt', pg_temp.bad(), 'models', jsonb_build_array(pg_temp.bad())), 5);
 insert into public.test_run_jobs (run_id, place, generation_id, job_id, due_at)
 select '00000000-0000-4000-8000-000000000401', row_number() over (order by g.id), g.id, g.id, now()
@@ -114,14 +114,16 @@ values (pg_temp.bad(), 'set_async_rollout', 1, '{"before": 0, "after": 1}'),
 
 -- Alerts of what is wrong above, and one that is over; whom they tell, and for how long they do not.
 insert into public.alert_channels (id, name, shown, least_severity, enabled, created_by)
-values ('00000000-0000-4000-8000-000000000601', pg_temp.bad(), pg_temp.bad(), 'warning', false, pg_temp.bad());
+values ('00000000-0000-4000-8000-000000000601', pg_temp.bad(), pg_temp.bad(), 'warning', true, pg_temp.bad());
 update public.alert_rules set changed_by = pg_temp.bad(), changed_at = now();
 select public.evaluate_alerts();
 insert into public.alerts (rule, subject, severity, value, worst, detail, began_at, fired_at, resolved_at)
 values ('provider_down', pg_temp.bad(' over'), 'critical', 1, 1, jsonb_build_object('reason', pg_temp.bad(), pg_temp.bad(), pg_temp.bad()),
         now() - interval '1 hour', now() - interval '1 hour', now() - interval '1 minute');
-insert into public.alert_notifications (alert_id, channel_id, kind, attempts, error, given_up_at)
-select a.id, '00000000-0000-4000-8000-000000000601', 'firing', 9, pg_temp.bad(), now() from public.alerts a limit 3;
+-- The next try of each is tomorrow.
+delete from public.alert_notifications;
+insert into public.alert_notifications (alert_id, channel_id, kind, attempts, error, due_at)
+select a.id, '00000000-0000-4000-8000-000000000601', 'firing', 9, pg_temp.bad(), now() + interval '1 day' from public.alerts a;
 insert into public.alert_silences (rule, subject, until, reason, created_by)
 values ('provider_down', pg_temp.bad(), now() + interval '1 hour', pg_temp.bad(), pg_temp.bad());
 
@@ -131,7 +133,7 @@ select public.record_action(pg_temp.bad(), 'note_notified', '{}', jsonb_build_ob
     'who', pg_temp.bad(), 'message', pg_temp.bad(), 'rollback_id', (select id from public.rollbacks), 'rollback', (select id from public.rollbacks)
 ));
 insert into public.purge_runs (actor, older_than, finished_before, ended_at, outcome)
-values (pg_temp.bad(), '90 days', now(), now(), 'stopped');
+values (pg_temp.bad(), '90 days', now(), now(), 'stopped'), (pg_temp.bad(), '90 days', now(), null, null);
 select public.record_action(pg_temp.bad(), 'record_maintenance', '{}', jsonb_build_object('task', pg_temp.bad()));
 
 select public.rebuild_rollup();

@@ -39,10 +39,17 @@ QUERIES = {
     "stuck_jobs": [{"model": HOSTILE, "type": HOSTILE}],
     "failures": [{"kind": HOSTILE}],
     "throughput": [{"by": "type"}, {"by": "model"}],
+    "alerts": [{"view": view} for view in ("Channels", "Silences", "History")],
+    "maintenance": [{"view": view} for view in ("Purge", "Space", "Growth", "Models", "Limits")],
+    "rollback": [{"way": "Resume"}],
     "audit": [{"who": HOSTILE, "what": HOSTILE}],
 }
 """Addresses of pages that show more than the page alone, or say what they were asked for."""
-ASK = {"overview": re.compile(f"^Resume {PLAIN}"), "users": re.compile("^Set limits$")}
+ASK = {
+    "overview": re.compile(f"^Resume {PLAIN}"),
+    "users": re.compile("^Set limits$"),
+    "alerts": re.compile("^Remove$"),
+}
 """Buttons whose question names what hostile people wrote."""
 ALL = [file for files in SECTIONS.values() for file in files]
 
@@ -85,10 +92,10 @@ def walk(page: Page, app: App, files: list[str]) -> Heard:
             found = page.evaluate(INTERPRETED)
             for _ in _opened(page) if not query or file == "audit" else ():
                 found += page.evaluate(INTERPRETED)
-            button = page.get_by_role("button", name=ASK.get(file))
+            button = page.get_by_role("button", name=ASK.get(file)).first
             if file in ASK and button.count():
                 button.click()
-                page.get_by_role("dialog").wait_for(timeout=LONG)
+                page.get_by_role("dialog").get_by_role("button").nth(2).wait_for(timeout=LONG)
                 found += page.evaluate(INTERPRETED)
             if found or asked:
                 heard.wrong[f"{file} {sorted(query)}"] = sorted({*found, *asked})
