@@ -10,7 +10,7 @@ from lib.access import AccessDenied, Role, require
 from lib.dashboard import read_anew, say_when_away, who
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError
 
-REPORT_SECONDS = 3.0
+REPORT_SECONDS = 10.0
 """How long redrawing the page keeps a report, such as when the database was away for a moment."""
 
 

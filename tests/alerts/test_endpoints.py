@@ -13,6 +13,8 @@ from lib.settings import parse
 @pytest.fixture
 async def pool(database):
     pool = await open_async_pool(database, wait=1, application_name="darkroom worker")
+    # One that connects a moment later would escape being cut.
+    await pool.wait()
     yield pool
     await pool.close()
 

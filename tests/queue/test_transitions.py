@@ -73,15 +73,26 @@ def test_every_action_of_an_operator_is_written_down(queue):
     queue.cancel(job_id, actor="ben")
     queue.retry(job_id, actor="cem")
     queue.rows("select pause_queue('dee', 'generate-image', 'too slow')")
+    [row] = queue.rows("select to_jsonb(p) - 'job_type' as pause from queue_pauses p")
+    pause, kind = row["pause"], {"job_type": "generate-image"}
     queue.rows("select resume_queue('eli', 'generate-image')")
     one, none = {"job_ids": [str(job_id)]}, {"job_ids": []}
+
+    def was(before: str, after: str):
+        return one | {"before": {before: 1}, "after": {after: 1}}
+
     assert [tuple(entry.values()) for entry in queue.audit()] == [
-        ("ann", "reset_stuck_jobs", 1, one),
-        ("ben", "cancel_jobs", 1, one),
-        ("ben", "cancel_jobs", 0, none),
-        ("cem", "retry_jobs", 1, one),
-        ("dee", "pause_queue", 1, {"job_type": "generate-image", "reason": "too slow"}),
-        ("eli", "resume_queue", 1, {"job_type": "generate-image"}),
+        ("ann", "reset_stuck_jobs", 1, was("processing", "pending")),
+        ("ben", "cancel_jobs", 1, was("pending", "cancelled")),
+        ("ben", "cancel_jobs", 0, none | {"before": {}, "after": {}}),
+        ("cem", "retry_jobs", 1, was("cancelled", "pending")),
+        (
+            "dee",
+            "pause_queue",
+            1,
+            kind | {"reason": "too slow", "before": "claimed", "after": pause},
+        ),
+        ("eli", "resume_queue", 1, kind | {"before": pause, "after": "claimed"}),
     ]
 
 
