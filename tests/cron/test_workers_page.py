@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from cron_calls import BY_HAND, one, schedule
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from lib.database import connect
 from lib.database.pool import Connection
@@ -44,6 +44,13 @@ def answer(conn: Connection) -> list[dict]:
             [request["id"], response.status_code, response.text],
         )
     return sent
+
+
+def press(main: Locator, name: str) -> None:
+    """Clicks a button once those of another job, which stay for a moment, are gone."""
+    button = main.get_by_role("button", name=name)
+    expect(button).to_have_count(1, timeout=LONG)
+    button.click()
 
 
 def confirm(page: Page, button: str, report: str) -> None:
@@ -99,11 +106,11 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     assert by_hand not in [job["job_id"] for job in jobs.values()]
 
     # Paused and resumed.
-    main.get_by_role("button", name="Pause").click()
+    press(main, "Pause")
     confirm(page, "Pause", "process-jobs is paused.")
     nobody = "No worker is alive, and the cron job that wakes the queue is paused"
     expect(main.get_by_text(nobody)).to_be_visible(timeout=LONG)
-    main.get_by_role("button", name="Resume").click()
+    press(main, "Resume")
     confirm(page, "Resume", "process-jobs runs again.")
 
     # A run of pg_cron, joined with what the function really answered.
@@ -138,7 +145,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     main.get_by_role("combobox", name="Which job?").click()
     page.get_by_role("option", name="process-jobs").click()
     expect(main.get_by_text("which no session has")).to_have_count(1, timeout=LONG)
-    main.get_by_role("button", name="Unschedule").click()
+    press(main, "Unschedule")
     confirm(page, "Unschedule", "process-jobs is unscheduled.")
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
