@@ -25,7 +25,7 @@ from bench import claims
 from bench.history import history, loaded_database, step
 from bench.server import QUERIES
 from lib.database import Connection, connect, load
-from lib.purge import Purge
+from lib.maintenance.purge import Purge
 
 JOBS = 1_000_000
 SPARE = 0.05

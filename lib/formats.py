@@ -13,8 +13,8 @@ def duration(seconds: float | None) -> str:
         return f"{max(seconds, 0):.1f} s"
     rest = round(seconds)
     words: list[str] = []
-    for size, unit in UNITS:
-        count, rest = divmod(rest, size)
+    for length, unit in UNITS:
+        count, rest = divmod(rest, length)
         if count or words:
             words.append(f"{count} {unit}")
     return " ".join(word for word in words[:2] if not word.startswith("0 "))
@@ -50,3 +50,12 @@ def escaped(text: str) -> str:
     """
     parted = _SEEN_IN_TEXT.sub("\u2060", " ".join(text.split()))
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", parted)
+
+
+def size(count: float) -> str:
+    """A number of bytes, such as "1.4 GB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

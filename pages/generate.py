@@ -11,13 +11,14 @@ from lib.client import StartRefused
 from lib.confirm import confirmations, plural
 from lib.dashboard import actor, functions_url, pool, read, read_anew, read_once
 from lib.formats import escaped
-from lib.generate_form import form, refill
 from lib.live import drawn_once_back, live
-from lib.run_history import export, show_history
-from lib.run_view import is_live, show_run
 from lib.service import project_keys
 from lib.settings import settings
-from lib.test_runs import Invalid, Model, Submission, start_run
+from lib.test_runs.form import form, refill
+from lib.test_runs.history import export, show_history
+from lib.test_runs.run_view import is_live, show_run
+from lib.test_runs.runs import start_run
+from lib.test_runs.submission import Invalid, Model, Submission
 
 LIVE_SECONDS, CALM_SECONDS = 0.25, 2.0
 """How often the page is drawn again while something of the run changes, and otherwise."""

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib import upkeep_view
 from lib.actions import purge_cron_history, stop_purge
 from lib.confirm import Action, ask, confirmations, plural
 from lib.dashboard import (
@@ -23,10 +22,12 @@ from lib.dashboard import (
 from lib.export import csv_export
 from lib.formats import duration, escaped
 from lib.live import drawn_once_back, live
-from lib.maintenance import RHYTHMS, TASKS, State, record, states
-from lib.model_form import models
+from lib.maintenance.growth_view import capacity
+from lib.maintenance.models_view import models
+from lib.maintenance.purge import Purge
+from lib.maintenance.space_view import space
+from lib.maintenance.tasks import RHYTHMS, TASKS, State, record, states
 from lib.navigation import link
-from lib.purge import Purge
 from lib.service import database_url
 from lib.settings import settings
 
@@ -266,8 +267,8 @@ else:
     parts = {
         "Tasks": (tasks, 10.0),
         "Purge": (purge, 2.0),
-        "Space": (upkeep_view.space, 10.0),
-        "Growth": (upkeep_view.capacity, 30.0),
+        "Space": (space, 10.0),
+        "Growth": (capacity, 30.0),
         "Limits": (limits, 10.0),
     }
     part, seconds = parts[view]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lib.test_runs import Invalid, Submission, check, cost, parameters_of
+from lib.test_runs.submission import Invalid, Submission, check, cost, parameters_of
 
 MODELS: dict[str, dict[str, Any]] = {
     "a/one": {

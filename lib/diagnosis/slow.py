@@ -7,7 +7,7 @@ from lib.database import Pool, load, translated
 from lib.diagnosis.finding import Check, Facts, Finding, Repair, Symptom
 from lib.diagnosis.indexes import needed, restore
 from lib.formats import duration
-from lib.maintenance import in_background, vacuum_due
+from lib.maintenance.space import in_background, vacuum_due
 from lib.regression import Period, slower
 from lib.service import database_url
 from lib.settings import settings

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from lib.database import QueryError
-from lib.purge import Pace, Purge
+from lib.maintenance.purge import Pace, Purge
 
 TEN_DAYS = timedelta(days=10)
 OLD = 2000

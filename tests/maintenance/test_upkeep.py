@@ -4,19 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lib import maintenance
 from lib.database import QueryError, load, open_pool, translated
-from lib.maintenance import (
-    TASKS,
-    Growth,
-    bloated,
-    forecast,
-    growth,
-    in_background,
-    record,
-    states,
-    vacuum_due,
-)
+from lib.maintenance import space
+from lib.maintenance.growth import Growth, forecast, growth
+from lib.maintenance.space import bloated, in_background, vacuum_due
+from lib.maintenance.tasks import TASKS, record, states
 
 queries = load("maintenance")
 NAMES = [task.name for task in TASKS]
@@ -70,7 +62,7 @@ def test_dead_rows_are_seen_and_vacuumed_without_stopping_the_queue(db, database
 
 
 def test_a_swollen_index_is_seen_and_built_anew(db, database, filled, monkeypatch):
-    monkeypatch.setattr(maintenance, "SMALL_BYTES", 0)
+    monkeypatch.setattr(space, "SMALL_BYTES", 0)
     db.execute("alter table job_queue set (autovacuum_enabled = false)")
     db.execute("reindex table job_queue")
     db.execute("analyze job_queue")

@@ -9,7 +9,7 @@ from test_job_plans import filled, scans
 from lib.database import load
 from lib.database.pool import Connection
 from lib.diagnosis.catalogue import SYMPTOMS
-from lib.maintenance import TASKS
+from lib.maintenance.tasks import TASKS
 
 __all__ = ["filled"]
 UPKEEP: dict[str, dict[str, Any]] = {

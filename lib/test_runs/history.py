@@ -12,7 +12,7 @@ from lib.dashboard import actor, pool, read, read_once, time_column
 from lib.export import csv_export
 from lib.images import storage
 from lib.selection import selectable
-from lib.test_runs import delete_run
+from lib.test_runs.runs import delete_run
 
 RUNS_A_PAGE = 20
 COLUMNS = [

@@ -15,9 +15,9 @@ from lib.confirm import ask, plural
 from lib.dashboard import job_column, job_links, read, time_zone
 from lib.formats import duration, escaped
 from lib.images import archive, file_name, image_bytes, show_image
-from lib.run_history import deletion
-from lib.run_phases import LIVE, PHASES, overdue, phase, place_in_line, times
 from lib.selection import selectable
+from lib.test_runs.history import deletion
+from lib.test_runs.phases import LIVE, PHASES, overdue, phase, place_in_line, times
 from lib.whereabouts import whereabouts
 
 Row = Mapping[str, Any]

@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.formats import escaped
 from lib.settings import settings
-from lib.test_runs import (
+from lib.test_runs.submission import (
     LARGEST_SEED,
     LARGEST_SIDE,
     LONGEST_PROMPT,

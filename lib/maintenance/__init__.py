@@ -1,0 +1,1 @@
+"""What keeps the queue in order: tasks, purging, space, growth, models."""

@@ -1,0 +1,60 @@
+"""Tables that vacuum is late for, indexes that have swollen, and the work on them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from threading import Thread
+from typing import Any, Literal
+
+from lib.database import DatabaseError, connect, load, translated
+
+logger = logging.getLogger(__name__)
+
+BLOATED = 2.0
+"""Times what its rows need, from which on an index is worth building anew."""
+SMALL_BYTES = 10_000_000
+"""Below this bloat costs nothing."""
+VACUUM_LATE = 2.0
+"""Times the dead rows at which autovacuum should have come."""
+FREEZE_LATE = 1.2
+
+
+def vacuum_due(table: Mapping[str, Any]) -> bool:
+    """Whether autovacuum should have come to a table, or has to freeze it."""
+    late = table["dead"] > VACUUM_LATE * table["due_at"]
+    return bool(late or table["age"] > FREEZE_LATE * table["freeze_at"])
+
+
+def bloated(index: Mapping[str, Any]) -> bool:
+    """Whether an index takes much more space than its rows need."""
+    expected = index["expected_bytes"]
+    return bool(expected and index["bytes"] > max(BLOATED * expected, SMALL_BYTES))
+
+
+def in_background(
+    url: str, actor: str, task: str, kind: Literal["vacuum", "reindex"], name: str,
+    on_end: Callable[[], object],
+) -> Thread:  # fmt: skip
+    """Vacuums a table or rebuilds an index, without stopping the queue; may take long.
+
+    What came of it is recorded as the task. Raises LookupError for a name that is none of ours,
+    DatabaseUnavailable.
+    """
+    with translated(), connect(url) as connection:
+        statement = getattr(load("maintenance"), f"{kind}_statement")(connection, name=name)
+    if statement is None:
+        raise LookupError(f"There is no {name} any more.")
+
+    def run() -> None:
+        try:
+            with translated(), connect(url, application_name="darkroom maintenance") as connection:
+                connection.execute(statement.encode())
+                load("maintenance").record_maintenance(
+                    connection, actor=actor, task=task, note=f"{kind} {name}"
+                )
+        except DatabaseError as error:
+            logger.error("%s did not end: %s", statement, error)
+        on_end()
+
+    thread = Thread(target=run, name=f"{kind} {name}", daemon=True)
+    thread.start()
+    return thread
