@@ -21,6 +21,22 @@ def test_a_cancelled_waiting_job_is_never_claimed(queue):
     assert job["completed_at"] is not None
 
 
+@pytest.mark.parametrize("back", ["failed attempt", "retry"])
+def test_a_job_cancelled_before_its_next_attempt_has_no_run(queue, back):
+    job_id = failed(queue) if back == "retry" else queue.claimed()
+    queue.retry(job_id) if back == "retry" else queue.fail(job_id)
+    assert (queue.status(job_id), queue.job(job_id)["attempts"]) == ("pending", 1)
+    queue.cancel(job_id)
+    assert queue.job(job_id)["started_at"] is None
+
+
+def test_a_running_job_that_is_cancelled_keeps_its_start(queue):
+    job_id = queue.claimed()
+    started = queue.job(job_id)["started_at"]
+    queue.cancel(job_id)
+    assert queue.job(job_id)["started_at"] == started is not None
+
+
 def test_the_worker_of_a_cancelled_job_has_lost_it(queue):
     job_id = queue.claimed(generation_id=GENERATION)
     queue.begin(job_id)

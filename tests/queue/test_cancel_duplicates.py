@@ -44,6 +44,15 @@ def test_a_waiting_job_is_cancelled_when_its_image_is_done(queue):
     }
 
 
+def test_a_duplicate_that_waits_for_another_attempt_has_no_run(queue):
+    kept = queue.enqueue(generation_id="g-1")
+    again = queue.claimed("other", generation_id="g-1")
+    queue.fail(again)
+    assert cancel(queue) == {again}
+    assert queue.job(again)["started_at"] is None
+    assert queue.status(kept) == "pending"
+
+
 def test_a_running_job_is_left_to_its_worker(queue):
     completed(queue)
     again = queue.claimed(generation_id=GENERATION)
