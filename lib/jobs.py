@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from lib.database import AsyncPool, load_async, translated
+from lib.database import AsyncPool, connected, load_async
 
 
 class JobFailed(Exception):
@@ -100,21 +100,19 @@ class Queue:
 
     async def claim(self, worker_id: UUID, job_types: Collection[str], limit: int) -> list[Claim]:
         """Claims up to `limit` due jobs for a worker, most urgent first."""
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.claim_jobs(
-                    connection, limit=limit, job_types=list(job_types), worker_id=worker_id
-                )
-                return [_claim(row) async for row in rows]
+        async with connected(self._pool) as connection:
+            rows = self._sql.claim_jobs(
+                connection, limit=limit, job_types=list(job_types), worker_id=worker_id
+            )
+            return [_claim(row) async for row in rows]
 
     async def claim_generation(self, worker_id: UUID, generation_id: UUID) -> Claim | None:
         """Claims the pending job of one generation; None when it has none."""
-        with translated():
-            async with self._pool.connection() as connection:
-                row = await self._sql.claim_generation(
-                    connection, generation_id=generation_id, worker_id=worker_id
-                )
-                return _claim(row) if row else None
+        async with connected(self._pool) as connection:
+            row = await self._sql.claim_generation(
+                connection, generation_id=generation_id, worker_id=worker_id
+            )
+            return _claim(row) if row else None
 
     async def heartbeat(
         self, worker_id: UUID, claims: Sequence[Claim]
@@ -123,30 +121,28 @@ class Queue:
 
         The status is what the job is now; None when it no longer exists.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.heartbeat_jobs(
-                    connection,
-                    worker_id=worker_id,
-                    job_ids=[claim.job_id for claim in claims],
-                    attempts=[claim.attempt for claim in claims],
-                )
-                return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
+        async with connected(self._pool) as connection:
+            rows = self._sql.heartbeat_jobs(
+                connection,
+                worker_id=worker_id,
+                job_ids=[claim.job_id for claim in claims],
+                attempts=[claim.attempt for claim in claims],
+            )
+            return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
 
     async def complete(self, results: Mapping[Claim, Mapping[str, Any]]) -> set[tuple[UUID, int]]:
         """Ends claims with success; a result may hold image_url and storage_path.
 
         Returns those that are no longer current, by job and attempt: nothing of theirs changed.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.complete_jobs(
-                    connection,
-                    job_ids=[claim.job_id for claim in results],
-                    attempts=[claim.attempt for claim in results],
-                    results=[json.dumps(result) if result else None for result in results.values()],
-                )
-                return {(row["job_id"], row["attempt"]) async for row in rows}
+        async with connected(self._pool) as connection:
+            rows = self._sql.complete_jobs(
+                connection,
+                job_ids=[claim.job_id for claim in results],
+                attempts=[claim.attempt for claim in results],
+                results=[json.dumps(result) if result else None for result in results.values()],
+            )
+            return {(row["job_id"], row["attempt"]) async for row in rows}
 
     async def fail(self, claim: Claim, error: JobFailed) -> None:
         """Ends a claim with an error: the job is tried again later, or fails for good.
@@ -156,51 +152,47 @@ class Queue:
         details: dict[str, Any] = {"code": error.code, "permanent": error.permanent}
         if error.retry_after is not None and math.isfinite(error.retry_after):
             details["retry_after_seconds"] = error.retry_after
-        with translated():
-            async with self._pool.connection() as connection:
-                status = await self._sql.fail_job(
-                    connection,
-                    job_id=claim.job_id,
-                    error_message=storable(str(error)),
-                    error_details=json.dumps(details),
-                    attempt=claim.attempt,
-                )
+        async with connected(self._pool) as connection:
+            status = await self._sql.fail_job(
+                connection,
+                job_id=claim.job_id,
+                error_message=storable(str(error)),
+                error_details=json.dumps(details),
+                attempt=claim.attempt,
+            )
         if status == "lost":
             raise _lost(claim)
 
     async def release(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
         """Gives unfinished claims back without using up a try. Returns the jobs given back."""
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.release_jobs(
-                    connection,
-                    worker_id=worker_id,
-                    job_ids=[claim.job_id for claim in claims],
-                    attempts=[claim.attempt for claim in claims],
-                )
-                return {row["job_id"] async for row in rows}
+        async with connected(self._pool) as connection:
+            rows = self._sql.release_jobs(
+                connection,
+                worker_id=worker_id,
+                job_ids=[claim.job_id for claim in claims],
+                attempts=[claim.attempt for claim in claims],
+            )
+            return {row["job_id"] async for row in rows}
 
     async def release_unheld(self, worker_id: UUID, held: Sequence[Claim]) -> list[UUID]:
         """Gives back a worker's claims but those it knows of. Returns the jobs given back.
 
         For after a claim whose answer never arrived.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.release_unheld_jobs(
-                    connection,
-                    worker_id=worker_id,
-                    job_ids=[claim.job_id for claim in held],
-                    attempts=[claim.attempt for claim in held],
-                )
-                return [row["job_id"] async for row in rows]
+        async with connected(self._pool) as connection:
+            rows = self._sql.release_unheld_jobs(
+                connection,
+                worker_id=worker_id,
+                job_ids=[claim.job_id for claim in held],
+                attempts=[claim.attempt for claim in held],
+            )
+            return [row["job_id"] async for row in rows]
 
     async def rescue(self, silence_seconds: float) -> list[UUID]:
         """Takes the claims of workers that have been silent for so long. Returns the jobs."""
-        with translated():
-            async with self._pool.connection() as connection:
-                rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
-                return [row["id"] async for row in rows]
+        async with connected(self._pool) as connection:
+            rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
+            return [row["id"] async for row in rows]
 
     async def start_generation(
         self,
@@ -217,17 +209,16 @@ class Queue:
         Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
         another request) or DR429 (over the limit, the limits in its detail).
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                answer = await self._sql.start_generation(
-                    connection,
-                    user_id=user_id,
-                    prompt=prompt,
-                    model_id=model_id,
-                    parameters=json.dumps(parameters),
-                    source=source,
-                    idempotency_key=idempotency_key,
-                )
+        async with connected(self._pool) as connection:
+            answer = await self._sql.start_generation(
+                connection,
+                user_id=user_id,
+                prompt=prompt,
+                model_id=model_id,
+                parameters=json.dumps(parameters),
+                source=source,
+                idempotency_key=idempotency_key,
+            )
         return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
 
     async def start_test_generations(
@@ -246,18 +237,17 @@ class Queue:
         Returns the first of them. Raises QueryError as start_generation does, and with sqlstate
         22023 when there is no such run.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                answer = await self._sql.start_test_generations(
-                    connection,
-                    run_id=run_id,
-                    jobs=jobs,
-                    per_second=per_second,
-                    prompt=prompt,
-                    model_id=model_id,
-                    parameters=json.dumps(parameters),
-                    idempotency_key=idempotency_key,
-                )
+        async with connected(self._pool) as connection:
+            answer = await self._sql.start_test_generations(
+                connection,
+                run_id=run_id,
+                jobs=jobs,
+                per_second=per_second,
+                prompt=prompt,
+                model_id=model_id,
+                parameters=json.dumps(parameters),
+                idempotency_key=idempotency_key,
+            )
         return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
 
     async def begin_generation(self, claim: Claim) -> Generation:
@@ -265,11 +255,10 @@ class Queue:
 
         Raises ClaimLost, and QueryError or JobFailed for a payload that can never run.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                row = await self._sql.begin_generation(
-                    connection, job_id=claim.job_id, attempt=claim.attempt
-                )
+        async with connected(self._pool) as connection:
+            row = await self._sql.begin_generation(
+                connection, job_id=claim.job_id, attempt=claim.attempt
+            )
         if row is None:
             raise _lost(claim)
         return Generation(
@@ -283,30 +272,27 @@ class Queue:
 
     async def record_prediction(self, claim: Claim, prediction_id: str) -> None:
         """Stores the prediction that runs a claim's generation. Raises ClaimLost."""
-        with translated():
-            async with self._pool.connection() as connection:
-                held = await self._sql.record_prediction(
-                    connection,
-                    job_id=claim.job_id,
-                    attempt=claim.attempt,
-                    prediction_id=prediction_id,
-                )
+        async with connected(self._pool) as connection:
+            held = await self._sql.record_prediction(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction_id=prediction_id,
+            )
         if not held:
             raise _lost(claim)
 
     async def prediction_of(self, claim: Claim) -> str | None:
         """The prediction that was stored for a claim's generation, whoever holds it now."""
-        with translated():
-            async with self._pool.connection() as connection:
-                found: str | None = await self._sql.prediction_of(connection, job_id=claim.job_id)
-                return found
+        async with connected(self._pool) as connection:
+            found: str | None = await self._sql.prediction_of(connection, job_id=claim.job_id)
+            return found
 
     async def record_progress(self, claim: Claim, percent: int) -> None:
         """Raises the progress that the user sees, 0 to 100. Raises ClaimLost."""
-        with translated():
-            async with self._pool.connection() as connection:
-                held = await self._sql.record_progress(
-                    connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent
-                )
+        async with connected(self._pool) as connection:
+            held = await self._sql.record_progress(
+                connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent
+            )
         if not held:
             raise _lost(claim)

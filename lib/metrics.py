@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lib.access.loopback import from_here
-from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.settings import Settings
 
 Rows = list[Mapping[str, Any]]
@@ -100,8 +100,7 @@ def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Rou
             if ready is None:
                 return JSONResponse({"status": "starting"}, 503)
             try:
-                with translated():
-                    return await answer(request, ready)
+                return await answer(request, ready)
             except DatabaseUnavailable:
                 return JSONResponse({"status": "database unavailable"}, 503)
 
@@ -137,7 +136,7 @@ def _refused(request: Request, settings: Settings) -> Response | None:
 
 async def _metrics(request: Request, pool: AsyncPool) -> Response:
     sql = load_async("metrics")
-    async with pool.connection() as connection:
+    async with connected(pool) as connection:
         state = await sql.state(connection)
         rows = [
             [row async for row in query(connection)]
@@ -150,7 +149,7 @@ async def _metrics(request: Request, pool: AsyncPool) -> Response:
 
 
 async def _healthz(_: Request, pool: AsyncPool) -> Response:
-    async with pool.connection() as connection:
+    async with connected(pool) as connection:
         health = await load_async("metrics").health(connection)
     if not health["known"]:
         # Nobody watches: then nothing is known to be right.

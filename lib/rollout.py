@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.jobs import Queue, StartedGeneration, storable
 from lib.replicate.client import CANCEL_MARGIN_SECONDS, Prediction, Replicate, ReplicateError
 from lib.storage import Storage, StorageError, StoredImage
@@ -79,9 +79,8 @@ class Rollout:
 
         Requests without a user (None) go there once everybody does.
         """
-        with translated():
-            async with self._pool.connection() as connection:
-                return bool(await self._sql.use_async_for_user(connection, user_id=user_id))
+        async with connected(self._pool) as connection:
+            return bool(await self._sql.use_async_for_user(connection, user_id=user_id))
 
     async def generate(
         self,
@@ -154,17 +153,16 @@ class Rollout:
         parameters: Mapping[str, Any],
         source: str,
     ) -> Mapping[str, Any]:
-        with translated():
-            async with self._pool.connection() as connection:
-                row: Mapping[str, Any] = await self._sql.start_sync_generation(
-                    connection,
-                    user_id=user_id,
-                    prompt=prompt,
-                    model_id=model_id,
-                    parameters=json.dumps(parameters),
-                    source=source,
-                )
-                return row
+        async with connected(self._pool) as connection:
+            row: Mapping[str, Any] = await self._sql.start_sync_generation(
+                connection,
+                user_id=user_id,
+                prompt=prompt,
+                model_id=model_id,
+                parameters=json.dumps(parameters),
+                source=source,
+            )
+            return row
 
     async def _end(
         self,
@@ -176,18 +174,17 @@ class Rollout:
         *,
         stored: StoredImage | None = None,
     ) -> None:
-        with translated():
-            async with self._pool.connection() as connection:
-                await self._sql.end_sync_generation(
-                    connection,
-                    generation_id=generation_id,
-                    outcome=outcome,
-                    error_code=error_code,
-                    error_message=error_message and storable(error_message),
-                    image_url=stored and stored.url,
-                    storage_path=stored and stored.path,
-                    prediction_id=run.prediction_id,
-                )
+        async with connected(self._pool) as connection:
+            await self._sql.end_sync_generation(
+                connection,
+                generation_id=generation_id,
+                outcome=outcome,
+                error_code=error_code,
+                error_message=error_message and storable(error_message),
+                image_url=stored and stored.url,
+                storage_path=stored and stored.path,
+                prediction_id=run.prediction_id,
+            )
 
 
 class _Run:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.alerts.messages import Message, message
-from lib.database import AsyncPool, DatabaseError, load_async, translated
+from lib.database import AsyncPool, DatabaseError, connected, load_async
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +22,11 @@ async def watch_alerts(pool: AsyncPool) -> None:
     """
     sql = load_async("alert_watch")
     try:
-        with translated():
-            async with pool.connection() as connection:
-                # Of many workers any one does it.
-                await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
-                claimed = [row async for row in sql.claim_notifications(connection)]
-        await asyncio.gather(*(_tell(pool, told) for told in claimed))
+        async with connected(pool) as connection:
+            # Of many workers any one does it.
+            await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
+            claimed = [row async for row in sql.claim_notifications(connection)]
+        await _to_the_end(asyncio.gather(*(_tell(pool, told) for told in claimed)))
     except DatabaseError as error:
         # Away, or a channel was removed at this moment: no reason to end a worker.
         logger.warning("Alerts were not evaluated: %s", error)
@@ -41,15 +40,29 @@ async def keep_watch(pool: AsyncPool) -> None:
         await asyncio.sleep(EVALUATE_SECONDS)
 
 
+async def _to_the_end(telling: asyncio.Future[Any]) -> None:
+    """Waits however often it is cancelled: what was sent, but not noted, would be sent again."""
+    cancelled = False
+    while not telling.done():
+        try:
+            await asyncio.wait([telling])
+        except asyncio.CancelledError:
+            cancelled = True
+    error = telling.exception()
+    if cancelled:
+        raise asyncio.CancelledError
+    if error:
+        raise error
+
+
 async def _tell(pool: AsyncPool, told: Mapping[str, Any]) -> None:
     error = await asyncio.to_thread(_send, told["url"], message(told))
     if error:
         logger.warning("An alert was not delivered to channel %s: %s", told["channel"], error)
-    with translated():
-        async with pool.connection() as connection:
-            await load_async("alert_watch").settle_notification(
-                connection, id=told["id"], attempt=told["attempt"], error=error
-            )
+    async with connected(pool) as connection:
+        await load_async("alert_watch").settle_notification(
+            connection, id=told["id"], attempt=told["attempt"], error=error
+        )
 
 
 def _send(url: str, message: Message) -> str | None:

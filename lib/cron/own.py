@@ -6,8 +6,8 @@ from typing import Any
 
 from lib.formats import duration
 from lib.settings import Settings
+from lib.worker.rescue import LOOKS_PER_SILENCE
 from lib.worker.rollup import REFRESH_SECONDS
-from lib.worker.worker import LOOKS_PER_SILENCE
 
 STOPPED = timedelta(minutes=1)
 """Nothing is due any more of a worker that has shown no life for so long."""

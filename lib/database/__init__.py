@@ -23,6 +23,7 @@ from lib.database.pool import (
     Connection,
     Pool,
     connect,
+    connected,
     open_async_pool,
     open_pool,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "QueryError",
     "SchemaMissing",
     "connect",
+    "connected",
     "listening",
     "load",
     "load_async",

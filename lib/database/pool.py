@@ -1,7 +1,8 @@
 """Connections and connection pools that outlive a restart of the database."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,14 @@ async def open_async_pool(
     )
     await pool.open()
     return pool
+
+
+@asynccontextmanager
+async def connected(pool: AsyncPool) -> AsyncIterator[AsyncConnection]:
+    """Gives a connection of the pool, the driver's errors translated. Raises DatabaseError."""
+    with translated():
+        async with pool.connection() as connection:
+            yield connection
 
 
 def connection_settings(url: str, application_name: str) -> dict[str, Any]:

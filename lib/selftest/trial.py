@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from lib.database import AsyncPool, SchemaMissing, load_async, translated
+from lib.database import AsyncPool, SchemaMissing, connected, load_async, translated
 from lib.selftest.target import Target
 
 
@@ -71,15 +71,13 @@ class Trial:
 
         Raises DatabaseError.
         """
-        with translated():
-            async with self.pool.connection() as connection:
-                return await getattr(self.sql, query)(connection, **parameters)
+        async with connected(self.pool) as connection:
+            return await getattr(self.sql, query)(connection, **parameters)
 
     async def rows(self, query: str) -> list[Mapping[str, Any]]:
         """The rows of a named query. Raises DatabaseError."""
-        with translated():
-            async with self.pool.connection() as connection:
-                return [row async for row in getattr(self.sql, query)(connection)]
+        async with connected(self.pool) as connection:
+            return [row async for row in getattr(self.sql, query)(connection)]
 
     async def call(
         self, function: str, body: Mapping[str, Any] | None = None, key: str | None = None

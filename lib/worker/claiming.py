@@ -1,15 +1,16 @@
-"""Asks the queue for jobs on behalf of one worker."""
+"""Asks the queue for jobs on behalf of one worker, and hears when it should."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection
 from uuid import UUID
 
-from lib.database import DatabaseUnavailable
+from lib.database import DatabaseUnavailable, notifications
 from lib.jobs import Claim, Queue
 
 logger = logging.getLogger(__name__)
 
+RECONNECT_SECONDS = 1.0
 MOST_AT_ONCE = 4
 """Claims under way while much is waiting: some look for jobs as others are committed."""
 
@@ -69,3 +70,14 @@ class Claiming:
         for claim in claims:
             self._start(claim)
         return len(claims)
+
+
+async def keep_listening(url: str, wake: asyncio.Event) -> None:
+    """Sets the event whenever jobs may have become due, until cancelled."""
+    while True:
+        try:
+            async for _ in notifications(url, "job_queue"):
+                wake.set()
+        except DatabaseUnavailable as error:
+            logger.warning("Not woken by NOTIFY for now: %s", error)
+        await asyncio.sleep(RECONNECT_SECONDS)

@@ -1,5 +1,6 @@
 """A worker's entry in the workers table, by which operators and its peers know it."""
 
+import logging
 import os
 import socket
 from collections.abc import Collection
@@ -7,13 +8,15 @@ from uuid import UUID
 
 import psutil
 
-from lib.database import AsyncPool, load_async, translated
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+
+logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 
 
 class Registration:
-    """The entry of one worker. Every method raises DatabaseUnavailable."""
+    """The entry of one worker. Every method but `end` raises DatabaseUnavailable."""
 
     def __init__(self, pool: AsyncPool, worker_id: UUID) -> None:
         self._pool = pool
@@ -22,33 +25,31 @@ class Registration:
 
     async def begin(self, kind: str, job_types: Collection[str], concurrency: int) -> None:
         """Writes the entry, and deletes those of workers that were last seen a day ago."""
-        with translated():
-            async with self._pool.connection() as connection:
-                await self._sql.register_worker(
-                    connection,
-                    id=self._id,
-                    kind=kind,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    process_started_at=psutil.Process().create_time(),
-                    version=VERSION,
-                    job_types=list(job_types),
-                    concurrency=concurrency,
-                )
-                await self._sql.forget_old_workers(connection)
+        async with connected(self._pool) as connection:
+            await self._sql.register_worker(
+                connection,
+                id=self._id,
+                kind=kind,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                process_started_at=psutil.Process().create_time(),
+                version=VERSION,
+                job_types=list(job_types),
+                concurrency=concurrency,
+            )
+            await self._sql.forget_old_workers(connection)
 
     async def seen(self, processed: int, errors: int) -> None:
         """Shows life and the counts so far."""
-        with translated():
-            async with self._pool.connection() as connection:
-                await self._sql.worker_seen(
-                    connection, id=self._id, processed=processed, errors=errors
-                )
+        async with connected(self._pool) as connection:
+            await self._sql.worker_seen(connection, id=self._id, processed=processed, errors=errors)
 
     async def end(self, processed: int, errors: int) -> None:
-        """Says goodbye."""
-        with translated():
-            async with self._pool.connection() as connection:
+        """Says goodbye. While the database is away, nobody hears it."""
+        try:
+            async with connected(self._pool) as connection:
                 await self._sql.worker_stopped(
                     connection, id=self._id, processed=processed, errors=errors
                 )
+        except DatabaseUnavailable as error:
+            logger.warning("Could not sign off: %s", error)

@@ -1,10 +1,29 @@
 """Takes over from workers that died without a word."""
 
+import asyncio
+import logging
 import socket
 
 import psutil
 
-from lib.database import AsyncPool, load_async, translated
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.jobs import Queue
+
+logger = logging.getLogger(__name__)
+
+LOOKS_PER_SILENCE = 10
+"""How often a worker looks for silent ones in the time after which they count as silent."""
+
+
+async def keep_rescuing(queue: Queue, silence_seconds: float) -> None:
+    """Takes the jobs of workers that have been silent for so long, until cancelled."""
+    while True:
+        try:
+            if rescued := await queue.rescue(silence_seconds):
+                logger.warning("Took %d jobs of workers that fell silent", len(rescued))
+        except DatabaseUnavailable as error:
+            logger.warning("Cannot look for silent workers: %s", error)
+        await asyncio.sleep(silence_seconds / LOOKS_PER_SILENCE)
 
 
 async def rescue_dead_workers(pool: AsyncPool) -> int:
@@ -14,15 +33,12 @@ async def rescue_dead_workers(pool: AsyncPool) -> int:
     embedded database.
     """
     rescued = 0
-    with translated():
-        async with pool.connection() as connection:
-            rows = load_async("worker").unstopped_workers(connection, host=socket.gethostname())
-            for worker in [row async for row in rows]:
-                if not _alive(worker["pid"], worker["process_started_at"]):
-                    jobs = load_async("queue").rescue_worker_jobs(
-                        connection, worker_id=worker["id"]
-                    )
-                    rescued += len([job async for job in jobs])
+    async with connected(pool) as connection:
+        rows = load_async("worker").unstopped_workers(connection, host=socket.gethostname())
+        for worker in [row async for row in rows]:
+            if not _alive(worker["pid"], worker["process_started_at"]):
+                jobs = load_async("queue").rescue_worker_jobs(connection, worker_id=worker["id"])
+                rescued += len([job async for job in jobs])
     return rescued
 
 

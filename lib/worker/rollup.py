@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from lib.database import AsyncPool, DatabaseUnavailable, load_async, translated
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 
 logger = logging.getLogger(__name__)
 
@@ -16,15 +16,14 @@ async def refresh_rollup(pool: AsyncPool) -> bool:
     A database that is away is logged: the next refresh folds what this one would have.
     """
     try:
-        with translated():
-            async with pool.connection() as connection:
-                return bool(
-                    await load_async("rollup").refresh_rollup(
-                        # Of many workers any one does it.
-                        connection,
-                        every_seconds=REFRESH_SECONDS / 2,
-                    )
+        async with connected(pool) as connection:
+            return bool(
+                await load_async("rollup").refresh_rollup(
+                    # Of many workers any one does it.
+                    connection,
+                    every_seconds=REFRESH_SECONDS / 2,
                 )
+            )
     except DatabaseUnavailable as error:
         logger.warning("Did not fold what has finished: %s", error)
         return False

@@ -7,10 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
 from lib.alerts.watch import keep_watch, watch_alerts
-from lib.database import AsyncPool, DatabaseUnavailable, QueryError, notifications
+from lib.database import AsyncPool, DatabaseUnavailable, QueryError
 from lib.jobs import Claim, ClaimLost, JobFailed, Queue
-from lib.worker.claiming import Claiming
+from lib.worker.claiming import RECONNECT_SECONDS, Claiming, keep_listening
 from lib.worker.registration import Registration
+from lib.worker.rescue import keep_rescuing
 from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
 from lib.worker.settlement import Interrupted, Outcome, Settlement
 
@@ -18,11 +19,8 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 """Runs one job and returns its result; raises JobFailed or ClaimLost."""
-RECONNECT_SECONDS = 1.0
 HANDLER_END_SECONDS = 12.0
 """How long a handler that was told to end may take before it is told again."""
-LOOKS_PER_SILENCE = 10
-"""How often a worker looks for silent ones in the time after which they count as silent."""
 SETTLE_SECONDS = 5.0
 """How long a stopping worker tries to write down what has ended."""
 
@@ -95,12 +93,13 @@ class Worker:
         await self._register_when_available()
         async with asyncio.TaskGroup() as helpers:
             seeking = [
-                helpers.create_task(self._listen(url)),
-                helpers.create_task(self._rescue()),
+                helpers.create_task(keep_listening(url, self._wake)),
+                helpers.create_task(keep_rescuing(self._queue, self._rescue_seconds)),
                 helpers.create_task(keep_rollup_fresh(self._pool)),
-                helpers.create_task(keep_watch(self._pool)),
             ]
             keeping = [
+                # Until the jobs are given back: they must not wait for somebody who is told.
+                helpers.create_task(keep_watch(self._pool)),
                 helpers.create_task(self._beat()),
                 helpers.create_task(self._settlement.run()),
             ]
@@ -111,7 +110,7 @@ class Worker:
             await _end(seeking)
             await self._drain(stop_grace_seconds)
             await _end(keeping)
-        await self._goodbye()
+        await self._registration.end(self.processed, self.errors)
 
     async def run_batch(self) -> None:
         """Claims as many due jobs as run at the same time, runs them, and ends.
@@ -150,7 +149,7 @@ class Worker:
         finally:
             await self._drain(0)
             await _end(keeping)
-            await self._goodbye()
+            await self._registration.end(self.processed, self.errors)
 
     async def _claim_free_slots(self) -> bool:
         free = min(
@@ -205,24 +204,6 @@ class Worker:
             self.processed += 1
             self.errors += isinstance(outcome, JobFailed)
         self._wake.set()
-
-    async def _listen(self, url: str) -> None:
-        while True:
-            try:
-                async for _ in notifications(url, "job_queue"):
-                    self._wake.set()
-            except DatabaseUnavailable as error:
-                logger.warning("Not woken by NOTIFY for now: %s", error)
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _rescue(self) -> None:
-        while True:
-            try:
-                if rescued := await self._queue.rescue(self._rescue_seconds):
-                    logger.warning("Took %d jobs of workers that fell silent", len(rescued))
-            except DatabaseUnavailable as error:
-                logger.warning("Cannot look for silent workers: %s", error)
-            await asyncio.sleep(self._rescue_seconds / LOOKS_PER_SILENCE)
 
     async def _beat(self) -> None:
         while True:
@@ -300,12 +281,6 @@ class Worker:
 
     async def _register(self) -> None:
         await self._registration.begin(self._kind, self._handlers.keys(), self._concurrency)
-
-    async def _goodbye(self) -> None:
-        try:
-            await self._registration.end(self.processed, self.errors)
-        except DatabaseUnavailable as error:
-            logger.warning("Could not sign off: %s", error)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]], *, again_after: float = 1.0) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 TOKEN = "T0k3n-of-the-receiver"
@@ -12,11 +12,13 @@ PASSWORD = "Pa55-of-the-receiver"
 
 
 class Receiver:
-    """What came, as JSON; `status` is what it answers."""
+    """What came, as JSON; `status` is what it answers, once `answers` is set."""
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
         self.status = 200
+        self.answers = Event()
+        self.answers.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -24,6 +26,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if receiver.status == 200:
                     receiver.got.append(json.loads(body))
+                receiver.answers.wait()
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -49,6 +52,7 @@ def receiving() -> Iterator[Receiver]:
     thread = Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield receiver
+    receiver.answers.set()
     receiver.server.shutdown()
     receiver.server.server_close()
     thread.join()

@@ -112,6 +112,22 @@ async def test_says_what_is_wrong_and_what_to_do(paused, published, look, receiv
     assert link == "https://darkroom.example/alerts"
 
 
+async def test_who_is_stopped_while_telling_notes_that_it_told(
+    paused, look, receiver, db, eventually
+):
+    receiver.answers.clear()
+    watching = asyncio.create_task(look())
+    await asyncio.to_thread(eventually, lambda: receiver.got)
+    for _ in range(2):
+        watching.cancel()
+        await asyncio.sleep(0)
+    receiver.answers.set()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    [told] = db.execute("select sent_at from public.alert_notifications").fetchall()
+    assert told["sent_at"] is not None
+
+
 async def test_two_who_watch_at_once_tell_once(paused, pool, receiver, monkeypatch):
     monkeypatch.setattr(watch, "EVALUATE_SECONDS", 0)
     await asyncio.gather(*(watch_alerts(pool) for _ in range(4)))
