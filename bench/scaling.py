@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import uvloop
 
 from bench import claims
@@ -29,6 +30,7 @@ from bench.history import loaded_database
 from bench.server import QUERIES, temporary_server
 from bench.workers import CONCURRENCY, open_worker
 from lib.database import connect, load
+from lib.database.pool import Connection
 from lib.jobs import Claim
 from lib.service import backend
 from lib.settings import Settings, parse
@@ -100,10 +102,25 @@ def measure_generations(generations: int) -> None:
             }
         )
         with connect(url) as connection:
-            commits = statistics.commits(connection)
+            before = spent(connection)
             uvloop.run(generate(settings, url, generations))
-            commits = statistics.commits(connection) - commits
-    print(f"{generations:11,} {commits / generations:23.1f}", flush=True)
+            after = spent(connection)
+    each = [(end - start) / generations for start, end in zip(before, after, strict=True)]
+    print(
+        f"{generations:11,} {each[0]:13.1f} {each[1] * 1e3:13.2f} {each[2] / 1e3:8.1f}", flush=True
+    )
+
+
+def spent(connection: Connection) -> tuple[int, float, int]:
+    """What a server has spent so far: transactions, seconds of processor, bytes of WAL."""
+    server_process = psutil.Process(connection.info.backend_pid).parent()
+    assert server_process
+    own = server_process.cpu_times()
+    living = [each.cpu_times() for each in server_process.children()]
+    # The server's own time counts its processes that have ended.
+    processor = own.children_user + own.children_system
+    processor += sum(times.user + times.system for times in (own, *living))
+    return statistics.commits(connection), processor, scaling.wal(connection)
 
 
 async def generate(settings: Settings, url: str, generations: int) -> None:
@@ -156,7 +173,8 @@ def main() -> None:
     print(f"\n{'processes':>9} {'jobs/s':>12} {'connections':>13}")
     for processes in map(int, options.processes.split(",")):
         measure_processes(processes, options.jobs)
-    print(f"\n{'generations':>11} {'transactions for each':>23}")
+    print(f"\n{'':>11} {'of the database, for each:':>36}")
+    print(f"{'generations':>11} {'transactions':>13} {'processor ms':>13} {'WAL kB':>8}")
     measure_generations(options.generations)
     if options.data:
         print(f"\n{'jobs in table':>14} {'claimed/s':>12} {'completed/s':>12}")

@@ -152,15 +152,25 @@ where g.id = :generation_id;
 -- A job in the list of recent failures.
 select id, attempts, error_message from public.failed_jobs_recent where id = :job_id;
 
--- name: make_user!
--- Committed. The user of run :run, under the id of the run, who may start one generation an hour.
-with made as (
-    insert into auth.users (id, email, created_at)
-    values (:run, public.self_test_email(:run), now())
-    returning id
-)
-insert into public.user_limits (user_id, hourly_limit)
-select id, 1 from made;
+-- name: email$
+-- The address of the user of run :run.
+select public.self_test_email(:run);
+
+-- name: make_user$
+-- Committed. The user of run :run, made past the sign-in of a project.
+insert into auth.users (id, email, created_at)
+values (:run, public.self_test_email(:run), now())
+returning id;
+
+-- name: limit_user!
+-- Committed. Lets a user start one generation an hour.
+insert into public.user_limits (user_id, hourly_limit) values (:user_id, 1);
+
+-- name: owners^
+-- Whose a generation and its job are: user_id, created_by.
+select
+    (select user_id from public.image_generations where id = :generation_id),
+    (select created_by from public.job_queue where id = :job_id);
 
 -- name: make_generation$
 -- Committed. A test generation of run :run without a job.
@@ -229,7 +239,10 @@ select
 -- How many generations of run :run a worker is running.
 select count(*) from public.image_generations g
 where g.status = 'processing'
-  and (g.user_id = :run or (g.source = 'test' and g.prompt = public.self_test_prompt(:run)));
+  and (
+      g.user_id in (select u.id from auth.users u where u.email = public.self_test_email(:run))
+      or (g.source = 'test' and g.prompt = public.self_test_prompt(:run))
+  );
 
 -- name: remove^
 -- Committed. Deletes what run :run made; for null what runs of more than 15 minutes ago left.

@@ -7,13 +7,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from lib.database import connect
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
+from lib.database.pool import Connection
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 PG_CRON = Path("/usr/share/postgresql/15/extension/pg_cron.control")
@@ -70,6 +73,19 @@ def require_packages() -> None:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+def send_requests(conn: Connection) -> list[dict[str, Any]]:
+    """Does pg_net's work: sends what waits, and notes the answers. Returns the requests."""
+    sent = conn.execute("delete from net.http_request_queue returning *").fetchall()
+    for request in sent:
+        response = httpx.post(request["url"], headers=request["headers"], json=request["body"])
+        conn.execute(
+            "insert into net._http_response (id, status_code, content, timed_out)"
+            " values (%s, %s, %s, false)",
+            [request["id"], response.status_code, response.text],
+        )
+    return sent
 
 
 def run(program: str, *arguments: object) -> None:

@@ -1,7 +1,7 @@
-"""Stands in for a Supabase project: PostgREST and Realtime for image_generations.
+"""Stands in for a Supabase project: Auth, and PostgREST and Realtime for image_generations.
 
-It speaks both protocols as far as supabase-py does, over the test's database, with that database's
-row-level security.
+It speaks their protocols as far as supabase-py does, over the test's database, with that database's
+row-level security, and signs users' tokens with a key pair, as new projects do, or with a secret.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import errors, sql
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,6 +24,8 @@ from lib.database import connect, notifications
 
 PUBLISHABLE, SECRET = "sb_publishable_test", "sb_secret_test"
 JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
+KEY = "of-this-project"
+"""The name of its key pair."""
 
 
 class Project:
@@ -33,11 +36,20 @@ class Project:
         database: str,
         publishable: str = PUBLISHABLE,
         secret: str = SECRET,
-        jwt_secret: str = JWT_SECRET,
+        jwt_secret: str | None = JWT_SECRET,
     ) -> None:
+        """Without `jwt_secret` tokens are signed with a key pair."""
         self._keys = {publishable: "anon", secret: "service_role"}
         self._jwt_secret = jwt_secret
+        self._pair = ec.generate_private_key(ec.SECP256R1())
+        self._passwords: dict[str, tuple[str, str]] = {}
+        """By e-mail address: password and user."""
+        self.sign_in_answer: Response | None = None
+        """What a sign-in is answered instead of a session."""
         self.routes = [
+            Route("/auth/v1/admin/users", self._make_user, methods=["POST"]),
+            Route("/auth/v1/token", self._sign_in, methods=["POST"]),
+            Route("/auth/v1/.well-known/jwks.json", self._public_keys),
             Route("/rest/v1/image_generations", self._rest),
             WebSocketRoute("/realtime/v1/websocket", self._realtime),
         ]
@@ -55,8 +67,11 @@ class Project:
 
     def token(self, user_id: Any, *, seconds: float = 60) -> str:
         """A user's token that expires."""
-        claims = {"sub": str(user_id), "role": "authenticated", "exp": time.time() + seconds}
-        return jwt.encode(claims, self._jwt_secret, "HS256")
+        claims = {"sub": str(user_id), "role": "authenticated", "aud": "authenticated"}
+        claims |= {"exp": time.time() + seconds}
+        if self._jwt_secret:
+            return jwt.encode(claims, self._jwt_secret, "HS256")
+        return jwt.encode(claims, self._pair, "ES256", headers={"kid": KEY})
 
     def hang_up(self, code: int = 1011) -> None:
         """Closes every websocket."""
@@ -152,10 +167,45 @@ class Project:
         """Role and claims of a bearer, as PostgREST finds them."""
         if role := self._keys.get(bearer):
             return role, {"role": role}
-        claims = jwt.decode(
-            bearer, self._jwt_secret, algorithms=["HS256"], options={"verify_aud": False}
+        key, algorithm = (
+            (self._jwt_secret, "HS256") if self._jwt_secret else (self._pair.public_key(), "ES256")
         )
+        claims = jwt.decode(bearer, key, algorithms=[algorithm], audience="authenticated")
         return "authenticated", claims
+
+    async def _make_user(self, request: Request) -> Response:
+        if self._keys.get(request.headers.get("apikey", "")) != "service_role":
+            return JSONResponse({"code": "not_admin", "message": "User not allowed"}, 403)
+        asked = await request.json()
+        with connect(self._database) as db:
+            query = "insert into auth.users (email, created_at) values (%s, now()) returning id"
+            row = db.execute(query, [asked["email"]]).fetchone()
+        self._passwords[asked["email"]] = (asked["password"], str(row["id"]))
+        return JSONResponse(_user(str(row["id"]), asked["email"]))
+
+    async def _sign_in(self, request: Request) -> Response:
+        if self.sign_in_answer is not None:
+            return self.sign_in_answer
+        asked = await request.json()
+        password, user_id = self._passwords.get(asked["email"], (None, ""))
+        if request.query_params["grant_type"] != "password" or password != asked["password"]:
+            said = {"code": "invalid_credentials", "message": "Invalid login credentials"}
+            return JSONResponse(said, 400)
+        return JSONResponse(
+            {
+                "access_token": self.token(user_id),
+                "token_type": "bearer",
+                "expires_in": 60,
+                "refresh_token": "refresh",
+                "user": _user(user_id, asked["email"]),
+            }
+        )
+
+    def _public_keys(self, _request: Request) -> Response:
+        if self._jwt_secret:
+            return JSONResponse({"keys": []})
+        key = jwt.get_algorithm_by_name("ES256").to_jwk(self._pair.public_key(), as_dict=True)
+        return JSONResponse({"keys": [key | {"kid": KEY, "alg": "ES256", "use": "sig"}]})
 
     async def _tell(self) -> None:
         async for id in notifications(self._database, "image_generations"):
@@ -169,6 +219,18 @@ async def _send(
 ) -> None:
     with suppress(WebSocketDisconnect):  # the client may leave at any moment
         await websocket.send_json({"topic": topic, "event": event, "payload": payload, "ref": ref})
+
+
+def _user(user_id: str, email: str) -> dict[str, Any]:
+    return {
+        "id": user_id,
+        "aud": "authenticated",
+        "role": "authenticated",
+        "email": email,
+        "app_metadata": {"provider": "email"},
+        "user_metadata": {},
+        "created_at": "2026-11-24T12:00:00Z",
+    }
 
 
 def _change(id: str) -> dict[str, Any]:

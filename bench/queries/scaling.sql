@@ -16,3 +16,7 @@ select reltuples::bigint from pg_class where oid = 'public.job_queue'::regclass;
 
 -- name: take_out!
 delete from public.job_queue where job_type = 'bench';
+
+-- name: wal$
+-- Bytes of WAL that were ever written.
+select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint;

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from lib.database.address import is_transaction_pooler, parse
 from lib.database.errors import translated
@@ -36,7 +36,28 @@ SILENCE = {
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
 Pool = ConnectionPool[Connection]
-AsyncPool = AsyncConnectionPool[AsyncConnection]
+
+
+class AsyncPool(AsyncConnectionPool[AsyncConnection]):
+    """A pool whose time limit tells a database that is away, not one's place in the queue."""
+
+    _given = 0
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109
+        """A connection, however long others are served before.
+
+        Raises PoolTimeout when nobody got one for `timeout` seconds.
+        """
+        while True:
+            given = self._given
+            try:
+                connection = await super().getconn(timeout)
+            except PoolTimeout:
+                if self._given == given:
+                    raise
+            else:
+                self._given += 1
+                return connection
 
 
 def connect(url: str, *, application_name: str = APPLICATION) -> Connection:
@@ -102,7 +123,8 @@ async def open_async_pool(
     """Open the same kind of pool as `open_pool` for the running event loop.
 
     A connection in constant use is checked once in CHECK_SECONDS only, because a worker's
-    short statements would take twice as long otherwise.
+    short statements would take twice as long otherwise. While others get connections, one is
+    waited for longer than `wait`.
     """
     checked: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
 
@@ -117,7 +139,7 @@ async def open_async_pool(
             raise
         checked[connection] = now
 
-    pool = AsyncConnectionPool(
+    pool = AsyncPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},

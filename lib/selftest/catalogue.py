@@ -4,11 +4,11 @@ from lib.selftest import (
     cleanup,
     end_to_end,
     functions,
-    limits,
     queue,
     realtime,
     row_security,
     schema,
+    signed_in,
     stuck,
     workers,
 )
@@ -131,13 +131,22 @@ CHECKS = (
         seconds=60,
     ),
     Check(
+        "signed-in-user",
+        "Functions",
+        "A signed-in user's generation is theirs",
+        "HTTP 200 for the publishable key with the token of a user who has signed in; generation"
+        " and job name that user.",
+        signed_in.own_generation,
+        needs=("start-generation",),
+    ),
+    Check(
         "rate-limiting",
         "Functions",
         "A user over the limit is refused",
         "Of two starts by a user who may start one an hour, the second gives HTTP 429 with"
         " Retry-After.",
-        limits.second_is_refused,
-        needs=("start-generation",),
+        signed_in.second_is_refused,
+        needs=("signed-in-user",),
     ),
     Check(
         "realtime",

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from lib.client import Started
 from lib.error_guide import guide
 from lib.selftest.check import CheckFailed, CheckSkipped
 from lib.selftest.trial import Answer, Trial, Unreachable
@@ -52,18 +53,18 @@ async def start_generation(trial: Trial) -> str:
         403,
         "secret_key_needed",
     )
-    trial.generation_id = await started(trial, test=True)
+    made = await started(trial, key=trial.target.keys.secret, test=True)
+    trial.generation_id = made.generation_id
     return f"HTTP 200 with generation {trial.generation_id}; the publishable key was checked too."
 
 
-async def started(trial: Trial, **extra: Any) -> UUID:
-    """Starts a generation of the run with the secret key. Raises CheckFailed."""
+async def started(trial: Trial, *, key: str, token: str | None = None, **extra: Any) -> Started:
+    """Starts a generation of the run. Raises CheckFailed."""
     body = {"prompt": await _prompt(trial), "model_id": await _model(trial), **extra}
-    answer = await trial.call("start-generation", body, trial.target.keys.secret)
+    answer = await trial.call("start-generation", body, key, token=token)
     _expect(answer, 200, "")
     try:
-        UUID(answer.body["job_id"])
-        return UUID(answer.body["generation_id"])
+        return Started(UUID(answer.body["generation_id"]), UUID(answer.body["job_id"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckFailed(f"{answer} without generation_id and job_id.", DEPLOY) from error
 

@@ -47,6 +47,8 @@ class Trial:
     sql: Any = field(default_factory=lambda: load_async("self_test"))
     generation_id: UUID | None = None
     """What start-generation started."""
+    token: str | None = field(default=None, repr=False)
+    """Of the run's user, once they have signed in."""
 
     @property
     def job_type(self) -> str:
@@ -80,17 +82,23 @@ class Trial:
             return [row async for row in getattr(self.sql, query)(connection)]
 
     async def call(
-        self, function: str, body: Mapping[str, Any] | None = None, key: str | None = None
+        self,
+        function: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        *,
+        token: str | None = None,
     ) -> Answer:
-        """Calls a function with a key, or without one.
+        """Calls a function with a key, or without one, and with a user's token.
 
         Raises Unreachable, and SchemaMissing when the function says that the schema is missing.
         """
         url = f"{self.target.functions_url}/functions/v1/{function}"
         try:
-            response = await self.http.post(
-                url, json=body or {}, headers={"apikey": key} if key else {}
-            )
+            headers = {"apikey": key} if key else {}
+            if token:
+                headers["Authorization"] = f"Bearer {token}"
+            response = await self.http.post(url, json=body or {}, headers=headers)
             answer = Answer(response.status_code, response.json(), response.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"No answer from {url}: {type(error).__name__}.") from error

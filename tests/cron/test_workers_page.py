@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from cron_calls import BY_HAND, one, schedule
+from cron_server import send_requests
 from playwright.sync_api import Locator, Page, expect
 
 from lib.database import connect
@@ -31,19 +31,6 @@ def conn(cron_database: str) -> Iterator[Connection]:
     with connect(cron_database) as conn:
         yield conn
         conn.execute(LEFT)
-
-
-def answer(conn: Connection) -> list[dict]:
-    """Does pg_net's work: sends what waits, and notes the answers. Returns the requests."""
-    sent = conn.execute("delete from net.http_request_queue returning *").fetchall()
-    for request in sent:
-        response = httpx.post(request["url"], headers=request["headers"], json=request["body"])
-        conn.execute(
-            "insert into net._http_response (id, status_code, content, timed_out)"
-            " values (%s, %s, %s, false)",
-            [request["id"], response.status_code, response.text],
-        )
-    return sent
 
 
 def press(main: Locator, name: str) -> None:
@@ -116,7 +103,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     # A run of pg_cron, joined with what the function really answered.
     generation = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
     app.call("start-generation", generation)
-    [request] = eventually(lambda: answer(conn), 70)
+    [request] = eventually(lambda: send_requests(conn), 70)
     assert request["url"] == f"{app.url}/functions/v1/process-jobs"
     assert request["timeout_milliseconds"] == 150_000
     answered = "Answered 200: Processed 1 job(s) with 0 error(s)"

@@ -1,5 +1,6 @@
 """Connections through restarts, outages and bad URLs, and what is shown of a password."""
 
+import asyncio
 import socket
 import time
 import traceback
@@ -249,3 +250,24 @@ def test_wrong_password_is_not_repeated(
     with pytest.raises(DatabaseUnavailable, match="password authentication failed") as caught:
         connect(url)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.asyncio
+async def test_a_pool_that_is_only_busy_is_no_database_that_is_away(database: str) -> None:
+    pool = await open_async_pool(database, max_size=1, wait=0.2)
+
+    async def sleep() -> None:
+        async with pool.connection() as connection:
+            await connection.execute("select pg_sleep(0.1)")
+
+    async with pool, asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(sleep())
+
+
+@pytest.mark.asyncio
+async def test_a_pool_without_progress_gives_up(database: str) -> None:
+    async with await open_async_pool(database, max_size=1, wait=0.2) as pool, pool.connection():
+        with pytest.raises(DatabaseUnavailable), translated():
+            async with pool.connection():
+                pass

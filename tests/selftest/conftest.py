@@ -30,6 +30,7 @@ from lib.worker.worker import Worker
 class Deployment:
     settings: Settings
     target: Target
+    project: Project
     worker: Worker | None = None
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -62,11 +63,11 @@ def deployment(
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
         }
     )
-    deployed = Deployment(settings, target(settings))
+    tested = target(settings)
+    assert tested.keys.jwt_secret
+    project = Project(database, tested.keys.publishable, tested.keys.secret, tested.keys.jwt_secret)
+    deployed = Deployment(settings, tested, project)
     service = Service(settings)
-    keys = deployed.target.keys
-    assert keys.jwt_secret
-    project = Project(database, keys.publishable, keys.secret, keys.jwt_secret)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

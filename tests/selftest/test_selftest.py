@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from selftest_report import check, statuses
+from starlette.responses import JSONResponse
 
 from lib.keys import Keys
 from lib.selftest import realtime
@@ -60,8 +61,8 @@ def test_all_green_and_nothing_left(deployment, db):
             "drop function public.claim_next_job",
             "schema",
             {"claim", "complete", "stuck-jobs"}
-            | {"start-generation", "process-generation", "error-handling", "rate-limiting"}
-            | {"end-to-end"},
+            | {"start-generation", "process-generation", "error-handling", "end-to-end"}
+            | {"signed-in-user", "rate-limiting"},
             "create function public.claim_next_job(",
             id="function",
         ),
@@ -156,6 +157,24 @@ def test_a_changed_function_is_red_with_the_original(deployment, db):
     assert statuses(report)["failed"] == {"rate-limiting"}
     put_back(db, check(report, "rate-limiting")["repair"])
     assert "failed" not in statuses(deployment.run("rate-limiting"))
+
+
+def test_a_user_signs_in_at_the_project(deployment):
+    deployment.over_supabase()
+    report = deployment.run("rate-limiting")
+    assert statuses(report).keys() == {"passed"}
+    deployment.project.sign_in_answer = refusal("email_provider_disabled")
+    report = deployment.run("rate-limiting")
+    assert statuses(report)["skipped"] == {"signed-in-user", "rate-limiting"}
+    assert "with an e-mail address and a password" in check(report, "signed-in-user")["came_back"]
+    deployment.project.sign_in_answer = refusal("unexpected_failure")
+    failed = check(deployment.run("signed-in-user"), "signed-in-user")
+    assert failed["status"] == "failed"
+    assert "belong to the same project" in failed["repair"]
+
+
+def refusal(code):
+    return JSONResponse({"code": code, "message": "It is refused."}, 422)
 
 
 def test_over_supabase_realtime(deployment, db):

@@ -1,8 +1,8 @@
 """A Supabase project without the cloud: what is ours is real, what is theirs stands in.
 
 PostgreSQL 15 with pg_cron behind pgbouncer in transaction mode, our functions and a worker under
-the project's address, and beside them its Realtime, PostgREST, Storage and public keys as far as
-supabase-py speaks to them.
+the project's address, and beside them its Auth, Realtime, PostgREST, Storage and public keys as far
+as supabase-py speaks to them.
 """
 
 import os
@@ -21,9 +21,6 @@ import pytest
 import uvicorn
 from cron_server import OS_USER, cron_server
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 from storage_stand_in import Bucket
 from supabase_project import Project
 
@@ -33,7 +30,6 @@ from lib.service import Service
 from lib.settings import parse
 
 PUBLISHABLE, SECRET = "sb_publishable_of_the_stack", "sb_secret_of_the_stack"
-JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
 BUCKET = "images"
 
 
@@ -44,19 +40,19 @@ class Stack:
     settings: dict[str, str]
     """What a deployment on the project has in its environment."""
     bucket: Bucket
+    project: Project
 
 
 @contextmanager
 def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
     """The project, running."""
     with cron_server() as direct, pgbouncer(direct, folder, eventually) as pooled:
-        project = Project(direct, PUBLISHABLE, SECRET, JWT_SECRET)
+        project = Project(direct, PUBLISHABLE, SECRET, jwt_secret=None)
         bucket = Bucket(BUCKET, SECRET, public=False)
         settings = {
             "DATABASE_URL": pooled,
             "SUPABASE_PUBLISHABLE_KEY": PUBLISHABLE,
             "SUPABASE_SECRET_KEY": SECRET,
-            "SUPABASE_JWT_SECRET": JWT_SECRET,
             "SUPABASE_STORAGE_BUCKET": BUCKET,
             "SUPABASE_STORAGE_URL_SECONDS": "3600",
             "DARKROOM_DATA": str(folder),
@@ -64,7 +60,7 @@ def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
         }
         with served(project, bucket, settings, eventually) as url:
-            yield Stack(direct, settings | {"SUPABASE_URL": url}, bucket)
+            yield Stack(direct, settings | {"SUPABASE_URL": url}, bucket, project)
 
 
 @contextmanager
@@ -131,7 +127,6 @@ def served(
             *routes(lambda: parts[0].functions if parts else None),
             *project.routes,
             *bucket.routes,
-            Route("/auth/v1/.well-known/jwks.json", no_keys),
         ],
     )
     config = uvicorn.Config(app, port=0, log_level="warning")
@@ -146,11 +141,6 @@ def served(
     yield url
     server.should_exit = True
     thread.join()
-
-
-async def no_keys(_request: Request) -> JSONResponse:
-    """The public keys of a project that signs with its secret."""
-    return JSONResponse({"keys": []})
 
 
 def rows(url: str, query: str) -> list[dict[str, Any]]:
