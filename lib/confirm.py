@@ -31,6 +31,8 @@ class Action:
     """The other button; for an action that cancels jobs it needs another word."""
     needs: Role = Role.OPERATOR
     """Who may do it: admins alone what changes how the system is set up."""
+    statement: str = ""
+    """The SQL that does the same in psql, for those who want to see it first."""
 
 
 def ask(action: Action) -> None:
@@ -82,6 +84,8 @@ def plural(count: int, word: str = "job") -> str:
 def _confirm(action: Action) -> None:
     st.write(f"{action.effect} The audit log records it as done by:")
     st.text(who())
+    if action.statement:
+        st.code(action.statement, language="sql", wrap_lines=True)
     with st.container(horizontal=True):
         confirmed = st.button(action.button, type="primary")
         declined = st.button(action.decline)

@@ -43,6 +43,13 @@ select public.secret_readable(:name);
 -- name: schedule_process_jobs$
 select public.schedule_process_jobs(:actor, :schedule, :url, :key_name, :timeout_seconds::int);
 
+-- name: schedule_statement$
+-- The same, as somebody would write it in psql.
+select format(
+    'select public.schedule_process_jobs(%%L, %%L, %%L, %%L, %%s);',
+    :actor::text, :schedule::text, :url::text, :key_name::text, :timeout_seconds::int
+);
+
 -- name: change_cron_job$
 select public.change_cron_job(:actor, :job_id::bigint, :schedule);
 

@@ -175,7 +175,7 @@ class Project:
 
     async def _make_user(self, request: Request) -> Response:
         if self._keys.get(request.headers.get("apikey", "")) != "service_role":
-            return JSONResponse({"code": "not_admin", "message": "User not allowed"}, 403)
+            return auth_refusal(403, "not_admin", "User not allowed")
         asked = await request.json()
         with connect(self._database) as db:
             query = "insert into auth.users (email, created_at) values (%s, now()) returning id"
@@ -189,8 +189,7 @@ class Project:
         asked = await request.json()
         password, user_id = self._passwords.get(asked["email"], (None, ""))
         if request.query_params["grant_type"] != "password" or password != asked["password"]:
-            said = {"code": "invalid_credentials", "message": "Invalid login credentials"}
-            return JSONResponse(said, 400)
+            return auth_refusal(400, "invalid_credentials", "Invalid login credentials")
         return JSONResponse(
             {
                 "access_token": self.token(user_id),
@@ -212,6 +211,12 @@ class Project:
             for websocket, (topic, binding) in list(self.channels.items()):
                 if self.realtime_tells and binding["filter"] == f"id=eq.{id}":
                     await _send(websocket, topic, "postgres_changes", _change(id))
+
+
+def auth_refusal(status: int, code: str, message: str) -> Response:
+    """What Auth answers to a request that it refuses."""
+    said = {"code": code, "message": message}
+    return JSONResponse(said, status, headers={"X-Supabase-Api-Version": "2024-01-01"})
 
 
 async def _send(

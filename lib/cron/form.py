@@ -14,7 +14,7 @@ from lib.cron.actions import schedule_process_jobs
 from lib.cron.conditions import name
 from lib.cron.findings import KEY_NAME, store_key
 from lib.cron.schedule import EACH_MINUTE, ScheduleError, check, in_words, next_runs
-from lib.dashboard import actor, moment, pool, read_once
+from lib.dashboard import actor, moment, pool, read_once, who
 from lib.formats import escaped
 
 SCHEDULES = (EACH_MINUTE, "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *")
@@ -116,4 +116,5 @@ def scheduling(asked: Asked, waking: Sequence[Mapping[str, Any]]) -> Action:
         button="Schedule",
         run=run,
         needs=Role.ADMIN,
+        statement=read_once("cron", "schedule_statement", actor=who(), **asdict(asked)),
     )

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from selftest_report import check, statuses
-from starlette.responses import JSONResponse
+from supabase_project import auth_refusal
 
 from lib.keys import Keys
 from lib.selftest import realtime
@@ -163,18 +163,16 @@ def test_a_user_signs_in_at_the_project(deployment):
     deployment.over_supabase()
     report = deployment.run("rate-limiting")
     assert statuses(report).keys() == {"passed"}
-    deployment.project.sign_in_answer = refusal("email_provider_disabled")
+    deployment.project.sign_in_answer = auth_refusal(
+        422, "email_provider_disabled", "Email logins are disabled"
+    )
     report = deployment.run("rate-limiting")
     assert statuses(report)["skipped"] == {"signed-in-user", "rate-limiting"}
     assert "with an e-mail address and a password" in check(report, "signed-in-user")["came_back"]
-    deployment.project.sign_in_answer = refusal("unexpected_failure")
+    deployment.project.sign_in_answer = auth_refusal(500, "unexpected_failure", "Oh")
     failed = check(deployment.run("signed-in-user"), "signed-in-user")
     assert failed["status"] == "failed"
     assert "belong to the same project" in failed["repair"]
-
-
-def refusal(code):
-    return JSONResponse({"code": code, "message": "It is refused."}, 422)
 
 
 def test_over_supabase_realtime(deployment, db):

@@ -112,9 +112,9 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
         app = make(**project.settings).start()
         page.goto(f"{app.url}/workers")
         main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
-        shown = main.get_by_test_id("stCode").filter(has_text=f"{functions}/process-jobs")
-        expect(shown).to_contain_text("darkroom_secret_key", timeout=LONG)
-        main.get_by_role("button", name="Schedule", exact=True).click()
+        main.get_by_role("button", name="Schedule process-jobs").click(timeout=LONG)
+        shown = f"'* * * * *', '{functions}/process-jobs', 'darkroom_secret_key', 150);"
+        expect(dialog).to_contain_text(shown, timeout=LONG)
         dialog.get_by_role("button", name="Schedule", exact=True).click()
         expect(page.get_by_text("process-jobs is called: every minute.")).to_be_visible(
             timeout=LONG
