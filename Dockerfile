@@ -4,7 +4,8 @@
 FROM python:3.12-slim
 WORKDIR /darkroom
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+# Without what only the tests need.
+RUN sed '/^# ----/,$d' requirements.txt > /tmp/run.txt && pip install --no-cache-dir -r /tmp/run.txt
 COPY . .
 RUN useradd --create-home darkroom && mkdir .darkroom && chown darkroom .darkroom
 USER darkroom

@@ -39,9 +39,9 @@ def time_axis(step: Step) -> alt.X:
 
 def moments(at: pd.Series, step: Step) -> pd.Series:
     """Such times in words, for tooltips."""
-    if step == "day":
-        return at.dt.tz_convert("UTC").dt.strftime("%-d %b %Y (UTC)")
-    return at.dt.tz_convert(time_zone()).dt.strftime("%-d %b %H:%M")
+    zone, form = ("UTC", "%-d %b %Y (UTC)") if step == "day" else (time_zone(), "%-d %b %H:%M")
+    words: pd.Series = at.dt.tz_convert(zone).dt.strftime(form)
+    return words
 
 
 def step_column(step: Step) -> Any:

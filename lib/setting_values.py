@@ -80,11 +80,10 @@ def web_address(name: str, text: str) -> str:
     bare(name, text)
     try:
         parts = urlsplit(text)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:
-        whole = False
-    if not whole:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError(f"{name} must be a whole address, such as https://example.com.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(f"{name} may hold no user, password, ? or #: give only the address.")

@@ -91,13 +91,15 @@ async def process_generation(trial: Trial) -> str:
         403,
         "secret_key_needed",
     )
-    for _ in range(TRIES):
+    tries = 0
+    while True:
+        tries += 1
         answer = await _worked(trial, "process-generation", body)
         if answer.status == 409:
             await skip_if_held(trial)
         _expect(answer, 200, "")
         generation = await trial.ask("generation", generation_id=made["generation_id"])
-        if generation["status"] != "queued":
+        if generation["status"] != "queued" or tries == TRIES:
             break
     if generation["status"] != "completed":
         raise generation_failed(generation["status"], generation["error_message"])

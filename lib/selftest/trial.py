@@ -99,9 +99,10 @@ class Trial:
             if token:
                 headers["Authorization"] = f"Bearer {token}"
             response = await self.http.post(url, json=body or {}, headers=headers)
-            answer = Answer(response.status_code, response.json(), response.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"No answer from {url}: {type(error).__name__}.") from error
+        try:
+            answer = Answer(response.status_code, response.json(), response.headers)
         except ValueError as error:
             raise Unreachable(
                 f"{url} answered HTTP {response.status_code} without JSON."

@@ -243,7 +243,7 @@ class Worker:
     async def _undo(self, claim: Claim, after: asyncio.Task[None] | None = None) -> None:
         if after:
             await asyncio.wait([after])
-        handler = self._handlers[claim.job_type]
+        handler: object = self._handlers[claim.job_type]
         if isinstance(handler, Cancellable):
             try:
                 await handler.cancel(claim)
