@@ -23,23 +23,35 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Notes when the script has ended and every chart and table has its picture, in milliseconds since
-# the navigation; looked at before each frame.
+# Notes when the script has ended and every chart, table and image has its picture, in milliseconds
+# since the navigation or the click on a link of the sidebar; looked at before each frame.
 WATCH = """
 (() => {
   const drawn = '[data-testid=stVegaLiteChart], [data-testid=stEChartsChart],'
     + ' [data-testid=stMetricChart], [data-testid=stDataFrame]';
   const visible = (element) => element.getBoundingClientRect().width > 0;
-  const look = () => {
-    const app = document.querySelector('[data-testid=stApp]');
-    const done = app && app.dataset.testScriptState === 'notRunning'
-      && document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')
-      && [...document.querySelectorAll(drawn)].filter(visible).every(
-        (chart) => [...chart.querySelectorAll('svg, canvas')].some(visible));
-    if (done) requestAnimationFrame(() => { window.paintedAt = performance.now(); });
-    else requestAnimationFrame(look);
+  const heading = () => document.querySelector('h1')?.textContent;
+  const watch = (began, left) => {
+    window.paintedAfter = undefined;
+    const look = () => {
+      const app = document.querySelector('[data-testid=stApp]');
+      const done = app && app.dataset.testScriptState === 'notRunning'
+        && heading() && heading() !== left && !document.querySelector('[data-testid=stSkeleton]')
+        && [...document.querySelectorAll(drawn)].filter(visible).every(
+          (chart) => [...chart.querySelectorAll('svg, canvas')].some(visible))
+        && [...document.images].every((image) => image.complete);
+      if (done) requestAnimationFrame(() => { window.paintedAfter = performance.now() - began; });
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
   };
-  requestAnimationFrame(look);
+  watch(0);
+  window.follow = (path) => {
+    const links = [...document.querySelectorAll('[data-testid=stSidebarNavLink]')];
+    const link = links.find((link) => link.pathname === path);
+    watch(performance.now(), heading());
+    link.click();
+  };
 })();
 """
 
@@ -94,7 +106,7 @@ def chromium() -> Iterator[Browser]:
     """Chromium or Chrome from the PATH. Raises SystemExit where there is none."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        raise SystemExit("No Chromium found: install one, or measure with --no-browser.")
+        raise SystemExit("No Chromium found: install one.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -112,5 +124,15 @@ def new_context(browser: Browser) -> BrowserContext:
 def painted(page: Page, url: str) -> float:
     """Opens the page; seconds until the last of its charts and tables is painted."""
     page.goto(url)
-    page.wait_for_function("window.paintedAt")
-    return float(page.evaluate("window.paintedAt")) / 1000
+    return _painted(page)
+
+
+def followed(page: Page, path: str) -> float:
+    """Clicks on a link of the sidebar; seconds until the last chart of the next page is painted."""
+    page.evaluate("(path) => window.follow(path)", path)
+    return _painted(page)
+
+
+def _painted(page: Page) -> float:
+    page.wait_for_function("window.paintedAfter")
+    return float(page.evaluate("window.paintedAfter")) / 1000

@@ -1,27 +1,22 @@
 """What does each page cost at ten million jobs? Prints a table of pages and one of queries.
 
-    python -m bench.pages --data FOLDER [--small FOLDER] [--plans] [--no-browser]
+    python -m bench.pages --data FOLDER [--small FOLDER] [--plans]
 
 FOLDER is kept, and filled by bench.history the first time; --small compares with 100 000 jobs of
 one day, as many an hour as the long history has, or with what bench.history filled that folder
 with before.
-A page's time is that of all queries it runs as it opens; "painted" is when the last chart is in
-Chromium, for a browser that was never here and for one that was. Beside them, the twelve plain
-queries of a deployment guide. Fails when a page reads all of job_queue or image_generations.
+A page's time is that of all queries it runs as it opens; how soon it is painted, bench.interface
+says. Beside them, the twelve plain queries of a deployment guide. Fails when a page reads all of
+job_queue or image_generations.
 """
 
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-from playwright.sync_api import Browser
-
-from bench.browser import chromium, new_context, painted, running_app
 from bench.cost import Cost, cost, plan, statistics
 from bench.history import JOBS, loaded_database
 from bench.recording import Call, View, views
@@ -30,7 +25,6 @@ from lib.database import connect, load
 
 SMALL = 100_000
 SMALL_DAYS = 1
-VISITS = 3
 BUDGETS = {"": 25.0, "stuck-jobs": 25.0, "failures": 25.0}
 """Milliseconds of database time of a page's view, by its path; 60 for the others."""
 BUDGET = 60.0
@@ -56,39 +50,13 @@ def measure(url: str) -> Measured:
     return Measured(seen, costs)
 
 
-def paint_times(url: str, seen: Sequence[View]) -> dict[str, tuple[float, float]]:
-    """Seconds until a page is painted, at a first visit and at the second, by the page's path."""
-    times = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_app(url, Path(folder)) as app,
-        chromium() as browser,
-    ):
-        for view in seen:
-            address = f"{app.url}/{view.url_path}{view.query_string}"
-            # The server meets the page for the first time only once.
-            visits(browser, address)
-            pairs = [visits(browser, address) for _ in range(VISITS)]
-            times[view.url_path] = (median(a for a, _ in pairs), median(b for _, b in pairs))
-    return times
-
-
-def visits(browser: Browser, address: str) -> tuple[float, float]:
-    """Seconds to paint the page in a browser that was never here, and in the same one again."""
-    with new_context(browser) as context:
-        page = context.new_page()
-        return painted(page, address), painted(page, address)
-
-
-def report(
-    large: Measured, small: Measured | None, paint: Mapping[str, tuple[float, float]]
-) -> None:
+def report(large: Measured, small: Measured | None) -> None:
     """One line a page."""
     # Others at work on the machine make everything slower, except what the processor is charged.
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     print(
         f"\n{'Page':14}{'queries':>8}{'ms':>9}{'cpu ms':>9}{'small':>9}{'cpu ms':>9}{'ratio':>7}"
-        f"{'rows read':>11}{'first visit':>13}{'again':>8}"
+        f"{'rows read':>11}"
     )
     for view in large.views:
         costs = large.costs[view.url_path]
@@ -96,9 +64,6 @@ def report(
         total = all_of(costs)
         beside = all_of(small.costs[view.url_path]) if small else None
         line = f"{view.title:14}{len(costs):8}{figures(total, beside)}{total.rows:11,}"
-        if view.url_path in paint:
-            first, again = paint[view.url_path]
-            line += f"{first:11.2f} s{again:6.2f} s"
         notes = [f"over {budget:.0f} ms"] if total.milliseconds > budget else []
         notes += [f"reads all of {table}" for table in total.whole_scans]
         print(f"{line}  {', '.join(notes)}".rstrip())
@@ -186,7 +151,6 @@ def main() -> int:
     parser.add_argument("--small", type=Path, help="folder of a short history to compare with")
     parser.add_argument("--plans", action="store_true", help="print each page's slowest plan")
     parser.add_argument("--no-guide", action="store_true", help="leave out the plain queries")
-    parser.add_argument("--no-browser", action="store_true")
     options = parser.parse_args()
     url = loaded_database(options.data.resolve(), options.jobs)
     small_url = (
@@ -194,8 +158,7 @@ def main() -> int:
     )
     large = measure(url)
     small = measure(small_url) if small_url else None
-    paint = {} if options.no_browser else paint_times(url, large.views)
-    report(large, small, paint)
+    report(large, small)
     report_queries(large, small)
     if not options.no_guide:
         report_guide(url, small_url)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -51,7 +50,6 @@ class View:
 
     title: str
     url_path: str
-    query_string: str
     calls: Mapping[str, Call]
     """By the query's name, numbered where a page runs it with different parameters."""
 
@@ -69,13 +67,11 @@ def views(url: str, examples: dict[str, dict[str, str]]) -> list[View]:
             app = AppTest.from_file(str(APP), default_timeout=TIMEOUT).run()
             if page.url_path:
                 app.switch_page(str(page._page.relative_to(APP.parent)))
-            example = examples.get(page.url_path, {})
-            app.query_params.update(example)
+            app.query_params.update(examples.get(page.url_path, {}))
             dashboard.read_anew()
             calls.clear()
             run(app, page.title)
-            query_string = f"?{urlencode(example)}" if example else ""
-            seen.append(View(page.title, page.url_path, query_string, named(calls)))
+            seen.append(View(page.title, page.url_path, named(calls)))
     return seen
 
 

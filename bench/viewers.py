@@ -12,6 +12,8 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,22 @@ class Viewer:
         await socket.send(message.SerializeToString())
 
 
+@asynccontextmanager
+async def watching(viewers: int, app: App, page: str) -> AsyncIterator[Sequence[Viewer]]:
+    """So many viewers of a page, who have settled."""
+    seen = [Viewer(page) for _ in range(viewers)]
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        for viewer in seen:
+            tasks.append(group.create_task(viewer.watch(app.url)))
+            # Thirty people do not come at the same moment.
+            await asyncio.sleep(REFRESH_SECONDS / viewers)
+        await asyncio.sleep(SETTLING_SECONDS)
+        yield seen
+        for task in tasks:
+            task.cancel()
+
+
 @dataclass(frozen=True)
 class Load:
     """What so many viewers cause."""
@@ -94,15 +112,8 @@ class Load:
 
 async def load_of(viewers: int, app: App, page: str, database_url: str) -> Load:
     """Watches so many viewers for a minute."""
-    seen = [Viewer(page) for _ in range(viewers)]
     process = psutil.Process(app.pid)
-    async with asyncio.TaskGroup() as tasks:
-        watching = []
-        for viewer in seen:
-            watching.append(tasks.create_task(viewer.watch(app.url)))
-            # Thirty people do not come at the same moment.
-            await asyncio.sleep(REFRESH_SECONDS / viewers)
-        await asyncio.sleep(SETTLING_SECONDS)
+    async with watching(viewers, app, page) as seen:
         with connect(database_url) as connection:
             process.cpu_percent()
             redraws = [viewer.redraws for viewer in seen]
@@ -110,10 +121,7 @@ async def load_of(viewers: int, app: App, page: str, database_url: str) -> Load:
             await asyncio.sleep(SECONDS)
             queries, took = statistics.commits(connection) - queries, time.monotonic() - began
             fewest = min(v.redraws - n for v, n in zip(seen, redraws, strict=True))
-            load = Load(queries / took, fewest / took, process.cpu_percent() / 100)
-        for task in watching:
-            task.cancel()
-    return load
+            return Load(queries / took, fewest / took, process.cpu_percent() / 100)
 
 
 def main() -> int:
