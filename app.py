@@ -19,6 +19,7 @@ else:
 
     from lib import logs, metrics
     from lib.access.middleware import ClosedBeyondLoopback
+    from lib.assets import Assets
     from lib.dashboard import own_url
     from lib.functions.routes import routes
     from lib.service import Service
@@ -50,5 +51,6 @@ else:
                 allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(own_url()).hostname],
             ),
             Middleware(ClosedBeyondLoopback, routes=ours),
+            Middleware(Assets),
         ],
     )

@@ -103,5 +103,7 @@ def show(
         st.info(empty)
         return
     st.altair_chart(chart, key=key, alt=alt_text)
-    with st.expander("As a table"):
-        st.dataframe(figures, hide_index=True, column_config=columns, placeholder="–")
+    # Filled once it is opened: the grid's code alone is a third of what a first visit loads.
+    with st.expander("As a table", key=f"{key} as a table", on_change="rerun") as table:
+        if table.open:
+            st.dataframe(figures, hide_index=True, column_config=columns, placeholder="–")

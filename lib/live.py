@@ -39,7 +39,7 @@ def _draw(panel: Callable[[], None]) -> None:
         panel()
     waiting.empty()
     if times:
-        age.caption(f"Data of {min(times).astimezone(time_zone()):%H:%M:%S}")
+        age.caption(f"Data of {min(times).astimezone(time_zone()):%H\\:%M\\:%S}")
     st.session_state["drawn"] = page
 
 
