@@ -13,6 +13,7 @@ import jwt
 
 from lib.database import DatabaseError, project_ref, route
 from lib.database.address import SHARED_POOLER, parse
+from lib.setting_catalogue import SETTINGS
 
 LEAST_SECRET = 32
 """Bytes of a secret that signs HS256: as many as a hash, RFC 7518, section 3.2."""
@@ -35,11 +36,11 @@ def bare(name: str, text: str) -> str:
     return text
 
 
-def number(values: Mapping[str, str], name: str, default: float, *, least: float) -> float:
-    """A number, `default` where none is given."""
-    text = values.get(name, "")
+def number(values: Mapping[str, str], name: str) -> float:
+    """A number, the catalogue's default where none is given."""
+    text, least = values.get(name, ""), SETTINGS[name].least
     try:
-        given = float(text) if text else default
+        given = float(text or SETTINGS[name].default)
     except ValueError:
         raise SettingsError(f"{name} is {text!r}: give a number of at least {least:g}.") from None
     if not least <= given < float("inf"):
@@ -181,8 +182,8 @@ def jwt_secret(name: str, text: str) -> str:
 
 
 def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
-    """A time in whole seconds; 0, which is none, where it is not given."""
-    given = int(number(values, name, 0, least=0))
+    """A time in whole seconds; 0, which is none, is always allowed."""
+    given = int(number(values, name))
     if 0 < given < least:
         raise SettingsError(f"{name} is {given}: give 0 or at least {least}.")
     return given

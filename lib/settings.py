@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from lib.database import project_ref
+from lib.setting_catalogue import SETTINGS
 from lib.setting_values import (
     KeyRole,
     SettingsError,
@@ -27,70 +28,55 @@ from lib.setting_values import (
 )
 
 PROJECT = Path(__file__).parent.parent
-# The first name of each is ours; the others are what older guides call it.
-URL_NAMES = ("SUPABASE_URL", "EXPO_PUBLIC_SUPABASE_URL")
+URL_NAMES = SETTINGS["SUPABASE_URL"].names
 PUBLISHABLE_NAMES = (
-    ("SUPABASE_PUBLISHABLE_KEY", "EXPO_PUBLIC_SUPABASE_PUBLISHABLE_KEY"),
-    ("SUPABASE_ANON_KEY", "EXPO_PUBLIC_SUPABASE_ANON_KEY"),
+    SETTINGS["SUPABASE_PUBLISHABLE_KEY"].names,
+    SETTINGS["SUPABASE_ANON_KEY"].names,
 )
-SECRET_NAMES = (("SUPABASE_SECRET_KEY",), ("SUPABASE_SERVICE_ROLE_KEY",))
+SECRET_NAMES = (
+    SETTINGS["SUPABASE_SECRET_KEY"].names,
+    SETTINGS["SUPABASE_SERVICE_ROLE_KEY"].names,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment decides. Empty strings and None mean: use the embedded default."""
+    """What the environment decides; the catalogue says what each means.
+
+    Empty strings and None mean: use the embedded default.
+    """
 
     data: Path
-    """Folder of everything the embedded default writes: database, keys, images, predictions."""
     sample_data: bool
-    """Whether an empty embedded database starts with thirty days of sample history."""
     database_url: str | None = field(repr=False)
-    """PostgreSQL to use instead of the embedded one."""
     database_read_url: str | None = field(repr=False)
-    """Replica of it that pages read, where they may see what is a moment old."""
     supabase_url: str | None
-    """Supabase project, for its functions, Realtime, Storage and the keys of its users."""
     functions_url: str | None
-    """Where the functions are instead, without /functions/v1."""
+    """Without /functions/v1."""
     publishable_keys: tuple[str, ...]
-    """Keys that name the application, of the new family, the legacy one or both; we send the
-    first."""
+    """Of the new family, the legacy one or both; we send the first."""
     secret_keys: tuple[str, ...] = field(repr=False)
-    """Keys that may do everything, likewise."""
+    """Likewise."""
     jwt_secret: str | None = field(repr=False)
-    """Secret that signs users' HS256 tokens; others are verified by the project's public keys."""
     storage_bucket: str | None
-    """Bucket of the project's Storage for images, instead of files of this computer."""
     storage_url_seconds: int
-    """How long an image's address is valid, for a private bucket; 0 for a public one."""
+    """0 for a public bucket."""
     replicate_token: str | None = field(repr=False)
     replicate_url: str | None
-    """Replicate-compatible API in place of https://api.replicate.com."""
     public_url: str | None
-    """Where browsers and clients reach this app, without a trailing slash."""
+    """Without a trailing slash."""
     metrics_token: str | None = field(repr=False)
-    """What a monitor sends to read /metrics; without it, only this computer may."""
     concurrency: int
-    """Jobs that one worker runs at the same time."""
     claim_batch: int
-    """Most jobs that a worker claims at once."""
     max_parallel_jobs: int
-    """Jobs that one call of process-jobs runs at the same time."""
     heartbeat_seconds: float
     rescue_seconds: float
-    """Silence of a worker after which the others take its jobs."""
     poll_seconds: float
-    """How often a worker looks for due jobs when nothing wakes it."""
     generation_seconds: float
-    """Longest run of one prediction before it is cancelled."""
     stop_grace_seconds: float
-    """How long a stopping worker lets its jobs go on before it gives them back."""
     sign_in_hours: float
-    """How long a sign-in at the dashboard counts."""
     simulator_speed: float
-    """How many times faster than the real models the simulated ones run."""
     simulator_failure_rate: float
-    """Share of simulated predictions that fail at random, 0 to 1."""
 
     @property
     def functions_elsewhere(self) -> str | None:
@@ -138,17 +124,17 @@ def parse(values: Mapping[str, str]) -> Settings:
         functions_url=functions_url("DARKROOM_FUNCTIONS_URL", functions) if functions else None,
         public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
         metrics_token=values.get("METRICS_TOKEN") or None,
-        concurrency=int(number(values, "DARKROOM_CONCURRENCY", 10, least=1)),
-        claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH", 50, least=1)),
-        max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS", 3, least=1)),
-        heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS", 15, least=0.05),
-        rescue_seconds=number(values, "DARKROOM_RESCUE_SECONDS", 600, least=1),
-        poll_seconds=number(values, "DARKROOM_POLL_SECONDS", 1, least=0.05),
-        generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS", 300, least=1),
-        stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS", 3, least=0),
-        sign_in_hours=number(values, "DARKROOM_SIGN_IN_HOURS", 12, least=0.1),
-        simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED", 1, least=0.01),
-        simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE", 0.02, least=0),
+        concurrency=int(number(values, "DARKROOM_CONCURRENCY")),
+        claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
+        max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),
+        heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS"),
+        rescue_seconds=number(values, "DARKROOM_RESCUE_SECONDS"),
+        poll_seconds=number(values, "DARKROOM_POLL_SECONDS"),
+        generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS"),
+        stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS"),
+        sign_in_hours=number(values, "DARKROOM_SIGN_IN_HOURS"),
+        simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED"),
+        simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE"),
     )
 
 

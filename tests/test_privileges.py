@@ -1,14 +1,10 @@
-"""Who may do what in the database: what users may not, and the table that README.md shows.
+"""Who may do what in the database: what users may not, and the table of docs/privileges.md."""
 
-`DARKROOM_WRITE_README=1 pytest tests/test_privileges.py` writes that table anew.
-"""
-
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from generated import command, shown
 from privileges import (
     CALLERS,
     FOLDER,
@@ -26,13 +22,10 @@ from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
 from lib.database.pool import Connection
 
-README = Path(__file__).parents[1] / "README.md"
-START, END = "<!-- privileges -->\n", "<!-- /privileges -->\n"
-WRITE = "DARKROOM_WRITE_README=1 .venv/bin/pytest tests/test_privileges.py"
+WRITE = command("tests/test_privileges.py")
 INTRO = f"""\
-Who may do what in the database, as a test found by trying: "own rows" are those of the signed-in \
-user, "some rows" of `models` are the enabled ones, – is refused. After a change, `{WRITE}` \
-writes this table.
+As a test found by trying: "own rows" are those of the signed-in user, "some rows" of `models` are \
+the enabled ones, – is refused. After a change, `{WRITE}` writes this table.
 
 | Of schema `public` | anon | user A | user B | service_role |
 |---|---|---|---|---|
@@ -77,20 +70,17 @@ def found(migrated: Connection) -> Privileges:
     return privileges(migrated)
 
 
-def test_readme_shows_what_happens(found: Privileges) -> None:
-    readme = README.read_text(encoding="utf-8")
-    before, _, section = readme.partition(START)
-    shown, _, after = section.partition(END)
-    if os.environ.get("DARKROOM_WRITE_README") == "1":
-        shown = table(found)
-        README.write_text(before + START + shown + END + after, encoding="utf-8")
-    undecided = [name for _, name in found if f"`{name.partition('(')[0]}`" not in shown]
+def test_the_documentation_shows_what_happens(found: Privileges) -> None:
+    table = shown("privileges", as_table(found))
+    undecided = [name for _, name in found if f"`{name.partition('(')[0]}`" not in table]
     assert not undecided, (
         f"Nobody decided who may use {', '.join(undecided)}: in a migration revoke everything from"
         " public, anon, authenticated and service_role, grant what each needs, then run"
-        f" {WRITE} and read what it wrote into README.md."
+        f" {WRITE} and read what it wrote into docs/privileges.md."
     )
-    assert table(found) == shown, f"README.md says otherwise. If that is meant, run {WRITE}."
+    assert as_table(found) == table, (
+        f"docs/privileges.md says otherwise. If that is meant, run {WRITE}."
+    )
 
 
 def test_users_change_nothing(migrated: Connection, found: Privileges) -> None:
@@ -158,8 +148,8 @@ def cell(access: Access) -> str:
     return "; ".join(part.removeprefix(": ") for part in parts) or "–"
 
 
-def table(found: Privileges) -> str:
-    """The section of README.md: objects of one kind with the same answers share a line."""
+def as_table(found: Privileges) -> str:
+    """The part of docs/privileges.md: objects of one kind with the same answers share a line."""
     lines: dict[tuple[str, ...], dict[str, None]] = {}
     for (kind, name), access in sorted(found.items(), key=lambda item: ORDER.index(item[0][0])):
         cells = tuple(cell(access[who]) for who in CALLERS)
