@@ -1,6 +1,6 @@
 # The functions and a worker; with another command the control room, or workers alone:
 #   docker run darkroom python -m lib.worker
-#   docker run darkroom streamlit run app.py --server.address 0.0.0.0    (with sign-in: README)
+#   docker run darkroom streamlit run app.py --server.address 0.0.0.0    (with sign-in: docs/operating.md)
 FROM python:3.12-slim
 WORKDIR /darkroom
 COPY requirements.txt .

@@ -1,4 +1,4 @@
-"""Fault injection: how do queue, alerts and pages bear a provider that misbehaves?"""
+"""How do queue, alerts and pages bear a provider that misbehaves?"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Migration path: who takes the queue already, and does it do better than the synchronous path?"""
+"""Who takes the queue already, and does it do better than the synchronous path?"""
 
 from datetime import timedelta
 from typing import Any
