@@ -37,10 +37,11 @@ from lib.database import Pool, embedded, load, open_pool
 from lib.deployment.progress import tick
 from lib.fault_injection import PRESETS, inject, with_model
 from lib.keys import local_keys
-from lib.maintenance import record
+from lib.maintenance.tasks import record
 from lib.navigation import SECTIONS, address
 from lib.replicate.simulator.faults import FaultFile, Faults
-from lib.test_runs import Submission, start_run
+from lib.test_runs.runs import start_run
+from lib.test_runs.submission import Submission
 
 PICTURES, GALLERY = PROJECT / "docs" / "pictures", PROJECT / "docs" / "pictures.md"
 SIZES = {1440: 900, 390: 844}

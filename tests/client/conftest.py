@@ -96,8 +96,10 @@ def serve(eventually: Callable[..., Any]) -> Callable[[ASGIApp], Any]:
         thread.start()
         eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
     return serving

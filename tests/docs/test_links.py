@@ -1,0 +1,51 @@
+"""What the documentation refers to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lib.navigation import SECTIONS
+
+PROJECT = Path(__file__).parents[2]
+FILES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+TEST = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/pytest\n"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_links_lead_somewhere(file: Path) -> None:
+    targets = [link or picture for link, picture in LINK.findall(file.read_text(encoding="utf-8"))]
+    lost = [target for target in targets if not there(file, target)]
+    assert lost == []
+
+
+def there(file: Path, target: str) -> bool:
+    if target.startswith(("http://", "https://")):
+        return True
+    path, _, anchor = target.partition("#")
+    found = (file.parent / path).resolve() if path else file
+    return found.exists() and (not anchor or anchor in anchors(found))
+
+
+def anchors(file: Path) -> set[str]:
+    """The anchors of a file's headings, as GitHub makes them."""
+    headings = HEADING.findall(file.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    assert f"\n{TEST}" in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert (PROJECT / ".ci" / "run").read_text(encoding="utf-8").endswith(f"\n{TEST}")
+
+
+def test_the_gallery_shows_every_page() -> None:
+    gallery = (PROJECT / "docs" / "pictures.md").read_text(encoding="utf-8")
+    for files in SECTIONS.values():
+        for file, title in files.items():
+            assert f"### {title}\n" in gallery
+            for theme in ("light", "dark"):
+                for width in (1440, 390):
+                    name = f"pictures/{file.replace('_', '-')}-{theme}-{width}.webp"
+                    assert f'src="{name}"' in gallery
