@@ -77,13 +77,6 @@ CHECKS = (
         needs=("claim",),
     ),
     Check(
-        "worker",
-        "Workers",
-        "A worker is alive",
-        "A worker showed life within a minute, or process-jobs was called within two.",
-        workers.someone_works,
-    ),
-    Check(
         "functions",
         "Functions",
         "The functions answer, and refuse who has no key",
@@ -147,6 +140,13 @@ CHECKS = (
         " Retry-After.",
         signed_in.second_is_refused,
         needs=("signed-in-user",),
+    ),
+    Check(
+        "worker",
+        "Workers",
+        "A worker is alive",
+        "A worker showed life within a minute, or process-jobs was called within two.",
+        workers.someone_works,
     ),
     Check(
         "realtime",

@@ -1,36 +1,26 @@
 """Do the functions know a signed-in user, and does what they start belong to them?"""
 
-import secrets
-import time
-from uuid import UUID
-
-import httpx
-import jwt
-
-from lib.selftest.check import CheckFailed, CheckSkipped
-from lib.selftest.functions import DEPLOY, started
+from lib.selftest.check import CheckFailed
+from lib.selftest.functions import DEPLOY, Started, started
 from lib.selftest.queue import as_shipped
 from lib.selftest.trial import Trial
-
-TOKEN_SECONDS = 600
-NO_PASSWORDS = frozenset({"email_provider_disabled", "captcha_failed"})
-"""What a project answers that lets nobody sign in with a password alone:
-https://supabase.com/docs/guides/auth/debugging/error-codes"""
+from lib.selftest.users import sign_in
 
 
 async def own_generation(trial: Trial) -> str:
-    """A user of this run signs in and starts a generation with the publishable key and a token."""
-    signed_in = _by_password if trial.target.supabase_url else _by_own_secret
-    user, trial.token = await signed_in(trial)
-    await trial.ask("limit_user", user_id=user)
-    made = await started(trial, key=trial.target.keys.publishable, token=trial.token)
+    """A user of this run starts a generation with the publishable key and their token."""
+    user = await sign_in(trial)
+    if trial.ours or trial.generation_id is None:
+        made = await started(trial, key=trial.target.keys.publishable, token=trial.token)
+    else:
+        made = Started(trial.generation_id, None)
     owners = await trial.ask("owners", generation_id=made.generation_id, job_id=made.job_id)
-    if owners != {"user_id": user, "created_by": user}:
+    if owners != {"user_id": user, "created_by": user if made.job_id else None}:
         raise CheckFailed(
             f"What user {user} started does not name them: {owners}.",
             as_shipped("start_generation", "begin_generation"),
         )
-    return f"HTTP 200 for a user's token; generation and job are created by {user}."
+    return f"HTTP 200 for a user's token; what it started belongs to {user}."
 
 
 async def second_is_refused(trial: Trial) -> str:
@@ -48,53 +38,8 @@ async def second_is_refused(trial: Trial) -> str:
             "The second generation of the hour was started as well.",
             as_shipped("get_user_limits", "start_generation"),
         )
-    if answer.status != 429 or not wait.isdecimal():
+    if answer.status != 429 or (trial.ours and not wait.isdecimal()):
         raise CheckFailed(
             f"{answer}, with Retry-After {wait!r}, in place of HTTP 429 with seconds.", DEPLOY
         )
-    return f"{answer} Retry-After: {wait}."
-
-
-async def _by_own_secret(trial: Trial) -> tuple[UUID, str]:
-    """A user and their token where there is no project that signs people in."""
-    secret = trial.target.keys.jwt_secret
-    if secret is None:
-        raise CheckSkipped("Neither SUPABASE_URL nor SUPABASE_JWT_SECRET is set: nobody signs in.")
-    user: UUID = await trial.ask("make_user", run=trial.run)
-    claims = {"sub": str(user), "role": "authenticated", "aud": "authenticated"}
-    return user, jwt.encode(claims | {"exp": int(time.time()) + TOKEN_SECONDS}, secret, "HS256")
-
-
-async def _by_password(trial: Trial) -> tuple[UUID, str]:
-    """A user whom the project has made and signed in, as an application would."""
-    # Loaded only where they are used: Supabase's client takes half a second.
-    from supabase import AuthError, acreate_client
-
-    url = trial.target.supabase_url or ""
-    email, password = await trial.ask("email", run=trial.run), secrets.token_urlsafe(24)
-    try:
-        project = await acreate_client(url, trial.target.keys.secret)
-        made = await project.auth.admin.create_user(
-            {"email": email, "password": password, "email_confirm": True}
-        )
-        application = await acreate_client(url, trial.target.keys.publishable)
-        answer = await application.auth.sign_in_with_password(
-            {"email": email, "password": password}
-        )
-    except (AuthError, httpx.HTTPError) as error:
-        said = str(error) or type(error).__name__
-        if getattr(error, "code", None) in NO_PASSWORDS:
-            raise CheckSkipped(
-                f"The project lets nobody sign in with an e-mail address and a password: {said}"
-            ) from error
-        raise CheckFailed(
-            f"The project's sign-in does not answer as expected: {said}",
-            "Look whether SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY belong to"
-            " the same project, and in its dashboard at the log of Auth.",
-        ) from error
-    if answer.session is None:
-        raise CheckFailed(
-            "The project signed the user in without a session.",
-            "Look in the project's dashboard at the log of Auth.",
-        )
-    return UUID(made.user.id), answer.session.access_token
+    return f"{answer} Retry-After: {wait or 'not said'}."

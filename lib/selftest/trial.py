@@ -45,10 +45,14 @@ class Trial:
     http: httpx.AsyncClient
     run: UUID = field(default_factory=uuid4)
     sql: Any = field(default_factory=lambda: load_async("self_test"))
+    ours: bool = True
+    """Whether Darkroom's functions answer, not a project's own by the same names."""
     generation_id: UUID | None = None
-    """What start-generation started."""
+    """What is followed to its image."""
+    user: UUID | None = None
+    """The run's user, once they have signed in."""
     token: str | None = field(default=None, repr=False)
-    """Of the run's user, once they have signed in."""
+    """Of that user."""
 
     @property
     def job_type(self) -> str:
@@ -96,8 +100,9 @@ class Trial:
         url = f"{self.target.functions_url}/functions/v1/{function}"
         try:
             headers = {"apikey": key} if key else {}
-            if token:
-                headers["Authorization"] = f"Bearer {token}"
+            # Legacy keys are tokens, and a project's own functions want one of them as Bearer.
+            if bearer := token or (key if key and key.startswith("eyJ") else None):
+                headers["Authorization"] = f"Bearer {bearer}"
             response = await self.http.post(url, json=body or {}, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"No answer from {url}: {type(error).__name__}.") from error

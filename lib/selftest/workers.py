@@ -14,6 +14,8 @@ START = (
 async def someone_works(trial: Trial) -> str:
     """A worker has shown life in the last minute, or process-jobs was called in the last two."""
     found = await trial.ask("worker")
+    if not (found["alive"] or trial.ours):
+        return "Workers that are not Darkroom's leave no sign; the generation below shows them."
     if not found["alive"]:
         seen = found["seen_seconds"]
         ago = f"The last one was seen {duration(seen)} ago." if seen is not None else ""
