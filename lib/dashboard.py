@@ -1,12 +1,11 @@
 """What every page needs: reading the database, saying that it is away, who is acting."""
 
 import getpass
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -153,21 +152,13 @@ def time_zone() -> ZoneInfo:
     return ZoneInfo(st.context.timezone or "UTC")
 
 
-def moment(at: datetime, form: str = "%-d %b %H:%M") -> str:
-    """A moment in the viewer's time zone, such as "4 Nov 09:30"; `form` as in strftime."""
-    return at.astimezone(time_zone()).strftime(form)
+def moment(at: datetime, *, seconds: bool = False) -> str:
+    """A moment in the viewer's time zone, such as "4 Nov 09:30", or "4 Nov 2025 09:30"."""
+    at, now = at.astimezone(time_zone()), datetime.now(time_zone())
+    day = f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"
+    return f"{day} {at:%H:%M:%S}" if seconds else f"{day} {at:%H:%M}"
 
 
-def job_links(job_ids: Iterable[UUID]) -> list[str]:
-    """The addresses of jobs' pages, for a table's column."""
-    return [f"/job?id={job_id}" for job_id in job_ids]
-
-
-def job_column(label: str = "Job") -> Any:
-    """A table's column of job_links."""
-    return st.column_config.LinkColumn(label, display_text=r"id=([0-9a-f]{8})")
-
-
-def time_column(form: str, label: str | None = None) -> Any:
-    """A table's column of times in the viewer's time zone; `form` as in moment.js."""
-    return st.column_config.DatetimeColumn(label, format=form, timezone=st.context.timezone)
+def clock(at: datetime) -> str:
+    """The time of day of a moment just now, such as "09:30:05"."""
+    return f"{at.astimezone(time_zone()):%H:%M:%S}"

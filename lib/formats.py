@@ -20,9 +20,19 @@ def duration(seconds: float | None) -> str:
     return " ".join(word for word in words[:2] if not word.startswith("0 "))
 
 
+def number(value: float) -> str:
+    """A number such as "12,345"; below a hundred with three digits, such as "4.35"."""
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.3g}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent: 0.032 as "3.2 %"."""
+    return f"{100 * fraction:.1f} %"
+
+
 def share(part: int, whole: int) -> str:
     """A share in percent, such as "3.2 %"; a dash where there is nothing to share."""
-    return f"{part / whole:.1%}".replace("%", " %") if whole else "–"
+    return percent(part / whole) if whole else "–"
 
 
 def change(difference: float, written: str) -> str | int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from lib.access import role
-from lib.dashboard import REFRESH_SECONDS, noting_ages, pool, say_when_away, time_zone
+from lib.dashboard import REFRESH_SECONDS, clock, noting_ages, pool, say_when_away
 from lib.database import DatabaseUnavailable, translated
 
 
@@ -39,7 +39,7 @@ def _draw(panel: Callable[[], None]) -> None:
         panel()
     waiting.empty()
     if times:
-        age.caption(f"Data of {min(times).astimezone(time_zone()):%H\\:%M\\:%S}")
+        age.caption("Data of " + clock(min(times)).replace(":", r"\:"))
     st.session_state["drawn"] = page
 
 

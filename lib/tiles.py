@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 import streamlit as st
 
-from lib.formats import change
+from lib.formats import change, number
 from lib.navigation import link
 
 
@@ -14,8 +14,9 @@ from lib.navigation import link
 class Tile:
     """What a tile shows. It is marked while the condition `sign` (see lib.health) holds.
 
-    `delta` is what changed and `against` what it is compared with; without `against` it is a mere
-    remark. `page` is the file of the page to link to, with `filters` in its URL.
+    `delta` is what changed, with its sign, or where it `changes` nothing a mere remark. `page` is
+    the file of the page to link to, with `filters` in its URL. `written` puts a value of the curve
+    into words.
     """
 
     label: str
@@ -23,31 +24,40 @@ class Tile:
     page: str | None
     help: str
     delta: str | int | None = None
-    against: str | None = None
+    changes: bool = True
     curve: Sequence[float] | None = None
+    written: Callable[[float], str] = number
     filters: Mapping[str, str] = field(default_factory=dict)
     sign: str | None = None
 
 
 def show(tiles: Iterable[Tile], signs: Collection[str]) -> None:
     """Draws tiles side by side and marks those whose sign is among `signs`."""
-    with st.grid("auto", min_column_width=210, border=True):
+    # At least two beside each other on a phone.
+    with st.grid(4, min_column_width=150, border=True):
         for tile in tiles:
-            with st.container(height="stretch"):
+            with st.container(height="stretch", gap="xxsmall"):
                 st.metric(
                     tile.label,
                     tile.value,
                     tile.delta,
                     delta_color="red" if tile.sign in signs else "gray",
-                    delta_arrow="auto" if tile.against else "off",
-                    delta_description=None if tile.delta is None else tile.against,
+                    delta_arrow="auto" if tile.changes else "off",
                     chart_data=tile.curve,
                     chart_type="line",
-                    help=tile.help,
+                    help=tile.help + in_words(tile),
                     icon=":material/error:" if tile.sign in signs else None,
                 )
                 if tile.page:
                     link(tile.page, **tile.filters)
+
+
+def in_words(tile: Tile) -> str:
+    """The curve of a tile for who does not see it, whose picture Streamlit does not describe."""
+    if not tile.curve:
+        return ""
+    least, most, last = map(tile.written, (min(tile.curve), max(tile.curve), tile.curve[-1]))
+    return f" The curve of the last 24 hours runs from {least} to {most} and ends at {last}."
 
 
 def difference(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from lib.dashboard import time_zone
+from lib.dashboard import moment, time_zone
 
 LONGEST = timedelta(days=731)
 """So that no link can ask for a page without end."""
@@ -27,6 +27,11 @@ USUAL = tuple(LENGTHS)[1:-1]
 CUSTOM = "From … to …"
 
 Step = Literal["minute", "hour", "day"]
+STEP_LENGTHS: dict[Step, timedelta] = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,7 @@ class TimeRange:
         """As part of a sentence: "the last 24 h", or from when to when."""
         if self.start is None:
             return "the last " + next(k for k, v in LENGTHS.items() if v == self.length)
-        start, end = (at.astimezone(time_zone()) for at in (self.start, self.start + self.length))
-        return f"{start:%-d %b %Y %H:%M} to {end:%-d %b %Y %H:%M}"
+        return f"{moment(self.start)} to {moment(self.start + self.length)}"
 
 
 def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRange:
@@ -88,6 +92,7 @@ def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRan
             required=True,
             key="time",
             bind="query-params",
+            wrap=True,
         )
         if choice != CUSTOM:
             return TimeRange(LENGTHS[choice or default])

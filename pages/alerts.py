@@ -11,8 +11,9 @@ from lib.alerts import forms
 from lib.alerts.actions import end_silence
 from lib.alerts.channel_list import channel_list
 from lib.alerts.rules import RULES, about, measured
+from lib.columns import time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read, read_once, time_column
+from lib.dashboard import actor, clock, moment, pool, read, read_once
 from lib.export import csv_export
 from lib.formats import duration, escaped
 from lib.live import live
@@ -46,7 +47,7 @@ def panel() -> None:
 def say_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
     if not watch["known"]:
         at = watch["evaluated_at"]
-        since = f"since {moment(at, '%-d %b %H:%M:%S')}" if at else "yet"
+        since = f"since {moment(at, seconds=True)}" if at else "yet"
         st.error(
             f"**Nobody watches.** No worker has looked at the rules {since}: what is said here is"
             " as old. Workers, process-jobs and this app do it.",
@@ -55,14 +56,14 @@ def say_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
     elif not firing:
         st.success(
             f"**Nothing is wrong.** {plural(watch['rules'], 'rule')} watched, last at"
-            f" {moment(watch['evaluated_at'], '%H:%M:%S')}.",
+            f" {clock(watch['evaluated_at'])}.",
             icon=":material/check_circle:",
         )
 
 
 def say_alert(alert: Mapping[str, Any]) -> None:
     rule = RULES[alert["rule"]]
-    since = f"Since {moment(alert['fired_at'], '%-d %b %H:%M:%S')}"
+    since = f"Since {moment(alert['fired_at'], seconds=True)}"
     silent = alert["silenced_until"]
     quiet = f", silenced until {moment(silent)}" if silent else ""
     calming = ", about to be over" if alert["calming"] else ""
@@ -122,7 +123,7 @@ def rules() -> None:
         column_config={
             "Rule": st.column_config.TextColumn(pinned=True, width=170),
             "Measures": st.column_config.TextColumn(width="large"),
-            "Changed": time_column("D MMM HH:mm", "Changed"),
+            "Changed": time_column("Changed"),
         },
     )
     chosen = st.selectbox(
@@ -206,8 +207,8 @@ def history() -> None:
         alt="Alerts that fired",
         placeholder="–",
         column_config={
-            "Fired": time_column("D MMM HH:mm:ss"),
-            "Over": time_column("D MMM HH:mm:ss"),
+            "Fired": time_column(seconds=True),
+            "Over": time_column(seconds=True),
         },
     )
     if len(rows) == SHOWN:

@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from lib.audit import PAGE_ROWS, change, pages, words
-from lib.dashboard import read, time_column
+from lib.columns import count_column, time_column
+from lib.dashboard import read
 from lib.export import csv_export
 from lib.live import drawn_once_back, live
 from lib.selection import selectable
@@ -96,10 +97,10 @@ def table(rows: Sequence[Any]) -> None:
         placeholder="",
         height=560 if len(shown) > 15 else "content",
         columns={
-            "at": time_column("D MMM YYYY HH:mm:ss", "When"),
+            "at": time_column("When", seconds=True, year=True),
             "actor": st.column_config.TextColumn("Who", width=200),
             "what": st.column_config.TextColumn("What", width=170),
-            "affected": st.column_config.NumberColumn("How many", format="localized", width=80),
+            "affected": count_column("How many", width=80),
             "change": st.column_config.TextColumn("Before → after", width="large"),
             "rest": st.column_config.TextColumn("Details", width="large"),
         },

@@ -8,18 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from lib.actions import cancel_duplicates
+from lib.columns import job_column, job_links, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import (
-    REFRESH_SECONDS,
-    actor,
-    job_column,
-    job_links,
-    pool,
-    read,
-    read_once,
-    say_when_away,
-    time_column,
-)
+from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, say_when_away
 from lib.export import MOST_ROWS, csv_export
 from lib.formats import duration
 from lib.live import live
@@ -54,7 +45,7 @@ def panel() -> None:
         "reason": st.column_config.TextColumn("Why", width=260),
         "model_id": "Model",
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
-        "created_at": time_column("D MMM HH:mm:ss", "Created"),
+        "created_at": time_column("Created", seconds=True),
         "generation_id": "Generation",
         "kept_id": job_column("Job that is kept"),
         "id": job_column(),
@@ -123,8 +114,8 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
         "status": "Status",
         "model_id": "Model",
         "prompt": st.column_config.TextColumn("Prompt", width="medium"),
-        "created_at": time_column("D MMM HH:mm:ss", "At"),
-        "completed_at": time_column("D MMM HH:mm:ss", "Ended"),
+        "created_at": time_column("At", seconds=True),
+        "completed_at": time_column("Ended", seconds=True),
         "id": job_column(),
     }
     st.dataframe(

@@ -9,17 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from lib.actions import cancel_jobs, in_batches, retry_jobs
+from lib.columns import count_column, job_column, job_links, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import (
-    REFRESH_SECONDS,
-    actor,
-    job_column,
-    job_links,
-    pool,
-    read,
-    read_once,
-    time_column,
-)
+from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once
 from lib.error_guide import Guide, guide
 from lib.export import csv_export
 from lib.formats import duration, share
@@ -100,7 +92,7 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
         selected=[key],
         alt="Kinds of errors",
         columns={
-            "jobs": st.column_config.NumberColumn("Jobs", format="localized", pinned=True),
+            "jobs": count_column("Jobs", pinned=True),
             "trend": st.column_config.BarChartColumn(
                 "Trend",
                 y_min=0,
@@ -108,10 +100,10 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
             ),
             "about": st.column_config.TextColumn("What it means", width=230),
             "error_group": st.column_config.TextColumn("Error", width=280),
-            "last_at": time_column("D MMM HH:mm", "Last"),
-            "users": st.column_config.NumberColumn("Users", format="localized"),
+            "last_at": time_column("Last"),
+            "users": count_column("Users"),
             "models": "Models",
-            "first_at": time_column("D MMM HH:mm", "First"),
+            "first_at": time_column("First"),
         },
     )
     if kinds[0]["kinds"] > len(kinds):
@@ -163,7 +155,7 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
         alt="Failed jobs",
         placeholder="–",
         columns={
-            "completed_at": time_column("D MMM HH:mm:ss", "Failed"),
+            "completed_at": time_column("Failed", seconds=True),
             "id": job_column(),
             "error_message": st.column_config.TextColumn("Error", width="large"),
             "model_id": "Model",
@@ -218,7 +210,7 @@ def one_job(heading: str, job_id: UUID) -> None:
             alt="Errors of the job's attempts",
             column_config={
                 "attempt": st.column_config.TextColumn("Attempt", width="small"),
-                "at": time_column("D MMM HH:mm:ss", "At"),
+                "at": time_column("At", seconds=True),
                 "error": st.column_config.TextColumn("Error", width="large"),
                 "code": "Code",
                 "permanent": "Permanent",

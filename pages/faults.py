@@ -5,8 +5,9 @@ from typing import Any
 import streamlit as st
 
 from lib.access import AccessDenied
+from lib.columns import count_column, time_column
 from lib.confirm import Action, ask, confirmations, report
-from lib.dashboard import actor, pool, read, say_when_away, time_column, time_zone
+from lib.dashboard import actor, moment, pool, read, say_when_away
 from lib.fault_injection import PRESETS, fault_file, inject, with_model
 from lib.formats import duration, escaped
 from lib.live import live
@@ -70,7 +71,7 @@ def panel(file: FaultFile) -> None:
 
 def say(faults: Faults) -> None:
     lines = "\n".join(f"- {escaped(words)}" for words in faults.words)
-    since = f"{faults.since.astimezone(time_zone()):%-d %b %H:%M:%S}" if faults.since else "?"
+    since = moment(faults.since, seconds=True) if faults.since else "?"
     st.warning(
         f"**Faults in force since {since}**, set by {escaped(faults.by)}.\n\n{lines}",
         icon=":material/bug_report:",
@@ -110,8 +111,8 @@ def reaction() -> None:
             hide_index=True,
             column_config={
                 "code": "What goes wrong now",
-                "waiting": st.column_config.NumberColumn("Waiting to be tried again"),
-                "failed": st.column_config.NumberColumn("Failed for good in 5 min"),
+                "waiting": count_column("Waiting to be tried again"),
+                "failed": count_column("Failed for good in 5 min"),
             },
             width=620,
         )
@@ -250,7 +251,7 @@ def changes() -> None:
         key="changes",
         hide_index=True,
         column_config={
-            "at": time_column("D MMM HH:mm:ss", "At"),
+            "at": time_column("At", seconds=True),
             "actor": "By",
             "faults": st.column_config.TextColumn("Put in force", width="large"),
         },

@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from lib import job_actions
+from lib.columns import time_column
 from lib.confirm import ask, confirmations
-from lib.dashboard import read, time_column
+from lib.dashboard import read
 from lib.formats import duration, escaped
 from lib.images import show_image
 from lib.live import live
@@ -144,7 +145,7 @@ def timeline(job: Mapping[str, Any]) -> None:
         placeholder="",
         column_order=["at", "after", "event", "detail"],
         column_config={
-            "at": time_column("D MMM YYYY HH:mm:ss.SSS", "At"),
+            "at": time_column("At", seconds=True, year=True),
             "after": st.column_config.TextColumn("After", help="Since the line above."),
             "event": "What",
             "detail": st.column_config.TextColumn("Detail", width="large"),

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from lib import job_actions
+from lib.columns import job_column, job_links, time_column
 from lib.confirm import ask, confirmations, plural
-from lib.dashboard import read, read_once, time_column, time_zone
+from lib.dashboard import moment, read, read_once
 from lib.export import csv_export
 from lib.formats import duration
 from lib.job_filters import LIVE, STATUSES, Filters
@@ -190,10 +191,8 @@ def table(rows: Sequence[Any]) -> None:
         height=560,
         columns={
             "status": st.column_config.TextColumn("Status", width=100),
-            "link": st.column_config.LinkColumn(
-                "Job", display_text=r"id=([0-9a-f]{8})", help="Opens in a new tab.", width=90
-            ),
-            "when": time_column("D MMM HH:mm:ss", "Ended, started or due"),
+            "link": job_column(help="Opens in a new tab.", width=90),
+            "when": time_column("Ended, started or due", seconds=True),
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "error_message": st.column_config.TextColumn("Error", width="medium"),
@@ -201,7 +200,7 @@ def table(rows: Sequence[Any]) -> None:
             "run": "Ran for",
             "job_type": "Type",
             "created_by": "User",
-            "created_at": time_column("D MMM HH:mm:ss", "Created"),
+            "created_at": time_column("Created", seconds=True),
             "priority": "Priority",
         },
     )
@@ -212,7 +211,7 @@ def cells(row: Any) -> dict[str, Any]:
     started, ended = row["started_at"], row["completed_at"]
     return {
         **row,
-        "link": f"/job?id={row['id']}",
+        "link": job_links([row["id"]])[0],
         "created_by": row["created_by"] and str(row["created_by"]),
         "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
         "tries": f"{row['attempts']} of {row['max_attempts']}",
@@ -236,7 +235,7 @@ def actions(selected: Sequence[Any]) -> None:
 
 def pages(page: Page) -> None:
     if page.searched:
-        at = f"{page.searched.at.astimezone(time_zone()):%-d %b %Y %H:%M:%S}"
+        at = moment(page.searched.at, seconds=True)
         st.info(
             f"Searched as far as {at}, which is enough for one page. Search on for more, or choose"
             " a time: only the jobs of that time are then looked at."

@@ -9,16 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from lib.actions import purge_cron_history, stop_purge
+from lib.columns import count_column, percent_column, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import (
-    actor,
-    moment,
-    pool,
-    read,
-    read_anew,
-    read_once,
-    time_column,
-)
+from lib.dashboard import actor, clock, moment, pool, read, read_anew, read_once
 from lib.export import csv_export
 from lib.formats import duration, escaped
 from lib.live import drawn_once_back, live
@@ -114,10 +107,10 @@ def purge() -> None:
         hide_index=True,
         column_order=["started_at", "actor", "older_than_days", "jobs", "took", "outcome"],
         column_config={
-            "started_at": time_column("D MMM HH:mm:ss", "Began"),
+            "started_at": time_column("Began", seconds=True),
             "actor": "By",
             "older_than_days": st.column_config.NumberColumn("Older than", format="%d days"),
-            "jobs": st.column_config.NumberColumn("Jobs deleted", format="localized"),
+            "jobs": count_column("Jobs deleted"),
             "took": "Took",
             "outcome": "Outcome",
         },
@@ -136,7 +129,7 @@ def under_way(now: dict[str, Any]) -> None:
     st.progress(
         min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
         f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted, by {escaped(now['actor'])}"
-        f" since {moment(now['started_at'], '%H:%M:%S')}",
+        f" since {clock(now['started_at'])}",
     )
     if st.button("Stop the purge", icon=":material/stop:"):
         ask(
@@ -248,7 +241,7 @@ def limits() -> None:
         ],
         column_config={
             "user": st.column_config.LinkColumn("User", display_text=r"user=(.*)"),
-            "used": st.column_config.NumberColumn("Used", format="%.0f %%"),
+            "used": percent_column("Used"),
             "daily_used": "Last 24 h",
             "daily_limit": "Daily limit",
             "hourly_used": "Last hour",

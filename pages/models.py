@@ -7,6 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from lib import charts
+from lib.columns import count_column, percent_column, seconds_column
+from lib.confirm import plural
 from lib.dashboard import read, time_zone
 from lib.export import csv_export
 from lib.formats import duration, escaped, share
@@ -29,8 +31,6 @@ RUN_ORDER = [
     "trend", "run_p95", "run_p99", "run_mean", "run_min", "run_max", "run_total",
 ]  # fmt: skip
 BIN_COLUMNS = ["what", "period", "from_seconds", "to_seconds", "jobs", "share"]
-PERCENT = "%.1f %%"
-COUNT = st.column_config.NumberColumn(format="localized")
 
 st.title("Models")
 span = time_range()
@@ -130,25 +130,21 @@ def run_times(models: pd.DataFrame) -> None:
         column_config={
             "model": st.column_config.TextColumn("Model", pinned=True, width=250),
             "compared": "Compared",
-            "jobs": st.column_config.NumberColumn("Jobs", format="localized"),
-            "usage": st.column_config.NumberColumn("Usage", format=PERCENT),
-            "failed": st.column_config.NumberColumn("Failed", format=PERCENT),
-            "failed_before": st.column_config.NumberColumn("Before", format=PERCENT),
-            "run_p50": seconds("p50"),
-            "before_p50": seconds("Before"),
+            "jobs": count_column("Jobs"),
+            "usage": percent_column("Usage"),
+            "failed": percent_column("Failed"),
+            "failed_before": percent_column("Before"),
+            "run_p50": seconds_column("p50"),
+            "before_p50": seconds_column("Before"),
             "trend": st.column_config.LineChartColumn("p50 over time", y_min=0),
-            "run_p95": seconds("p95"),
-            "run_p99": seconds("p99"),
-            "run_mean": seconds("Mean"),
-            "run_min": seconds("Shortest"),
-            "run_max": seconds("Longest"),
-            "run_total": seconds("Total"),
+            "run_p95": seconds_column("p95"),
+            "run_p99": seconds_column("p99"),
+            "run_mean": seconds_column("Mean"),
+            "run_min": seconds_column("Shortest"),
+            "run_max": seconds_column("Longest"),
+            "run_total": seconds_column("Total"),
         },
     )
-
-
-def seconds(label: str) -> object:
-    return st.column_config.NumberColumn(label, format="%.1f s")
 
 
 def waits(models: pd.DataFrame) -> None:
@@ -161,11 +157,11 @@ def waits(models: pd.DataFrame) -> None:
         column_order=["model", "wait_p50", "wait_p95", "wait_p99", "wait_mean", "wait_max"],
         column_config={
             "model": st.column_config.TextColumn("Model", pinned=True, width=250),
-            "wait_p50": seconds("p50"),
-            "wait_p95": seconds("p95"),
-            "wait_p99": seconds("p99"),
-            "wait_mean": seconds("Mean"),
-            "wait_max": seconds("Longest"),
+            "wait_p50": seconds_column("p50"),
+            "wait_p95": seconds_column("p95"),
+            "wait_p99": seconds_column("p99"),
+            "wait_mean": seconds_column("Mean"),
+            "wait_max": seconds_column("Longest"),
         },
     )
 
@@ -194,17 +190,19 @@ def details(model_id: str | None, name: str) -> None:
 
 
 def percentiles(trend: pd.DataFrame, what: str, question: str) -> None:
-    names = {f"{what}_{part}": part for part in charts.PERCENTILE_COLORS}
+    names = {f"{what}_{part}": part for part in charts.PERCENTILES}
     figures = trend[["at", *names]].rename(columns=names)
     if figures["p50"].isna().all():
         figures = figures.head(0)
     charts.show(
         question,
-        charts.lines(figures, charts.PERCENTILE_COLORS, step, "seconds", title="percentile"),
+        charts.lines(figures, charts.PERCENTILES, step, "seconds", title="percentile"),
         figures,
         key=f"{what} trend",
-        alt_text=f"Three lines: p50, p95 and p99 of the {what} time per {step}, {span.words}.",
-        columns={"at": charts.step_column(step)} | {part: seconds(part) for part in names.values()},
+        words=f"Three lines, percentiles per {step}, {span.words}. "
+        + charts.course(figures, list(charts.PERCENTILES), step, "seconds"),
+        columns={"at": charts.step_column(step)}
+        | {part: seconds_column(part) for part in charts.PERCENTILES},
         empty="No job that ended in this time had been started.",
     )
 
@@ -215,14 +213,14 @@ def failures(trend: pd.DataFrame) -> None:
         figures = figures.head(0)
     charts.show(
         "Does the failure share change?",
-        charts.lines(figures, {"failed": "#d64545"}, step, "% of the jobs", title="share"),
+        charts.lines(figures, {"failed": "red"}, step, "% of the jobs", title="share"),
         figures,
         key="failure trend",
-        alt_text=f"A line: share of failed jobs per {step}, {span.words}.",
+        words=f"A line, {span.words}. {charts.course(figures, ['failed'], step, '% of the jobs')}",
         columns={
             "at": charts.step_column(step),
-            "jobs": st.column_config.NumberColumn("Jobs ended", format="localized"),
-            "failed": st.column_config.NumberColumn("Failed", format=PERCENT),
+            "jobs": count_column("Jobs ended"),
+            "failed": percent_column("Failed"),
         },
         empty="No job completed or failed in this time.",
     )
@@ -248,7 +246,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         ],
     )
     color = alt.Color("period:N", legend=charts.LEGEND).scale(
-        domain=["now", "before"], range=["#2f6fe4", "#c58a1b"]
+        domain=["now", "before"], range=charts.colors(["blue", "amber"])
     )
     now = base.transform_filter(alt.datum.period == "now").mark_bar(orient="vertical", opacity=0.6)
     before = base.transform_filter(alt.datum.period == "before").mark_bar(
@@ -262,16 +260,28 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         ).properties(height=charts.HEIGHT_WITH_LEGEND),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
-        alt_text=f"Bars: share of the jobs by {what} time, {span.words}; outlines: before.",
+        words=f"Bars now, {span.words}, and outlines before. {spread(figures)}",
         columns={
             "period": "Time",
             "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
             "to_seconds": st.column_config.NumberColumn("To", format="%.3f s"),
-            "jobs": COUNT,
-            "share": st.column_config.NumberColumn("Of the jobs", format=PERCENT),
+            "jobs": count_column(),
+            "share": percent_column("Of the jobs"),
         },
         empty="No job that ended in this time had been started.",
     )
+
+
+def spread(figures: pd.DataFrame) -> str:
+    """A distribution in words: how many jobs each period has, and where most of them are."""
+    found = []
+    for period, bins in figures.groupby("period", sort=False):
+        most = bins.loc[bins["jobs"].idxmax()]
+        found.append(
+            f"{str(period).capitalize()}: {plural(int(bins['jobs'].sum()))}, most often"
+            f" {most['range']} ({most['percent']:.1f} %)."
+        )
+    return " ".join(found)
 
 
 live(panel)

@@ -12,7 +12,7 @@ from lib.actions import ALL_TYPES, pause_queue, resume_queue
 from lib.confirm import Action, ask, confirmations, plural
 from lib.dashboard import actor, moment, pool, read, read_once
 from lib.export import csv_export
-from lib.formats import duration, escaped, share
+from lib.formats import duration, escaped, number, percent, share
 from lib.health import Condition, Verdict, type_name, verdict
 from lib.live import live
 from lib.navigation import link
@@ -36,8 +36,9 @@ def panel() -> None:
         {condition.name for condition in found.conditions},
     )
     st.caption(
-        "Usual is the mean of the same hour of the previous seven days. A curve shows the last 24"
-        " full hours and at its end the last hour, from their lowest to their highest value."
+        "Changes are against usual, the mean of the same hour of the previous seven days. A curve"
+        " shows the last 24 full hours and at its end the last hour, from their lowest to their"
+        " highest value."
     )
     pausing(now)
     types(health)
@@ -120,9 +121,6 @@ HOUR_COLUMNS = [
 ]
 
 
-AGAINST = "vs. usual"
-
-
 def state(now: Mapping[str, Any]) -> list[Tile]:
     """What there is at this moment."""
     return [
@@ -139,6 +137,7 @@ def state(now: Mapping[str, Any]) -> list[Tile]:
             "jobs",
             "Jobs that run, and how many the living workers run at once.",
             f"of {now['slots']:,} at once",
+            changes=False,
             filters={"status": "processing"},
         ),
         Tile(
@@ -149,7 +148,7 @@ def state(now: Mapping[str, Any]) -> list[Tile]:
             sign="stuck",
         ),
         Tile(
-            "Since last completion",
+            "Last completion",
             duration(now["last_completion_seconds"]),
             "jobs",
             "How long ago a job last completed.",
@@ -171,8 +170,8 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
                 now["usual_failure_share"],
                 lambda points: f"{100 * points:.1f} points",
             ),
-            AGAINST,
-            curve(hours["failure_share"], now["last_hour_failure_share"]),
+            curve=curve(hours["failure_share"], now["last_hour_failure_share"]),
+            written=percent,
             sign="many_failures",
         ),
         Tile(
@@ -181,11 +180,10 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "failures",
             "Jobs that failed for good in the last hour.",
             difference(now["last_hour_failed"], now["usual_failed"], lambda jobs: f"{jobs:,.0f}"),
-            AGAINST,
-            curve(hours["failed"], now["last_hour_failed"]),
+            curve=curve(hours["failed"], now["last_hour_failed"]),
         ),
         Tile(
-            "Waiting for a retry",
+            "Retrying",
             f"{now['retrying']:,}",
             "failures",
             "Pending jobs that have failed before and have attempts left.",
@@ -204,16 +202,16 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
 def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
     """How many jobs come through, and how fast."""
     live = now["pending"] + now["processing"]
+    moved = difference(live, now["live_before"], number)
     return [
         Tile(
             "Pending",
             f"{now['pending']:,}",
             "jobs",
             "Jobs that wait, later retries included. Change and curve count the running ones too.",
-            difference(live, now["live_before"], lambda jobs: f"{jobs:,}"),
-            "live in the last hour",
-            [*hours["live"], live],
-            {"status": "pending"},
+            moved and f"{moved} in 1 h",
+            curve=[*hours["live"], live],
+            filters={"status": "pending"},
         ),
         Tile(
             "Throughput",
@@ -225,8 +223,7 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
                 now["usual_completed"] and now["usual_completed"] / 60,
                 lambda jobs: f"{jobs:,.1f}",
             ),
-            AGAINST,
-            curve(hours["completed"] / 60, now["last_hour_completed"] / 60),
+            curve=curve(hours["completed"] / 60, now["last_hour_completed"] / 60),
         ),
         Tile(
             "Mean wait",
@@ -234,8 +231,8 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "throughput",
             "From due to started, of the jobs that ended in the last hour.",
             difference(now["last_hour_wait_seconds"], now["usual_wait_seconds"], duration),
-            AGAINST,
-            curve(hours["wait_seconds"], now["last_hour_wait_seconds"]),
+            curve=curve(hours["wait_seconds"], now["last_hour_wait_seconds"]),
+            written=duration,
         ),
         Tile(
             "Mean run",
@@ -243,8 +240,8 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "models",
             "From started to ended, of the jobs that ended in the last hour.",
             difference(now["last_hour_run_seconds"], now["usual_run_seconds"], duration),
-            AGAINST,
-            curve(hours["run_seconds"], now["last_hour_run_seconds"]),
+            curve=curve(hours["run_seconds"], now["last_hour_run_seconds"]),
+            written=duration,
         ),
     ]
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import streamlit as st
 
+from lib.columns import count_column, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read, read_once, time_column
+from lib.dashboard import actor, moment, pool, read, read_once
 from lib.export import csv_export
 from lib.formats import escaped
 from lib.live import drawn_once_back, live
@@ -201,10 +202,10 @@ def record(state: State) -> None:
         placeholder="–",
         alt="What was done since the rollback began",
         column_config={
-            "at": time_column("D MMM HH:mm:ss", "At"),
+            "at": time_column("At", seconds=True),
             "actor": "By",
             "action": "What",
-            "affected": st.column_config.NumberColumn("How many", format="localized"),
+            "affected": count_column("How many"),
             "who": "Who was told",
             "message": st.column_config.TextColumn("What they were told", width="large"),
         },
@@ -221,10 +222,10 @@ def earlier() -> None:
         hide_index=True,
         alt="Earlier rollbacks",
         column_config={
-            "started_at": time_column("D MMM YYYY HH:mm", "Started"),
+            "started_at": time_column("Started", year=True),
             "started_by": "By",
             "reason": st.column_config.TextColumn("Why", width="large"),
-            "ended_at": time_column("D MMM YYYY HH:mm", "Ended"),
+            "ended_at": time_column("Ended", year=True),
             "ended_by": "Ended by",
         },
     )

@@ -8,8 +8,9 @@ import streamlit as st
 
 from lib import charts
 from lib.actions import set_async_rollout
+from lib.columns import count_column, percent_column, seconds_column, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, time_column, time_zone
+from lib.dashboard import actor, moment, pool, read
 from lib.formats import duration, share
 from lib.live import live
 from lib.time_range import time_range
@@ -17,15 +18,15 @@ from lib.time_range import time_range
 ALL = "all models"
 NAMES = {"async": "Queue", "sync": "Synchronous"}
 LINES = {
-    "queue p50": "#2f6fe4", "queue p95": "#7aa3ee",
-    "synchronous p50": "#c58a1b", "synchronous p95": "#e0bc74",
+    "queue p50": "blue", "queue p95": "blue",
+    "synchronous p50": "amber", "synchronous p95": "amber",
 }  # fmt: skip
 COMES_BY = {
     "Queue": "Every generation that is put on the queue appears by itself.",
     "Synchronous": "Those of the synchronous path appear when the application runs them by"
     " generate_synchronously of lib/rollout.py.",
 }
-SHARES = {"queue": "#2f6fe4", "synchronous": "#c58a1b"}
+SHARES = {"queue": "blue", "synchronous": "amber"}
 COLUMNS = [
     "path", "model_id", "completed", "failed", "cancelled", "failure_share", "mean_seconds",
     "p50_seconds", "p95_seconds",
@@ -33,7 +34,6 @@ COLUMNS = [
 STEP_COLUMNS = [
     "at", "async_p50", "async_p95", "sync_p50", "sync_p95", "async_failed", "sync_failed",
 ]  # fmt: skip
-PERCENT = "%.1f %%"
 
 st.title("Migration path")
 st.caption(
@@ -82,7 +82,7 @@ def now(state: dict[str, Any], users: dict[int, int]) -> None:
         changed = state["changed_at"]
         st.metric(
             "Last change",
-            f"{changed.astimezone(time_zone()):%-d %b %H:%M}" if changed else "never",
+            moment(changed) if changed else "never",
             help="The table at the end of the page says who changed it.",
         )
 
@@ -166,18 +166,14 @@ def failed(row: pd.Series) -> str:
     return share(int(row["failed"]), int(row["completed"] + row["failed"]))
 
 
-def seconds(label: str) -> Any:
-    return st.column_config.NumberColumn(label, format="%.1f s")
-
-
 FIGURES = {
-    "completed": st.column_config.NumberColumn("Completed", format="localized"),
-    "failed": st.column_config.NumberColumn("Failed", format="localized"),
-    "cancelled": st.column_config.NumberColumn("Cancelled", format="localized"),
-    "failure_share": st.column_config.NumberColumn("Failure share", format=PERCENT),
-    "mean_seconds": seconds("Mean"),
-    "p50_seconds": seconds("p50"),
-    "p95_seconds": seconds("p95"),
+    "completed": count_column("Completed"),
+    "failed": count_column("Failed"),
+    "cancelled": count_column("Cancelled"),
+    "failure_share": percent_column("Failure share"),
+    "mean_seconds": seconds_column("Mean"),
+    "p50_seconds": seconds_column("p50"),
+    "p95_seconds": seconds_column("p95"),
 }
 
 
@@ -214,12 +210,10 @@ def draw(question: str, figures: pd.DataFrame, lines: dict[str, str], unit: str)
         charts.lines(figures, lines, step, unit, title="path"),
         figures,
         key=question,
-        alt_text=f"Lines: {', '.join(lines)}, in {unit} per {step}, {span.words}.",
+        words=f"Lines per {step}, {span.words}. {charts.course(figures, list(lines), step, unit)}",
         columns={"at": charts.step_column(step)}
         | {
-            name: seconds(name)
-            if unit == "seconds"
-            else st.column_config.NumberColumn(name, format=PERCENT)
+            name: seconds_column(name) if unit == "seconds" else percent_column(name)
             for name in lines
         },
         empty="No generation of this model ended in this time.",
@@ -255,7 +249,7 @@ def failures() -> None:
             hide_index=True,
             column_config={
                 "error_code": "Error",
-                "generations": st.column_config.NumberColumn("Generations", format="localized"),
+                "generations": count_column("Generations"),
             },
             width=420,
         )
@@ -272,10 +266,10 @@ def changes() -> None:
         key="changes",
         hide_index=True,
         column_config={
-            "at": time_column("D MMM HH:mm:ss", "At"),
+            "at": time_column("At", seconds=True),
             "actor": "By",
-            "before": st.column_config.NumberColumn("From", format="%d %%"),
-            "after": st.column_config.NumberColumn("To", format="%d %%"),
+            "before": percent_column("From"),
+            "after": percent_column("To"),
         },
     )
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.access import AccessDenied
 from lib.confirm import plural
-from lib.dashboard import actor, own_url, read, read_anew, time_zone
+from lib.dashboard import actor, moment, own_url, read, read_anew
 from lib.database import DatabaseError
 from lib.formats import duration
 from lib.live import drawn_once_back
@@ -135,10 +135,7 @@ def last_run() -> None:
     if last is None:
         st.info("No run yet. Press the button: the checks appear here as they run.")
         return
-    st.text(
-        f"The last run, of {last['at'].astimezone(time_zone()):%d %b %Y %H:%M:%S},"
-        f" by {last['actor']}:"
-    )
+    st.text(f"The last run, of {moment(last['at'], seconds=True)}, by {last['actor']}:")
     finished(last["report"])
 
 

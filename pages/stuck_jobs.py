@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from lib.actions import reset_stuck_jobs
+from lib.columns import job_column, job_links, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, job_column, job_links, pool, read, read_once, time_column
+from lib.dashboard import actor, pool, read, read_once
 from lib.export import csv_export
 from lib.formats import duration
 from lib.live import live
@@ -92,7 +93,7 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "tries": "Attempt",
-            "started_at": time_column("D MMM HH:mm:ss", "Started"),
+            "started_at": time_column("Started", seconds=True),
             "worker": "Last worker",
             "id": job_column(),
         },
@@ -139,7 +140,7 @@ def resets() -> None:
         rows,
         hide_index=True,
         column_config={
-            "at": time_column("D MMM HH:mm:ss", "At"),
+            "at": time_column("At", seconds=True),
             "actor": "By",
             "affected": "Jobs reset",
         },

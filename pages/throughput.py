@@ -9,13 +9,13 @@ import streamlit as st
 
 from lib import charts
 from lib.capacity import outlook, slots_for
+from lib.columns import count_column, seconds_column
 from lib.confirm import plural
 from lib.dashboard import read, time_zone
 from lib.formats import duration
 from lib.live import live
-from lib.time_range import time_range
+from lib.time_range import STEP_LENGTHS, time_range
 
-LENGTHS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
 TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]
 QUEUE_COUNTED = {
@@ -23,8 +23,6 @@ QUEUE_COUNTED = {
     "hour": "at the beginning of each hour",
     "day": "at the beginning of each hour, and of a day the most",
 }
-COUNT = st.column_config.NumberColumn(format="localized")
-SECONDS = st.column_config.NumberColumn(format="%.1f s")
 
 st.title("Throughput")
 span = time_range()
@@ -145,11 +143,11 @@ def jobs(shown: tuple[datetime, datetime]) -> None:
     ended[by] = ["all others" if pd.isna(name) else name or "no model named" for name in ended[by]]
     charts.show(
         f"How many jobs ended per {step}, by {by}?",
-        None if ended.empty else job_bars(ended, shown),
+        charts.bars(ended, by, "jobs", step, shown=shown),
         ended,
         key="jobs",
-        alt_text=f"Stacked bars: jobs that ended in each {step} of {span.words}, by {by}.",
-        columns={"at": charts.step_column(step), by: by.capitalize(), "jobs": COUNT},
+        words=f"Stacked bars, {span.words}. {charts.counts(ended, by, step, 'jobs')}",
+        columns={"at": charts.step_column(step), by: by.capitalize(), "jobs": count_column()},
         empty="No job ended in this time. Choose a longer one, or submit a job: page Generate.",
     )
     if (
@@ -160,54 +158,24 @@ def jobs(shown: tuple[datetime, datetime]) -> None:
         st.caption(f"{plural(gone)} of these hours were purged; only hours and days count them.")
 
 
-def job_bars(ended: pd.DataFrame, shown: tuple[datetime, datetime]) -> alt.Chart:
-    names = list(ended[by].unique())
-    # Bars of no height, so that the axis also shows a time in which nothing ended.
-    ends = pd.DataFrame({"at": shown, "until": shown, by: names[0], "jobs": 0})
-    figures = pd.concat([ended.assign(until=ended["at"] + LENGTHS[step]), ends])
-    so_far = figures["until"] > datetime.now(UTC)
-    figures = figures.assign(
-        when=charts.moments(figures["at"], step) + so_far.map({True: ", so far", False: ""}),
-        opacity=so_far.map({True: 0.45, False: 1.0}),
-        place=[names.index(name) for name in figures[by]],
-    )
-    color = charts.status_color() if by == "status" else alt.Color(f"{by}:N").scale(domain=names)
-    return (
-        alt.Chart(figures)
-        .mark_bar(orient="vertical")
-        .encode(
-            x=charts.time_axis(step),
-            x2="until:T",
-            y=alt.Y("jobs:Q", title=f"jobs per {step}", stack="zero").axis(tickMinStep=1),
-            color=color.legend(charts.LEGEND),
-            order="place:Q",
-            opacity=alt.Opacity("opacity:Q", scale=None),
-            tooltip=[
-                alt.Tooltip("when:N", title=step),
-                alt.Tooltip(f"{by}:N"),
-                alt.Tooltip("jobs:Q", format=","),
-            ],
-        )
-        .properties(height=charts.HEIGHT_WITH_LEGEND)
-    )
-
-
 def arrivals(flow: pd.DataFrame) -> None:
     # The step that has only begun would look as if everything had stopped.
-    whole = flow[flow["arrivals"].notna() & (flow["at"] + LENGTHS[flow_step] <= datetime.now(UTC))]
+    is_over = flow["at"] + STEP_LENGTHS[flow_step] <= datetime.now(UTC)
+    whole = flow[flow["arrivals"].notna() & is_over]
     figures = whole[["at", "arrivals", "ends"]].rename(
         columns={"arrivals": "arrived", "ends": "ended"}
     )
     if not figures[["arrived", "ended"]].to_numpy().any():
         figures = figures.head(0)
-    colors = {"arrived": "#c58a1b", "ended": "#2f6fe4"}
+    hues = {"arrived": "amber", "ended": "blue"}
     charts.show(
         "Do as many jobs end as arrive?",
-        charts.lines(figures, colors, flow_step, f"jobs per {flow_step}", title="jobs that"),
+        charts.lines(figures, hues, flow_step, f"jobs per {flow_step}", title="jobs that"),
         figures,
         key="arrivals",
-        alt_text=f"Two lines: jobs that arrived and that ended per {flow_step}, {span.words}.",
-        columns={"at": charts.step_column(flow_step), "arrived": COUNT, "ended": COUNT},
+        words=f"Two lines, {span.words}. "
+        + charts.course(figures, list(hues), flow_step, f"jobs a {flow_step}"),
+        columns={"at": charts.step_column(flow_step)} | dict.fromkeys(hues, count_column()),
         empty=f"No job arrived or ended before the present {flow_step}.",
     )
 
@@ -227,15 +195,15 @@ def queue(flow: pd.DataFrame) -> None:
                 alt.Tooltip("queue:Q", title="in the queue", format=","),
             ],
         )
-        .properties(height=charts.HEIGHT_WITH_LEGEND)
+        .properties(height=charts.HEIGHT)
     )
     charts.show(
         "How many jobs were in the queue?",
         chart,
         sizes,
         key="queue",
-        alt_text=f"An area: jobs in the queue, {span.words}.",
-        columns={"at": charts.step_column(flow_step), "queue": COUNT},
+        words=f"An area, {span.words}. {charts.course(sizes, ['queue'], flow_step, 'jobs')}",
+        columns={"at": charts.step_column(flow_step), "queue": count_column()},
         empty="The queue was empty all the time.",
     )
     st.caption(
@@ -245,17 +213,19 @@ def queue(flow: pd.DataFrame) -> None:
 
 
 def percentiles(times: pd.DataFrame, what: str, question: str) -> None:
-    names = {f"{what}_{share}": share for share in charts.PERCENTILE_COLORS}
+    names = {f"{what}_{share}": share for share in charts.PERCENTILES}
     figures = times[["at", *names]].rename(columns=names)
     if figures["p50"].isna().all():
         figures = figures.head(0)
     charts.show(
         question,
-        charts.lines(figures, charts.PERCENTILE_COLORS, times_step, "seconds", title="percentile"),
+        charts.lines(figures, charts.PERCENTILES, times_step, "seconds", title="percentile"),
         figures,
         key=what,
-        alt_text=f"Three lines: p50, p95 and p99 of the {what} time per {times_step}.",
-        columns={"at": charts.step_column(times_step)} | dict.fromkeys(names.values(), SECONDS),
+        words=f"Three lines, percentiles per {times_step}, {span.words}. "
+        + charts.course(figures, list(charts.PERCENTILES), times_step, "seconds"),
+        columns={"at": charts.step_column(times_step)}
+        | dict.fromkeys(charts.PERCENTILES, seconds_column()),
         empty="No job that ended in this time had been started.",
     )
 

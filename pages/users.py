@@ -5,15 +5,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
+from lib import charts
 from lib.access import Role
 from lib.actions import set_user_limits
-from lib.charts import show, status_color
+from lib.columns import count_column, job_column, job_links, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, read_once, time_column, time_zone
+from lib.dashboard import actor, moment, pool, read, read_once, time_zone
 from lib.export import csv_export
 from lib.formats import duration, escaped, share
 from lib.job_filters import Filters
@@ -72,10 +72,9 @@ def most_active(time: TimeRange) -> None:
         return
     looked_at = rows[0]["looked_at"]
     if looked_at >= LOOKED_AT:
-        back_to = rows[0]["looked_back_to"].astimezone(time_zone())
         st.caption(
             f"Among the newest {looked_at:,} generations of that time, which go back to"
-            f" {back_to:%-d %b %Y %H:%M}."
+            f" {moment(rows[0]['looked_back_to'])}."
         )
     emails = emails_of([row["user_id"] for row in rows if row["user_id"]])
     users = pd.DataFrame(
@@ -98,12 +97,12 @@ def most_active(time: TimeRange) -> None:
         placeholder="",
         columns={
             "user": "User",
-            "asked": st.column_config.NumberColumn("Asked for", format="localized"),
+            "asked": count_column("Asked for"),
             "of_all": st.column_config.TextColumn("Share", help="Of the generations looked at."),
             "success": st.column_config.TextColumn(
                 "Success", help="Of the newest 100, as far as they have ended."
             ),
-            "failed": st.column_config.NumberColumn("Failed", help="Of the newest 100."),
+            "failed": count_column("Failed", "Of the newest 100."),
             "id": st.column_config.TextColumn("Id", width="medium"),
         },
     )
@@ -178,30 +177,19 @@ def history(user_id: UUID, time: TimeRange) -> None:
             f"{limited}{plural(total, 'generation')} of {time.words}:"
             f" {share(completed, completed + failed)} of those that ended succeeded."
         )
-    chart = (
-        alt.Chart(asked)
-        .mark_bar()
-        .encode(
-            x=alt.X("bucket:T", title=None),
-            y=alt.Y(
-                "generations:Q", title=f"generations per {bucket}", axis=alt.Axis(tickMinStep=1)
-            ),
-            color=status_color(),
-            tooltip=["bucket:T", "status:N", "generations:Q"],
-        )
-        .properties(height=220)
-    )
-    show(
+    # Days are those of the viewer, as hours are.
+    asked = asked[["bucket", "status", "generations"]].rename(columns={"bucket": "at"})
+    chart = charts.bars(asked, "status", "generations", bucket, axis="hour")
+    charts.show(
         f"How many images did they ask for in {time.words}?",
         chart,
-        asked[["bucket", "status", "generations"]],
+        asked,
         key="asked",
-        alt_text=f"Bars per {bucket}: {total:,} generations, {completed:,} completed and"
-        f" {failed:,} failed.",
+        words=f"Stacked bars. {charts.counts(asked, 'status', 'hour', 'generations')}",
         columns={
-            "bucket": time_column("D MMM YYYY HH:mm", "From"),
+            "at": time_column("From", year=True),
             "status": "Status",
-            "generations": "Generations",
+            "generations": count_column("Generations"),
         },
         empty="They asked for none in this time.",
     )
@@ -217,7 +205,7 @@ def jobs(user_id: UUID, time: TimeRange) -> None:
         [
             {
                 **row,
-                "id": f"/job?id={row['id']}",
+                "id": job_links([row["id"]])[0],
                 "run": duration((row["completed_at"] - row["started_at"]).total_seconds())
                 if row["completed_at"] and row["started_at"]
                 else None,
@@ -230,9 +218,9 @@ def jobs(user_id: UUID, time: TimeRange) -> None:
         placeholder="",
         column_order=["created_at", "status", "id", "model_id", "prompt", "error_message", "run"],
         column_config={
-            "created_at": time_column("D MMM HH:mm:ss", "Asked for"),
+            "created_at": time_column("Asked for", seconds=True),
             "status": "Status",
-            "id": st.column_config.LinkColumn("Job", display_text=r"id=([0-9a-f]{8})"),
+            "id": job_column(),
             "model_id": "Model",
             "prompt": st.column_config.TextColumn("Prompt", width="medium"),
             "error_message": st.column_config.TextColumn("Error", width="medium"),

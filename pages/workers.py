@@ -7,22 +7,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lib.columns import count_column, job_column, job_links, time_column
 from lib.confirm import Action, ask, confirmations, plural
 from lib.cron.actions import call_process_jobs
 from lib.cron.conditions import conditions, name
 from lib.cron.form import schedule_form, scheduling
 from lib.cron.job_view import as_read, coming, one_job
 from lib.cron.own import own_schedule
-from lib.dashboard import (
-    actor,
-    functions_url,
-    job_column,
-    job_links,
-    pool,
-    read,
-    read_once,
-    time_column,
-)
+from lib.dashboard import actor, functions_url, pool, read, read_once
 from lib.export import csv_export
 from lib.formats import duration, escaped
 from lib.live import drawn_once_back, live
@@ -42,7 +34,6 @@ WORKER_COLUMNS = [
 ]  # fmt: skip
 CALL_SECONDS = 150.0
 """How long a call by hand is waited for."""
-SECONDS = "D MMM HH:mm:ss"
 
 st.title("Workers & cron")
 confirmations()
@@ -113,9 +104,9 @@ def who(workers: Sequence[Row]) -> None:
             ),
             "oldest": st.column_config.TextColumn("Oldest for", help="Of its jobs in hand."),
             "silent": st.column_config.TextColumn("Last sign", help="How long ago."),
-            "processed": st.column_config.NumberColumn("Processed", format="localized"),
-            "errors": st.column_config.NumberColumn("Errors", format="localized"),
-            "started_at": time_column(SECONDS, "Started"),
+            "processed": count_column("Processed"),
+            "errors": count_column("Errors"),
+            "started_at": time_column("Started", seconds=True),
         },
     )
 
@@ -144,7 +135,7 @@ def holding() -> None:
             "job_type": "Type",
             "model_id": "Model",
             "tries": "Attempt",
-            "claimed_at": time_column(SECONDS, "Since"),
+            "claimed_at": time_column("Since", seconds=True),
             "silent": st.column_config.TextColumn("Last sign", help="How long ago."),
             "worker": "Worker",
         },
@@ -173,11 +164,11 @@ def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
             "state": "State",
             "schedule": "Schedule",
             "words": "As pg_cron reads it",
-            "next": time_column("D MMM HH:mm", "Next run"),
-            "last": time_column(SECONDS, "Last run"),
+            "next": time_column("Next run"),
+            "last": time_column("Last run", seconds=True),
             "status": "It ended as",
-            "failures": st.column_config.NumberColumn(
-                "Failures", help="Runs that failed since the last one that succeeded."
+            "failures": count_column(
+                "Failures", "Runs that failed since the last one that succeeded."
             ),
             "wakes": st.column_config.CheckboxColumn("Wakes the queue"),
         },
@@ -220,8 +211,8 @@ def own_clock(there: Row, now: datetime) -> None:
         column_config={
             "what": st.column_config.TextColumn("What", width="medium"),
             "schedule": st.column_config.TextColumn("Schedule", width="medium"),
-            "last": time_column(SECONDS, "Last"),
-            "next": time_column(SECONDS, "Next"),
+            "last": time_column("Last", seconds=True),
+            "next": time_column("Next", seconds=True),
         },
     )
 
@@ -242,11 +233,11 @@ def calls() -> None:
         alt="Calls of process-jobs",
         column_order=["started_at", "state", "took", "processed", "errors", "host"],
         column_config={
-            "started_at": time_column(SECONDS, "Started"),
+            "started_at": time_column("Started", seconds=True),
             "state": "State",
             "took": "Took",
-            "processed": st.column_config.NumberColumn("Processed", format="localized"),
-            "errors": st.column_config.NumberColumn("Errors", format="localized"),
+            "processed": count_column("Processed"),
+            "errors": count_column("Errors"),
             "host": "Host",
         },
     )

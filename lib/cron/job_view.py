@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from lib.access import Role
+from lib.columns import count_column, time_column
 from lib.confirm import Action, ask
 from lib.cron.actions import change_schedule, set_active, unschedule
 from lib.cron.conditions import missing, name
@@ -15,14 +16,13 @@ from lib.cron.findings import explain
 from lib.cron.form import schedule_input
 from lib.cron.runs import outcome
 from lib.cron.schedule import ScheduleError, in_words, next_runs, right_form
-from lib.dashboard import actor, moment, pool, read, time_column
+from lib.dashboard import actor, moment, pool, read
 from lib.formats import duration, escaped
 
 Row = Mapping[str, Any]
 SHOWN = 200
 SHOWN_GAPS = 20
 SIGNS = {"good": "✓", "underway": "…", "unknown": "?", "bad": "✗"}
-SECONDS = "D MMM HH:mm:ss"
 
 
 def as_read(schedule: str) -> str:
@@ -59,7 +59,7 @@ def one_job(jobs: Sequence[Row], there: Row, now: datetime) -> None:
         if finding.sql:
             st.code(finding.sql, language="sql", wrap_lines=True)
     st.code(job["command"], language="sql", wrap_lines=True)
-    following = [moment(at, "%-d %b %H:%M:%S") for at in coming(job, there, now, 3)]
+    following = [moment(at, seconds=True) for at in coming(job, there, now, 3)]
     changed = job["changed_at"]
     st.caption(
         f"Next runs: {', '.join(following) or 'none'}."
@@ -165,7 +165,7 @@ def history(job: Row, there: Row, now: datetime) -> None:
         alt="Runs",
         placeholder="",
         column_config={
-            "started": time_column(SECONDS, "Started"),
+            "started": time_column("Started", seconds=True),
             "took": "Took",
             "result": st.column_config.TextColumn("Result", width="large"),
             "why": st.column_config.TextColumn("What it means", width="large"),
@@ -209,8 +209,8 @@ def show_gaps(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> None:
         alt="Gaps",
         placeholder="now",
         column_config={
-            "after": time_column(SECONDS, "After the run of"),
-            "until": time_column(SECONDS, "Until"),
-            "missed": st.column_config.NumberColumn("Runs missing", format="localized"),
+            "after": time_column("After the run of", seconds=True),
+            "until": time_column("Until", seconds=True),
+            "missed": count_column("Runs missing"),
         },
     )

@@ -14,7 +14,7 @@ from lib.formats import size
 from lib.maintenance.growth import Growth, forecast, growth
 
 AHEAD = 90
-COLORS = {"nothing is purged": "#c58a1b", "purged by age": "#2f6fe4"}
+HUES = {"nothing is purged": "amber", "purged by age": "blue"}
 
 
 def capacity() -> None:
@@ -33,15 +33,15 @@ def capacity() -> None:
         )
     figures = sizes_ahead(days, trend, retention)
     say_full(figures, disk, retention)
-    chart = charts.lines(figures, COLORS, "day", "GB", title="if")
+    chart = charts.lines(figures, HUES, "day", "GB", title="if")
     limit = alt.Chart(pd.DataFrame({"disk": [disk]})).mark_rule(strokeDash=[4, 4]).encode(y="disk")
     charts.show(
         "How large will the database be?",
         chart + limit if figures.drop(columns="at").max().max() > disk / 2 else chart,
         figures,
         key="growth",
-        alt_text=f"Two lines: the size of the database over the next {AHEAD} days, with and"
-        " without a purge.",
+        words=f"Two lines over the next {AHEAD} days, with and without a purge. "
+        + charts.course(figures, list(HUES), "day", "GB"),
         columns={"at": charts.step_column("day")},
     )
     st.caption(

@@ -9,8 +9,9 @@ import streamlit as st
 
 from lib.access import Role
 from lib.actions import set_model
+from lib.columns import count_column, time_column
 from lib.confirm import Action, ask
-from lib.dashboard import actor, pool, read, time_column
+from lib.dashboard import actor, pool, read
 from lib.formats import escaped
 
 NEW = "Add a model"
@@ -42,11 +43,11 @@ def models() -> None:
             "id": "Model",
             "display_name": "Name",
             "state": "State",
-            "jobs": st.column_config.NumberColumn("Jobs in 7 days", format="localized"),
+            "jobs": count_column("Jobs in 7 days"),
             "price_per_image": st.column_config.NumberColumn("Price", format="$%.4f"),
             "default_parameters": st.column_config.TextColumn("Default parameters", width="medium"),
             "version": "Version",
-            "updated_at": time_column("D MMM YYYY", "Changed"),
+            "updated_at": time_column("Changed", year=True),
         },
     )
     model_form(rows)
@@ -67,7 +68,7 @@ def show_changes() -> None:
         ),
         hide_index=True,
         column_config={
-            "at": time_column("D MMM HH:mm:ss", "At"),
+            "at": time_column("At", seconds=True),
             "actor": "By",
             "model_id": "Model",
             "before": st.column_config.JsonColumn("Before", width="medium"),

@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from lib.access import Role
+from lib.columns import count_column, time_column
 from lib.confirm import Action, ask
-from lib.dashboard import actor, read, read_anew, time_column
+from lib.dashboard import actor, read, read_anew
 from lib.formats import share, size
 from lib.maintenance.space import bloated, in_background, vacuum_due
 from lib.service import database_url
@@ -53,13 +54,11 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
         alt="Tables with their sizes and the state of vacuum",
         placeholder="never",
         column_config={
-            "Live rows": st.column_config.NumberColumn(format="localized"),
-            "Dead": st.column_config.NumberColumn(format="localized"),
-            "Vacuum at": st.column_config.NumberColumn(
-                format="localized", help="Dead rows at which autovacuum comes."
-            ),
-            "Vacuumed": time_column("D MMM HH:mm"),
-            "Analyzed": time_column("D MMM HH:mm"),
+            "Live rows": count_column(),
+            "Dead": count_column(),
+            "Vacuum at": count_column(help="Dead rows at which autovacuum comes."),
+            "Vacuumed": time_column(),
+            "Analyzed": time_column(),
             "Frozen": st.column_config.TextColumn(
                 help="How near the oldest row is to being frozen by force, in transactions."
             ),
@@ -86,7 +85,7 @@ def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
         hide_index=True,
         alt="Indexes with their sizes",
         placeholder="not analyzed yet",
-        column_config={"Scans": st.column_config.NumberColumn(format="localized")},
+        column_config={"Scans": count_column()},
     )
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
+from lib.columns import count_column, seconds_column, time_column
 from lib.confirm import Action, ask, plural
-from lib.dashboard import actor, pool, read, read_once, time_column
+from lib.dashboard import actor, pool, read, read_once
 from lib.export import csv_export
 from lib.images import storage
 from lib.selection import selectable
@@ -41,16 +42,16 @@ def show_history() -> None:
         alt="Test runs, newest first",
         placeholder="–",
         columns={
-            "created_at": time_column("D MMM HH:mm:ss", "Submitted"),
+            "created_at": time_column("Submitted", seconds=True),
             "prompt": st.column_config.TextColumn("Prompt", width="large"),
             "models": st.column_config.ListColumn("Models", width="medium"),
-            "jobs": st.column_config.NumberColumn("Jobs", format="localized"),
-            "live": st.column_config.NumberColumn("Live", format="localized"),
-            "completed": st.column_config.NumberColumn("Completed", format="localized"),
-            "failed": st.column_config.NumberColumn("Failed", format="localized"),
-            "cancelled": st.column_config.NumberColumn("Cancelled", format="localized"),
-            "wait_mean": st.column_config.NumberColumn("Mean wait", format="%.1f s"),
-            "run_mean": st.column_config.NumberColumn("Mean run", format="%.1f s"),
+            "jobs": count_column("Jobs"),
+            "live": count_column("Live"),
+            "completed": count_column("Completed"),
+            "failed": count_column("Failed"),
+            "cancelled": count_column("Cancelled"),
+            "wait_mean": seconds_column("Mean wait"),
+            "run_mean": seconds_column("Mean run"),
             "actor": "By",
         },
     )

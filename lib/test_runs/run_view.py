@@ -11,8 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from lib import job_actions
+from lib.columns import count_column, job_column, job_links, seconds_column
 from lib.confirm import ask, plural
-from lib.dashboard import job_column, job_links, read, time_zone
+from lib.dashboard import moment, read
 from lib.formats import duration, escaped
 from lib.images import archive, file_name, image_bytes, show_image
 from lib.selection import selectable
@@ -44,8 +45,8 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
     names = {row["id"]: row["display_name"] for row in read("generate", "models")}
     st.header("This run")
     st.text(run["prompt"])
-    at = run["created_at"].astimezone(time_zone())
-    st.text(f"Submitted {at:%-d %b %Y %H:%M:%S} by {run['actor']}. {counts(jobs)}")
+    at = moment(run["created_at"], seconds=True)
+    st.text(f"Submitted {at} by {run['actor']}. {counts(jobs)}")
     buttons(run, jobs)
     say_what_is_wrong(run, jobs, usual)
     many = len(jobs) > MOST_CARDS
@@ -163,7 +164,6 @@ def comparison(
                 "cancelled": sum(job["status"] == "cancelled" for job in own),
             }
         )
-    seconds = partial(st.column_config.NumberColumn, format="%.1f s")
     st.dataframe(
         pd.DataFrame(rows),
         key="comparison",
@@ -172,11 +172,11 @@ def comparison(
         placeholder="–",
         column_config={
             "model": st.column_config.TextColumn("Model", pinned=True, width=150),
-            "completed": st.column_config.NumberColumn("Done", help="Completed jobs."),
-            "wait": seconds("Wait", help="Mean of completed jobs, from due to start."),
-            "run": seconds("Run", help="Mean of completed jobs."),
-            "usual": seconds("Usually", help="Median run of the last seven days."),
-            "total": seconds("Total", help="Mean of completed jobs, from due to end."),
+            "completed": count_column("Done", "Completed jobs."),
+            "wait": seconds_column("Wait", "Mean of completed jobs, from due to start."),
+            "run": seconds_column("Run", "Mean of completed jobs."),
+            "usual": seconds_column("Usually", "Median run of the last seven days."),
+            "total": seconds_column("Total", "Mean of completed jobs, from due to end."),
             "live": "Live",
             "failed": "Failed",
             "cancelled": "Cancelled",
@@ -243,7 +243,6 @@ def table(jobs: Sequence[Row]) -> None:
     rows = pd.DataFrame(jobs)
     rows["phase"] = [with_place(phase(job), job) for job in jobs]
     rows["job"] = job_links(rows["job_id"])
-    seconds = partial(st.column_config.NumberColumn, format="%.1f s")
     chosen = selectable(
         rows,
         list(rows["job_id"]),
@@ -256,9 +255,9 @@ def table(jobs: Sequence[Row]) -> None:
             "progress": st.column_config.ProgressColumn(
                 "Progress", width=110, min_value=0, max_value=100, format="%d %%"
             ),
-            "wait_seconds": seconds("Wait"),
-            "run_seconds": seconds("Run"),
-            "total_seconds": seconds("Total"),
+            "wait_seconds": seconds_column("Wait"),
+            "run_seconds": seconds_column("Run"),
+            "total_seconds": seconds_column("Total"),
             "model_id": "Model",
             "attempts": "Attempts",
             "error_message": "Error",
