@@ -174,17 +174,17 @@ def _worded(value: float, unit: str) -> str:
 
 def course(figures: pd.DataFrame, names: Sequence[str], step: Step, unit: str) -> str:
     """Lines in words: the last value and the highest of each, and when that was."""
-    return " ".join(_course(figures, name, step, unit) for name in names)
+    return f"{'; '.join(_course(figures, name, step, unit) for name in names)}."
 
 
 def _course(figures: pd.DataFrame, name: str, step: Step, unit: str) -> str:
     known = figures[["at", name]].dropna()
     if known.empty:
-        return f"{name.capitalize()}: no value."
+        return f"{name}: no value"
     highest = known.loc[[known[name].idxmax()]]
     return (
-        f"{name.capitalize()}: {_worded(known[name].iloc[-1], unit)} at last, at most"
-        f" {_worded(highest[name].iloc[0], unit)} ({moments(highest['at'], step).iloc[0]})."
+        f"{name}: {_worded(known[name].iloc[-1], unit)} at last, at most"
+        f" {_worded(highest[name].iloc[0], unit)} ({moments(highest['at'], step).iloc[0]})"
     )
 
 
@@ -201,9 +201,8 @@ def counts(figures: pd.DataFrame, by: str, step: Step, things: str) -> str:
     if len(kinds) > _MOST_KINDS:
         said.append(f"{len(kinds) - _MOST_KINDS} other kinds")
     when = moments(pd.Series([steps.idxmax()]), step).iloc[0]
-    return (
-        f"{total:,} {things} in all: {', '.join(said)}. At most {steps.max():,} a {step} ({when})."
-    )
+    most = f"At most {steps.max():,} per {step} ({when})."
+    return f"{total:,} {things} in all: {', '.join(said)}. {most}"
 
 
 def show(
@@ -221,7 +220,7 @@ def show(
     `words` says what is drawn with its most important figures, for who does not see it; `columns`
     as `column_config` of a dataframe; `empty` stands in for a chart without figures.
     """
-    st.subheader(question)
+    st.header(question)
     if figures.empty:
         st.info(empty)
         return

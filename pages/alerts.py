@@ -112,7 +112,7 @@ def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None
 
 
 def rules() -> None:
-    st.subheader("When does an alert fire?")
+    st.header("When does an alert fire?")
     rows = forms.rules_in_order(read("alerts", "rules"))
     st.dataframe(
         pd.DataFrame([rule_row(row) for row in rows]),
@@ -164,7 +164,7 @@ def rule_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def silences() -> None:
-    st.subheader("Of what is nobody told?")
+    st.header("Of what is nobody told?")
     rows = read("alerts", "silences")
     if not rows:
         st.caption("No silence is in force.")
@@ -196,7 +196,7 @@ def ending(row: Mapping[str, Any]) -> Action:
 
 
 def history() -> None:
-    st.subheader("What has fired?")
+    st.header("What has fired?")
     rows = read("alerts", "history", most=SHOWN, **NEWEST)
     if not rows:
         st.caption("Nothing in the last 90 days.")

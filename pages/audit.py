@@ -109,7 +109,7 @@ def table(rows: Sequence[Any]) -> None:
         st.caption("Select an entry to see all that it says, also which jobs it was about.")
         return
     row = next(row for row in shown if row["id"] == selected[0])
-    st.subheader("The selected entry")
+    st.header("The selected entry")
     st.text(f"{row['what']}, {row['affected']:,} changed, by {row['actor']}")
     if row["change"]:
         st.text(row["change"])

@@ -67,7 +67,7 @@ def verdict(seen: Checklist) -> None:
 
 
 def pending_migrations(waiting: list[PendingFile]) -> None:
-    st.subheader(f"{plural(len(waiting), 'migration')} to apply")
+    st.header(f"{plural(len(waiting), 'migration')} to apply")
     if st.button(f"Apply {plural(len(waiting), 'migration')}", type="primary"):
         ask(applying(waiting))
     for file in waiting:
@@ -109,7 +109,7 @@ def to_repair(check: Check, seen: Checklist) -> None:
 
 def everything(seen: Checklist) -> None:
     for section, checks in groupby(CHECKS, key=lambda check: check.section):
-        st.subheader(section)
+        st.header(section)
         for check in checks:
             found = seen.findings[check.name]
             with st.container(gap=None):
@@ -128,7 +128,7 @@ def times(name: str, seen: Checklist) -> str:
 
 
 def people(seen: Checklist) -> None:
-    st.subheader("People")
+    st.header("People")
     for point in MANUAL:
         done, kept = seen.ticked(point.name), seen.kept.get(point.name)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -171,7 +171,7 @@ def as_file(seen: Checklist, at: datetime) -> None:
 
 def how_to_call() -> None:
     url, publishable = functions_url(), project_keys(settings()).publishable
-    st.subheader("How are the functions called?")
+    st.header("How are the functions called?")
     st.text(f"{url}/functions/v1")
     st.caption(
         "Callers send a key in the apikey header or as Bearer token. The publishable key names an"

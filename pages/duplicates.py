@@ -33,7 +33,7 @@ confirmations()
 
 def panel() -> None:
     rows = read("duplicates", "live")
-    st.subheader("Which waiting jobs does nobody need?")
+    st.header("Which waiting jobs does nobody need?")
     if not rows:
         st.success("None: no waiting job repeats another.", icon=":material/check_circle:")
         return
@@ -130,7 +130,7 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
 
 # Each waiting job is looked up, so not as often as elsewhere.
 live(panel, seconds=5 * REFRESH_SECONDS)
-st.subheader("Which generations have had more than one job?")
+st.header("Which generations have had more than one job?")
 span = time_range(("10 min", "1 h", "6 h", "24 h", "7 d"), default="10 min")
 if span.length > LONGEST:
     st.warning("At most seven days are compared: the last ones before the end.")

@@ -78,7 +78,7 @@ def entry_of(kind: dict[str, Any]) -> Guide:
 
 def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
     """Returns the key of the kind that is chosen."""
-    st.subheader("Which errors, how often, and whom do they hit?")
+    st.header("Which errors, how often, and whom do they hit?")
     table = pd.DataFrame(kinds)
     table["about"] = [entry_of(kind).title for kind in kinds]
     table["models"] = [", ".join(model or "(none)" for model in kind["models"]) for kind in kinds]
@@ -146,7 +146,7 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
         return
     count = kind["jobs"] if kind else None
     of = "of this kind" if key else "of all kinds"
-    st.subheader(f"The newest {len(rows)} {of}" if len(rows) == SHOWN else f"The jobs {of}")
+    st.header(f"The newest {len(rows)} {of}" if len(rows) == SHOWN else f"The jobs {of}")
     jobs = pd.DataFrame(rows, columns=COLUMNS)
     selected = selectable(
         jobs.assign(id=job_links(jobs["id"]), tries=tries(jobs)),
@@ -188,7 +188,7 @@ def one_job(heading: str, job_id: UUID) -> None:
     job = read("failures", "job", job_id=job_id)
     if job is None:
         return
-    st.subheader(heading)
+    st.header(heading)
     st.code(job["error_message"] or "(no message)", language=None, wrap_lines=True)
     attempts = pd.DataFrame(
         read("failures", "attempts", job_id=job_id),
@@ -223,7 +223,7 @@ def one_job(heading: str, job_id: UUID) -> None:
 
 def tried_again(key: str | None) -> None:
     rows = read("failures", "tried_again", key=key, most=SHOWN)
-    st.subheader("Which live jobs have had such an error?" if key else "Which are tried again?")
+    st.header("Which live jobs have had such an error?" if key else "Which are tried again?")
     st.caption(
         "A failed job cannot be cancelled, it is over. These can: they wait for another attempt"
         " or run it, after an error or a retry by hand."

@@ -137,7 +137,7 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
 
 
 def presets(file: FaultFile) -> None:
-    st.subheader("Set a usual fault")
+    st.header("Set a usual fault")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         scope = st.selectbox("Of", [ALL, *MODELS], key="preset model", width=360)
         model = None if scope == ALL else scope
@@ -151,7 +151,7 @@ def presets(file: FaultFile) -> None:
 
 
 def form(file: FaultFile) -> None:
-    st.subheader("Set faults in detail")
+    st.header("Set faults in detail")
     scope = st.selectbox("Model", [ALL, *MODELS], key="model", bind="query-params", width=360)
     model = None if scope in (None, ALL) else scope
     faults = in_force(file)
@@ -241,7 +241,7 @@ def setting(file: FaultFile, faults: Faults) -> Action:
 
 
 def changes() -> None:
-    st.subheader("Who set faults?")
+    st.header("Who set faults?")
     rows = read("faults", "changes")
     if not rows:
         st.caption("Nobody yet.")

@@ -108,7 +108,7 @@ def tile(label: str, value: str, explained: str | None = None) -> None:
 
 
 def timeline(job: Mapping[str, Any]) -> None:
-    st.subheader("What happened to it?")
+    st.header("What happened to it?")
     events = [(job["created_at"], "Created", "")]
     for tried in read("job", "attempts", id=job["id"]):
         code = f"{tried['code']}: " if tried["code"] else ""
@@ -160,7 +160,7 @@ def moment(written: str | None) -> datetime | None:
 
 
 def generation(job: Mapping[str, Any]) -> None:
-    st.subheader("What was asked for, and what came of it?")
+    st.header("What was asked for, and what came of it?")
     if job["generation_id"] is None:
         st.caption("This job has no generation (yet): its payload, below, says what it is about.")
         return
@@ -184,13 +184,13 @@ def generation(job: Mapping[str, Any]) -> None:
 
 
 def details(job: Mapping[str, Any]) -> None:
-    st.subheader("Payload")
+    st.header("Payload")
     text(job["payload"], "json")
     if job["error_message"]:
-        st.subheader("Error")
+        st.header("Error")
         text(job["error_message"])
     if job["error_details"] not in (None, "null", "{\n}"):
-        st.subheader("Details of the last error")
+        st.header("Details of the last error")
         text(job["error_details"], "json")
 
 

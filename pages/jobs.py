@@ -170,11 +170,11 @@ def listed(chosen: Filters) -> tuple[Page, Count | None]:
 def heading(page: Page, number: Count | None) -> None:
     shown = f", {len(page.rows)} shown" if page.before or page.after else ""
     if number is None:
-        st.subheader(f"{plural(len(page.rows))} on this page")
+        st.header(f"{plural(len(page.rows))} on this page")
     elif number.kind == "exactly":
-        st.subheader(f"{plural(number.number)}{shown}")
+        st.header(f"{plural(number.number)}{shown}")
     else:
-        st.subheader(
+        st.header(
             f"{number.kind.capitalize()} {plural(number.number)}{shown}",
             help="Not counted but taken from the rollup, which counts purged jobs too; of a user"
             " the generations. At most 10,000 live ones are counted.",

@@ -54,7 +54,7 @@ def tasks() -> None:
         st.success("Everything has been done in time.", icon=":material/check_circle:")
     by_rhythm = sorted(found, key=lambda state: list(RHYTHMS).index(state.task.rhythm))
     for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.rhythm):
-        st.subheader(rhythm)
+        st.header(rhythm)
         for state in members:
             row_of(state)
 
@@ -97,7 +97,7 @@ def purge() -> None:
     else:
         offer()
     cron_history()
-    st.subheader("The last purges")
+    st.header("The last purges")
     rows = pd.DataFrame(read("maintenance", "purges"))
     if rows.empty:
         st.caption("None yet.")
@@ -189,7 +189,7 @@ def cron_history() -> None:
     rows = read("maintenance", "cron_history_rows")
     if rows is None:
         return
-    st.subheader("What pg_cron remembers")
+    st.header("What pg_cron remembers")
     st.markdown(f"**{plural(rows, 'run')}**. pg_cron never forgets one by itself.")
     if rows and st.button(f"Delete runs older than {CRON_DAYS} days"):
         ask(
@@ -211,7 +211,7 @@ def forget_cron_runs() -> str:
 def limits() -> None:
     rows = read("maintenance", "near_limits", share=NEAR)
     asking = read("maintenance", "asking")
-    st.subheader("Who has used most of a limit?")
+    st.header("Who has used most of a limit?")
     if not rows:
         st.success(
             f"Nobody of {plural(asking, 'user')} of the last day has used {NEAR:.0%} of a limit.",

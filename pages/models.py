@@ -112,7 +112,7 @@ def say_times() -> None:
 
 
 def run_times(models: pd.DataFrame) -> None:
-    st.subheader("How long do completed jobs run, and how many fail?")
+    st.header("How long do completed jobs run, and how many fail?")
     table = models.assign(
         compared=[compared(*periods(row)) for _, row in models.iterrows()],
         usage=models["usage"] * 100,
@@ -148,7 +148,7 @@ def run_times(models: pd.DataFrame) -> None:
 
 
 def waits(models: pd.DataFrame) -> None:
-    st.subheader("How long do due jobs wait before they run?")
+    st.header("How long do due jobs wait before they run?")
     st.dataframe(
         models,
         key="waits",

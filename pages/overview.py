@@ -254,7 +254,7 @@ HEALTH_COLUMNS = ["job_type", "status", "count", "avg_seconds", "oldest", "newes
 
 
 def types(health: list[dict[str, Any]]) -> None:
-    st.subheader("What waits and runs now, and what ended in the last 24 hours?")
+    st.header("What waits and runs now, and what ended in the last 24 hours?")
     if not health:
         st.info("The queue is empty, and nothing has ended since yesterday.")
         link("generate", "Submit a generation", ":material/add:")

@@ -149,7 +149,7 @@ def opening(reason: str) -> Action:
 
 
 def evidence() -> None:
-    st.subheader("Keep the evidence")
+    st.header("Keep the evidence")
     st.caption(
         "All jobs that failed, however long ago, and how many there are in each state. Cancelling"
         " changes the second: take it before, if it is to show what was."
@@ -171,7 +171,7 @@ def failed() -> Iterator[list[dict[str, Any]]]:
 
 
 def telling(state: State) -> None:
-    st.subheader("Who was told?")
+    st.header("Who was told?")
     with st.form("tell", border=False, clear_on_submit=True):
         who = st.text_input("Who", max_chars=200, placeholder="Support, the team on call, users")
         message = st.text_area("What they were told", max_chars=2000, height=80)
@@ -195,7 +195,7 @@ def noting(rollback: UUID, who: str, message: str) -> Action:
 
 
 def record(state: State) -> None:
-    st.subheader("What was done since it began")
+    st.header("What was done since it began")
     st.dataframe(
         read("rollback", "done", since=state["started_at"]),
         hide_index=True,
@@ -216,7 +216,7 @@ def earlier() -> None:
     rows = read("rollback", "ended")
     if not rows:
         return
-    st.subheader("Earlier rollbacks")
+    st.header("Earlier rollbacks")
     st.dataframe(
         rows,
         hide_index=True,

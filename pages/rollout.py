@@ -119,7 +119,7 @@ def setting(before: int, after: int, users: dict[int, int]) -> Action:
 
 
 def comparison(rows: pd.DataFrame, unended: int) -> None:
-    st.subheader("Which path is faster, and which fails less?")
+    st.header("Which path is faster, and which fails less?")
     st.caption(
         f"Generations that ended in {span.words}. Times run from the request to the image, with"
         " every wait and every attempt; percentiles are at most 5 % off. Failed is what the user"
@@ -221,7 +221,7 @@ def draw(question: str, figures: pd.DataFrame, lines: dict[str, str], unit: str)
 
 
 def by_model(rows: pd.DataFrame) -> None:
-    st.subheader("Is it so for each model?")
+    st.header("Is it so for each model?")
     if rows.empty:
         st.caption("No generation ended in this time.")
         return
@@ -242,7 +242,7 @@ def by_model(rows: pd.DataFrame) -> None:
 def failures() -> None:
     rows = read("rollout", "sync_errors", **times)
     if rows:
-        st.subheader("Why did synchronous generations fail?")
+        st.header("Why did synchronous generations fail?")
         st.dataframe(
             rows,
             key="errors",
@@ -256,7 +256,7 @@ def failures() -> None:
 
 
 def changes() -> None:
-    st.subheader("Who changed the percentage?")
+    st.header("Who changed the percentage?")
     rows = read("rollout", "changes")
     if not rows:
         st.caption("Nobody yet: every user is on the synchronous path.")

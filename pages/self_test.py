@@ -80,7 +80,7 @@ def finished(report: Report) -> None:
     link("deployment")
     failures(report["checks"])
     areas(report["checks"])
-    st.subheader("The report")
+    st.header("The report")
     st.text(
         f"Database: {report['database']}\nFunctions: {report['functions']}\n"
         f"Provider: {report['provider']}"
@@ -115,7 +115,7 @@ def failures(checks: Sequence[Outcome]) -> None:
 
 def areas(checks: Sequence[Outcome]) -> None:
     for area, members in groupby(checks, key=lambda check: check["area"]):
-        st.subheader(area)
+        st.header(area)
         for check in members:
             took = "" if check["seconds"] is None else f" · {length(check['seconds'])}"
             with st.expander(f"{BADGES[check['status']]} {check['title']}{took}"):

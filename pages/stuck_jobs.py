@@ -79,9 +79,7 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
         ],
         silent=[duration(seconds) for seconds in stuck["silent_seconds"]],
     )
-    st.subheader(
-        f"{count:,} stuck" if count == len(stuck) else f"{count:,} stuck, {len(stuck)} shown"
-    )
+    st.header(f"{count:,} stuck" if count == len(stuck) else f"{count:,} stuck, {len(stuck)} shown")
     selected = selectable(
         shown,
         list(stuck["id"]),
@@ -131,7 +129,7 @@ def ask_reset(job_ids: list[UUID] | None, count: int) -> None:
 
 
 def resets() -> None:
-    st.subheader("The last resets")
+    st.header("The last resets")
     rows = read("stuck_jobs", "recent_resets")
     if not rows:
         st.caption("None yet.")

@@ -174,7 +174,7 @@ def arrivals(flow: pd.DataFrame) -> None:
         figures,
         key="arrivals",
         words=f"Two lines, {span.words}. "
-        + charts.course(figures, list(hues), flow_step, f"jobs a {flow_step}"),
+        + charts.course(figures, list(hues), flow_step, f"jobs per {flow_step}"),
         columns={"at": charts.step_column(flow_step)} | dict.fromkeys(hues, count_column()),
         empty=f"No job arrived or ended before the present {flow_step}.",
     )
@@ -231,7 +231,7 @@ def percentiles(times: pd.DataFrame, what: str, question: str) -> None:
 
 
 def workers(pace: dict, busiest: float) -> None:
-    st.subheader("How many workers would hold the wait?")
+    st.header("How many workers would hold the wait?")
     with st.container(horizontal=True):
         within = st.number_input(
             "Wait at most, seconds", 1, 3600, 30, key="wait", bind="query-params", width=220

@@ -41,12 +41,12 @@ def panel() -> None:
     wrong.sort(key=lambda found: (found[1][0].level != "act", -found[1][0].jobs))
     say(wrong, sum(len(checks) for _, checks in looked))
     for one, found, checks in wrong:
-        st.subheader(one.title)
+        st.header(one.title)
         for place, finding in enumerate(found):
             cause(one, place, finding)
         checked(f"The {len(checks)} checks that were run", checks)
     if len(wrong) < len(chosen):
-        st.subheader("Where no cause was found")
+        st.header("Where no cause was found")
     for one, checks in looked:
         if not ranked(checks):
             checked(f"{one.title}: {plural(len(checks), 'check')}, no cause found", checks)

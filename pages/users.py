@@ -66,7 +66,7 @@ def asked_for() -> UUID | None:
 
 def most_active(time: TimeRange) -> None:
     rows = read("users", "most_active", **time.parameters)
-    st.subheader(f"Who asked for the most images in {time.words}?")
+    st.header(f"Who asked for the most images in {time.words}?")
     if not rows:
         st.info("Nobody asked for an image in this time. Applications do by start-generation.")
         return
@@ -196,7 +196,7 @@ def history(user_id: UUID, time: TimeRange) -> None:
 
 
 def jobs(user_id: UUID, time: TimeRange) -> None:
-    st.subheader("What became of their last jobs?")
+    st.header("What became of their last jobs?")
     rows = first_page(partial(read, "jobs"), jobs_of(user_id, time), 20).rows
     if not rows:
         st.caption("No job in this time.")
@@ -241,7 +241,7 @@ def jobs_of(user_id: UUID, time: TimeRange) -> Filters:
 
 def limits_form(user_id: UUID) -> None:
     user = read("users", "user", user_id=user_id)
-    st.subheader("Set their limits")
+    st.header("Set their limits")
     with st.form("limits", width=560):
         with st.container(horizontal=True):
             hourly = limit_input("In one hour", 20, user["own_hourly"], user_id)

@@ -79,7 +79,7 @@ def say(
 
 
 def who(workers: Sequence[Row]) -> None:
-    st.subheader("Who works?")
+    st.header("Who works?")
     if not workers:
         st.info("No worker was seen in the last hour. Start one with: python -m lib.worker")
         return
@@ -112,7 +112,7 @@ def who(workers: Sequence[Row]) -> None:
 
 
 def holding() -> None:
-    st.subheader("What do they hold?")
+    st.header("What do they hold?")
     held = read("workers", "held", most=SHOWN)
     if not held:
         st.caption("No job is in anybody's hand.")
@@ -143,7 +143,7 @@ def holding() -> None:
 
 
 def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
-    st.subheader("What does pg_cron run?")
+    st.header("What does pg_cron run?")
     st.caption(
         f"pg_cron {there['version']}; its schedules are in {there['time_zone']}, what is shown here"
         " in your time zone."
@@ -192,7 +192,7 @@ def in_table(job: Row, there: Row, now: datetime) -> dict[str, Any]:
 
 
 def own_clock(there: Row, now: datetime) -> None:
-    st.subheader("What does a worker do by itself?")
+    st.header("What does a worker do by itself?")
     what = (
         f"pg_cron {there['version']} is too old to be worked with (1.4 is needed)"
         if there["version"]
@@ -218,7 +218,7 @@ def own_clock(there: Row, now: datetime) -> None:
 
 
 def calls() -> None:
-    st.subheader("Which calls of process-jobs were there?")
+    st.header("Which calls of process-jobs were there?")
     st.caption("By a schedule, by hand or by anybody with the secret key, of the last day.")
     found = read("workers", "calls", most=SHOWN)
     if st.button("Call process-jobs now", icon=":material/play_arrow:"):
@@ -282,7 +282,7 @@ with drawn_once_back():
     there = read_once("cron", "environment")
     if there["available"]:
         jobs = read_once("cron", "jobs")
-        st.subheader("Schedule process-jobs")
+        st.header("Schedule process-jobs")
         if asked := schedule_form(there, jobs, f"{functions_url()}/functions/v1/process-jobs"):
             ask(scheduling(asked, [job for job in jobs if job["wakes_queue"]]))
         st.caption("All runs that pg_cron keeps:")

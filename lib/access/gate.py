@@ -41,13 +41,13 @@ def _closed() -> None:
         "It can be reached from other computers and there is no sign-in, so it shows nothing. Do"
         " one of these, and start it again."
     )
-    st.subheader("Let people sign in")
+    st.header("Let people sign in")
     st.write(
         "In `.streamlit/secrets.toml` name your OpenID Connect provider and who may do what."
         " Viewers look, operators act on jobs, admins change how the system is set up."
     )
     st.code(EXAMPLE, language="toml", wrap_lines=True)
-    st.subheader("Or serve this computer only")
+    st.header("Or serve this computer only")
     st.write(
         'Start it with `server.address = "127.0.0.1"`, as in `.streamlit/config.toml`, and with no'
         " `DARKROOM_URL`. From elsewhere it is then reached through an SSH tunnel."

@@ -15,7 +15,7 @@ from lib.formats import escaped
 
 def channel_list() -> None:
     """Draws every channel with its actions, and the form for another."""
-    st.subheader("Who is told?")
+    st.header("Who is told?")
     for channel in read("alerts", "channels"):
         _one_channel(channel)
     channel_form()

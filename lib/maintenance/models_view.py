@@ -57,7 +57,7 @@ def models() -> None:
 def show_changes() -> None:
     """The last changes of models, with what was before."""
     changes = read("maintenance", "model_changes")
-    st.subheader("The last changes")
+    st.header("The last changes")
     if not changes:
         st.caption("None yet.")
         return

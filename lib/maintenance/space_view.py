@@ -31,7 +31,7 @@ def space() -> None:
 
 def show_tables(tables: Sequence[dict[str, Any]]) -> None:
     """Sizes of the tables and the state of vacuum."""
-    st.subheader("How large are the tables, and does vacuum keep up?")
+    st.header("How large are the tables, and does vacuum keep up?")
     st.dataframe(
         pd.DataFrame(
             {
@@ -68,7 +68,7 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
 
 def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
     """Sizes of the indexes beside what they need."""
-    st.subheader("Which indexes have swollen?")
+    st.header("Which indexes have swollen?")
     st.dataframe(
         pd.DataFrame(
             {

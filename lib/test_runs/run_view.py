@@ -274,7 +274,7 @@ def images(jobs: Sequence[Row], usual: Mapping[str, float], names: Mapping[str, 
     done = [job for job in jobs if job["status"] == "completed"]
     if not done:
         return
-    st.subheader("Images")
+    st.header("Images")
     pages = -(-len(done) // IMAGES_A_PAGE)
     number = st.pagination(pages, key="images page") if pages > 1 else 1
     with st.grid("auto", min_column_width=240):

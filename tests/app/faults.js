@@ -1,4 +1,5 @@
-// What is broken on a page of the app: exceptions, text that is cut off, things that overlap or stick out.
+// What is broken on a page of the app: exceptions, text that is cut off, things that overlap or stick out,
+// charts that only who sees them can read.
 () => {
   const faults = [];
   const name = (element) => `${element.dataset.testid ?? element.tagName}: ${element.innerText.slice(0, 60)}`;
@@ -38,6 +39,13 @@
         }
       }
     });
+  }
+  // A chart says its figures in words, for who does not see it.
+  for (const chart of main.querySelectorAll('[data-testid=stVegaLiteChart], [data-testid=stEChartsChart]')) {
+    const words = chart.closest('[aria-label]')?.ariaLabel ?? '';
+    if (shown(chart) && !/\d/.test(words)) {
+      faults.push(`chart without figures in words: ${words}`);
+    }
   }
   return faults;
 }

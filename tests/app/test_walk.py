@@ -1,5 +1,9 @@
-"""Every page in a real browser, light and dark, wide and narrow: nothing broken, nothing cut."""
+"""Every page in a real browser, light and dark, wide and narrow: nothing broken, nothing cut.
 
+On a desktop axe-core looks at each page too.
+"""
+
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -8,9 +12,40 @@ from running_app import App, apps
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 FAULTS = (Path(__file__).parent / "faults.js").read_text()
+ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
+AXE = str(files("axe_playwright_python") / "axe.min.js")
+STREAMLITS = [
+    {
+        "rules": ["list", "listitem"],
+        "where": "[data-testid=stSidebarNavItems]",
+        "why": "The sections of st.navigation are groups of list items inside a list.",
+    },
+    {
+        "rules": ["svg-img-alt"],
+        "where": "[data-testid=stMetricChart]",
+        "why": "st.metric has no text for its curve; ours stands in the help beside it.",
+    },
+]
+DARK_STREAMLITS = [
+    *STREAMLITS,
+    {
+        "rules": ["color-contrast"],
+        "where": "[data-testid=stButtonGroup] [data-selected=true]",
+        "why": "The chosen segment is the primary colour on a dark tint of it, primary buttons are"
+        " white on the same colour: none has enough contrast to both.",
+    },
+]
+VIEWS = {
+    "/alerts": ("Channels", "Silences", "History"),
+    "/maintenance": ("Purge", "Space", "Growth", "Models", "Limits"),
+}
+"""Parts of pages that a control brings up."""
 READY = """() => document.querySelector('h1')
+    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
     && !document.querySelector('[data-testid=stSkeleton]')
-    && !document.querySelector('[data-stale=true]')"""
+    && !document.querySelector('[data-stale=true]')
+    && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(
+        (chart) => !chart.checkVisibility() || chart.querySelector('svg, canvas'))"""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +66,7 @@ def app(eventually):
 
 
 def paths(page: Page, app: App) -> list[str]:
-    """The addresses in the sidebar, and those of a job, of a user and of a test run."""
+    """The addresses in the sidebar, and those of views, of a job, of a user and of a test run."""
     page.goto(app.url)
     links = page.get_by_test_id("stSidebarNavLink")
     expect(links.first).to_be_attached(timeout=30_000)
@@ -39,12 +74,14 @@ def paths(page: Page, app: App) -> list[str]:
     [run] = app.rows("select id from public.test_runs")
     return [
         *(str(link.get_attribute("href")) for link in links.all()),
+        *(f"{path}?view={view}" for path, views in VIEWS.items() for view in views),
         f"/job?id={one['id']}",
         f"/generate?run={run['id']}",
         f"/users?user={one['created_by']}",
     ]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page(browser: Browser, app: App, scheme: str, size: str):
@@ -52,6 +89,7 @@ def test_every_page(browser: Browser, app: App, scheme: str, size: str):
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB"
     )
+    context.add_init_script(path=AXE)
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: note(said, message))
@@ -63,11 +101,31 @@ def test_every_page(browser: Browser, app: App, scheme: str, size: str):
         # Charts and tables draw themselves a moment after their place is there.
         page.wait_for_load_state("networkidle")
         found = page.evaluate(FAULTS)
+        if size == "desktop":
+            found += page.evaluate(
+                ACCESSIBILITY, DARK_STREAMLITS if scheme == "dark" else STREAMLITS
+            )
         if found or said:
             faults[path] = found + said
         said.clear()
     context.close()
     assert faults == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_question_of_an_action(browser: Browser, app: App, scheme: str):
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, color_scheme=scheme, locale="en-GB"
+    )
+    context.add_init_script(path=AXE)
+    page = context.new_page()
+    page.goto(f"{app.url}/stuck-jobs")
+    page.get_by_role("button", name="Reset all").click(timeout=30_000)
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=30_000)
+    # As it comes in it is transparent, and its text as pale.
+    page.wait_for_function("document.getAnimations().every((a) => a.playState !== 'running')")
+    assert page.evaluate(ACCESSIBILITY, STREAMLITS) == []
+    context.close()
 
 
 def note(said: list[str], message: ConsoleMessage) -> None:
