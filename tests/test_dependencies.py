@@ -43,6 +43,9 @@ UNWRITTEN = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 """What packages say that do not yet name their licence as SPDX does."""
+# The package is MIT by its LICENSE, the axe-core in it MPL-2.0 by its first lines.
+READ = {"axe-playwright-python": "MIT AND MPL-2.0"}
+"""What the files of packages say whose metadata is silent."""
 
 
 def required(part: str = "") -> dict[str, Requirement]:
@@ -154,7 +157,7 @@ def licence(package: Distribution) -> str:
     said = about.get("License-Expression") or about.get("License", "").strip()
     if not said or "\n" in said or len(said) > 50:
         said = " OR ".join(UNWRITTEN.get(name, name) for name in classified)
-    return UNWRITTEN.get(said, said)
+    return UNWRITTEN.get(said, said) or READ.get(package.name, "")
 
 
 def permitted(expression: str) -> bool:

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urljoin
 
+import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from running_app import App, apps
@@ -14,7 +15,7 @@ from running_app import App, apps
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 FAULTS = (Path(__file__).parent / "faults.js").read_text()
 ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
-AXE = str(files("axe_playwright_python") / "axe.min.js")
+AXE = str(files(axe_playwright_python) / "axe.min.js")
 STREAMLITS = [
     {
         "rules": ["list", "listitem"],
