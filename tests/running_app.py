@@ -1,6 +1,5 @@
 """The whole app as its users start it: a process of its own, on a data folder of its own."""
 
-import os
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from environment import bare
 
 from lib.database import connect, embedded
 from lib.keys import Keys, local_keys
@@ -35,11 +35,10 @@ class App:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
             cwd=PROJECT,
-            env=kept | {"DARKROOM_DATA": str(self.folder)} | self._settings,
+            env=bare(DARKROOM_DATA=str(self.folder), **self._settings),
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
         )

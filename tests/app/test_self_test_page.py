@@ -1,11 +1,11 @@
 """The self-test by one click: green where all works, red with the repair where it does not."""
 
-import os
 import re
 import subprocess
 import sys
 
 import pytest
+from environment import bare
 from playwright.sync_api import expect
 from running_app import PROJECT
 
@@ -32,7 +32,7 @@ def work_beside(db, eventually):
     started = []
 
     def start(**settings):
-        environment = {"PATH": os.environ["PATH"], "DARKROOM_SIMULATOR_FAILURE_RATE": "0"}
+        environment = bare(DARKROOM_SIMULATOR_FAILURE_RATE="0")
         process = subprocess.Popen(
             [sys.executable, "-m", "lib.worker"], cwd=PROJECT, env=environment | FAST | settings
         )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from environment import bare
 
 from lib.database import connect
 
@@ -13,8 +14,12 @@ from lib.database import connect
 def worker(database, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "lib.worker"],
-        env={"DATABASE_URL": database, "DARKROOM_DATA": str(tmp_path)}
-        | {"DARKROOM_SIMULATOR_FAILURE_RATE": "0", "DARKROOM_STOP_GRACE_SECONDS": "0"},
+        env=bare(
+            DATABASE_URL=database,
+            DARKROOM_DATA=str(tmp_path),
+            DARKROOM_SIMULATOR_FAILURE_RATE="0",
+            DARKROOM_STOP_GRACE_SECONDS="0",
+        ),
         stderr=(tmp_path / "log").open("wb"),
     )
     yield process
@@ -40,10 +45,9 @@ def test_waits_for_a_database_that_is_away(tmp_path, postgres, template, eventua
     log = tmp_path / "log"
     process = subprocess.Popen(
         [sys.executable, "-m", "lib.worker"],
-        env={
-            "DATABASE_URL": postgres.url.replace("/postgres?", "/late?"),
-            "DARKROOM_DATA": str(tmp_path),
-        },
+        env=bare(
+            DATABASE_URL=postgres.url.replace("/postgres?", "/late?"), DARKROOM_DATA=str(tmp_path)
+        ),
         stderr=log.open("wb"),
     )
     eventually(lambda: "Waiting for the database" in log.read_text())

@@ -1,6 +1,5 @@
 """Worker processes against a database and a provider that may be behind proxies."""
 
-import os
 import signal
 import socket
 import sqlite3
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
+from environment import bare
 from proxy import HOST, Proxy
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,10 +57,9 @@ class Process:
 
     def __init__(self, log: Path, command: list[str], settings: dict[str, str]) -> None:
         self._log = log
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with log.open("wb") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, *command], cwd=PROJECT, env=kept | settings, stderr=stream
+                [sys.executable, *command], cwd=PROJECT, env=bare(**settings), stderr=stream
             )
 
     @property

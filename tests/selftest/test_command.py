@@ -1,12 +1,12 @@
 """`python -m lib.selftest` in the CI of a deployment: exit codes, JSON, and no secret."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from environment import bare
 
 PROJECT = Path(__file__).parents[2]
 
@@ -17,12 +17,11 @@ def command(deployment):
 
     def run(*arguments, **settings):
         chosen = deployment.settings
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": chosen.database_url,
-            "DARKROOM_DATA": str(chosen.data),
-            "DARKROOM_URL": chosen.public_url,
-        }
+        environment = bare(
+            DATABASE_URL=chosen.database_url,
+            DARKROOM_DATA=str(chosen.data),
+            DARKROOM_URL=chosen.public_url,
+        )
         ended = subprocess.run(
             [sys.executable, "-m", "lib.selftest", *arguments],
             cwd=PROJECT,

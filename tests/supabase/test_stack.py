@@ -1,7 +1,6 @@
 """The whole of Darkroom on a Supabase project behind a transaction pooler."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from cron_server import send_requests
+from environment import bare
 from playwright.sync_api import ConsoleMessage, Page, expect
 from running_app import apps
 from stack import PUBLISHABLE, SECRET, Stack, rows, stack
@@ -41,11 +41,10 @@ def project(eventually: Callable[..., Any]) -> Iterator[Stack]:
 
 
 def test_the_self_test_is_green(project: Stack) -> None:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ended = subprocess.run(
         [sys.executable, "-m", "lib.selftest", "--json"],
         cwd=PROJECT,
-        env=kept | project.settings,
+        env=bare(**project.settings),
         capture_output=True,
         text=True,
         timeout=200,

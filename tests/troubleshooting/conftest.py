@@ -1,6 +1,5 @@
 """The page Troubleshooting on a database that a test breaks, with real workers and a provider."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from environment import bare
 from streamlit.testing.v1 import AppTest
 
 from lib import dashboard
@@ -106,15 +106,14 @@ def start_worker(
     def start(token: str = provider.token) -> subprocess.Popen[bytes]:
         known = "select count(*) as n from workers"
         before = db.execute(known).fetchone()["n"]  # type: ignore[index]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": database,
-            "DARKROOM_DATA": str(tmp_path),
-            "REPLICATE_API_TOKEN": token,
-            "REPLICATE_API_URL": provider.base_url,
-            "DARKROOM_HEARTBEAT_SECONDS": "1",
-            "DARKROOM_POLL_SECONDS": "0.1",
-        }
+        environment = bare(
+            DATABASE_URL=database,
+            DARKROOM_DATA=str(tmp_path),
+            REPLICATE_API_TOKEN=token,
+            REPLICATE_API_URL=provider.base_url,
+            DARKROOM_HEARTBEAT_SECONDS="1",
+            DARKROOM_POLL_SECONDS="0.1",
+        )
         process = subprocess.Popen(
             [sys.executable, "-m", "lib.worker"], cwd=PROJECT, env=environment
         )
