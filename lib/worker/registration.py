@@ -3,7 +3,9 @@
 import logging
 import os
 import socket
+import tomllib
 from collections.abc import Collection
+from pathlib import Path
 from uuid import UUID
 
 import psutil
@@ -12,7 +14,8 @@ from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
+PROJECT_FILE = Path(__file__).parents[2] / "pyproject.toml"
+VERSION = str(tomllib.loads(PROJECT_FILE.read_text(encoding="utf-8"))["project"]["version"])
 
 
 class Registration:

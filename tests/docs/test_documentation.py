@@ -1,6 +1,7 @@
-"""What the documentation refers to is there."""
+"""What the documentation refers to is there, and what it repeats is so."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def anchors(file: Path) -> set[str]:
 def test_the_test_command_is_what_ci_runs() -> None:
     assert f"\n{TEST}" in (PROJECT / "README.md").read_text(encoding="utf-8")
     assert (PROJECT / ".ci" / "run").read_text(encoding="utf-8").endswith(f"\n{TEST}")
+
+
+def test_the_changelog_says_what_this_version_brought() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert versions[0] == project["version"]
 
 
 def test_the_gallery_shows_every_page() -> None:
