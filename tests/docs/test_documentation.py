@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.access.gate import EXAMPLE
 from lib.navigation import SECTIONS
 
 PROJECT = Path(__file__).parents[2]
@@ -39,6 +40,11 @@ def anchors(file: Path) -> set[str]:
 def test_the_test_command_is_what_ci_runs() -> None:
     assert f"\n{TEST}" in (PROJECT / "README.md").read_text(encoding="utf-8")
     assert (PROJECT / ".ci" / "run").read_text(encoding="utf-8").endswith(f"\n{TEST}")
+
+
+def test_sign_in_is_configured_as_the_closed_app_says() -> None:
+    operating = (PROJECT / "docs" / "operating.md").read_text(encoding="utf-8")
+    assert f"```toml\n{EXAMPLE}```\n" in operating
 
 
 def test_the_changelog_says_what_this_version_brought() -> None:
