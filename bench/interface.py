@@ -40,8 +40,8 @@ BUDGET = 1.5
 MOST_BYTES = 300_000
 """Of a first view, besides Streamlit's own assets."""
 VIEWERS = 30
-REFRESH_PATIENCE = 25.0
-"""Seconds; some pages are drawn again every twenty."""
+REFRESH_PATIENCE = 12.0
+"""Seconds; pages about long times are drawn again more seldom."""
 CHOICE_PATIENCE = 5.0
 # The first choice that a page offers: another part of a row of choices, or of a list.
 ROW = "[data-testid=stMain] [data-testid=stButtonGroup] button:not([aria-checked=true])"
