@@ -22,10 +22,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from bench import statements
 from bench.browser import chromium, new_context, painted
@@ -58,7 +59,7 @@ class Shown:
     def visit(self, view: View) -> tuple[float, float]:
         """Seconds until the view is painted in a browser that was never here, and once more."""
         with self.browser_at(view) as (page, url):
-            return painted(page, url), painted(page, url)
+            return seconds(page, url), seconds(page, url)
 
     def look(self, view: View) -> tuple[datetime, datetime]:
         """When one visit began and when all of it was painted."""
@@ -73,6 +74,14 @@ class Shown:
         with new_context(self.browser) as context:
             context.add_init_script(self.token + watching(view))
             yield context.new_page(), self.address + view.path.replace("{id}", self.example)
+
+
+def seconds(page: Page, url: str) -> float:
+    """Seconds until the page is painted; infinite when it is not before patience ends."""
+    try:
+        return painted(page, url)
+    except TimeoutError:
+        return inf
 
 
 def paint_times(shown: Shown, rounds: int) -> dict[str, tuple[float, float]]:

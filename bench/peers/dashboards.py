@@ -98,9 +98,9 @@ PG_BOSS = Dashboard(
     command=("{node}", "{modules}/@pg-boss/dashboard/bin/cli.js"),
     environment={"DATABASE_URL": "{url}", "PORT": "{port}", "HOST": "127.0.0.1"},
     views={
-        OVERVIEW: View("/", f"{rows(2)}"),
-        FAILED: View("/queues/generate-image?state=failed", f"{rows(50)}"),
-        DETAILS: View("/queues/generate-image/jobs/{id}", f"{says('Error')}"),
+        OVERVIEW: View("/", rows(2)),
+        FAILED: View("/queues/generate-image?state=failed", rows(50)),
+        DETAILS: View("/queues/generate-image/jobs/{id}", says("Error")),
         FOUND: View("/jobs?state=all&id={id}", f"{rows(1)} && {says('1 job found')}"),
     },
 )
@@ -114,12 +114,12 @@ CHANCY = Dashboard(
     ),
     environment={"PEER_DATABASE_URL": "{url}"},
     views={
-        OVERVIEW: View("/dashboard", f"{drawn(8)}"),
+        OVERVIEW: View("/dashboard", drawn(8)),
         FAILED: View(
             '/jobs?filters=[["state","=","failed"],["queue","=","generate-image"]]',
             f"{rows(100)} && {drawn(1)}",
         ),
-        DETAILS: View("/jobs/{id}", f"{says('Errors')}"),
+        DETAILS: View("/jobs/{id}", says("Errors")),
         FOUND: None,
     },
 )
@@ -133,8 +133,8 @@ SIDEQUEST = Dashboard(
             "/",
             "typeof jobsTimeline !== 'undefined' && jobsTimeline.data.labels.length > 0",
         ),
-        FAILED: View("/jobs?status=failed&queue=generate-image", f"{rows(30)}"),
-        DETAILS: View("/jobs/{id}", f"{says('Errors')}"),
+        FAILED: View("/jobs?status=failed&queue=generate-image", rows(30)),
+        DETAILS: View("/jobs/{id}", says("Errors")),
         FOUND: None,
     },
 )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from bench.browser import PROJECT
 from bench.peers.dashboards import VIEWS
@@ -49,6 +50,8 @@ class Measure:
     def written(self, value: float | None) -> str:
         if value is None:
             return "–"
+        if value == inf:
+            return "not in a minute"
         if self.unit == "s":
             return f"{value:.2f} s"
         if self.unit == "ms":
