@@ -83,3 +83,13 @@ def until() -> Callable[..., Awaitable[Any]]:
         return found
 
     return wait
+
+
+@pytest.fixture
+def listening(db: Connection) -> Callable[[], Any]:
+    """Whether a worker waits for notifications."""
+    query = (
+        "select from pg_stat_activity"
+        " where application_name like 'darkroom listening%' and query ilike 'listen%'"
+    )
+    return lambda: db.execute(query).fetchone() is not None

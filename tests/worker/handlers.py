@@ -1,0 +1,13 @@
+"""What jobs do in these tests."""
+
+import asyncio
+
+from lib.jobs import Claim
+
+
+async def forever(_claim: Claim):
+    await asyncio.Event().wait()
+
+
+async def succeed(_claim: Claim):
+    return {}
