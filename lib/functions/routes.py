@@ -25,6 +25,15 @@ logger = logging.getLogger(__name__)
 
 ROOT = "/functions/v1"
 IDEMPOTENCY_KEY_LENGTH = 255
+# Browsers call from the application's own origin. Any may: what counts is the key, which no
+# browser adds by itself.
+FROM_BROWSERS = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["POST"],
+    allow_headers=["apikey", "authorization", "content-type", "idempotency-key", "x-client-info"],
+    expose_headers=["Retry-After"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +52,8 @@ Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
 async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
     """Queues a generation within the caller's limits."""
     asked = await body(request, StartGeneration)
-    if caller.role != "service" and (asked.user_id or asked.test or asked.test_run):
-        raise FunctionError(
-            403, "secret_key_needed", "Only the secret key may set user_id, test or test_run."
-        )
-    if asked.test_run and (asked.user_id or not asked.test):
-        raise FunctionError(
-            422,
-            "invalid_field",
-            "test_run: only a test without user_id belongs to one.",
-            field="test_run",
-        )
     key = request.headers.get("idempotency-key")
-    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
-        raise FunctionError(
-            422,
-            "invalid_field",
-            f"Idempotency-Key: send 1 to {IDEMPOTENCY_KEY_LENGTH} characters.",
-            field="Idempotency-Key",
-        )
+    _check(asked, caller, key)
     if run := asked.test_run:
         started = await functions.queue.start_test_generations(
             run_id=run.id,
@@ -89,6 +81,28 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             "status": "queued",
         }
     )
+
+
+def _check(asked: StartGeneration, caller: Caller, key: str | None) -> None:
+    """Raises FunctionError for what this caller may not ask for, or not together."""
+    if caller.role != "service" and (asked.user_id or asked.test or asked.test_run):
+        raise FunctionError(
+            403, "secret_key_needed", "Only the secret key may set user_id, test or test_run."
+        )
+    if asked.test_run and (asked.user_id or not asked.test):
+        raise FunctionError(
+            422,
+            "invalid_field",
+            "test_run: only a test without user_id belongs to one.",
+            field="test_run",
+        )
+    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
+        raise FunctionError(
+            422,
+            "invalid_field",
+            f"Idempotency-Key: send 1 to {IDEMPOTENCY_KEY_LENGTH} characters.",
+            field="Idempotency-Key",
+        )
 
 
 async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
@@ -133,25 +147,8 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
                     raise FunctionError(503, "starting", "Still starting: try again in a second.")
                 caller = await authenticate(request, ready.keys, ready.tokens)
                 return await function(request, ready, caller)
-            except FunctionError as error:
-                return error.response()
-            except QueryError as error:
-                return refused_by_queue(error).response()
-            except SchemaMissing as error:
-                logger.error("%s: %s", request.url.path, error)
-                return FunctionError(
-                    503,
-                    "schema_missing",
-                    "The database is not set up for this version: apply the migrations to it.",
-                ).response()
-            except DatabaseUnavailable:
-                logger.warning("%s: the database is away", request.url.path)
-                return FunctionError(
-                    503,
-                    "database_unavailable",
-                    "The database does not answer: try again shortly.",
-                    headers={"Retry-After": "5"},
-                ).response()
+            except (FunctionError, QueryError, DatabaseUnavailable) as error:
+                return _refusal(request, error).response()
 
         return call
 
@@ -164,30 +161,33 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
             Route(f"{ROOT}/{{path:any_path}}", _NoSuchFunction),
         ]
     )
-    return [
-        # A Mount would leave out paths with a line end.
-        Route(
-            f"{ROOT}/{{path:any_path}}",
-            served,
-            # Browsers call from the application's own origin. Any may: what counts is the key,
-            # which no browser adds by itself.
-            middleware=[
-                Middleware(
-                    CORSMiddleware,
-                    allow_origins=["*"],
-                    allow_methods=["POST"],
-                    allow_headers=[
-                        "apikey",
-                        "authorization",
-                        "content-type",
-                        "idempotency-key",
-                        "x-client-info",
-                    ],
-                    expose_headers=["Retry-After"],
-                )
-            ],
-        )
-    ]
+    # A Mount would leave out paths with a line end.
+    return [Route(f"{ROOT}/{{path:any_path}}", served, middleware=[FROM_BROWSERS])]
+
+
+def _refusal(
+    request: Request, error: FunctionError | QueryError | DatabaseUnavailable
+) -> FunctionError:
+    match error:
+        case FunctionError():
+            return error
+        case QueryError():
+            return refused_by_queue(error)
+        case SchemaMissing():
+            logger.error("%s: %s", request.url.path, error)
+            return FunctionError(
+                503,
+                "schema_missing",
+                "The database is not set up for this version: apply the migrations to it.",
+            )
+        case _:
+            logger.warning("%s: the database is away", request.url.path)
+            return FunctionError(
+                503,
+                "database_unavailable",
+                "The database does not answer: try again shortly.",
+                headers={"Retry-After": "5"},
+            )
 
 
 class _AnyPath(PathConvertor):
