@@ -9,7 +9,7 @@ import streamlit as st
 from lib import charts
 from lib.columns import count_column, percent_column, seconds_column
 from lib.confirm import plural
-from lib.dashboard import read, time_zone
+from lib.dashboard import REFRESH_SECONDS, read, time_zone
 from lib.export import csv_export
 from lib.formats import duration, escaped, share
 from lib.live import live
@@ -284,7 +284,7 @@ def spread(figures: pd.DataFrame) -> str:
     return " ".join(found)
 
 
-live(panel)
+live(panel, seconds=5 * REFRESH_SECONDS)
 csv_export(
     "models",
     COLUMNS,

@@ -10,7 +10,7 @@ from lib import charts
 from lib.actions import set_async_rollout
 from lib.columns import count_column, percent_column, seconds_column, time_column
 from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read
+from lib.dashboard import REFRESH_SECONDS, actor, moment, pool, read
 from lib.formats import duration, share
 from lib.live import live
 from lib.time_range import time_range
@@ -274,4 +274,4 @@ def changes() -> None:
     )
 
 
-live(panel)
+live(panel, seconds=5 * REFRESH_SECONDS)
