@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lib.access import role
 from lib.dashboard import REFRESH_SECONDS, clock, noting_ages, pool, say_when_away
@@ -16,22 +17,23 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None
     Until it is drawn for the first time a skeleton stands in its place. While the database is
     away a sentence does.
     """
-    going_on = st.toggle(
-        "Live",
-        True,
-        key="live",
-        bind="query-params",
-        help=f"Drawn again every {seconds:g} s. Switched off, the page stands still.",
-    )
-    st.fragment(lambda: _draw(panel), run_every=seconds if going_on else None)()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        going_on = st.toggle(
+            "Live",
+            True,
+            key="live",
+            bind="query-params",
+            help=f"Drawn again every {seconds:g} s. Switched off, the page stands still.",
+        )
+        # Outside the fragment, which would empty a place of its own for a moment at each refresh.
+        age = st.empty()
+    st.fragment(lambda: _draw(panel, age), run_every=seconds if going_on else None)()
 
 
-def _draw(panel: Callable[[], None]) -> None:
+def _draw(panel: Callable[[], None], age: DeltaGenerator) -> None:
     if role() != st.session_state["role"]:
         # Of a viewer whose role was taken away, or whose sign-in has ended.
         st.rerun()
-    # Not st.empty, which would lose its content for a moment at each refresh.
-    age = st.container()
     page, waiting = st.session_state["page"], st.empty()
     if st.session_state.get("drawn") != page:
         waiting.skeleton(height=400)

@@ -114,18 +114,8 @@ def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None
 def rules() -> None:
     st.header("When does an alert fire?")
     rows = forms.rules_in_order(read("alerts", "rules"))
-    st.dataframe(
-        pd.DataFrame([rule_row(row) for row in rows]),
-        hide_index=True,
-        height="content",
-        alt="Alert rules",
-        placeholder="–",
-        column_config={
-            "Rule": st.column_config.TextColumn(pinned=True, width=170),
-            "Measures": st.column_config.TextColumn(width="large"),
-            "Changed": time_column("Changed"),
-        },
-    )
+    for row in rows:
+        say_rule(row)
     chosen = st.selectbox(
         "Change a rule",
         [row["rule"] for row in rows],
@@ -140,27 +130,24 @@ def rules() -> None:
         forms.rule_form(next(row for row in rows if row["rule"] == chosen))
 
 
-def rule_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def say_rule(row: Mapping[str, Any]) -> None:
     rule = RULES[row["rule"]]
     state = (
-        "off" if not row["enabled"]
-        else "firing" if row["firing"]
-        else "beginning" if row["beginning"]
-        else "fine"
+        ":gray-badge[:material/notifications_off: Off]" if not row["enabled"]
+        else ":red-badge[:material/error: Firing]" if row["firing"]
+        else ":orange-badge[:material/hourglass: Beginning]" if row["beginning"]
+        else ":green-badge[:material/check: Fine]"
     )  # fmt: skip
-    return {
-        "Rule": rule.title,
-        "State": state,
-        "Now": None if row["value"] is None else measured(rule.unit, row["value"]),
-        "Fires above": measured(rule.unit, row["threshold"]),
-        "For": duration(row["for_seconds"]) if row["for_seconds"] else "at once",
-        "Over at": measured(rule.unit, row["resolve_at"]),
-        "Severity": row["severity"],
-        "From": row["minimum_jobs"] and f"{row['minimum_jobs']:,} jobs",
-        "Measures": rule.measures,
-        "Changed": row["changed_at"],
-        "By": row["changed_by"],
-    }
+    above = f"{row['severity']} above {measured(rule.unit, row['threshold'])}"
+    lasting = f" lasting {duration(row['for_seconds'])}" if row["for_seconds"] else ""
+    least = f", from {plural(row['minimum_jobs'])} on" if row["minimum_jobs"] else ""
+    over = f"over at {measured(rule.unit, row['resolve_at'])}"
+    now = "" if row["value"] is None else f", now {measured(rule.unit, row['value'])}"
+    by = row["changed_by"]
+    changed = f" Changed {moment(row['changed_at'])} by {escaped(by)}." if by else ""
+    with st.container(gap=None):
+        st.markdown(f"{state} **{rule.title}:** {above}{lasting}{least}, {over}{now}")
+        st.caption(f"{rule.measures}{changed}")
 
 
 def silences() -> None:

@@ -276,10 +276,10 @@ def pieces() -> Iterator[Sequence[Row]]:
         before = rows[-1]["run_id"]
 
 
-live(panel)
 with drawn_once_back():
     # Asked anew: what an operator has just done in psql, such as storing the key, counts at once.
     there = read_once("cron", "environment")
+    live(panel)
     if there["available"]:
         jobs = read_once("cron", "jobs")
         st.header("Schedule process-jobs")
