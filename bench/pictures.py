@@ -239,7 +239,7 @@ def take_all(
     for one in pages:
         page.goto(f"{running.url}{one.path}")
         with Image.open(BytesIO(still(page))) as picture:
-            picture.save(picture_of(one, theme, width), lossless=True, method=4)
+            picture.save(picture_of(one, theme, width), lossless=True, method=0)
     context.close()
 
 
