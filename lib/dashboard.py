@@ -70,7 +70,7 @@ def read(page: str, query: str, **parameters: Any) -> Any:
 def read_once(page: str, query: str, **parameters: Any) -> Any:
     """The answer to a named query as `read` gives it, but asked now and for this viewer alone.
 
-    For exports, whose pieces nobody reads again. Raises DatabaseUnavailable.
+    For exports, whose pieces nobody reads again, and for searches. Raises DatabaseUnavailable.
     """
     ask = getattr(load(page), query)
     replica = None if page in OF_THE_SERVER else _replica()

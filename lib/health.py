@@ -12,6 +12,8 @@ SAID_HERE = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
 )  # fmt: skip
 """Alert rules whose measures are looked at here, by their limits; of the others, what fires."""
+WORDS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
+"""What there is to do, by level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,12 @@ class Verdict:
     level: Literal["good", "look", "act"]
     reason: str
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """In a few words, with the number of conditions of the worst level: "Act now (2)"."""
+        worst = sum(condition.level == self.level for condition in self.conditions)
+        return f"{WORDS[self.level]} ({worst})" if worst else WORDS[self.level]
 
 
 def verdict(now: Mapping[str, Any]) -> Verdict:

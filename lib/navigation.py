@@ -11,7 +11,9 @@ from lib.access.gate import gate
 from lib.dashboard import read, say_when_away, who
 from lib.database import embedded, redact, route
 from lib.fault_injection import fault_file
+from lib.search import search
 from lib.settings import settings
+from lib.tab import name_tab
 
 ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
 ROUTES = {
@@ -59,13 +61,16 @@ HIDDEN = {"job"}
 
 
 def navigation() -> StreamlitPage:
-    """Draws the sidebar and returns the page to run: of those that the viewer's role opens.
+    """Draws the sidebar and the page's head, and returns the page to run.
+
+    It is one of those that the viewer's role opens.
 
     Who has no role gets at every address what there is to say about that, and nothing else.
     """
-    st.set_page_config(page_title="Darkroom", page_icon=str(ICON), layout="wide")
+    st.set_page_config(layout="wide")
     has = st.session_state["role"] = role()
     if has is None:
+        st.set_page_config(page_title="Darkroom", page_icon=ICON)
         files = [file for files in SECTIONS.values() for file in files]
         doors = [_page(gate, file, "Darkroom") for file in files]
         return st.navigation(doors, position="hidden")
@@ -82,10 +87,16 @@ def navigation() -> StreamlitPage:
         # A question that was open when its page was left is not asked again.
         st.session_state["page"] = page.url_path
         st.session_state.pop("asked", None)
+        st.session_state.pop("missed", None)
+    name_tab(page.title)
     with st.sidebar:
         if sign_in_configured():
             _signed_in(has)
         _sources()
+    with st.container(horizontal=True):
+        st.title(page.title)
+        with st.container(width=340):
+            search()
     return page
 
 

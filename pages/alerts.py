@@ -26,8 +26,6 @@ COLUMNS = [
     "fired_at", "resolved_at", "seconds", "severity", "rule", "subject", "worst", "told", "id",
 ]  # fmt: skip
 
-st.title("Alerts")
-
 
 def panel() -> None:
     watch, found = read("alerts", "watch"), read("alerts", "open")

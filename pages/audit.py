@@ -19,7 +19,6 @@ SECONDS = 5.0
 LONGEST_ID = 18
 COLUMNS = ["id", "at", "actor", "action", "affected", "details"]
 
-st.title("Audit")
 st.caption(
     "Every action on the queue and on how it is set up, newest first. Entries are only added:"
     " nobody can change or delete one here."

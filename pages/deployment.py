@@ -28,7 +28,6 @@ BADGES = {
 }
 TICKED = {True: BADGES[True], False: ":orange-badge[To tick]"}
 
-st.title("Deployment")
 st.caption(
     "What must be there and work before users come, each point looked at now. What is open says"
     " how to repair it; what only people can judge, they tick."

@@ -23,7 +23,6 @@ COLUMNS = [
     "completed_at", "id",
 ]  # fmt: skip
 
-st.title("Duplicates")
 st.caption(
     "Several jobs for one generation. The queue refuses a second one while the first waits or runs;"
     " what can still happen is a job that is enqueued or retried after another one has ended."

@@ -28,7 +28,6 @@ COLUMNS = [
     "created_by", "job_type", "created_at", "id",
 ]  # fmt: skip
 
-st.title("Failures")
 st.caption(
     "Jobs that failed for good: with an error that no further attempt can mend, or at their last"
     " attempt. Errors that differ only in model, address, id or number are one kind. A time that"
@@ -41,8 +40,11 @@ span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
 def panel() -> None:
     kinds = read("failures", "groups", **span.parameters)
     say_how_many(kinds)
+    by_key = {kind["key"]: kind for kind in kinds}
+    if retried := st.session_state.pop("retry kind", None):
+        ask_retry_all(retried, by_key.get(retried))
     key = kinds_table(kinds) if kinds else url_key()
-    kind = next((kind for kind in kinds if kind["key"] == key), None)
+    kind = by_key.get(key or "")
     if kind:
         explain(kind)
     elif key:
@@ -80,6 +82,7 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
     """Returns the key of the kind that is chosen."""
     st.header("Which errors, how often, and whom do they hit?")
     table = pd.DataFrame(kinds)
+    table["retry"] = "Retry"
     table["about"] = [entry_of(kind).title for kind in kinds]
     table["models"] = [", ".join(model or "(none)" for model in kind["models"]) for kind in kinds]
     table["error_group"] = table["error_group"].replace("", "(no message)")
@@ -93,6 +96,7 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
         alt="Kinds of errors",
         columns={
             "jobs": count_column("Jobs", pinned=True),
+            "retry": st.column_config.ButtonColumn("", key="retry row", on_click=note_kind),
             "trend": st.column_config.BarChartColumn(
                 "Trend",
                 y_min=0,
@@ -116,6 +120,11 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
         st.caption("Select a kind to see what to do about it, and its jobs alone.")
         st.query_params.pop("kind", None)
     return chosen[0] if chosen else None
+
+
+def note_kind() -> None:
+    _, keys = st.session_state["kinds drawn"]
+    st.session_state["retry kind"] = keys[st.session_state["retry row"].row]
 
 
 def trend_step() -> str:
@@ -172,8 +181,7 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
             ask_retry(selected, kind)
         label = f"Retry all {count:,} of this kind" if count else "Retry all of this time"
         if st.button(label, type="primary" if key else "secondary"):
-            found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MOST)
-            ask_retry([row["id"] for row in found], kind)
+            ask_retry_all(key, kind)
     if len(selected) == 1:
         one_job("The selected job", selected[0])
     elif key:
@@ -262,6 +270,11 @@ def tried_again(key: str | None) -> None:
 
 def due_words(seconds: float) -> str:
     return f"in {duration(seconds)}" if seconds > 0 else "is due"
+
+
+def ask_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
+    found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MOST)
+    ask_retry([row["id"] for row in found], kind)
 
 
 def ask_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:

@@ -29,7 +29,6 @@ from lib.settings import settings
 
 ALL = "All models"
 
-st.title("Fault injection")
 file = fault_file(settings())
 if file is None:
     st.info(

@@ -24,7 +24,6 @@ LIVE_SECONDS, CALM_SECONDS = 0.25, 2.0
 """How often the page is drawn again while something of the run changes, and otherwise."""
 DOUBLE_CLICK_SECONDS = 3.0
 
-st.title("Generate")
 st.caption(
     "Test generations go through the real queue. They count for no user's limit, and are kept"
     " apart from what users ask for."

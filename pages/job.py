@@ -26,8 +26,6 @@ ACTIONS = {
     "reset_stuck_jobs": "Reset by an operator",
 }
 
-st.title("Job")
-
 
 def job_id() -> UUID | None:
     written = st.text_input(

@@ -39,7 +39,6 @@ SECONDS = 5.0
 
 fetch = partial(read, "jobs")
 
-st.title("Jobs")
 st.caption(
     "What runs first, then what waits in the order in which it will be claimed, then what has"
     " ended, newest first."

@@ -31,7 +31,6 @@ LIMIT_COLUMNS = [
     "user_id", "daily_used", "daily_limit", "hourly_used", "hourly_limit", "used", "own",
 ]  # fmt: skip
 
-st.title("Maintenance")
 view = st.segmented_control(
     "What", VIEWS, default="Tasks", required=True, key="view", bind="query-params",
     label_visibility="collapsed",

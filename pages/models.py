@@ -32,7 +32,6 @@ RUN_ORDER = [
 ]  # fmt: skip
 BIN_COLUMNS = ["what", "period", "from_seconds", "to_seconds", "jobs", "share"]
 
-st.title("Models")
 span = time_range()
 step = "hour" if span.length <= timedelta(days=2) else "day"
 times = {"bucket": "day" if span.bucket == "day" else "hour", **span.parameters}

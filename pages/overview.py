@@ -13,7 +13,7 @@ from lib.confirm import Action, ask, confirmations, plural
 from lib.dashboard import actor, moment, pool, read, read_once
 from lib.export import csv_export
 from lib.formats import duration, escaped, number, percent, share
-from lib.health import Condition, Verdict, type_name, verdict
+from lib.health import WORDS, Condition, Verdict, type_name, verdict
 from lib.live import live
 from lib.navigation import link
 from lib.tiles import Tile, curve, difference, show
@@ -21,15 +21,16 @@ from lib.tiles import Tile, curve, difference, show
 MOST_SAID = 4
 """Conditions that one page explains; the others are counted."""
 
-st.title("Overview")
-
 
 def panel() -> None:
     now = read("overview", "now")
     hours = pd.DataFrame(read("overview", "hours"), columns=HOUR_COLUMNS)
     health = read("overview", "health")
+    look = read("overview", "first_look")
     found = verdict(now)
     say(found)
+    if look == "sample" or (look == "empty" and not health):
+        greet(look)
     resuming(now)
     show(
         [*state(now), *failures(now, hours), *flow(now, hours)],
@@ -46,7 +47,7 @@ def panel() -> None:
 
 def say(found: Verdict) -> None:
     if not found.conditions:
-        st.success(f"**Healthy.** {found.reason}", icon=":material/check_circle:")
+        st.success(f"**{WORDS['good']}.** {found.reason}", icon=":material/check_circle:")
     for (level, page), alike in groupby(found.conditions, attrgetter("level", "page")):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             say_conditions(level, list(alike))
@@ -56,14 +57,31 @@ def say(found: Verdict) -> None:
 
 def say_conditions(level: str, conditions: list[Condition]) -> None:
     # The reason may quote a provider, so it is escaped.
-    said = [escaped(condition.reason) for condition in conditions[:MOST_SAID]]
-    if more := len(conditions) - len(said):
-        said.append(f"And {more} more.")
-    reasons = "  \n".join(said)
+    reasons = [escaped(condition.reason) for condition in conditions[:MOST_SAID]]
+    if more := len(conditions) - len(reasons):
+        reasons.append(f"And {more} more.")
+    said = f"**{WORDS[level]}.** " + "  \n".join(reasons)
     if level == "act":
-        st.error(f"**Act now.** {reasons}", icon=":material/error:")
+        st.error(said, icon=":material/error:")
     else:
-        st.warning(f"**Look soon.** {reasons}", icon=":material/visibility:")
+        st.warning(said, icon=":material/visibility:")
+
+
+WELCOME = {
+    "empty": "Each image that an application asks for becomes a job in the queue: a worker takes"
+    " it, has the model make the image and stores it. This page says whether that goes well, and"
+    " what to do when it does not. No job has been here yet.",
+    "sample": "Each image that an application asks for becomes a job in the queue, and this page"
+    " says whether they get done. What you see now are thirty days of invented jobs, so that every"
+    " page has something to show; those that are stuck are there for you to reset. The queue and"
+    " its worker are real: what you submit runs through them.",
+}
+
+
+def greet(look: str) -> None:
+    with st.container(border=True):
+        st.markdown(f"**Welcome to Darkroom.** {WELCOME[look]}")
+        link("generate", "Submit your first generation", ":material/add_photo_alternate:")
 
 
 def resuming(now: Mapping[str, Any]) -> None:

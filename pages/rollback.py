@@ -28,7 +28,6 @@ HEALTH = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newe
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 PIECE = 5000
 
-st.title("Rollback")
 st.caption(
     "Back to the time before the queue, step by step, and forth again. No step deletes anything;"
     " each says what it will do before it does it, may be repeated, and may be left out."

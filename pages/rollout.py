@@ -35,7 +35,6 @@ STEP_COLUMNS = [
     "at", "async_p50", "async_p95", "sync_p50", "sync_p95", "async_failed", "sync_failed",
 ]  # fmt: skip
 
-st.title("Migration path")
 st.caption(
     "An application that calls the model inside its requests moves to the queue bit by bit: it asks"
     " use_async_for_user, and the users below the percentage take the queue. A user stays on the"

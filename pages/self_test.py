@@ -26,7 +26,6 @@ BADGES = {
     "skipped": ":orange-badge[Skipped]",
 }
 
-st.title("Self-test")
 st.caption("Tries every step that must work, for real, and says what to do where one does not.")
 
 

@@ -25,7 +25,6 @@ COLUMNS = [
     "last_sign_of_life", "silent_seconds", "worker",
 ]  # fmt: skip
 
-st.title("Stuck jobs")
 st.caption(
     "Running for ten minutes without a sign of life from a worker. A reset puts a job back on the"
     " queue with its attempts unchanged; a job whose worker has answered meanwhile is left alone."

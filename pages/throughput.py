@@ -24,7 +24,6 @@ QUEUE_COUNTED = {
     "day": "at the beginning of each hour, and of a day the most",
 }
 
-st.title("Throughput")
 span = time_range()
 with st.container(horizontal=True):
     step = st.segmented_control(

@@ -16,7 +16,6 @@ from lib.navigation import link
 SECONDS = 4.0
 LEVELS = {"act": ":red-badge[Act now]", "look": ":orange-badge[Look soon]"}
 
-st.title("Troubleshooting")
 st.caption(
     "Looks for the usual causes of what operators notice, the likeliest first, and offers what"
     " repairs them."

@@ -30,8 +30,6 @@ EXPORTED = [
     "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
 ]  # fmt: skip
 
-st.title("Users")
-
 
 def asked_for() -> UUID | None:
     """The user that the viewer looks for, by id or e-mail address."""

@@ -35,7 +35,6 @@ WORKER_COLUMNS = [
 CALL_SECONDS = 150.0
 """How long a call by hand is waited for."""
 
-st.title("Workers & cron")
 confirmations()
 
 

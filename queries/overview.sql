@@ -218,3 +218,15 @@ limit 200;
 -- name: has_sample_data$
 -- Whether sample history was loaded; asked of the embedded database, whose users are few.
 select exists (select from auth.users where email = 'sample-user-01@example.invalid');
+
+-- name: first_look$
+-- What to tell a newcomer: sample while the newest generation is of the sample history, empty while no
+-- job has ended and no generation was ever asked for, null afterwards.
+select case
+    when newest.source = 'sample' then 'sample'
+    when newest.source is null and not exists (select from public.job_rollup) then 'empty'
+end
+from (select) as one
+left join lateral (
+    select g.source from public.image_generations g order by g.created_at desc limit 1
+) newest on true;

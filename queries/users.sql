@@ -13,6 +13,10 @@ end;
 -- The user of an e-mail address, which Supabase keeps in small letters; null for none.
 select u.id from auth.users u where u.email = lower(:email) order by u.id limit 1;
 
+-- name: has_asked$
+-- Whether a user ever asked for an image.
+select exists (select from public.image_generations g where g.user_id = :user_id::uuid);
+
 -- name: emails
 -- The e-mail addresses of some users. Columns: id, email.
 select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);

@@ -3,6 +3,7 @@
 On a desktop axe-core looks at each page too.
 """
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urljoin
@@ -107,6 +108,9 @@ def test_every_page(browser: Browser, app: App, scheme: str, size: str):
         page.wait_for_function(READY, timeout=30_000)
         # Charts and tables draw themselves a moment after their place is there.
         page.wait_for_load_state("networkidle")
+        expect(page.get_by_role("searchbox", name="Search")).to_be_visible()
+        heading = page.get_by_role("heading", level=1).inner_text()
+        expect(page).to_have_title(re.compile(rf"^(.+ · )?{re.escape(heading)} – Darkroom$"))
         found = page.evaluate(FAULTS)
         if size == "desktop":
             found += page.evaluate(

@@ -1,5 +1,6 @@
-"""The pages of jobs and users read neither jobs nor generations from end to end."""
+"""The pages of jobs and users and the search read neither jobs nor generations from end to end."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lib import job_list
 from lib.database import load
 from lib.database.pool import Connection
 from lib.job_filters import STATUSES, Filters
+from lib.search import NothingFound, find
 
 plans = load("plans", Path(__file__).parents[1] / "rollup")
 USER = UUID(int=7)
@@ -36,6 +38,7 @@ LISTS = [
     Filters(path="prompt", value="*7*"),
     Filters(start=datetime(2026, 1, 1, tzinfo=UTC), length=timedelta(days=1)),
 ]
+SEARCHES = ["00000000", "00000000-0000", str(USER), str(UUID(int=8)), "eve@studio.example"]
 
 
 @pytest.fixture
@@ -74,6 +77,14 @@ def turn_pages(db: Connection, filters: Filters) -> None:
         job_list.page_before(fetch, filters, page.before)
 
 
+def search(db: Connection, text: str) -> None:
+    def ask(page: str, query: str, **parameters: Any) -> Any:
+        return getattr(load(page), query)(db, **parameters)
+
+    with suppress(NothingFound):
+        find(ask, text)
+
+
 def test_no_sequential_scan(filled: Connection) -> None:
     found = {}
     for page, query, parameters in CALLS:
@@ -87,6 +98,11 @@ def test_no_sequential_scan(filled: Connection) -> None:
         for _ in range(3):
             turn_pages(filled, filters)
         found[str(filters)] = scans(filled) - before
+    for text in SEARCHES:
+        before = scans(filled)
+        for _ in range(7):
+            search(filled, text)
+        found[text] = scans(filled) - before
     assert {call: count for call, count in found.items() if count} == {}
     filled.execute("select count(*) from job_queue where payload is not null")
     assert scans(filled) == before + 1

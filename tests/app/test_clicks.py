@@ -1,0 +1,177 @@
+"""No job of the operator takes more than three clicks from the Overview.
+
+Typing into a field counts as one click, with the Enter after it; a confirmation counts too. With
+pytest -n0 -s clicks and seconds of each are printed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from running_app import App, apps
+
+from lib.database import connect
+from lib.database.pool import Connection
+
+MOST = 3
+LONG = 60_000
+EMAIL = "ann@studio.example"
+
+
+class Operator:
+    """Somebody at the Overview, whose clicks are counted."""
+
+    def __init__(self, page: Page, app: App) -> None:
+        self.page = page
+        self.clicks = 0
+        page.goto(app.url)
+        # The last part of the Overview.
+        expect(page.get_by_role("button", name="Export as CSV")).to_be_visible(timeout=LONG)
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def click(self, target: Locator, **where: object) -> None:
+        self.clicks += 1
+        target.click(timeout=LONG, **where)
+
+    def type(self, field: Locator, text: str, *, enter: bool = False) -> None:
+        self.clicks += 1
+        field.fill(text, timeout=LONG)
+        if enter:
+            field.press("Enter")
+
+    def sees(self, target: Locator) -> None:
+        expect(target.first).to_be_visible(timeout=LONG)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_test_id("stMain").get_by_role("link", name=name).first
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def confirm(self, name: str) -> None:
+        self.click(self.page.get_by_role("dialog").get_by_role("button", name=name, exact=True))
+
+
+@pytest.fixture(scope="module")
+def app(eventually: Callable, shared_database: str) -> Iterator[App]:
+    with apps(eventually) as make:
+        yield make(DATABASE_URL=shared_database).start()
+
+
+@pytest.fixture
+def rows(shared_database: str) -> Iterator[Connection]:
+    """A connection to that app's database, which is empty again afterwards."""
+    with connect(shared_database) as db:
+        yield db
+        db.execute("truncate job_queue, image_generations, queue_pauses, auth.users cascade")
+
+
+@pytest.fixture
+def operator(page: Page, request: pytest.FixtureRequest) -> Iterator[Callable[[App], Operator]]:
+    come: list[Operator] = []
+
+    def comes(app: App) -> Operator:
+        come.append(Operator(page, app))
+        return come[-1]
+
+    yield comes
+    for each in come:
+        print(f"{request.node.name}: {each.clicks} clicks, {each.seconds:.1f} s")
+        assert each.clicks <= MOST
+
+
+def test_sees_what_is_wrong(app, rows, operator):
+    rows.execute(
+        "insert into job_queue (job_type, status, attempts, started_at, updated_at)"
+        " values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"
+    )
+    one = operator(app)
+    one.sees(one.page.get_by_text("1 stuck: no worker has shown life for them."))
+    one.click(one.link("Stuck jobs"))
+    one.sees(one.button("Reset all 1"))
+
+
+def test_retries_a_failed_group(app, rows, operator):
+    """Not the most frequent group, but the second in the list."""
+    rows.execute(
+        "insert into job_queue (job_type, status, attempts, started_at, completed_at,"
+        " error_message) select 'a', 'failed', 3, now(), now(), case when n <= 3 then"
+        " 'out of memory' else 'no such host' end from generate_series(1, 8) n"
+    )
+    one = operator(app)
+    one.click(one.link("Failures"))
+    table = one.page.get_by_test_id("stDataFrame").first
+    one.sees(table)
+    # The second row's button; the table is drawn on a canvas.
+    one.click(table, position={"x": 130, "y": 87})
+    one.confirm("Retry 3 jobs")
+    one.sees(one.page.get_by_text("3 jobs put back on the queue."))
+    left = rows.execute("select error_message from job_queue where status = 'failed'").fetchall()
+    assert [row["error_message"] for row in left] == ["no such host"] * 5
+
+
+def test_resets_stuck_jobs(app, rows, operator):
+    rows.execute(
+        "insert into job_queue (job_type, status, attempts, started_at, updated_at)"
+        " select 'a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour'"
+        " from generate_series(1, 4)"
+    )
+    one = operator(app)
+    one.click(one.link("Stuck jobs"))
+    one.click(one.button("Reset all 4"))
+    one.confirm("Reset 4 jobs")
+    one.sees(one.page.get_by_text("4 jobs put back on the queue."))
+
+
+def test_stops_everything(app, rows, operator):
+    one = operator(app)
+    one.click(one.button("Pause the queue"))
+    one.confirm("Pause")
+    one.sees(one.page.get_by_text("The claiming of all jobs (for"))
+    assert rows.execute("select job_type from queue_pauses").fetchall() == [{"job_type": "*"}]
+
+
+def test_finds_a_user_s_job(app, rows, operator):
+    rows.execute("insert into auth.users (id, email) values (gen_random_uuid(), %s)", [EMAIL])
+    rows.execute(
+        "with asked as (insert into image_generations (user_id, prompt, model_id, status,"
+        " completed_at) select u.id, 'A red kite', m.id, 'failed', now() from auth.users u,"
+        " (select id from models limit 1) m returning *)"
+        " insert into job_queue (job_type, payload, status, created_by, completed_at)"
+        " select 'generate-image', jsonb_build_object('prompt', prompt, 'generation_id', id),"
+        " 'failed', user_id, completed_at from asked"
+    )
+    one = operator(app)
+    one.type(one.page.get_by_role("searchbox", name="Search"), EMAIL, enter=True)
+    one.sees(one.page.get_by_role("heading", name="1 job", exact=True))
+    table = one.page.get_by_test_id("stDataFrame").first
+    one.click(table, position={"x": 16, "y": 52})
+    one.click(one.page.get_by_test_id("stBaseButton-secondary").filter(has_text="Open"))
+    one.sees(one.page.get_by_text("Generation failed"))
+
+
+def test_submits_a_first_test_and_watches_it(make_app, operator):
+    """The greeting of an empty queue leads there, and is gone afterwards."""
+    one = operator(make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start())
+    one.sees(one.page.get_by_text("No job has been here yet."))
+    one.click(one.link("Submit your first generation"))
+    one.type(one.page.get_by_label("Prompt", exact=True), "A red kite")
+    one.click(one.button("Generate"))
+    one.sees(one.page.get_by_role("img", name="A red kite"))
+    one.sees(one.page.get_by_text("1 completed, 1 in all."))
+    one.page.get_by_role("link", name="Overview").click()
+    one.sees(one.page.get_by_text("Workers alive"))
+    expect(one.page.get_by_text("Welcome to Darkroom.")).to_be_hidden()
+
+
+def test_sample_history_says_what_it_is(make_app, page: Page):
+    page.goto(make_app().start().url)
+    welcome = page.get_by_test_id("stMain").get_by_text("thirty days of invented jobs")
+    expect(welcome).to_be_visible(timeout=LONG)
+    page.get_by_role("link", name="Submit your first generation").click()
+    expect(page.get_by_role("heading", name="Generate")).to_be_visible(timeout=LONG)
