@@ -45,8 +45,21 @@ def test_who_has_no_role_is_told_so_and_sees_nothing(
         expect(page.get_by_text("Nobody has given you a role here.")).to_be_visible(timeout=LONG)
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
         expect(page.get_by_test_id("stDataFrame")).to_be_hidden()
+        expect(page.get_by_role("searchbox")).to_be_hidden()
+        expect(page).to_have_title("Darkroom")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible(timeout=LONG)
+
+
+def test_a_viewer_may_search(signed_app, people, rows) -> None:
+    stuck(rows)
+    [job] = rows.execute("select id from job_queue").fetchall()
+    page = people["viewer"]
+    page.goto(signed_app.url)
+    field = page.get_by_role("searchbox", name="Search")
+    field.fill(str(job["id"])[:8], timeout=LONG)
+    field.press("Enter")
+    expect(page).to_have_url(f"{signed_app.url}/job?id={job['id']}", timeout=LONG)
 
 
 def test_a_viewer_is_refused_and_an_operator_is_recorded(signed_app, people, rows) -> None:
