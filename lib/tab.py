@@ -36,9 +36,9 @@ def name_tab(title: str) -> None:
 
 
 def _follow(title: str) -> None:
-    if role() != st.session_state["role"]:
-        # Who has no role any more learns nothing.
-        st.rerun()
+    if role() is None:
+        # Whose role was taken away while the page is open learns no more.
+        return
     state = _state()
     if state != st.session_state.get("tab", _State()):
         st.session_state["tab"] = state
