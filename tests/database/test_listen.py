@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,15 +35,14 @@ async def test_lost_connection_ends_the_stream(
 
 
 async def test_leaving_the_stream_closes_its_connection(
-    postgres: embedded.EmbeddedPostgres,
+    postgres: embedded.EmbeddedPostgres, eventually: Callable[..., Any]
 ) -> None:
     stream = notifications(postgres.url, "jobs")
     await anext(stream)
     await stream.aclose()
     with connect(postgres.url) as conn:
         listening = "select from pg_stat_activity where application_name like '%listening%'"
-        while conn.execute(listening).fetchall():
-            pass
+        eventually(lambda: not conn.execute(listening).fetchall())
 
 
 async def test_malformed_url_is_refused_without_its_password() -> None:

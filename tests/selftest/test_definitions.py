@@ -14,6 +14,14 @@ select pg_get_viewdef(c.oid) as body, c.reloptions,
        array(select a::text from unnest(c.relacl) a order by 1) as access
 from pg_class c where c.oid = ('public.' || %s)::regclass
 """
+ON_TABLES = """
+select 'trigger' as kind, tgname as name, pg_get_triggerdef(oid) as body
+from pg_trigger where tgrelid = ('public.' || %(table)s)::regclass and not tgisinternal
+union all
+select 'policy', policyname, (to_jsonb(p) - 'policyname')::text
+from pg_policies p where schemaname = 'public' and tablename = %(table)s
+order by 1, 2
+"""
 
 
 def test_every_function_and_view_comes_back_as_it_was(db):
@@ -32,15 +40,18 @@ def test_every_function_and_view_comes_back_as_it_was(db):
             assert db.execute(query, [one.name]).fetchall() == before
 
 
-def test_triggers_and_policies_come_back(db):
+def test_triggers_and_policies_come_back_as_they_were(db):
     for one in definitions().values():
         if one.kind in ("trigger", "policy"):
+            before = db.execute(ON_TABLES, {"table": one.table}).fetchall()
+            assert (one.kind, one.name) in {(row["kind"], row["name"]) for row in before}
             with db.transaction(force_rollback=True):
                 drop = sql.SQL("drop {} {} on public.{}").format(
                     sql.SQL(one.kind), sql.Identifier(one.name), sql.Identifier(one.table)
                 )
                 db.execute(drop)
                 db.execute(one.sql().encode())
+                assert db.execute(ON_TABLES, {"table": one.table}).fetchall() == before
 
 
 def test_all_that_the_schema_has_is_known(db):

@@ -92,7 +92,7 @@ async def test_goes_on_after_all_its_connections_were_cut(db, running, enqueue, 
 
 
 async def test_an_outcome_waits_for_a_database_that_is_away(
-    running, enqueue, job, until, database_away
+    running, enqueue, job, until, database_away, caplog
 ):
     go_on = asyncio.Event()
 
@@ -105,21 +105,21 @@ async def test_an_outcome_waits_for_a_database_that_is_away(
         await until(lambda: job(id)["status"] == "processing")
         with database_away():
             go_on.set()
-            await asyncio.sleep(0.5)
+            await until(lambda: "1 outcomes wait for the database" in caplog.text)
         await until(lambda: worker.processed == 1)
     found = job(id)
     assert (found["status"], found["attempts"]) == ("completed", 1)
 
 
 async def test_a_job_interrupted_by_the_database_is_given_back_and_runs_again(
-    pool, running, enqueue, job, until, database_away
+    pool, running, enqueue, job, until, database_away, caplog
 ):
-    interrupted = asyncio.Event()
+    running_now, away = asyncio.Event(), asyncio.Event()
 
     async def query(claim):
         if claim.attempt == 1:
-            interrupted.set()
-            await asyncio.sleep(0.2)
+            running_now.set()
+            await away.wait()
             with translated():
                 async with pool.connection(timeout=0.1) as connection:
                     await connection.execute("select 1")
@@ -127,8 +127,9 @@ async def test_a_job_interrupted_by_the_database_is_given_back_and_runs_again(
 
     id = enqueue(max_attempts=1)
     async with running(query):
-        await until(interrupted.is_set)
+        await until(running_now.is_set)
         with database_away():
-            await asyncio.sleep(0.5)
+            away.set()
+            await until(lambda: f"Job {id} interrupted" in caplog.text)
         await until(lambda: job(id)["status"] == "completed")
     assert job(id)["attempts"] == 2
