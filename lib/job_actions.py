@@ -1,40 +1,36 @@
 """What operators are asked before they retry, cancel or reset jobs that they picked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from lib.actions import cancel_jobs, reset_stuck_jobs, retry_jobs
+import streamlit as st
+
+from lib.actions import cancel_jobs, in_batches, reset_stuck_jobs, retry_jobs
 from lib.confirm import Action, plural
 from lib.dashboard import actor, pool
+from lib.database import Pool
 
 
-def retry(job_ids: Sequence[UUID]) -> Action:
-    """Failed and cancelled jobs back on the queue."""
-
-    def run() -> str:
-        return f"{plural(len(retry_jobs(pool(), actor(), job_ids)))} put back on the queue."
-
+def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
+    """Failed and cancelled jobs back on the queue; `advice` says whether that helps."""
     return Action(
         "Retry jobs",
-        f"Puts {plural(len(job_ids))} back on the queue with at least one more attempt. A job whose"
-        " generation has another job that waits or runs is left alone.",
+        f"Puts {plural(len(job_ids))} back on the queue, each with at least one more attempt,"
+        f" spread over up to a minute.{advice and f' {advice}'} A job that has changed meanwhile,"
+        " or whose generation has another job that waits or runs, is left alone.",
         f"Retry {plural(len(job_ids))}",
-        run,
+        lambda: _in_batches(retry_jobs, job_ids, "put back on the queue"),
     )
 
 
 def cancel(job_ids: Sequence[UUID]) -> Action:
     """Waiting and running jobs ended."""
-
-    def run() -> str:
-        return f"{plural(len(cancel_jobs(pool(), actor(), job_ids)))} cancelled."
-
     return Action(
         "Cancel jobs",
-        f"Cancels {plural(len(job_ids))}. The worker of a running one drops it when it next shows"
-        " life. What has ended meanwhile stays as it is.",
+        f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and the worker of a"
+        " running one drops it when it next shows life. What has ended meanwhile is left alone.",
         f"Cancel {plural(len(job_ids))}",
-        run,
+        lambda: _in_batches(cancel_jobs, job_ids, "cancelled"),
         decline="Keep",
     )
 
@@ -53,3 +49,12 @@ def reset(job_ids: Sequence[UUID]) -> Action:
         f"Reset {plural(len(job_ids))}",
         run,
     )
+
+
+def _in_batches(
+    action: Callable[[Pool, str, Sequence[UUID]], list[UUID]], job_ids: Sequence[UUID], done: str
+) -> str:
+    bar = st.progress(0.0, "At work")
+    changed = in_batches(action, pool(), actor(), job_ids, bar.progress)
+    rest = len(job_ids) - changed
+    return f"{plural(changed)} {done}." + (f" {plural(rest)} left alone." if rest else "")

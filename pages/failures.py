@@ -1,17 +1,17 @@
 """What fails, why, and what is to be done about it?"""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
-from lib.actions import cancel_jobs, in_batches, retry_jobs
+from lib import job_actions
 from lib.columns import count_column, job_column, job_links, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once
+from lib.confirm import ask, confirmations, plural
+from lib.dashboard import REFRESH_SECONDS, read, read_once
 from lib.error_guide import Guide, guide
 from lib.export import csv_export
 from lib.formats import duration, share
@@ -262,10 +262,10 @@ def tried_again(key: str | None) -> None:
             f"Cancel {len(selected):,} selected" if selected else "Cancel selected",
             disabled=not selected,
         ):
-            ask_cancel(selected)
+            ask(job_actions.cancel(selected))
         if st.button(f"Cancel all {total:,}"):
             found = read_once("failures", "tried_again", key=key, most=MOST)
-            ask_cancel([row["id"] for row in found])
+            ask(job_actions.cancel([row["id"] for row in found]))
 
 
 def due_words(seconds: float) -> str:
@@ -278,37 +278,7 @@ def ask_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
 
 
 def ask_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
-    advice = f" {RETRY_WORDS[entry_of(kind).retry]}" if kind else ""
-    ask(
-        Action(
-            title="Retry failed jobs",
-            effect=f"Puts {plural(len(job_ids))} back on the queue, each with at least one more"
-            f" attempt, spread over up to a minute.{advice} A job that has changed meanwhile, or"
-            " whose generation has another live job, is left alone.",
-            button=f"Retry {plural(len(job_ids))}",
-            run=lambda: in_steps(retry_jobs, job_ids, "put back on the queue"),
-        )
-    )
-
-
-def ask_cancel(job_ids: list[UUID]) -> None:
-    ask(
-        Action(
-            title="Cancel live jobs",
-            effect=f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and"
-            " what runs is stopped. A job that has ended meanwhile is left alone.",
-            button=f"Cancel {plural(len(job_ids))}",
-            decline="Leave them",
-            run=lambda: in_steps(cancel_jobs, job_ids, "cancelled"),
-        )
-    )
-
-
-def in_steps(action: Callable[..., list[UUID]], job_ids: list[UUID], done: str) -> str:
-    bar = st.progress(0.0, "At work")
-    changed = in_batches(action, pool(), actor(), job_ids, bar.progress)
-    rest = len(job_ids) - changed
-    return f"{plural(changed)} {done}." + (f" {plural(rest)} left alone." if rest else "")
+    ask(job_actions.retry(job_ids, RETRY_WORDS[entry_of(kind).retry] if kind else ""))
 
 
 def pages(key: str | None) -> Iterator[list[dict[str, Any]]]:
