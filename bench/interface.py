@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from bench.browser import App, chromium, followed, new_context, painted, running_app
 from bench.cost import statistics
-from bench.history import loaded_database
+from bench.history import loaded_database, step
 from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
 from lib.database import connect
@@ -237,9 +237,12 @@ def main() -> int:
         running_app(url, Path(folder)) as app,
         chromium() as browser,
     ):
-        times = cold_visits(browser, app, seen)
-        inspected = {place.file: inspect(browser, app, place) for place in seen}
-        visits(browser, app, seen, options.rounds, times)
+        with step("The app's first visits"):
+            times = cold_visits(browser, app, seen)
+        with step("What a visit takes"):
+            inspected = {place.file: inspect(browser, app, place) for place in seen}
+        with step(f"{options.rounds} rounds of visits"):
+            visits(browser, app, seen, options.rounds, times)
         print(f"After all visits: {psutil.Process(app.pid).memory_info().rss / 2**20:.0f} MB")
     above = report(seen, inspected, times)
     print(f"{above} of {len(seen)} pages above a budget" if above else "All within their budgets")
