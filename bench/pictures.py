@@ -65,18 +65,21 @@ SETTINGS = {
 }
 PATIENCE_SECONDS = 60.0
 # Nothing runs, waits or is stale; every chart, table and image has its picture; no font is missing.
+# So for ten frames, since tables and charts draw themselves a moment after their place is there.
 SETTLED = """() => {
   const seen = (element) => element.getBoundingClientRect().width > 0;
   const all = (selector) => [...document.querySelectorAll(selector)].filter(seen);
   const id = (name) => `[data-testid=${name}]`;
   const drawn = ['stVegaLiteChart', 'stEChartsChart', 'stMetricChart', 'stDataFrame', 'stMermaid'];
   const busy = ['stSkeleton', 'stSpinner', 'stStatusWidget', 'stToast'].map(id);
-  return document.querySelector(id('stApp'))?.dataset.testScriptState === 'notRunning'
+  const settled = document.querySelector(id('stApp'))?.dataset.testScriptState === 'notRunning'
     && document.querySelector('h1')
     && !all([...busy, '[data-stale=true]'].join()).length
     && all(drawn.map(id).join()).every((one) => [...one.querySelectorAll('svg, canvas')].some(seen))
     && all('img').every((one) => one.complete && one.naturalWidth)
     && document.fonts.status === 'loaded';
+  window.settledFrames = settled ? (window.settledFrames ?? 0) + 1 : 0;
+  return window.settledFrames > 10;
 }"""
 
 
@@ -244,15 +247,14 @@ def take_all(
 
 
 def still(page: Page) -> bytes:
-    """The page once it is painted and two looks in a row see the same."""
-    before = b""
+    """The page once it is painted, and while it is."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         page.wait_for_function(SETTLED, timeout=PATIENCE_SECONDS * 1000)
-        now = page.screenshot(animations="disabled")
-        if now == before and page.evaluate(SETTLED):
-            return now
-        before = now
+        taken = page.screenshot(animations="disabled")
+        # A live page may have begun to draw itself anew meanwhile.
+        if page.evaluate(SETTLED):
+            return taken
     raise SystemExit(f"{page.url} does not stand still.")
 
 
