@@ -51,6 +51,20 @@ READY = """() => document.querySelector('h1')
         (chart) => !chart.checkVisibility() || chart.querySelector('svg, canvas'))"""
 
 
+# Notes at each frame where everything stands.
+PLACES = """() => {
+    window.places = new Set();
+    const look = () => {
+        const shown = [...document.querySelectorAll(
+            '[data-testid=stMain] [data-testid=stElementContainer]')]
+            .filter((element) => element.checkVisibility());
+        places.add(shown.map((element) => element.getBoundingClientRect().top).join());
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
 @pytest.fixture(scope="module")
 def app(eventually):
     with apps(eventually) as make:
@@ -121,6 +135,18 @@ def test_every_page(browser: Browser, app: App, scheme: str, size: str):
         said.clear()
     context.close()
     assert faults == {}
+
+
+@pytest.mark.parametrize("path", ["/", "/throughput"])
+def test_nothing_moves_while_a_page_is_drawn_anew(page: Page, app: App, path: str):
+    page.goto(f"{app.url}{path}")
+    page.wait_for_function(READY, timeout=30_000)
+    page.wait_for_load_state("networkidle")
+    page.evaluate(PLACES)
+    for _ in range(2):
+        age = str(page.get_by_text("Data of").text_content())
+        expect(page.get_by_text(age)).to_be_hidden(timeout=30_000)
+    assert page.evaluate("places.size") == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
