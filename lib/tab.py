@@ -46,6 +46,9 @@ def _follow(title: str) -> None:
 
 
 def _state() -> _State:
+    if st.session_state.get("database_away"):
+        # The page looks whether it is back: asking here too would only make clicks wait.
+        return _AWAY
     try:
         found = verdict(read("overview", "now"))
     except DatabaseUnavailable:
