@@ -57,7 +57,8 @@ class Statement:
 def logged(folder: Path) -> Iterator[Path]:
     """Restarts the folder's server so that it logs all statements; gives the log."""
     settings = folder / "data" / "postgresql.auto.conf"
-    own = settings.read_text()
+    # A run that was killed has left ours behind.
+    own = settings.read_text().replace(SETTINGS, "")
     log = folder / "data" / FOLDER / "statements.json"
     log.unlink(missing_ok=True)
     restart(folder, settings, own + SETTINGS)
