@@ -81,6 +81,13 @@ SETTLED = """() => {
   window.settledFrames = settled ? (window.settledFrames ?? 0) + 1 : 0;
   return window.settledFrames > 10;
 }"""
+# Counts when the page begins and ends to draw itself anew.
+WATCH = """
+window.changes = 0;
+new MutationObserver((seen) => { window.changes += seen.length; }).observe(document, {
+  subtree: true, attributes: true, attributeFilter: ['data-test-script-state', 'data-stale'],
+});
+"""
 
 
 @dataclass(frozen=True)
@@ -238,11 +245,12 @@ def take_all(
         locale="en-GB",
         timezone_id="UTC",
     )
+    context.add_init_script(WATCH)
     page = context.new_page()
     for one in pages:
         page.goto(f"{running.url}{one.path}")
         with Image.open(BytesIO(still(page))) as picture:
-            picture.save(picture_of(one, theme, width), lossless=True, method=0)
+            picture.save(picture_of(one, theme, width), lossless=True, method=4)
     context.close()
 
 
@@ -251,9 +259,10 @@ def still(page: Page) -> bytes:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         page.wait_for_function(SETTLED, timeout=PATIENCE_SECONDS * 1000)
+        before = page.evaluate("window.changes")
         taken = page.screenshot(animations="disabled")
-        # A live page may have begun to draw itself anew meanwhile.
-        if page.evaluate(SETTLED):
+        # A live page may have drawn itself anew meanwhile.
+        if page.evaluate(SETTLED) and page.evaluate("window.changes") == before:
             return taken
     raise SystemExit(f"{page.url} does not stand still.")
 
