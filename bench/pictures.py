@@ -131,9 +131,11 @@ def app() -> Iterator[tuple[App, Path]]:
         folder = Path(name)
         # As root the database server runs as another OS user.
         folder.chmod(0o755)
-        with running_app(None, folder) as running:
-            yield running, folder
-        embedded.start(folder / "postgres").stop()
+        try:
+            with running_app(None, folder) as running:
+                yield running, folder
+        finally:
+            embedded.start(folder / "postgres").stop()
 
 
 @contextmanager
