@@ -63,7 +63,7 @@ def expect_first(page, title):
 
 def test_all_green_by_one_click_and_remembered_for_others(make_app, page):
     app = make_app(**FAST).start()
-    assert run(page, app).startswith("This deployment works: 18 passed in ")
+    assert run(page, app).startswith("This deployment works: 19 passed in ")
     assert page.get_by_text("Failed", exact=True).count() == 0
     other = page.context.browser.new_page()
     other.goto(f"{app.url}/self-test")
