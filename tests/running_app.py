@@ -38,7 +38,7 @@ class App:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
             cwd=PROJECT,
-            env=bare(DARKROOM_DATA=str(self.folder), **self._settings),
+            env=bare(**({"DARKROOM_DATA": str(self.folder)} | self._settings)),
             stdout=self.log.open("ab"),
             stderr=subprocess.STDOUT,
         )
