@@ -6,6 +6,9 @@ from lib.selftest.queue import as_shipped
 from lib.selftest.trial import Trial
 from lib.selftest.users import sign_in
 
+ASK = "Let start-generation ask public.get_user_limits before it starts anything."
+"""What to do about functions of a project's own that know no limit."""
+
 
 async def own_generation(trial: Trial) -> str:
     """A user of this run starts a generation with the publishable key and their token."""
@@ -36,7 +39,7 @@ async def second_is_refused(trial: Trial) -> str:
     if answer.status == 200:
         raise CheckFailed(
             "The second generation of the hour was started as well.",
-            as_shipped("get_user_limits", "start_generation"),
+            as_shipped("get_user_limits", "start_generation") if trial.ours else ASK,
         )
     if answer.status != 429 or (trial.ours and not wait.isdecimal()):
         raise CheckFailed(

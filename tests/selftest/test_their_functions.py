@@ -71,4 +71,6 @@ def test_what_all_promise_is_tested_and_the_rest_left_out(database, theirs):
 
     # A limit that they do not ask for is red.
     functions.limits = False
-    assert statuses(run(tested))["failed"] == {"rate-limiting"}
+    report = run(tested)
+    assert statuses(report)["failed"] == {"rate-limiting"}
+    assert "ask public.get_user_limits" in check(report, "rate-limiting")["repair"]
