@@ -1,13 +1,14 @@
 """How every chart looks: its question above, its figures in words and as a table."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
+from lib import chart_specs
 from lib.columns import time_column
 from lib.dashboard import time_zone
 from lib.formats import duration, number, share
@@ -16,94 +17,68 @@ from lib.time_range import STEP_LENGTHS, Step
 HUES = ("blue", "amber", "red", "green", "gray", "violet", "teal")
 """The colours of charts, as chartCategoricalColors of .streamlit/config.toml has them in order."""
 PERCENTILES = {"p50": "blue", "p95": "amber", "p99": "red"}
-HEIGHT = 220
-HEIGHT_WITH_LEGEND = 280
-LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
-LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
 _STATUSES = {"completed": "green", "failed": "red", "cancelled": "gray"}
 _MOST_KINDS = 6
 """Kinds of counted things that words name."""
 _NAME_SHARE = 0.075
 """Of a chart's height, for the name of a line."""
-_TIMES = {
-    "year": "%Y", "month": "%b %Y", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b",
-    "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S",
-}  # fmt: skip
 
 
-def colors(hues: Iterable[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What to draw: how, and the figures by their names there (see lib.chart_specs)."""
+
+    spec: chart_specs.Spec
+    datasets: Mapping[str, pd.DataFrame]
+
+
+def colors(hues: Iterable[str]) -> tuple[str, ...]:
     """Some of HUES as they are in the viewer's theme."""
     theme = st.context.theme.type or "light"
     known = dict(zip(HUES, st.get_option(f"theme.{theme}.chartCategoricalColors"), strict=True))
-    return [known[hue] for hue in hues]
-
-
-def status_color() -> alt.Color:
-    """Statuses in their colours, the same on every page."""
-    shades = colors(_STATUSES.values())
-    return alt.Color("status:N", title=None).scale(domain=list(_STATUSES), range=shades)
-
-
-def time_axis(step: Step) -> alt.X:
-    """The column `at` as times in the viewer's time zone, days as those of UTC."""
-    scale = alt.Scale(type="utc" if step == "day" else "time")
-    axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
-    if step == "day":
-        axis.tickMinStep = 86_400_000
-    return alt.X("at:T", title=None, scale=scale, axis=axis)
+    return tuple(known[hue] for hue in hues)
 
 
 def moments(at: pd.Series, step: Step) -> pd.Series:
-    """Such times in words, for tooltips."""
+    """The moments of an axis in words, for tooltips: days as those of UTC."""
     zone, form = ("UTC", "%-d %b %Y (UTC)") if step == "day" else (time_zone(), "%-d %b %H:%M")
     words: pd.Series = at.dt.tz_convert(zone).dt.strftime(form)
     return words
 
 
 def step_column(step: Step) -> Any:
-    """Such times as a column of a table."""
+    """The moments of an axis as a column of a table."""
     if step == "day":
         return st.column_config.DatetimeColumn("Day (UTC)", format="D MMM YYYY", timezone="UTC")
     return time_column(step.capitalize())
 
 
 def lines(
-    figures: pd.DataFrame, hues: Mapping[str, str], step: Step, unit: str, *, title: str
-) -> alt.LayerChart:
+    figures: pd.DataFrame,
+    hues: Mapping[str, str],
+    step: Step,
+    unit: str,
+    *,
+    title: str,
+    limit: float | None = None,
+) -> Chart:
     """One line for each of the columns named in `hues`, over the column `at`.
 
     Each has its name beside its end; the second of a colour is dashed. `unit` stands at the axis
     and makes "seconds" readable in tooltips; `title` says there what the lines are. A value that
-    is missing leaves a gap.
+    is missing leaves a gap. A dashed line across shows the `limit`.
     """
     long = figures[["at", *hues]].melt("at", var_name="line")
     long["words"] = [None if pd.isna(value) else _worded(value, unit) for value in long["value"]]
-    shades, names = list(hues.values()), list(hues)
-    dashes = [[4, 3] if hue in shades[:place] else [1, 0] for place, hue in enumerate(shades)]
-    color = alt.Color("line:N", legend=None).scale(domain=names, range=colors(shades))
-    drawn = (
-        alt.Chart(long.assign(when=moments(long["at"], step)))
-        # Points, since a line alone does not show a value between two gaps.
-        .mark_line(point={"size": 16}, strokeWidth=2)
-        .encode(
-            x=time_axis(step),
-            y=alt.Y("value:Q", title=unit),
-            color=color,
-            strokeDash=alt.StrokeDash("line:N", legend=None).scale(domain=names, range=dashes),
-            tooltip=[
-                alt.Tooltip("when:N", title=step),
-                alt.Tooltip("line:N", title=title),
-                alt.Tooltip("words:N", title=unit),
-            ],
-        )
-    )
-    named = (
-        alt.Chart(_names(long))
-        .mark_text(align="left", dx=6, fontWeight=600)
-        .encode(x=time_axis(step), y=alt.Y("place:Q", title=unit), text="line:N", color=color)
-    )
-    parts = [drawn, named] if len(names) > 1 else [drawn]
-    return alt.LayerChart(layer=parts, height=HEIGHT)
+    datasets = {chart_specs.FIGURES: long.assign(when=moments(long["at"], step))}
+    if len(hues) > 1:
+        datasets[chart_specs.NAMES] = _names(long)
+    if limit is not None:
+        datasets[chart_specs.LIMIT] = pd.DataFrame({"value": [limit]})
+    shades = colors(hues.values())
+    limited = limit is not None
+    spec = chart_specs.lines(tuple(hues), shades, step, unit, title=title, limited=limited)
+    return Chart(spec, datasets)
 
 
 def bars(
@@ -114,15 +89,15 @@ def bars(
     *,
     shown: tuple[datetime, datetime] | None = None,
     axis: Step | None = None,
-) -> alt.Chart | None:
+) -> Chart | None:
     """Stacked bars of the column `things` by that of their kinds, over the column `at`.
 
-    `shown` is the time that the axis shows, if that is longer; `axis` as in time_axis, if days are
-    not those of UTC. A step that is not over is pale. None without figures.
+    `shown` is the time that the axis shows, if that is longer; `axis` is the step of the axis, if
+    days are not those of UTC. A step that is not over is pale. None without figures.
     """
     if figures.empty:
         return None
-    names, axis = list(figures[by].unique()), axis or step
+    names, axis = tuple(figures[by].unique()), axis or step
     drawn = figures.assign(until=figures["at"] + STEP_LENGTHS[step])
     if shown:
         # Bars of no height, so that the axis also shows a time in which there was nothing.
@@ -134,26 +109,27 @@ def bars(
         opacity=so_far.map({True: 0.45, False: 1.0}),
         place=[names.index(name) for name in drawn[by]],
     )
-    color = status_color() if by == "status" else alt.Color(f"{by}:N").scale(domain=names)
-    chart: alt.Chart = (
-        alt.Chart(drawn)
-        .mark_bar(orient="vertical")
-        .encode(
-            x=time_axis(axis),
-            x2="until:T",
-            y=alt.Y(f"{things}:Q", title=f"{things} per {step}", stack="zero").axis(tickMinStep=1),
-            color=color.legend(LEGEND if by == "status" else LONG_LEGEND),
-            order="place:Q",
-            opacity=alt.Opacity("opacity:Q", scale=None),
-            tooltip=[
-                alt.Tooltip("when:N", title=step),
-                alt.Tooltip(f"{by}:N"),
-                alt.Tooltip(f"{things}:Q", format=","),
-            ],
-        )
-        .properties(height=HEIGHT_WITH_LEGEND)
-    )
-    return chart
+    shades = None
+    if by == "status":
+        names, shades = tuple(_STATUSES), colors(_STATUSES.values())
+    spec = chart_specs.bars(by, things, names, shades, step, axis)
+    return Chart(spec, {chart_specs.FIGURES: drawn})
+
+
+def area(figures: pd.DataFrame, column: str, step: Step, unit: str, *, title: str) -> Chart:
+    """A stepped area of a column over the column `at`; `title` says in tooltips what it counts."""
+    drawn = figures[["at", column]].set_axis(["at", "value"], axis=1)
+    drawn["when"] = moments(drawn["at"], step)
+    return Chart(chart_specs.area(step, unit, title), {chart_specs.FIGURES: drawn})
+
+
+def distribution(figures: pd.DataFrame) -> Chart:
+    """How lengths of time are spread now, as bars, and before, as outlines.
+
+    The columns are those of chart_specs.distribution, with the periods "now" and "before".
+    """
+    spec = chart_specs.distribution(("now", "before"), colors(["blue", "amber"]))
+    return Chart(spec, {chart_specs.FIGURES: figures})
 
 
 def _names(long: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +183,7 @@ def counts(figures: pd.DataFrame, by: str, step: Step, things: str) -> str:
 
 def show(
     question: str,
-    chart: Any,
+    chart: Chart | None,
     figures: pd.DataFrame,
     *,
     key: str,
@@ -221,10 +197,12 @@ def show(
     as `column_config` of a dataframe; `empty` stands in for a chart without figures.
     """
     st.header(question)
-    if figures.empty:
+    if figures.empty or chart is None:
         st.info(empty)
         return
-    st.altair_chart(chart, key=key, alt=f"{question} {words}")
+    st.vega_lite_chart(
+        spec={**chart.spec, "datasets": dict(chart.datasets)}, key=key, alt=f"{question} {words}"
+    )
     # Filled once it is opened: the grid's code alone is a third of what a first visit loads.
     with st.expander("As a table", key=f"{key} as a table", on_change="rerun") as table:
         if table.open:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -234,29 +233,9 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         f"{duration(a)} to {duration(b)}"
         for a, b in zip(bins["from_seconds"], bins["to_seconds"], strict=True)
     ]
-    x = alt.X("first:Q", title="seconds").scale(type="log", nice=False)
-    base = alt.Chart(figures).encode(
-        y=alt.Y("percent:Q", title="% of the jobs"),
-        tooltip=[
-            alt.Tooltip("period:N"),
-            alt.Tooltip("range:N"),
-            alt.Tooltip("percent:Q", title="% of the jobs", format=".1f"),
-            alt.Tooltip("jobs:Q", format=","),
-        ],
-    )
-    color = alt.Color("period:N", legend=charts.LEGEND).scale(
-        domain=["now", "before"], range=charts.colors(["blue", "amber"])
-    )
-    now = base.transform_filter(alt.datum.period == "now").mark_bar(orient="vertical", opacity=0.6)
-    before = base.transform_filter(alt.datum.period == "before").mark_bar(
-        orient="vertical", filled=False, strokeWidth=1.5
-    )
     charts.show(
         question,
-        alt.layer(
-            now.encode(x=x, x2="to_seconds:Q", color=color),
-            before.encode(x=x, x2="to_seconds:Q", color=color),
-        ).properties(height=charts.HEIGHT_WITH_LEGEND),
+        charts.distribution(figures),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
         words=f"Bars now, {span.words}, and outlines before. {spread(figures)}",

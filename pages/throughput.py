@@ -3,7 +3,6 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -183,22 +182,9 @@ def queue(flow: pd.DataFrame) -> None:
     sizes = flow[["at", "queue"]]
     if not sizes["queue"].any():
         sizes = sizes.head(0)
-    chart = (
-        alt.Chart(sizes.assign(when=charts.moments(sizes["at"], flow_step)))
-        .mark_area(interpolate="step-after", line=True, opacity=0.3)
-        .encode(
-            x=charts.time_axis(flow_step),
-            y=alt.Y("queue:Q", title="jobs").axis(tickMinStep=1),
-            tooltip=[
-                alt.Tooltip("when:N", title="at"),
-                alt.Tooltip("queue:Q", title="in the queue", format=","),
-            ],
-        )
-        .properties(height=charts.HEIGHT)
-    )
     charts.show(
         "How many jobs were in the queue?",
-        chart,
+        charts.area(sizes, "queue", flow_step, "jobs", title="in the queue"),
         sizes,
         key="queue",
         words=f"An area, {span.words}. {charts.course(sizes, ['queue'], flow_step, 'jobs')}",

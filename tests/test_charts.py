@@ -28,7 +28,7 @@ def test_bars_say_how_many_of_which_kinds_and_when_the_most():
 def test_names_of_lines_do_not_lie_on_each_other():
     figures = pd.DataFrame({"at": HOURS, "p50": [1, 2, 99], "p95": [1, 2, 100], "p99": [9, 9, 100]})
     chart = charts.lines(figures, charts.PERCENTILES, "hour", "jobs", title="percentile")
-    names = chart.layer[1].data.sort_values("place")
+    names = chart.datasets["names"].sort_values("place")
     assert list(names["line"]) == ["p50", "p95", "p99"]
     assert names["place"].diff().dropna().min() > 7
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -33,11 +32,11 @@ def capacity() -> None:
         )
     figures = sizes_ahead(days, trend, retention)
     say_full(figures, disk, retention)
-    chart = charts.lines(figures, HUES, "day", "GB", title="if")
-    limit = alt.Chart(pd.DataFrame({"disk": [disk]})).mark_rule(strokeDash=[4, 4]).encode(y="disk")
+    # A disk far larger than the database would press its lines to the ground.
+    limit = disk if figures.drop(columns="at").max().max() > disk / 2 else None
     charts.show(
         "How large will the database be?",
-        chart + limit if figures.drop(columns="at").max().max() > disk / 2 else chart,
+        charts.lines(figures, HUES, "day", "GB", title="if", limit=limit),
         figures,
         key="growth",
         words=f"Two lines over the next {AHEAD} days, with and without a purge. "
