@@ -101,14 +101,19 @@ def answers(url: str) -> bool:
         return False
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium_path() -> str:
     """Chromium or Chrome from the PATH. Raises SystemExit where there is none."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         raise SystemExit("No Chromium found: install one.")
+    return path
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser, led by Playwright."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield browser
         browser.close()
 
@@ -124,15 +129,5 @@ def new_context(browser: Browser) -> BrowserContext:
 def painted(page: Page, url: str) -> float:
     """Opens the page; seconds until the last of its charts and tables is painted."""
     page.goto(url)
-    return _painted(page)
-
-
-def followed(page: Page, path: str) -> float:
-    """Clicks on a link of the sidebar; seconds until the last chart of the next page is painted."""
-    page.evaluate("(path) => window.follow(path)", path)
-    return _painted(page)
-
-
-def _painted(page: Page) -> float:
     page.wait_for_function("window.paintedAfter")
     return float(page.evaluate("window.paintedAfter")) / 1000

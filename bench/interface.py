@@ -5,10 +5,10 @@
 FOLDER is kept, and filled by bench.history the first time. A page is opened in a browser that was
 never here (first), in one that has Streamlit's assets (again), and by a click in the sidebar of
 the page before it (click): seconds until its last chart, table and image is painted, medians of
-the rounds. "Cold" is the first of all, on an app that has just started. Others at work on the
-machine make all of these longer, but hardly what the processor is charged: that of the app, and
-that of the browser's main thread. "kB" is what the first view takes besides Streamlit's own
-assets; see bench.traffic.
+the rounds; see bench.visitor. "Cold" is the first of all, on an app that has just started. Others
+at work on the machine make all of these longer, but hardly what the processor is charged: that of
+the app, and that of the browser's main thread while Playwright listens. "kB" is what the first
+view takes besides Streamlit's own assets; see bench.traffic.
 """
 
 import argparse
@@ -25,11 +25,12 @@ from urllib.parse import urlencode
 import psutil
 from playwright.sync_api import Browser, BrowserContext
 
-from bench.browser import App, chromium, followed, new_context, painted, running_app
+from bench.browser import App, chromium, new_context, painted, running_app
 from bench.cost import statistics
 from bench.history import loaded_database, step
 from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
+from bench.visitor import Visitor, visitor
 from lib.database import connect
 from lib.navigation import HIDDEN, SECTIONS, address
 
@@ -154,32 +155,33 @@ def choice(context: BrowserContext, url: str) -> Exchange | None:
     return traffic.of(choose, CHOICE_PATIENCE) if options.is_visible() else None
 
 
-def cold_visits(browser: Browser, app: App, seen: Sequence[Place]) -> dict[str, Times]:
+def cold_visits(visitor: Visitor, app: App, seen: Sequence[Place]) -> dict[str, Times]:
     """The app meets each page for the first time, by the page's file."""
-    return {place.file: Times(first_visit(browser, app, place)) for place in seen}
+    return {place.file: Times(first_visit(visitor, app, place)) for place in seen}
 
 
-def first_visit(browser: Browser, app: App, place: Place) -> float:
+def first_visit(visitor: Visitor, app: App, place: Place) -> float:
     """In a browser that was never here."""
-    with new_context(browser) as context:
-        return painted(context.new_page(), app.url + place.path + place.query)
+    with visitor.tab() as tab:
+        return tab.painted(app.url + place.path + place.query)
 
 
 def visits(
-    browser: Browser, app: App, seen: Sequence[Place], rounds: int, times: Mapping[str, Times]
+    visitor: Visitor, app: App, seen: Sequence[Place], rounds: int, times: Mapping[str, Times]
 ) -> None:
     """Adds the times of so many rounds over all pages."""
-    with new_context(browser) as context:
-        known = context.new_page()
+    for _ in range(rounds):
         for place in seen:
-            painted(known, app.url + place.path + place.query)
+            times[place.file].first.append(first_visit(visitor, app, place))
+    with visitor.tab() as known:
+        for place in seen:
+            known.painted(app.url + place.path + place.query)
         for _ in range(rounds):
             for place, following in zip(seen, [*seen[1:], seen[0]], strict=True):
-                of_place = times[place.file]
-                of_place.first.append(first_visit(browser, app, place))
-                of_place.again.append(painted(known, app.url + place.path + place.query))
+                again = known.painted(app.url + place.path + place.query)
+                times[place.file].again.append(again)
                 if following is not place and following.file not in HIDDEN:
-                    times[following.file].click.append(followed(known, following.path))
+                    times[following.file].click.append(known.followed(following.path))
 
 
 def report(
@@ -235,14 +237,12 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         running_app(url, Path(folder)) as app,
-        chromium() as browser,
     ):
-        with step("The app's first visits"):
-            times = cold_visits(browser, app, seen)
-        with step("What a visit takes"):
+        with step("Visits"), visitor() as undisturbed:
+            times = cold_visits(undisturbed, app, seen)
+            visits(undisturbed, app, seen, options.rounds, times)
+        with step("What a visit takes"), chromium() as browser:
             inspected = {place.file: inspect(browser, app, place) for place in seen}
-        with step(f"{options.rounds} rounds of visits"):
-            visits(browser, app, seen, options.rounds, times)
         print(f"After all visits: {psutil.Process(app.pid).memory_info().rss / 2**20:.0f} MB")
     above = report(seen, inspected, times)
     print(f"{above} of {len(seen)} pages above a budget" if above else "All within their budgets")
