@@ -17,7 +17,8 @@ else:
     from starlette.staticfiles import StaticFiles
     from streamlit.runtime.pages_manager import PagesManager
 
-    from lib import logs, metrics
+    # Charts for their libraries: the first visit would wait half a second for pandas and Altair.
+    from lib import charts, logs, metrics  # noqa: F401
     from lib.access.middleware import ClosedBeyondLoopback
     from lib.assets import Assets
     from lib.dashboard import own_url
