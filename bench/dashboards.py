@@ -9,7 +9,8 @@ Needed: Chromium, and a way to the registries of Python and Node.js packages the
 itself comes as a Python package. --write puts the table into docs/comparison.md.
 
 Painted: when all of a view is drawn, in Chromium, for a browser that was never here and for one
-that was, on a server that has shown the view before; medians of some rounds over all views.
+that was, on a server that has shown the view before; medians of some rounds over all views, without
+anything listening in (bench.visitor).
 Database: every statement of one visit to a server that has just been started, as PostgreSQL logs
 them, without those that the server sends when nobody looks; the rows are read by asking again.
 """
@@ -26,15 +27,13 @@ from math import inf
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Browser, Page, TimeoutError
-
 from bench import statements
-from bench.browser import chromium, new_context, painted
 from bench.history import loaded_database, step
 from bench.peers.dashboards import OURS, PEERS, Dashboard, View, running, signed_in, watching
 from bench.peers.installing import Tools, install
 from bench.peers.loading import database_url, loaded, queries
 from bench.peers.report import DOCUMENT, Cost, Figures, report, write
+from bench.visitor import Tab, Visitor, visitor
 from lib.database import connect, embedded
 
 DASHBOARDS = (OURS, *PEERS)
@@ -48,38 +47,37 @@ SETTLING = 3.0
 
 @dataclass(frozen=True)
 class Shown:
-    """A dashboard that runs, and a browser."""
+    """A dashboard that runs, and who looks at it."""
 
     dashboard: Dashboard
     address: str
     example: str
     token: str
-    browser: Browser
+    visitor: Visitor
 
     def visit(self, view: View) -> tuple[float, float]:
         """Seconds until the view is painted in a browser that was never here, and once more."""
-        with self.browser_at(view) as (page, url):
-            return seconds(page, url), seconds(page, url)
+        with self.tab_for(view) as (tab, url):
+            return seconds(tab, url), seconds(tab, url)
 
     def look(self, view: View) -> tuple[datetime, datetime]:
         """When one visit began and when all of it was painted."""
-        with self.browser_at(view) as (page, url):
+        with self.tab_for(view) as (tab, url):
             began = datetime.now(UTC)
-            painted(page, url)
+            tab.painted(url)
             return began, datetime.now(UTC)
 
     @contextmanager
-    def browser_at(self, view: View) -> Iterator[tuple[Page, str]]:
+    def tab_for(self, view: View) -> Iterator[tuple[Tab, str]]:
         """A browser that was never here, and the address that it is to open."""
-        with new_context(self.browser) as context:
-            context.add_init_script(self.token + watching(view))
-            yield context.new_page(), self.address + view.path.replace("{id}", self.example)
+        with self.visitor.tab(self.token + watching(view)) as tab:
+            yield tab, self.address + view.path.replace("{id}", self.example)
 
 
-def seconds(page: Page, url: str) -> float:
+def seconds(tab: Tab, url: str) -> float:
     """Seconds until the page is painted; infinite when it is not before patience ends."""
     try:
-        return painted(page, url)
+        return tab.painted(url)
     except TimeoutError:
         return inf
 
@@ -118,7 +116,7 @@ def sent_for(shown: Shown, view: View, url: str, log: Path) -> list[statements.S
 
 
 @contextmanager
-def shown_on(dashboard: Dashboard, tools: Tools, browser: Browser, url: str) -> Iterator[Shown]:
+def shown_on(dashboard: Dashboard, tools: Tools, looking: Visitor, url: str) -> Iterator[Shown]:
     """Runs the dashboard on its database."""
     with connect(url) as connection:
         example = getattr(queries, f"example_of_{dashboard.key}")(connection)
@@ -126,17 +124,17 @@ def shown_on(dashboard: Dashboard, tools: Tools, browser: Browser, url: str) -> 
         tempfile.TemporaryDirectory() as folder,
         running(dashboard, tools, url, Path(folder)) as address,
     ):
-        yield Shown(dashboard, address, example, signed_in(dashboard, address), browser)
+        yield Shown(dashboard, address, example, signed_in(dashboard, address), looking)
 
 
-def measure(server: Path, tools: Tools, browser: Browser, rounds: int) -> list[Figures]:
+def measure(server: Path, tools: Tools, looking: Visitor, rounds: int) -> list[Figures]:
     """The figures of all dashboards, ours first."""
     paint = {}
     for dashboard in DASHBOARDS:
         url = database_url(dashboard, embedded.start(server).url)
         with (
             step(f"{dashboard.name}: painting"),
-            shown_on(dashboard, tools, browser, url) as shown,
+            shown_on(dashboard, tools, looking, url) as shown,
         ):
             paint[dashboard.name] = paint_times(shown, rounds)
     figures = []
@@ -144,7 +142,7 @@ def measure(server: Path, tools: Tools, browser: Browser, rounds: int) -> list[F
         for dashboard in DASHBOARDS:
             url = database_url(dashboard, embedded.start(server).url)
             with step(f"{dashboard.name}: statements"):
-                alone, costs = count(dashboard, tools, browser, url, log)
+                alone, costs = count(dashboard, tools, looking, url, log)
             versions = [tools.version(package) for package in dashboard.packages]
             with connect(url) as connection:
                 size = queries.size(connection)
@@ -155,18 +153,18 @@ def measure(server: Path, tools: Tools, browser: Browser, rounds: int) -> list[F
 
 
 def count(
-    dashboard: Dashboard, tools: Tools, browser: Browser, url: str, log: Path
+    dashboard: Dashboard, tools: Tools, looking: Visitor, url: str, log: Path
 ) -> tuple[float, dict[str, Cost]]:
     """Milliseconds that the dashboard costs the database in a minute left alone, and what each view
     costs it."""
-    with shown_on(dashboard, tools, browser, url):
+    with shown_on(dashboard, tools, looking, url):
         alone = sent_alone(url, log)
     background = {statement.sql for statement in alone}
     costs = {}
     for name, view in dashboard.views.items():
         if view is None:
             continue
-        with shown_on(dashboard, tools, browser, url) as shown:
+        with shown_on(dashboard, tools, looking, url) as shown:
             sent = [s for s in sent_for(shown, view, url, log) if s.sql not in background]
         asked = [s for s in sent if s.asks]
         costs[name] = Cost(
@@ -197,9 +195,9 @@ def main() -> None:
     for peer in PEERS:
         loaded(peer, tools, ours)
     load_before = os.getloadavg()[0]
-    with chromium() as browser:
-        figures = measure(data / "postgres", tools, browser, options.rounds)
-        where = f"{machine(embedded.start(data / 'postgres').url)}, Chromium {browser.version}"
+    with visitor() as looking:
+        figures = measure(data / "postgres", tools, looking, options.rounds)
+        where = f"{machine(embedded.start(data / 'postgres').url)}, {looking.version}"
     text = report(
         figures,
         f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC; {where}; load average {load_before:.1f} before"

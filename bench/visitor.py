@@ -49,9 +49,18 @@ class Visitor:
         result: dict[str, Any] = answer["result"]
         return result
 
+    @property
+    def version(self) -> str:
+        """Such as "Chrome/142.0.7444.59"."""
+        product: str = self.call("Browser.getVersion")["product"]
+        return product
+
     @contextmanager
-    def tab(self) -> Iterator["Tab"]:
-        """The only tab of a new window, on a desktop, once the browser has come to rest."""
+    def tab(self, script: str = "") -> Iterator["Tab"]:
+        """The only tab of a new window, on a desktop, once the browser has come to rest.
+
+        `script` is JavaScript that runs in each page before those of the page do.
+        """
         window = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call(
             "Target.createTarget",
@@ -61,7 +70,7 @@ class Visitor:
             height=900,
         )
         session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        tab = Tab(self, session["sessionId"])
+        tab = Tab(self, session["sessionId"], script)
         time.sleep(SETTLING)
         yield tab
         self.call("Target.disposeBrowserContext", browserContextId=window)
@@ -70,14 +79,17 @@ class Visitor:
 class Tab:
     """A tab that notes when a page is painted."""
 
-    def __init__(self, visitor: Visitor, session: str) -> None:
+    def __init__(self, visitor: Visitor, session: str, script: str) -> None:
         self._visitor = visitor
         self._session = session
         self._call("Page.enable")
-        self._call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=f"{WATCH}\n{script}")
 
     def painted(self, url: str) -> float:
-        """Opens the page; seconds until the last of its charts and tables is painted."""
+        """Opens the page; seconds until the last of its charts and tables is painted.
+
+        Raises TimeoutError when it is not before PATIENCE ends.
+        """
         self._call("Page.navigate", url=url)
         return self._painted()
 
