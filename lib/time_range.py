@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import streamlit as st
@@ -104,7 +104,8 @@ def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRan
     if first is None or last is None or first >= last:
         st.error("The time ends before it begins: choose an earlier start or a later end.")
         st.stop()
-    start, end = (at.replace(tzinfo=time_zone()) for at in (first, last))
+    # In UTC, where a day that the clocks are changed on has its 23 or 25 hours.
+    start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))
     if end - start > LONGEST:
         st.warning(f"At most {LONGEST.days} days are shown: the last ones before the end.")
         start = end - LONGEST
