@@ -62,6 +62,25 @@ def test_old_jobs_are_purged_and_the_figures_stay(app, page: Page, eventually):
     assert record["actor"].endswith("(local)")
 
 
+def test_a_purge_that_stands_still_is_said_and_stopped(app, page: Page):
+    app.rows("select * from public.purge_finished_jobs('ana', interval '3 days', 1)")
+    app.rows(
+        "update public.purge_runs set last_batch_at = now() - interval '2 minutes' returning 1"
+    )
+    page.goto(f"{app.url}/maintenance?view=Purge&days=3")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("The purge has stood still for a minute")).to_be_visible(timeout=LONG)
+    expect(
+        main.get_by_text(re.compile("^1 of about .* jobs deleted, by ana since"))
+    ).to_be_visible()
+    main.get_by_role("button", name="Stop the purge").click()
+    confirm(page, "Stop")
+    expect(main.get_by_text("Stopped.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_role("button", name=re.compile("^Purge about"))).to_be_visible(timeout=LONG)
+    [run] = app.rows("select jobs, outcome from public.purge_runs order by id desc limit 1")
+    assert run == {"jobs": 1, "outcome": "stopped"}
+
+
 def test_a_model_is_checked_and_disabled(app, page: Page):
     page.goto(f"{app.url}/maintenance?view=Models&model={MODEL}")
     main = page.get_by_test_id("stMain")
