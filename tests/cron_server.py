@@ -62,6 +62,14 @@ def cron_server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+def restart(url: str) -> None:
+    """Stops that server and starts it again, which disconnects everybody."""
+    with connect(url) as conn:
+        [row] = conn.execute("select current_setting('data_directory') as data").fetchall()
+    data = Path(row["data"])
+    run("pg_ctl", "restart", "-w", "-D", data, "-m", "fast", "-l", data.with_name("log"))
+
+
 def require_packages() -> None:
     """Skips the test where the packages are missing; in CI that is a failure."""
     if PG_CRON.exists() and (PROGRAMS / "initdb").exists():

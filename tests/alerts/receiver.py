@@ -51,8 +51,10 @@ def receiving() -> Iterator[Receiver]:
     receiver = Receiver()
     thread = Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield receiver
-    receiver.answers.set()
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    thread.join()
+    try:
+        yield receiver
+    finally:
+        receiver.answers.set()
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join()
