@@ -1,13 +1,14 @@
 """The whole of Darkroom on a Supabase project behind a transaction pooler."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -17,8 +18,9 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from running_app import apps
 from stack import PUBLISHABLE, SECRET, Stack, rows, stack
 
-from lib.client import start_image_generation, subscribe_to_generation
+from lib.client import Started, start_image_generation, subscribe_to_generation
 from lib.database import connect
+from lib.subscription import GenerationUpdate
 
 PROJECT = Path(__file__).parents[2]
 READY = """() => document.querySelector('h1')
@@ -56,7 +58,9 @@ def test_the_self_test_is_green(project: Stack) -> None:
     assert project.bucket.objects == {}, "all it made is removed"
 
 
-def test_a_user_follows_a_generation_to_its_image(project: Stack) -> None:
+@pytest.fixture(scope="module")
+def generated(project: Stack) -> tuple[UUID, Started, GenerationUpdate]:
+    """A user, the generation that they started, and what they followed it to."""
     [user] = rows(project.direct_url, "insert into auth.users default values returning id")
     token = project.project.token(user["id"])
     url = project.settings["SUPABASE_URL"]
@@ -70,13 +74,25 @@ def test_a_user_follows_a_generation_to_its_image(project: Stack) -> None:
         access_token=token,
         timeout=60,
     )
+    return user["id"], started, last
+
+
+def test_a_user_follows_a_generation_to_its_image(
+    project: Stack, generated: tuple[UUID, Started, GenerationUpdate]
+) -> None:
+    user_id, started, last = generated
     assert last.status == "completed"
     assert httpx.get(str(last.image_url)).headers["content-type"] == "image/png"
     jobs = rows(project.direct_url, "select id, created_by from public.job_queue")
-    assert {"id": started.job_id, "created_by": user["id"]} in jobs
+    assert {"id": started.job_id, "created_by": user_id} in jobs
 
 
-def test_every_page_works(project: Stack, eventually: Callable[..., Any], page: Page) -> None:
+def test_every_page_works(
+    project: Stack,
+    generated: tuple[UUID, Started, GenerationUpdate],
+    eventually: Callable[..., Any],
+    page: Page,
+) -> None:
     said: list[str] = []
     page.on("console", lambda message: note(said, message))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -98,6 +114,12 @@ def test_every_page_works(project: Stack, eventually: Callable[..., Any], page: 
             if said:
                 faults[path] = said.copy()
             said.clear()
+        page.goto(f"{app.url}/job?id={generated[1].job_id}")
+        image = page.get_by_role("img", name=GENERATION["prompt"])
+        expect(image).to_have_attribute(
+            "src", re.compile(f"^{project.settings['SUPABASE_URL']}/storage/"), timeout=LONG
+        )
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
     assert faults == {}
 
 
