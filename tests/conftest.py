@@ -52,6 +52,11 @@ def postgres() -> Iterator[embedded.EmbeddedPostgres]:
     # root the server runs as one.
     folder = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
     server = embedded.start(folder)
+    with connect(server.url) as admin:
+        # Nothing in it has to outlive a crash; tests that crash a server have one of their own.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            admin.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        admin.execute("select pg_reload_conf()")
     yield server
     server.stop()
     shutil.rmtree(folder)
