@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from lib.access import Role, person, require, sign_in_configured
-from lib.database import DatabaseUnavailable, Pool, SchemaMissing, load, open_pool, translated
+from lib.database import (
+    DatabaseUnavailable,
+    Pool,
+    SchemaMissing,
+    TimeLimitReached,
+    load,
+    open_pool,
+    translated,
+)
 from lib.replica import Replica
 from lib.service import database_url
 from lib.settings import settings
@@ -106,10 +114,17 @@ def read_anew() -> None:
 def say_when_away() -> Iterator[None]:
     """Shows a sentence in place of what its block draws while the database is away.
 
-    Once a live panel succeeds again, the whole page is drawn anew.
+    Once a live panel succeeds again, the whole page is drawn anew. What took too long is said, but
+    is no reason for that: it would take as long again.
     """
     try:
         yield
+    except TimeLimitReached:
+        st.error(
+            "This took the database longer than its time limit, so it was stopped. Choose a shorter"
+            " time or narrower filters; the queue itself is not affected."
+        )
+        return
     except DatabaseUnavailable as error:
         st.session_state["database_away"] = True
         if isinstance(error, SchemaMissing):

@@ -138,5 +138,6 @@ def _search() -> None:
         st.session_state["missed"] = str(missed)
     except DatabaseUnavailable:
         st.session_state["missed"] = (
-            "Nothing can be looked up: the database does not answer. Search again once it does."
+            "Nothing can be looked up: the database does not answer, or not in time. Search again"
+            " once it does."
         )

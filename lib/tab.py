@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.access import role
 from lib.dashboard import read
-from lib.database import DatabaseUnavailable
+from lib.database import DatabaseUnavailable, TimeLimitReached
 from lib.health import verdict
 
 SECONDS = 5.0
@@ -25,6 +25,7 @@ class _State:
 
 
 _AWAY = _State("Database away", "icon_away.svg")
+_SLOW = _State("Database slow", "icon_look.svg")
 _PICTURE = {"good": "icon.svg", "look": "icon_look.svg", "act": "icon_act.svg"}
 
 
@@ -51,6 +52,8 @@ def _state() -> _State:
         return _AWAY
     try:
         found = verdict(read("overview", "now"))
+    except TimeLimitReached:
+        return _SLOW
     except DatabaseUnavailable:
         return _AWAY
     return _State(found.short if found.conditions else "", _PICTURE[found.level])

@@ -15,6 +15,7 @@ from lib.database.errors import (
     DatabaseUnavailable,
     QueryError,
     SchemaMissing,
+    TimeLimitReached,
     translated,
 )
 from lib.database.listen import Listener, listening, notifications
@@ -38,6 +39,7 @@ __all__ = [
     "Pool",
     "QueryError",
     "SchemaMissing",
+    "TimeLimitReached",
     "connect",
     "connected",
     "listening",

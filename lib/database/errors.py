@@ -32,6 +32,10 @@ class SchemaMissing(DatabaseUnavailable):
     """The database has not got our schema, or an older one; the message says what to run."""
 
 
+class TimeLimitReached(DatabaseUnavailable):
+    """The database stopped a statement at its time limit: too much was asked, or it waited."""
+
+
 class QueryError(DatabaseError):
     """PostgreSQL refused the caller's data.
 
@@ -59,7 +63,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except errors.QueryCanceled as error:
-        raise DatabaseUnavailable("The database needed longer than the time limit.") from error
+        raise TimeLimitReached("The database needed longer than the time limit.") from error
     except SCHEMA_ERRORS as error:
         raise SchemaMissing(
             f"The database lacks what this version needs ({error.diag.message_primary}): apply the"

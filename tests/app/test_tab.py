@@ -37,6 +37,11 @@ def test_follows_the_state_while_a_page_is_open(make_app, page: Page, database, 
     with database_away():
         shows(page, "Database away · Deployment – Darkroom", "icon_away.svg")
     shows(page, "Act now (1) · Deployment – Darkroom", "icon_act.svg")
+    with db.transaction():
+        # Whoever reads it waits until the time limit.
+        db.execute("lock table queue_pauses")
+        shows(page, "Database slow · Deployment – Darkroom", "icon_look.svg")
+    shows(page, "Act now (1) · Deployment – Darkroom", "icon_act.svg")
     db.execute("delete from provider_breakers")
     db.execute("delete from queue_pauses")
     shows(page, "Deployment – Darkroom", "icon.svg")

@@ -8,6 +8,7 @@ from lib.database import (
     DatabaseUnavailable,
     QueryError,
     SchemaMissing,
+    TimeLimitReached,
     embedded,
     translated,
 )
@@ -85,9 +86,10 @@ def test_a_read_only_database_is_unavailability(conn: Connection) -> None:
         conn.execute("create table refused ()")
 
 
-def test_time_limit_is_unavailability(conn: Connection) -> None:
+def test_time_limit_is_unavailability_of_its_own_kind(conn: Connection) -> None:
+    assert issubclass(TimeLimitReached, DatabaseUnavailable)
     conn.execute("set statement_timeout = 20")
-    with pytest.raises(DatabaseUnavailable, match="time limit"), translated():
+    with pytest.raises(TimeLimitReached, match="time limit"), translated():
         conn.execute("select pg_sleep(60)")
 
 

@@ -1,0 +1,26 @@
+"""A question that reaches its time limit is not taken for a database that is away."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+LONG = 60_000
+SENTENCE = "This took the database longer than its time limit"
+
+
+# The one reads the audit log in its live panel, the other before.
+@pytest.mark.parametrize(
+    ("path", "drawn"),
+    [("stuck-jobs", "No job is stuck."), ("audit", "Nothing is recorded in this time")],
+)
+def test_says_so_until_it_is_answered(make_app, page: Page, database, db, path, drawn):
+    app = make_app(DATABASE_URL=database).start()
+    with db.transaction():
+        # Whoever reads it waits.
+        db.execute("lock table audit_log")
+        page.goto(f"{app.url}/{path}")
+        expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("does not answer")).to_have_count(0)
+        page.evaluate("window.still_open = true")
+    expect(page.get_by_text(SENTENCE)).to_be_hidden(timeout=LONG)
+    expect(page.get_by_text(drawn)).to_be_visible(timeout=LONG)
+    assert page.evaluate("window.still_open")
