@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -56,10 +57,13 @@ def drawn_once_back() -> Iterator[None]:
         yield
         drawn = True
     if not drawn:
-        st.fragment(_look, run_every=REFRESH_SECONDS)()
+        st.fragment(_look, run_every=REFRESH_SECONDS)(monotonic())
 
 
-def _look() -> None:
+def _look(failed_at: float) -> None:
+    if monotonic() - failed_at < REFRESH_SECONDS / 2:
+        # At once a database that answers, and refuses, would be asked again without a rest.
+        return
     try:
         with translated(), pool().connection():
             pass

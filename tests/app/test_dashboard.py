@@ -2,6 +2,17 @@
 
 from playwright.sync_api import Page, expect
 
+from lib.dashboard import REFRESH_SECONDS
+
+# Notes when each run of the page ended.
+RUNS = """() => {
+    window.runs = [];
+    const app = document.querySelector('[data-testid=stApp]');
+    new MutationObserver(() => {
+        if (app.dataset.testScriptState === 'notRunning') runs.push(performance.now() / 1000);
+    }).observe(app, { attributeFilter: ['data-test-script-state'] });
+}"""
+
 
 def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app, page: Page):
     app = make_app(DARKROOM_SIMULATOR_SPEED="4").start()
@@ -76,3 +87,19 @@ def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
             expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
     expect(page.get_by_role("heading", name="0 jobs")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(sentence)).to_be_hidden()
+
+
+def test_a_database_that_answers_and_refuses_is_asked_again_with_rests(
+    make_app, page: Page, database, db
+):
+    db.execute("alter table audit_log rename to audit_log_of_old")
+    page.goto(f"{make_app(DATABASE_URL=database).start().url}/audit")
+    expect(page.get_by_text("The database answers, but cannot be used yet.")).to_be_visible(
+        timeout=30_000
+    )
+    page.evaluate(RUNS)
+    page.wait_for_function("runs.length >= 6", timeout=30_000)
+    # To look and to draw the page are at most two runs.
+    assert page.evaluate("runs[5] - runs[0]") > REFRESH_SECONDS
+    db.execute("alter table audit_log_of_old rename to audit_log")
+    expect(page.get_by_text("Nothing is recorded in this time")).to_be_visible(timeout=30_000)
