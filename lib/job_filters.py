@@ -34,6 +34,18 @@ class Filters:
     length: timedelta = timedelta(days=731)
 
     @property
+    def words(self) -> list[str]:
+        """Which jobs, besides the time, part by part; they may hold what anybody wrote."""
+        words = [f"status {' or '.join(self.statuses)}"] if self.statuses else []
+        named = {"type": self.job_type, "model": self.model_id, "user": self.user_id}
+        words += [f"{name} {value}" for name, value in named.items() if value]
+        if self.error:
+            words.append(f"error contains {self.error}")
+        if self.path:
+            words.append(f"{self.path} is {self.value or 'empty'}")
+        return words
+
+    @property
     def walks(self) -> list[str]:
         """The walks that the list is made of, in their order."""
         if self.user_id and self.job_type in (None, GENERATION_TYPE):

@@ -13,7 +13,7 @@ from lib.columns import job_column, job_links, time_column
 from lib.confirm import ask, confirmations, plural
 from lib.dashboard import moment, read, read_once
 from lib.export import csv_export
-from lib.formats import duration
+from lib.formats import duration, escaped
 from lib.job_filters import LIVE, STATUSES, Filters
 from lib.job_list import (
     Count,
@@ -27,6 +27,7 @@ from lib.job_list import (
     page_before,
 )
 from lib.live import drawn_once_back, live
+from lib.search import FIELDS
 from lib.selection import selectable
 from lib.time_range import ALL, LENGTHS, time_range
 
@@ -34,7 +35,6 @@ EXPORTED = [
     "id", "status", "job_type", "model_id", "created_by", "priority", "attempts", "max_attempts",
     "created_at", "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
 ]  # fmt: skip
-FOLDED = ("type", "model", "created_by", "error", "field", "value")
 SECONDS = 5.0
 
 fetch = partial(read, "jobs")
@@ -48,7 +48,7 @@ st.caption(
 def forget_filters_of_last_visit() -> None:
     # A link to this page means the filters that it names, and no others.
     if st.session_state.get("drawn") != st.session_state["page"]:
-        for name in ("status", "job", "time", *FOLDED):
+        for name in FIELDS["jobs"]:
             if name not in st.query_params:
                 st.session_state.pop(name, None)
 
@@ -63,7 +63,7 @@ def filters() -> Filters:
             key="status",
             bind="query-params",
         )
-        st.text_input(
+        digits = st.text_input(
             "Job or generation id",
             # Not "id": that is the parameter of the page Job, which a bound one would refuse.
             key="job",
@@ -75,10 +75,7 @@ def filters() -> Filters:
         )
     time = time_range((*LENGTHS,), ALL)
     kinds = read("jobs", "kinds")
-    with (
-        st.expander("More filters", expanded=any(map(st.query_params.get, FOLDED))),
-        st.grid("auto", min_column_width=220),
-    ):
+    with st.expander("More filters"), st.grid("auto", min_column_width=220):
         job_type = choice("Type", "type", kinds["job_types"])
         model_id = choice("Model", "model", kinds["models"])
         user = st.text_input("User id", key="created_by", bind="query-params", max_chars=36)
@@ -97,7 +94,7 @@ def filters() -> Filters:
             max_chars=200,
             help="In any case of letters; * stands for anything, as in *fox*.",
         )
-    return Filters(
+    chosen = Filters(
         statuses=tuple(statuses or ()),
         job_type=job_type or None,
         model_id=model_id or None,
@@ -108,6 +105,26 @@ def filters() -> Filters:
         start=time.start,
         length=time.length,
     )
+    if digits:
+        in_force([f"id begins with {digits}"])
+    else:
+        in_force([*chosen.words, *([time.words] if st.session_state["time"] != ALL else [])])
+    return chosen
+
+
+def in_force(words: Sequence[str]) -> None:
+    """Named in one line, because most of them are folded away."""
+    if not words:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Filtered: {' · '.join(map(escaped, words))}", width="content")
+        st.button(
+            "Clear filters", type="tertiary", on_click=clear, icon=":material/filter_alt_off:"
+        )
+
+
+def clear() -> None:
+    st.session_state.update(FIELDS["jobs"])
 
 
 def choice(label: str, key: str, options: Sequence[str]) -> str | None:
@@ -122,7 +139,8 @@ def user_id(written: str | None) -> UUID | None:
     try:
         return UUID(written)
     except ValueError:
-        st.error("A user is given by id here; the page Users finds one by e-mail.")
+        st.error("A user is given by id under More filters; the page Users finds one by e-mail.")
+        in_force([f"user {written}"])
         st.stop()
 
 
