@@ -74,8 +74,9 @@ def filters() -> Filters:
             width=260,
         )
     time = time_range((*LENGTHS,), ALL)
-    kinds = read("jobs", "kinds")
-    with st.expander("More filters"), st.grid("auto", min_column_width=220):
+    more = st.expander("More filters", on_change="rerun")
+    with more, st.grid("auto", min_column_width=220):
+        kinds = read("jobs", "kinds") if more.open else {"job_types": (), "models": ()}
         job_type = choice("Type", "type", kinds["job_types"])
         model_id = choice("Model", "model", kinds["models"])
         user = st.text_input("User id", key="created_by", bind="query-params", max_chars=36)

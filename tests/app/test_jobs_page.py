@@ -70,6 +70,19 @@ def test_a_user_who_is_none_can_be_cleared(app: App, page: Page):
     expect(heading(page, "2 jobs")).to_be_visible(timeout=LONG)
 
 
+def test_choices_are_read_when_they_are_to_be_seen(app: App, page: Page, shared_database: str):
+    with connect(shared_database) as db, db.transaction():
+        # Whoever reads them waits.
+        db.execute("lock table models")
+        page.goto(f"{app.url}/jobs?job=1ad0be00")
+        expect(heading(page, "1 job")).to_be_visible(timeout=LONG)
+    tab_to(page, page.locator("summary", has_text="More filters"))
+    page.keyboard.press("Enter")
+    page.get_by_role("combobox", name="Model").click(timeout=LONG)
+    option = page.get_by_role("option", name="black-forest-labs/flux-schnell")
+    expect(option).to_be_visible(timeout=LONG)
+
+
 def heading(page: Page, text: str) -> Locator:
     return page.get_by_role("heading", name=text, exact=True)
 
