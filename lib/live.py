@@ -12,11 +12,12 @@ from lib.dashboard import REFRESH_SECONDS, clock, noting_ages, pool, say_when_aw
 from lib.database import DatabaseUnavailable, translated
 
 
-def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None:
+def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool:
     """Draws the panel now and then every so many seconds, unless the viewer has switched it off.
 
     Until it is drawn for the first time a skeleton stands in its place. While the database is
-    away a sentence does.
+    away a sentence does, and False is returned: what the page reads below need not say it again.
+    Once it is back, the whole page is drawn anew.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         going_on = st.toggle(
@@ -29,6 +30,10 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> None
         # Outside the fragment, which would empty a place of its own for a moment at each refresh.
         age = st.empty()
     st.fragment(lambda: _draw(panel, age), run_every=seconds if going_on else None)()
+    answers = "database_away" not in st.session_state
+    if not (answers or going_on):
+        _look_for_it()
+    return answers
 
 
 def _draw(panel: Callable[[], None], age: DeltaGenerator) -> None:
@@ -57,7 +62,11 @@ def drawn_once_back() -> Iterator[None]:
         yield
         drawn = True
     if not drawn:
-        st.fragment(_look, run_every=REFRESH_SECONDS)(monotonic())
+        _look_for_it()
+
+
+def _look_for_it() -> None:
+    st.fragment(_look, run_every=REFRESH_SECONDS)(monotonic())
 
 
 def _look(failed_at: float) -> None:

@@ -128,7 +128,7 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
 
 
 # Each waiting job is looked up, so not as often as elsewhere.
-live(panel, seconds=5 * REFRESH_SECONDS)
+answers = live(panel, seconds=5 * REFRESH_SECONDS)
 st.header("Which generations have had more than one job?")
 span = time_range(("10 min", "1 h", "6 h", "24 h", "7 d"), default="10 min")
 if span.length > LONGEST:
@@ -140,5 +140,6 @@ st.caption(
     " chosen. A repetition of a job that ended before is not seen: choose a longer time."
 )
 # Outside the live panel: it reads all jobs that ended in the time.
-with say_when_away(), st.spinner("Comparing the jobs of this time"):
-    repeated(span)
+if answers:
+    with say_when_away(), st.spinner("Comparing the jobs of this time"):
+        repeated(span)

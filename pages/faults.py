@@ -257,8 +257,9 @@ def changes() -> None:
     )
 
 
-live(lambda: panel(file))
+answers = live(lambda: panel(file))
 presets(file)
 form(file)
-with say_when_away():
-    changes()
+if answers:
+    with say_when_away():
+        changes()

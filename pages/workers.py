@@ -277,9 +277,7 @@ def pieces() -> Iterator[Sequence[Row]]:
 
 with drawn_once_back():
     # Asked anew: what an operator has just done in psql, such as storing the key, counts at once.
-    there = read_once("cron", "environment")
-    live(panel)
-    if there["available"]:
+    if live(panel) and (there := read_once("cron", "environment"))["available"]:
         jobs = read_once("cron", "jobs")
         st.header("Schedule process-jobs")
         if asked := schedule_form(there, jobs, f"{functions_url()}/functions/v1/process-jobs"):

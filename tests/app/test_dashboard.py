@@ -4,6 +4,15 @@ from playwright.sync_api import Page, expect
 
 from lib.dashboard import REFRESH_SECONDS
 
+SENTENCE = "The database does not answer."
+PAGES_WITH_MORE = {
+    "workers": "Workers & cron",
+    "duplicates": "Duplicates",
+    "faults": "Fault injection",
+}
+READY = """() => document.querySelector('h1')
+    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')"""
 # Notes when each run of the page ended.
 RUNS = """() => {
     window.runs = [];
@@ -66,27 +75,53 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
 def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
     make_app, page: Page, database, database_away
 ):
-    sentence = "The database does not answer."
     app = make_app(DATABASE_URL=database).start()
     page.goto(app.url)
     expect(page.get_by_text("Workers alive")).to_be_visible(timeout=30_000)
     with database_away():
-        expect(page.get_by_text(sentence)).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=30_000)
         expect(page.get_by_text("Workers alive")).to_be_hidden()
         for link in ("Stuck jobs", "Generate"):
             page.get_by_role("link", name=link).click()
             expect(page.get_by_role("heading", name=link)).to_be_visible()
-            expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text(SENTENCE).first).to_be_visible(timeout=30_000)
     expect(page.get_by_label("Prompt", exact=True)).to_be_visible(timeout=30_000)
-    expect(page.get_by_text(sentence)).to_be_hidden()
+    expect(page.get_by_text(SENTENCE)).to_be_hidden()
     # These read before their live panel is drawn.
     with database_away():
         for link in ("Users", "Audit"):
             page.get_by_role("link", name=link, exact=True).click()
             expect(page.get_by_role("heading", name=link)).to_be_visible()
-            expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
+            expect(page.get_by_text(SENTENCE).first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("Nothing is recorded in this time")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text(sentence)).to_be_hidden()
+    expect(page.get_by_text(SENTENCE)).to_be_hidden()
+
+
+def test_a_database_that_is_away_is_said_once_below_the_switch(
+    make_app, page: Page, database, database_away
+):
+    """Also by pages that read below their live panel too."""
+    app = make_app(DATABASE_URL=database).start()
+    with database_away():
+        for path, title in PAGES_WITH_MORE.items():
+            page.goto(f"{app.url}/{path}")
+            expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+            page.wait_for_function(READY, timeout=30_000)
+            expect(page.get_by_role("switch", name="Live")).to_be_visible()
+            assert page.get_by_text(SENTENCE).count() == 1, path
+    # Of the last page, what is below its panel.
+    expect(page.get_by_text("Everything is normal.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Nobody yet.")).to_be_visible(timeout=30_000)
+
+
+def test_a_page_that_stands_still_goes_on_once_the_database_is_back(
+    make_app, page: Page, database, database_away
+):
+    app = make_app(DATABASE_URL=database).start()
+    with database_away():
+        page.goto(f"{app.url}/stuck-jobs?live=false")
+        expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No job is stuck.")).to_be_visible(timeout=30_000)
 
 
 def test_a_database_that_answers_and_refuses_is_asked_again_with_rests(
