@@ -53,9 +53,12 @@ def confirmations() -> None:
 
     A page with actions calls it once, outside its live panel.
     """
-    _show_report()
-    if refusal := st.session_state.pop("refused", None):
-        st.warning(refusal, icon=":material/block:")
+    # In a place of its own: what comes and goes here would else give all below it other places, and
+    # the browser would build it anew, a field that is being used too.
+    with st.container():
+        _show_report()
+        if refusal := st.session_state.pop("refused", None):
+            st.warning(refusal, icon=":material/block:")
     if action := st.session_state.get("asked"):
         st.dialog(action.title, on_dismiss=_forget)(_confirm)(action)
 
