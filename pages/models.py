@@ -168,14 +168,32 @@ def details(model_id: str | None, name: str) -> None:
     st.header("All models together" if model_id is None else "This model")
     if model_id is not None:
         st.text(name)
+    shown = st.segmented_control(
+        "Charts of",
+        ["times", "spread", "failures"],
+        default="times",
+        required=True,
+        key="shown",
+        bind="query-params",
+        help="Times and failures as they change; spread: how many jobs took how long.",
+    )
+    if shown == "spread":
+        spread(model_id)
+        return
     trend = pd.DataFrame(
         read("models", "trend", model=model_id, step=step, **times), columns=TREND_COLUMNS
     )
+    if shown == "failures":
+        failures(trend)
+        return
     left, right = st.columns(2)
     with left:
         percentiles(trend, "run", "Does the run time change?")
     with right:
         percentiles(trend, "wait", "Does the wait change?")
+
+
+def spread(model_id: str | None) -> None:
     bins = pd.DataFrame(
         read("models", "distribution", model=model_id, **times), columns=BIN_COLUMNS
     )
@@ -184,7 +202,6 @@ def details(model_id: str | None, name: str) -> None:
         distribution(bins[bins["what"] == "run"], "run", "How are run times spread?")
     with right:
         distribution(bins[bins["what"] == "wait"], "wait", "How are waits spread?")
-    failures(trend)
 
 
 def percentiles(trend: pd.DataFrame, what: str, question: str) -> None:
@@ -238,7 +255,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         charts.distribution(figures),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
-        words=f"Bars now, {span.words}, and outlines before. {spread(figures)}",
+        words=f"Bars now, {span.words}, and outlines before. {most_often(figures)}",
         columns={
             "period": "Time",
             "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
@@ -250,7 +267,7 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
     )
 
 
-def spread(figures: pd.DataFrame) -> str:
+def most_often(figures: pd.DataFrame) -> str:
     """A distribution in words: how many jobs each period has, and where most of them are."""
     found = []
     for period, bins in figures.groupby("period", sort=False):
