@@ -77,7 +77,10 @@ def test_nothing_is_said_to_who_has_a_forged_or_no_cookie(
     page.get_by_text("1 stuck").wait_for(timeout=LONG)
     assert MARK.encode() in replay(signed_app, page.context, said)
     stranger = browser.new_context()
-    stranger.new_page().goto(signed_app.url)
+    outside = stranger.new_page()
+    outside.goto(signed_app.url)
+    # By then it has the cookie without which nobody may open a session.
+    outside.get_by_role("button", name="Sign in", exact=True).wait_for(timeout=LONG)
     assert MARK.encode() not in replay(signed_app, stranger, said)
     [cookie] = [c for c in page.context.cookies(signed_app.url) if c["name"] == "_streamlit_user"]
     forged = cookie["value"][:-4] + "AAAA"
