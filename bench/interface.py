@@ -155,25 +155,25 @@ def choice(context: BrowserContext, url: str) -> Exchange | None:
     return traffic.of(choose, CHOICE_PATIENCE) if options.is_visible() else None
 
 
-def cold_visits(visitor: Visitor, app: App, seen: Sequence[Place]) -> dict[str, Times]:
+def cold_visits(looking: Visitor, app: App, seen: Sequence[Place]) -> dict[str, Times]:
     """The app meets each page for the first time, by the page's file."""
-    return {place.file: Times(first_visit(visitor, app, place)) for place in seen}
+    return {place.file: Times(first_visit(looking, app, place)) for place in seen}
 
 
-def first_visit(visitor: Visitor, app: App, place: Place) -> float:
+def first_visit(looking: Visitor, app: App, place: Place) -> float:
     """In a browser that was never here."""
-    with visitor.tab() as tab:
+    with looking.tab() as tab:
         return tab.painted(app.url + place.path + place.query)
 
 
 def visits(
-    visitor: Visitor, app: App, seen: Sequence[Place], rounds: int, times: Mapping[str, Times]
+    looking: Visitor, app: App, seen: Sequence[Place], rounds: int, times: Mapping[str, Times]
 ) -> None:
     """Adds the times of so many rounds over all pages."""
     for _ in range(rounds):
         for place in seen:
-            times[place.file].first.append(first_visit(visitor, app, place))
-    with visitor.tab() as known:
+            times[place.file].first.append(first_visit(looking, app, place))
+    with looking.tab() as known:
         for place in seen:
             known.painted(app.url + place.path + place.query)
         for _ in range(rounds):
@@ -238,9 +238,9 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         running_app(url, Path(folder)) as app,
     ):
-        with step("Visits"), visitor() as undisturbed:
-            times = cold_visits(undisturbed, app, seen)
-            visits(undisturbed, app, seen, options.rounds, times)
+        with step("Visits"), visitor() as looking:
+            times = cold_visits(looking, app, seen)
+            visits(looking, app, seen, options.rounds, times)
         with step("What a visit takes"), chromium() as browser:
             inspected = {place.file: inspect(browser, app, place) for place in seen}
         print(f"After all visits: {psutil.Process(app.pid).memory_info().rss / 2**20:.0f} MB")

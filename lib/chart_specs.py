@@ -16,8 +16,8 @@ Spec = dict[str, Any]
 
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 """The datasets: what is drawn, where the names of lines stand, the value of a limit."""
-HEIGHT = 220
-HEIGHT_WITH_LEGEND = 280
+_HEIGHT = 220
+_HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
 _LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
 _TIMES = {
@@ -87,7 +87,7 @@ def lines(
         )
     if limited:
         parts.append(_of(LIMIT).mark_rule(strokeDash=[4, 4]).encode(y=alt.Y("value:Q", title=unit)))
-    return alt.LayerChart(layer=parts, height=HEIGHT).to_dict()
+    return alt.LayerChart(layer=parts, height=_HEIGHT).to_dict()
 
 
 @lru_cache(_KEPT)
@@ -123,7 +123,7 @@ def bars(
                 alt.Tooltip(f"{things}:Q", format=","),
             ],
         )
-        .properties(height=HEIGHT_WITH_LEGEND)
+        .properties(height=_HEIGHT_WITH_LEGEND)
         .to_dict()
     )
     return spec
@@ -146,7 +146,7 @@ def area(step: Step, unit: str, title: str) -> Spec:
                 alt.Tooltip("value:Q", title=title, format=","),
             ],
         )
-        .properties(height=HEIGHT)
+        .properties(height=_HEIGHT)
         .to_dict()
     )
     return spec
@@ -180,6 +180,6 @@ def distribution(names: tuple[str, str], shades: tuple[str, str]) -> Spec:
             first.mark_bar(orient="vertical", opacity=0.6),
             second.mark_bar(orient="vertical", filled=False, strokeWidth=1.5),
         )
-        .properties(height=HEIGHT_WITH_LEGEND)
+        .properties(height=_HEIGHT_WITH_LEGEND)
         .to_dict()
     )
