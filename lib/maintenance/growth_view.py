@@ -108,7 +108,7 @@ def say_full(figures: pd.DataFrame, disk: int, retention: int) -> None:
             if full.empty
             else f"{name} {disk} GB are full on {full['at'].iloc[0]:%-d %b %Y}"
         )
-    sentence = f"{words[0]}; {words[1]}.".capitalize().replace("gb", "GB")
+    sentence = f"{words[0][0].upper()}{words[0][1:]}; {words[1]}."
     if "full on" in words[1]:
         st.error(sentence, icon=":material/error:")
     elif "full on" in words[0]:
