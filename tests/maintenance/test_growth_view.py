@@ -10,7 +10,7 @@ def test_the_day_on_which_the_disk_is_full_is_said():
         from lib.maintenance.growth_view import HUES, say_full
 
         days = pd.to_datetime(["2026-11-27T00:00Z", "2026-11-28T00:00Z"])
-        say_full(pd.DataFrame({"at": days} | dict.fromkeys(HUES, [1.0, 3.0])), 2, 90)
+        say_full(pd.DataFrame({"at": days} | {name: [1.0, 3.0] for name in HUES}), 2, 90)
 
     [said] = AppTest.from_function(page).run().error
     assert said.value == (
