@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from lib.navigation import navigation
+from lib.ui.navigation import navigation
 
 if __name__ == "__main__":
     navigation().run()
@@ -18,14 +18,15 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     # Charts for their libraries: the first visit would wait half a second for pandas and Altair.
-    from lib import charts, logs, metrics  # noqa: F401
-    from lib.access.middleware import ClosedBeyondLoopback
-    from lib.assets import Assets
-    from lib.dashboard import own_url
-    from lib.functions.routes import routes
+    from lib import logs
+    from lib.api import metrics
+    from lib.api.routes import routes
     from lib.service import Service
-    from lib.setting_values import SettingsError
-    from lib.settings import settings
+    from lib.settings import SettingsError, settings
+    from lib.ui import charts  # noqa: F401
+    from lib.ui.access.middleware import ClosedBeyondLoopback
+    from lib.ui.assets import Assets
+    from lib.ui.dashboard import own_url
 
     logs.configure()
     try:

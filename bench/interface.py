@@ -32,7 +32,7 @@ from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
 from bench.visitor import Visitor, visitor
 from lib.database import connect
-from lib.navigation import HIDDEN, SECTIONS, address
+from lib.ui.navigation import HIDDEN, SECTIONS, address
 
 JOBS = 1_000_000
 BUDGETS = {"overview": 1.0}

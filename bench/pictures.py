@@ -25,7 +25,14 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from bench.browser import PROJECT, App, chromium, running_app
-from lib.actions import (
+from lib.checks.deployment.progress import tick
+from lib.database import Pool, embedded, load, open_pool
+from lib.ops.fault_injection import PRESETS, inject, with_model
+from lib.ops.maintenance.tasks import record
+from lib.ops.test_runs.runs import start_run
+from lib.ops.test_runs.submission import Submission
+from lib.provider.simulator.faults import FaultFile, Faults
+from lib.queue.operator_actions import (
     pause_queue,
     reset_stuck_jobs,
     resume_queue,
@@ -33,15 +40,8 @@ from lib.actions import (
     set_async_rollout,
     set_user_limits,
 )
-from lib.database import Pool, embedded, load, open_pool
-from lib.deployment.progress import tick
-from lib.fault_injection import PRESETS, inject, with_model
-from lib.keys import local_keys
-from lib.maintenance.tasks import record
-from lib.navigation import SECTIONS, address
-from lib.replicate.simulator.faults import FaultFile, Faults
-from lib.test_runs.runs import start_run
-from lib.test_runs.submission import Submission
+from lib.settings.keys import local_keys
+from lib.ui.navigation import SECTIONS, address
 
 PICTURES, GALLERY = PROJECT / "docs" / "pictures", PROJECT / "docs" / "pictures.md"
 SIZES = {1440: 900, 390: 844}
@@ -152,7 +152,7 @@ def prepared(running: App, folder: Path, pool: Pool) -> dict[str, str]:
     # A job of the run, so that its picture is there; all have ended meanwhile.
     [job, *_] = ended(pool, run)
     subprocess.run(
-        [sys.executable, "-m", "lib.selftest"],
+        [sys.executable, "-m", "lib.checks.selftest"],
         cwd=PROJECT,
         env=os.environ | {"DARKROOM_DATA": str(folder), "DARKROOM_URL": running.url},
         check=True,

@@ -25,7 +25,7 @@ from bench import claims
 from bench.history import history, loaded_database, step
 from bench.server import QUERIES
 from lib.database import Connection, connect, load
-from lib.maintenance.purge import Purge
+from lib.ops.maintenance.purge import Purge
 
 JOBS = 1_000_000
 SPARE = 0.05
@@ -107,7 +107,7 @@ def phase(
         return work(connection, seconds, None), 0
     purge = Purge(url, "bench", OLDER_THAN, lambda: None)
     worked = work(connection, seconds, purge)
-    load("actions").stop_purge(connection, actor="bench")
+    load("operator_actions").stop_purge(connection, actor="bench")
     purge.wait()
     return worked, purge.jobs
 

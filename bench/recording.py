@@ -11,11 +11,11 @@ from unittest.mock import patch
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from lib import dashboard
 from lib.database import load
 from lib.database.pool import Connection
 from lib.database.queries import QUERIES
 from lib.settings import settings
+from lib.ui import dashboard
 
 APP = Path(__file__).parent.parent / "app.py"
 TIMEOUT = 120

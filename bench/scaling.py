@@ -31,7 +31,7 @@ from bench.server import QUERIES, temporary_server
 from bench.workers import CONCURRENCY, open_worker
 from lib.database import connect, load
 from lib.database.pool import Connection
-from lib.jobs import Claim
+from lib.queue.worker_calls import Claim
 from lib.service import backend
 from lib.settings import Settings, parse
 

@@ -28,8 +28,8 @@ from websockets.asyncio.client import connect as websocket_of
 from bench.browser import App, running_app
 from bench.cost import statistics
 from bench.history import JOBS, loaded_database
-from lib.dashboard import REFRESH_SECONDS
 from lib.database import connect
+from lib.ui.dashboard import REFRESH_SECONDS
 
 SECONDS = 60.0
 SETTLING_SECONDS = 10.0

@@ -13,7 +13,7 @@ from bench.claims import fill
 from bench.server import temporary_server
 from bench.workers import open_worker
 from lib.database import connect
-from lib.jobs import Claim
+from lib.queue.worker_calls import Claim
 
 JOBS = 500
 

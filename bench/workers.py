@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from bench.claims import fill
 from lib.database import connect, open_async_pool
-from lib.jobs import Claim
+from lib.queue.worker_calls import Claim
 from lib.worker.worker import Handler, Worker
 
 CONCURRENCY = 1000

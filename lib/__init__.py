@@ -1,1 +1,1 @@
-"""Darkroom: an image-generation job queue on Postgres."""
+"""Everything of Darkroom but its pages and its SQL; docs/architecture.md draws the rooms."""

@@ -11,11 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from lib import logs, metrics
-from lib.functions.routes import routes
+from lib import logs
+from lib.api import metrics
+from lib.api.routes import routes
 from lib.service import Service
-from lib.setting_values import SettingsError
-from lib.settings import settings
+from lib.settings import SettingsError, settings
 
 logs.configure()
 try:

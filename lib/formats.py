@@ -69,3 +69,8 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:,.1f} TB"
+
+
+def plural(count: int, word: str = "job") -> str:
+    """A count with its word, such as "1 job" or "1,200 jobs"."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

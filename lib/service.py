@@ -11,37 +11,25 @@ from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
-from lib.alerts.watch import keep_watch
+from lib.api.routes import Functions
+from lib.api.user_tokens import UserTokens
 from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
-from lib.functions.routes import Functions
-from lib.functions.user_tokens import UserTokens
-from lib.generation import GenerationHandler
-from lib.jobs import Queue
-from lib.keys import Keys, local_keys
-from lib.replicate.client import Replicate
-from lib.replicate.simulator.server import Simulator
-from lib.sample_history import load_sample_history
+from lib.database.sample_history import load_sample_history
+from lib.ops.alerts.watch import keep_watch
+from lib.provider.replicate.client import Replicate
+from lib.provider.simulator.server import Simulator
+from lib.queue.worker_calls import Queue
+from lib.resources import database_url, image_storage, jwks_url, project_keys
 from lib.settings import Settings
-from lib.storage import LocalStorage, Storage
-from lib.supabase_storage import SupabaseStorage
+from lib.worker.handlers import Handler, handlers
 from lib.worker.rescue import rescue_dead_workers
-from lib.worker.worker import Handler, Worker
+from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-LOCAL_URL = "http://127.0.0.1:8501"
-"""Where the app serves when nothing else is said."""
 UPKEEP_SECONDS = 3
-
-
-def database_url(settings: Settings) -> str:
-    """The URL of the database in use; the embedded one is started if it does not run.
-
-    Raises DatabaseError with what to do.
-    """
-    return settings.database_url or embedded.start(settings.data / "postgres").url
 
 
 def prepare_database(settings: Settings) -> str:
@@ -59,39 +47,6 @@ def prepare_database(settings: Settings) -> str:
         if settings.sample_data:
             load_sample_history(connection)
     return url
-
-
-def project_keys(settings: Settings) -> Keys:
-    """The configured keys, or the local ones where none are configured."""
-    if not (settings.publishable_keys and settings.secret_keys):
-        settings.data.mkdir(parents=True, exist_ok=True)
-        return local_keys(settings.data)
-    return Keys(
-        publishable=settings.publishable_keys[0],
-        secret=settings.secret_keys[0],
-        jwt_secret=settings.jwt_secret,
-        # Of one family alone, it is the first and the last.
-        legacy_publishable=settings.publishable_keys[-1],
-        legacy_secret=settings.secret_keys[-1],
-    )
-
-
-def jwks_url(settings: Settings) -> str | None:
-    """Where the project publishes the public keys that verify its users' tokens."""
-    root = settings.supabase_url
-    return f"{root}/auth/v1/.well-known/jwks.json" if root else None
-
-
-def image_storage(settings: Settings) -> Storage:
-    """Where images are kept: in the project's bucket, where one is set, or in files."""
-    if settings.supabase_url and settings.storage_bucket:
-        return SupabaseStorage(
-            settings.supabase_url,
-            settings.secret_keys[0],
-            settings.storage_bucket,
-            settings.storage_url_seconds,
-        )
-    return LocalStorage(settings.images, settings.public_url or LOCAL_URL)
 
 
 @dataclass(frozen=True)
@@ -152,11 +107,13 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
         replicate = Replicate(token, api) if api else Replicate(token)
         stack.push_async_callback(replicate.aclose)
         queue = Queue(pool)
-        storage = image_storage(settings)
-        generate = GenerationHandler(
-            queue, replicate, storage, deadline_seconds=settings.generation_seconds
+        by_type = handlers(
+            queue,
+            replicate,
+            image_storage(settings),
+            generation_seconds=settings.generation_seconds,
         )
-        yield Backend(settings, pool, beat_pool, queue, {"generate-image": generate})
+        yield Backend(settings, pool, beat_pool, queue, by_type)
 
 
 class Service:

@@ -7,17 +7,16 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.alerts import forms
-from lib.alerts.actions import end_silence
-from lib.alerts.channel_list import channel_list
-from lib.alerts.rules import RULES, about, measured
-from lib.columns import time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, clock, moment, pool, read, read_once
-from lib.export import csv_export
-from lib.formats import duration, escaped
-from lib.live import live
-from lib.navigation import link
+from lib.formats import duration, escaped, plural
+from lib.ops.alerts.actions import end_silence
+from lib.ops.alerts.rules import RULES, about, measured
+from lib.ui.columns import time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, clock, moment, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import live
+from lib.ui.navigation import link
+from lib.ui.parts import alerts as parts
 
 SECONDS = 5.0
 SHOWN = 100
@@ -77,11 +76,11 @@ def say_alert(alert: Mapping[str, Any]) -> None:
             st.caption(f"{since}{calming}{quiet}. {told(alert)}", width="stretch")
             link(rule.page)
             length = st.menu_button(
-                "Silence", list(forms.LENGTHS), icon=":material/notifications_off:",
+                "Silence", list(parts.LENGTHS), icon=":material/notifications_off:",
                 key=f"silence {alert['id']}",
             )  # fmt: skip
     if length:
-        ask(forms.silencing(alert["rule"], length, alert=alert))
+        ask(parts.silencing(alert["rule"], length, alert=alert))
 
 
 def told(alert: Mapping[str, Any]) -> str:
@@ -111,21 +110,21 @@ def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None
 
 def rules() -> None:
     st.header("When does an alert fire?")
-    rows = forms.rules_in_order(read("alerts", "rules"))
+    rows = parts.rules_in_order(read("alerts", "rules"))
     for row in rows:
         say_rule(row)
     chosen = st.selectbox(
         "Change a rule",
         [row["rule"] for row in rows],
         index=None,
-        format_func=forms.rule_title,
+        format_func=parts.rule_title,
         placeholder="Choose one",
         key="rule",
         bind="query-params",
         width=320,
     )
     if chosen:
-        forms.rule_form(next(row for row in rows if row["rule"] == chosen))
+        parts.rule_form(next(row for row in rows if row["rule"] == chosen))
 
 
 def say_rule(row: Mapping[str, Any]) -> None:
@@ -158,13 +157,13 @@ def silences() -> None:
             of = f" of {escaped(row['subject'])}" if row["subject"] else ""
             why = f": {escaped(row['reason'])}" if row["reason"] else ""
             st.markdown(
-                f"**{forms.rule_title(row['rule'])}**{of} until {moment(row['until'])}, by"
+                f"**{parts.rule_title(row['rule'])}**{of} until {moment(row['until'])}, by"
                 f" {escaped(row['created_by'])}{why}",
                 width="stretch",
             )
             if st.button("End it", key=f"end {row['id']}"):
                 ask(ending(row))
-    forms.silence_form()
+    parts.silence_form()
 
 
 def ending(row: Mapping[str, Any]) -> Action:
@@ -174,7 +173,7 @@ def ending(row: Mapping[str, Any]) -> Action:
 
     return Action(
         "End a silence",
-        f"{forms.rule_title(row['rule'])}: what fires is told again from now on.",
+        f"{parts.rule_title(row['rule'])}: what fires is told again from now on.",
         "End it",
         run,
     )
@@ -221,7 +220,7 @@ def pages() -> Iterator[list[dict[str, Any]]]:
         place = {"before": rows[-1]["fired_at"], "before_id": rows[-1]["id"]}
 
 
-VIEWS = {"Rules": rules, "Channels": channel_list, "Silences": silences, "History": history}
+VIEWS = {"Rules": rules, "Channels": parts.channel_list, "Silences": silences, "History": history}
 
 confirmations()
 live(panel, seconds=SECONDS)

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.audit import PAGE_ROWS, change, pages, words
-from lib.columns import count_column, time_column
-from lib.dashboard import read
-from lib.export import csv_export
-from lib.live import drawn_once_back, live
-from lib.selection import selectable
-from lib.time_range import ALL, LENGTHS, time_range
+from lib.ui.columns import count_column, time_column
+from lib.ui.dashboard import read
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
+from lib.ui.parts.audit_entries import PAGE_ROWS, change, pages, words
+from lib.ui.selection import selectable
+from lib.ui.time_range import ALL, LENGTHS, time_range
 
 SECONDS = 5.0
 LONGEST_ID = 18

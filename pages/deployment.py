@@ -5,20 +5,20 @@ from itertools import groupby
 
 import streamlit as st
 
-from lib.access import Role
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, functions_url, moment, own_url, pool, time_zone, who
-from lib.deployment.catalogue import CHECKS, MANUAL
-from lib.deployment.check import Check, Manual, some
-from lib.deployment.progress import Checklist, checklist, tick
-from lib.deployment.report import report
-from lib.deployment.updating import PendingFile, apply_pending, preview
-from lib.formats import escaped
-from lib.live import drawn_once_back, live
-from lib.navigation import link
-from lib.selftest.target import target
-from lib.service import database_url, project_keys
+from lib.checks.deployment.apply_migrations import PendingFile, apply_pending, preview
+from lib.checks.deployment.catalogue import CHECKS, MANUAL
+from lib.checks.deployment.check import Check, Manual, some
+from lib.checks.deployment.progress import Checklist, checklist, tick
+from lib.checks.deployment.report import report
+from lib.checks.selftest.target import target
+from lib.formats import escaped, plural
+from lib.resources import database_url, project_keys
+from lib.roles import Role
 from lib.settings import settings
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, functions_url, moment, own_url, pool, time_zone, who
+from lib.ui.live import drawn_once_back, live
+from lib.ui.navigation import link
 
 LOOK_SECONDS = 10.0
 BADGES = {

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.actions import cancel_duplicates
-from lib.columns import job_column, job_links, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, say_when_away
-from lib.export import MOST_ROWS, csv_export
-from lib.formats import duration
-from lib.live import live
-from lib.time_range import TimeRange, time_range
+from lib.formats import duration, plural
+from lib.queue.operator_actions import cancel_duplicates
+from lib.ui.columns import job_column, job_links, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, say_when_away
+from lib.ui.export import MOST_ROWS, csv_export
+from lib.ui.live import live
+from lib.ui.time_range import TimeRange, time_range
 
 LONGEST = timedelta(days=7)
 SHOWN = 500

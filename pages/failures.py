@@ -8,16 +8,16 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib import job_actions
-from lib.columns import count_column, job_column, job_links, time_column
-from lib.confirm import ask, confirmations, plural
-from lib.dashboard import REFRESH_SECONDS, read, read_once
-from lib.error_guide import Guide, guide
-from lib.export import csv_export
-from lib.formats import duration, share
-from lib.live import live
-from lib.selection import selectable
-from lib.time_range import time_range
+from lib.checks.error_guide import Guide, guide
+from lib.formats import duration, plural, share
+from lib.ui.columns import count_column, job_column, job_links, time_column
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import REFRESH_SECONDS, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import live
+from lib.ui.parts import job_dialogs
+from lib.ui.selection import selectable
+from lib.ui.time_range import time_range
 
 SHOWN = 200
 MOST = 100_000
@@ -262,10 +262,10 @@ def tried_again(key: str | None) -> None:
             f"Cancel {len(selected):,} selected" if selected else "Cancel selected",
             disabled=not selected,
         ):
-            ask(job_actions.cancel(selected))
+            ask(job_dialogs.cancel(selected))
         if st.button(f"Cancel all {total:,}"):
             found = read_once("failures", "tried_again", key=key, most=MOST)
-            ask(job_actions.cancel([row["id"] for row in found]))
+            ask(job_dialogs.cancel([row["id"] for row in found]))
 
 
 def due_words(seconds: float) -> str:
@@ -278,7 +278,7 @@ def ask_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
 
 
 def ask_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
-    ask(job_actions.retry(job_ids, RETRY_WORDS[entry_of(kind).retry] if kind else ""))
+    ask(job_dialogs.retry(job_ids, RETRY_WORDS[entry_of(kind).retry] if kind else ""))
 
 
 def pages(key: str | None) -> Iterator[list[dict[str, Any]]]:

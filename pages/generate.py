@@ -6,19 +6,19 @@ from uuid import UUID, uuid4
 
 import streamlit as st
 
-from lib.access import AccessDenied
 from lib.client import StartRefused
-from lib.confirm import confirmations, plural
-from lib.dashboard import actor, functions_url, pool, read, read_anew, read_once
-from lib.formats import escaped
-from lib.live import drawn_once_back, live
-from lib.service import project_keys
+from lib.formats import escaped, plural
+from lib.ops.test_runs.runs import start_run
+from lib.ops.test_runs.submission import Invalid, Model, Submission
+from lib.resources import project_keys
+from lib.roles import AccessDenied
 from lib.settings import settings
-from lib.test_runs.form import form, refill
-from lib.test_runs.history import export, show_history
-from lib.test_runs.run_view import is_live, show_run
-from lib.test_runs.runs import start_run
-from lib.test_runs.submission import Invalid, Model, Submission
+from lib.ui.confirm import confirmations
+from lib.ui.dashboard import actor, functions_url, pool, read, read_anew, read_once
+from lib.ui.live import drawn_once_back, live
+from lib.ui.parts.test_run import is_live, show_run
+from lib.ui.parts.test_run_form import form, refill
+from lib.ui.parts.test_run_list import export, show_history
 
 LIVE_SECONDS, CALM_SECONDS = 0.25, 2.0
 """How often the page is drawn again while something of the run changes, and otherwise."""

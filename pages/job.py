@@ -9,14 +9,14 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib import job_actions
-from lib.columns import time_column
-from lib.confirm import ask, confirmations
-from lib.dashboard import read
+from lib.checks.job_state import job_state
 from lib.formats import duration, escaped
-from lib.images import show_image
-from lib.live import live
-from lib.whereabouts import whereabouts
+from lib.ui.columns import time_column
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import read
+from lib.ui.images import show_image
+from lib.ui.live import live
+from lib.ui.parts import job_dialogs
 
 LONG = 1_500
 """Characters of a text that is shown in a box of its own."""
@@ -59,7 +59,7 @@ def panel(id: UUID) -> None:
 
 
 def say_where(job: Mapping[str, Any]) -> None:
-    found = whereabouts(job)
+    found = job_state(job)
     # It quotes errors and names, so it is escaped.
     sentence = escaped(found.sentence)
     match found.level:
@@ -77,11 +77,11 @@ def buttons(job: Mapping[str, Any]) -> None:
     stuck = job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
     with st.container(horizontal=True, vertical_alignment="center"):
         if stuck and st.button("Reset", type="primary"):
-            ask(job_actions.reset([job["id"]]))
+            ask(job_dialogs.reset([job["id"]]))
         if job["status"] in ("failed", "cancelled") and st.button("Retry", type="primary"):
-            ask(job_actions.retry([job["id"]]))
+            ask(job_dialogs.retry([job["id"]]))
         if job["status"] in ("pending", "processing") and st.button("Cancel"):
-            ask(job_actions.cancel([job["id"]]))
+            ask(job_dialogs.cancel([job["id"]]))
         if user := job["created_by"] or job["user_id"]:
             st.page_link(
                 "pages/users.py",

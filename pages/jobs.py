@@ -8,14 +8,9 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib import job_actions
-from lib.columns import job_column, job_links, time_column
-from lib.confirm import ask, confirmations, plural
-from lib.dashboard import moment, read, read_once
-from lib.export import csv_export
-from lib.formats import duration, escaped
-from lib.job_filters import LIVE, STATUSES, Filters
-from lib.job_list import (
+from lib.formats import duration, escaped, plural
+from lib.queue.job_filters import LIVE, STATUSES, Filters
+from lib.queue.job_list import (
     Count,
     Page,
     Place,
@@ -26,10 +21,15 @@ from lib.job_list import (
     page_after,
     page_before,
 )
-from lib.live import drawn_once_back, live
-from lib.search import FIELDS
-from lib.selection import selectable
-from lib.time_range import ALL, LENGTHS, time_range
+from lib.ui.columns import job_column, job_links, time_column
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import moment, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
+from lib.ui.parts import job_dialogs
+from lib.ui.search import FIELDS
+from lib.ui.selection import selectable
+from lib.ui.time_range import ALL, LENGTHS, time_range
 
 EXPORTED = [
     "id", "status", "job_type", "model_id", "created_by", "priority", "attempts", "max_attempts",
@@ -245,9 +245,9 @@ def actions(selected: Sequence[Any]) -> None:
         if st.button("Open", disabled=len(selected) != 1, icon=":material/open_in_full:"):
             st.switch_page("pages/job.py", query_params={"id": str(selected[0]["id"])})
         if st.button(f"Retry {len(retried) or 'selected'}", disabled=not retried):
-            ask(job_actions.retry(retried))
+            ask(job_dialogs.retry(retried))
         if st.button(f"Cancel {len(cancelled) or 'selected'}", disabled=not cancelled):
-            ask(job_actions.cancel(cancelled))
+            ask(job_dialogs.cancel(cancelled))
         st.caption("Select jobs to retry, cancel or open them; without Live the list stands still.")
 
 

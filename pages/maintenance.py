@@ -8,21 +8,21 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.actions import purge_cron_history, stop_purge
-from lib.columns import count_column, percent_column, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, clock, moment, pool, read, read_anew, read_once
-from lib.export import csv_export
-from lib.formats import duration, escaped
-from lib.live import drawn_once_back, live
-from lib.maintenance.growth_view import capacity
-from lib.maintenance.models_view import models
-from lib.maintenance.purge import Purge
-from lib.maintenance.space_view import space
-from lib.maintenance.tasks import RHYTHMS, TASKS, State, record, states
-from lib.navigation import link
-from lib.service import database_url
+from lib.formats import duration, escaped, plural
+from lib.ops.maintenance.purge import Purge
+from lib.ops.maintenance.tasks import RHYTHMS, TASKS, State, record, states
+from lib.queue.operator_actions import purge_cron_history, stop_purge
+from lib.resources import database_url
 from lib.settings import settings
+from lib.ui.columns import count_column, percent_column, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, clock, moment, pool, read, read_anew, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
+from lib.ui.navigation import link
+from lib.ui.parts.growth import capacity
+from lib.ui.parts.models import models
+from lib.ui.parts.space import space
 
 VIEWS = ["Tasks", "Purge", "Space", "Growth", "Models", "Limits"]
 NEAR = 0.8

@@ -5,15 +5,14 @@ from datetime import timedelta
 import pandas as pd
 import streamlit as st
 
-from lib import charts
-from lib.columns import count_column, percent_column, seconds_column
-from lib.confirm import plural
-from lib.dashboard import REFRESH_SECONDS, read, time_zone
-from lib.export import csv_export
-from lib.formats import duration, escaped, share
-from lib.live import live
-from lib.regression import Period, compared, fails_more, slower
-from lib.time_range import time_range
+from lib.checks.regression import Period, compared, fails_more, slower
+from lib.formats import duration, escaped, plural, share
+from lib.ui import charts
+from lib.ui.columns import count_column, percent_column, seconds_column
+from lib.ui.dashboard import REFRESH_SECONDS, read, time_zone
+from lib.ui.export import csv_export
+from lib.ui.live import live
+from lib.ui.time_range import time_range
 
 ALL, UNNAMED = "all models", "no model named"
 MOST = 200

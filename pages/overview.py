@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.actions import ALL_TYPES, pause_queue, resume_queue
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read, read_once
-from lib.export import csv_export
-from lib.formats import duration, escaped, number, percent, share
-from lib.health import WORDS, Condition, Verdict, type_name, verdict
-from lib.live import live
-from lib.navigation import link
-from lib.tiles import Tile, curve, difference, show
+from lib.checks.health import WORDS, Condition, Verdict, type_name, verdict
+from lib.formats import duration, escaped, number, percent, plural, share
+from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, moment, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import live
+from lib.ui.navigation import link
+from lib.ui.tiles import Tile, curve, difference, show
 
 MOST_SAID = 4
 """Conditions that one page explains; the others are counted."""

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import streamlit as st
 
-from lib.columns import count_column, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read, read_once
-from lib.export import csv_export
-from lib.formats import escaped
-from lib.live import drawn_once_back, live
-from lib.rollback import BACK, FORTH, State, Step, end, note_told, start
+from lib.formats import escaped, plural
+from lib.ops.rollback import BACK, FORTH, State, Step, end, note_told, start
+from lib.ui.columns import count_column, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, moment, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
 
 WAYS = {"Roll back": BACK, "Resume": FORTH}
 BADGES = {

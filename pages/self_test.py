@@ -5,17 +5,16 @@ from itertools import groupby
 
 import streamlit as st
 
-from lib.access import AccessDenied
-from lib.confirm import plural
-from lib.dashboard import actor, moment, own_url, read, read_anew
+from lib.checks.selftest.background import BackgroundRun
+from lib.checks.selftest.report import Outcome, Report, as_json, counted
+from lib.checks.selftest.target import target
 from lib.database import DatabaseError
-from lib.formats import duration
-from lib.live import drawn_once_back
-from lib.navigation import link
-from lib.selftest.background import BackgroundRun
-from lib.selftest.report import Outcome, Report, as_json, counted
-from lib.selftest.target import target
+from lib.formats import duration, plural
+from lib.roles import AccessDenied
 from lib.settings import SettingsError, settings
+from lib.ui.dashboard import actor, moment, own_url, read, read_anew
+from lib.ui.live import drawn_once_back
+from lib.ui.navigation import link
 
 LOOK_SECONDS = 0.5
 BADGES = {

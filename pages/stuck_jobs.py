@@ -7,14 +7,14 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.actions import reset_stuck_jobs
-from lib.columns import job_column, job_links, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read, read_once
-from lib.export import csv_export
-from lib.formats import duration
-from lib.live import live
-from lib.selection import selectable
+from lib.formats import duration, plural
+from lib.queue.operator_actions import reset_stuck_jobs
+from lib.ui.columns import job_column, job_links, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import live
+from lib.ui.selection import selectable
 
 SHOWN = 500
 MOST = 100_000

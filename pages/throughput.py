@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import streamlit as st
 
-from lib import charts
-from lib.capacity import outlook, slots_for
-from lib.columns import count_column, seconds_column
-from lib.confirm import plural
-from lib.dashboard import read, time_zone
-from lib.formats import duration
-from lib.live import live
-from lib.time_range import STEP_LENGTHS, time_range
+from lib.formats import duration, plural
+from lib.ops.capacity import outlook, slots_for
+from lib.ui import charts
+from lib.ui.columns import count_column, seconds_column
+from lib.ui.dashboard import read, time_zone
+from lib.ui.live import live
+from lib.ui.time_range import STEP_LENGTHS, time_range
 
 FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
 TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]

@@ -5,13 +5,13 @@ from functools import partial
 
 import streamlit as st
 
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, pool, read
-from lib.diagnosis.catalogue import SYMPTOMS, Looked, look, ranked
-from lib.diagnosis.finding import Finding, Repair, Symptom
-from lib.formats import escaped
-from lib.live import live
-from lib.navigation import link
+from lib.checks.finding import Finding, Repair, Symptom
+from lib.checks.troubleshooting.catalogue import SYMPTOMS, Looked, look, ranked
+from lib.formats import escaped, plural
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, pool, read
+from lib.ui.live import live
+from lib.ui.navigation import link
 
 SECONDS = 4.0
 LEVELS = {"act": ":red-badge[Act now]", "look": ":orange-badge[Look soon]"}

@@ -8,19 +8,19 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib import charts
-from lib.access import Role
-from lib.actions import set_user_limits
-from lib.columns import count_column, job_column, job_links, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.dashboard import actor, moment, pool, read, read_once, time_zone
-from lib.export import csv_export
-from lib.formats import duration, escaped, share
-from lib.job_filters import Filters
-from lib.job_list import all_pages, first_page
-from lib.live import drawn_once_back, live
-from lib.selection import selectable
-from lib.time_range import TimeRange, time_range
+from lib.formats import duration, escaped, plural, share
+from lib.queue.job_filters import Filters
+from lib.queue.job_list import all_pages, first_page
+from lib.queue.operator_actions import set_user_limits
+from lib.roles import Role
+from lib.ui import charts
+from lib.ui.columns import count_column, job_column, job_links, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, moment, pool, read, read_once, time_zone
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
+from lib.ui.selection import selectable
+from lib.ui.time_range import TimeRange, time_range
 
 LOOKED_AT = 3_000
 DRAWN = 2_000

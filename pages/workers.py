@@ -7,20 +7,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.columns import count_column, job_column, job_links, time_column
-from lib.confirm import Action, ask, confirmations, plural
-from lib.cron.actions import call_process_jobs
-from lib.cron.conditions import conditions, name
-from lib.cron.form import schedule_form, scheduling
-from lib.cron.job_view import as_read, coming, one_job
-from lib.cron.own import own_schedule
-from lib.dashboard import actor, functions_url, pool, read, read_once
-from lib.export import csv_export
-from lib.formats import duration, escaped
-from lib.live import drawn_once_back, live
-from lib.navigation import link
-from lib.service import project_keys
+from lib.checks.worker_schedule import own_schedule
+from lib.checks.workers_and_cron import conditions, name
+from lib.formats import duration, escaped, plural
+from lib.ops.cron.actions import call_process_jobs
+from lib.resources import project_keys
 from lib.settings import settings
+from lib.ui.columns import count_column, job_column, job_links, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import actor, functions_url, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.live import drawn_once_back, live
+from lib.ui.navigation import link
+from lib.ui.parts.cron_job import as_read, coming, one_job
+from lib.ui.parts.schedule_form import schedule_form, scheduling
 
 Row = Mapping[str, Any]
 SHOWN = 200

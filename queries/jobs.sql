@@ -1,4 +1,4 @@
--- Which jobs are there, of all that ever were? Never all at once: lib/job_list.py walks along one
+-- Which jobs are there, of all that ever were? Never all at once: lib/queue/job_list.py walks along one
 -- index after the other, from any place on, and looks at so many rows a query.
 
 -- name: walk

@@ -2,7 +2,7 @@
 -- Where nothing else is said, a step runs in a transaction that is rolled back.
 
 -- name: last_run^
--- The last run that came to its end. Columns: at, actor, report (see lib/selftest/report.py).
+-- The last run that came to its end. Columns: at, actor, report (see lib/checks/selftest/report.py).
 select at, actor, details -> 'report' as report
 from public.audit_log
 where action = 'self_test'

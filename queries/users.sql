@@ -23,7 +23,7 @@ select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 
 -- name: most_active
 -- The twenty users with the most generations among the newest 3 000 of a time (start and length
--- as in lib/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
+-- as in lib/ui/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
 -- of their newest 100 in that time: completed, failed, ended; looked_at: generations looked at in
 -- all; looked_back_to: when the oldest of them was asked for.
 select

@@ -15,7 +15,7 @@ import httpx
 from environment import bare
 
 from lib.database import connect, embedded
-from lib.keys import Keys, local_keys
+from lib.settings.keys import Keys, local_keys
 
 PROJECT = Path(__file__).parents[1]
 

@@ -2,7 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,34 +25,170 @@ def sources(*places: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def imports(*places: str) -> Iterator[tuple[str, str]]:
-    """Every file with every module that it imports."""
+    """Every file with every module that it imports, names of modules written out."""
     for file, tree in sources(*places):
+        package = file.rpartition("/")[0].split("/")
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):
-                yield file, str(node.module)
+                above = package[: len(package) - node.level + 1] if node.level else []
+                base = ".".join([*above, *filter(None, [node.module])])
+                for alias in node.names:
+                    inside = ROOT / f"{base}.{alias.name}".replace(".", "/")
+                    is_module = inside.with_suffix(".py").exists() or inside.is_dir()
+                    yield file, f"{base}.{alias.name}" if is_module else base
             elif isinstance(node, ast.Import):
                 for alias in node.names:
                     yield file, alias.name
 
 
-def importers(*places: str, of: str) -> set[str]:
-    return {file for file, module in imports(*places) if re.match(rf"(?:{of})\b", module)}
+ALLOWED = {
+    "formats": set(),
+    "roles": set(),
+    "logs": set(),
+    "files": set(),
+    "client": set(),
+    "database": set(),
+    "settings": {"database", "files"},
+    "storage": set(),
+    "provider": {"files"},
+    "queue": {"client", "database"},
+    "resources": {"database", "settings", "storage"},
+    "generation": {"database", "provider", "queue", "storage"},
+    "ops": {
+        *("client", "database", "formats", "provider", "queue", "roles", "settings", "storage"),
+    },
+    "checks": {
+        *("database", "formats", "ops", "queue", "resources", "roles", "settings", "storage"),
+    },
+    "worker": {"database", "generation", "ops", "provider", "queue", "storage"},
+    "api": {"database", "queue", "settings", "worker"},
+    "service": {
+        *("api", "database", "ops", "provider", "queue", "resources", "settings", "worker"),
+    },
+    "ui": {
+        *("checks", "database", "formats", "ops", "queue", "resources", "roles", "settings"),
+        *("storage", "api.errors", "api.loopback"),
+    },
+    "pages": {
+        *("checks", "client", "database", "formats", "ops", "queue", "resources", "roles"),
+        *("settings", "ui", "provider.simulator.faults", "provider.simulator.models"),
+    },
+    # Entry points.
+    "app": {"api", "logs", "service", "settings", "ui"},
+    "asgi": {"api", "logs", "service", "settings"},
+    "worker.__main__": {"database", "logs", "service", "settings"},
+}
+"""Which rooms of lib each room may import, besides itself: imports point down."""
+DRIVER = {"psycopg", "psycopg_pool", "psycopg_binary"}
 
 
-def test_lib_knows_no_page_no_test_and_no_measurement():
-    assert importers("lib", of="app|bench|pages|tests") == set()
+def room(file: str) -> str:
+    """The entry of ALLOWED that a file falls under."""
+    name = file.removesuffix(".py").removeprefix("lib/").replace("/", ".")
+    return name if name in ALLOWED else name.split(".")[0]
 
 
-def test_only_the_database_room_knows_the_driver():
-    users = importers("app.py", "lib", "pages", of="psycopg|psycopg_pool")
+def imported_of_ours(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Every file with every module of lib that it imports, without the leading "lib."."""
+    for file, module in files:
+        if module.startswith("lib."):
+            yield file, module.removeprefix("lib.")
+
+
+def forbidden(files: Iterable[tuple[str, str]]) -> list[str]:
+    """The imports against the table, by name."""
+    return [
+        f"{file} imports lib.{module}"
+        for file, module in imported_of_ours(files)
+        if module.split(".")[0] != room(file).split(".")[0]
+        and not any(f"{module}.".startswith(f"{place}.") for place in ALLOWED[room(file)])
+    ]
+
+
+def test_imports_point_down():
+    assert forbidden(imports("app.py", "lib", "pages")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("lib/database/pool.py", "lib.queue.job_list"),
+        ("lib/checks/health.py", "lib.ui.dashboard"),
+        ("lib/ui/dashboard.py", "lib.service"),
+        ("lib/ui/access/gate.py", "lib.api.routes"),
+        ("lib/client/start.py", "lib.formats"),
+        ("pages/jobs.py", "lib.worker.worker"),
+    ],
+)
+def test_an_import_against_the_table_is_named(file: str, module: str):
+    assert forbidden([(file, module)]) == [f"{file} imports {module}"]
+
+
+def test_every_room_has_its_line_in_the_table():
+    rooms = {room(file) for file, _ in sources("app.py", "lib", "pages")} - {"__init__"}
+    assert rooms == ALLOWED.keys()
+
+
+def test_no_import_goes_round_in_a_circle():
+    graph: dict[str, set[str]] = {}
+    for file, module in imports("lib"):
+        own = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        graph.setdefault(own, set()).add(module)
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_client_imports_nothing_of_ours():
+    for file, tree in sources("lib/client"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert str(node.module).split(".")[0] != "lib", file
+
+
+def test_lib_imports_no_page_no_test_and_no_measurement():
+    found = {module.split(".")[0] for _, module in imports("lib")}
+    assert found
+    assert not found & {"app", "bench", "pages", "tests"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "places"),
+    [(DRIVER, ("lib/database/",)), ({"streamlit"}, ("lib/ui/", "pages/", "app.py"))],
+)
+def test_who_imports_a_package(packages: set[str], places: tuple[str, ...]):
+    users = {
+        file
+        for file, module in imports("app.py", "lib", "pages")
+        if module.split(".")[0] in packages
+    }
     assert users
-    assert {file for file in users if not file.startswith("lib/database/")} == set()
+    assert {file for file in users if not file.startswith(places)} == set()
 
 
-def test_no_page_speaks_to_the_provider():
-    users = importers("app.py", "lib", "pages", of=r"lib\.replicate\.client")
-    assert users
-    assert {file for file in users if not file.startswith("lib/")} == set()
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("lib.asgi", {"streamlit", "pandas", "altair"}),
+        ("lib.worker.worker", {"streamlit", "lib.api"}),
+        ("lib.checks.troubleshooting.catalogue", {"streamlit"}),
+        ("lib.ui.navigation", {"lib.service", "lib.worker", "lib.provider.simulator.app"}),
+        ("lib.client", {"psycopg", "streamlit", "supabase", "lib.database"}),
+    ],
+)
+def test_what_is_loaded_with_a_module(module: str, never: set[str]):
+    code = f"import sys, {module}; print(*(name for name in {never!r} if name in sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""
+
+
+def test_no_file_is_longer_than_300_lines():
+    long = [
+        file
+        for file, _ in sources("app.py", "lib", "pages", "bench")
+        if len((ROOT / file).read_text().splitlines()) > 300
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import uvloop
 from lib import logs
 from lib.database import DatabaseError
 from lib.service import backend, prepare_database
-from lib.setting_values import SettingsError
-from lib.settings import settings
+from lib.settings import SettingsError, settings
 
 
 async def work() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from lib.database import DatabaseUnavailable, notifications
-from lib.jobs import Claim, Queue
+from lib.queue.worker_calls import Claim, Queue
 
 logger = logging.getLogger(__name__)
 

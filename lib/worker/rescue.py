@@ -7,12 +7,10 @@ import socket
 import psutil
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
-from lib.jobs import Queue
+from lib.queue.upkeep import LOOKS_PER_SILENCE
+from lib.queue.worker_calls import Queue
 
 logger = logging.getLogger(__name__)
-
-LOOKS_PER_SILENCE = 10
-"""How often a worker looks for silent ones in the time after which they count as silent."""
 
 
 async def keep_rescuing(queue: Queue, silence_seconds: float) -> None:

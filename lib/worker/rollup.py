@@ -4,10 +4,9 @@ import asyncio
 import logging
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.queue.upkeep import ROLLUP_SECONDS as REFRESH_SECONDS
 
 logger = logging.getLogger(__name__)
-
-REFRESH_SECONDS = 5.0
 
 
 async def refresh_rollup(pool: AsyncPool) -> bool:

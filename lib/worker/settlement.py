@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from lib.database import DatabaseUnavailable
-from lib.jobs import Claim, ClaimLost, JobFailed, Queue
+from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 
 logger = logging.getLogger(__name__)
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Collection, Mapping
 from uuid import UUID, uuid4
 
-from lib.alerts.watch import keep_watch, watch_alerts
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError
-from lib.jobs import Claim, ClaimLost, JobFailed, Queue
+from lib.ops.alerts.watch import keep_watch, watch_alerts
+from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.claiming import RECONNECT_SECONDS, Claiming, keep_listening
+from lib.worker.handlers import Cancellable, Handler
 from lib.worker.registration import Registration
 from lib.worker.rescue import keep_rescuing
 from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
@@ -17,20 +17,10 @@ from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
-"""Runs one job and returns its result; raises JobFailed or ClaimLost."""
 HANDLER_END_SECONDS = 12.0
 """How long a handler that was told to end may take before it is told again."""
 SETTLE_SECONDS = 5.0
 """How long a stopping worker tries to write down what has ended."""
-
-
-@runtime_checkable
-class Cancellable(Protocol):
-    """A handler that has something to undo outside when its job is cancelled."""
-
-    async def cancel(self, claim: Claim) -> None:
-        """Called after the handler's run for the claim was stopped."""
 
 
 class Worker:

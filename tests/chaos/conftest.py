@@ -13,8 +13,8 @@ import pytest
 from restartable import Server
 from rig import Process
 
-from lib.replicate.simulator import predictions
-from lib.replicate.simulator.server import Simulator
+from lib.provider.simulator import predictions
+from lib.provider.simulator.server import Simulator
 
 SPEED = 100
 """Of the simulator: a prediction is over before a worker asks for the first time."""

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.database.pool import Connection
-from lib.replicate.simulator.app import build_app
-from lib.replicate.simulator.server import Simulator
+from lib.provider.simulator.app import build_app
+from lib.provider.simulator.server import Simulator
 
 PROJECT = Path(__file__).parents[2]
 SCHNELL = "black-forest-labs/flux-schnell"

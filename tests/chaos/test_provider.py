@@ -13,10 +13,10 @@ from rig import DEV, SCHNELL, Rig, Throttle, rigged, throttled
 
 from lib.database import open_async_pool
 from lib.database.pool import Connection
-from lib.generation import GenerationHandler
-from lib.jobs import Queue
-from lib.replicate.client import Replicate
-from lib.storage import LocalStorage
+from lib.generation.generate_image import GenerationHandler
+from lib.provider.replicate.client import Replicate
+from lib.queue.worker_calls import Queue
+from lib.storage.local import LocalStorage
 from lib.worker.worker import Worker
 
 

@@ -17,10 +17,10 @@ from streamlit.testing.v1 import AppTest
 from lib.client import (
     GenerationNotFound,
     SubscriptionTimeout,
-    subscribe_to_generation,
 )
+from lib.client import subscription as following
 from lib.database import DatabaseError
-from lib.subscription import following
+from lib.queue.following import follow_generation
 
 NEVER = 1000.0
 """Seconds between reads, in tests of what is heard."""
@@ -86,7 +86,7 @@ async def walk(updates, story):
 
 
 async def test_every_change_is_heard_by_listen(story, database):
-    subscription = subscribe_to_generation(story.id, database_url=database, read_seconds=NEVER)
+    subscription = follow_generation(story.id, database_url=database, read_seconds=NEVER)
     seen = await walk(aiter(subscription), story)
     assert told(seen) == WHOLE_LIFE
     assert (seen[-1].image_url, seen[-1].error_message) == (IMAGE, None)
@@ -94,31 +94,31 @@ async def test_every_change_is_heard_by_listen(story, database):
 
 
 async def test_every_change_is_found_by_polling_behind_a_pooler(story, pooler):
-    subscription = subscribe_to_generation(story.id, database_url=pooler, read_seconds=0.02)
+    subscription = follow_generation(story.id, database_url=pooler, read_seconds=0.02)
     assert told(await walk(aiter(subscription), story)) == WHOLE_LIFE
 
 
 def test_a_pooler_is_polled_without_being_told_to(story, pooler, follow):
-    follower = follow(subscribe_to_generation(story.id, database_url=pooler))
+    follower = follow(follow_generation(story.id, database_url=pooler))
     live(story)
     assert_sound(follower.end(), "completed")
 
 
 async def test_a_notification_lost_on_the_way_is_made_up_for(story, database, db):
     db.execute("drop trigger image_generations_changed on public.image_generations")
-    subscription = subscribe_to_generation(story.id, database_url=database, read_seconds=0.02)
+    subscription = follow_generation(story.id, database_url=database, read_seconds=0.02)
     assert told(await walk(aiter(subscription), story)) == WHOLE_LIFE
 
 
 async def test_a_generation_that_has_ended_is_told_once(story, database):
     live(story)
-    subscription = subscribe_to_generation(story.id, database_url=database)
+    subscription = follow_generation(story.id, database_url=database)
     for _ in range(2):
         assert told([update async for update in subscription]) == [("completed", 100)]
 
 
 async def test_a_change_of_nothing_visible_and_of_others_is_not_told(story, database, db):
-    updates = aiter(subscribe_to_generation(story.id, database_url=database, read_seconds=NEVER))
+    updates = aiter(follow_generation(story.id, database_url=database, read_seconds=NEVER))
     await anext(updates)
     story.begin()
     await anext(updates)
@@ -134,7 +134,7 @@ async def test_a_change_of_nothing_visible_and_of_others_is_not_told(story, data
 
 
 async def test_progress_goes_back_with_a_new_attempt_only(story, database):
-    updates = aiter(subscribe_to_generation(story.id, database_url=database, read_seconds=NEVER))
+    updates = aiter(follow_generation(story.id, database_url=database, read_seconds=NEVER))
     await anext(updates)
     story.begin()
     story.progress(40)
@@ -164,7 +164,7 @@ async def test_failure_and_cancellation_are_ends(db, database):
         story = Story(db)
         story.begin()
         end(story)
-        subscription = subscribe_to_generation(story.id, database_url=database)
+        subscription = follow_generation(story.id, database_url=database)
         seen = [update async for update in subscription]
         assert [(update.status, update.error_message) for update in seen] == [(status, words)]
 
@@ -172,13 +172,13 @@ async def test_failure_and_cancellation_are_ends(db, database):
 async def test_an_unknown_generation_is_said_to_be(database):
     unknown = uuid.uuid4()
     with pytest.raises(GenerationNotFound, match=str(unknown)):
-        await anext(aiter(subscribe_to_generation(unknown, database_url=database)))
+        await anext(aiter(follow_generation(unknown, database_url=database)))
     with pytest.raises(GenerationNotFound):
-        await asyncio.to_thread(list, subscribe_to_generation(unknown, database_url=database))
+        await asyncio.to_thread(list, follow_generation(unknown, database_url=database))
 
 
 async def test_a_generation_deleted_meanwhile_is_not_waited_for(story, database, db):
-    updates = aiter(subscribe_to_generation(story.id, database_url=database, read_seconds=0.05))
+    updates = aiter(follow_generation(story.id, database_url=database, read_seconds=0.05))
     await anext(updates)
     db.execute("delete from public.image_generations")
     with pytest.raises(GenerationNotFound):
@@ -190,7 +190,7 @@ async def test_a_timeout_says_how_far_it_came_and_frees_the_connection(
 ):
     story.begin()
     story.progress(30)
-    updates = aiter(subscribe_to_generation(story.id, database_url=database, timeout=0.3))
+    updates = aiter(follow_generation(story.id, database_url=database, timeout=0.3))
     assert told([await anext(updates)]) == [("processing", 30)]
     with pytest.raises(SubscriptionTimeout, match=r"within 0\.3 s: it is processing at 30 %\.$"):
         await anext(updates)
@@ -201,7 +201,7 @@ async def test_a_timeout_is_for_the_whole_loop_not_for_a_step(story, database):
     seen = []
 
     async def walk_on():
-        async for update in subscribe_to_generation(story.id, database_url=database, timeout=0.5):
+        async for update in follow_generation(story.id, database_url=database, timeout=0.5):
             seen.append(update.progress)
             await asyncio.sleep(0.02)
             story.progress(update.progress + 1)
@@ -213,9 +213,7 @@ async def test_a_timeout_is_for_the_whole_loop_not_for_a_step(story, database):
 
 
 async def test_a_timeout_holds_in_a_network_that_falls_silent(story, network, far):
-    subscription = subscribe_to_generation(
-        story.id, database_url=far, read_seconds=0.1, timeout=0.5
-    )
+    subscription = follow_generation(story.id, database_url=far, read_seconds=0.1, timeout=0.5)
     updates = aiter(subscription)
     await anext(updates)
     await asyncio.to_thread(network.freeze)
@@ -227,7 +225,7 @@ async def test_a_connection_that_falls_silent_is_given_up(
     story, network, far, until, monkeypatch, caplog
 ):
     monkeypatch.setattr(following, "ANSWER_SECONDS", 0.2)
-    updates = aiter(subscribe_to_generation(story.id, database_url=far, read_seconds=0.1))
+    updates = aiter(follow_generation(story.id, database_url=far, read_seconds=0.1))
     seen = [await anext(updates)]
     next_one = asyncio.ensure_future(anext(updates))
     await asyncio.to_thread(network.freeze)
@@ -245,11 +243,11 @@ def test_a_database_that_stays_away_is_waited_for_until_the_timeout(story, datab
         database_away(),
         pytest.raises(SubscriptionTimeout, match="The database cannot answer now"),
     ):
-        list(subscribe_to_generation(story.id, database_url=database, timeout=0.5))
+        list(follow_generation(story.id, database_url=database, timeout=0.5))
 
 
 def test_a_database_away_at_the_start_is_waited_for(story, database, database_away):
-    subscription = subscribe_to_generation(story.id, database_url=database)
+    subscription = follow_generation(story.id, database_url=database)
     seen = []
     with database_away():
         thread = threading.Thread(target=lambda: seen.extend(subscription))
@@ -263,23 +261,15 @@ def test_a_database_away_at_the_start_is_waited_for(story, database, database_aw
 def test_wrong_arguments_are_refused_at_once(database):
     some = uuid.uuid4()
     with pytest.raises(ValueError, match="badly formed"):
-        subscribe_to_generation("lighthouse", database_url=database)
-    for ways in (
-        {},
-        {"supabase_url": "http://127.0.0.1"},
-        {"supabase_key": "key"},
-        {"database_url": database, "supabase_url": "http://127.0.0.1", "supabase_key": "key"},
-    ):
-        with pytest.raises(ValueError, match="Give database_url, or supabase_url"):
-            subscribe_to_generation(some, **ways)
+        follow_generation("lighthouse", database_url=database)
     with pytest.raises(ValueError, match="read_seconds"):
-        subscribe_to_generation(some, database_url=database, read_seconds=0)
+        follow_generation(some, database_url=database, read_seconds=0)
     with pytest.raises(DatabaseError, match="malformed"):
-        list(subscribe_to_generation(some, database_url="postgresql://u:p/w@host/db"))
+        list(follow_generation(some, database_url="postgresql://u:p/w@host/db"))
 
 
 async def test_a_closed_iterator_leaves_no_connection(story, database, connections, eventually):
-    subscription = subscribe_to_generation(story.id, database_url=database)
+    subscription = follow_generation(story.id, database_url=database)
     async with aclosing(aiter(subscription)) as updates:
         await anext(updates)
         assert connections() == 1
@@ -287,14 +277,14 @@ async def test_a_closed_iterator_leaves_no_connection(story, database, connectio
 
 
 async def test_leaving_the_loop_leaves_no_connection(story, database, connections, until):
-    async for _ in subscribe_to_generation(story.id, database_url=database):
+    async for _ in follow_generation(story.id, database_url=database):
         break
     # The event loop closes what the loop left.
     await until(lambda: connections() == 0)
 
 
 async def test_cancelling_leaves_no_connection(story, database, connections, eventually):
-    updates = aiter(subscribe_to_generation(story.id, database_url=database))
+    updates = aiter(follow_generation(story.id, database_url=database))
     await anext(updates)
     next_one = asyncio.ensure_future(anext(updates))
     await asyncio.sleep(0)
@@ -308,7 +298,7 @@ async def test_the_connection_is_free_before_the_end_is_told(
     story, database, connections, eventually
 ):
     live(story)
-    updates = aiter(subscribe_to_generation(story.id, database_url=database))
+    updates = aiter(follow_generation(story.id, database_url=database))
     assert (await anext(updates)).final
     eventually(lambda: connections() == 0)
     await updates.aclose()
@@ -316,7 +306,7 @@ async def test_the_connection_is_free_before_the_end_is_told(
 
 def test_a_plain_loop_leaves_no_connection_and_no_thread(story, database, connections, eventually):
     threads = threading.active_count()
-    for update in subscribe_to_generation(story.id, database_url=database):
+    for update in follow_generation(story.id, database_url=database):
         assert update.status == "queued"
         break
     assert threading.active_count() == threads
@@ -327,9 +317,7 @@ def test_a_streamlit_page_may_follow_too(story, database):
     def page(id, url):
         import streamlit as st
 
-        from lib.client import subscribe_to_generation
-
-        for update in subscribe_to_generation(id, database_url=url):
+        for update in follow_generation(id, database_url=url):
             st.text(f"{update.status} {update.progress}")
 
     story.begin()
@@ -340,7 +328,7 @@ def test_a_streamlit_page_may_follow_too(story, database):
 
 
 def test_plain_loops_in_threads_are_told_the_same(story, database, follow):
-    followers = [follow(subscribe_to_generation(story.id, database_url=database)) for _ in range(5)]
+    followers = [follow(follow_generation(story.id, database_url=database)) for _ in range(5)]
     live(story)
     for follower in followers:
         assert_sound(follower.end(), "completed")
@@ -348,4 +336,4 @@ def test_plain_loops_in_threads_are_told_the_same(story, database, follow):
 
 async def test_a_plain_loop_where_an_event_loop_runs_says_so(story, database):
     with pytest.raises(RuntimeError, match="use `async for`"):
-        list(subscribe_to_generation(story.id, database_url=database))
+        list(follow_generation(story.id, database_url=database))

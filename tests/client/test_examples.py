@@ -11,15 +11,15 @@ import jwt
 from starlette.applications import Starlette
 from supabase_project import JWT_SECRET, Project
 
-from lib.actions import set_async_rollout
+from lib.api.routes import routes
 from lib.database import open_async_pool, open_pool
-from lib.functions.routes import routes
-from lib.jobs import StartedGeneration
-from lib.replicate.client import Replicate
-from lib.rollout import Rollout
+from lib.ops.migration_path import Rollout
+from lib.provider.replicate.client import Replicate
+from lib.queue.operator_actions import set_async_rollout
+from lib.queue.worker_calls import StartedGeneration
 from lib.service import Service
 from lib.settings import parse
-from lib.storage import LocalStorage
+from lib.storage.local import LocalStorage
 
 PROJECT = Path(__file__).parents[2]
 PUBLISHABLE, SECRET = "sb_publishable_of_the_example", "sb_secret_of_the_example"

@@ -1,22 +1,24 @@
 """A generation started over HTTP and followed to its image, and the state that shows it."""
 
 import asyncio
+from functools import partial
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from story import SCHNELL
 
+from lib.api.routes import routes
 from lib.client import (
+    ImageGeneration,
     StartRefused,
     SubscriptionTimeout,
     start_image_generation,
     start_image_generation_async,
-    subscribe_to_generation,
 )
-from lib.functions.routes import routes
-from lib.image_generation import ImageGeneration
-from lib.service import Service, project_keys
+from lib.queue.following import follow_generation
+from lib.resources import project_keys
+from lib.service import Service
 from lib.settings import parse
 
 
@@ -69,14 +71,19 @@ def generation(url, keys, database, shown):
     def note(generation):
         shown.append((generation.status, generation.progress))
 
-    return ImageGeneration(url, keys.publishable, database_url=database, on_change=note)
+    return ImageGeneration(
+        url,
+        keys.publishable,
+        on_change=note,
+        subscribe=partial(follow_generation, database_url=database),
+    )
 
 
 def test_from_a_plain_script(url, keys, database, process):
     started = start_image_generation(
         url, keys.publishable, prompt="A lighthouse", model_id=SCHNELL, idempotency_key="one"
     )
-    for update in subscribe_to_generation(started.generation_id, database_url=database):
+    for update in follow_generation(started.generation_id, database_url=database):
         if update.status == "queued":
             asyncio.run(process())
     assert update.status == "completed"
@@ -89,8 +96,7 @@ async def test_from_an_event_loop(url, keys, database, process):
     assert await start_image_generation_async(url, keys.publishable, **request) == started
     processing = asyncio.create_task(process())
     seen = [
-        update
-        async for update in subscribe_to_generation(started.generation_id, database_url=database)
+        update async for update in follow_generation(started.generation_id, database_url=database)
     ]
     await processing
     assert (seen[0].generation_id, seen[-1].status) == (started.generation_id, "completed")
@@ -142,7 +148,11 @@ async def test_a_cancelled_generation_shows_as_failed_and_says_so(generation, db
 
 
 async def test_what_cannot_be_followed_shows_as_failed(url, keys, database):
-    generation = ImageGeneration(url, keys.publishable, database_url=database, timeout=0.2)
+    generation = ImageGeneration(
+        url,
+        keys.publishable,
+        subscribe=partial(follow_generation, database_url=database, timeout=0.2),
+    )
     with pytest.raises(SubscriptionTimeout):
         await generation.start(prompt="A lighthouse", model_id=SCHNELL)
     assert (generation.status, generation.progress) == ("failed", 0)

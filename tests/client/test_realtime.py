@@ -16,7 +16,7 @@ from lib.client import (
     SubscriptionTimeout,
     subscribe_to_generation,
 )
-from lib.subscription import following
+from lib.client import subscription as following
 
 NEVER = 1000.0
 """Seconds between reads, in tests of what is heard."""

@@ -8,8 +8,8 @@ import time
 import pytest
 from story import Story, assert_sound
 
-from lib.client import subscribe_to_generation
 from lib.database import connect
+from lib.queue.following import follow_generation
 
 RESTARTS = (signal.SIGINT, signal.SIGQUIT)
 
@@ -29,7 +29,7 @@ def then(server, story, *steps):
 
 @pytest.mark.parametrize("how", RESTARTS)
 def test_before_the_end(server, story, follow, how):
-    follower = follow(subscribe_to_generation(story.id, database_url=server.url))
+    follower = follow(follow_generation(story.id, database_url=server.url))
     then(server, story, story.begin, lambda: story.progress(40))
     server.stop(how)
     server.start()
@@ -39,7 +39,7 @@ def test_before_the_end(server, story, follow, how):
 
 @pytest.mark.parametrize("how", RESTARTS)
 def test_right_after_the_end_was_written(server, story, follow, how):
-    follower = follow(subscribe_to_generation(story.id, database_url=server.url))
+    follower = follow(follow_generation(story.id, database_url=server.url))
     then(server, story, story.begin, story.complete)
     server.stop(how)
     server.start()
@@ -47,7 +47,7 @@ def test_right_after_the_end_was_written(server, story, follow, how):
 
 
 async def test_the_end_written_and_the_server_gone_before_it_is_read(server, story):
-    updates = aiter(subscribe_to_generation(story.id, database_url=server.url))
+    updates = aiter(follow_generation(story.id, database_url=server.url))
     seen = [await anext(updates)]
     then(server, story, story.begin, story.fail)
     server.stop(signal.SIGQUIT)
@@ -60,7 +60,7 @@ async def test_the_end_written_and_the_server_gone_before_it_is_read(server, sto
 
 async def test_restarted_again_after_the_end_was_told(server, story):
     then(server, story, story.begin, story.complete)
-    updates = aiter(subscribe_to_generation(story.id, database_url=server.url))
+    updates = aiter(follow_generation(story.id, database_url=server.url))
     seen = [await anext(updates)]
     server.stop(signal.SIGINT)
     server.start()
@@ -72,7 +72,7 @@ def test_several_followers_through_restarts_at_any_moment(server, follow):
     chance = random.Random(5)
     with connect(server.url) as db:
         stories = [Story(db) for _ in range(4)]
-    followers = [follow(subscribe_to_generation(s.id, database_url=server.url)) for s in stories]
+    followers = [follow(follow_generation(s.id, database_url=server.url)) for s in stories]
     for how in RESTARTS:
         with connect(server.url) as db:
             for story in stories[:1]:

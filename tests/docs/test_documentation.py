@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.access.gate import EXAMPLE
-from lib.navigation import SECTIONS
+from lib.ui.access.gate import EXAMPLE
+from lib.ui.navigation import SECTIONS
 
 PROJECT = Path(__file__).parents[2]
 FILES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from generated import command, shown
 
-from lib.access.roles import role_of
-from lib.setting_catalogue import GROUPS, SETTINGS
 from lib.settings import parse
+from lib.settings.catalogue import GROUPS, SETTINGS
+from lib.ui.access.roles import role_of
 
 WRITE = command("tests/docs/test_settings_table.py")
 

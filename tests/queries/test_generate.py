@@ -9,7 +9,7 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.test_runs.phases import overdue, phase, place_in_line
+from lib.ops.test_runs.phases import overdue, phase, place_in_line
 
 generate = load("generate")
 test_runs = load("test_runs")

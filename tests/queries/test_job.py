@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from lib.checks.job_state import JobState, job_state
 from lib.database import load
 from lib.database.pool import Connection
-from lib.whereabouts import Whereabouts, whereabouts
 
 WORKER = UUID(int=1)
 MODEL = "black-forest-labs/flux-schnell"
@@ -59,9 +59,9 @@ class Bench:
         """What the page reads."""
         return load("job").job(self.db, id=id)
 
-    def said(self, job: UUID) -> Whereabouts:
+    def said(self, job: UUID) -> JobState:
         """What the page says."""
-        return whereabouts(self.row(job))
+        return job_state(self.row(job))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_cron_counts_as_a_worker(bench: Bench) -> None:
 
 def test_waits_for_its_time(bench: Bench) -> None:
     said = bench.said(bench.enqueue(due="3 hours"))
-    assert said == Whereabouts("held", "Waits for its time: due in 3 h.")
+    assert said == JobState("held", "Waits for its time: due in 3 h.")
 
 
 def test_waits_for_its_next_attempt(bench: Bench) -> None:
@@ -240,20 +240,20 @@ def test_completed(bench: Bench) -> None:
     job = bench.claimed()
     bench.value("select complete_job(%s)", job)
     bench.db.execute("update job_queue set completed_at = started_at + interval '4.5 s'")
-    assert bench.said(job) == Whereabouts("done", "Completed in 4.5 s, at its first attempt.")
+    assert bench.said(job) == JobState("done", "Completed in 4.5 s, at its first attempt.")
 
 
 def test_failed_at_the_last_attempt(bench: Bench) -> None:
     job = bench.claimed()
     bench.db.execute("update job_queue set max_attempts = 1")
     bench.fail(job)
-    assert bench.said(job) == Whereabouts("act", "Failed after attempt 1 of 1: no *luck*")
+    assert bench.said(job) == JobState("act", "Failed after attempt 1 of 1: no *luck*")
 
 
 def test_failed_for_good(bench: Bench) -> None:
     job = bench.claimed()
     bench.fail(job, permanent=True, code="no_credit")
-    assert bench.said(job) == Whereabouts(
+    assert bench.said(job) == JobState(
         "act",
         "Failed for good, because this error does not go away by trying again: no *luck*",
     )
@@ -271,7 +271,7 @@ def test_a_long_error_is_quoted_in_part(bench: Bench) -> None:
 def test_cancelled(bench: Bench) -> None:
     job = bench.enqueue()
     bench.value("select count(*) from cancel_jobs('Ada', array[%s])", job)
-    assert bench.said(job) == Whereabouts("held", "Cancelled by Ada.")
+    assert bench.said(job) == JobState("held", "Cancelled by Ada.")
 
 
 def ending(bench: Bench, how: str) -> UUID:

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from lib import job_list
 from lib.database import load
 from lib.database.pool import Connection
-from lib.job_filters import STATUSES, Filters
-from lib.search import NothingFound, find
+from lib.queue import job_list
+from lib.queue.job_filters import STATUSES, Filters
+from lib.ui.search import NothingFound, find
 
 plans = load("plans", Path(__file__).parents[1] / "rollup")
 USER = UUID(int=7)

@@ -9,11 +9,20 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lib import job_list
 from lib.database import load
 from lib.database.pool import Connection
-from lib.job_filters import STATUSES, Filters
-from lib.job_list import Fetch, Place, all_pages, by_id, count, first_page, page_after, page_before
+from lib.queue import job_list
+from lib.queue.job_filters import STATUSES, Filters
+from lib.queue.job_list import (
+    Fetch,
+    Place,
+    all_pages,
+    by_id,
+    count,
+    first_page,
+    page_after,
+    page_before,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 USERS = [UUID(int=n) for n in (1, 2, 3)]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from lib.checks.health import verdict
 from lib.database import load
 from lib.database.pool import Connection
-from lib.health import verdict
 
 overview = load("overview")
 plain = load("overview", Path(__file__).parent)

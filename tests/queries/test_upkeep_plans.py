@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from test_job_plans import filled, scans
 
+from lib.checks.troubleshooting.catalogue import SYMPTOMS
 from lib.database import load
 from lib.database.pool import Connection
-from lib.diagnosis.catalogue import SYMPTOMS
-from lib.maintenance.tasks import TASKS
+from lib.ops.maintenance.tasks import TASKS
 
 __all__ = ["filled"]
 UPKEEP: dict[str, dict[str, Any]] = {

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from lib.actions import set_user_limits
 from lib.database import QueryError, load, open_pool
 from lib.database.pool import Connection, Pool
+from lib.queue.operator_actions import set_user_limits
 
 USERS = [UUID(int=n) for n in range(1, 26)]
 MODEL = "black-forest-labs/flux-schnell"

@@ -24,8 +24,8 @@ from starlette.applications import Starlette
 from storage_stand_in import Bucket
 from supabase_project import Project
 
+from lib.api.routes import routes
 from lib.database import connect
-from lib.functions.routes import routes
 from lib.service import Service
 from lib.settings import parse
 

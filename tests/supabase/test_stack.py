@@ -19,8 +19,8 @@ from running_app import apps
 from stack import PUBLISHABLE, SECRET, Stack, rows, stack
 
 from lib.client import Started, start_image_generation, subscribe_to_generation
+from lib.client.subscription import GenerationUpdate
 from lib.database import connect
-from lib.subscription import GenerationUpdate
 
 PROJECT = Path(__file__).parents[2]
 READY = """() => document.querySelector('h1')
@@ -44,7 +44,7 @@ def project(eventually: Callable[..., Any]) -> Iterator[Stack]:
 
 def test_the_self_test_is_green(project: Stack) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "lib.selftest", "--json"],
+        [sys.executable, "-m", "lib.checks.selftest", "--json"],
         cwd=PROJECT,
         env=bare(**project.settings),
         capture_output=True,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lib.jobs import Claim
+from lib.queue.worker_calls import Claim
 
 
 async def forever(_claim: Claim):

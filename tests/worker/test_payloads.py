@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lib.jobs import JobFailed
+from lib.queue.worker_calls import JobFailed
 
 # The last three code points of each plane: assigned or not, private use, non-characters.
 PLANES = "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFD, 0xFFFE, 0xFFFF))

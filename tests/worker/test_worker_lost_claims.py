@@ -4,7 +4,7 @@ import asyncio
 
 from handlers import forever
 
-from lib.jobs import ClaimLost, JobFailed
+from lib.queue.worker_calls import ClaimLost, JobFailed
 
 
 async def test_heartbeats_keep_a_long_job_out_of_stuck_jobs(db, running, enqueue, job, until):

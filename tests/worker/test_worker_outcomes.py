@@ -5,7 +5,7 @@ import asyncio
 from handlers import succeed
 
 from lib.database import translated
-from lib.jobs import JobFailed
+from lib.queue.worker_calls import JobFailed
 
 
 async def test_a_passing_failure_waits_for_another_attempt(running, enqueue, job, until):

@@ -1,0 +1,161 @@
+"""What monitors ask for: /metrics in Prometheus' format, and /healthz."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from lib.api.loopback import from_here
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.settings import Settings
+
+Rows = list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(Collector):
+    """The answers of `queries/metrics.sql`, as metrics."""
+
+    state: Mapping[str, Any]
+    ended: Rows
+    times: Rows
+    barriers: Rows
+    firing: Rows
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric with its help; all but the totals are gauges."""
+        yield _gauge("jobs", "Live jobs.", ["status"], [
+            (["pending"], self.state["pending"]), (["processing"], self.state["processing"]),
+        ])  # fmt: skip
+        ended = CounterMetricFamily(
+            "darkroom_jobs_ended", "Jobs that ended so far.", labels=["job_type", "status"]
+        )
+        for row in self.ended:
+            ended.add_metric([row["job_type"], row["status"]], row["jobs"])
+        yield ended
+        yield from map(self._plain, PLAIN)
+        for kind, about in TIMES.items():
+            yield _gauge(f"{kind}_seconds", about, ["quantile"], [
+                ([quantile], row[column])
+                for row in self.times if row["kind"] == kind
+                for quantile, column in (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99"))
+            ])  # fmt: skip
+        for name, (kind, about) in BARRIERS.items():
+            yield _gauge(name, about, [kind], [
+                ([row["name"]], row["closed"]) for row in self.barriers if row["kind"] == kind
+            ])  # fmt: skip
+        yield _gauge("alert_firing", "Alerts that fire.", ["rule", "subject", "severity"], [
+            ([row["rule"], row["subject"], row["severity"]], 1) for row in self.firing
+        ])  # fmt: skip
+
+    def _plain(self, named: tuple[str, str, str]) -> Metric:
+        name, column, about = named
+        return GaugeMetricFamily(f"darkroom_{name}", about, value=self.state[column])
+
+
+PLAIN = (
+    ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a job that could be claimed."),
+    ("stuck_jobs", "stuck", "Running jobs without a sign of life for ten minutes."),
+    ("workers", "workers", "Workers that are alive."),
+    ("worker_slots", "slots", "Jobs that they run at once."),
+    ("alert_notifications_waiting", "undelivered", "Notifications that are not delivered yet."),
+    ("alerts_evaluated_timestamp_seconds", "evaluated_at", "When the alerts were last evaluated."),
+)
+TIMES = {
+    "wait": "Due to started, of the newest 5,000 jobs that ended in the last 15 minutes.",
+    "run": "Started to ended, of the same jobs.",
+}
+BARRIERS = {
+    "provider_down": ("provider", "1 while the breaker of a provider is open."),
+    "queue_paused": ("job_type", "1 while a type of jobs, or * for all, is paused."),
+}
+
+
+def _gauge(
+    name: str, about: str, labels: list[str], values: list[tuple[list[str], float]]
+) -> Metric:
+    gauge = GaugeMetricFamily(f"darkroom_{name}", about, labels=labels)
+    for label_values, value in values:
+        gauge.add_metric(label_values, value)
+    return gauge
+
+
+def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Route]:
+    """GET /metrics and GET /healthz; `pool` gives None until the app has started."""
+
+    def endpoint(
+        answer: Callable[[Request, AsyncPool], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def call(request: Request) -> Response:
+            ready = pool()
+            if ready is None:
+                return JSONResponse({"status": "starting"}, 503)
+            try:
+                return await answer(request, ready)
+            except DatabaseUnavailable:
+                return JSONResponse({"status": "database unavailable"}, 503)
+
+        return call
+
+    async def metrics(request: Request, pool: AsyncPool) -> Response:
+        if refused := _refused(request, settings):
+            return refused
+        return await _metrics(request, pool)
+
+    return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(_healthz))]
+
+
+def _refused(request: Request, settings: Settings) -> Response | None:
+    """The answer to who may not read the metrics; None to who may.
+
+    Without a token that is this computer alone, and nobody once the app is published: behind a
+    proxy everyone seems to be this computer.
+    """
+    if settings.metrics_token:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+        if secrets.compare_digest(given.encode(), settings.metrics_token.encode()):
+            return None
+        return PlainTextResponse(
+            "Send METRICS_TOKEN as a Bearer token.", 401, {"WWW-Authenticate": "Bearer"}
+        )
+    peer = request.client.host if request.client else None
+    if settings.public_url is None and from_here(peer, request.headers):
+        return None
+    return PlainTextResponse("Set METRICS_TOKEN and send it as a Bearer token.", 403)
+
+
+async def _metrics(request: Request, pool: AsyncPool) -> Response:
+    sql = load_async("metrics")
+    async with connected(pool) as connection:
+        state = await sql.state(connection)
+        rows = [
+            [row async for row in query(connection)]
+            for query in (sql.ended, sql.times, sql.barriers, sql.firing)
+        ]
+    registry = CollectorRegistry()
+    registry.register(Measured(state, *rows))
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
+
+
+async def _healthz(_: Request, pool: AsyncPool) -> Response:
+    async with connected(pool) as connection:
+        health = await load_async("metrics").health(connection)
+    if not health["known"]:
+        # Nobody watches: then nothing is known to be right.
+        return JSONResponse({"status": "alerts are not evaluated"}, 503)
+    severities = {alert["severity"] for alert in health["firing"]}
+    status = next((level for level in ("critical", "warning") if level in severities), "ok")
+    return JSONResponse(
+        {"status": status, "alerts": health["firing"]}, 503 if status == "critical" else 200
+    )

@@ -1,0 +1,127 @@
+"""Bodies of the HTTP functions, read and checked."""
+
+import json
+from math import isfinite
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.functional_validators import AfterValidator
+from starlette.requests import ClientDisconnect, Request
+
+from lib.api.errors import FunctionError
+
+MAX_BODY_BYTES = 256 * 1024
+"""Far above the longest prompt, far below what would hurt."""
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain the NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    return text
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, float) and not isfinite(value):
+        # 1e400 is JSON, but Python reads it as infinity, which is not.
+        raise ValueError("must be a number that a double can hold")
+    if isinstance(value, dict | list):
+        raise ValueError("must be text, a number, true, false or null")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Prompt = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
+    AfterValidator(_storable),
+]
+Side = Annotated[int, Field(ge=64, le=2048, strict=True)]
+
+
+class RunShare(BaseModel):
+    """What a request adds to a test run: jobs, and how many of them are due each second."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    jobs: Annotated[int, Field(ge=1, le=500, strict=True)] = 1
+    per_second: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
+
+
+class StartGeneration(BaseModel):
+    """Body of start-generation. Other fields are passed to the model as parameters."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+    __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_scalar)]]
+
+    prompt: Prompt
+    model_id: Annotated[Text, Field(min_length=1, max_length=200)]
+    width: Side | None = None
+    height: Side | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
+    negative_prompt: Annotated[Text, Field(max_length=10_000)] | None = None
+    user_id: UUID | None = None
+    test: bool = False
+    test_run: RunShare | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What goes to the model beside the prompt."""
+        return self.model_dump(
+            mode="json",
+            exclude={"prompt", "model_id", "user_id", "test", "test_run"},
+            exclude_none=True,
+        )
+
+
+class ProcessGeneration(BaseModel):
+    """Body of process-generation."""
+
+    generation_id: UUID
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def body(request: Request, model: type[Body]) -> Body:
+    """The checked body of a request.
+
+    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first bad field.
+    """
+    try:
+        value = json.loads(await _raw(request), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise FunctionError(400, "malformed", "The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise FunctionError(400, "malformed", "The body must be a JSON object.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else "body"
+        raise FunctionError(422, "invalid_field", f"{field}: {first['msg']}", field=field) from None
+
+
+async def _raw(request: Request) -> bytes:
+    raw = bytearray()
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY_BYTES:
+                raise FunctionError(
+                    413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
+                )
+    except ClientDisconnect:
+        # Nobody reads the answer, but a caller that hangs up is no error of the server.
+        raise FunctionError(400, "incomplete", "The body broke off.") from None
+    return bytes(raw)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

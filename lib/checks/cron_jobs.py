@@ -1,0 +1,117 @@
+"""What is wrong with a cron job, each with its consequence and its repair."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lib.formats import duration
+from lib.ops.cron.schedule import in_words, misread, right_form
+
+KEY_NAME = "darkroom_secret_key"
+"""Under which the schedule of process-jobs finds its key, as schedule_process_jobs does."""
+STORE_KEY = "select vault.create_secret('<the secret key>', '{name}');"
+SET_KEY = "alter database {database} set {name} = '<the secret key>';"
+ANEW = "Schedule process-jobs below: that replaces this job by one that is right."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`sentence` says what is wrong and what comes of it, `repair` what to do about it.
+
+    Both may quote the job, so they are shown as text. `sql` is what does the repair in psql.
+    """
+
+    level: Literal["act", "look"]
+    sentence: str
+    repair: str
+    sql: str | None = None
+
+
+def explain(job: Mapping[str, Any], there: Mapping[str, Any]) -> list[Finding]:
+    """The findings of a job of the query `jobs` of queries/cron.sql, the gravest first.
+
+    `there` is a row of the query `environment`.
+    """
+    found = [_explain(job, there, each["finding"], each["detail"]) for each in job["findings"]]
+    return sorted(found, key=lambda finding: finding.level != "act")
+
+
+def store_key(there: Mapping[str, Any], name: str) -> str:
+    """The SQL that stores the secret key under a name, where cron jobs find it."""
+    if there["vault"]:
+        return STORE_KEY.format(name=name)
+    return SET_KEY.format(database=there["database"], name=f"app.settings.{name}")
+
+
+def _explain(
+    job: Mapping[str, Any], there: Mapping[str, Any], finding: str, detail: str | None
+) -> Finding:
+    match finding:
+        case "six_fields":
+            return _six_fields(job, there)
+        case "key_in_clear":
+            return _key_in_clear(job, there)
+        case "missing_setting":
+            return Finding(
+                "act",
+                f"The command reads the setting {detail}, which no session has: each run fails, or"
+                " sends no key.",
+                f"{_anew(job)} Where settings may be set (not on hosted Supabase), set it.",
+                SET_KEY.format(database=there["database"], name=detail),
+            )
+        case "missing_secret":
+            return Finding(
+                "act",
+                f"The command reads the secret {detail}, which is not there: each run fails, or"
+                " sends no key.",
+                "Store the key under that name.",
+                store_key(there, str(detail)),
+            )
+        case "pg_net_missing":
+            return Finding(
+                "act",
+                "The command sends a request through pg_net, which is not installed: each run"
+                " fails.",
+                "Install pg_net.",
+                "create extension pg_net;",
+            )
+        case _:
+            return _short_timeout(job, there, int(detail or 0))
+
+
+def _six_fields(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
+    schedule = job["schedule"]
+    right = right_form(schedule, knows_seconds=there["seconds"])
+    shortest = "" if there["seconds"] else " (seconds need pg_cron 1.5)"
+    return Finding(
+        "act",
+        misread(schedule),
+        f"Change the schedule to “{right}”: {in_words(right).lower()}{shortest}.",
+        f"select public.change_cron_job('<your name>', {job['job_id']}, '{right}');",
+    )
+
+
+def _key_in_clear(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
+    where = "Vault" if there["vault"] else "a setting"
+    return Finding(
+        "act",
+        "The command holds a key in clear text: whoever reads cron.job, its runs, a log or a backup"
+        " has it.",
+        f"Give the key to {where} and let the command name it. {_anew(job)} Then replace the key"
+        " itself, because it was written down.",
+        store_key(there, KEY_NAME),
+    )
+
+
+def _short_timeout(job: Mapping[str, Any], there: Mapping[str, Any], milliseconds: int) -> Finding:
+    most = there["call_seconds"]
+    return Finding(
+        "look",
+        f"pg_net waits {duration(milliseconds / 1000)} for the answer, and a call of process-jobs"
+        f" may take {duration(most)}: a good run is recorded as timed out.",
+        f"{_anew(job)} Or add to the call: timeout_milliseconds := {1000 * most}",
+    )
+
+
+def _anew(job: Mapping[str, Any]) -> str:
+    return ANEW if job["wakes_queue"] else "Change the command."

@@ -1,0 +1,160 @@
+"""Do the functions answer, does something wake the queue, are changes published?"""
+
+from typing import Any
+
+from lib.checks.deployment.check import Facts, Finding
+
+FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
+REFUSED = 401
+KEY_NAME = "darkroom_secret_key"
+"""The name under which schedule_process_jobs looks for the key."""
+LATE_SECONDS = 2 * 3600
+"""A schedule that wakes the queue has run within that time, however rarely it is set to run."""
+
+
+def functions_answer(facts: Facts) -> Finding:
+    """All three functions answer, and refuse who shows no key."""
+    for name in FUNCTIONS:
+        reply = facts.call(name, False)
+        if reply.status == 0:
+            return Finding(
+                False,
+                f"{name} gave no answer: {reply.said}",
+                "Start the app (streamlit run app.py), or deploy the functions, or set SUPABASE_URL"
+                " to the project that has them.",
+            )
+        if reply.status != REFUSED:
+            return Finding(
+                False,
+                f"{name} answered HTTP {reply.status} to a call without a key: {reply.said}",
+                "It must answer 401. Deploy the functions of this version again; where a gateway"
+                " stands before them, it must pass them on unchanged.",
+            )
+    return Finding(True, f"{', '.join(FUNCTIONS)} answer, and refuse who shows no key.")
+
+
+def functions_accept_key(facts: Facts) -> Finding:
+    """The functions accept the secret key of these settings. Nothing is run to find out."""
+    reply = facts.call("process-generation", True)
+    # The call names no generation: whoever accepts the key misses that, or has no such generation.
+    if reply.status in (400, 404, 422):
+        return Finding(True, "process-generation accepts the secret key of these settings.")
+    return Finding(
+        False,
+        f"process-generation answered HTTP {reply.status} to the secret key: {reply.said}"
+        if reply.status
+        else f"process-generation gave no answer: {reply.said}",
+        "Give the dashboard and the functions the same SUPABASE_PUBLISHABLE_KEY,"
+        " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET; without these, the same data folder"
+        " (DARKROOM_DATA), where the app keeps its own keys.",
+    )
+
+
+def woken(facts: Facts) -> Finding:
+    """A worker is alive, or pg_cron calls process-jobs."""
+    cron, workers = facts.ask("cron"), facts.ask("workers")
+    active = [job for job in cron["jobs"] if job["active"]]
+    said = []
+    if active:
+        said.append(
+            "pg_cron calls process-jobs: "
+            + ", ".join(f"{job['name'] or job['id']} ({job['schedule']})" for job in active)
+        )
+    if workers["alive"]:
+        said.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
+    if said:
+        return Finding(True, f"{'; '.join(said)}.", page="workers")
+    paused = " Its schedule is paused." if cron["jobs"] else ""
+    worker = "Start a worker: .venv/bin/python -m lib.worker"
+    if not cron["available"]:
+        said_none = "No worker is alive, and pg_cron is not installed."
+        return Finding(False, said_none, worker, "workers")
+    return Finding(
+        False,
+        f"No worker is alive, and pg_cron does not call process-jobs.{paused}",
+        f"{worker}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this SQL"
+        " with the address of your project.\n\n"
+        "select public.schedule_process_jobs('your name', '* * * * *',\n"
+        "    'https://your-project.supabase.co/functions/v1/process-jobs');",
+        "workers",
+    )
+
+
+def cron_runs(facts: Facts) -> Finding:
+    """The schedule's last runs succeeded, and nothing is known to be wrong with it."""
+    cron = facts.ask("cron")
+    jobs = [job for job in cron["jobs"] if job["active"]]
+    if not jobs:
+        return Finding(None, "pg_cron calls nothing here: workers do its part.")
+    if faults := [fault for job in jobs for fault in _faults(job, cron["findings"])]:
+        return Finding(
+            False,
+            " ".join(faults),
+            "The page Workers & cron shows the runs, and schedules it anew in the right form.",
+            "workers",
+        )
+    return Finding(True, "The last run of each job that calls process-jobs succeeded.")
+
+
+def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
+    name = job["name"] or f"Job {job['id']}"
+    found = [
+        f"{name}: {finding['finding'].replace('_', ' ')}"
+        + (f" ({finding['detail']})." if finding["detail"] else ".")
+        for finding in findings
+        if finding["job_id"] == job["id"]
+    ]
+    if job["failures"]:
+        found.append(f"{name} failed {job['failures']} times in a row: {job['last_message']}")
+    elif job["last_seconds"] is None:
+        found.append(f"{name} has not run yet.")
+    elif job["last_seconds"] > LATE_SECONDS:
+        found.append(f"{name} has not run for {job['last_seconds'] / 3600:.0f} hours.")
+    return found
+
+
+def cron_key(facts: Facts) -> Finding:
+    """The schedule finds the secret key where it looks for it."""
+    cron = facts.ask("cron")
+    if not cron["available"] and not cron["jobs"]:
+        return Finding(None, "There is no pg_cron here that would need the key.")
+    lacking = [
+        str(finding["detail"])
+        for finding in cron["findings"]
+        if finding["finding"] in ("missing_secret", "missing_setting")
+    ]
+    if not lacking and cron["key"]:
+        return Finding(True, f"Vault or a setting has the secret {KEY_NAME}.")
+    # A schedule of one's own may look elsewhere: then what it names is there.
+    if not lacking and any(job["active"] for job in cron["jobs"]):
+        return Finding(True, "What the schedule names is there.")
+    return Finding(
+        False,
+        f"Cron finds no key under {', '.join(lacking or [KEY_NAME])}.",
+        "Put the secret key into Vault; it is never shown again. Where there is no Vault, as on"
+        " PostgreSQL of your own, a setting of the database does it, which needs a new session.\n\n"
+        f"select vault.create_secret('<the secret key>', '{KEY_NAME}');\n"
+        "-- without Vault:\n"
+        f"-- alter database <name> set app.settings.{KEY_NAME} = '<the secret key>';",
+        "workers",
+    )
+
+
+def realtime(facts: Facts) -> Finding:
+    """Changes of generations are in the publication of Supabase Realtime."""
+    found = facts.ask("publication")
+    sql = []
+    if not found["present"]:
+        sql.append("create publication supabase_realtime;")
+    elif not found["changes"]:
+        sql.append("alter publication supabase_realtime set (publish = 'insert, update, delete');")
+    if not found["published"]:
+        sql.append("alter publication supabase_realtime add table public.image_generations;")
+    if not sql:
+        return Finding(True, "supabase_realtime publishes the changes of image_generations.")
+    what = "publishes no changes" if found["published"] else "has not got image_generations"
+    return Finding(
+        False,
+        f"The publication supabase_realtime {what if found['present'] else 'is missing'}.",
+        "Run this SQL in the database:\n\n" + "\n".join(sql),
+    )

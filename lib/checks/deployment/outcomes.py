@@ -1,0 +1,57 @@
+"""Does it work, and is nothing left undone?"""
+
+from lib.checks.deployment.check import Facts, Finding
+from lib.formats import duration
+
+OLD_SECONDS = 7 * 86_400
+"""A self-test of that age says little about today."""
+COUNTED = 1000
+"""Failed jobs that are counted."""
+
+
+def end_to_end(facts: Facts) -> Finding:
+    """The last self-test passed, and is not old."""
+    last = facts.ask("self_test")
+    run = "Run it on the page Self-test, or from a shell: .venv/bin/python -m lib.checks.selftest"
+    if last is None:
+        return Finding(False, "The self-test has not run yet.", run, "self_test")
+    when = f"{duration(last['seconds'])} ago, by {last['actor']}"
+    if last["outcome"] != "passed":
+        return Finding(
+            False,
+            f"The self-test of {when}, failed: {', '.join(last['failed'])}.",
+            "The page Self-test says how to repair each; then run it again.",
+            "self_test",
+        )
+    if last["seconds"] > OLD_SECONDS:
+        return Finding(False, f"The last self-test passed, but {when}.", run, "self_test")
+    return Finding(True, f"The self-test passed {when}.", page="self_test")
+
+
+def no_failed(facts: Facts) -> Finding:
+    """No job failed for good in the last 24 hours."""
+    failed = facts.ask("failed")
+    if not failed["jobs"]:
+        return Finding(True, "No job failed in the last 24 hours.")
+    count = f"More than {COUNTED:,}" if failed["jobs"] > COUNTED else f"{failed['jobs']:,}"
+    return Finding(
+        False,
+        f"{count} failed in the last 24 hours, the newest"
+        f" {duration(failed['newest_seconds'])} ago.",
+        "The page Failures says of each kind what it means and what to do, and retries them.",
+        "failures",
+    )
+
+
+def no_stuck(facts: Facts) -> Finding:
+    """No running job has gone silent."""
+    stuck = facts.ask("stuck")
+    if not stuck["jobs"]:
+        return Finding(True, "No job is stuck.")
+    return Finding(
+        False,
+        f"{stuck['jobs']:,} stuck, silent for up to {duration(stuck['longest_seconds'])}.",
+        "Reset them on the page Stuck jobs, or by this SQL.\n\n"
+        "select * from public.reset_stuck_jobs('your name');",
+        "stuck_jobs",
+    )

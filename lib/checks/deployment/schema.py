@@ -1,0 +1,115 @@
+"""Does the database have everything that the migrations make?"""
+
+from lib.checks.deployment.check import Facts, Finding, broken, some
+from lib.checks.deployment.expected import JOB_QUEUE, columns, names
+from lib.checks.deployment.rights import table_rights
+from lib.checks.expected_schema import Definition, definitions
+
+
+def migrations(facts: Facts) -> Finding:
+    """Every migration of this version is applied."""
+    waiting = facts.pending()
+    if not waiting:
+        return Finding(True, "Every migration of this version is applied.")
+    listed = some(migration.path.name for migration in waiting)
+    return Finding(
+        False,
+        f"{len(waiting)} not applied: {listed}.",
+        "Apply them by the button at the top of this page, or from a shell:"
+        " DATABASE_URL=… python -m lib.database.migrations",
+    )
+
+
+def tables(facts: Facts) -> Finding:
+    """Every table is there with its columns, and job_queue has exactly those it must have."""
+    found: dict[str, dict[str, str]] = {}
+    for row in facts.ask("columns"):
+        found.setdefault(row["table"], {})[row["column"]] = row["type"]
+    faults: dict[str, str] = {}
+    for table, wanted in columns().items():
+        if table not in found:
+            faults[f"table {table} is missing"] = _table(table)
+            continue
+        for column in wanted.keys() - found[table].keys():
+            faults[f"{table} lacks the column {column}"] = (
+                f"alter table public.{table} add column {wanted[column]};"
+            )
+    faults |= _job_queue(found.get("job_queue", {}))
+    if faults:
+        return broken(faults)
+    count = sum(map(len, columns().values()))
+    return Finding(
+        True,
+        f"{len(columns())} tables with {count} columns; job_queue has its {len(JOB_QUEUE)}.",
+    )
+
+
+def functions(facts: Facts) -> Finding:
+    """Every function is there."""
+    return _present("function", {row["name"] for row in facts.ask("functions")})
+
+
+def views(facts: Facts) -> Finding:
+    """Every view is there and goes by the rights of who asks."""
+    found = {row["name"]: row["invoker"] for row in facts.ask("views")}
+    faults = {
+        f"{name} reads past row-level security": (
+            f"alter view public.{name} set (security_invoker = true);"
+        )
+        for name in names("view")
+        if found.get(name) is False
+    }
+    return broken(faults) if faults else _present("view", set(found))
+
+
+def triggers(facts: Facts) -> Finding:
+    """Every trigger is there and enabled."""
+    found = {(row["table"], row["name"]): row["enabled"] for row in facts.ask("triggers")}
+    faults: dict[str, str] = {}
+    wanted = [made for made in definitions().values() if made.kind == "trigger"]
+    for made in wanted:
+        enabled = found.get((str(made.table), made.name))
+        if enabled is None:
+            faults[f"trigger {made.name} of {made.table} is missing"] = made.sql()
+        elif not enabled:
+            faults[f"trigger {made.name} of {made.table} is disabled"] = (
+                f"alter table public.{made.table} enable trigger {made.name};"
+            )
+    return broken(faults) if faults else Finding(True, f"All {len(wanted)} are there and enabled.")
+
+
+def _present(kind: str, found: set[str]) -> Finding:
+    wanted = names(kind)
+    missing = [definitions()[kind, name] for name in wanted if name not in found]
+    if not missing:
+        return Finding(True, f"All {len(wanted)} are there.")
+    return broken({f"{kind} {made.name} is missing": _made(made) for made in missing})
+
+
+def _made(made: Definition) -> str:
+    return f"-- from supabase/migrations/{made.file}\n{made.sql()}"
+
+
+def _table(name: str) -> str:
+    made = definitions()["table", name]
+    return (
+        f"{_made(made)}\n{table_rights(name)}\n"
+        f"-- Its indexes are in that file; its rows come back only from a backup."
+    )
+
+
+def _job_queue(found: dict[str, str]) -> dict[str, str]:
+    faults = {
+        f"job_queue.{column} is {found[column]}, not {type_name}": (
+            f"alter table public.job_queue alter column {column} type {type_name}"
+            f" using {column}::{type_name};"
+        )
+        for column, type_name in JOB_QUEUE.items()
+        if column in found and found[column] != type_name
+    }
+    for column in found.keys() - JOB_QUEUE.keys():
+        faults[f"job_queue has a column {column} that is not ours"] = (
+            "-- Nothing of this version reads it, and dropping it loses what it holds:\n"
+            f"-- alter table public.job_queue drop column {column};"
+        )
+    return faults

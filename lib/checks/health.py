@@ -1,0 +1,168 @@
+"""Is the queue healthy? What an operator reads first: everything that is wrong, the worst first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lib.formats import duration, share
+from lib.ops.alerts.rules import RULES
+from lib.queue.operator_actions import ALL_TYPES
+
+SAID_HERE = (
+    "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
+)  # fmt: skip
+"""Alert rules whose measures are looked at here, by their limits; of the others, what fires."""
+WORDS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
+"""What there is to do, by level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong.
+
+    `name` is that of its check. `level` is what to do about it: look soon, or act. `reason` says
+    what is wrong, in a sentence; it may quote a provider or an operator. `page` is the file of the
+    page that explains it, None for the overview itself.
+    """
+
+    name: str
+    level: Literal["look", "act"]
+    reason: str
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All conditions that hold, the worst first; none when all is well.
+
+    `level` is that of the worst, `reason` its sentence, or one that says why all is well.
+    """
+
+    level: Literal["good", "look", "act"]
+    reason: str
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """In a few words, with the number of conditions of the worst level: "Act now (2)"."""
+        worst = sum(condition.level == self.level for condition in self.conditions)
+        return f"{WORDS[self.level]} ({worst})" if worst else WORDS[self.level]
+
+
+def verdict(now: Mapping[str, Any]) -> Verdict:
+    """The verdict on one row of the overview's `now` query."""
+    found = [condition for check in CHECKS for condition in check(now)]
+    found.sort(key=lambda condition: condition.level != "act")
+    if found:
+        return Verdict(found[0].level, found[0].reason, tuple(found))
+    if not (_ended(now) or now["due"] or now["processing"]):
+        return Verdict("good", "Nothing waits, and a worker is ready.")
+    return Verdict("good", "Jobs are picked up and finished.")
+
+
+def no_worker(now: Mapping[str, Any]) -> list[Condition]:
+    """Nobody is there to claim jobs."""
+    if now["workers_alive"]:
+        return []
+    silent = now["worker_seen_seconds"]
+    level = _level(now, "no_worker") if silent > _limit(now, "no_worker") else "look"
+    reason = f"No worker has been seen for {duration(silent)}"
+    if now["due"]:
+        waited = duration(now["oldest_due_seconds"])
+        reason += f", and due jobs wait ({now['due']:,}), the longest for {waited}"
+    return [Condition("no_worker", level, f"{reason}: start a worker.", "workers")]
+
+
+def provider_down(now: Mapping[str, Any]) -> list[Condition]:
+    """Breakers that are open."""
+    return [
+        Condition(
+            "provider_down",
+            _level(now, "provider_down"),
+            f"The provider {down['provider']} has been down for {duration(down['seconds'])}: its"
+            f" jobs wait until it answers again. {down['reason'] or ''}".rstrip(),
+            "failures",
+        )
+        for down in now["down"]
+    ]
+
+
+def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
+    """Due jobs that workers could claim, and do not."""
+    late = now["due"] and now["oldest_due_seconds"] > _limit(now, "oldest_pending")
+    if not (now["workers_alive"] and late):
+        return []
+    models = ", ".join(now["held_models"])
+    why = (
+        f"workers cannot keep up, or must not: the provider limits the rate of {models}."
+        if models
+        else "workers cannot keep up."
+    )
+    waited = duration(now["oldest_due_seconds"])
+    reason = f"A due job has waited for {waited}: {why}"
+    return [Condition("waits_too_long", _level(now, "oldest_pending"), reason, "throughput")]
+
+
+def many_failures(now: Mapping[str, Any]) -> list[Condition]:
+    """Too large a share of the last hour's jobs failed."""
+    ended, failed = _ended(now), now["last_hour_failed"]
+    if ended < now["rules"]["failure_rate"]["minimum"]:
+        return []
+    if failed / ended <= _limit(now, "failure_rate"):
+        return []
+    reason = f"{share(failed, ended)} of the last hour's jobs failed ({failed:,} of {ended:,})."
+    return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
+
+
+def paused(now: Mapping[str, Any]) -> list[Condition]:
+    """Types of jobs whose claiming an operator has stopped."""
+    if not now["paused"]:
+        return []
+    types = ", ".join(
+        f"{type_name(pause['job_type'])} (for {duration(pause['seconds'])}, by {pause['by']}"
+        + (f": {pause['reason']})" if pause["reason"] else ")")
+        for pause in now["paused"]
+    )
+    return [Condition("paused", "look", f"The claiming of {types} is paused.")]
+
+
+def stuck(now: Mapping[str, Any]) -> list[Condition]:
+    """Jobs whose worker has gone silent."""
+    if now["stuck"] <= _limit(now, "stuck_jobs"):
+        return []
+    reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
+    return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
+
+
+def alerts(now: Mapping[str, Any]) -> list[Condition]:
+    """Alerts that fire about what no other check looks at."""
+    return [
+        Condition(
+            alert["rule"], _level(now, alert["rule"]), RULES[alert["rule"]].says(alert), "alerts"
+        )
+        for alert in now["alerts"]
+        if alert["rule"] not in SAID_HERE
+    ]
+
+
+CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck, alerts)
+"""In the order in which conditions of one level are listed."""
+
+
+def type_name(job_type: str) -> str:
+    """A type of jobs in a sentence."""
+    return "all jobs" if job_type == ALL_TYPES else job_type
+
+
+def _limit(now: Mapping[str, Any], rule: str) -> float:
+    """Above which the measure of a rule is wrong now."""
+    return float(now["rules"][rule]["limit"])
+
+
+def _level(now: Mapping[str, Any], rule: str) -> Literal["look", "act"]:
+    return "act" if now["rules"][rule]["critical"] else "look"
+
+
+def _ended(now: Mapping[str, Any]) -> int:
+    """Jobs of the last hour that say something about its success."""
+    return int(now["last_hour_completed"] + now["last_hour_failed"])

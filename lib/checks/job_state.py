@@ -1,0 +1,133 @@
+"""Why is a job where it is? One sentence, by one rule for each case."""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lib.formats import duration
+from lib.queue.operator_actions import ALL_TYPES
+
+COUNTED_AHEAD = 1_000
+"""Of more jobs in front it is said only that they are more."""
+
+Job = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """`sentence` quotes errors and names, so it is shown as text.
+
+    `level`: done; underway, which needs nobody; held, by something that ends by itself or that
+    somebody ended it on purpose; act, by somebody who looks into it.
+    """
+
+    level: Literal["done", "underway", "held", "act"]
+    sentence: str
+
+
+def job_state(job: Job) -> JobState:
+    """Why a job is where it is, from a row of the query `job` of queries/job.sql."""
+    match job["status"]:
+        case "pending":
+            return _waiting(job)
+        case "processing":
+            return _running(job)
+        case "completed":
+            return JobState("done", _completed(job))
+        case "cancelled":
+            return JobState("held", _short(job["error_message"]) or "Cancelled; nobody said why.")
+        case _:
+            return JobState("act", _failed(job))
+
+
+def _waiting(job: Job) -> JobState:
+    due_in, held = job["due_in_seconds"], job["held_seconds"]
+    if job["pause_type"]:
+        return JobState("act", _paused(job))
+    if held is not None:
+        return JobState(
+            "held",
+            f"Waits because the model {job['model_id']} rests for {duration(held)} more:"
+            f" {_short(job['hold_reason']) or 'nobody said why'}",
+        )
+    if due_in > 0 and job["attempts"]:
+        return JobState(
+            "held",
+            f"Tries again in {duration(due_in)}: attempt {_attempt(job)} ended with:"
+            f" {_short(job['error_message']) or 'no error'}",
+        )
+    if due_in > 0:
+        return JobState("held", f"Waits for its time: due in {duration(due_in)}.")
+    if job["provider"]:
+        return JobState("act", _provider_down(job))
+    if not job["workers_alive"]:
+        return JobState(
+            "act",
+            f"Due for {duration(-due_in)}, but no worker that takes {job['job_type']} jobs is"
+            " alive: start one.",
+        )
+    return JobState("underway", _in_line(job))
+
+
+def _paused(job: Job) -> str:
+    what = "all jobs" if job["pause_type"] == ALL_TYPES else f"{job['pause_type']} jobs"
+    reason = f" ({_short(job['pause_reason'])})" if job["pause_reason"] else ""
+    return (
+        f"Waits because {job['paused_by']} paused the claiming of {what}"
+        f" {duration(job['paused_seconds'])} ago{reason}. Resume it on the Overview."
+    )
+
+
+def _provider_down(job: Job) -> str:
+    probe = job["probe_in_seconds"]
+    when = f"in {duration(probe)}" if probe > 0 else "now"
+    return (
+        f"Waits because the provider {job['provider']} has been down for"
+        f" {duration(job['down_seconds'])}; it is tried again {when}."
+        f" {_short(job['down_reason'])}".rstrip()
+    )
+
+
+def _in_line(job: Job) -> str:
+    due, ahead = duration(-job["due_in_seconds"]), job["ahead"]
+    if ahead > COUNTED_AHEAD:
+        return f"Due for {due}, behind more than {COUNTED_AHEAD:,} jobs."
+    if not job["ahead_is_all"]:
+        return f"Due for {due}, behind at least {ahead:,} jobs."
+    if ahead == 0:
+        return f"Due for {due}, and next in line."
+    return f"Due for {due}, behind {ahead:,} {'job' if ahead == 1 else 'jobs'}."
+
+
+def _running(job: Job) -> JobState:
+    running = f"Running for {duration(job['run_seconds'])}, attempt {_attempt(job)}"
+    silent = duration(job["silent_seconds"])
+    if job["silent_seconds"] > job["stuck_after_seconds"]:
+        return JobState("act", f"Stuck. {running}, without a sign of life for {silent}.")
+    if not job["leased"]:
+        return JobState("held", f"{running}; no worker has said that it works on it.")
+    worker = job["worker"] or "a worker that is not registered"
+    return JobState("underway", f"{running}, by {worker}; last sign of life {silent} ago.")
+
+
+def _completed(job: Job) -> str:
+    if job["run_seconds"] is None:
+        return "Completed; nobody wrote down when it started."
+    attempts = "at its first attempt" if job["attempts"] <= 1 else f"at attempt {job['attempts']}"
+    return f"Completed in {duration(job['run_seconds'])}, {attempts}."
+
+
+def _failed(job: Job) -> str:
+    error = _short(job["error_message"]) or "nobody wrote down why."
+    if job["permanent"]:
+        return f"Failed for good, because this error does not go away by trying again: {error}"
+    return f"Failed after attempt {_attempt(job)}: {error}"
+
+
+def _attempt(job: Job) -> str:
+    return f"{job['attempts']} of {job['max_attempts']}"
+
+
+def _short(text: str | None) -> str:
+    return textwrap.shorten(text or "", 240, placeholder=" …")

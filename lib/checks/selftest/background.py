@@ -1,0 +1,47 @@
+"""A run of the self-test beside the pages, in a thread of its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from threading import Thread
+
+from lib.checks.selftest.report import Outcome, Report, outcomes
+from lib.checks.selftest.runner import CannotRun, SelfTest
+from lib.checks.selftest.target import Target
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundRun:
+    """One run, begun when it is made. It goes on to its end whether or not anyone watches."""
+
+    def __init__(self, target: Target, actor: str, on_end: Callable[[], object]) -> None:
+        """`on_end` is called in the run's thread when it has ended."""
+        self.report: Report | None = None
+        self.error = ""
+        """Why there is no report, once the run has ended without one."""
+        self._target = target
+        self._test = SelfTest(target, actor)
+        self._on_end = on_end
+        self._thread = Thread(target=self._run, name="self-test", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    @property
+    def checks(self) -> list[Outcome]:
+        """How the checks stand now."""
+        return outcomes(self._test.results, self._target)
+
+    def _run(self) -> None:
+        try:
+            self.report = asyncio.run(self._test.run())
+        except CannotRun as error:
+            self.error = str(error)
+        except Exception:
+            logger.exception("The self-test broke")
+            self.error = "The self-test broke off. The log of the app says where."
+        self._on_end()

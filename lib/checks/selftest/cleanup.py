@@ -1,0 +1,60 @@
+"""Takes out again what the self-test made: rows, users and stored images."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from lib.checks.selftest.check import CheckFailed
+from lib.checks.selftest.trial import Trial
+from lib.storage import Storage
+
+WAIT_SECONDS = 60.0
+"""How long a generation that a worker still runs is waited for: taken away under it, its image
+would be stored afterwards."""
+LOOK_SECONDS = 0.1
+
+
+async def remove_leftovers(trial: Trial) -> str:
+    """Removes what runs left that were killed more than fifteen minutes ago."""
+    removed = await trial.ask("remove", run=None)
+    await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
+    if not (removed["generations"] or removed["users"]):
+        return "Nothing was left."
+    return f"Removed of earlier runs: {_said(removed)}."
+
+
+async def remove_run(trial: Trial) -> str:
+    """Removes everything that this run has made."""
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await _until_no_worker_is_on_it(trial)
+        unfinished = False
+    except TimeoutError:
+        unfinished = True
+    removed = await trial.ask("remove", run=trial.run)
+    kept = await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
+    if unfinished:
+        raise CheckFailed(
+            f"Removed: {_said(removed)}. One still ran after {WAIT_SECONDS:g} s: its image may be"
+            " stored yet.",
+            "Look at the worker's log for what holds it up. The image names no user and shows"
+            " nothing but a test.",
+        )
+    elsewhere = f" The storage elsewhere keeps {len(kept)} images: {', '.join(kept)}."
+    return f"Removed: {_said(removed)}.{elsewhere if kept else ''}"
+
+
+async def _until_no_worker_is_on_it(trial: Trial) -> None:
+    while True:
+        if not await trial.ask("unfinished", run=trial.run):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _said(removed: Any) -> str:
+    return f"{removed['generations']} generations, {removed['jobs']} jobs, {removed['users']} users"
+
+
+def _delete_images(storage: Storage, paths: Sequence[str]) -> list[str]:
+    """Deletes images of our storage. Returns those that are not in it."""
+    return [path for path in paths if not storage.delete(path)]

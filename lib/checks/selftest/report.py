@@ -1,0 +1,93 @@
+"""A run of the self-test as others read it: JSON for programs, text for a terminal."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from lib.checks.selftest.check import Result
+from lib.checks.selftest.target import Target
+
+WORDS = {
+    "waiting": "WAIT",
+    "running": "RUN ",
+    "passed": "PASS",
+    "failed": "FAIL",
+    "skipped": "SKIP",
+}
+
+
+class Outcome(TypedDict):
+    """One check in a report; seconds is null for one that did not run."""
+
+    name: str
+    area: str
+    title: str
+    expected: str
+    status: str
+    came_back: str
+    repair: str
+    seconds: float | None
+
+
+class Report(TypedDict):
+    """A whole run. `outcome` is passed when no check failed."""
+
+    run: str
+    outcome: str
+    started_at: str
+    seconds: float
+    database: str
+    functions: str
+    provider: str
+    checks: list[Outcome]
+
+
+def outcomes(results: Sequence[Result], target: Target) -> list[Outcome]:
+    """How checks stand, without secrets."""
+    return [
+        Outcome(
+            name=result.check.name,
+            area=result.check.area,
+            title=result.check.title,
+            expected=result.check.expected,
+            status=result.status,
+            came_back=target.without_secrets(result.came_back),
+            repair=target.without_secrets(result.repair),
+            seconds=None if result.seconds is None else round(result.seconds, 3),
+        )
+        for result in results
+    ]
+
+
+def as_json(report: Report | dict[str, Any]) -> str:
+    """A report as JSON text."""
+    return json.dumps(report, indent=2, ensure_ascii=False)
+
+
+def as_text(report: Report) -> str:
+    """A report for a terminal: a line for each check, more for one that failed."""
+    lines = [
+        f"Database: {report['database']}; functions: {report['functions']};"
+        f" provider: {report['provider']}"
+    ]
+    for check in report["checks"]:
+        took = "" if check["seconds"] is None else f" ({check['seconds']:.1f} s)"
+        lines.append(f"{WORDS[check['status']]}  {check['name']}: {check['title']}{took}")
+        if check["status"] == "skipped":
+            lines.append(f"      {check['came_back']}")
+        if check["status"] == "failed":
+            lines += [
+                f"      Expected: {check['expected']}",
+                f"      Came back: {check['came_back']}",
+                "      Repair:",
+                *(f"        {line}" for line in check["repair"].splitlines()),
+            ]
+    return "\n".join([*lines, f"{counted(report['checks'])} in {report['seconds']:.1f} s"])
+
+
+def counted(checks: Sequence[Outcome]) -> str:
+    """How many passed, failed and were skipped, in words."""
+    counts = Counter(check["status"] for check in checks)
+    words = [f"{counts[status]} {status}" for status in ("passed", "failed", "skipped")]
+    return ", ".join(word for word in words if not word.startswith("0 ")) or "Nothing was run"

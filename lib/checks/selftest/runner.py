@@ -1,0 +1,154 @@
+"""Runs the checks of one run, one after the other, and cleans up after them."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import httpx
+
+from lib.checks.selftest.catalogue import CLEAN_UP, selected
+from lib.checks.selftest.check import CheckFailed, CheckSkipped, Result
+from lib.checks.selftest.report import Report, outcomes
+from lib.checks.selftest.target import Target
+from lib.checks.selftest.trial import Trial, Unreachable
+from lib.database import (
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaMissing,
+    connect,
+    open_async_pool,
+)
+
+logger = logging.getLogger(__name__)
+
+STATEMENT_SECONDS = 15.0
+LONGEST_SECONDS = 600.0
+"""For all checks together. What is older than fifteen minutes counts as left by a killed run."""
+
+
+class CannotRun(Exception):
+    """Nothing could be tested; the message says what to do first."""
+
+
+class SelfTest:
+    """One run. `results` change while it runs, for those who watch from another thread."""
+
+    def __init__(self, target: Target, actor: str, only: Collection[str] = ()) -> None:
+        """`only` names checks; what they need is run too. Raises KeyError for an unknown name."""
+        self._target = target
+        self._actor = actor
+        self._clean_up = Result(CLEAN_UP)
+        self._checked = [Result(check) for check in selected(frozenset(only))]
+        self.results = [*self._checked, self._clean_up]
+
+    async def run(self) -> Report:
+        """Runs all checks, cleans up, and writes the report into the audit log.
+
+        Cancelled, it cleans up and writes no report. Raises CannotRun.
+        """
+        started_at, start = datetime.now(UTC), time.monotonic()
+        target = self._target
+        try:
+            # Not by the pool, which would wait for the database before it says what is wrong.
+            (await asyncio.to_thread(connect, target.database_url)).close()
+        except DatabaseError as error:
+            raise CannotRun(target.without_secrets(str(error))) from error
+        pool = await open_async_pool(
+            target.database_url,
+            max_size=3,
+            wait=5.0,
+            statement_timeout=STATEMENT_SECONDS,
+            application_name="darkroom self-test",
+        )
+        async with pool, httpx.AsyncClient(timeout=None) as http:
+            trial = Trial(target, pool, http)
+            await self._record(trial, "record_start", run=str(trial.run))
+            try:
+                await self._run_checks(trial)
+            finally:
+                await self._try(self._clean_up, trial)
+            report = Report(
+                run=str(trial.run),
+                outcome="failed" if any(r.status == "failed" for r in self.results) else "passed",
+                started_at=started_at.isoformat(timespec="seconds"),
+                seconds=round(time.monotonic() - start, 3),
+                database=target.database,
+                functions=target.functions_url,
+                provider=target.provider,
+                checks=outcomes(self.results, target),
+            )
+            await self._record(trial, "record_run", report=json.dumps(report))
+        return report
+
+    async def _run_checks(self, trial: Trial) -> None:
+        deadline = time.monotonic() + LONGEST_SECONDS
+        for result in self._checked:
+            if time.monotonic() > deadline:
+                _skip(result, f"The whole run took longer than {LONGEST_SECONDS / 60:g} minutes.")
+            elif reason := self._unmet(result):
+                _skip(result, reason)
+            else:
+                await self._try(result, trial)
+
+    def _unmet(self, result: Result) -> str:
+        for other in self._checked:
+            if other.check.name in result.check.needs and other.status != "passed":
+                how = "failed" if other.status == "failed" else "was skipped"
+                return f'Needs "{other.check.title}", which {how}.'
+        return ""
+
+    async def _try(self, result: Result, trial: Trial) -> None:
+        check, start = result.check, time.monotonic()
+        result.status = "running"
+        try:
+            async with asyncio.timeout(check.seconds):
+                result.came_back = await check.run(trial)
+            result.status = "passed"
+        except CheckFailed as failure:
+            _fail(result, failure.came_back, failure.repair)
+        except CheckSkipped as skipped:
+            _skip(result, str(skipped))
+        except SchemaMissing as error:
+            self._missing(result, error)
+        except DatabaseUnavailable as error:
+            _fail(result, str(error), "See that the database runs, then run the self-test again.")
+        except Unreachable as error:
+            _fail(result, str(error), "Look at the log of the app, or of the function.")
+        except TimeoutError:
+            _fail(result, f"Not done after {check.seconds:g} s.", check.late)
+        except asyncio.CancelledError:
+            _skip(result, "Interrupted.")
+            raise
+        except Exception as error:
+            logger.exception("Check %s broke", check.name)
+            _fail(
+                result,
+                f"{type(error).__name__}: {error}",
+                "This is no answer that the self-test knows: the message says what the database or"
+                " the network refused. Its log has the whole of it.",
+            )
+        result.seconds = time.monotonic() - start
+
+    def _missing(self, result: Result, error: SchemaMissing) -> None:
+        schema = self._checked[0]
+        if schema.status == "failed" and result is not schema:
+            _skip(result, f'Uses what "{schema.check.title}" found missing.')
+        else:
+            _fail(result, str(error), "DATABASE_URL=… python -m lib.database.migrations")
+
+    async def _record(self, trial: Trial, query: str, **what: str) -> None:
+        try:
+            await trial.ask(query, actor=self._actor, **what)
+        except DatabaseError as error:
+            logger.warning("The self-test is not in the audit log: %s", error)
+
+
+def _fail(result: Result, came_back: str, repair: str) -> None:
+    result.status, result.came_back, result.repair = "failed", came_back, repair
+
+
+def _skip(result: Result, reason: str) -> None:
+    result.status, result.came_back = "skipped", reason

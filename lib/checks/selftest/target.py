@@ -1,0 +1,62 @@
+"""The deployment that is tested, as the settings give it."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from lib.database import redact
+from lib.resources import LOCAL_URL, database_url, image_storage, project_keys
+from lib.settings import Settings
+from lib.settings.keys import Keys
+from lib.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the parts of a deployment are. Printed, it shows no secret."""
+
+    database_url: str = field(repr=False)
+    functions_url: str
+    supabase_url: str | None
+    keys: Keys
+    storage: Storage
+    """Where our workers keep images."""
+    provider: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+    @property
+    def database(self) -> str:
+        """Where the database is, without user and password."""
+        return redact(self.database_url)
+
+    def without_secrets(self, text: str) -> str:
+        """A text in which no secret of the deployment is left."""
+        for secret in self.secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+
+def target(settings: Settings, own_url: str | None = None) -> Target:
+    """The deployment of these settings; `own_url` is where this app is, when that is known.
+
+    Starts the embedded database if it is in use and does not run. Raises SettingsError and
+    DatabaseError.
+    """
+    url = database_url(settings)
+    keys = project_keys(settings)
+    secrets = (
+        keys.secret,
+        keys.jwt_secret,
+        keys.legacy_secret,
+        settings.replicate_token,
+        settings.database_url,
+        urlsplit(url).password,
+    )
+    return Target(
+        database_url=url,
+        functions_url=settings.functions_elsewhere or own_url or settings.public_url or LOCAL_URL,
+        supabase_url=settings.supabase_url,
+        keys=keys,
+        storage=image_storage(settings),
+        provider="Replicate" if settings.replicate_token else "simulated Replicate",
+        secrets=tuple(secret for secret in secrets if secret),
+    )

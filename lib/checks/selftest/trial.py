@@ -1,0 +1,119 @@
+"""What the checks of one run work with."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from lib.checks.selftest.target import Target
+from lib.database import AsyncPool, SchemaMissing, connected, load_async, translated
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a function answered."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def code(self) -> str:
+        """The code of the error; empty when there is none."""
+        error = self.body.get("error")
+        return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+    def __str__(self) -> str:
+        error = self.body.get("error")
+        said = error.get("message", "") if isinstance(error, dict) else self.body.get("message", "")
+        return " ".join(filter(None, (f"HTTP {self.status}", self.code, str(said)))).strip()
+
+
+class Unreachable(Exception):
+    """A function gave no answer that could be read; the message says what came instead."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """One run: its id, the deployment, and what earlier checks found."""
+
+    target: Target
+    pool: AsyncPool
+    http: httpx.AsyncClient
+    run: UUID = field(default_factory=uuid4)
+    sql: Any = field(default_factory=lambda: load_async("self_test"))
+    ours: bool = True
+    """Whether Darkroom's functions answer, not a project's own by the same names."""
+    generation_id: UUID | None = None
+    """What is followed to its image."""
+    user: UUID | None = None
+    """The run's user, once they have signed in."""
+    token: str | None = field(default=None, repr=False)
+    """Of that user."""
+
+    @property
+    def job_type(self) -> str:
+        """A type of jobs that no worker and no other run takes."""
+        return f"self-test-{self.run.hex}"
+
+    @asynccontextmanager
+    async def undone(self) -> AsyncIterator[Any]:
+        """A connection in a transaction that is rolled back: nobody else sees what happens in it.
+
+        Raises DatabaseError.
+        """
+        with translated():
+            async with (
+                self.pool.connection() as connection,
+                connection.transaction(force_rollback=True),
+            ):
+                yield connection
+
+    async def ask(self, query: str, **parameters: Any) -> Any:
+        """The value, row or count of a named query of queries/self_test.sql, committed.
+
+        Raises DatabaseError.
+        """
+        async with connected(self.pool) as connection:
+            return await getattr(self.sql, query)(connection, **parameters)
+
+    async def rows(self, query: str) -> list[Mapping[str, Any]]:
+        """The rows of a named query. Raises DatabaseError."""
+        async with connected(self.pool) as connection:
+            return [row async for row in getattr(self.sql, query)(connection)]
+
+    async def call(
+        self,
+        function: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        *,
+        token: str | None = None,
+    ) -> Answer:
+        """Calls a function with a key, or without one, and with a user's token.
+
+        Raises Unreachable, and SchemaMissing when the function says that the schema is missing.
+        """
+        url = f"{self.target.functions_url}/functions/v1/{function}"
+        try:
+            headers = {"apikey": key} if key else {}
+            # Legacy keys are tokens, and a project's own functions want one of them as Bearer.
+            if bearer := token or (key if key and key.startswith("eyJ") else None):
+                headers["Authorization"] = f"Bearer {bearer}"
+            response = await self.http.post(url, json=body or {}, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"No answer from {url}: {type(error).__name__}.") from error
+        try:
+            answer = Answer(response.status_code, response.json(), response.headers)
+        except ValueError as error:
+            raise Unreachable(
+                f"{url} answered HTTP {response.status_code} without JSON."
+            ) from error
+        if not isinstance(answer.body, dict):
+            raise Unreachable(f"{url} answered HTTP {answer.status} without a JSON object.")
+        if answer.code == "schema_missing":
+            raise SchemaMissing(str(answer))
+        return answer

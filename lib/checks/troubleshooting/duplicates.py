@@ -1,0 +1,108 @@
+"""The same image is made twice."""
+
+from functools import partial
+
+from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.troubleshooting.indexes import GUARD, restore
+from lib.database import Pool
+from lib.formats import plural
+from lib.queue.operator_actions import cancel_duplicates
+from lib.roles import Role
+
+FEW = 5
+"""Repeated requests that one impatient user makes."""
+
+
+def waiting(facts: Facts) -> list[Finding]:
+    """Waiting jobs that nobody needs."""
+    now = facts["duplicates"]
+    if not now["waiting"]:
+        return []
+    return [
+        Finding(
+            "Jobs wait that nobody needs: another job has their generation.",
+            f"{'; '.join(now['reasons'])}.",
+            level="look",
+            jobs=now["waiting"],
+            repair=Repair(
+                f"Cancel {plural(now['waiting'], 'duplicate')}",
+                f"Cancels {plural(now['waiting'])} that wait. Of each generation the job that runs,"
+                " else the oldest, is kept, and a finished image stays.",
+                _cancel,
+            ),
+            page="duplicates",
+        )
+    ]
+
+
+def _cancel(pool: Pool, actor: str) -> str:
+    return f"{plural(len(cancel_duplicates(pool, actor)))} cancelled."
+
+
+def guarded(facts: Facts) -> list[Finding]:
+    """The index that refuses a second live job."""
+    if facts["duplicates"]["guarded"]:
+        return []
+    return [
+        Finding(
+            "Nothing refuses a second live job for a generation any more.",
+            f"The unique index {GUARD} is missing or invalid.",
+            repair=Repair(
+                "Build the index",
+                f"Builds {GUARD} anew; the queue goes on meanwhile. It fails while a generation has"
+                " two live jobs: cancel duplicates first.",
+                partial(restore, GUARD),
+                needs=Role.ADMIN,
+            ),
+            page="duplicates",
+        )
+    ]
+
+
+def twice(facts: Facts) -> list[Finding]:
+    """Requests that an application repeats."""
+    count = facts["duplicates"]["twice"]
+    if count < FEW:
+        return []
+    return [
+        Finding(
+            "Applications ask for the same image twice.",
+            f"{plural(count, 'generation')} of the last hour repeat prompt, model and parameters of"
+            " one by the same user within a minute.",
+            level="look",
+            jobs=count,
+            todo="Let the application send an Idempotency-Key with start-generation, the same when"
+            " it repeats a request, and disable its button while it waits.",
+            page="users",
+        )
+    ]
+
+
+DUPLICATES = Symptom(
+    "duplicates",
+    "The same image is made twice",
+    [("troubleshooting", "duplicates")],
+    [
+        Check(
+            "waiting",
+            "Do jobs wait for a generation that has another?",
+            "A job that is enqueued or retried after another one of its generation has ended costs"
+            " a second image.",
+            waiting,
+        ),
+        Check(
+            "guarded",
+            "Is a second live job refused?",
+            "A unique index over the live jobs refuses a second one for the same generation,"
+            " whoever enqueues it.",
+            guarded,
+        ),
+        Check(
+            "twice",
+            "Do applications repeat requests?",
+            "A request that is repeated without an Idempotency-Key is a new generation: the user"
+            " pressed twice, or the application retried after a timeout.",
+            twice,
+        ),
+    ],
+)

@@ -1,0 +1,153 @@
+"""Jobs fail at once."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from lib.checks.error_guide import guide
+from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.database import Pool, load, translated
+from lib.formats import plural
+from lib.queue.operator_actions import enable_model, in_batches, retry_jobs
+from lib.roles import Role
+
+TOKEN = ("unauthorized",)
+CREDIT = ("no_credit",)
+MODEL = ("model_not_found",)
+REFUSED = ("invalid_input", "invalid_payload")
+
+
+def retry(row: Mapping[str, Any]) -> Repair:
+    """The failed jobs of one code and model back on the queue."""
+    return Repair(
+        f"Retry {plural(row['jobs'])}",
+        f"Puts the {plural(row['jobs'])} that failed in the last hour with this error back on the"
+        " queue, spread over time. They fail again if the cause is still there.",
+        partial(_retry, row["code"], row["model_id"]),
+    )
+
+
+def _retry(code: str, model_id: str, pool: Pool, actor: str) -> str:
+    with translated(), pool.connection() as connection:
+        rows = load("troubleshooting").failed_ids(connection, code=code, model_id=model_id)
+    done = in_batches(retry_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
+    return f"{plural(done)} put back on the queue."
+
+
+def explained(row: Mapping[str, Any], **more: Any) -> Finding:
+    """What the guide of errors says about one code and model."""
+    entry = guide(row["code"] or None, row["message"])
+    model = f" for {row['model_id']}" if row["model_id"] else ""
+    return Finding(
+        f"{entry.title}{model}. {entry.meaning}",
+        f"{plural(row['jobs'])} failed with it in the last hour, {row['at_once']:,} in their first"
+        f" attempt. The newest said: {row['message'] or 'nothing'}",
+        jobs=row["jobs"],
+        repair=None if entry.retry == "useless" else retry(row),
+        todo=entry.todo,
+        **{"page": "failures", **more},
+    )
+
+
+def of_codes(codes: Collection[str], facts: Facts) -> list[Finding]:
+    """Failures of some codes."""
+    return [explained(row) for row in facts["failures"] if row["code"] in codes]
+
+
+def unknown_model(facts: Facts) -> list[Finding]:
+    """Models that the provider or the models table does not have."""
+    return [
+        explained(row, page="maintenance", filters={"view": "Models"})
+        for row in facts["failures"]
+        if row["code"] in MODEL or (row["model_id"] and not row["known"] and not _told(row))
+    ]
+
+
+def disabled_model(facts: Facts) -> list[Finding]:
+    """Models that users asked for and that are disabled."""
+    return [
+        Finding(
+            f"The model {row['model_id']} is disabled: requests for it are refused.",
+            f"Users made {plural(row['jobs'], 'image')} with it in the last seven days."
+            + (f" {row['actor']} changed it last." if row["actor"] else ""),
+            level="look",
+            repair=Repair(
+                f"Enable {row['model_id']}",
+                f"Users may ask for {row['model_id']} again at once.",
+                partial(_enable, row["model_id"]),
+                needs=Role.ADMIN,
+            ),
+            todo="If it was disabled on purpose, applications should no longer offer it.",
+            page="maintenance",
+            filters={"view": "Models", "model": row["model_id"]},
+        )
+        for row in facts["disabled_models"]
+    ]
+
+
+def _enable(model_id: str, pool: Pool, actor: str) -> str:
+    enable_model(pool, actor, model_id)
+    return f"{model_id} is enabled."
+
+
+def other(facts: Facts) -> list[Finding]:
+    """Everything else that fails in its first attempt."""
+    return [
+        explained(row)
+        for row in facts["failures"]
+        if not _told(row) and row["at_once"] and (row["known"] or not row["model_id"])
+    ]
+
+
+def _told(row: Mapping[str, Any]) -> bool:
+    return row["code"] in (*TOKEN, *CREDIT, *MODEL, *REFUSED)
+
+
+AT_ONCE = Symptom(
+    "at_once",
+    "Jobs fail at once",
+    [("troubleshooting", "failures"), ("troubleshooting", "disabled_models")],
+    [
+        Check(
+            "token",
+            "Does the provider accept the token?",
+            "With a missing, revoked or wrong token every job of the provider fails within a"
+            " second, and after five its breaker opens.",
+            partial(of_codes, TOKEN),
+        ),
+        Check(
+            "credit",
+            "Does the account have credit?",
+            "Without credit the provider refuses to begin. Jobs fail for good, and can be retried"
+            " once there is credit.",
+            partial(of_codes, CREDIT),
+        ),
+        Check(
+            "unknown_model",
+            "Does the model exist?",
+            "A model that the provider has renamed or removed, or that the payload misspells,"
+            " fails for good in the first attempt.",
+            unknown_model,
+        ),
+        Check(
+            "disabled_model",
+            "Is a model disabled that users ask for?",
+            "start-generation refuses a disabled model with 404, so that users see an error and no"
+            " job exists to look at.",
+            disabled_model,
+        ),
+        Check(
+            "refused",
+            "Is the input acceptable?",
+            "A wrong default parameter in the models table makes every job of the model fail; a"
+            " wrong value from a client only its own.",
+            partial(of_codes, REFUSED),
+        ),
+        Check(
+            "other",
+            "Does anything else end jobs in their first attempt?",
+            "Errors for which another attempt would be pointless end a job at once.",
+            other,
+        ),
+    ],
+)

@@ -1,0 +1,275 @@
+"""Jobs stay pending."""
+
+from functools import partial
+
+from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.health import type_name
+from lib.database import Pool, load, translated
+from lib.formats import duration, plural
+from lib.ops.cron.actions import set_active
+from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, resume_queue
+from lib.roles import Role
+
+BUSY_SECONDS = 60.0
+"""A shorter wait is what happens between two jobs."""
+
+
+def paused(facts: Facts) -> list[Finding]:
+    """Types of jobs that an operator has stopped."""
+    return [
+        Finding(
+            f"An operator has paused {type_name(pause['job_type'])}.",
+            f"Paused for {duration(pause['seconds'])} by {pause['by']}"
+            + (f": {pause['reason']}" if pause["reason"] else "")
+            + f". Waiting for it: {plural(pause['jobs'], 'due job')}.",
+            level="act" if pause["jobs"] else "look",
+            jobs=pause["jobs"],
+            repair=Repair(
+                f"Resume {type_name(pause['job_type'])}",
+                f"Workers claim {type_name(pause['job_type'])} again at once:"
+                f" {pause['jobs']:,} are due.",
+                partial(_resume, pause["job_type"]),
+            ),
+        )
+        for pause in facts["pending"]["paused"]
+    ]
+
+
+def _resume(job_type: str, pool: Pool, actor: str) -> str:
+    return "Resumed." if resume_queue(pool, actor, job_type) else "It was no longer paused."
+
+
+def provider_down(facts: Facts) -> list[Finding]:
+    """Breakers that are open."""
+    return [
+        Finding(
+            f"The provider {down['provider']} is held for down, so its jobs wait.",
+            f"For {duration(down['seconds'])}; next try in {duration(down['probe_in_seconds'])}."
+            f" Its last error: {down['reason'] or 'unknown'}",
+            level="act" if down["jobs"] else "look",
+            jobs=down["jobs"],
+            repair=Repair(
+                f"Try {down['provider']} now",
+                "Lets the next job try the provider without waiting any longer. If it succeeds,"
+                f" what is due ({plural(down['jobs'])}) follows; if it fails, all waits on.",
+                partial(_probe, down["provider"]),
+            ),
+            todo="If it is down for long, look at the provider's status page and at the error.",
+            page="failures",
+        )
+        for down in facts["pending"]["down"]
+    ]
+
+
+def _probe(provider: str, pool: Pool, actor: str) -> str:
+    done = probe_provider(pool, actor, provider)
+    return "The next job tries it." if done else "It is not held for down, or is tried already."
+
+
+def no_worker(facts: Facts) -> list[Finding]:
+    """Nobody is there to claim jobs."""
+    now = facts["pending"]
+    if now["workers"]:
+        return []
+    waits = now["due"] and now["oldest_due_seconds"] > facts["limits"]["no_worker_seconds"]
+    return [
+        Finding(
+            "No worker is alive.",
+            f"None has shown life for a minute, and process-jobs was not called for two."
+            f" Waiting: {plural(now['due'], 'due job')}"
+            + (f", the longest for {duration(now['oldest_due_seconds'])}." if now["due"] else "."),
+            level="act" if waits else "look",
+            jobs=now["due"],
+            todo="Start a worker: python -m lib.worker. With cron instead of workers, see that its"
+            " schedule runs.",
+            page="workers",
+        )
+    ]
+
+
+def cron_fails(facts: Facts) -> list[Finding]:
+    """Schedules that should wake the queue, and do not."""
+    now = facts["pending"]
+    found = []
+    for job in now["cron"]:
+        name = job["name"] or f"number {job['job_id']}"
+        if job["active"] and not job["failures"]:
+            continue
+        found.append(
+            Finding(
+                f"The schedule {name} has failed {job['failures']} times in a row."
+                if job["active"]
+                else f"The schedule {name} is paused.",
+                f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
+                level="look" if now["workers"] else "act",
+                jobs=0 if now["workers"] else now["due"],
+                repair=None
+                if job["active"]
+                else Repair(
+                    f"Resume {name}",
+                    f"pg_cron runs {name} again, which wakes the queue: {plural(now['due'])} due.",
+                    partial(_resume_cron, job["job_id"]),
+                    needs=Role.ADMIN,
+                ),
+                todo="The page Workers & cron explains its messages and mends its command."
+                if job["active"]
+                else "",
+                page="workers",
+            )
+        )
+    return found
+
+
+def _resume_cron(job_id: int, pool: Pool, actor: str) -> str:
+    set_active(pool, actor, job_id, True)
+    return "The schedule runs again."
+
+
+def no_handler(facts: Facts) -> list[Finding]:
+    """Types that no living worker runs."""
+    if not facts["pending"]["workers"]:
+        return []  # Then nobody runs anything.
+    return [
+        Finding(
+            f"No worker knows jobs of type {unknown['job_type']}.",
+            f"{plural(unknown['jobs'])} due, and no living worker"
+            f" ({facts['pending']['workers']:,}) names this type. A typing error where they are"
+            " enqueued, or a worker that is older than the program that enqueues.",
+            jobs=unknown["jobs"],
+            repair=Repair(
+                f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",
+                f"Cancels {plural(unknown['jobs'], 'due job')} of type {unknown['job_type']}. If a"
+                " worker is to run them, start it instead: they then run by themselves.",
+                partial(_cancel_type, unknown["job_type"]),
+            ),
+            todo="Start a worker that knows the type, or mend the name where jobs are enqueued.",
+            page="jobs",
+            filters={"type": unknown["job_type"]},
+        )
+        for unknown in facts["pending"]["unknown"]
+    ]
+
+
+def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
+    with translated(), pool.connection() as connection:
+        rows = load("troubleshooting").due_of_type(connection, job_type=job_type)
+    done = in_batches(cancel_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
+    return f"{plural(done)} cancelled."
+
+
+def model_rests(facts: Facts) -> list[Finding]:
+    """Models whose provider asked for a rest."""
+    return [
+        Finding(
+            f"The provider limits the rate of {held['model_id']}, so its jobs rest.",
+            f"For {duration(held['seconds'])} more. It said: {held['reason'] or 'nothing'}",
+            level="look",
+            todo="Nothing: they go on by themselves. If it happens often, run fewer jobs at once or"
+            " ask the provider for a higher limit.",
+            page="models",
+        )
+        for held in facts["pending"]["held"]
+    ]
+
+
+def all_busy(facts: Facts) -> list[Finding]:
+    """All that workers can run at once runs, and more waits."""
+    now = facts["pending"]
+    if not (now["workers"] and now["due"]) or now["oldest_due_seconds"] <= BUSY_SECONDS:
+        return []
+    if now["running"] < now["slots"]:
+        return []
+    return [
+        Finding(
+            "The workers are busy: more jobs are due than they can run at once.",
+            f"{now['running']:,} run of {now['slots']:,} at once, {now['due']:,} are due, the"
+            f" longest for {duration(now['oldest_due_seconds'])}.",
+            jobs=now["due"],
+            todo="Start more workers or let each run more at once (DARKROOM_CONCURRENCY); the page"
+            " Throughput says how many are needed.",
+            page="throughput",
+        )
+    ]
+
+
+def not_due(facts: Facts) -> list[Finding]:
+    """Jobs whose time has not come."""
+    now = facts["pending"]
+    if not now["later"] or now["due"]:
+        return []
+    return [
+        Finding(
+            "The jobs that wait are not due yet.",
+            f"{now['later']:,} wait for their time, the next one in"
+            f" {duration(now['next_in_seconds'])}: retries after an error, or enqueued for later.",
+            level="look",
+            todo="Nothing. Each job's page says when it is due.",
+            page="jobs",
+            filters={"status": "pending"},
+        )
+    ]
+
+
+PENDING = Symptom(
+    "pending",
+    "Jobs stay pending",
+    [("troubleshooting", "limits"), ("troubleshooting", "pending")],
+    [
+        Check(
+            "paused",
+            "Has somebody paused the queue?",
+            "A pause stops the claiming of one type of jobs or of all until it is lifted; what"
+            " runs goes on. It is easily forgotten after an incident.",
+            paused,
+        ),
+        Check(
+            "no_worker",
+            "Is a worker alive?",
+            "Jobs are claimed by workers, or by process-jobs when cron calls it. Without either"
+            " they wait for ever, and nothing else is wrong.",
+            no_worker,
+        ),
+        Check(
+            "cron_fails",
+            "Does cron wake the queue?",
+            "Where pg_cron calls process-jobs, a paused or failing schedule looks like a dead"
+            " worker. A missing key or pg_net is the usual reason.",
+            cron_fails,
+        ),
+        Check(
+            "no_handler",
+            "Does a worker know these jobs?",
+            "A worker claims only the types that it has a handler for. Jobs of another type wait"
+            " although workers are idle.",
+            no_handler,
+        ),
+        Check(
+            "provider_down",
+            "Is the provider held for down?",
+            "After five failures of a provider in a row its jobs wait, half a minute at first and"
+            " five at most, and one job at a time tries whether it is back.",
+            provider_down,
+        ),
+        Check(
+            "model_rests",
+            "Does a model rest?",
+            "When a provider refuses a request as one too many, all jobs of the model rest for as"
+            " long as it asks.",
+            model_rests,
+        ),
+        Check(
+            "all_busy",
+            "Can the workers keep up?",
+            "Each worker runs so many jobs at once. When all of these run, the rest waits its"
+            " turn, higher priorities first.",
+            all_busy,
+        ),
+        Check(
+            "not_due",
+            "Are they due at all?",
+            "A job that is retried waits from ten seconds up to an hour first, and one may be"
+            " enqueued for later. Until then it is pending and nobody's fault.",
+            not_due,
+        ),
+    ],
+)

@@ -1,0 +1,127 @@
+"""Jobs are stuck."""
+
+from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.database import Pool, load, translated
+from lib.formats import duration, plural
+from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs
+
+
+def _reset(pool: Pool, actor: str) -> str:
+    return f"{plural(len(reset_stuck_jobs(pool, actor, None)))} put back on the queue."
+
+
+def reset(count: int) -> Repair:
+    """All stuck jobs back on the queue."""
+    return Repair(
+        f"Reset {plural(count, 'stuck job')}",
+        f"Puts {plural(count)} back on the queue with their attempts unchanged. A job whose worker"
+        " has answered meanwhile is left alone.",
+        _reset,
+    )
+
+
+def silent_worker(facts: Facts) -> list[Finding]:
+    """Workers that fell silent with jobs in hand."""
+    now = facts["stuck"]
+    held = now["stuck"] - now["unleased"]
+    if not held:
+        return []
+    who = "; ".join(
+        f"{worker['host']} (process {worker['pid']}) with {plural(worker['jobs'])}, silent for"
+        f" {duration(worker['seconds'])}"
+        for worker in now["silent"]
+    )
+    rescue = (
+        "The living workers take its jobs by themselves within a minute or two."
+        if now["rescuers"]
+        else "No other worker is alive to take its jobs."
+    )
+    return [
+        Finding(
+            "A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
+            f"{plural(held)}: {who or 'of workers that are no longer known'}. {rescue}",
+            level="look" if now["rescuers"] else "act",
+            jobs=held,
+            repair=reset(now["stuck"]),
+            todo="Look at the logs and the memory of that machine, and start the worker again.",
+            page="stuck_jobs",
+        )
+    ]
+
+
+def no_lease(facts: Facts) -> list[Finding]:
+    """Jobs that are processing though nobody promised to work on them."""
+    now = facts["stuck"]
+    if not now["unleased"]:
+        return []
+    return [
+        Finding(
+            "Jobs are marked as processing, and no worker has them.",
+            f"{plural(now['unleased'])} without a worker: claimed by a program that shows no life,"
+            " such as an older worker or a call of claim_next_job by hand. Workers leave them"
+            " alone, for nobody knows whether it still runs.",
+            jobs=now["unleased"],
+            repair=reset(now["stuck"]),
+            todo="If that program still runs, wait for it: its jobs would run twice.",
+            page="stuck_jobs",
+        )
+    ]
+
+
+def runs_long(facts: Facts) -> list[Finding]:
+    """Jobs that run for very long although their worker lives."""
+    now = facts["stuck"]
+    if not now["long"]:
+        return []
+    return [
+        Finding(
+            "Jobs run for more than half an hour although their worker is alive.",
+            f"{plural(now['long'])}, the longest for {duration(now['longest_seconds'])}. A handler"
+            " that hangs, or a DARKROOM_GENERATION_SECONDS that is very long.",
+            level="look",
+            jobs=now["long"],
+            repair=Repair(
+                f"Cancel {plural(now['long'])}",
+                f"Cancels the {plural(now['long'])} that have run for more than half an hour. Their"
+                " workers drop them when they next show life.",
+                _cancel_long,
+            ),
+            page="jobs",
+            filters={"status": "processing"},
+        )
+    ]
+
+
+def _cancel_long(pool: Pool, actor: str) -> str:
+    with translated(), pool.connection() as connection:
+        ids = [row["id"] for row in load("troubleshooting").long_running(connection)]
+    return f"{plural(in_batches(cancel_jobs, pool, actor, ids, lambda _: None))} cancelled."
+
+
+STUCK = Symptom(
+    "stuck",
+    "Jobs are stuck",
+    [("troubleshooting", "stuck")],
+    [
+        Check(
+            "silent_worker",
+            "Has a worker fallen silent?",
+            "A worker shows life for its jobs every few seconds. After ten minutes of silence they"
+            " count as stuck, and any living worker takes them over.",
+            silent_worker,
+        ),
+        Check(
+            "no_lease",
+            "Does nobody work on jobs that are processing?",
+            "Who claims without showing life leaves its jobs behind when it dies. They wait for an"
+            " operator.",
+            no_lease,
+        ),
+        Check(
+            "runs_long",
+            "Do jobs run without an end?",
+            "A job whose worker shows life never counts as stuck, however long it takes.",
+            runs_long,
+        ),
+    ],
+)

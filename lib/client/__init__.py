@@ -1,0 +1,37 @@
+"""The Python client for applications: start image generations and follow them to their end.
+
+Applications install this package on its own, so it imports nothing else of Darkroom.
+"""
+
+from .image_generation import ImageGeneration
+from .start import (
+    Started,
+    StartRefused,
+    start_image_generation,
+    start_image_generation_async,
+)
+from .subscribe import AccessToken, subscribe_to_generation
+from .subscription import (
+    GenerationNotFound,
+    GenerationUpdate,
+    Subscription,
+    SubscriptionError,
+    SubscriptionRefused,
+    SubscriptionTimeout,
+)
+
+__all__ = [
+    "AccessToken",
+    "GenerationNotFound",
+    "GenerationUpdate",
+    "ImageGeneration",
+    "StartRefused",
+    "Started",
+    "Subscription",
+    "SubscriptionError",
+    "SubscriptionRefused",
+    "SubscriptionTimeout",
+    "start_image_generation",
+    "start_image_generation_async",
+    "subscribe_to_generation",
+]

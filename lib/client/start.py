@@ -1,0 +1,124 @@
+"""Start a generation through the function start-generation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+TIMEOUT_SECONDS = 10.0
+
+
+class StartRefused(Exception):
+    """The generation was not started; the message says why.
+
+    `code` names the reason, `field` the field at fault, if one is; `retry_after` is the wait in
+    seconds after which the same request may succeed.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, field: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A generation that waits for a worker."""
+
+    generation_id: UUID
+    job_id: UUID
+
+
+def start_image_generation(
+    url: str,
+    key: str,
+    *,
+    prompt: str,
+    model_id: str,
+    idempotency_key: str,
+    access_token: str | None = None,
+    test: bool = False,
+    **parameters: Any,
+) -> Started:
+    """Puts a generation on the queue through the project's start-generation function.
+
+    `url` is the Supabase project or the Darkroom app, `key` any key that it accepts, and
+    `access_token` that of the signed-in user who asks. Repeating a call with the same idempotency
+    key gives the first answer instead of a second generation. `parameters` go to the model: width,
+    height, seed and whatever else it takes; None is left out. `test` marks an operator's test,
+    which needs the secret key and counts for no limit. Raises StartRefused.
+    """
+    body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
+    with _answering(url), httpx.Client(timeout=TIMEOUT_SECONDS) as http:
+        response = http.send(_request(url, key, access_token, idempotency_key, body))
+    return _started(url, response)
+
+
+async def start_image_generation_async(
+    url: str,
+    key: str,
+    *,
+    prompt: str,
+    model_id: str,
+    idempotency_key: str,
+    access_token: str | None = None,
+    test: bool = False,
+    **parameters: Any,
+) -> Started:
+    """As `start_image_generation`, from an event loop."""
+    body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
+    with _answering(url):
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+            response = await http.send(_request(url, key, access_token, idempotency_key, body))
+    return _started(url, response)
+
+
+def _request(
+    url: str, key: str, access_token: str | None, idempotency_key: str, body: dict[str, Any]
+) -> httpx.Request:
+    headers = {"apikey": key, "Idempotency-Key": idempotency_key}
+    if access_token:
+        headers["Authorization"] = f"Bearer {access_token}"
+    said = {name: value for name, value in body.items() if value is not None}
+    address = f"{url.rstrip('/')}/functions/v1/start-generation"
+    return httpx.Request("POST", address, json=said, headers=headers)
+
+
+@contextmanager
+def _answering(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise StartRefused(
+            f"start-generation at {url} does not answer ({type(error).__name__}).",
+            code="unreachable",
+        ) from error
+
+
+def _started(url: str, response: httpx.Response) -> Started:
+    try:
+        answer = response.json()
+        if response.is_success:
+            return Started(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+        refusal = answer["error"]
+        message, code = str(refusal["message"]), str(refusal["code"])
+    except (ValueError, KeyError, TypeError) as error:
+        # A gateway in between, or functions of another make.
+        raise StartRefused(
+            f"start-generation at {url} answered HTTP {response.status_code} in a form that is"
+            " not Darkroom's.",
+            code="unexpected_answer",
+        ) from error
+    retry_after = response.headers.get("Retry-After", "")
+    raise StartRefused(
+        message,
+        code=code,
+        field=refusal.get("field"),
+        retry_after=int(retry_after) if retry_after.isdecimal() else None,
+    )

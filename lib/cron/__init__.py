@@ -1,1 +1,0 @@
-"""The jobs of pg_cron: when they run, what is wrong with them, what became of a run."""

@@ -1,1 +1,0 @@
-"""The three HTTP functions, their authentication and their routes."""

@@ -1,0 +1,132 @@
+"""Runs one image generation: predict at Replicate, follow, store the image."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lib.database import DatabaseUnavailable
+from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
+from lib.queue.worker_calls import Claim, ClaimLost, Generation, JobFailed, Queue
+from lib.storage import Storage, StorageError
+
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 10.0
+RECORD_AGAIN_SECONDS = 0.5
+# Progress that the user sees: the prediction takes the span between being created and stored.
+CREATED, PREDICTED = 5, 95
+
+
+class GenerationHandler:
+    """Handler of generate-image jobs."""
+
+    def __init__(
+        self, queue: Queue, provider: Provider, storage: Storage, *, deadline_seconds: float
+    ) -> None:
+        self._queue = queue
+        self._provider = provider
+        self._storage = storage
+        self._deadline_seconds = deadline_seconds
+
+    async def __call__(self, claim: Claim) -> Mapping[str, Any]:
+        """Runs a claim's generation and returns where its image is.
+
+        Raises JobFailed with the provider's reason, or ClaimLost.
+        """
+        generation = await self._queue.begin_generation(claim)
+        if generation.status == "completed":
+            return {}
+        try:
+            prediction = await self._predict(claim, generation)
+            image = await self._provider.download(prediction.image)
+        except ProviderError as error:
+            raise JobFailed(
+                str(error),
+                code=error.code,
+                permanent=error.permanent,
+                retry_after=error.retry_after,
+            ) from error
+        await self._queue.record_progress(claim, PREDICTED)
+        try:
+            stored = await self._storage.save(generation.generation_id, image)
+        except StorageError as error:
+            raise JobFailed(str(error), code=error.code) from error
+        return {"image_url": stored.url, "storage_path": stored.path}
+
+    async def cancel(self, claim: Claim) -> None:
+        """Cancels at the provider what runs for a cancelled job."""
+        prediction_id = await self._queue.prediction_of(claim)
+        if prediction_id is not None:
+            await self._cancel(prediction_id)
+
+    async def _predict(self, claim: Claim, generation: Generation) -> Prediction:
+        prediction = await self._earlier_prediction(generation)
+        if prediction is None:
+            creating = asyncio.create_task(self._create(claim, generation))
+            try:
+                prediction = await asyncio.shield(creating)
+            except asyncio.CancelledError:
+                # It may have been started by now: its id must not be lost.
+                await asyncio.wait([creating], timeout=CREATE_SECONDS)
+                creating.cancel()
+                raise
+        if prediction.finished:
+            return prediction
+        async for prediction in self._provider.follow(  # noqa: B020
+            prediction, deadline=self._deadline_seconds
+        ):
+            if prediction.progress is not None:
+                span = PREDICTED - CREATED
+                percent = CREATED + prediction.progress * span // 100
+                await self._queue.record_progress(claim, percent)
+        return prediction
+
+    async def _create(self, claim: Claim, generation: Generation) -> Prediction:
+        prediction = await self._provider.create(
+            generation.model_id,
+            generation.input,
+            version=generation.version,
+            cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
+            # The queue lets all jobs of the model wait, and others have the slot.
+            wait_out_limits=False,
+        )
+        try:
+            await self._record(claim, prediction)
+        except (ClaimLost, asyncio.CancelledError):
+            # Whoever holds the job next knows nothing of this prediction.
+            await self._cancel(prediction.id)
+            raise
+        await self._queue.record_progress(claim, CREATED)
+        return prediction
+
+    async def _record(self, claim: Claim, prediction: Prediction) -> None:
+        """Stores what is paid for, however long the database is away."""
+        while True:
+            try:
+                return await self._queue.record_prediction(claim, prediction.id)
+            except DatabaseUnavailable as error:
+                logger.warning("Prediction %s waits for the database: %s", prediction.id, error)
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+    async def _cancel(self, prediction_id: str) -> None:
+        try:
+            await self._provider.cancel(prediction_id)
+        except ProviderError as error:
+            logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
+
+    async def _earlier_prediction(self, generation: Generation) -> Prediction | None:
+        """The prediction of an earlier attempt, unless it can no longer give an image."""
+        if generation.prediction_id is None or Capability.GET not in self._provider.capabilities:
+            return None
+        try:
+            prediction = await self._provider.get(generation.prediction_id)
+        except ProviderError as error:
+            if error.code == "prediction_not_found":
+                return None
+            raise
+        # Output is removed after an hour: such a success gives nothing any more.
+        useless = prediction.finished and not (
+            prediction.status == "succeeded" and prediction.output
+        )
+        return None if useless else prediction

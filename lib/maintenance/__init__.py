@@ -1,1 +1,0 @@
-"""What keeps the queue in order: tasks, purging, space, growth, models."""

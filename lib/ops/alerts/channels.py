@@ -1,0 +1,82 @@
+"""Sending by Apprise, whose addresses are secrets: nothing here shows, logs or quotes one."""
+
+import logging
+import re
+
+from apprise import Apprise, AppriseAsset, AppriseResultStatus, NotifyBase, NotifyFormat
+
+from lib.ops.alerts.messages import Message
+
+HOSTED = ("json", "xml", "form", "mailto", "gotify", "apprise")
+"""Schemes, also with s, whose host is one. That of many others is a token."""
+TIMEOUT_SECONDS = 20
+# At lower levels Apprise, and what it sends with, write whole addresses, tokens included. What
+# Apprise says of a failure is in its result, from where we take the status alone.
+for _talkative in ("apprise", "urllib3"):
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
+logging.getLogger("apprise").propagate = False
+logging.getLogger("apprise").addHandler(logging.NullHandler())
+
+
+class ChannelError(Exception):
+    """An address that cannot be used; the message says what would, and quotes nothing of it."""
+
+
+def shown(url: str) -> str:
+    """What of an address may be seen: its scheme, and its host where that is no token.
+
+    Raises ChannelError for an address that Apprise does not take.
+    """
+    service = _service(url)
+    if service is None:
+        raise ChannelError(
+            "Apprise does not take this address. A webhook is jsons://host/path, a mailbox"
+            " mailtos://user:password@host?to=address, Slack slack://token/token/token; for the"
+            " others see github.com/caronc/apprise/wiki."
+        )
+    scheme = str(service.schema)
+    return f"{scheme}://{service.host}" if scheme.removesuffix("s") in HOSTED else f"{scheme}://…"
+
+
+def send(url: str, message: Message) -> str | None:
+    """Sends a message. Returns why that failed, in words without the address; None when it worked.
+
+    Blocks for up to TIMEOUT_SECONDS.
+    """
+    service = _service(url)
+    if service is None:
+        return "Apprise does not take this address."
+    apprise = Apprise(asset=_asset())
+    apprise.add(service)
+    result = apprise.notify(
+        title=message.title,
+        body=message.body,
+        notify_type=message.kind,
+        # What comes from jobs is text, whatever the receiver makes of Markdown or HTML.
+        body_format=NotifyFormat.TEXT,
+        interpret_escapes=False,
+    )
+    if result:
+        return None
+    if result.status == AppriseResultStatus.TIMEOUT:
+        return f"The receiver did not answer within {TIMEOUT_SECONDS} s."
+    said = " ".join(entry.message for told in result for tried in told for entry in tried.logs)
+    if status := re.search(r"\berror=(\d{3})\b", said):
+        return f"The receiver refused it: HTTP status {status[1]}."
+    return "The receiver could not be reached, or did not take it."
+
+
+def _service(url: str) -> NotifyBase | None:
+    return Apprise.instantiate(url, asset=_asset())
+
+
+def _asset() -> AppriseAsset:
+    return AppriseAsset(
+        app_id="Darkroom",
+        app_desc="Darkroom alerts",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        service_timeout=TIMEOUT_SECONDS,
+        allow_templates=False,
+    )

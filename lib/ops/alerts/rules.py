@@ -1,0 +1,177 @@
+"""The alert rules in words: what each measures, and what to do when it fires."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lib.formats import duration
+from lib.queue.operator_actions import ALL_TYPES
+
+Alert = Mapping[str, Any]
+"""A row of alerts, of which `rule`, `subject`, `value` and `detail` are put into words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An entry of the catalogue.
+
+    `unit` is that of its measure, `measures` and `todo` are sentences, `page` is the file of the
+    page that explains what is wrong. `says` puts an alert into a sentence, which may quote names
+    of workers, providers, cron jobs and types of jobs.
+    """
+
+    title: str
+    unit: Literal["jobs", "seconds", "share", "runs"]
+    measures: str
+    todo: str
+    page: str
+    says: Callable[[Alert], str]
+
+
+def _pending(alert: Alert) -> str:
+    least = "At least " if alert["detail"].get("at_least") else ""
+    return f"{least}{alert['value']:,.0f} jobs wait."
+
+
+def _failures(alert: Alert) -> str:
+    failed, ended = alert["detail"]["failed"], alert["detail"]["ended"]
+    return f"{100 * alert['value']:.1f} % of the last hour's jobs failed ({failed:,} of {ended:,})."
+
+
+def _stuck(alert: Alert) -> str:
+    return f"Stuck jobs: {alert['value']:,.0f}. No worker has shown life for them."
+
+
+def _gone(alert: Alert) -> str:
+    return (
+        f"The worker on {about(alert)} has been silent for {duration(alert['value'])}. Jobs it"
+        f" holds: {alert['detail']['jobs']:,}."
+    )
+
+
+def _paused(alert: Alert) -> str:
+    return (
+        f"The claiming of {about(alert)} has been paused for {duration(alert['value'])},"
+        f" by {alert['detail']['by']}."
+    )
+
+
+def _lasting(before: str, after: str = "") -> Callable[[Alert], str]:
+    """A sentence around how long; {} in it is the subject."""
+    return lambda alert: (
+        f"{before.replace('{}', alert['subject'])} {duration(alert['value'])}{after}."
+    )
+
+
+RULES: Mapping[str, Rule] = {
+    "no_worker": Rule(
+        "No worker",
+        "seconds",
+        "How long ago any worker, or a call of process-jobs, was last seen.",
+        "Start a worker (python -m lib.worker), or see why cron does not call process-jobs.",
+        "workers",
+        _lasting("No worker has been seen for"),
+    ),
+    "provider_down": Rule(
+        "Provider down",
+        "seconds",
+        "How long the breaker of a provider has been open: its jobs wait.",
+        "See which errors it gives and look at its status page. Jobs go on by themselves once it"
+        " answers again.",
+        "failures",
+        _lasting("The provider {} has been down for"),
+    ),
+    "no_completion": Rule(
+        "Nothing completes",
+        "seconds",
+        "How long jobs that could be claimed have waited while none completed.",
+        "See whether workers are alive and what they hold, then what their last jobs failed with.",
+        "throughput",
+        _lasting("No job has completed for", " while jobs wait"),
+    ),
+    "oldest_pending": Rule(
+        "Oldest pending job",
+        "seconds",
+        "How long the oldest job that could be claimed has been due.",
+        "Start more workers, or raise their concurrency.",
+        "throughput",
+        _lasting("A job that could run has waited for"),
+    ),
+    "failure_rate": Rule(
+        "Failure rate",
+        "share",
+        "Share that failed of the jobs that completed or failed in the last hour.",
+        "See which error is the most frequent and what to do about it.",
+        "failures",
+        _failures,
+    ),
+    "worker_gone": Rule(
+        "Worker gone",
+        "seconds",
+        "How long a worker that holds jobs has been silent.",
+        "Look at its host and start it again. Others take its jobs by themselves, or reset them"
+        " now on the page Stuck jobs.",
+        "workers",
+        _gone,
+    ),
+    "stuck_jobs": Rule(
+        "Stuck jobs",
+        "jobs",
+        "Running jobs without a sign of life for ten minutes.",
+        "Reset them, so that a living worker takes them.",
+        "stuck_jobs",
+        _stuck,
+    ),
+    "pending_jobs": Rule(
+        "Pending jobs",
+        "jobs",
+        "Jobs that wait, later retries included, counted up to 10,000.",
+        "See whether more arrive than workers finish, and start more workers if so.",
+        "throughput",
+        _pending,
+    ),
+    "wait_p95": Rule(
+        "Wait, 95th percentile",
+        "seconds",
+        "What 95 % of the jobs that ended in the last 15 minutes waited at most, from due to"
+        " started; of the newest 5,000.",
+        "See when the waits began to grow, and start more workers.",
+        "throughput",
+        _lasting("One in twenty jobs waits longer than"),
+    ),
+    "queue_paused": Rule(
+        "Queue paused",
+        "seconds",
+        "How long the claiming of a type of jobs, or of all, has been paused.",
+        "Resume it on the Overview, unless it is still meant.",
+        "overview",
+        _paused,
+    ),
+    "cron_failing": Rule(
+        "Cron job failing",
+        "runs",
+        "Runs of an active pg_cron job that failed since its last success.",
+        "Read the message of its last run, and what is said of its schedule.",
+        "workers",
+        lambda alert: (
+            f"The cron job {alert['subject']} has failed {alert['value']:,.0f} times in a row."
+        ),
+    ),
+}
+"""By name, in the order in which alerts of one severity are listed."""
+
+
+def about(alert: Alert) -> str:
+    """Whom or what an alert is about, in words; empty for the queue as a whole."""
+    if alert["rule"] == "worker_gone":
+        return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
+    return "all jobs" if alert["subject"] == ALL_TYPES else str(alert["subject"])
+
+
+def measured(unit: str, value: float) -> str:
+    """A measure with its unit in words, such as "10 %" or "5 min"."""
+    if unit == "seconds":
+        return duration(value) if value else "0 s"
+    if unit == "share":
+        return f"{100 * value:g} %"
+    return f"{value:,.0f} {unit}"

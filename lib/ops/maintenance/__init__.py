@@ -1,0 +1,1 @@
+"""What keeps the queue in order: recurring tasks, purging, space, growth."""

@@ -1,0 +1,244 @@
+"""The way to the queue: which users take it, and the synchronous path for the others.
+
+For applications that call the model inside the request and move to the queue bit by bit.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.provider import CANCEL_MARGIN_SECONDS, Prediction, Provider, ProviderError
+from lib.queue.worker_calls import Queue, StartedGeneration, storable
+from lib.storage import Storage, StorageError, StoredImage
+
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 10.0
+"""How long a cancelled request waits to hear of the prediction that it has just asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """An image that was made inside the request."""
+
+    generation_id: UUID
+    image_url: str
+
+
+class GenerationFailed(Exception):
+    """The image was not made; the message says why.
+
+    `code` names the kind of error, `permanent` says that the same request cannot succeed later,
+    `retry_after` is the wait in seconds that the provider asked for, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        generation_id: UUID,
+        code: str,
+        permanent: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.generation_id = generation_id
+        self.code = code
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class Rollout:
+    """Both paths of an application. `deadline_seconds` is the longest run of a prediction.
+
+    Every method raises DatabaseUnavailable while the database is away.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncPool,
+        provider: Provider,
+        storage: Storage,
+        *,
+        deadline_seconds: float,
+    ) -> None:
+        self._pool = pool
+        self._queue = Queue(pool)
+        self._provider = provider
+        self._storage = storage
+        self._deadline_seconds = deadline_seconds
+        self._sql = load_async("synchronous_path")
+
+    async def use_async_for_user(self, user_id: UUID | None) -> bool:
+        """Whether the user's generations go through the queue: the same answer at every call.
+
+        Requests without a user (None) go there once everybody does.
+        """
+        async with connected(self._pool) as connection:
+            return bool(await self._sql.use_async_for_user(connection, user_id=user_id))
+
+    async def generate(
+        self,
+        *,
+        user_id: UUID | None,
+        prompt: str,
+        model_id: str,
+        parameters: Mapping[str, Any],
+    ) -> StartedGeneration | Generated:
+        """Starts a generation on the queue, or runs it here to its end, as the rollout says.
+
+        Raises what Queue.start_generation and generate_synchronously raise.
+        """
+        if await self.use_async_for_user(user_id):
+            return await self._queue.start_generation(
+                user_id=user_id,
+                prompt=prompt,
+                model_id=model_id,
+                parameters=parameters,
+                source="app",
+                idempotency_key=None,
+            )
+        return await self.generate_synchronously(
+            user_id=user_id, prompt=prompt, model_id=model_id, parameters=parameters
+        )
+
+    async def generate_synchronously(
+        self,
+        *,
+        user_id: UUID | None,
+        prompt: str,
+        model_id: str,
+        parameters: Mapping[str, Any],
+        source: Literal["app", "test"] = "app",
+    ) -> Generated:
+        """Makes an image inside the request, within the user's limits, and records how it ended.
+
+        There is one attempt, as there always was. A caller that is cancelled cancels the
+        prediction. Raises GenerationFailed, and QueryError with sqlstate DR404 (no such model),
+        DR429 (over the limit, the limits in its detail) or 22023 (empty prompt), when nothing
+        was begun.
+        """
+        row = await self._start(user_id, prompt, model_id, parameters, source)
+        generation_id: UUID = row["generation_id"]
+        run = _Run(self._provider, self._deadline_seconds)
+        try:
+            image = await run.image(model_id, json.loads(row["input"]), row["version"])
+            stored = await self._storage.save(generation_id, image)
+            await self._end(generation_id, run, "completed", stored=stored)
+        except (ProviderError, StorageError) as error:
+            failure = _failure(generation_id, error)
+            await self._end(generation_id, run, "failed", failure.code, str(failure))
+            raise failure from error
+        except asyncio.CancelledError:
+            message = "The request was cancelled."
+            await self._end(generation_id, run, "cancelled", "cancelled", message)
+            raise
+        except DatabaseUnavailable:
+            raise  # Nor could this be recorded.
+        except Exception as error:
+            await self._end(generation_id, run, "failed", "internal_error", str(error))
+            raise
+        return Generated(generation_id, stored.url)
+
+    async def _start(
+        self,
+        user_id: UUID | None,
+        prompt: str,
+        model_id: str,
+        parameters: Mapping[str, Any],
+        source: str,
+    ) -> Mapping[str, Any]:
+        async with connected(self._pool) as connection:
+            row: Mapping[str, Any] = await self._sql.start_sync_generation(
+                connection,
+                user_id=user_id,
+                prompt=prompt,
+                model_id=model_id,
+                parameters=json.dumps(parameters),
+                source=source,
+            )
+            return row
+
+    async def _end(
+        self,
+        generation_id: UUID,
+        run: "_Run",
+        outcome: str,
+        error_code: str | None = None,
+        error_message: str | None = None,
+        *,
+        stored: StoredImage | None = None,
+    ) -> None:
+        async with connected(self._pool) as connection:
+            await self._sql.end_sync_generation(
+                connection,
+                generation_id=generation_id,
+                outcome=outcome,
+                error_code=error_code,
+                error_message=error_message and storable(error_message),
+                image_url=stored and stored.url,
+                storage_path=stored and stored.path,
+                prediction_id=run.prediction_id,
+            )
+
+
+class _Run:
+    """One run of a model. `prediction_id` is known as soon as there is a prediction."""
+
+    def __init__(self, provider: Provider, deadline_seconds: float) -> None:
+        self.prediction_id: str | None = None
+        self._provider = provider
+        self._deadline_seconds = deadline_seconds
+
+    async def image(self, model_id: str, input: Mapping[str, Any], version: str | None) -> bytes:
+        """Runs the model to the end and fetches its image. Raises ProviderError."""
+        creating = asyncio.create_task(self._create(model_id, input, version))
+        try:
+            prediction = await asyncio.shield(creating)
+            following = self._provider.follow(prediction, deadline=self._deadline_seconds)
+            async for state in following:
+                prediction = state
+        except asyncio.CancelledError:
+            # It may have been started by now, and would be paid for.
+            await asyncio.wait([creating], timeout=CREATE_SECONDS)
+            creating.cancel()
+            await self._cancel()
+            raise
+        return await self._provider.download(prediction.image)
+
+    async def _create(
+        self, model_id: str, input: Mapping[str, Any], version: str | None
+    ) -> Prediction:
+        prediction = await self._provider.create(
+            model_id,
+            input,
+            version=version,
+            cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
+        )
+        self.prediction_id = prediction.id
+        return prediction
+
+    async def _cancel(self) -> None:
+        if self.prediction_id is None:
+            return
+        try:
+            await self._provider.cancel(self.prediction_id)
+        except ProviderError as error:
+            logger.warning("Prediction %s was not cancelled: %s", self.prediction_id, error)
+
+
+def _failure(generation_id: UUID, error: ProviderError | StorageError) -> GenerationFailed:
+    if isinstance(error, StorageError):
+        return GenerationFailed(str(error), generation_id=generation_id, code=error.code)
+    return GenerationFailed(
+        str(error),
+        generation_id=generation_id,
+        code=error.code,
+        permanent=error.permanent,
+        retry_after=error.retry_after,
+    )

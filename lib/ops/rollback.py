@@ -1,0 +1,269 @@
+"""The way back from the queue, and the way forth again: steps that each say what they will do.
+
+A rollback is opened first, so that what is stopped is known and can be put back. No step drops
+anything; each may be repeated, left out or taken in another order. Everything raises
+DatabaseUnavailable while the database is away, and QueryError DR409 when the rollback has ended.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from lib.database import Pool, load, translated
+from lib.formats import plural
+from lib.queue.operator_actions import pause_queue, resume_queue
+from lib.roles import Role
+
+State = Mapping[str, Any]
+"""The row of the query `state` of queries/rollback.sql."""
+Progress = Callable[[float], object]
+"""Told the share that is done, up to 1."""
+Stand = Literal["done", "open", "unneeded"]
+COUNTED = 100_000
+"""Cancelled jobs that are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `found` says how things are, `effect` what it will do and to how many.
+
+    `run` does it as an actor and returns the report.
+    """
+
+    name: str
+    title: str
+    stand: Callable[[State], Stand]
+    found: Callable[[State], str]
+    effect: Callable[[State], str]
+    button: str
+    run: Callable[[Pool, str, State, Progress], str]
+    needs: Role = Role.OPERATOR
+    decline: str = "Cancel"
+
+
+def start(pool: Pool, actor: str, reason: str) -> None:
+    """Opens a rollback; nothing is stopped yet. Raises QueryError DR409 when one is open."""
+    _call(pool, "start", actor=actor, reason=reason)
+
+
+def note_told(pool: Pool, actor: str, rollback: UUID, who: str, message: str) -> None:
+    """Records who was told, and what."""
+    _call(pool, "note_told", actor=actor, rollback=rollback, who=who, message=message)
+
+
+def end(pool: Pool, actor: str, rollback: UUID) -> None:
+    """Closes a rollback; what is still stopped stays so."""
+    _call(pool, "end", actor=actor, rollback=rollback)
+
+
+def _call(pool: Pool, query: str, **parameters: Any) -> Any:
+    with translated(), pool.connection() as connection:
+        return getattr(load("rollback"), query)(connection, **parameters)
+
+
+def _pause(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    pause_queue(pool, actor, reason=f"Rollback: {state['reason']}")
+    return "The queue is paused: nothing is claimed any more."
+
+
+def _resume(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    resume_queue(pool, actor)
+    return "The queue goes on."
+
+
+def _to_synchronous(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    before = _call(pool, "to_synchronous", actor=actor, rollback=state["id"])
+    return f"Nobody takes the queue any more; it was {before} % of the users."
+
+
+def _restore(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    after = _call(pool, "restore_rollout", actor=actor, rollback=state["id"])
+    return f"{after} % of the users take the queue from their next request on."
+
+
+def _stop_cron(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    count = _call(pool, "stop_cron", actor=actor, rollback=state["id"])
+    return f"{plural(count, 'cron job')} paused."
+
+
+def _restart_cron(pool: Pool, actor: str, state: State, _: Progress) -> str:
+    count = _call(pool, "restart_cron", actor=actor, rollback=state["id"])
+    return f"{plural(count, 'cron job')} running again."
+
+
+def _cancel(
+    status: Literal["pending", "processing"], count: Literal["waiting", "running"]
+) -> Callable[[Pool, str, State, Progress], str]:
+    def run(pool: Pool, actor: str, state: State, progress: Progress) -> str:
+        done = 0
+        asked = {"actor": actor, "rollback": state["id"], "status": status, "until": state["now"]}
+        while some := _call(pool, "cancel", **asked):
+            done += some
+            progress(min(done / max(state[count], 1), 1.0))
+        return f"{plural(done)} cancelled."
+
+    return run
+
+
+def _put_back(pool: Pool, actor: str, state: State, progress: Progress) -> str:
+    looked_at = put_back = 0
+    while (some := _call(pool, "put_back", actor=actor, rollback=state["id"]))["looked_at"]:
+        looked_at += some["looked_at"]
+        put_back += some["put_back"]
+        progress(min(looked_at / max(state["to_settle"], 1), 1.0))
+    return f"{plural(put_back)} put back on the queue, {looked_at - put_back:,} left alone."
+
+
+def _paused(state: State) -> str:
+    if state["paused_at"] is None:
+        return f"The queue is not paused: {plural(state['waiting'])} may be claimed."
+    arrived = f"; {plural(state['arrived'])} came since" if state["arrived"] else ""
+    return f"Paused by {state['paused_by']}{arrived}. {plural(state['running'])} running."
+
+
+def _on_queue(state: State) -> str:
+    return f"{state['percentage']} % of the users take the queue."
+
+
+def _crons(state: State) -> str:
+    if not state["cron_active"] and not state["cron_stopped"]:
+        return "No job of pg_cron calls process-jobs here."
+    return (
+        f"{plural(state['cron_active'], 'cron job')} calling process-jobs,"
+        f" {state['cron_stopped']} paused by this rollback."
+    )
+
+
+def _settle(state: State) -> str:
+    more = "more than " if state["to_settle"] > COUNTED else ""
+    return f"{more}{plural(min(state['to_settle'], COUNTED))}"
+
+
+BACK = (
+    Step(
+        "pause",
+        "Pause the queue",
+        lambda state: "done" if state["paused_at"] else "open",
+        _paused,
+        lambda state: (
+            f"Stops the claiming of all jobs: {plural(state['waiting'])} stay and wait."
+            f" What runs ({plural(state['running'])}) goes on."
+        ),
+        "Pause the queue",
+        _pause,
+    ),
+    Step(
+        "synchronous",
+        "Everyone back to the synchronous path",
+        lambda state: "open" if state["percentage"] else "done",
+        _on_queue,
+        lambda state: (
+            f"Moves the {state['percentage']} % of the users that take the queue to the"
+            " synchronous path, from their next request on. The percentage is kept for the way"
+            " back."
+        ),
+        "Switch to synchronous",
+        _to_synchronous,
+    ),
+    Step(
+        "stop-cron",
+        "Stop the schedule",
+        lambda state: (
+            "open" if state["cron_active"] else "done" if state["cron_stopped"] else "unneeded"
+        ),
+        _crons,
+        lambda state: (
+            f"Pauses {plural(state['cron_active'], 'job')} of pg_cron that would call"
+            " process-jobs. While the queue is paused they find nothing to do; this spares the"
+            " calls."
+        ),
+        "Pause the schedule",
+        _stop_cron,
+        Role.ADMIN,
+    ),
+    Step(
+        "cancel-waiting",
+        "Cancel waiting jobs",
+        lambda state: "open" if state["waiting"] else "done",
+        lambda state: f"{plural(state['waiting'])} waiting.",
+        lambda state: (
+            f"Cancels {plural(state['waiting'])} that wait now, in batches; their users"
+            " see them as cancelled. Which they were is kept: they can be put back."
+        ),
+        "Cancel waiting jobs",
+        _cancel("pending", "waiting"),
+        decline="Keep them",
+    ),
+    Step(
+        "cancel-running",
+        "Cancel running jobs",
+        lambda state: "open" if state["running"] else "done",
+        lambda state: f"{plural(state['running'])} running.",
+        lambda state: (
+            f"Cancels {plural(state['running'])} that run now; workers drop them when"
+            " they next show life. Waiting a minute instead lets most of them finish."
+        ),
+        "Cancel running jobs",
+        _cancel("processing", "running"),
+        decline="Let them finish",
+    ),
+)
+"""The way back, in order."""
+
+FORTH = (
+    Step(
+        "resume",
+        "Let the queue go on",
+        lambda state: "open" if state["paused_at"] else "done",
+        _paused,
+        lambda state: (
+            f"Lifts the pause of all jobs: {plural(state['waiting'])} may be claimed at"
+            " once. Pauses of single types stay."
+        ),
+        "Resume the queue",
+        _resume,
+    ),
+    Step(
+        "restart-cron",
+        "Start the schedule again",
+        lambda state: (
+            "open" if state["cron_stopped"] else "done" if state["cron_active"] else "unneeded"
+        ),
+        _crons,
+        lambda state: (
+            f"Lets {plural(state['cron_stopped'], 'job')} of pg_cron run again that this"
+            " rollback had paused."
+        ),
+        "Restart the schedule",
+        _restart_cron,
+        Role.ADMIN,
+    ),
+    Step(
+        "put-back",
+        "Put cancelled jobs back",
+        lambda state: "open" if state["to_settle"] else "unneeded",
+        lambda state: f"This rollback cancelled {_settle(state)} that are not put back.",
+        lambda state: (
+            f"Puts {_settle(state)} back on the queue that this rollback cancelled, in"
+            " batches. Left alone are those that were retried or purged meanwhile, or whose"
+            " generation has another live job. Leave the step out where users were served"
+            " otherwise."
+        ),
+        "Put them back",
+        _put_back,
+    ),
+    Step(
+        "restore",
+        "Users back on the queue",
+        lambda state: "open" if state["percentage"] < (state["rollout_before"] or 0) else "done",
+        _on_queue,
+        lambda state: (
+            f"Lets {state['rollout_before']} % of the users take the queue, as before"
+            f" the rollback; now it is {state['percentage']} %."
+        ),
+        "Restore the percentage",
+        _restore,
+    ),
+)
+"""The way forth again, in order."""

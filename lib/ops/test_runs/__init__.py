@@ -1,0 +1,1 @@
+"""Test runs: generations that an operator submits together, their progress and results."""

@@ -1,0 +1,92 @@
+"""Test runs started and removed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from lib.client import StartRefused, start_image_generation
+from lib.database import Pool, load, translated
+from lib.ops.test_runs.submission import (
+    NEGATIVE_PROMPT,
+    Model,
+    Submission,
+    check,
+    takes_negative_prompt,
+)
+from lib.storage import Storage
+
+
+def start_run(
+    pool: Pool,
+    actor: str,
+    url: str,
+    key: str,
+    run_id: UUID,
+    asked: Submission,
+    models: Mapping[str, Model],
+) -> None:
+    """Notes the run and starts its jobs through start-generation, one request for each model.
+
+    Started again with the same id it starts nothing new. Raises Invalid before anything is
+    started; StartRefused, after which nothing of that model or those behind it was started;
+    DatabaseUnavailable.
+    """
+    check(asked, models)
+    sql = load("test_runs")
+    with translated(), pool.connection() as connection:
+        sql.start_run(
+            connection,
+            id=run_id,
+            actor=actor,
+            prompt=asked.prompt.strip(),
+            models=list(asked.models),
+            settings=json.dumps(asdict(asked)),
+            jobs=asked.total,
+        )
+    try:
+        for model, jobs in asked.shares.items():
+            _start_share(url, key, run_id, asked, models[model], jobs)
+    except StartRefused:
+        with translated(), pool.connection() as connection:
+            sql.withdraw_run(connection, actor=actor, id=run_id)
+        raise
+
+
+def _start_share(
+    url: str, key: str, run_id: UUID, asked: Submission, model: Model, jobs: int
+) -> None:
+    share: dict[str, Any] = {"id": str(run_id), "jobs": jobs}
+    if asked.load_test:
+        share["per_second"] = asked.per_second / len(asked.models)
+    parameters = dict(asked.parameters.get(model["id"], {}))
+    if asked.negative_prompt.strip() and takes_negative_prompt(model):
+        parameters[NEGATIVE_PROMPT] = asked.negative_prompt.strip()
+    start_image_generation(
+        url,
+        key,
+        prompt=asked.prompt,
+        model_id=model["id"],
+        idempotency_key=f"{run_id} {model['id']}"[:255],
+        test=True,
+        test_run=share,
+        width=asked.width,
+        height=asked.height,
+        seed=asked.seed,
+        **parameters,
+    )
+
+
+def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
+    """Cancels what is live of a run and removes its jobs, generations and images.
+
+    Returns how many generations were removed. Raises QueryError with sqlstate DR404 when there is
+    no such run.
+    """
+    with translated(), pool.connection() as connection:
+        rows = load("test_runs").delete_run(connection, actor=actor, run=run_id)
+    for row in rows:
+        if row["storage_path"]:
+            storage.delete(row["storage_path"])
+    return len(rows)

@@ -1,0 +1,19 @@
+"""The only room that speaks to providers of models.
+
+- `contract`: what every provider does, its capabilities, predictions and errors.
+- `replicate`: the client of Replicate.
+- `simulator`: a server on this machine that speaks Replicate's API.
+
+To add a provider, add a package that implements `contract.Provider` and choose it in
+lib/service.py.
+"""
+
+from lib.provider.contract import (
+    CANCEL_MARGIN_SECONDS,
+    Capability,
+    Prediction,
+    Provider,
+    ProviderError,
+)
+
+__all__ = ["CANCEL_MARGIN_SECONDS", "Capability", "Prediction", "Provider", "ProviderError"]

@@ -1,0 +1,93 @@
+"""Turn Replicate's error answers into ProviderError."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from lib.provider.contract import ProviderError
+
+DETAIL_LENGTH = 500
+
+# Status: code, permanent, sentence. What `about` names stands in for {}.
+_REFUSALS = {
+    400: ("invalid_input", True, "Replicate cannot read the request for {}"),
+    401: ("unauthorized", True, "Replicate refuses the API token"),
+    402: ("no_credit", True, "The Replicate account has no credit to run {}"),
+    403: ("unauthorized", True, "Replicate does not allow this API token to use {}"),
+    413: ("invalid_input", True, "Replicate finds the input for {} too large"),
+    422: ("invalid_input", True, "Replicate refuses the input for {}"),
+    429: ("rate_limited", False, "Replicate limits the rate of requests, here for {}"),
+}
+
+
+def refused(
+    response: httpx.Response, body: bytes, *, about: str, not_found: str, secret: str
+) -> ProviderError:
+    """The error for an answer that is not a success.
+
+    `about` names what was asked for, `not_found` is the code of a 404; `secret` is cut out of
+    what the provider says.
+    """
+    status = response.status_code
+    problem = _problem(body)
+    detail = _sentence(problem).replace(secret, "[token]") or response.reason_phrase
+    if status == 404:
+        code, permanent = not_found, not_found == "model_not_found"
+        start = "Replicate has no {}"
+    elif status in _REFUSALS:
+        code, permanent, start = _REFUSALS[status]
+    elif status >= 500 or status == 408:
+        code, permanent, start = "provider_error", False, f"Replicate failed with {status} on {{}}"
+    else:
+        code, permanent, start = "unexpected_answer", False, f"Replicate answered {status} on {{}}"
+    return ProviderError(
+        f"{start.replace('{}', about)}: {detail}",
+        code=code,
+        permanent=permanent,
+        retry_after=_retry_after(response.headers, detail),
+        status=status,
+    )
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    # RFC 7807, unless a proxy on the way answered.
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    said = problem.get("detail") or problem.get("title") or ""
+    text = said if isinstance(said, str) else json.dumps(said)
+    return " ".join(text.split())[:DETAIL_LENGTH]
+
+
+def _retry_after(headers: httpx.Headers, detail: str) -> float | None:
+    in_detail = re.search(r"resets in ~?(\d+(?:\.\d+)?)\s*s", detail)
+    text = headers.get("retry-after") or (in_detail[1] if in_detail else "")
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = _moment(text)
+        if moment is None:
+            return None
+        # Both by the provider's clock, where it tells: ours may differ.
+        now = _moment(headers.get("date", "")) or datetime.now(UTC)
+        seconds = (moment - now).total_seconds()
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # A date "-0000" says UTC without a zone.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,125 @@
+"""What the simulator answers: predictions and errors in Replicate's JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from lib.provider.simulator.predictions import Record
+
+BAR_WIDTH = 10
+
+
+class Problem(Exception):
+    """A refusal in the form of RFC 7807."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        invalid_fields: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.headers = headers
+        self.invalid_fields = invalid_fields
+
+    def response(self) -> JSONResponse:
+        """The refusal as an answer."""
+        body: dict[str, Any] = {"title": self.title, "detail": self.detail, "status": self.status}
+        if self.invalid_fields:
+            body["invalid_fields"] = self.invalid_fields
+        return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
+
+
+def not_found() -> Problem:
+    """The refusal of anything unknown."""
+    return Problem(404, "Not found", "The requested resource could not be found.")
+
+
+def throttled(seconds: float) -> Problem:
+    """The refusal of a request too many."""
+    wait = math.ceil(seconds)
+    detail = f"Request was throttled. Your rate limit resets in ~{wait}s."
+    return Problem(429, "Too many requests", detail, headers={"Retry-After": str(wait)})
+
+
+def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
+    """The prediction as it is now. `base_url` is how the caller reaches the simulator."""
+    status = record.status(now)
+    started = min(now, record.ends_at) >= record.started_at
+    ended = now >= record.ends_at
+    api = f"{base_url}/v1/predictions/{record.id}"
+    return {
+        "id": record.id,
+        "model": record.model,
+        # Replicate hides the versions of official models.
+        "version": record.details.version or "hidden",
+        "input": dict(record.input),
+        "logs": _logs(record, now),
+        "output": _output(record, base_url) if status == "succeeded" else None,
+        "data_removed": False,
+        "error": record.error if status == "failed" else None,
+        "source": "api",
+        "status": status,
+        "created_at": _moment(record.created_at),
+        "started_at": _moment(record.started_at) if started else None,
+        "completed_at": _moment(record.ends_at) if ended else None,
+        "metrics": _metrics(record, started) if ended else {},
+        "urls": {
+            "get": api,
+            "cancel": f"{api}/cancel",
+            "web": f"{base_url}/p/{record.id}",
+            "stream": f"{base_url}/stream/{record.id}",
+        },
+    }
+
+
+def _output(record: Record, base_url: str) -> str | list[str]:
+    url = f"{base_url}/files/{record.id}/out-0.png"
+    return url if record.details.single_output else [url]
+
+
+def _metrics(record: Record, started: bool) -> dict[str, float]:
+    metrics = {"total_time": round(record.ends_at - record.created_at, 6)}
+    if started:
+        metrics["predict_time"] = round(record.ends_at - record.started_at, 6)
+    return metrics
+
+
+def _logs(record: Record, now: float) -> str:
+    ran = min(now, record.ends_at) - record.started_at
+    if ran < 0:
+        return ""
+    asked = record.input.get("num_inference_steps") or record.input.get("steps")
+    steps = asked if isinstance(asked, int) and 0 < asked <= 100 else record.details.steps
+    done = int(record.done(now) * steps)
+    lines = [f"Using seed: {record.seed}"]
+    lines += [_progress_bar(step, steps, ran * step / max(done, 1)) for step in range(done + 1)]
+    return "\n".join(lines) + "\n"
+
+
+def _progress_bar(step: int, steps: int, seconds: float) -> str:
+    # As tqdm prints it.
+    bar = "█" * (BAR_WIDTH * step // steps)
+    speed = f"{step / seconds:.2f}it/s" if step and seconds else "?it/s"
+    left = _clock(seconds / step * (steps - step)) if step else "?"
+    percent = 100 * step // steps
+    counts = f"{step}/{steps} [{_clock(seconds)}<{left}, {speed}]"
+    return f"{percent:3d}%|{bar:<{BAR_WIDTH}}| {counts}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,224 @@
+"""The endpoints of the simulated API."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lib.provider.simulator.answers import Problem, describe, not_found, throttled
+from lib.provider.simulator.faults import FaultFile, ModelFaults
+from lib.provider.simulator.images import draw_png
+from lib.provider.simulator.models import MODELS, VERSIONS, Model
+from lib.provider.simulator.predictions import Predictions, RateLimited, Record, new_id
+from lib.provider.simulator.requests import checked_input, deadline_seconds, hold_seconds, read_body
+from lib.provider.simulator.schedule import draw_schedule
+
+HOLD_CHECK_SECONDS = 0.25
+THROTTLE_SECONDS = 5
+"""What a prompt with [429] is asked to wait, at speed 1."""
+
+# Answers that a prompt asks for by tag, such as [402], or that are injected as faults.
+_PROBLEMS = {
+    "401": (401, "Unauthenticated", "You did not pass a valid authentication token."),
+    "402": (402, "Insufficient credit", "You have insufficient credit to run this model."),
+    "404": (404, "Not found", "The requested resource could not be found."),
+    "422": (422, "Input validation failed", "- input: This input is refused.\n"),
+    "500": (500, "Internal server error", "Something went wrong."),
+    "503": (503, "Service unavailable", "The service is temporarily unavailable."),
+}
+_TAGS = ("402", "500", "503")
+
+
+def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) -> Starlette:
+    """The simulated API over the predictions in `folder`, for callers who show the token."""
+    faults = FaultFile(folder)
+    api = _Api(Predictions(folder), faults, speed, failure_rate)
+    guarded = [
+        Route("/models/{owner}/{name}/predictions", api.create_by_model, methods=["POST"]),
+        Route("/predictions", api.create_by_version, methods=["POST"]),
+        Route("/predictions/{id}", api.get),
+        Route("/predictions/{id}/cancel", api.cancel, methods=["POST"]),
+    ]
+    return Starlette(
+        routes=[
+            Mount("/v1", routes=guarded, middleware=[Middleware(_TokenGuard, token=token)]),
+            Route("/files/{id}/out-0.png", api.image),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(_Outage, faults=faults),
+        ],
+        exception_handlers={Problem: _refuse, HTTPException: _refuse_route},
+    )
+
+
+@dataclass
+class _Api:
+    predictions: Predictions
+    faults: FaultFile
+    speed: float
+    failure_rate: float
+    throttled_prompts: set[str] = field(default_factory=set)
+
+    async def create_by_model(self, request: Request) -> Response:
+        model = MODELS.get("{owner}/{name}".format(**request.path_params))
+        # Replicate runs community models by version only.
+        if model is None or model.version:
+            raise not_found()
+        return await self._create(request, model, await read_body(request))
+
+    async def create_by_version(self, request: Request) -> Response:
+        body = await read_body(request)
+        model = VERSIONS.get(str(body.get("version")))
+        if model is None:
+            raise Problem(
+                422, "Invalid version or not permitted", "The specified version does not exist."
+            )
+        return await self._create(request, model, body)
+
+    def get(self, request: Request) -> Response:
+        return self._answer(request, self.predictions.get(request.path_params["id"]))
+
+    def cancel(self, request: Request) -> Response:
+        return self._answer(
+            request, self.predictions.cancel(request.path_params["id"], time.time())
+        )
+
+    def image(self, request: Request) -> Response:
+        record = self.predictions.get(request.path_params["id"])
+        if record is None or record.status(time.time()) != "succeeded":
+            raise not_found()
+        if self.faults.read().of(record.model).drawn(record.id) == "not_an_image":
+            return Response(b"This is no image.", media_type="image/png")
+        png = draw_png(record.model, record.input["prompt"], record.seed, *record.size)
+        return Response(png, media_type="image/png")
+
+    async def _create(self, request: Request, model: Model, body: Mapping[str, Any]) -> Response:
+        asked = checked_input(body)
+        hold, deadline = hold_seconds(request), deadline_seconds(request)
+        self._answer_tags(asked["prompt"])
+        faults = self.faults.read()
+        wrong, prediction_id = faults.of(model.id), new_id()
+        failure = wrong.drawn(prediction_id)
+        _answer_failure(failure, wrong)
+        record = self._record(prediction_id, model, asked, deadline, wrong, failure)
+        try:
+            await run_in_threadpool(self.predictions.add, record, faults.limit(model.id))
+        except RateLimited as error:
+            raise throttled(error.retry_after) from error
+        if hold is None:
+            return self._answer(request, record, 201)
+        record = await self._held(record, hold)
+        return self._answer(request, record, 201 if time.time() >= record.ends_at else 202)
+
+    def _answer_tags(self, prompt: str) -> None:
+        tags = prompt.lower()
+        for tag in _TAGS:
+            if f"[{tag}]" in tags:
+                raise Problem(*_PROBLEMS[tag])
+        if "[429]" in tags and prompt not in self.throttled_prompts:
+            self.throttled_prompts.add(prompt)
+            raise throttled(THROTTLE_SECONDS / self.speed)
+
+    def _record(
+        self,
+        prediction_id: str,
+        model: Model,
+        asked: Mapping[str, Any],
+        deadline: float,
+        faults: ModelFaults,
+        failure: str | None,
+    ) -> Record:
+        now = time.time()
+        usual = draw_schedule(
+            model,
+            prediction_id,
+            asked["prompt"],
+            speed=self.speed,
+            failure_rate=self.failure_rate,
+        )
+        schedule = faults.bent(usual, failure)
+        return Record(
+            id=prediction_id,
+            model=model.id,
+            input=asked,
+            created_at=now,
+            started_at=now + schedule.starts,
+            finished_at=now + schedule.ends,
+            deadline_at=now + deadline,
+            canceled_at=None,
+            error=schedule.error,
+        )
+
+    async def _held(self, record: Record, seconds: float) -> Record:
+        until = time.time() + seconds
+        while (left := min(record.ends_at, until) - time.time()) > 0:
+            # Another request may cancel it meanwhile.
+            await asyncio.sleep(min(left, HOLD_CHECK_SECONDS))
+            stored = await run_in_threadpool(self.predictions.get, record.id)
+            record = stored or record
+        return record
+
+    def _answer(self, request: Request, record: Record | None, status: int = 200) -> Response:
+        if record is None:
+            raise not_found()
+        base_url = str(request.base_url).rstrip("/")
+        return JSONResponse(describe(record, time.time(), base_url), status)
+
+
+class _TokenGuard:
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        if hmac.compare_digest(shown, self._expected):
+            await self._app(scope, receive, send)
+            return
+        await Problem(*_PROBLEMS["401"]).response()(scope, receive, send)
+
+
+class _Outage:
+    """Answers nothing but 503 while that fault is in force."""
+
+    def __init__(self, app: ASGIApp, faults: FaultFile) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._faults.read().outage == "unavailable":
+            await Problem(*_PROBLEMS["503"]).response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _answer_failure(failure: str | None, faults: ModelFaults) -> None:
+    if failure == "429":
+        raise throttled(faults.retry_after)
+    if failure in _PROBLEMS:
+        raise Problem(*_PROBLEMS[failure])
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _refuse_route(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    problem = not_found() if error.status_code == 404 else None
+    return (problem or Problem(error.status_code, error.detail, error.detail)).response()

@@ -1,0 +1,166 @@
+"""The stored predictions. Their state is never written: it follows from the clock.
+
+So a killed process loses nothing, and processes that share the folder agree.
+"""
+
+import json
+import secrets
+import sqlite3
+from base64 import b32encode
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiosql
+
+from lib.files import create_once
+from lib.provider.simulator.models import MODELS, Model
+
+RETENTION_SECONDS = 3600
+"""How long predictions and their images are kept, as by Replicate."""
+CREATES_PER_MINUTE = 600
+"""Replicate's documented limit for an account."""
+LOCK_WAIT_SECONDS = 10
+
+
+class RateLimited(Exception):
+    """Too many predictions were created; `retry_after` seconds from now one more is allowed."""
+
+    def __init__(self, limit: int, retry_after: float) -> None:
+        super().__init__(f"{limit} creates a minute")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many predictions may be created a minute, of one model or of all together (None)."""
+
+    creates: int
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A prediction with its whole course. Times are seconds since 1970."""
+
+    id: str
+    model: str
+    input: Mapping[str, Any]
+    created_at: float
+    started_at: float
+    finished_at: float
+    deadline_at: float
+    canceled_at: float | None
+    error: str | None
+
+    @property
+    def ends_at(self) -> float:
+        """When it ends, by itself or not."""
+        ends = min(self.finished_at, self.deadline_at)
+        return ends if self.canceled_at is None else min(ends, self.canceled_at)
+
+    @property
+    def details(self) -> Model:
+        """The model that runs it."""
+        return MODELS[self.model]
+
+    @property
+    def seed(self) -> int:
+        """The seed asked for, else one made from the id."""
+        seed: int = self.input.get("seed", int.from_bytes(sha256(self.id.encode()).digest()[:4]))
+        return seed
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its image in pixels."""
+        return self.input.get("width", 1024), self.input.get("height", 1024)
+
+    def status(self, now: float) -> str:
+        """Its status at a time, in Replicate's words."""
+        if now < self.ends_at:
+            return "processing" if now >= self.started_at else "starting"
+        if self.ends_at == self.finished_at:
+            return "failed" if self.error else "succeeded"
+        overdue_before_start = self.ends_at == self.deadline_at < self.started_at
+        return "aborted" if overdue_before_start else "canceled"
+
+    def done(self, now: float) -> float:
+        """Share of the run that is done at a time, 0 to 1."""
+        ran = min(now, self.ends_at) - self.started_at
+        return min(max(ran / (self.finished_at - self.started_at), 0.0), 1.0)
+
+
+def new_id() -> str:
+    """An id that nobody can guess, since images are served without a token."""
+    return b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+class Predictions:
+    """The predictions in a folder, shared by all processes that use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "predictions.sqlite"
+        self._sql: Any = aiosql.from_path(Path(__file__).with_suffix(".sql"), "sqlite3")
+        create_once(self._path, self._create)
+
+    def add(self, record: Record, limit: RateLimit | None = None) -> None:
+        """Stores a new prediction and forgets those past their retention.
+
+        Raises RateLimited, by the account's limit or by another one.
+        """
+        with self._connection() as connection, connection:
+            connection.execute("begin immediate")
+            for each in (limit, RateLimit(CREATES_PER_MINUTE)):
+                if each:
+                    self._check_limit(connection, each, record.created_at)
+            self._sql.remove_created_before(
+                connection, moment=record.created_at - RETENTION_SECONDS
+            )
+            self._sql.add(
+                connection,
+                id=record.id,
+                model=record.model,
+                input=json.dumps(record.input),
+                created_at=record.created_at,
+                started_at=record.started_at,
+                finished_at=record.finished_at,
+                deadline_at=record.deadline_at,
+                error=record.error,
+            )
+
+    def get(self, prediction_id: str) -> Record | None:
+        """A prediction, None when there is none of this id (any more)."""
+        with self._connection() as connection:
+            row = self._sql.prediction(connection, id=prediction_id)
+        return Record(**{**row, "input": json.loads(row["input"])}) if row else None
+
+    def cancel(self, prediction_id: str, now: float) -> Record | None:
+        """Ends a prediction, unless it has ended; the prediction as it is then."""
+        with self._connection() as connection:
+            self._sql.cancel(connection, id=prediction_id, moment=now)
+        return self.get(prediction_id)
+
+    def _check_limit(self, connection: sqlite3.Connection, limit: RateLimit, now: float) -> None:
+        # Once this one is a minute old, less than the limit are younger.
+        last = self._sql.newest_but(
+            connection, moment=now - 60, model=limit.model, skipped=limit.creates - 1
+        )
+        if last:
+            raise RateLimited(limit.creates, last["created_at"] + 60 - now)
+
+    def _create(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            self._sql.create_schema(connection)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        # One for each call: endpoints run in many threads.
+        connection = sqlite3.connect(self._path, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        # Safe when the process dies; only a crash of the machine may lose the newest.
+        connection.execute("pragma synchronous = normal")
+        with closing(connection):
+            yield connection

@@ -1,0 +1,55 @@
+"""When a prediction starts and ends, and with which error: drawn once, from its id."""
+
+import math
+import random
+from dataclasses import dataclass
+
+from lib.provider.simulator.models import Model
+
+QUEUE_SECONDS = (0.1, 0.6)
+COLD_START_SECONDS = (20.0, 60.0)
+SLOWDOWN = 10
+
+OUT_OF_MEMORY = (
+    "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 44.40 GiB of "
+    "which 1.12 GiB is free."
+)
+NSFW = "NSFW content detected. Try running it again, or try a different prompt."
+INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Seconds from creation to start and end; a prediction that hangs ends at infinity."""
+
+    starts: float
+    ends: float
+    error: str | None
+
+
+def draw_schedule(
+    model: Model, prediction_id: str, prompt: str, *, speed: float, failure_rate: float
+) -> Schedule:
+    """The course of a prediction; the same one for the same id.
+
+    `failure_rate` is the share that fails at random. In the prompt, [fail] and [nsfw] make it
+    fail, [slow] makes it ten times slower and [hang] endless. `speed` divides all times.
+    """
+    # Every draw is made in any case: a tag changes its own effect and nothing else.
+    draws = random.Random(prediction_id)
+    waits = draws.uniform(*QUEUE_SECONDS)
+    cold_start = draws.uniform(*COLD_START_SECONDS)
+    waits += cold_start if draws.random() < model.cold_start_share else 0
+    runs = model.median_seconds * draws.lognormvariate(0, model.spread)
+    fails = draws.random() < failure_rate
+    error = draws.choice((OUT_OF_MEMORY, NSFW, INTERRUPTED)) if fails else None
+    tags = prompt.lower()
+    if "[fail]" in tags:
+        error = OUT_OF_MEMORY
+    if "[nsfw]" in tags:
+        error = NSFW
+    if "[slow]" in tags:
+        runs *= SLOWDOWN
+    if "[hang]" in tags:
+        runs = math.inf
+    return Schedule(waits / speed, (waits + runs) / speed, error)

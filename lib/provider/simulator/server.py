@@ -1,0 +1,106 @@
+"""Runs the simulated API in a thread of this process, on the loopback interface only."""
+
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lib.files import create_once
+from lib.provider.simulator.app import build_app
+from lib.provider.simulator.faults import FaultFile
+
+HOST = "127.0.0.1"
+START_SECONDS = 10
+DRAIN_SECONDS = 2
+"""How long a stop waits for requests in flight, such as those held by `Prefer: wait`."""
+
+
+class Simulator:
+    """Replicate on this machine, for callers who show `token`.
+
+    Predictions and token live in `folder`, which several processes may share. `speed` divides
+    all run times; `failure_rate` is the share of predictions that fail at random, 0 to 1; port 0
+    takes any free port. A stopped simulator can be started again.
+    """
+
+    def __init__(self, folder: Path, *, speed: float, failure_rate: float, port: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.token = shared_token(folder)
+        self._folder = folder
+        self._speed = speed
+        self._failure_rate = failure_rate
+        self._port = port
+        self._running: tuple[uvicorn.Server, threading.Thread] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, without a trailing slash; the port is known from the start on."""
+        return f"http://{HOST}:{self._port}"
+
+    def start(self) -> None:
+        """Returns once requests are accepted.
+
+        Raises OSError when the port is taken and RuntimeError when the server does not start.
+        """
+        app = build_app(
+            self._folder, self.token, speed=self._speed, failure_rate=self._failure_rate
+        )
+        config = uvicorn.Config(
+            app,
+            http=_faulty_protocol(FaultFile(self._folder)),
+            lifespan="off",
+            # The handlers are those of the process.
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        listener = socket.create_server((HOST, self._port))
+        self._port = listener.getsockname()[1]
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="replicate-simulator", daemon=True
+        )
+        thread.start()
+        patience = time.monotonic() + START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > patience:
+                server.should_exit = True
+                listener.close()
+                raise RuntimeError("The Replicate simulator did not start; see the log.")
+            time.sleep(0.01)
+        self._running = server, thread
+
+    def stop(self) -> None:
+        """Returns once the server has ended; its predictions run on by the clock."""
+        if self._running is None:
+            return
+        server, thread = self._running
+        server.should_exit = True
+        thread.join()
+        self._running = None
+
+
+def _faulty_protocol(faults: FaultFile) -> type[H11Protocol]:
+    class FaultyProtocol(H11Protocol):
+        """HTTP that cuts its connections while that fault is in force."""
+
+        def data_received(self, data: bytes) -> None:
+            if faults.read().outage == "cut":
+                self.transport.abort()
+            else:
+                super().data_received(data)
+
+    return FaultyProtocol
+
+
+def shared_token(folder: Path) -> str:
+    """The token in `folder`, made if there is none yet."""
+    path = folder / "token"
+    token = f"r8_{secrets.token_urlsafe(28)}"
+    create_once(path, lambda draft: draft.write_text(token))
+    return path.read_text()

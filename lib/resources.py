@@ -1,0 +1,52 @@
+"""What the settings lead to: the database, the keys and the storage in use."""
+
+from lib.database import embedded
+from lib.settings import Settings
+from lib.settings.keys import Keys, local_keys
+from lib.storage import Storage
+from lib.storage.local import LocalStorage
+from lib.storage.supabase import SupabaseStorage
+
+LOCAL_URL = "http://127.0.0.1:8501"
+"""Where the app serves by default."""
+
+
+def database_url(settings: Settings) -> str:
+    """The URL of the database in use; the embedded one is started if it does not run.
+
+    Raises DatabaseError with what to do.
+    """
+    return settings.database_url or embedded.start(settings.data / "postgres").url
+
+
+def project_keys(settings: Settings) -> Keys:
+    """The configured keys, or the local ones where none are configured."""
+    if not (settings.publishable_keys and settings.secret_keys):
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return local_keys(settings.data)
+    return Keys(
+        publishable=settings.publishable_keys[0],
+        secret=settings.secret_keys[0],
+        jwt_secret=settings.jwt_secret,
+        # Of one family alone, it is the first and the last.
+        legacy_publishable=settings.publishable_keys[-1],
+        legacy_secret=settings.secret_keys[-1],
+    )
+
+
+def jwks_url(settings: Settings) -> str | None:
+    """Where the project publishes the public keys that verify its users' tokens."""
+    root = settings.supabase_url
+    return f"{root}/auth/v1/.well-known/jwks.json" if root else None
+
+
+def image_storage(settings: Settings) -> Storage:
+    """Where images are kept: in the project's bucket, where one is set, or in files."""
+    if settings.supabase_url and settings.storage_bucket:
+        return SupabaseStorage(
+            settings.supabase_url,
+            settings.secret_keys[0],
+            settings.storage_bucket,
+            settings.storage_url_seconds,
+        )
+    return LocalStorage(settings.images, settings.public_url or LOCAL_URL)

@@ -1,0 +1,216 @@
+"""Every setting, read once: from the environment, then from .streamlit/secrets.toml."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+from lib.database import project_ref
+from lib.settings.catalogue import SETTINGS
+from lib.settings.values import (
+    KeyRole,
+    SettingsError,
+    api_key,
+    bucket,
+    database_url,
+    functions_url,
+    jwt_secret,
+    number,
+    one_value,
+    project_of_url,
+    project_url,
+    replicate_token,
+    seconds,
+    web_address,
+)
+
+PROJECT = Path(__file__).parents[2]
+"""The folder of the project."""
+URL_NAMES = SETTINGS["SUPABASE_URL"].names
+PUBLISHABLE_NAMES = (
+    SETTINGS["SUPABASE_PUBLISHABLE_KEY"].names,
+    SETTINGS["SUPABASE_ANON_KEY"].names,
+)
+SECRET_NAMES = (
+    SETTINGS["SUPABASE_SECRET_KEY"].names,
+    SETTINGS["SUPABASE_SERVICE_ROLE_KEY"].names,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment decides; the catalogue says what each means.
+
+    Empty strings and None mean: use the embedded default.
+    """
+
+    data: Path
+    sample_data: bool
+    database_url: str | None = field(repr=False)
+    database_read_url: str | None = field(repr=False)
+    supabase_url: str | None
+    functions_url: str | None
+    """Without /functions/v1."""
+    publishable_keys: tuple[str, ...]
+    """Of the new family, the legacy one or both; we send the first."""
+    secret_keys: tuple[str, ...] = field(repr=False)
+    """Likewise."""
+    jwt_secret: str | None = field(repr=False)
+    storage_bucket: str | None
+    storage_url_seconds: int
+    """0 for a public bucket."""
+    replicate_token: str | None = field(repr=False)
+    replicate_url: str | None
+    public_url: str | None
+    """Without a trailing slash."""
+    metrics_token: str | None = field(repr=False)
+    concurrency: int
+    claim_batch: int
+    max_parallel_jobs: int
+    heartbeat_seconds: float
+    rescue_seconds: float
+    poll_seconds: float
+    generation_seconds: float
+    stop_grace_seconds: float
+    sign_in_hours: float
+    simulator_speed: float
+    simulator_failure_rate: float
+
+    @property
+    def functions_elsewhere(self) -> str | None:
+        """Where the functions are, unless this process serves them; without /functions/v1."""
+        return self.functions_url or self.supabase_url
+
+    @property
+    def images(self) -> Path:
+        """Folder of the stored images."""
+        return self.data / "images"
+
+
+class _Databases(TypedDict):
+    database_url: str | None
+    database_read_url: str | None
+
+
+class _Project(TypedDict):
+    supabase_url: str | None
+    publishable_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...]
+    jwt_secret: str | None
+    storage_bucket: str | None
+    storage_url_seconds: int
+
+
+class _Provider(TypedDict):
+    replicate_token: str | None
+    replicate_url: str | None
+
+
+def parse(values: Mapping[str, str]) -> Settings:
+    """Settings from a mapping of names to texts. Raises SettingsError naming a bad one."""
+    sample_data = values.get("DARKROOM_SAMPLE_DATA", "1")
+    if sample_data not in ("0", "1"):
+        raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
+    databases = _databases(values)
+    public_url, functions = values.get("DARKROOM_URL"), values.get("DARKROOM_FUNCTIONS_URL")
+    return Settings(
+        data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
+        sample_data=sample_data == "1",
+        **databases,
+        **_project(values, databases["database_url"]),
+        **_provider(values),
+        functions_url=functions_url("DARKROOM_FUNCTIONS_URL", functions) if functions else None,
+        public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
+        metrics_token=values.get("METRICS_TOKEN") or None,
+        concurrency=int(number(values, "DARKROOM_CONCURRENCY")),
+        claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
+        max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),
+        heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS"),
+        rescue_seconds=number(values, "DARKROOM_RESCUE_SECONDS"),
+        poll_seconds=number(values, "DARKROOM_POLL_SECONDS"),
+        generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS"),
+        stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS"),
+        sign_in_hours=number(values, "DARKROOM_SIGN_IN_HOURS"),
+        simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED"),
+        simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE"),
+    )
+
+
+def _databases(values: Mapping[str, str]) -> _Databases:
+    url, replica = values.get("DATABASE_URL"), values.get("DATABASE_READ_URL")
+    if replica and not url:
+        raise SettingsError("DATABASE_READ_URL is set: set DATABASE_URL, which it copies, too.")
+    return _Databases(
+        database_url=database_url("DATABASE_URL", url) if url else None,
+        database_read_url=database_url("DATABASE_READ_URL", replica) if replica else None,
+    )
+
+
+def _project(values: Mapping[str, str], database: str | None) -> _Project:
+    url_name, url = one_value(values, URL_NAMES)
+    url = project_url(url_name, url) if url else ""
+    project = project_of_url(url) if url else None
+    of_database = project_ref(database) if database else None
+    if project and of_database and project != of_database:
+        raise SettingsError(
+            f"DATABASE_URL leads to the project {of_database!r}, but {url_name} to {project!r}."
+        )
+    publishable = _keys(values, PUBLISHABLE_NAMES, "publishable", project)
+    secret = _keys(values, SECRET_NAMES, "secret", project)
+    signs = values.get("SUPABASE_JWT_SECRET")
+    if url and not (publishable and secret):
+        missing = SECRET_NAMES[0][0] if publishable else PUBLISHABLE_NAMES[0][0]
+        raise SettingsError(f"{url_name} is set: set {missing} too.")
+    if any((publishable, secret, signs)) and not url and not all((publishable, secret, signs)):
+        raise SettingsError(
+            "Without SUPABASE_URL set all of SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and"
+            " SUPABASE_JWT_SECRET, or none of them."
+        )
+    stored = values.get("SUPABASE_STORAGE_BUCKET")
+    if stored and not url:
+        raise SettingsError("SUPABASE_STORAGE_BUCKET is set: set SUPABASE_URL too.")
+    return _Project(
+        supabase_url=url or None,
+        publishable_keys=publishable,
+        secret_keys=secret,
+        jwt_secret=jwt_secret("SUPABASE_JWT_SECRET", signs) if signs else None,
+        storage_bucket=bucket("SUPABASE_STORAGE_BUCKET", stored) if stored else None,
+        storage_url_seconds=seconds(values, "SUPABASE_STORAGE_URL_SECONDS", least=60),
+    )
+
+
+def _keys(
+    values: Mapping[str, str],
+    families: Sequence[Sequence[str]],
+    role: KeyRole,
+    project: str | None,
+) -> tuple[str, ...]:
+    found = (one_value(values, names) for names in families)
+    return tuple(dict.fromkeys(api_key(name, text, role, project) for name, text in found if text))
+
+
+def _provider(values: Mapping[str, str]) -> _Provider:
+    token, url = values.get("REPLICATE_API_TOKEN"), values.get("REPLICATE_API_URL")
+    if url and not token:
+        raise SettingsError("REPLICATE_API_URL is set: set REPLICATE_API_TOKEN too.")
+    return _Provider(
+        replicate_token=(
+            replicate_token("REPLICATE_API_TOKEN", token, hosted=not url) if token else None
+        ),
+        replicate_url=web_address("REPLICATE_API_URL", url) if url else None,
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    path = PROJECT / ".streamlit" / "secrets.toml"
+    try:
+        secrets = tomllib.loads(path.read_text()) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f".streamlit/secrets.toml cannot be read: {error}.") from None
+    flat = {name: str(value) for name, value in secrets.items() if not isinstance(value, dict)}
+    return parse(flat | os.environ)

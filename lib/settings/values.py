@@ -1,0 +1,237 @@
+"""What a setting's text must look like, and the sentence for when it does not.
+
+No sentence repeats a key, a token or a URL with a password in it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+import jwt
+
+from lib.database import DatabaseError, project_ref, route
+from lib.database.address import SHARED_POOLER, parse
+from lib.settings.catalogue import SETTINGS
+
+LEAST_SECRET = 32
+"""Bytes of a secret that signs HS256: as many as a hash, RFC 7518, section 3.2."""
+LEAST_KEY = 20
+PROJECT_HOST = re.compile(r"([a-z0-9]+)\.supabase\.(?:co|in)")
+KeyRole = Literal["publishable", "secret"]
+# Legacy keys say their role in a claim.
+LEGACY_ROLES: Mapping[str, KeyRole] = {"anon": "publishable", "service_role": "secret"}
+LEGACY_NAMES = {role: name for name, role in LEGACY_ROLES.items()}
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot work; the message names it and says what would."""
+
+
+def bare(name: str, text: str) -> str:
+    """The text, which a copy must not have left in quotation marks or with blanks around it."""
+    if text != text.strip() or text[0] in "\"'`":
+        raise SettingsError(f"{name} has blanks or quotation marks around its value: remove them.")
+    return text
+
+
+def number(values: Mapping[str, str], name: str) -> float:
+    """A number, the catalogue's default where none is given."""
+    text, least = values.get(name, ""), SETTINGS[name].least
+    try:
+        given = float(text or SETTINGS[name].default)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}: give a number of at least {least:g}.") from None
+    if not least <= given < float("inf"):
+        raise SettingsError(f"{name} is {text}: give a number of at least {least:g}.")
+    return given
+
+
+def database_url(name: str, text: str) -> str:
+    """A PostgreSQL URL whose mistakes libpq would name late, or not in words."""
+    bare(name, text)
+    if text.startswith(("http://", "https://")):
+        raise SettingsError(
+            f"{name} is the address of a website: give the connection string of the database, which"
+            " begins with postgresql://."
+        )
+    if re.search(r"\[your-password\]", text, re.IGNORECASE):
+        raise SettingsError(f"{name} still says [YOUR-PASSWORD]: put the password in its place.")
+    if "pgbouncer=" in text:
+        raise SettingsError(f"{name} has pgbouncer= after its name, only for Prisma: remove that.")
+    try:
+        parts = parse(text)
+        kind, ref = route(text), project_ref(text)
+    except DatabaseError as error:
+        raise SettingsError(f"{name}: {error}") from None
+    pooled = str(parts.get("host") or "").endswith(SHARED_POOLER)
+    if pooled and ref is None:
+        raise SettingsError(
+            f"{name} leads to Supabase's pooler, where the user is named after the project:"
+            " postgres.abcdefghijklmnopqrst instead of postgres."
+        )
+    if (pooled or kind == "direct") and not parts.get("password"):
+        raise SettingsError(f"{name} has no password: give postgresql://user:password@host….")
+    return text
+
+
+def web_address(name: str, text: str) -> str:
+    """An http(s) address without anything behind its host; a slash at the end is taken off."""
+    bare(name, text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"{name} must be a whole address, such as https://example.com.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(f"{name} may hold no user, password, ? or #: give only the address.")
+    return text.rstrip("/")
+
+
+def functions_url(name: str, text: str) -> str:
+    """The address of a server of the functions, up to where /functions/v1 begins."""
+    url = web_address(name, text)
+    if "/functions" in urlsplit(url).path:
+        raise SettingsError(f"{name} goes on to the functions: leave off /functions/v1.")
+    return url
+
+
+def project_url(name: str, text: str) -> str:
+    """The API address of a Supabase project, hosted or not."""
+    bare(name, text)
+    if text.startswith(("postgres://", "postgresql://")):
+        raise SettingsError(
+            f"{name} is a database URL: that is DATABASE_URL; give the project's address, such as"
+            " https://abcdefghijklmnopqrst.supabase.co."
+        )
+    url = web_address(name, text)
+    parts = urlsplit(url)
+    if parts.hostname in ("supabase.com", "www.supabase.com", "app.supabase.com"):
+        raise SettingsError(
+            f"{name} is the address of Supabase's dashboard: give the project's own, such as"
+            " https://abcdefghijklmnopqrst.supabase.co."
+        )
+    if parts.path:
+        raise SettingsError(f"{name} goes on after the host ({parts.path}): leave that off.")
+    if PROJECT_HOST.fullmatch(parts.hostname or "") and parts.scheme != "https":
+        raise SettingsError(f"{name} begins with http://: hosted projects need https://.")
+    return url
+
+
+def project_of_url(url: str) -> str | None:
+    """The project that a Supabase address names; None for one hosted elsewhere."""
+    found = PROJECT_HOST.fullmatch(urlsplit(url).hostname or "")
+    return found[1] if found else None
+
+
+def api_key(name: str, text: str, role: KeyRole, project: str | None) -> str:
+    """A key of either family for a role; `project` is where it must belong, if that is known."""
+    bare(name, text)
+    if len(text) < LEAST_KEY:
+        raise SettingsError(f"{name} is too short for a key: copy the whole of it.")
+    other: KeyRole = "publishable" if role == "secret" else "secret"
+    claims = _claims(name, text)
+    found = _role(text, claims)
+    if found == other and other == "secret":
+        raise SettingsError(
+            f"{name} holds a secret key, which must never reach a browser: give the publishable"
+            " or anon key here, and change the secret key if it was ever sent to one."
+        )
+    if found == other:
+        raise SettingsError(f"{name} holds a publishable key: give the secret or service_role key.")
+    if claims and found is None:
+        raise SettingsError(
+            f"{name} is a token, but no {LEGACY_NAMES[role]} key: copy the key from the project's"
+            " settings."
+        )
+    if project and found is None:
+        raise SettingsError(
+            f"{name} is no key of a Supabase project: they begin with sb_{role}_ or eyJ."
+        )
+    if claims:
+        _check_legacy(name, claims, project)
+    return text
+
+
+def one_value(values: Mapping[str, str], names: Sequence[str]) -> tuple[str, str]:
+    """The name and the text of a setting that has several names; the first when none is set."""
+    given = {name: values[name] for name in names if values.get(name)}
+    if len(set(given.values())) > 1:
+        raise SettingsError(
+            f"{' and '.join(given)} have different values: keep one of them, or set both alike."
+        )
+    return next(iter(given.items()), (names[0], ""))
+
+
+def jwt_secret(name: str, text: str) -> str:
+    """The secret that signs users' HS256 tokens."""
+    bare(name, text)
+    if text.startswith(("sb_", "eyJ")):
+        raise SettingsError(f"{name} holds a key: give the secret that signs users' tokens.")
+    if text.startswith(("-----BEGIN", "{")):
+        raise SettingsError(
+            f"{name} holds a key pair: leave it out. Tokens signed with one are verified by the"
+            " public keys that SUPABASE_URL publishes."
+        )
+    if len(text.encode()) < LEAST_SECRET:
+        raise SettingsError(f"{name} is shorter than {LEAST_SECRET} bytes: copy the whole of it.")
+    return text
+
+
+def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
+    """A time in whole seconds; 0, which is none, is always allowed."""
+    given = int(number(values, name))
+    if 0 < given < least:
+        raise SettingsError(f"{name} is {given}: give 0 or at least {least}.")
+    return given
+
+
+def bucket(name: str, text: str) -> str:
+    """The name of a bucket of Supabase's Storage."""
+    if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII):
+        raise SettingsError(
+            f"{name} is {text[:40]!r}: give the name of a bucket, of letters, digits, . _ and -."
+        )
+    return text
+
+
+def replicate_token(name: str, text: str, *, hosted: bool) -> str:
+    """A token of Replicate, or of what speaks its API elsewhere (`hosted` is false)."""
+    bare(name, text)
+    if re.search(r"\s", text):
+        raise SettingsError(f"{name} has a blank in it: give the token alone, without Bearer.")
+    if hosted and not text.startswith("r8_"):
+        raise SettingsError(f"{name} is no token of Replicate: they begin with r8_.")
+    return text
+
+
+def _claims(name: str, text: str) -> dict[str, object]:
+    if not text.startswith("eyJ"):
+        return {}
+    try:
+        # Whether the project takes it is the project's to say; here only what it claims to be.
+        claims: dict[str, object] = jwt.decode(text, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        raise SettingsError(f"{name} is cut off or damaged: copy the whole key.") from None
+    return claims
+
+
+def _role(text: str, claims: Mapping[str, object]) -> KeyRole | None:
+    if text.startswith("sb_publishable_"):
+        return "publishable"
+    if text.startswith("sb_secret_"):
+        return "secret"
+    return LEGACY_ROLES.get(str(claims.get("role")))
+
+
+def _check_legacy(name: str, claims: Mapping[str, object], project: str | None) -> None:
+    ref, expires = claims.get("ref"), claims.get("exp")
+    if project and ref and ref != project:
+        raise SettingsError(
+            f"{name} belongs to the project {str(ref)[:20]!r}, but SUPABASE_URL to {project!r}."
+        )
+    if isinstance(expires, int | float) and expires < datetime.now(UTC).timestamp():
+        raise SettingsError(f"{name} has expired: copy the project's current key.")

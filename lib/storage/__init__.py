@@ -1,0 +1,13 @@
+"""Where finished images are kept.
+
+- `contract`: what every storage does, and its errors.
+- `local`: files of one folder, served by the app.
+- `supabase`: a bucket of Supabase Storage.
+
+To store images elsewhere, add a module that implements `contract.Storage` and choose it in
+lib/resources.py.
+"""
+
+from lib.storage.contract import NotAnImage, Storage, StorageError, StorageFailed, StoredImage
+
+__all__ = ["NotAnImage", "Storage", "StorageError", "StorageFailed", "StoredImage"]

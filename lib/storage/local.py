@@ -1,0 +1,44 @@
+"""Images as files of one folder."""
+
+import os
+from pathlib import Path
+from uuid import UUID
+
+import anyio
+
+from lib.storage.contract import StoredImage, ending
+
+
+class LocalStorage:
+    """Images as files of one folder, served by the app under /images."""
+
+    def __init__(self, folder: Path, public_url: str) -> None:
+        self._folder = folder
+        self._public_url = public_url
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
+        path = f"{generation_id}.{ending(image)}"
+        await anyio.to_thread.run_sync(self._write, path, image)
+        return StoredImage(self.address(path), path)
+
+    def address(self, path: str) -> str:
+        return f"{self._public_url}/images/{path}"
+
+    def read(self, path: str) -> bytes:
+        return self._file(path).read_bytes()
+
+    def delete(self, path: str) -> bool:
+        file = self._file(path)
+        there = file.exists()
+        file.unlink(missing_ok=True)
+        return there
+
+    def _file(self, path: str) -> Path:
+        # The path comes from the database: it names a file in this folder and nothing else.
+        return self._folder / Path(path).name
+
+    def _write(self, path: str, image: bytes) -> None:
+        draft = self._folder / f"{path}.{os.getpid()}.part"
+        draft.write_bytes(image)
+        draft.replace(self._folder / path)

@@ -1,0 +1,102 @@
+"""What is shown instead of every page to who may see none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from lib.settings import settings
+from lib.ui.access.roles import ADDRESSES, CLAIM, person, sign_in_configured, verified_address
+
+SHARED = ("redirect_uri", "cookie_secret")
+OWN = ("client_id", "client_secret", "server_metadata_url")
+"""What Streamlit needs in [auth], and what of each provider."""
+EXAMPLE = """\
+DARKROOM_ADMINS = "ann@studio.example"
+DARKROOM_OPERATORS = "ben@studio.example, cleo@studio.example"
+DARKROOM_VIEWERS = "dan@studio.example"
+
+[auth]
+redirect_uri = "https://darkroom.studio.example/oauth2callback"
+cookie_secret = "a long random text"
+client_id = "as the provider says"
+client_secret = "as the provider says"
+server_metadata_url = "https://provider.example/.well-known/openid-configuration"
+"""
+
+
+def gate() -> None:
+    """Draws how to configure sign-in, how to sign in, or that no role was given."""
+    if not sign_in_configured():
+        _closed()
+    elif person() is None:
+        _sign_in()
+    else:
+        _refused()
+
+
+def _closed() -> None:
+    st.title("Darkroom is closed")
+    st.write(
+        "It can be reached from other computers and there is no sign-in, so it shows nothing. Do"
+        " one of these, and start it again."
+    )
+    st.header("Let people sign in")
+    st.write(
+        "In `.streamlit/secrets.toml` name your OpenID Connect provider and who may do what."
+        " Viewers look, operators act on jobs, admins change how the system is set up."
+    )
+    st.code(EXAMPLE, language="toml", wrap_lines=True)
+    st.header("Or serve this computer only")
+    st.write(
+        'Start it with `server.address = "127.0.0.1"`, as in `.streamlit/config.toml`, and with no'
+        " `DARKROOM_URL`. From elsewhere it is then reached through an SSH tunnel."
+    )
+
+
+def _sign_in() -> None:
+    st.title("Darkroom")
+    if st.user.is_logged_in:
+        st.info(f"A sign-in counts for {settings().sign_in_hours:g} hours, and yours has ended.")
+    else:
+        st.write("Sign in to see the queue.")
+    auth = st.secrets.get("auth", {})
+    for provider, lacks in providers(auth).items():
+        if lacks:
+            where = f"[auth.{provider}]" if provider else "[auth]"
+            st.error(f"Sign-in is not complete: {', '.join(lacks)} of {where} in secrets.toml.")
+            continue
+        label = f"Sign in with {provider}" if provider else "Sign in"
+        st.button(label, type="primary", on_click=st.login, args=[provider], key=f"to {provider}")
+
+
+def providers(auth: Mapping[str, Any]) -> dict[str | None, list[str]]:
+    """The providers of an [auth] table, with the settings that each lacks.
+
+    None stands for the one that has no table of its own.
+    """
+    lacking = [name for name in SHARED if not auth.get(name)]
+    tables: dict[str | None, Mapping[str, Any]] = {
+        name: part
+        for name, part in auth.items()
+        if isinstance(part, Mapping) and name != "client_kwargs"
+    }
+    return {
+        name: lacking + [each for each in OWN if not part.get(each)]
+        for name, part in (tables or {None: auth}).items()
+    }
+
+
+def _refused() -> None:
+    st.title("No access")
+    st.error("Nobody has given you a role here.", icon=":material/block:")
+    claims = st.user.to_dict()
+    st.text(f"You are signed in as {claims.get('email') or claims.get('sub')}.")
+    if claims.get("email") and not verified_address(claims):
+        st.write("The provider has not verified that this address is yours, so it does not count.")
+    names = ", ".join(f"`{name}`" for name in reversed(ADDRESSES.values()))
+    st.write(
+        f"An admin gives a role by listing your whole address in one of {names}, or by a claim"
+        f" ({CLAIM}). Then load this page again."
+    )
+    st.button("Sign out", on_click=st.logout)

@@ -1,0 +1,286 @@
+"""The parts of the page Alerts: the channels, and the forms of a rule, a channel and a silence.
+
+A form only asks; lib.ui.confirm acts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from lib.formats import duration, escaped, plural
+from lib.ops.alerts.actions import (
+    RuleChange,
+    add_channel,
+    remove_channel,
+    set_channel,
+    set_rule,
+    silence,
+    try_channel,
+)
+from lib.ops.alerts.channels import ChannelError, shown
+from lib.ops.alerts.rules import RULES, Rule, about, measured
+from lib.roles import Role
+from lib.ui.confirm import Action, ask
+from lib.ui.dashboard import actor, moment, pool, read
+
+SEVERITIES = ["warning", "critical"]
+LENGTHS = {"1 hour": 3600, "4 hours": 14_400, "1 day": 86_400, "1 week": 604_800}
+"""How long a silence may be chosen to last, in seconds."""
+
+
+def rule_form(row: Mapping[str, Any]) -> None:
+    """Changes a rule, which is a row of the query `rules`."""
+    rule = RULES[row["rule"]]
+    # A rule that somebody else has changed meanwhile is another form.
+    key = f"{row['rule']} {row['changed_at']}"
+    scale = 100 if rule.unit == "share" else 1
+    unit = "%" if rule.unit == "share" else rule.unit
+    with st.form(key, border=True):
+        st.markdown(f"**{rule.title}.** {rule.measures}")
+        enabled = st.toggle("On", row["enabled"], key=f"{key} on")
+        with st.container(horizontal=True):
+            threshold = _number(f"Fires above, {unit}", row["threshold"] * scale, f"{key} above")
+            resolve_at = _number(f"Over at, {unit}", row["resolve_at"] * scale, f"{key} over")
+            for_seconds = _number(
+                "For, seconds",
+                row["for_seconds"],
+                f"{key} for",
+                "How long it must be wrong before it fires, and right before it is over.",
+            )
+            minimum = row["minimum_jobs"] and _number(
+                "From how many jobs on", row["minimum_jobs"], f"{key} minimum"
+            )
+            severity = st.selectbox(
+                "Severity",
+                SEVERITIES,
+                SEVERITIES.index(row["severity"]),
+                key=f"{key} severity",
+                width=160,
+                help="While a critical alert fires, /healthz answers with 503.",
+            )
+        if st.form_submit_button("Change the rule"):
+            change = RuleChange(
+                rule=row["rule"],
+                enabled=enabled,
+                severity="critical" if severity == "critical" else "warning",
+                threshold=threshold / scale,
+                resolve_at=resolve_at / scale,
+                for_seconds=int(for_seconds),
+                minimum_jobs=int(minimum) if minimum else None,
+            )
+            ask(changing(rule, row, change))
+
+
+def _number(label: str, value: float, key: str, about: str | None = None) -> float:
+    found: float = st.number_input(
+        label, 0.0, None, round(float(value), 6), format="%g", key=key, width=160, help=about
+    )
+    return found
+
+
+def changing(rule: Rule, row: Mapping[str, Any], change: RuleChange) -> Action:
+    """Asks before a rule is changed."""
+
+    def run() -> str:
+        set_rule(pool(), actor(), change)
+        return f"{rule.title} is changed, from its next evaluation on."
+
+    before, after = (
+        said(rule, row),
+        said(rule, {name: getattr(change, name) for name in change.__slots__}),
+    )
+    return Action(
+        "Change an alert rule",
+        f"{rule.title}: until now {before}; from now on {after}."
+        if before != after
+        else f"{rule.title} stays as it is: {after}.",
+        "Change the rule",
+        run,
+        needs=Role.ADMIN,
+    )
+
+
+def said(rule: Rule, row: Mapping[str, Any]) -> str:
+    """What a rule says, in words."""
+    if not row["enabled"]:
+        return "off"
+    words = f"{row['severity']} above {measured(rule.unit, row['threshold'])}"
+    if row["for_seconds"]:
+        words += f" for {duration(row['for_seconds'])}"
+    words += f", over at {measured(rule.unit, row['resolve_at'])}"
+    return words + (f", from {row['minimum_jobs']:,} jobs on" if row["minimum_jobs"] else "")
+
+
+def channel_form() -> None:
+    """Adds somebody to tell."""
+    with st.form("channel", clear_on_submit=True):
+        st.markdown("**Tell somebody else**")
+        with st.container(horizontal=True):
+            name = st.text_input("Name", max_chars=60, width=220)
+            url = st.text_input(
+                "Address, as Apprise takes it",
+                type="password",
+                width=420,
+                autocomplete="off",
+                help="Such as slack://token/token/token, pagerduty://key@apikey,"
+                " mailtos://user:password@host?to=address or jsons://host/path for a webhook; about"
+                " 180 services are listed at github.com/caronc/apprise/wiki. It is kept in the"
+                " database and never shown again.",
+            )
+            severity = st.selectbox(
+                "Told of", SEVERITIES, format_func=TOLD_OF.__getitem__, width=220
+            )
+        if st.form_submit_button("Add the channel"):
+            try:
+                ask(adding(name.strip(), url.strip(), severity))
+            except ChannelError as error:
+                st.error(str(error))
+
+
+TOLD_OF = {"warning": "all alerts", "critical": "critical alerts only"}
+
+
+def adding(name: str, url: str, severity: str | None) -> Action:
+    """Asks before a channel is added. Raises ChannelError for what is no address."""
+    visible = shown(url)
+    if not name:
+        raise ChannelError("Give the channel a name by which you know it.")
+
+    def run() -> str:
+        add_channel(pool(), actor(), name, url, "critical" if severity == "critical" else "warning")
+        return f"{escaped(name)} is told from now on, also of what fires already."
+
+    return Action(
+        "Add a channel",
+        f"{escaped(name)} ({escaped(visible)}) is told of {TOLD_OF[severity or 'warning']}.",
+        "Add",
+        run,
+        needs=Role.ADMIN,
+    )
+
+
+def silence_form() -> None:
+    """Silences a rule or all of them."""
+    with st.form("silence", clear_on_submit=True):
+        st.markdown("**Silence alerts**")
+        with st.container(horizontal=True):
+            rule = st.selectbox(
+                "Which", [None, *RULES], format_func=rule_title, width=260, key="silenced rule"
+            )
+            length = st.selectbox("For", list(LENGTHS), width=140)
+            reason = st.text_input("Why", max_chars=200, width=380)
+        if st.form_submit_button("Silence"):
+            ask(silencing(rule, length, reason=reason))
+
+
+def rule_title(rule: str | None) -> str:
+    """The title of a rule; None is all of them."""
+    return RULES[rule].title if rule else "All alerts"
+
+
+def silencing(
+    rule: str | None, length: str, *, alert: Mapping[str, Any] | None = None, reason: str = ""
+) -> Action:
+    """Asks before a rule (None: all of them), or of it only what `alert` is about, is silenced."""
+    subject: str | None = alert["subject"] if alert else None
+
+    def run() -> str:
+        silence(pool(), actor(), rule, subject, LENGTHS[length], reason)
+        return f"{rule_title(rule)}: nobody is told for {length}."
+
+    of = f" ({escaped(about(alert))})" if alert and about(alert) else ""
+    return Action(
+        "Silence alerts",
+        f"{rule_title(rule)}{of}: nobody is told for {length}. They go on firing, here and in"
+        " /healthz, and what still fires afterwards is told then.",
+        "Silence",
+        run,
+    )
+
+
+def rules_in_order(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows with a rule each, in the order of the catalogue."""
+    return sorted(rows, key=lambda row: list(RULES).index(row["rule"]))
+
+
+def channel_list() -> None:
+    """Draws every channel with its actions, and the form for another."""
+    st.header("Who is told?")
+    for channel in read("alerts", "channels"):
+        _one_channel(channel)
+    channel_form()
+
+
+def _one_channel(channel: Mapping[str, Any]) -> None:
+    name, key = escaped(channel["name"]), str(channel["id"])
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            off = "" if channel["enabled"] else " :gray-badge[Off]"
+            st.markdown(
+                f"**{name}**{off} {escaped(channel['shown'])}, told of"
+                f" {TOLD_OF[channel['least_severity']]}",
+                width="stretch",
+            )
+            if st.button("Send a test", key=f"test {key}", icon=":material/send:"):
+                ask(trying(channel))
+            if st.button("Switch off" if channel["enabled"] else "Switch on", key=f"switch {key}"):
+                ask(switching(channel))
+            if st.button("Remove", key=f"remove {key}"):
+                ask(removing(channel))
+        st.caption(_last_message(channel))
+
+
+def _last_message(channel: Mapping[str, Any]) -> str:
+    if not channel["last_at"]:
+        return "Nothing was sent to it so far."
+    words = f"The last message ({channel['last_kind']}) of {moment(channel['last_at'])}"
+    error = channel["last_error"]
+    return f"{words} failed: {escaped(error)}" if error else f"{words} arrived."
+
+
+def trying(channel: Mapping[str, Any]) -> Action:
+    """Asks before a test message is sent."""
+    name = escaped(channel["name"])
+
+    def run() -> str:
+        error = try_channel(pool(), actor(), channel["id"])
+        return f"The test did not reach {name}: {escaped(error)}" if error else f"{name} has it."
+
+    return Action("Send a test", f"Sends a message to {name} that says it is a test.", "Send", run)
+
+
+def switching(channel: Mapping[str, Any]) -> Action:
+    """Asks before a channel is switched off or on."""
+    name, on = escaped(channel["name"]), not channel["enabled"]
+    effect = (
+        f"{name} is told again, also of what fires already." if on
+        else f"{name} is told of nothing until it is switched on again."
+    )  # fmt: skip
+
+    def run() -> str:
+        set_channel(
+            pool(), actor(), channel["id"], enabled=on, least_severity=channel["least_severity"]
+        )
+        return effect
+
+    word = "Switch on" if on else "Switch off"
+    return Action(f"{word} a channel", effect, word, run, needs=Role.ADMIN)
+
+
+def removing(channel: Mapping[str, Any]) -> Action:
+    """Asks before a channel is deleted."""
+    name = escaped(channel["name"])
+
+    def run() -> str:
+        gone = remove_channel(pool(), actor(), channel["id"])
+        return f"{name} is removed." if gone else f"{name} was gone already."
+
+    return Action(
+        "Remove a channel",
+        f"Deletes {name} with its address, and {plural(channel['waiting'], 'message')} that it has"
+        " not got yet.",
+        "Remove",
+        run,
+        needs=Role.ADMIN,
+    )

@@ -1,0 +1,116 @@
+"""The part of the page Maintenance about growth: how large the database will be."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import plural, size
+from lib.ops.maintenance.growth import Growth, forecast, growth
+from lib.ui import charts
+from lib.ui.dashboard import read
+
+AHEAD = 90
+HUES = {"nothing is purged": "amber", "purged by age": "blue"}
+
+
+def capacity() -> None:
+    """How the tables grow, and until when the disk lasts."""
+    days = [row["jobs"] for row in read("maintenance", "days")]
+    trend = growth(days)
+    if trend is None:
+        st.info("A forecast needs a week of history: the rollups hold less so far.")
+        return
+    with st.container(horizontal=True):
+        retention = st.number_input(
+            "Jobs are purged after days", 1, 3650, 90, key="days", bind="query-params", width=220
+        )
+        disk = st.number_input(
+            "Disk for the database, GB", 1, 100_000, 8, key="disk", bind="query-params", width=220
+        )
+    figures = sizes_ahead(days, trend, retention)
+    say_full(figures, disk, retention)
+    # A disk far larger than the database would press its lines to the ground.
+    limit = disk if figures.drop(columns="at").max().max() > disk / 2 else None
+    charts.show(
+        "How large will the database be?",
+        charts.lines(figures, HUES, "day", "GB", title="if", limit=limit),
+        figures,
+        key="growth",
+        words=f"Two lines over the next {AHEAD} days, with and without a purge. "
+        + charts.course(figures, list(HUES), "day", "GB"),
+        columns={"at": charts.step_column("day")},
+    )
+    st.caption(
+        f"From {plural(len(days), 'day')} of rollups: the straight line through the last four full"
+        " weeks goes on. A purge leaves the images' entries, and the space that it frees is used"
+        " again and not given back to the disk."
+    )
+
+
+def sizes_ahead(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFrame:
+    """The size of the database in GB on each day ahead (`at`), as tiles what it starts from."""
+    tables = {table["name"]: table for table in read("maintenance", "tables")}
+    kept = read("maintenance", "purgeable", older_than=timedelta(days=1))["kept"]
+    total = read("maintenance", "database_bytes")
+    job, image = (
+        tables[name]["bytes"] / max(tables[name]["live"], 1)
+        for name in ("job_queue", "image_generations")
+    )
+    tiles(trend, total, job + image, kept)
+    rest = max(total - (job + image) * kept, 0)
+    every = forecast(days, trend, kept, AHEAD, None)
+    lines = {
+        "nothing is purged": every,
+        "purged by age": forecast(days, trend, kept, AHEAD, retention),
+    }
+    today = pd.Timestamp.now("UTC").normalize()
+    return pd.DataFrame(
+        {"at": [today + pd.Timedelta(days=day + 1) for day in range(AHEAD)]}
+        | {
+            # The entries of the images stay when their jobs are purged.
+            name: [
+                (rest + jobs * job + images * image) / 1e9
+                for jobs, images in zip(line, every, strict=True)
+            ]
+            for name, line in lines.items()
+        }
+    )
+
+
+def tiles(trend: Growth, total: int, per_job: float, kept: int) -> None:
+    """What the forecast starts from."""
+    with st.grid("auto", min_column_width=210, border=True):
+        st.metric(
+            "Jobs a day",
+            f"{trend.jobs_per_day:,.0f}",
+            f"{trend.growth_per_day * 7:+,.0f} a week",
+            delta_color="gray",
+        )
+        st.metric("Database", size(total))
+        st.metric("A job with its image's entry", size(per_job), help="Indexes included.")
+        st.metric("Finished jobs kept", f"{kept:,}")
+
+
+def say_full(figures: pd.DataFrame, disk: int, retention: int) -> None:
+    """When the disk is full, in words."""
+    names = {
+        "nothing is purged": "without a purge",
+        "purged by age": f"purging after {retention} days",
+    }
+    words = []
+    for column, name in names.items():
+        full = figures[figures[column] > disk]
+        words.append(
+            f"{name} {disk} GB last longer than {AHEAD} days"
+            if full.empty
+            else f"{name} {disk} GB are full on {full['at'].iloc[0]:%-d %b %Y}"
+        )
+    sentence = f"{words[0][0].upper()}{words[0][1:]}; {words[1]}."
+    if "full on" in words[1]:
+        st.error(sentence, icon=":material/error:")
+    elif "full on" in words[0]:
+        st.warning(sentence, icon=":material/visibility:")
+    else:
+        st.success(sentence, icon=":material/check_circle:")

@@ -1,0 +1,172 @@
+"""The part of the page Maintenance about models: what is set, and the form that changes it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import escaped
+from lib.queue.operator_actions import set_model
+from lib.roles import Role
+from lib.ui.columns import count_column, time_column
+from lib.ui.confirm import Action, ask
+from lib.ui.dashboard import actor, pool, read
+
+NEW = "Add a model"
+
+
+def models() -> None:
+    """All models, the form for one, and the last changes."""
+    rows = read("maintenance", "models")
+    shown = pd.DataFrame(rows).assign(
+        default_parameters=[json.dumps(row["default_parameters"]) for row in rows],
+        state=["enabled" if row["enabled"] else "disabled" for row in rows],
+    )
+    st.dataframe(
+        shown.drop(columns="parameter_schema"),
+        hide_index=True,
+        alt="Models and their settings",
+        placeholder="–",
+        column_order=[
+            "id",
+            "display_name",
+            "state",
+            "jobs",
+            "price_per_image",
+            "default_parameters",
+            "version",
+            "updated_at",
+        ],
+        column_config={
+            "id": "Model",
+            "display_name": "Name",
+            "state": "State",
+            "jobs": count_column("Jobs in 7 days"),
+            "price_per_image": st.column_config.NumberColumn("Price", format="$%.4f"),
+            "default_parameters": st.column_config.TextColumn("Default parameters", width="medium"),
+            "version": "Version",
+            "updated_at": time_column("Changed", year=True),
+        },
+    )
+    model_form(rows)
+    show_changes()
+
+
+def show_changes() -> None:
+    """The last changes of models, with what was before."""
+    changes = read("maintenance", "model_changes")
+    st.header("The last changes")
+    if not changes:
+        st.caption("None yet.")
+        return
+    st.dataframe(
+        pd.DataFrame(changes).assign(
+            before=[json.dumps(row["before"]) for row in changes],
+            after=[json.dumps(row["after"]) for row in changes],
+        ),
+        hide_index=True,
+        column_config={
+            "at": time_column("At", seconds=True),
+            "actor": "By",
+            "model_id": "Model",
+            "before": st.column_config.JsonColumn("Before", width="medium"),
+            "after": st.column_config.JsonColumn("After", width="medium"),
+        },
+    )
+
+
+def model_form(models: Sequence[Mapping[str, Any]]) -> None:
+    """Draws the form; what it would change is asked for before it is done."""
+    by_id = {model["id"]: model for model in models}
+    chosen = st.selectbox(
+        "Model",
+        [NEW, *by_id],
+        index=1 if by_id else 0,
+        key="model",
+        bind="query-params",
+        width=420,
+    )
+    model = by_id.get(chosen, {})
+    asked = fields(chosen, model)
+    if asked is None:
+        return
+    model_id, defaults, after = asked
+    try:
+        after["default_parameters"] = json.loads(defaults)
+    except ValueError as error:
+        st.error(f"The default parameters are no JSON: {escaped(str(error))}.")
+        return
+    ask_save(model_id, model, after)
+
+
+def fields(chosen: str, model: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
+    """The form's fields: id, default parameters as text, and the rest; None until it is sent."""
+    with st.form(f"model {chosen}", width=720):
+        model_id = chosen if model else st.text_input("Id at Replicate", placeholder="owner/name")
+        name = st.text_input("Name that users see", model.get("display_name", ""))
+        version = st.text_input(
+            "Version", model.get("version") or "", help="Empty for Replicate's official models."
+        )
+        defaults = st.text_area(
+            "Default parameters (JSON)",
+            json.dumps(model.get("default_parameters", {}), indent=2, ensure_ascii=False),
+            height=140,
+            help="What a request does not name is taken from here.",
+        )
+        price = st.number_input(
+            "Price of an image in US dollars",
+            min_value=0.0,
+            value=model.get("price_per_image"),
+            format="%.5f",
+            help="For estimates; empty where it is not known.",
+        )
+        enabled = st.checkbox("Enabled: users may ask for it", model.get("enabled", True))
+        pressed = st.form_submit_button("Save", type="primary")
+    if not pressed:
+        return None
+    return (
+        str(model_id).strip(),
+        str(defaults),
+        {
+            "display_name": name,
+            "version": str(version).strip() or None,
+            "price": price,
+            "enabled": enabled,
+        },
+    )
+
+
+def ask_save(model_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Asks before a model is saved, and says what would change."""
+    changes = differences(before, after)
+    if before and not changes:
+        st.info("Nothing is different.")
+        return
+    what = f"Changes {', '.join(changes)} of" if before else "Adds"
+    stops = before.get("enabled") and not after["enabled"]
+    effect = f"{what} {escaped(model_id)}. " + (
+        "Requests for it are refused from now on; its jobs that wait still run."
+        if stops
+        else "Jobs that wait run with the new values."
+    )
+
+    def run() -> str:
+        set_model(pool(), actor(), model_id, **after)
+        return f"{escaped(model_id)} is saved."
+
+    ask(Action("Save the model", effect, "Save", run, needs=Role.ADMIN))
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The names of what differs, as they are written in the form."""
+    named = {
+        "display_name": "the name",
+        "version": "the version",
+        "default_parameters": "the default parameters",
+        "price": "the price",
+        "enabled": "whether it is enabled",
+    }
+    columns = {"price": "price_per_image"}
+    return [word for key, word in named.items() if before.get(columns.get(key, key)) != after[key]]

@@ -1,0 +1,242 @@
+"""The form of a test run: what the image shall show, by which models, how many and how fast."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from lib.formats import escaped
+from lib.ops.test_runs.submission import (
+    LARGEST_SEED,
+    LARGEST_SIDE,
+    LONGEST_PROMPT,
+    MOST_IMAGES,
+    MOST_JOBS,
+    MOST_MODELS,
+    MOST_PER_SECOND,
+    SMALLEST_SIDE,
+    Model,
+    Parameter,
+    Submission,
+    cost,
+    parameters_of,
+)
+from lib.settings import settings
+
+FIRST_MODEL = "black-forest-labs/flux-schnell"
+SIZES = {
+    "Square": (1024, 1024),
+    "Portrait": (832, 1216),
+    "Landscape": (1216, 832),
+    "Tall": (768, 1344),
+    "Wide": (1344, 768),
+    "Small": (512, 512),
+}
+FREE = "Free"
+IMAGES, LOAD_TEST = "Images", "Load test"
+
+
+def refill(said: Mapping[str, Any]) -> None:
+    """Fills the form with the settings of an earlier run; call it before `form`."""
+    sides = (said.get("width"), said.get("height"))
+    size = next((name for name in SIZES if SIZES[name] == sides), FREE)
+    load_test = said.get("load_test")
+    state: dict[str, Any] = {
+        "models": said.get("models"),
+        "run mode": LOAD_TEST if load_test else IMAGES,
+        "run size": size,
+        "run prompt": said.get("prompt"),
+        "run negative prompt": said.get("negative_prompt"),
+        "run seed": said.get("seed"),
+    }
+    for name in ("jobs", "per_second") if load_test else ("images",):
+        state[f"run {name}"] = said.get(name)
+    if size == FREE:
+        state["run width"], state["run height"] = sides
+    for model, parameters in (said.get("parameters") or {}).items():
+        state |= {_key(model, name): value for name, value in parameters.items()}
+    filled = {key: value for key, value in state.items() if value is not None or key == "run seed"}
+    st.session_state["filled"] = set(filled)
+    st.session_state.update(filled)
+
+
+def form(models: Mapping[str, Model]) -> Submission | None:
+    """Draws the form; what it holds when it is sent, else None."""
+    chosen = st.multiselect(
+        "Models",
+        list(models),
+        **_first("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
+        max_selections=MOST_MODELS,
+        accept_new_options=True,
+        wrap=True,
+        bind="query-params",
+        help="All get the same prompt. Another model's id may be typed in.",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        load_test = _load_test()
+        images, jobs, per_second = _amounts(load_test)
+        width, height = _size()
+    with st.form("generate"):
+        prompt = st.text_area(
+            "Prompt",
+            placeholder="What should the image show?",
+            height=90,
+            max_chars=LONGEST_PROMPT,
+            key="run prompt",
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            negative_prompt = st.text_input(
+                "Negative prompt",
+                max_chars=LONGEST_PROMPT,
+                key="run negative prompt",
+                help="Sent to the models that take one.",
+            )
+            seed = st.number_input(
+                "Seed",
+                0,
+                LARGEST_SEED,
+                **_first("run seed", value=None),
+                step=1,
+                width=180,
+                help="The same seed gives the same image. Of several images each gets the next.",
+            )
+        parameters = {id: _parameters(models[id]) for id in chosen if id in models}
+        asked = Submission(
+            prompt=prompt or "",
+            negative_prompt=negative_prompt or "",
+            models=chosen,
+            width=width,
+            height=height,
+            seed=seed,
+            images=images,
+            load_test=load_test,
+            jobs=jobs,
+            per_second=per_second,
+            parameters=parameters,
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            sent = st.form_submit_button("Generate", type="primary")
+            st.caption(_announcement(asked, models))
+    st.session_state.pop("filled", None)
+    return asked if sent else None
+
+
+def _first(key: str, **default: Any) -> dict[str, Any]:
+    # Streamlit wants either a default or a filled-in value, not both.
+    return {"key": key} if key in st.session_state.get("filled", ()) else {"key": key} | default
+
+
+def _key(model: str, parameter: str) -> str:
+    return f"{parameter} of {model}"
+
+
+def _load_test() -> bool:
+    mode = st.segmented_control(
+        "What",
+        [IMAGES, LOAD_TEST],
+        required=True,
+        **_first("run mode", default=IMAGES),
+        help="A load test starts many jobs, spread over time.",
+    )
+    return bool(mode == LOAD_TEST)
+
+
+def _amounts(load_test: bool) -> tuple[int, int, float]:
+    if not load_test:
+        images = st.number_input(
+            "Images of each model", 1, MOST_IMAGES, **_first("run images", value=1), width=160
+        )
+        return images or 1, 1, 1.0
+    jobs = st.number_input(
+        "Jobs",
+        1,
+        MOST_JOBS,
+        **_first("run jobs", value=50),
+        width=140,
+        help="Shared by the models.",
+    )
+    per_second = st.number_input(
+        "Jobs per second",
+        0.1,
+        MOST_PER_SECOND,
+        **_first("run per_second", value=5.0),
+        step=1.0,
+        format="%.1f",
+        width=140,
+        help="How many are due each second. The queue starts them then, also without this page.",
+    )
+    return 1, jobs or 1, per_second or 1.0
+
+
+def _size() -> tuple[int, int]:
+    size = st.selectbox(
+        "Size",
+        [*SIZES, FREE],
+        **_first("run size"),
+        format_func=lambda name: (
+            f"{name}, {SIZES[name][0]} by {SIZES[name][1]}" if name in SIZES else name
+        ),
+        width=210,
+    )
+    if size in SIZES:
+        return SIZES[size]
+    sides = SMALLEST_SIDE, LARGEST_SIDE
+    width = st.number_input("Width", *sides, **_first("run width", value=1024), step=64, width=130)
+    height = st.number_input(
+        "Height", *sides, **_first("run height", value=1024), step=64, width=130
+    )
+    return width or 0, height or 0
+
+
+def _parameters(model: Model) -> dict[str, Any]:
+    described = parameters_of(model)
+    if not described:
+        return {}
+    with (
+        st.expander(f"Parameters of {escaped(model['display_name'])}"),
+        st.grid("auto", min_column_width=180),
+    ):
+        values = {parameter.name: _value(model, parameter) for parameter in described}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(model: Model, said: Parameter) -> Any:
+    key = _key(model["id"], said.name)
+    label = escaped(said.label)
+    help = escaped(said.help) if said.help else None
+    match said.kind:
+        case "boolean":
+            return st.checkbox(label, help=help, **_first(key, value=bool(said.default)))
+        case "choice":
+            choices = list(said.choices)
+            index = choices.index(said.default) if said.default in choices else 0
+            return st.selectbox(label, choices, help=help, **_first(key, index=index))
+        case "integer" | "number":
+            number = int if said.kind == "integer" else float
+            least, most, value = (
+                None if bound is None else number(bound)
+                for bound in (said.min, said.max, said.default)
+            )
+            step = 1 if said.kind == "integer" else 0.5
+            return st.number_input(
+                label, least, most, step=step, help=help, **_first(key, value=value)
+            )
+        case _:
+            text = st.text_input(label, help=help, **_first(key, value=said.default or ""))
+            return text or None
+
+
+def _announcement(asked: Submission, models: Mapping[str, Model]) -> str:
+    """What sending the form will start, and what that costs."""
+    if not asked.models:
+        return "Choose a model first."
+    count = f"{asked.total:,} {'job' if asked.total == 1 else 'jobs'}"
+    if asked.load_test:
+        seconds = max(asked.total - len(asked.models), 0) / asked.per_second
+        count += f", due over {seconds:.0f} s"
+    if not settings().replicate_token:
+        return f"Starts {count}. Costs nothing: the provider is simulated."
+    dollars = cost(asked, models)
+    if dollars is None:
+        return f"Starts {count}. What they cost is unknown: a model has no price per image."
+    return f"Starts {count}. Costs about {dollars:.2f} US dollars at the provider."

@@ -1,0 +1,107 @@
+"""The test runs so far: how they ended, opened again or removed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import plural
+from lib.ops.test_runs.runs import delete_run
+from lib.ui.columns import count_column, seconds_column, time_column
+from lib.ui.confirm import Action, ask
+from lib.ui.dashboard import actor, pool, read, read_once
+from lib.ui.export import csv_export
+from lib.ui.images import storage
+from lib.ui.selection import selectable
+
+RUNS_A_PAGE = 20
+COLUMNS = [
+    "id", "created_at", "actor", "prompt", "models", "jobs", "started", "live", "completed",
+    "failed", "cancelled", "wait_mean", "run_mean",
+]  # fmt: skip
+
+
+def show_history() -> None:
+    """Draws the runs, newest first, with what can be done to those that are selected."""
+    count = read("generate", "run_count")
+    st.header("Test runs")
+    if not count:
+        st.info("No test run yet. Write a prompt above and press Generate.")
+        return
+    pages = -(-count // RUNS_A_PAGE)
+    number = st.pagination(pages, key="runs page") if pages > 1 else 1
+    runs = pd.DataFrame(
+        read("generate", "history", most=RUNS_A_PAGE, skip=(number - 1) * RUNS_A_PAGE),
+        columns=COLUMNS,
+    )
+    chosen = selectable(
+        runs,
+        list(runs["id"]),
+        name="runs",
+        alt="Test runs, newest first",
+        placeholder="–",
+        columns={
+            "created_at": time_column("Submitted", seconds=True),
+            "prompt": st.column_config.TextColumn("Prompt", width="large"),
+            "models": st.column_config.ListColumn("Models", width="medium"),
+            "jobs": count_column("Jobs"),
+            "live": count_column("Live"),
+            "completed": count_column("Completed"),
+            "failed": count_column("Failed"),
+            "cancelled": count_column("Cancelled"),
+            "wait_mean": seconds_column("Mean wait"),
+            "run_mean": seconds_column("Mean run"),
+            "actor": "By",
+        },
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(chosen) == 1 and st.button("Open this run", icon=":material/open_in_full:"):
+            st.query_params["run"] = str(chosen[0])
+            st.rerun()
+        if chosen:
+            picked = runs[runs["id"].isin(chosen)]
+            words = plural(len(chosen), "run")
+            if st.button(f"Delete {words}", icon=":material/delete:"):
+                ask(deletion(chosen, int(picked["started"].sum()), int(picked["live"].sum())))
+        else:
+            st.caption("Select a run to open it, or several to delete them.")
+
+
+def export() -> None:
+    """A button that saves the whole history."""
+    if count := read("generate", "run_count"):
+        csv_export("test runs", COLUMNS, count, _pages)
+
+
+def deletion(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
+    """Test runs removed with all that belongs to them."""
+
+    def run() -> str:
+        removed = sum(delete_run(pool(), actor(), run_id, storage()) for run_id in run_ids)
+        if st.query_params.get("run", "") in map(str, run_ids):
+            del st.query_params["run"]
+        return f"{plural(len(run_ids), 'test run')} with {plural(removed)} deleted."
+
+    first = (
+        f"Cancels the {plural(live)} that wait or run first; what the provider runs already it may"
+        " still finish and charge for. "
+        if live
+        else ""
+    )
+    return Action(
+        "Delete test runs",
+        f"{first}Deletes {plural(len(run_ids), 'test run')} with {plural(jobs)}, their generations"
+        " and their images, for good. Users' generations are left alone.",
+        f"Delete {plural(len(run_ids), 'run')}",
+        run,
+        decline="Keep",
+    )
+
+
+def _pages() -> Iterator[Sequence[Mapping[str, Any]]]:
+    skip = 0
+    while rows := read_once("generate", "history", most=200, skip=skip):
+        yield rows
+        skip += len(rows)

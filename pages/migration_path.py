@@ -1,0 +1,278 @@
+"""Who takes the queue already, and does it do better than the synchronous path?"""
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import duration, plural, share
+from lib.queue.operator_actions import set_async_rollout
+from lib.ui import charts
+from lib.ui.columns import count_column, percent_column, seconds_column, time_column
+from lib.ui.confirm import Action, ask, confirmations
+from lib.ui.dashboard import REFRESH_SECONDS, actor, moment, pool, read
+from lib.ui.live import live
+from lib.ui.time_range import time_range
+
+ALL = "all models"
+NAMES = {"async": "Queue", "sync": "Synchronous"}
+LINES = {
+    "queue p50": "blue", "queue p95": "blue",
+    "synchronous p50": "amber", "synchronous p95": "amber",
+}  # fmt: skip
+COMES_BY = {
+    "Queue": "Every generation that is put on the queue appears by itself.",
+    "Synchronous": "Those of the synchronous path appear when the application runs them by"
+    " generate_synchronously of lib/ops/migration_path.py.",
+}
+SHARES = {"queue": "blue", "synchronous": "amber"}
+COLUMNS = [
+    "path", "model_id", "completed", "failed", "cancelled", "failure_share", "mean_seconds",
+    "p50_seconds", "p95_seconds",
+]  # fmt: skip
+STEP_COLUMNS = [
+    "at", "async_p50", "async_p95", "sync_p50", "sync_p95", "async_failed", "sync_failed",
+]  # fmt: skip
+
+st.caption(
+    "An application that calls the model inside its requests moves to the queue bit by bit: it asks"
+    " use_async_for_user, and the users below the percentage take the queue. A user stays on the"
+    " same path at every request, and a greater percentage only adds users. Requests without a user"
+    " move at 100 %."
+)
+confirmations()
+span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
+step = "hour" if span.length <= timedelta(days=2) else "day"
+times = {"bucket": step, **span.parameters}
+
+
+def panel() -> None:
+    state = read("migration_path", "state")
+    users = {row["percent"]: row["users"] for row in read("migration_path", "users")}
+    rows = pd.DataFrame(read("migration_path", "compared", **times), columns=COLUMNS)
+    now(state, users)
+    change(state["percentage"], users)
+    comparison(rows[rows["model_id"].isna()], state["unended"])
+    over_time(rows)
+    by_model(rows[rows["model_id"].notna()])
+    failures()
+    changes()
+
+
+def below(users: dict[int, int], percentage: int) -> int:
+    """How many of the users take the queue at a percentage."""
+    return sum(count for percent, count in users.items() if percent < percentage)
+
+
+def now(state: dict[str, Any], users: dict[int, int]) -> None:
+    percentage, everybody = state["percentage"], sum(users.values())
+    with st.grid("auto", min_column_width=210, border=True):
+        st.metric("On the queue", f"{percentage} %", help="Of all users that there can be.")
+        st.metric(
+            "Users on the queue",
+            f"{below(users, percentage):,}",
+            f"of {everybody:,} active",
+            delta_color="gray",
+            delta_arrow="off",
+            help="Of those who asked for an image in the last 7 days, as far as the newest 10,000"
+            " generations go back.",
+        )
+        changed = state["changed_at"]
+        st.metric(
+            "Last change",
+            moment(changed) if changed else "never",
+            help="The table at the end of the page says who changed it.",
+        )
+
+
+def change(percentage: int, users: dict[int, int]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = int(st.slider("Users on the queue, in percent", 0, 100, percentage, width=420))
+        if st.button(f"Set {wanted} %", type="primary", disabled=wanted == percentage):
+            ask(setting(percentage, wanted, users))
+        if st.button("Everyone back to synchronous", disabled=percentage == 0):
+            ask(setting(percentage, 0, users))
+    if wanted != percentage:
+        st.caption(f"{effect(percentage, wanted, users)}.")
+
+
+def effect(before: int, after: int, users: dict[int, int]) -> str:
+    moved = abs(below(users, after) - below(users, before))
+    where = "to the queue" if after > before else "back to the synchronous path"
+    return f"Moves about {moved:,} of the {plural(sum(users.values()), 'active user')} {where}"
+
+
+def setting(before: int, after: int, users: dict[int, int]) -> Action:
+    def run() -> str:
+        set_async_rollout(pool(), actor(), after)
+        return f"{after} % of the users take the queue from their next request on."
+
+    return Action(
+        title="Change who takes the queue",
+        effect=f"{effect(before, after, users)}: from {before} % to {after} %. It holds from their"
+        " next request on; what runs or waits now goes on where it is.",
+        button=f"Set {after} %",
+        run=run,
+    )
+
+
+def comparison(rows: pd.DataFrame, unended: int) -> None:
+    st.header("Which path is faster, and which fails less?")
+    st.caption(
+        f"Generations that ended in {span.words}. Times run from the request to the image, with"
+        " every wait and every attempt; percentiles are at most 5 % off. Failed is what the user"
+        " saw as failed: on the queue after its last attempt. Tests count too."
+    )
+    if rows.empty:
+        st.info(f"No generation ended in this time. {' '.join(COMES_BY.values())}")
+        return
+    say_better(rows.set_index("path"))
+    st.dataframe(
+        rows.assign(path=rows["path"].map(NAMES), failure_share=rows["failure_share"] * 100),
+        key="comparison",
+        hide_index=True,
+        placeholder="–",
+        column_order=[name for name in COLUMNS if name != "model_id"],
+        column_config={"path": "Path"} | FIGURES,
+    )
+    if unended:
+        st.warning(
+            f"{'At least ' if unended == 1000 else ''}{plural(unended, 'synchronous generation')}"
+            " began more than an hour ago and never ended: the process was lost and the user got no"
+            " answer. Such generations count nowhere above.",
+            icon=":material/visibility:",
+        )
+
+
+def say_better(rows: pd.DataFrame) -> None:
+    """The difference in a sentence, where both paths have figures."""
+    if len(rows) < 2 or rows["p50_seconds"].isna().any():
+        missing = [name for path, name in NAMES.items() if path not in rows.index]
+        if missing:
+            said = f"{missing[0]}: no generation ended on this path in this time."
+            st.info(f"{said} {COMES_BY[missing[0]]}")
+        return
+    words = [
+        f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95 %"
+        f" within {duration(rows.at[path, 'p95_seconds'])}, {failed(rows.loc[path])} failed."
+        for path in NAMES
+    ]
+    st.write("\n".join(f"- {word}" for word in words))
+
+
+def failed(row: pd.Series) -> str:
+    return share(int(row["failed"]), int(row["completed"] + row["failed"]))
+
+
+FIGURES = {
+    "completed": count_column("Completed"),
+    "failed": count_column("Failed"),
+    "cancelled": count_column("Cancelled"),
+    "failure_share": percent_column("Failure share"),
+    "mean_seconds": seconds_column("Mean"),
+    "p50_seconds": seconds_column("p50"),
+    "p95_seconds": seconds_column("p95"),
+}
+
+
+def over_time(rows: pd.DataFrame) -> None:
+    model = st.selectbox(
+        "Model",
+        [ALL, *rows["model_id"].dropna().unique()],
+        accept_new_options=True,
+        key="model",
+        bind="query-params",
+        width=420,
+    )
+    chosen = None if model in (None, ALL) else model
+    steps = pd.DataFrame(
+        read("migration_path", "steps", model=chosen, **times), columns=STEP_COLUMNS
+    )
+    left, right = st.columns(2)
+    with left:
+        draw(
+            "How long does an image take?",
+            steps[STEP_COLUMNS[:5]].set_axis(["at", *LINES], axis=1),
+            LINES,
+            "seconds",
+        )
+    with right:
+        shares = steps[["at", *STEP_COLUMNS[5:]]].set_axis(["at", *SHARES], axis=1)
+        shares[list(SHARES)] *= 100
+        draw("How many fail?", shares, SHARES, "% of the generations")
+
+
+def draw(question: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
+    if figures[list(lines)].isna().all(axis=None):
+        figures = figures.head(0)
+    charts.show(
+        question,
+        charts.lines(figures, lines, step, unit, title="path"),
+        figures,
+        key=question,
+        words=f"Lines per {step}, {span.words}. {charts.course(figures, list(lines), step, unit)}",
+        columns={"at": charts.step_column(step)}
+        | {
+            name: seconds_column(name) if unit == "seconds" else percent_column(name)
+            for name in lines
+        },
+        empty="No generation of this model ended in this time.",
+    )
+
+
+def by_model(rows: pd.DataFrame) -> None:
+    st.header("Is it so for each model?")
+    if rows.empty:
+        st.caption("No generation ended in this time.")
+        return
+    st.dataframe(
+        rows.assign(path=rows["path"].map(NAMES), failure_share=rows["failure_share"] * 100),
+        key="by model",
+        hide_index=True,
+        placeholder="–",
+        column_order=["model_id", *(name for name in COLUMNS if name != "model_id")],
+        column_config={
+            "model_id": st.column_config.TextColumn("Model", pinned=True, width=250),
+            "path": "Path",
+        }
+        | FIGURES,
+    )
+
+
+def failures() -> None:
+    rows = read("migration_path", "sync_errors", **times)
+    if rows:
+        st.header("Why did synchronous generations fail?")
+        st.dataframe(
+            rows,
+            key="errors",
+            hide_index=True,
+            column_config={
+                "error_code": "Error",
+                "generations": count_column("Generations"),
+            },
+            width=420,
+        )
+
+
+def changes() -> None:
+    st.header("Who changed the percentage?")
+    rows = read("migration_path", "changes")
+    if not rows:
+        st.caption("Nobody yet: every user is on the synchronous path.")
+        return
+    st.dataframe(
+        rows,
+        key="changes",
+        hide_index=True,
+        column_config={
+            "at": time_column("At", seconds=True),
+            "actor": "By",
+            "before": percent_column("From"),
+            "after": percent_column("To"),
+        },
+    )
+
+
+live(panel, seconds=5 * REFRESH_SECONDS)

@@ -1,0 +1,82 @@
+"""The functions and a worker as a process of their own, as a container or systemd starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from lib.database.pool import Connection
+from lib.resources import project_keys
+from lib.settings import parse
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def service(
+    database: str, tmp_path: Path, eventually: Callable[..., Any]
+) -> Iterator[tuple[str, subprocess.Popen[str], Path]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    settings = {
+        "DATABASE_URL": database,
+        "DARKROOM_DATA": str(tmp_path),
+        "DARKROOM_SIMULATOR_SPEED": "100",
+        "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+        "DARKROOM_URL": f"http://127.0.0.1:{port}",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "lib.asgi:app", "--port", str(port)],
+        cwd=PROJECT,
+        env=os.environ | settings,
+        stderr=log.open("w"),
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return httpx.get(f"{url}/healthz").status_code in (200, 503)
+        except httpx.TransportError:
+            return False
+
+    eventually(answers, 40)
+    yield url, process, tmp_path
+    process.kill()
+    process.wait()
+
+
+def test_a_generation_is_made_without_the_control_room(
+    service: tuple[str, subprocess.Popen[str], Path],
+    database: str,
+    db: Connection,
+    eventually: Callable[..., Any],
+) -> None:
+    url, process, folder = service
+    keys = project_keys(parse({"DATABASE_URL": database, "DARKROOM_DATA": str(folder)}))
+    body = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell"}
+    answer = httpx.post(
+        f"{url}/functions/v1/start-generation", json=body, headers={"apikey": keys.publishable}
+    )
+    assert answer.json()["status"] == "queued"
+
+    def image() -> str | None:
+        row = db.execute("select image_url from image_generations").fetchone()
+        return str(row["image_url"]) if row and row["image_url"] else None
+
+    address = eventually(image, 30)
+    assert httpx.get(address).headers["content-type"].startswith("image/")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) in (0, -signal.SIGTERM)
+    gone = "select count(*) as workers from workers where kind = 'worker' and stopped_at is null"
+    assert db.execute(gone).fetchone() == {"workers": 0}

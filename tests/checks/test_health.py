@@ -1,0 +1,148 @@
+"""The verdict on the queue: all that is wrong, in words."""
+
+import re
+
+import pytest
+
+from lib.checks.health import verdict
+from lib.formats import change, duration, escaped, share
+
+DOWN = {"provider": "replicate", "seconds": 720.0, "reason": "No answer."}
+ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
+SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
+RULES = {
+    "no_worker": {"limit": 120, "minimum": None, "critical": True},
+    "provider_down": {"limit": 0, "minimum": None, "critical": True},
+    "oldest_pending": {"limit": 300, "minimum": None, "critical": True},
+    "failure_rate": {"limit": 0.1, "minimum": 10, "critical": True},
+    "stuck_jobs": {"limit": 0, "minimum": None, "critical": False},
+    "no_completion": {"limit": 300, "minimum": None, "critical": True},
+}
+STRICT = RULES | {
+    "failure_rate": {"limit": 0.05, "minimum": 3, "critical": False},
+    "stuck_jobs": {"limit": 2, "minimum": None, "critical": True},
+}
+IDLE = {"rule": "no_completion", "subject": "", "value": 360.0, "detail": {}}
+FINE = {
+    "rules": RULES,
+    "alerts": [],
+    "worker_seen_seconds": 5.0,
+    "paused": [],
+    "down": [],
+    "held_models": [],
+    "due": 0,
+    "oldest_due_seconds": None,
+    "processing": 1,
+    "stuck": 0,
+    "last_hour_completed": 50,
+    "last_hour_failed": 0,
+    "workers_alive": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words"),
+    [
+        ({}, "good", "picked up"),
+        ({"processing": 0, "last_hour_completed": 0}, "good", "ready"),
+        ({"workers_alive": 0, "worker_seen_seconds": 61.0}, "look", "for 1 min 1 s: start"),
+        ({"workers_alive": 0, "worker_seen_seconds": 120.0}, "look", "No worker"),
+        ({"workers_alive": 0, "worker_seen_seconds": 121.0}, "act", "for 2 min 1 s: start"),
+        ({"workers_alive": 0, "due": 3, "oldest_due_seconds": 91.0}, "look", "wait (3)"),
+        ({"paused": [ALL]}, "look", "all jobs (for 1 min 1 s, by root) is paused."),
+        ({"paused": [SOME, ALL]}, "look", "a (for 5.0 s, by eve: a rest), all jobs"),
+        ({"down": [DOWN]}, "act", "replicate has been down for 12 min"),
+        ({"down": [DOWN | {"reason": None}]}, "act", "until it answers again."),
+        ({"due": 1, "oldest_due_seconds": 299.0}, "good", "picked up"),
+        ({"due": 1, "oldest_due_seconds": 301.0}, "act", "5 min 1 s: workers cannot keep up."),
+        ({"due": 1, "oldest_due_seconds": 301.0, "held_models": ["a/b"]}, "act", "rate of a/b."),
+        ({"stuck": 2}, "look", "2 stuck"),
+        ({"last_hour_failed": 5}, "good", "picked up"),
+        ({"last_hour_failed": 6}, "act", "10.7 % of the last hour's jobs failed (6 of 56)."),
+        ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "picked up"),
+        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "look", "88.9 %"),
+        ({"rules": STRICT, "last_hour_failed": 3}, "look", "5.7 %"),
+        ({"rules": STRICT, "stuck": 2}, "good", "picked up"),
+        ({"rules": STRICT, "stuck": 3}, "act", "3 stuck"),
+        ({"alerts": [IDLE]}, "act", "No job has completed for 6 min while jobs wait."),
+        ({"alerts": [IDLE | {"rule": "stuck_jobs"}]}, "good", "picked up"),
+    ],
+)
+def test_says_what_is_wrong(changed, level, words):
+    found = verdict(FINE | changed)
+    assert found.level == level
+    assert words in found.reason
+
+
+def test_lists_all_that_is_wrong_the_worst_first():
+    names = [
+        condition.name
+        for condition in verdict(
+            FINE
+            | {"paused": [SOME], "stuck": 2, "last_hour_failed": 60, "down": [DOWN, DOWN]}
+            | {"due": 9, "oldest_due_seconds": 301.0}
+        ).conditions
+    ]
+    assert names == [
+        "provider_down", "provider_down", "waits_too_long", "many_failures", "paused", "stuck",
+    ]  # fmt: skip
+
+
+def test_says_once_that_jobs_wait_because_nobody_works():
+    found = verdict(FINE | {"workers_alive": 0, "due": 9, "oldest_due_seconds": 9999.0})
+    assert [condition.name for condition in found.conditions] == ["no_worker"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (-0.2, "0.0 s"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (10, "10 s"),
+        (59.7, "1 min"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (266_400, "3 d 2 h"),
+        (86_405, "1 d"),
+    ],
+)
+def test_durations_read_in_two_units(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("difference", "written", "words"),
+    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0 %", 0)],
+)
+def test_a_change_has_a_sign_unless_it_is_too_small_to_say(difference, written, words):
+    assert change(difference, written) == words
+
+
+def test_a_share_of_nothing_is_a_dash():
+    assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5 %", "0.0 %", "–")
+
+
+def test_escaped_text_has_no_markdown_left():
+    assert escaped("![x](http://e.example) *a* $b$ :red[c]") == (
+        "\\!\\[x\\]\\(http\u2060\\:\\/\\/e\\.example\\) \\*a\\* \\$b\\$ \\:red\\[c\\]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "parted"),
+    [
+        ("see https://e.example", "see http\u2060s://e.example"),
+        ("see WWW.e.example", "see WWW\u2060.e.example"),
+        ("ask me@e.example", "ask me\u2060@e.example"),
+        (":streamlit: :+1:", ":\u2060streamlit: :\u2060+1:"),
+        ("see :material/skull: at 21:39", "see :\u2060material/skull: at 21:39"),
+        ("a --> b <- c >= d", "a -\u2060-\u2060> b <\u2060- c >\u2060= d"),
+        ("one\n\n# two", "one # two"),
+        ("plain www text of http", "plain www text of http"),
+    ],
+)
+def test_escaped_text_is_no_link_arrow_or_line(text, parted):
+    assert re.sub(r"\\(.)", r"\1", escaped(text)) == parted

@@ -1,0 +1,106 @@
+"""What became of runs, in words: of their SQL, and of the requests that they sent."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lib.ops.cron.runs import explanation, outcome
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUN = {
+    "status": "succeeded",
+    "message": "1 row",
+    "asks": True,
+    "request_id": 7,
+    "started_at": NOW - timedelta(minutes=10),
+    "responded_at": None,
+    "response_status": None,
+    "response_timed_out": None,
+    "response_error": None,
+    "response_text": None,
+}
+ANSWERED = {"responded_at": NOW, "response_timed_out": False}
+PROCESSED = '{"success": true, "message": "Processed 2 job(s) with 0 error(s)"}'
+REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key is not valid."}}'
+
+
+@pytest.mark.parametrize(
+    ("run", "level", "words", "why"),
+    [
+        ({"status": "running"}, "underway", "Runs", ""),
+        ({"status": "failed", "message": "ERROR: x\n"}, "bad", "Failed: ERROR: x", ""),
+        ({"status": "failed", "message": None}, "bad", "Failed: no message", ""),
+        ({"asks": False}, "good", "Succeeded", ""),
+        ({"started_at": NOW}, "underway", "Request sent, no answer yet", ""),
+        ({}, "bad", "Request sent, never answered", "did not record"),
+        ({"started_at": NOW - timedelta(hours=7)}, "unknown", "Request sent", "six hours"),
+        ({"request_id": None}, "unknown", "Request queued, answer unknown", "write"),
+        (
+            ANSWERED | {"response_status": 200, "response_text": PROCESSED},
+            "good",
+            "Answered 200: Processed 2 job(s) with 0 error(s)",
+            "",
+        ),
+        (
+            ANSWERED | {"response_status": 401, "response_text": REFUSED},
+            "bad",
+            "Answered 401: The key is not valid.",
+            "secret key",
+        ),
+        (
+            ANSWERED | {"response_status": 404, "response_text": "<h1>Not  found</h1>"},
+            "bad",
+            "Answered 404: <h1>Not found</h1>",
+            "no such function",
+        ),
+        (
+            ANSWERED | {"response_status": 500, "response_text": '{"error": "boom"}'},
+            "bad",
+            "Answered 500: boom",
+            "",
+        ),
+        (
+            ANSWERED | {"request_id": None, "response_status": 200},
+            "good",
+            "Probably answered 200",
+            "",
+        ),
+        (ANSWERED | {"response_timed_out": True}, "bad", "No answer in time", "time limit"),
+        (
+            ANSWERED | {"response_error": "Couldn't resolve host name"},
+            "bad",
+            "Not sent: Couldn't resolve host name",
+            "",
+        ),
+    ],
+)
+def test_a_run_in_words(run, level, words, why):
+    seen = outcome(RUN | run, NOW, call_seconds=150)
+    assert (seen.level, seen.words) == (level, words)
+    assert why in seen.why
+    assert bool(seen.why) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (
+            'ERROR:  unrecognized configuration parameter "app.settings.key"',
+            "with its key in Vault",
+        ),
+        ("ERROR: no key: neither Vault has a secret a nor is app.settings.a set", "not stored"),
+        ('ERROR:  schema "net" does not exist', "create extension pg_net"),
+        ("ERROR:  function net.http_post(url => text) does not exist", "create extension pg_net"),
+        ("connection failed", "cron.use_background_workers"),
+        ("job startup timeout", "max_worker_processes"),
+        ("server restarted", "restarted"),
+        ("ERROR:  permission denied for table job_queue", "give it the right"),
+        ('ERROR:  relation "nowhere" does not exist', "not there"),
+        ("ERROR:  canceling statement due to statement timeout", "longer than it may"),
+        ("ERROR:  division by zero", ""),
+    ],
+)
+def test_a_message_is_explained(message, why):
+    said = explanation(message)
+    assert why in said
+    assert bool(said) == bool(why)

@@ -1,0 +1,19 @@
+"""When the disk is full, as the page says it."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def test_the_day_on_which_the_disk_is_full_is_said():
+    def page() -> None:
+        import pandas as pd
+
+        from lib.ui.parts.growth import HUES, say_full
+
+        days = pd.to_datetime(["2026-11-27T00:00Z", "2026-11-28T00:00Z"])
+        say_full(pd.DataFrame({"at": days} | {name: [1.0, 3.0] for name in HUES}), 2, 90)
+
+    [said] = AppTest.from_function(page).run().error
+    assert said.value == (
+        "Without a purge 2 GB are full on 28 Nov 2026; purging after 90 days 2 GB are full on"
+        " 28 Nov 2026."
+    )

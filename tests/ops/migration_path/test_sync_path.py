@@ -1,0 +1,192 @@
+"""The model called inside the request: the image comes back, and how it ended is recorded."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from uuid import UUID, uuid4
+
+import pytest
+
+from lib.database import QueryError, load
+from lib.ops.migration_path import Generated, GenerationFailed, Rollout
+from lib.provider.replicate.client import Replicate
+from lib.queue.worker_calls import StartedGeneration
+from lib.storage.local import LocalStorage
+
+SCHNELL = "black-forest-labs/flux-schnell"
+page = load("migration_path")
+
+
+def ask(prompt: str = "A lighthouse", **changes):
+    asked = {"user_id": None, "prompt": prompt, "model_id": SCHNELL}
+    return asked | {"parameters": {"width": 64, "height": 64}} | changes
+
+
+def recorded(db):
+    """The only generation, with its record and what was counted."""
+    [row] = db.execute(
+        "select g.*, s.outcome, s.error_code, s.started_at as asked_at, s.ended_at"
+        " from image_generations g join sync_generations s on s.generation_id = g.id"
+    ).fetchall()
+    counted = db.execute("select * from path_rollup").fetchall()
+    assert db.execute("select from job_queue").fetchall() == []
+    return row, counted
+
+
+async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
+    made = await rollout.generate_synchronously(**ask())
+    row, [counted] = recorded(db)
+    assert (row["id"], row["image_url"]) == (made.generation_id, made.image_url)
+    assert made.image_url == f"http://app.example/images/{made.generation_id}.png"
+    assert (tmp_path / "images" / row["storage_path"]).is_file()
+    assert (row["status"], row["outcome"], row["error_code"]) == ("completed", "completed", None)
+    assert (row["progress"], row["error_message"]) == (100, None)
+    assert row["prediction_id"]
+    assert (counted["path"], counted["model_id"], counted["outcome"]) == (
+        "sync", SCHNELL, "completed",
+    )  # fmt: skip
+    took = row["ended_at"] - row["asked_at"]
+    assert (counted["generations"], counted["total_us"]) == (1, round(took.total_seconds() * 1e6))
+    assert row["completed_at"] == row["ended_at"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code", "permanent", "words"),
+    [
+        ("[fail]", "prediction_failed", False, "ended as failed: CUDA out of memory"),
+        ("[402]", "no_credit", True, "no credit"),
+        ("[500]", "provider_error", False, "Replicate failed with 500"),
+    ],
+)
+async def test_a_failure_is_raised_and_recorded(db, rollout, prompt, code, permanent, words):
+    with pytest.raises(GenerationFailed, match=words) as failure:
+        await rollout.generate_synchronously(**ask(prompt))
+    row, [counted] = recorded(db)
+    assert (failure.value.code, failure.value.permanent) == (code, permanent)
+    assert failure.value.generation_id == row["id"]
+    assert (row["status"], row["outcome"], row["error_code"]) == ("failed", "failed", code)
+    assert row["error_message"] == str(failure.value)
+    assert (counted["outcome"], counted["error_code"], counted["generations"]) == (
+        "failed", code, 1,
+    )  # fmt: skip
+
+
+async def test_a_run_without_end_is_given_up_at_the_deadline(db, simulator, async_pool, tmp_path):
+    replicate = Replicate(simulator.token, simulator.base_url)
+    storage = LocalStorage(tmp_path, "http://app.example")
+    hasty = Rollout(async_pool, replicate, storage, deadline_seconds=0.3)
+    with pytest.raises(GenerationFailed, match="took longer than"):
+        await hasty.generate_synchronously(**ask("[hang]"))
+    assert recorded(db)[0]["error_code"] == "deadline_exceeded"
+    await replicate.aclose()
+
+
+async def test_a_provider_that_does_not_answer_is_recorded(db, async_pool, tmp_path):
+    replicate = Replicate("r8_token", "http://127.0.0.1:9", max_wait=0)
+    nobody = Rollout(async_pool, replicate, LocalStorage(tmp_path, "http://a"), deadline_seconds=5)
+    with pytest.raises(GenerationFailed, match="does not answer"):
+        await nobody.generate_synchronously(**ask())
+    assert recorded(db)[0]["error_code"] == "unreachable"
+    await replicate.aclose()
+
+
+def prediction(simulator, prompt: str):
+    path = simulator._folder / "predictions.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(
+            "select id, canceled_at from predictions where json_extract(input, '$.prompt') = ?",
+            (prompt,),
+        ).fetchone()
+
+
+async def test_a_cancelled_request_cancels_the_prediction_and_is_recorded(db, rollout, simulator):
+    prompt = f"[hang] {uuid4()}"
+    request = asyncio.create_task(rollout.generate_synchronously(**ask(prompt)))
+    async with asyncio.timeout(20):
+        while prediction(simulator, prompt) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    prediction_id, canceled_at = prediction(simulator, prompt)
+    assert canceled_at
+    row, [counted] = recorded(db)
+    assert (row["status"], row["outcome"]) == ("cancelled", "cancelled")
+    assert row["prediction_id"] == prediction_id
+    assert counted["outcome"] == "cancelled"
+
+
+async def test_an_error_of_our_own_is_recorded_too(db, async_pool, simulator, tmp_path):
+    replicate = Replicate(simulator.token, simulator.base_url)
+    storage = LocalStorage(tmp_path / "images", "http://app.example")
+    (tmp_path / "images").rmdir()
+    broken = Rollout(async_pool, replicate, storage, deadline_seconds=30)
+    with pytest.raises(FileNotFoundError):
+        await broken.generate_synchronously(**ask())
+    assert recorded(db)[0]["error_code"] == "internal_error"
+    await replicate.aclose()
+
+
+async def test_an_end_is_recorded_once(db, rollout):
+    made = await rollout.generate_synchronously(**ask())
+    before = recorded(db)
+    again = "select end_sync_generation(%s, 'failed', 'late', 'late') as done"
+    assert db.execute(again, [made.generation_id]).fetchone()["done"] is False
+    assert recorded(db) == before
+
+
+async def test_a_request_whose_process_dies_is_seen(db, rollout):
+    db.execute(f"select start_sync_generation(null, 'a', '{SCHNELL}')")
+    assert page.state(db)["unended"] == 0
+    db.execute("update sync_generations set started_at = now() - interval '61 minutes'")
+    assert page.state(db)["unended"] == 1
+
+
+async def test_what_cannot_be_begun_leaves_nothing(db, rollout):
+    user = uuid4()
+    db.execute("insert into auth.users (id) values (%s)", [user])
+    for changes, sqlstate in [
+        ({"model_id": "no/model"}, "DR404"),
+        ({"prompt": "  "}, "22023"),
+        ({"user_id": UUID(int=1)}, "23503"),
+    ]:
+        with pytest.raises(QueryError) as refusal:
+            await rollout.generate_synchronously(**ask(**changes))
+        assert refusal.value.sqlstate == sqlstate
+    assert db.execute("select from image_generations").fetchall() == []
+
+
+async def test_the_limits_hold_for_both_paths_together(db, rollout):
+    user = uuid4()
+    db.execute("insert into auth.users (id) values (%s)", [user])
+    db.execute("insert into user_limits (user_id, hourly_limit) values (%s, 2)", [user])
+    db.execute("select start_generation(%s, 'a', %s)", [user, SCHNELL])
+    await rollout.generate_synchronously(**ask(user_id=user))
+    with pytest.raises(QueryError) as refusal:
+        await rollout.generate_synchronously(**ask(user_id=user))
+    assert refusal.value.sqlstate == "DR429"
+    assert refusal.value.detail["retry_after_seconds"] > 0
+    await rollout.generate_synchronously(**ask(user_id=user, source="test"))
+
+
+async def test_the_rollout_chooses_the_path(db, rollout):
+    assert isinstance(await rollout.generate(**ask()), Generated)
+    db.execute("select set_async_rollout('operator', 100)")
+    started = await rollout.generate(**ask())
+    assert isinstance(started, StartedGeneration)
+    [job] = db.execute("select id, status from job_queue").fetchall()
+    assert job == {"id": started.job_id, "status": "pending"}
+
+
+async def test_the_model_gets_its_defaults_and_what_was_asked_for(db, rollout, simulator):
+    prompt = f"A cabin {uuid4()}"
+    await rollout.generate_synchronously(**ask(prompt, parameters={"width": 128, "seed": 7}))
+    path = simulator._folder / "predictions.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        [(steps, width, seed)] = connection.execute(
+            "select json_extract(input, '$.num_inference_steps'), json_extract(input, '$.width'),"
+            " json_extract(input, '$.seed') from predictions"
+            " where json_extract(input, '$.prompt') = ?",
+            (prompt,),
+        ).fetchall()
+    assert (steps, width, seed) == (4, 128, 7)

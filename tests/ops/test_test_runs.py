@@ -1,0 +1,98 @@
+"""What is checked before a test run is started, what it costs, how its jobs are shared."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lib.ops.test_runs.submission import Invalid, Submission, check, cost, parameters_of
+
+MODELS: dict[str, dict[str, Any]] = {
+    "a/one": {
+        "id": "a/one",
+        "display_name": "One",
+        "default_parameters": {"steps": 6},
+        "price_per_image": 0.5,
+        "parameter_schema": [
+            {
+                "name": "steps",
+                "label": "Steps",
+                "kind": "integer",
+                "min": 1,
+                "max": 8,
+                "default": 4,
+            },
+            {"name": "guidance", "kind": "number", "min": 0, "max": 10},
+            {"name": "style", "kind": "choice", "choices": ["any", "photo"]},
+            {"name": "fast", "kind": "boolean"},
+            {"name": "note", "kind": "text"},
+            {"name": "negative_prompt", "kind": "text"},
+        ],
+    },
+    "a/two": {
+        "id": "a/two",
+        "display_name": "Two",
+        "default_parameters": {},
+        "price_per_image": None,
+        "parameter_schema": [],
+    },
+}
+GOOD = Submission("fox", "fog", ["a/one"], 1024, 512, 7, 2, False, 50, 5.0)
+
+
+def wrong(**changes: Any) -> str:
+    with pytest.raises(Invalid) as refused:
+        check(replace(GOOD, **changes), MODELS)
+    return refused.value.field
+
+
+def test_names_the_field_that_is_wrong() -> None:
+    check(GOOD, MODELS)
+    assert wrong(prompt=" ") == wrong(prompt="x" * 10_001) == "Prompt"
+    assert wrong(models=[]) == wrong(models=["a/three"]) == wrong(models=["a/one"] * 5) == "Models"
+    assert wrong(models=["a/two"]) == "Negative prompt"
+    assert wrong(width=63) == "Width"
+    assert wrong(height=2049) == "Height"
+    assert wrong(seed=-1) == wrong(seed=2**32) == "Seed"
+    assert wrong(images=0) == wrong(images=9) == "Images of each model"
+    assert wrong(load_test=True, jobs=501) == "Jobs"
+    assert wrong(load_test=True, models=["a/one", "a/two"], jobs=1) == "Jobs"
+    assert wrong(load_test=True, per_second=0) == "Jobs per second"
+    assert wrong(load_test=True, per_second=20.5) == "Jobs per second"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("steps", 9, "Steps of a/one"),
+        ("steps", 0, "Steps of a/one"),
+        ("steps", 2.5, "Steps of a/one"),
+        ("steps", True, "Steps of a/one"),
+        ("guidance", 10.1, "guidance of a/one"),
+        ("guidance", "much", "guidance of a/one"),
+        ("style", "none", "style of a/one"),
+        ("fast", 1, "fast of a/one"),
+        ("note", 1, "note of a/one"),
+        ("unknown", 1, "unknown"),
+    ],
+)
+def test_names_the_parameter_that_is_wrong(name: str, value: Any, field: str) -> None:
+    assert wrong(parameters={"a/one": {name: value}}) == field
+
+
+def test_takes_good_parameters() -> None:
+    good = {"steps": 8, "guidance": 3, "style": "photo", "fast": False, "note": ""}
+    check(replace(GOOD, parameters={"a/one": good}), MODELS)
+
+
+def test_starts_from_the_defaults_of_the_model() -> None:
+    found = {said.name: said.default for said in parameters_of(MODELS["a/one"])}
+    assert found == {"steps": 6, "guidance": None, "style": None, "fast": None, "note": None}
+
+
+def test_shares_jobs_and_adds_up_what_they_cost() -> None:
+    assert (GOOD.shares, GOOD.total, cost(GOOD, MODELS)) == ({"a/one": 2}, 2, 1.0)
+    both = replace(GOOD, models=["a/one", "a/two"])
+    assert cost(both, MODELS) is None
+    load = replace(both, load_test=True, jobs=7)
+    assert (load.shares, load.total) == ({"a/one": 4, "a/two": 3}, 7)

@@ -1,0 +1,111 @@
+"""Images in a bucket of a project's Storage, over real HTTP."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.responses import Response
+from storage_stand_in import Bucket
+
+from lib.storage import NotAnImage, StorageFailed
+from lib.storage.supabase import SupabaseStorage
+
+KEY = "sb_secret_of_the_test_project"
+
+
+def png(colour: str = "red") -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fetched(url: str) -> httpx.Response:
+    return httpx.get(url)
+
+
+@contextmanager
+def served(bucket: Bucket, eventually: Callable[..., Any]) -> Iterator[str]:
+    app = Starlette(routes=bucket.routes)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(params=["public", "private"])
+def bucket(request: pytest.FixtureRequest) -> Bucket:
+    return Bucket("images", KEY, public=request.param == "public")
+
+
+@pytest.fixture
+def project(bucket: Bucket, eventually: Callable[..., Any]) -> Iterator[str]:
+    with served(bucket, eventually) as url:
+        yield url
+
+
+@pytest.fixture
+def storage(project: str, bucket: Bucket) -> SupabaseStorage:
+    return SupabaseStorage(project, KEY, "images", 0 if bucket.public else 60)
+
+
+async def test_what_is_kept_is_found_at_its_address(
+    storage: SupabaseStorage, bucket: Bucket
+) -> None:
+    id = uuid4()
+    stored = await storage.save(id, png())
+    assert stored.path == f"{id}.png"
+    found = fetched(stored.url)
+    assert (found.content, found.headers["content-type"]) == (png(), "image/png")
+    assert fetched(storage.address(stored.path)).content == storage.read(stored.path) == png()
+    assert KEY not in stored.url
+
+    again = await storage.save(id, png("blue"))
+    assert storage.read(again.path) == png("blue")
+    assert list(bucket.objects) == [again.path]
+
+    assert storage.delete(again.path) is True
+    assert storage.delete(again.path) is False
+    with pytest.raises(FileNotFoundError):
+        storage.read(again.path)
+
+
+async def test_a_private_image_has_no_lasting_address(storage: SupabaseStorage, bucket: Bucket):
+    stored = await storage.save(uuid4(), png())
+    bare = stored.url.partition("?")[0].replace("/sign/", "/public/")
+    assert fetched(bare).is_success == bucket.public
+
+
+async def test_what_is_no_image_is_not_sent(storage: SupabaseStorage, bucket: Bucket) -> None:
+    with pytest.raises(NotAnImage):
+        await storage.save(uuid4(), b"<svg onload=alert(1)>")
+    assert bucket.objects == {}
+
+
+async def test_a_storage_that_refuses_says_why_without_the_key(
+    storage: SupabaseStorage, bucket: Bucket, project: str
+) -> None:
+    for answer, said in [
+        (Response(status_code=503, content="upstream"), "503"),
+        (Response(status_code=413, content='{"message": 1}'), "413"),
+    ]:
+        bucket.answer = answer
+        with pytest.raises(StorageFailed, match=said) as caught:
+            await storage.save(uuid4(), png())
+        assert KEY not in str(caught.value)
+    bucket.answer = None
+    other = SupabaseStorage(project, KEY, "other", 0)
+    with pytest.raises(StorageFailed, match="bucket 'other': Bucket not found"):
+        await other.save(uuid4(), png())
+    with pytest.raises(StorageFailed, match="does not answer"):
+        await SupabaseStorage("http://127.0.0.1:1", KEY, "images", 0).save(uuid4(), png())
