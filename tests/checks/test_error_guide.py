@@ -11,11 +11,12 @@ from lib.provider.replicate.errors import _REFUSALS
 
 PROJECT = Path(__file__).parents[2]
 WORKERS_CODE = [
-    PROJECT / "lib" / "generation.py",
-    PROJECT / "lib" / "jobs.py",
-    PROJECT / "lib" / "storage.py",
+    *(PROJECT / "lib" / "generation").glob("*.py"),
+    *(PROJECT / "lib" / "queue").glob("*.py"),
+    *(PROJECT / "lib" / "storage").glob("*.py"),
     *(PROJECT / "lib" / "worker").glob("*.py"),
-    *(PROJECT / "lib" / "replicate").glob("*.py"),
+    PROJECT / "lib" / "provider" / "contract.py",
+    *(PROJECT / "lib" / "provider" / "replicate").glob("*.py"),
 ]
 MIGRATIONS = sorted((PROJECT / "supabase" / "migrations").glob("*.sql"))
 

@@ -317,6 +317,8 @@ def test_a_streamlit_page_may_follow_too(story, database):
     def page(id, url):
         import streamlit as st
 
+        from lib.queue.following import follow_generation
+
         for update in follow_generation(id, database_url=url):
             st.text(f"{update.status} {update.progress}")
 

@@ -10,7 +10,7 @@ HOURS = pd.to_datetime(["2026-11-04T09:00Z", "2026-11-04T10:00Z", "2026-11-04T11
 
 def test_lines_say_their_last_and_highest_values():
     figures = pd.DataFrame({"at": HOURS, "p50": [4.0, 80.0, 5.0], "p95": [None] * 3})
-    words = charts.course(figures, ["p50", "p95"], "hour", "seconds")
+    words = charts.describe_lines(figures, ["p50", "p95"], "hour", "seconds")
     assert words == "p50: 5.0 s at last, at most 1 min 20 s (4 Nov 10:00); p95: no value."
 
 
@@ -19,7 +19,7 @@ def test_bars_say_how_many_of_which_kinds_and_when_the_most():
     figures = pd.DataFrame(
         {"at": at, "status": ["completed", "completed", "failed"], "jobs": [1_000, 2_900, 100]}
     )
-    assert charts.counts(figures, "status", "hour", "jobs") == (
+    assert charts.describe_bars(figures, "status", "hour", "jobs") == (
         "4,000 jobs in all: 3,900 completed (97.5 %), 100 failed (2.5 %)."
         " At most 3,000 per hour (4 Nov 10:00)."
     )

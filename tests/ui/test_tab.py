@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from lib.ui.tab import PICTURES
+from lib.ui.tab import ICONS
 
 LONG = 60_000
 
@@ -13,7 +13,7 @@ LONG = 60_000
 def shows(page: Page, title: str, picture: str) -> None:
     expect(page).to_have_title(title, timeout=LONG)
     icon = page.locator("link[rel='shortcut icon']")
-    drawn = base64.b64encode((PICTURES / picture).read_bytes()).decode()
+    drawn = base64.b64encode((ICONS / picture).read_bytes()).decode()
     expect(icon).to_have_attribute("href", re.compile(re.escape(drawn)), timeout=LONG)
 
 

@@ -55,9 +55,9 @@ class Troubleshooting:
 
 
 def _forget() -> None:
-    from lib.ui.dashboard import read_anew
+    from lib.ui.dashboard import clear_cached_answers
 
-    read_anew()
+    clear_cached_answers()
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.ui.parts.audit_entries import change
+from lib.ui.parts.audit_entries import describe_change
 
 queries = load("audit")
 ALL: dict[str, Any] = {
@@ -186,4 +186,4 @@ def sequential_scans(db: Connection) -> int:
     ],
 )
 def test_a_change_is_readable(before: Any, after: Any, words: str) -> None:
-    assert change(before, after) == words
+    assert describe_change(before, after) == words

@@ -5,7 +5,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.ui.navigation import SECTIONS, address
+from lib.ui.navigation import SECTIONS, page_path
 
 LONG = 30_000
 MARK = "markof7e57"
@@ -13,7 +13,7 @@ CONNECTED = (
     "select count(*)::int as n from pg_stat_activity"
     " where datname = current_database() and application_name = 'darkroom dashboard'"
 )
-PAGES = [address(file) for files in SECTIONS.values() for file in files]
+PAGES = [page_path(file) for files in SECTIONS.values() for file in files]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from walk import ALL, HOSTILE, READY, walk
 
 from lib.database import load
 from lib.provider.simulator.faults import FaultFile, Faults
-from lib.ui.navigation import SECTIONS, address
+from lib.ui.navigation import SECTIONS, page_path
 
 FOLDER = Path(__file__).parent
 PUBLISHABLE = "sb_publishable_q1w2e3r4t5y6u7i8o9p0"
@@ -94,12 +94,12 @@ def test_viewers_have_links_to_their_own_pages_alone(
     app = make_app(**settings).start()
     sign_in(page, app, provider, email=PEOPLE["viewer"])
     for file in SECTIONS["Monitor"]:
-        page.goto(f"{app.url}{address(file)}")
+        page.goto(f"{app.url}{page_path(file)}")
         page.wait_for_function(READY, timeout=LONG)
         assert page.get_by_test_id("stException").count() == 0, file
         links = page.get_by_test_id("stPageLink-NavLink").all()
         paths = {urlsplit(str(link.get_attribute("href"))).path for link in links}
-        assert {f"/{path.strip('/')}" for path in paths} <= {*map(address, SECTIONS["Monitor"])}
+        assert {f"/{path.strip('/')}" for path in paths} <= {*map(page_path, SECTIONS["Monitor"])}
 
 
 def test_the_page_of_faults_takes_hostile_texts_for_text(

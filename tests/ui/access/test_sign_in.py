@@ -6,7 +6,7 @@ import pytest
 from people import LISTS, LONG, PEOPLE, audit, secrets, see_stuck, sign_in, stuck
 from playwright.sync_api import Page, expect
 
-from lib.ui.navigation import SECTIONS, address
+from lib.ui.navigation import SECTIONS, page_path
 
 OPEN = {"viewer": ["Monitor"], "operator": [*SECTIONS], "admin": [*SECTIONS]}
 
@@ -22,7 +22,7 @@ def test_pages_are_those_of_the_role(signed_app, people, role) -> None:
     assert shown == [title for title in titles if title != "Job"]
     for section in set(SECTIONS) - set(OPEN[role]):
         for file, title in SECTIONS[section].items():
-            page.goto(f"{signed_app.url}{address(file)}")
+            page.goto(f"{signed_app.url}{page_path(file)}")
             expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=LONG)
             expect(page.get_by_role("heading", name=title, exact=True)).to_be_hidden()
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from playwright.sync_api import Page, Request, Response, WebSocket
 from running_app import App
 
-from lib.ui.navigation import SECTIONS, address
+from lib.ui.navigation import SECTIONS, page_path
 
 LONG = 30_000
 PLAIN = "zqplain"
@@ -86,7 +86,7 @@ def walk(page: Page, app: App, files: list[str]) -> Heard:
     for file in files:
         for query in [{}, *QUERIES.get(file, [])]:
             before = len(heard.said)
-            page.goto(f"{app.url}{address(file)}?{urlencode(query)}")
+            page.goto(f"{app.url}{page_path(file)}?{urlencode(query)}")
             page.wait_for_function(READY, timeout=LONG)
             # Tables and charts draw themselves a moment after their place is there.
             page.wait_for_load_state("networkidle")
