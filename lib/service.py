@@ -17,7 +17,7 @@ from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
 from lib.database.sample_history import load_sample_history
-from lib.ops.alerts.watch import keep_watch
+from lib.ops.alerts.watch import keep_evaluating_alerts
 from lib.provider.replicate.client import Replicate
 from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
@@ -140,7 +140,7 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 if self._settings.database_url:
                     # Here, because no worker is left to tell that there is none.
-                    upkeep = tasks.create_task(keep_watch(service.pool))
+                    upkeep = tasks.create_task(keep_evaluating_alerts(service.pool))
                 else:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)

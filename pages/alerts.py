@@ -9,7 +9,7 @@ import streamlit as st
 
 from lib.formats import duration, escaped, plural
 from lib.ops.alerts.actions import end_silence
-from lib.ops.alerts.rules import RULES, about, measured
+from lib.ops.alerts.rules import RULES, format_measure, subject_name
 from lib.ui.columns import time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, clock, moment, pool, read, read_once
@@ -65,7 +65,7 @@ def say_alert(alert: Mapping[str, Any]) -> None:
     quiet = f", silenced until {moment(silent)}" if silent else ""
     calming = ", about to be over" if alert["calming"] else ""
     critical = alert["severity"] == "critical"
-    words = f"**{'Act now' if critical else 'Look soon'}.** {escaped(rule.says(alert))}"
+    words = f"**{'Act now' if critical else 'Look soon'}.** {escaped(rule.describe(alert))}"
     # What it quotes may be of any length, so its actions stand below it.
     with st.container(border=True, gap="xsmall"):
         (st.error if critical else st.warning)(
@@ -91,7 +91,7 @@ def say_beginning(beginning: list[dict[str, Any]]) -> None:
     for alert in beginning:
         rule = RULES[alert["rule"]]
         st.caption(
-            f":material/hourglass: {escaped(rule.says(alert))} Fires once that has lasted"
+            f":material/hourglass: {escaped(rule.describe(alert))} Fires once that has lasted"
             f" {duration(alert['for_seconds'])}; so far {duration(alert['seconds'])}."
         )
 
@@ -135,11 +135,11 @@ def say_rule(row: Mapping[str, Any]) -> None:
         else ":orange-badge[:material/hourglass: Beginning]" if row["beginning"]
         else ":green-badge[:material/check: Fine]"
     )  # fmt: skip
-    above = f"{row['severity']} above {measured(rule.unit, row['threshold'])}"
+    above = f"{row['severity']} above {format_measure(rule.unit, row['threshold'])}"
     lasting = f" lasting {duration(row['for_seconds'])}" if row["for_seconds"] else ""
     least = f", from {plural(row['minimum_jobs'])} on" if row["minimum_jobs"] else ""
-    over = f"over at {measured(rule.unit, row['resolve_at'])}"
-    now = "" if row["value"] is None else f", now {measured(rule.unit, row['value'])}"
+    over = f"over at {format_measure(rule.unit, row['resolve_at'])}"
+    now = "" if row["value"] is None else f", now {format_measure(rule.unit, row['value'])}"
     by = row["changed_by"]
     changed = f" Changed {moment(row['changed_at'])} by {escaped(by)}." if by else ""
     with st.container(gap=None):
@@ -206,9 +206,9 @@ def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "Lasted": duration(row["seconds"]),
         "Over": row["resolved_at"],
         "Rule": rule.title,
-        "Of": about(row) or None,
+        "Of": subject_name(row) or None,
         "Severity": row["severity"],
-        "Worst": measured(rule.unit, row["worst"]),
+        "Worst": format_measure(rule.unit, row["worst"]),
         "Channels told": row["told"],
     }
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.checks.deployment.apply_migrations import PendingFile, apply_pending, preview
 from lib.checks.deployment.catalogue import CHECKS, MANUAL
-from lib.checks.deployment.check import Check, Manual, some
+from lib.checks.deployment.check import Check, Manual, abbreviated
 from lib.checks.deployment.progress import Checklist, checklist, tick
 from lib.checks.deployment.report import report
 from lib.checks.selftest.target import target
@@ -45,14 +45,14 @@ def panel() -> None:
     verdict(seen)
     if waiting:
         pending_migrations(waiting)
-    for check in seen.open():
+    for check in seen.open_checks():
         to_repair(check, seen)
     everything(seen)
     people(seen)
 
 
 def verdict(seen: Checklist) -> None:
-    left = seen.open()
+    left = seen.open_checks()
     if not left:
         ticked = sum(seen.ticked(point.name) for point in MANUAL)
         st.success(
@@ -83,7 +83,7 @@ def applying(waiting: list[PendingFile]) -> Action:
     return Action(
         title="Apply migrations",
         effect=f"Applies {plural(len(waiting), 'migration')} to the database in this order:"
-        f" {escaped(some(file.name for file in waiting))}. Each is a transaction of its own; after"
+        f" {escaped(abbreviated(file.name for file in waiting))}. Each is a transaction of its own; after"
         " an error those before it stay."
         " Whoever else applies at the same moment waits.",
         button=f"Apply {plural(len(waiting), 'migration')}",
@@ -117,7 +117,7 @@ def everything(seen: Checklist) -> None:
 
 
 def times(name: str, seen: Checklist) -> str:
-    kept = seen.kept.get(name)
+    kept = seen.records.get(name)
     if kept is None or seen.findings[name].done is None:
         return ""
     if kept.done:
@@ -129,7 +129,7 @@ def times(name: str, seen: Checklist) -> str:
 def people(seen: Checklist) -> None:
     st.header("People")
     for point in MANUAL:
-        done, kept = seen.ticked(point.name), seen.kept.get(point.name)
+        done, kept = seen.ticked(point.name), seen.records.get(point.name)
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
                 st.markdown(f"{TICKED[done]} **{point.title}**")

@@ -10,7 +10,7 @@ import streamlit as st
 
 from lib.formats import duration, escaped, plural
 from lib.ops.maintenance.purge import Purge
-from lib.ops.maintenance.tasks import RHYTHMS, TASKS, State, record, states
+from lib.ops.maintenance.tasks import FREQUENCIES, TASKS, TaskState, record, task_states
 from lib.queue.operator_actions import purge_cron_history, stop_purge
 from lib.resources import database_url
 from lib.settings import settings
@@ -45,20 +45,20 @@ def tasks() -> None:
     }.items():
         if row and (not done[name]["at"] or row["at"] > done[name]["at"]):
             done[name] = {"at": row["at"], "actor": row["actor"]}
-    found = states(done)
+    found = task_states(done)
     due = [state.task.title for state in found if state.overdue]
     if due:
         st.warning(f"{plural(len(due), 'task')} due: {', '.join(due)}.", icon=":material/task:")
     else:
         st.success("Everything has been done in time.", icon=":material/check_circle:")
-    by_rhythm = sorted(found, key=lambda state: list(RHYTHMS).index(state.task.rhythm))
-    for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.rhythm):
+    by_rhythm = sorted(found, key=lambda state: list(FREQUENCIES).index(state.task.frequency))
+    for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.frequency):
         st.header(rhythm)
         for state in members:
             row_of(state)
 
 
-def row_of(state: State) -> None:
+def row_of(state: TaskState) -> None:
     task = state.task
     last = f"Last done {moment(state.at)} by {escaped(state.actor or '')}." if state.at else ""
     badge = ":orange-badge[Due]" if state.overdue else ":green-badge[Done]"
@@ -81,7 +81,7 @@ def open_view(name: str) -> None:
     st.session_state["view"] = name
 
 
-def marking(state: State) -> Action:
+def marking(state: TaskState) -> Action:
     def run() -> str:
         record(pool(), actor(), state.task.name)
         return f"Recorded: {state.task.title}."

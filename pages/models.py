@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import streamlit as st
 
-from lib.checks.regression import Period, compared, fails_more, slower
+from lib.checks.regression import Period, comparison, fails_more, slower
 from lib.formats import duration, escaped, plural, share
 from lib.ui import charts
 from lib.ui.columns import count_column, percent_column, seconds_column
@@ -111,7 +111,7 @@ def say_times() -> None:
 def run_times(models: pd.DataFrame) -> None:
     st.header("How long do completed jobs run, and how many fail?")
     table = models.assign(
-        compared=[compared(*periods(row)) for _, row in models.iterrows()],
+        compared=[comparison(*periods(row)) for _, row in models.iterrows()],
         usage=models["usage"] * 100,
         failed=100 * models["failed"] / (models["completed"] + models["failed"]),
         failed_before=100

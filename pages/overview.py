@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.checks.health import WORDS, Condition, Verdict, type_name, verdict
+from lib.checks.health import LEVEL_LABELS, Condition, Verdict, type_name, verdict
 from lib.formats import duration, escaped, number, percent, plural, share
 from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
 from lib.ui.confirm import Action, ask, confirmations
@@ -47,7 +47,7 @@ def panel() -> None:
 
 def say(found: Verdict) -> None:
     if not found.conditions:
-        st.success(f"**{WORDS['good']}.** {found.reason}", icon=":material/check_circle:")
+        st.success(f"**{LEVEL_LABELS['good']}.** {found.reason}", icon=":material/check_circle:")
     for (level, page), alike in groupby(found.conditions, attrgetter("level", "page")):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             say_conditions(level, list(alike))
@@ -60,7 +60,7 @@ def say_conditions(level: str, conditions: list[Condition]) -> None:
     reasons = [escaped(condition.reason) for condition in conditions[:MOST_SAID]]
     if more := len(conditions) - len(reasons):
         reasons.append(f"And {more} more.")
-    said = f"**{WORDS[level]}.** " + "  \n".join(reasons)
+    said = f"**{LEVEL_LABELS[level]}.** " + "  \n".join(reasons)
     if level == "act":
         st.error(said, icon=":material/error:")
     else:

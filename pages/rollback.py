@@ -7,14 +7,14 @@ from uuid import UUID
 import streamlit as st
 
 from lib.formats import escaped, plural
-from lib.ops.rollback import BACK, FORTH, State, Step, end, note_told, start
+from lib.ops.rollback import RESUME_STEPS, ROLLBACK_STEPS, State, Step, end, record_notice, start
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, moment, pool, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import drawn_once_back, live
 
-WAYS = {"Roll back": BACK, "Resume": FORTH}
+WAYS = {"Roll back": ROLLBACK_STEPS, "Resume": RESUME_STEPS}
 BADGES = {
     "done": ":green-badge[Done]",
     "open": ":orange-badge[To do]",
@@ -38,7 +38,7 @@ def panel() -> None:
     state = read("rollback", "state")
     if state["id"] is None:
         st.info("No rollback is open. Below is what each step would find now.")
-        steps(BACK, state)
+        steps(ROLLBACK_STEPS, state)
         return
     st.warning(
         f"A rollback is open since {moment(state['started_at'])}, started by"
@@ -62,13 +62,13 @@ def panel() -> None:
 
 def steps(chosen: Sequence[Step], state: State) -> None:
     """The steps with their buttons, which only an open rollback has."""
-    stands = {step.name: step.stand(state) for step in chosen}
+    stands = {step.name: step.status(state) for step in chosen}
     first = next((name for name, stand in stands.items() if stand == "open"), None)
     for number, step in enumerate(chosen, 1):
         stand, kind = stands[step.name], "primary" if step.name == first else "secondary"
         with st.container(border=True, gap="xsmall"):
             st.markdown(f"{BADGES[stand]} **{number}. {step.title}**")
-            st.text(step.found(state))
+            st.text(step.situation(state))
             if stand == "open":
                 st.caption(step.effect(state))
                 if state["id"] and st.button(step.button, key=step.name, type=kind):
@@ -97,14 +97,14 @@ def told(state: State, number: int) -> None:
 
 def ending(state: State) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{len(FORTH) + 2}. End the rollback**")
+        st.markdown(f"**{len(RESUME_STEPS) + 2}. End the rollback**")
         st.text(f"Closes it and keeps the record. {still(state)}")
         if st.button("End the rollback", key="end"):
             ask(closing(state["id"], read_once("rollback", "state")))
 
 
 def still(state: State) -> str:
-    left = [step.title for step in FORTH if step.stand(state) == "open"]
+    left = [step.title for step in RESUME_STEPS if step.status(state) == "open"]
     return f"Still to do: {', '.join(left)}." if left else "Everything is put back."
 
 
@@ -182,7 +182,7 @@ def telling(state: State) -> None:
 
 def noting(rollback: UUID, who: str, message: str) -> Action:
     def run() -> str:
-        note_told(pool(), actor(), rollback, who, message)
+        record_notice(pool(), actor(), rollback, who, message)
         return "Recorded."
 
     return Action(

@@ -6,7 +6,7 @@ from itertools import groupby
 import streamlit as st
 
 from lib.checks.selftest.background import BackgroundRun
-from lib.checks.selftest.report import Outcome, Report, as_json, counted
+from lib.checks.selftest.report import Outcome, Report, as_json, summary
 from lib.checks.selftest.target import target
 from lib.database import DatabaseError
 from lib.formats import duration, plural
@@ -69,7 +69,7 @@ def progress(run: BackgroundRun) -> None:
 
 
 def finished(report: Report) -> None:
-    verdict = f"{counted(report['checks'])} in {duration(report['seconds'])}."
+    verdict = f"{summary(report['checks'])} in {duration(report['seconds'])}."
     if report["outcome"] == "passed":
         st.success(f"This deployment works: {verdict}", icon=":material/check_circle:")
     else:

@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from lib.checks.finding import Finding, Repair, Symptom
-from lib.checks.troubleshooting.catalogue import SYMPTOMS, Looked, look, ranked
+from lib.checks.troubleshooting.catalogue import SYMPTOMS, CheckFindings, ranked, run_checks
 from lib.formats import escaped, plural
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, pool, read
@@ -35,7 +35,7 @@ symptom = st.selectbox(
 
 def panel() -> None:
     chosen = [one for one in SYMPTOMS if symptom in (None, one.name)]
-    looked = [(one, look(one, read)) for one in chosen]
+    looked = [(one, run_checks(one, read)) for one in chosen]
     wrong = [(one, ranked(checks), checks) for one, checks in looked if ranked(checks)]
     wrong.sort(key=lambda found: (found[1][0].level != "act", -found[1][0].jobs))
     say(wrong, sum(len(checks) for _, checks in looked))
@@ -51,7 +51,7 @@ def panel() -> None:
             checked(f"{one.title}: {plural(len(checks), 'check')}, no cause found", checks)
 
 
-def say(wrong: Sequence[tuple[Symptom, list[Finding], list[Looked]]], checks: int) -> None:
+def say(wrong: Sequence[tuple[Symptom, list[Finding], list[CheckFindings]]], checks: int) -> None:
     if not wrong:
         st.success(
             f"**Nothing is wrong.** {plural(checks, 'check')} found no cause.",
@@ -66,7 +66,7 @@ def say(wrong: Sequence[tuple[Symptom, list[Finding], list[Looked]]], checks: in
         st.warning(text, icon=":material/visibility:")
 
 
-def checked(label: str, looked: Sequence[Looked]) -> None:
+def checked(label: str, looked: Sequence[CheckFindings]) -> None:
     with st.expander(label):
         for check, findings in looked:
             badge = ":orange-badge[Found]" if findings else ":green-badge[Fine]"

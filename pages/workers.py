@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.checks.worker_schedule import own_schedule
-from lib.checks.workers_and_cron import conditions, name
+from lib.checks.worker_schedule import worker_schedule
+from lib.checks.workers_and_cron import conditions, cron_job_name
 from lib.formats import duration, escaped, plural
 from lib.ops.cron.actions import call_process_jobs
 from lib.resources import project_keys
@@ -178,7 +178,7 @@ def in_table(job: Row, there: Row, now: datetime) -> dict[str, Any]:
     following = coming(job, there, now, 1)
     trapped = any(finding["finding"] == "six_fields" for finding in job["findings"])
     return {
-        "job": name(job),
+        "job": cron_job_name(job),
         "state": "active" if job["active"] else "paused",
         "schedule": job["schedule"],
         "words": ("⚠ " if trapped else "") + as_read(job["schedule"]),
@@ -202,7 +202,7 @@ def own_clock(there: Row, now: datetime) -> None:
         " this app's settings; workers started elsewhere may have others."
     )
     st.dataframe(
-        own_schedule(settings(), read("workers", "own_schedule"), now),
+        worker_schedule(settings(), read("workers", "own_schedule"), now),
         key="own clock",
         hide_index=True,
         alt="What a worker does by itself",
@@ -251,9 +251,9 @@ def calling() -> Action:
             call = call_process_jobs(pool(), actor(), url, key, CALL_SECONDS)
         if not call.succeeded:
             st.error("The call did not succeed:", icon=":material/error:")
-            st.text(call.said)
+            st.text(call.message)
             st.stop()
-        return f"process-jobs answered {escaped(call.said)}."
+        return f"process-jobs answered {escaped(call.message)}."
 
     return Action(
         title="Call process-jobs",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.formats import duration
-from lib.ops.cron.schedule import in_words, misread, right_form
+from lib.ops.cron.schedule import corrected, explain_misreading, in_words
 
 KEY_NAME = "darkroom_secret_key"
 """Under which the schedule of process-jobs finds its key, as schedule_process_jobs does."""
 STORE_KEY = "select vault.create_secret('<the secret key>', '{name}');"
 SET_KEY = "alter database {database} set {name} = '<the secret key>';"
-ANEW = "Schedule process-jobs below: that replaces this job by one that is right."
+RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is right."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +27,39 @@ class Finding:
     sql: str | None = None
 
 
-def explain(job: Mapping[str, Any], there: Mapping[str, Any]) -> list[Finding]:
+def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Finding]:
     """The findings of a job of the query `jobs` of queries/cron.sql, the gravest first.
 
     `there` is a row of the query `environment`.
     """
-    found = [_explain(job, there, each["finding"], each["detail"]) for each in job["findings"]]
+    found = [
+        _explain(job, environment, each["finding"], each["detail"]) for each in job["findings"]
+    ]
     return sorted(found, key=lambda finding: finding.level != "act")
 
 
-def store_key(there: Mapping[str, Any], name: str) -> str:
+def store_key(environment: Mapping[str, Any], name: str) -> str:
     """The SQL that stores the secret key under a name, where cron jobs find it."""
-    if there["vault"]:
+    if environment["vault"]:
         return STORE_KEY.format(name=name)
-    return SET_KEY.format(database=there["database"], name=f"app.settings.{name}")
+    return SET_KEY.format(database=environment["database"], name=f"app.settings.{name}")
 
 
 def _explain(
-    job: Mapping[str, Any], there: Mapping[str, Any], finding: str, detail: str | None
+    job: Mapping[str, Any], environment: Mapping[str, Any], finding: str, detail: str | None
 ) -> Finding:
     match finding:
         case "six_fields":
-            return _six_fields(job, there)
+            return _six_fields(job, environment)
         case "key_in_clear":
-            return _key_in_clear(job, there)
+            return _key_in_clear(job, environment)
         case "missing_setting":
             return Finding(
                 "act",
                 f"The command reads the setting {detail}, which no session has: each run fails, or"
                 " sends no key.",
-                f"{_anew(job)} Where settings may be set (not on hosted Supabase), set it.",
-                SET_KEY.format(database=there["database"], name=detail),
+                f"{_repair(job)} Where settings may be set (not on hosted Supabase), set it.",
+                SET_KEY.format(database=environment["database"], name=detail),
             )
         case "missing_secret":
             return Finding(
@@ -65,7 +67,7 @@ def _explain(
                 f"The command reads the secret {detail}, which is not there: each run fails, or"
                 " sends no key.",
                 "Store the key under that name.",
-                store_key(there, str(detail)),
+                store_key(environment, str(detail)),
             )
         case "pg_net_missing":
             return Finding(
@@ -76,42 +78,44 @@ def _explain(
                 "create extension pg_net;",
             )
         case _:
-            return _short_timeout(job, there, int(detail or 0))
+            return _short_timeout(job, environment, int(detail or 0))
 
 
-def _six_fields(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
+def _six_fields(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Finding:
     schedule = job["schedule"]
-    right = right_form(schedule, knows_seconds=there["seconds"])
-    shortest = "" if there["seconds"] else " (seconds need pg_cron 1.5)"
+    right = corrected(schedule, supports_seconds=environment["seconds"])
+    note = "" if environment["seconds"] else " (seconds need pg_cron 1.5)"
     return Finding(
         "act",
-        misread(schedule),
-        f"Change the schedule to “{right}”: {in_words(right).lower()}{shortest}.",
+        explain_misreading(schedule),
+        f"Change the schedule to “{right}”: {in_words(right).lower()}{note}.",
         f"select public.change_cron_job('<your name>', {job['job_id']}, '{right}');",
     )
 
 
-def _key_in_clear(job: Mapping[str, Any], there: Mapping[str, Any]) -> Finding:
-    where = "Vault" if there["vault"] else "a setting"
+def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Finding:
+    where = "Vault" if environment["vault"] else "a setting"
     return Finding(
         "act",
         "The command holds a key in clear text: whoever reads cron.job, its runs, a log or a backup"
         " has it.",
-        f"Give the key to {where} and let the command name it. {_anew(job)} Then replace the key"
-        " itself, because it was written down.",
-        store_key(there, KEY_NAME),
+        f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"
+        " the key itself, because it was written down.",
+        store_key(environment, KEY_NAME),
     )
 
 
-def _short_timeout(job: Mapping[str, Any], there: Mapping[str, Any], milliseconds: int) -> Finding:
-    most = there["call_seconds"]
+def _short_timeout(
+    job: Mapping[str, Any], environment: Mapping[str, Any], milliseconds: int
+) -> Finding:
+    call_seconds = environment["call_seconds"]
     return Finding(
         "look",
         f"pg_net waits {duration(milliseconds / 1000)} for the answer, and a call of process-jobs"
-        f" may take {duration(most)}: a good run is recorded as timed out.",
-        f"{_anew(job)} Or add to the call: timeout_milliseconds := {1000 * most}",
+        f" may take {duration(call_seconds)}: a good run is recorded as timed out.",
+        f"{_repair(job)} Or add to the call: timeout_milliseconds := {1000 * call_seconds}",
     )
 
 
-def _anew(job: Mapping[str, Any]) -> str:
-    return ANEW if job["wakes_queue"] else "Change the command."
+def _repair(job: Mapping[str, Any]) -> str:
+    return RESCHEDULE if job["wakes_queue"] else "Change the command."

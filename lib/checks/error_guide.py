@@ -23,7 +23,7 @@ class Guide:
     meaning: str
     todo: str
     retry: Literal["helps", "after", "useless"]
-    words: str = ""
+    pattern: str = ""
     narrows: bool = False
 
 
@@ -250,10 +250,10 @@ def guide(code: str | None, message: str | None) -> Guide:
     """The entry for an error: by its code, without one by its words, else UNKNOWN."""
     known = [entry for entry in CATALOGUE if entry.code == code]
     for entry in known:
-        if not entry.narrows or _has(entry, message):
+        if not entry.narrows or _matches(entry, message):
             return entry
-    return next((entry for entry in CATALOGUE if not known and _has(entry, message)), UNKNOWN)
+    return next((entry for entry in CATALOGUE if not known and _matches(entry, message)), UNKNOWN)
 
 
-def _has(entry: Guide, message: str | None) -> bool:
-    return re.search(entry.words, message or "", re.IGNORECASE) is not None
+def _matches(entry: Guide, message: str | None) -> bool:
+    return re.search(entry.pattern, message or "", re.IGNORECASE) is not None

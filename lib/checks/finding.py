@@ -54,7 +54,7 @@ class Check:
     name: str
     question: str
     about: str
-    look: Callable[[Facts], list[Finding]]
+    run: Callable[[Facts], list[Finding]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from lib.formats import duration, share
 from lib.ops.alerts.rules import RULES
 from lib.queue.operator_actions import ALL_TYPES
 
-SAID_HERE = (
+COVERED_RULES = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
 )  # fmt: skip
 """Alert rules whose measures are looked at here, by their limits; of the others, what fires."""
-WORDS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
+LEVEL_LABELS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
 """What there is to do, by level."""
 
 
@@ -46,7 +46,7 @@ class Verdict:
     def short(self) -> str:
         """In a few words, with the number of conditions of the worst level: "Act now (2)"."""
         worst = sum(condition.level == self.level for condition in self.conditions)
-        return f"{WORDS[self.level]} ({worst})" if worst else WORDS[self.level]
+        return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
 
 def verdict(now: Mapping[str, Any]) -> Verdict:
@@ -65,7 +65,7 @@ def no_worker(now: Mapping[str, Any]) -> list[Condition]:
     if now["workers_alive"]:
         return []
     silent = now["worker_seen_seconds"]
-    level = _level(now, "no_worker") if silent > _limit(now, "no_worker") else "look"
+    level = _level(now, "no_worker") if silent > _threshold(now, "no_worker") else "look"
     reason = f"No worker has been seen for {duration(silent)}"
     if now["due"]:
         waited = duration(now["oldest_due_seconds"])
@@ -89,7 +89,7 @@ def provider_down(now: Mapping[str, Any]) -> list[Condition]:
 
 def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
     """Due jobs that workers could claim, and do not."""
-    late = now["due"] and now["oldest_due_seconds"] > _limit(now, "oldest_pending")
+    late = now["due"] and now["oldest_due_seconds"] > _threshold(now, "oldest_pending")
     if not (now["workers_alive"] and late):
         return []
     models = ", ".join(now["held_models"])
@@ -108,7 +108,7 @@ def many_failures(now: Mapping[str, Any]) -> list[Condition]:
     ended, failed = _ended(now), now["last_hour_failed"]
     if ended < now["rules"]["failure_rate"]["minimum"]:
         return []
-    if failed / ended <= _limit(now, "failure_rate"):
+    if failed / ended <= _threshold(now, "failure_rate"):
         return []
     reason = f"{share(failed, ended)} of the last hour's jobs failed ({failed:,} of {ended:,})."
     return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
@@ -128,7 +128,7 @@ def paused(now: Mapping[str, Any]) -> list[Condition]:
 
 def stuck(now: Mapping[str, Any]) -> list[Condition]:
     """Jobs whose worker has gone silent."""
-    if now["stuck"] <= _limit(now, "stuck_jobs"):
+    if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
     reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
     return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
@@ -138,10 +138,13 @@ def alerts(now: Mapping[str, Any]) -> list[Condition]:
     """Alerts that fire about what no other check looks at."""
     return [
         Condition(
-            alert["rule"], _level(now, alert["rule"]), RULES[alert["rule"]].says(alert), "alerts"
+            alert["rule"],
+            _level(now, alert["rule"]),
+            RULES[alert["rule"]].describe(alert),
+            "alerts",
         )
         for alert in now["alerts"]
-        if alert["rule"] not in SAID_HERE
+        if alert["rule"] not in COVERED_RULES
     ]
 
 
@@ -154,7 +157,7 @@ def type_name(job_type: str) -> str:
     return "all jobs" if job_type == ALL_TYPES else job_type
 
 
-def _limit(now: Mapping[str, Any], rule: str) -> float:
+def _threshold(now: Mapping[str, Any], rule: str) -> float:
     """Above which the measure of a rule is wrong now."""
     return float(now["rules"][rule]["limit"])
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from lib.formats import duration
 from lib.queue.operator_actions import ALL_TYPES
 
-COUNTED_AHEAD = 1_000
+MAX_COUNTED_AHEAD = 1_000
 """Of more jobs in front it is said only that they are more."""
 
 Job = Mapping[str, Any]
@@ -30,7 +30,7 @@ def job_state(job: Job) -> JobState:
     """Why a job is where it is, from a row of the query `job` of queries/job.sql."""
     match job["status"]:
         case "pending":
-            return _waiting(job)
+            return _pending(job)
         case "processing":
             return _running(job)
         case "completed":
@@ -41,7 +41,7 @@ def job_state(job: Job) -> JobState:
             return JobState("act", _failed(job))
 
 
-def _waiting(job: Job) -> JobState:
+def _pending(job: Job) -> JobState:
     due_in, held = job["due_in_seconds"], job["held_seconds"]
     if job["pause_type"]:
         return JobState("act", _paused(job))
@@ -91,8 +91,8 @@ def _provider_down(job: Job) -> str:
 
 def _in_line(job: Job) -> str:
     due, ahead = duration(-job["due_in_seconds"]), job["ahead"]
-    if ahead > COUNTED_AHEAD:
-        return f"Due for {due}, behind more than {COUNTED_AHEAD:,} jobs."
+    if ahead > MAX_COUNTED_AHEAD:
+        return f"Due for {due}, behind more than {MAX_COUNTED_AHEAD:,} jobs."
     if not job["ahead_is_all"]:
         return f"Due for {due}, behind at least {ahead:,} jobs."
     if ahead == 0:

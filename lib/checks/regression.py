@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass
 
-SLOWER = 1.25
+SLOWDOWN_FACTOR = 1.25
 """Percentiles come in steps of a tenth: p50 has then moved by three, which chance hardly does."""
-MORE_FAILURES = 0.02
+MIN_FAILURE_RISE = 0.02
 """The failure share must rise by two points, or there is nothing to do about it."""
-DEVIATIONS = 3.0
+MIN_DEVIATIONS = 3.0
 """And by three standard deviations of the difference of two shares, or it may be chance."""
-FEWEST = 50
+MIN_JOBS = 50
 """Fewer jobs, in either time, do not show it."""
 
 
@@ -29,22 +29,22 @@ class Period:
 
 def slower(now: Period, before: Period) -> bool:
     """Whether p50 of the run time is at least a quarter longer, of enough completed jobs."""
-    if min(now.completed, before.completed) < FEWEST or not now.run_p50 or not before.run_p50:
+    if min(now.completed, before.completed) < MIN_JOBS or not now.run_p50 or not before.run_p50:
         return False
-    return now.run_p50 >= SLOWER * before.run_p50
+    return now.run_p50 >= SLOWDOWN_FACTOR * before.run_p50
 
 
 def fails_more(now: Period, before: Period) -> bool:
     """Whether the failure share is higher by two points, and more than chance explains."""
-    if min(now.ended, before.ended) < FEWEST:
+    if min(now.ended, before.ended) < MIN_JOBS:
         return False
     rise = now.failed / now.ended - before.failed / before.ended
-    both = (now.failed + before.failed) / (now.ended + before.ended)
-    deviation = math.sqrt(both * (1 - both) * (1 / now.ended + 1 / before.ended))
-    return rise >= MORE_FAILURES and rise >= DEVIATIONS * deviation
+    overall = (now.failed + before.failed) / (now.ended + before.ended)
+    deviation = math.sqrt(overall * (1 - overall) * (1 / now.ended + 1 / before.ended))
+    return rise >= MIN_FAILURE_RISE and rise >= MIN_DEVIATIONS * deviation
 
 
-def compared(now: Period, before: Period) -> str:
+def comparison(now: Period, before: Period) -> str:
     """The comparison in words: slower, fails more, both, no worse, or too few jobs to tell."""
     found = [
         word
@@ -56,4 +56,4 @@ def compared(now: Period, before: Period) -> str:
     ]
     if found:
         return ", ".join(found)
-    return "no worse" if min(now.ended, before.ended) >= FEWEST else "too few jobs to tell"
+    return "no worse" if min(now.ended, before.ended) >= MIN_JOBS else "too few jobs to tell"

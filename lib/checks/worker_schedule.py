@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lib.formats import duration
-from lib.queue.upkeep import LOOKS_PER_SILENCE, ROLLUP_SECONDS
+from lib.queue.upkeep import RESCUE_CHECKS_PER_TIMEOUT, ROLLUP_SECONDS
 from lib.settings import Settings
 
-STOPPED = timedelta(minutes=1)
+STOPPED_AFTER = timedelta(minutes=1)
 """Nothing is due any more of a worker that has shown no life for so long."""
 
 
-def own_schedule(
+def worker_schedule(
     settings: Settings, last: Mapping[str, Any], now: datetime
 ) -> list[dict[str, Any]]:
     """Rows of what, schedule (in words), last and next; None where nobody writes it down.
@@ -20,7 +20,7 @@ def own_schedule(
     By this process's settings; `last` is a row of the query `own_schedule` of queries/workers.sql.
     """
     silence = settings.rescue_seconds
-    look = duration(silence / LOOKS_PER_SILENCE)
+    look = duration(silence / RESCUE_CHECKS_PER_TIMEOUT)
     return [
         {
             "what": "Look for due jobs",
@@ -34,19 +34,19 @@ def own_schedule(
             "last": None,
             "next": None,
         },
-        _written("Show life", settings.heartbeat_seconds, last["seen_at"], now),
-        _written("Fold what has finished", ROLLUP_SECONDS, last["folded_at"], now),
+        _recorded("Show life", settings.heartbeat_seconds, last["seen_at"], now),
+        _recorded("Fold what has finished", ROLLUP_SECONDS, last["folded_at"], now),
     ]
 
 
-def _written(
-    what: str, every_seconds: float, last: datetime | None, now: datetime
+def _recorded(
+    task: str, every_seconds: float, last: datetime | None, now: datetime
 ) -> dict[str, Any]:
-    following = last + timedelta(seconds=every_seconds) if last else None
-    going_on = following and now - following < STOPPED
+    due_at = last + timedelta(seconds=every_seconds) if last else None
+    is_running = due_at and now - due_at < STOPPED_AFTER
     return {
-        "what": what,
+        "what": task,
         "schedule": f"Every {duration(every_seconds)}",
         "last": last,
-        "next": following if going_on else None,
+        "next": due_at if is_running else None,
     }

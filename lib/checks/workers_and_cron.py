@@ -15,21 +15,29 @@ Row = Mapping[str, Any]
 
 
 def conditions(
-    workers: Sequence[Row], jobs: Sequence[Row], runs: Sequence[Row], there: Row, now: datetime
+    workers: Sequence[Row],
+    jobs: Sequence[Row],
+    runs: Sequence[Row],
+    environment: Row,
+    now: datetime,
 ) -> list[Condition]:
     """What is wrong, from the queries of queries/workers.sql and queries/cron.sql.
 
     `runs` are the newest ones, of all jobs.
     """
-    found = [*gone(workers), *nobody(workers, jobs, there)]
+    found = [*lost_workers(workers), *nothing_runs(workers, jobs, environment)]
     for job in jobs:
-        own = [run for run in runs if run["job_id"] == job["job_id"]]
-        found += [*judged(job, there), *failing(job), *unanswered(job, own, there, now)]
-        found += overdue(job, there, now)
+        job_runs = [run for run in runs if run["job_id"] == job["job_id"]]
+        found += [
+            *schedule_problems(job, environment),
+            *failing_runs(job),
+            *failed_calls(job, job_runs, environment, now),
+        ]
+        found += overdue_runs(job, environment, now)
     return sorted(found, key=lambda condition: condition.level != "act")
 
 
-def gone(workers: Sequence[Row]) -> list[Condition]:
+def lost_workers(workers: Sequence[Row]) -> list[Condition]:
     """Workers that have left with jobs in hand."""
     return [
         Condition(
@@ -47,84 +55,87 @@ def gone(workers: Sequence[Row]) -> list[Condition]:
     ]
 
 
-def nobody(workers: Sequence[Row], jobs: Sequence[Row], there: Row) -> list[Condition]:
+def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) -> list[Condition]:
     """Neither a worker lives nor does a cron job wake the queue."""
     waking = [job for job in jobs if job["wakes_queue"]]
     if any(worker["state"] == "alive" for worker in workers) or any(j["active"] for j in waking):
         return []
     if waking:
-        names = ", ".join(name(job) for job in waking)
+        names = ", ".join(cron_job_name(job) for job in waking)
         reason = f"the cron job that wakes the queue is paused ({names}): resume it."
-    elif there["available"]:
+    elif environment["available"]:
         reason = "nothing wakes the queue: schedule process-jobs below, or start a worker."
     else:
         reason = "nothing wakes the queue: start a worker with python -m lib.worker"
     return [Condition("nobody", "act", f"No worker is alive, and {reason}")]
 
 
-def judged(job: Row, there: Row) -> list[Condition]:
+def schedule_problems(job: Row, environment: Row) -> list[Condition]:
     """The traps that the job's schedule and command are in."""
     return [
-        Condition("finding", finding.level, f"{name(job)}: {finding.sentence}")
-        for finding in explain(job, there)
+        Condition("finding", finding.level, f"{cron_job_name(job)}: {finding.sentence}")
+        for finding in explain(job, environment)
     ]
 
 
-def failing(job: Row) -> list[Condition]:
+def failing_runs(job: Row) -> list[Condition]:
     """The SQL of the job's last runs failed."""
     times, message = job["failures_in_row"], " ".join((job["last_message"] or "").split())
     if not times:
         return []
     how_often = "its last run failed" if times == 1 else f"its last {times:,} runs failed"
-    return [Condition("failing", "act", f"{name(job)}: {how_often}. {message}".strip())]
+    return [Condition("failing", "act", f"{cron_job_name(job)}: {how_often}. {message}".strip())]
 
 
-def unanswered(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Condition]:
+def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Condition]:
     """The last run went well for pg_cron, but not for the function that it called."""
     if job["failures_in_row"]:
         return []
-    seen = (outcome(run, now, there["call_seconds"]) for run in runs)
+    seen = (outcome(run, now, environment["call_seconds"]) for run in runs)
     last = next((found for found in seen if found.level != "underway"), None)
     if last is None or last.level != "bad":
         return []
-    reason = f"{name(job)}: pg_cron ran it, but the call failed. {last.words}. {last.why}"
+    reason = (
+        f"{cron_job_name(job)}: pg_cron ran it, but the call failed. {last.summary}. {last.hint}"
+    )
     return [Condition("unanswered", "act", reason.strip())]
 
 
-def overdue(job: Row, there: Row, now: datetime) -> list[Condition]:
+def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:
     """The last run, or the last change, should have been followed by a run by now."""
     last, changed = job["last_started_at"], job["changed_at"]
     # Nobody knows since when a job is due that was scheduled elsewhere and has not run yet.
     if not job["active"] or not (last or changed):
         return []
     since = max(at for at in (last or job["runs_since"], changed) if at)
-    for gap in _gaps(job, [since], there, now):
+    for gap in _gaps(job, [since], environment, now):
         reason = (
-            f"{name(job)}: no run for {duration((now - gap.after).total_seconds())}, though"
-            f" {gap.missed:,} {'was' if gap.missed == 1 else 'were'} due. Is pg_cron running?"
+            f"{cron_job_name(job)}: no run for {duration((now - gap.after).total_seconds())},"
+            f" though {gap.missed:,} {'was' if gap.missed == 1 else 'were'} due."
+            " Is pg_cron running?"
         )
         return [Condition("overdue", "act", reason)]
     return []
 
 
-def missing(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> list[Gap]:
+def missed_runs(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Gap]:
     """The gaps among those runs of a job, since its last change; newest first."""
     since = job["changed_at"]
     starts = [run["started_at"] for run in runs]
     if since and any(start < since for start in starts):
         # From its change on it was due by the schedule of now.
         starts = [since, *(start for start in starts if start >= since)]
-    return [gap for gap in _gaps(job, starts, there, now) if gap.until or job["active"]]
+    return [gap for gap in _gaps(job, starts, environment, now) if gap.until or job["active"]]
 
 
-def name(job: Row) -> str:
+def cron_job_name(job: Row) -> str:
     """What a cron job is called: its name, or its number where it has none."""
     return str(job["job_name"] or f"job {job['job_id']}")
 
 
-def _gaps(job: Row, starts: Sequence[datetime], there: Row, now: datetime) -> list[Gap]:
+def _gaps(job: Row, starts: Sequence[datetime], environment: Row, now: datetime) -> list[Gap]:
     """None of a schedule that only pg_cron can read."""
     try:
-        return gaps(job["schedule"], starts, now, ZoneInfo(there["time_zone"]))
+        return gaps(job["schedule"], starts, now, ZoneInfo(environment["time_zone"]))
     except ScheduleError:
         return []

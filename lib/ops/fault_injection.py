@@ -38,10 +38,10 @@ def inject(pool: Pool, actor: str, file: FaultFile, faults: Faults) -> None:
     file.write(replace(faults, since=datetime.now(UTC), by=actor))
 
 
-def with_model(faults: Faults, model: str | None, wrong: ModelFaults) -> Faults:
+def with_model(faults: Faults, model: str | None, model_faults: ModelFaults) -> Faults:
     """Faults with those of one model, or of all (None), replaced. An outage stays."""
     if model is None:
-        return replace(faults, all_models=wrong)
+        return replace(faults, all_models=model_faults)
     others = {name: each for name, each in faults.models.items() if name != model}
     # Nothing wrong means: as all others.
-    return replace(faults, models=others | ({model: wrong} if wrong.words else {}))
+    return replace(faults, models=others | ({model: model_faults} if model_faults.words else {}))

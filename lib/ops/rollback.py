@@ -19,8 +19,8 @@ State = Mapping[str, Any]
 """The row of the query `state` of queries/rollback.sql."""
 Progress = Callable[[float], object]
 """Told the share that is done, up to 1."""
-Stand = Literal["done", "open", "unneeded"]
-COUNTED = 100_000
+StepStatus = Literal["done", "open", "unneeded"]
+MAX_COUNTED = 100_000
 """Cancelled jobs that are counted."""
 
 
@@ -33,8 +33,8 @@ class Step:
 
     name: str
     title: str
-    stand: Callable[[State], Stand]
-    found: Callable[[State], str]
+    status: Callable[[State], StepStatus]
+    situation: Callable[[State], str]
     effect: Callable[[State], str]
     button: str
     run: Callable[[Pool, str, State, Progress], str]
@@ -47,7 +47,7 @@ def start(pool: Pool, actor: str, reason: str) -> None:
     _call(pool, "start", actor=actor, reason=reason)
 
 
-def note_told(pool: Pool, actor: str, rollback: UUID, who: str, message: str) -> None:
+def record_notice(pool: Pool, actor: str, rollback: UUID, who: str, message: str) -> None:
     """Records who was told, and what."""
     _call(pool, "note_told", actor=actor, rollback=rollback, who=who, message=message)
 
@@ -122,11 +122,11 @@ def _paused(state: State) -> str:
     return f"Paused by {state['paused_by']}{arrived}. {plural(state['running'])} running."
 
 
-def _on_queue(state: State) -> str:
+def _rollout(state: State) -> str:
     return f"{state['percentage']} % of the users take the queue."
 
 
-def _crons(state: State) -> str:
+def _cron_jobs(state: State) -> str:
     if not state["cron_active"] and not state["cron_stopped"]:
         return "No job of pg_cron calls process-jobs here."
     return (
@@ -135,12 +135,12 @@ def _crons(state: State) -> str:
     )
 
 
-def _settle(state: State) -> str:
-    more = "more than " if state["to_settle"] > COUNTED else ""
-    return f"{more}{plural(min(state['to_settle'], COUNTED))}"
+def _to_put_back(state: State) -> str:
+    more = "more than " if state["to_settle"] > MAX_COUNTED else ""
+    return f"{more}{plural(min(state['to_settle'], MAX_COUNTED))}"
 
 
-BACK = (
+ROLLBACK_STEPS = (
     Step(
         "pause",
         "Pause the queue",
@@ -157,7 +157,7 @@ BACK = (
         "synchronous",
         "Everyone back to the synchronous path",
         lambda state: "open" if state["percentage"] else "done",
-        _on_queue,
+        _rollout,
         lambda state: (
             f"Moves the {state['percentage']} % of the users that take the queue to the"
             " synchronous path, from their next request on. The percentage is kept for the way"
@@ -172,7 +172,7 @@ BACK = (
         lambda state: (
             "open" if state["cron_active"] else "done" if state["cron_stopped"] else "unneeded"
         ),
-        _crons,
+        _cron_jobs,
         lambda state: (
             f"Pauses {plural(state['cron_active'], 'job')} of pg_cron that would call"
             " process-jobs. While the queue is paused they find nothing to do; this spares the"
@@ -211,7 +211,7 @@ BACK = (
 )
 """The way back, in order."""
 
-FORTH = (
+RESUME_STEPS = (
     Step(
         "resume",
         "Let the queue go on",
@@ -230,7 +230,7 @@ FORTH = (
         lambda state: (
             "open" if state["cron_stopped"] else "done" if state["cron_active"] else "unneeded"
         ),
-        _crons,
+        _cron_jobs,
         lambda state: (
             f"Lets {plural(state['cron_stopped'], 'job')} of pg_cron run again that this"
             " rollback had paused."
@@ -243,9 +243,9 @@ FORTH = (
         "put-back",
         "Put cancelled jobs back",
         lambda state: "open" if state["to_settle"] else "unneeded",
-        lambda state: f"This rollback cancelled {_settle(state)} that are not put back.",
+        lambda state: f"This rollback cancelled {_to_put_back(state)} that are not put back.",
         lambda state: (
-            f"Puts {_settle(state)} back on the queue that this rollback cancelled, in"
+            f"Puts {_to_put_back(state)} back on the queue that this rollback cancelled, in"
             " batches. Left alone are those that were retried or purged meanwhile, or whose"
             " generation has another live job. Leave the step out where users were served"
             " otherwise."
@@ -257,7 +257,7 @@ FORTH = (
         "restore",
         "Users back on the queue",
         lambda state: "open" if state["percentage"] < (state["rollout_before"] or 0) else "done",
-        _on_queue,
+        _rollout,
         lambda state: (
             f"Lets {state['rollout_before']} % of the users take the queue, as before"
             f" the rollback; now it is {state['percentage']} %."

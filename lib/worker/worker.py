@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from uuid import UUID, uuid4
 
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError
-from lib.ops.alerts.watch import keep_watch, watch_alerts
+from lib.ops.alerts.watch import evaluate_and_notify, keep_evaluating_alerts
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.claiming import RECONNECT_SECONDS, Claiming, keep_listening
 from lib.worker.handlers import Cancellable, Handler
@@ -89,7 +89,7 @@ class Worker:
             ]
             keeping = [
                 # Until the jobs are given back: they must not wait for somebody who is told.
-                helpers.create_task(keep_watch(self._pool)),
+                helpers.create_task(keep_evaluating_alerts(self._pool)),
                 helpers.create_task(self._beat()),
                 helpers.create_task(self._settlement.run()),
             ]
@@ -113,7 +113,7 @@ class Worker:
             await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
         )
         await refresh_rollup(self._pool)
-        await watch_alerts(self._pool)
+        await evaluate_and_notify(self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Runs the pending job of one generation; False when it has none.

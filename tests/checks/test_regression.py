@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.checks.regression import Period, compared, fails_more, slower
+from lib.checks.regression import Period, comparison, fails_more, slower
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_fails_more(now, before, expected):
     ],
 )
 def test_words(now, before, words):
-    assert compared(now, before) == words
+    assert comparison(now, before) == words

@@ -9,7 +9,7 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.ops.test_runs.phases import overdue, phase, place_in_line
+from lib.ops.test_runs.phases import overdue, phase, queue_position
 
 generate = load("generate")
 test_runs = load("test_runs")
@@ -71,7 +71,7 @@ def test_jobs_go_through_their_phases(db: Connection) -> None:
     assert [job["place"] for job in waiting] == [1, 2, 3, 4]
     assert [phase(job) for job in waiting] == ["Queued"] * 4
     assert [job["ahead"] for job in waiting] == [0, 1, 2, 3]
-    assert place_in_line(waiting[0]) == "next in line"
+    assert queue_position(waiting[0]) == "next in line"
     job = claim(db)
     assert [phase(j) for j in generate.jobs(db, run=run)] == ["Starting"] + ["Queued"] * 3
     db.execute("select public.record_prediction(%s, 1, 'p')", (job["id"],))
@@ -112,7 +112,7 @@ def test_a_job_that_is_tried_again_waits_anew(db: Connection) -> None:
     db.execute("select public.complete_job(%s, false, 'broke', null, 1)", (job["id"],))
     [again] = generate.jobs(db, run=run)
     assert (phase(again), again["run_seconds"], again["attempts"]) == ("Scheduled", None, 1)
-    assert place_in_line(again).endswith("attempt 2")
+    assert queue_position(again).endswith("attempt 2")
 
 
 def test_other_jobs_that_come_first_are_counted(db: Connection) -> None:

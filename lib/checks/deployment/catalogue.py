@@ -18,7 +18,7 @@ CHECKS = (
     Check(
         "key-accepted", FUNCTIONS, "Secret key is accepted", functions_and_cron.functions_accept_key
     ),
-    Check("woken", SCHEDULE, "Something wakes the queue", functions_and_cron.woken),
+    Check("woken", SCHEDULE, "Something wakes the queue", functions_and_cron.queue_driven),
     Check("cron-key", SCHEDULE, "Cron can read the secret key", functions_and_cron.cron_key),
     Check("cron-runs", SCHEDULE, "Cron runs succeed", functions_and_cron.cron_runs),
     Check("end-to-end", WORKS, "A generation becomes an image", outcomes.end_to_end),

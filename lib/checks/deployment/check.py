@@ -6,7 +6,7 @@ from typing import Any
 
 from lib.database.migrations import Migration
 
-NAMED = 8
+MAX_NAMED = 8
 """Faults that are named in a sentence."""
 
 
@@ -31,14 +31,14 @@ class Reply:
 
     function: str
     status: int
-    said: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Where checks get what they look at; all may raise DatabaseUnavailable."""
 
-    ask: Callable[[str], Any]
+    query: Callable[[str], Any]
     """The answer to a named query of queries/deployment.sql."""
     pending: Callable[[], Sequence[Migration]]
     call: Callable[[str, bool], Reply]
@@ -52,7 +52,7 @@ class Check:
     name: str
     section: str
     title: str
-    look: Callable[[Facts], Finding]
+    run: Callable[[Facts], Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,18 @@ class Manual:
     meaning: str
 
 
-def broken(faults: Mapping[str, str]) -> Finding:
+def from_faults(faults: Mapping[str, str]) -> Finding:
     """A point that is not done, from its faults, each with the SQL against it."""
     sql = "\n".join(dict.fromkeys(faults.values()))
     return Finding(
-        False, f"{len(faults)} found: {some(faults)}.", f"Run this SQL in the database:\n\n{sql}"
+        False,
+        f"{len(faults)} found: {abbreviated(faults)}.",
+        f"Run this SQL in the database:\n\n{sql}",
     )
 
 
-def some(names: Iterable[str]) -> str:
+def abbreviated(names: Iterable[str]) -> str:
     """The first of them in a sentence, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
-    return f"{', '.join(every[:NAMED])}{more}"
+    all_names = list(names)
+    more = f" and {len(all_names) - MAX_NAMED} more" if len(all_names) > MAX_NAMED else ""
+    return f"{', '.join(all_names[:MAX_NAMED])}{more}"

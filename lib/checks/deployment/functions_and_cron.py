@@ -5,7 +5,7 @@ from typing import Any
 from lib.checks.deployment.check import Facts, Finding
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
-REFUSED = 401
+UNAUTHORIZED = 401
 KEY_NAME = "darkroom_secret_key"
 """The name under which schedule_process_jobs looks for the key."""
 LATE_SECONDS = 2 * 3600
@@ -19,14 +19,14 @@ def functions_answer(facts: Facts) -> Finding:
         if reply.status == 0:
             return Finding(
                 False,
-                f"{name} gave no answer: {reply.said}",
+                f"{name} gave no answer: {reply.message}",
                 "Start the app (streamlit run app.py), or deploy the functions, or set SUPABASE_URL"
                 " to the project that has them.",
             )
-        if reply.status != REFUSED:
+        if reply.status != UNAUTHORIZED:
             return Finding(
                 False,
-                f"{name} answered HTTP {reply.status} to a call without a key: {reply.said}",
+                f"{name} answered HTTP {reply.status} to a call without a key: {reply.message}",
                 "It must answer 401. Deploy the functions of this version again; where a gateway"
                 " stands before them, it must pass them on unchanged.",
             )
@@ -41,34 +41,34 @@ def functions_accept_key(facts: Facts) -> Finding:
         return Finding(True, "process-generation accepts the secret key of these settings.")
     return Finding(
         False,
-        f"process-generation answered HTTP {reply.status} to the secret key: {reply.said}"
+        f"process-generation answered HTTP {reply.status} to the secret key: {reply.message}"
         if reply.status
-        else f"process-generation gave no answer: {reply.said}",
+        else f"process-generation gave no answer: {reply.message}",
         "Give the dashboard and the functions the same SUPABASE_PUBLISHABLE_KEY,"
         " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET; without these, the same data folder"
         " (DARKROOM_DATA), where the app keeps its own keys.",
     )
 
 
-def woken(facts: Facts) -> Finding:
+def queue_driven(facts: Facts) -> Finding:
     """A worker is alive, or pg_cron calls process-jobs."""
-    cron, workers = facts.ask("cron"), facts.ask("workers")
+    cron, workers = facts.query("cron"), facts.query("workers")
     active = [job for job in cron["jobs"] if job["active"]]
-    said = []
+    sources = []
     if active:
-        said.append(
+        sources.append(
             "pg_cron calls process-jobs: "
             + ", ".join(f"{job['name'] or job['id']} ({job['schedule']})" for job in active)
         )
     if workers["alive"]:
-        said.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
-    if said:
-        return Finding(True, f"{'; '.join(said)}.", page="workers")
+        sources.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
+    if sources:
+        return Finding(True, f"{'; '.join(sources)}.", page="workers")
     paused = " Its schedule is paused." if cron["jobs"] else ""
     worker = "Start a worker: .venv/bin/python -m lib.worker"
     if not cron["available"]:
-        said_none = "No worker is alive, and pg_cron is not installed."
-        return Finding(False, said_none, worker, "workers")
+        evidence = "No worker is alive, and pg_cron is not installed."
+        return Finding(False, evidence, worker, "workers")
     return Finding(
         False,
         f"No worker is alive, and pg_cron does not call process-jobs.{paused}",
@@ -82,7 +82,7 @@ def woken(facts: Facts) -> Finding:
 
 def cron_runs(facts: Facts) -> Finding:
     """The schedule's last runs succeeded, and nothing is known to be wrong with it."""
-    cron = facts.ask("cron")
+    cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
         return Finding(None, "pg_cron calls nothing here: workers do its part.")
@@ -115,22 +115,22 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
 
 def cron_key(facts: Facts) -> Finding:
     """The schedule finds the secret key where it looks for it."""
-    cron = facts.ask("cron")
+    cron = facts.query("cron")
     if not cron["available"] and not cron["jobs"]:
         return Finding(None, "There is no pg_cron here that would need the key.")
-    lacking = [
+    missing = [
         str(finding["detail"])
         for finding in cron["findings"]
         if finding["finding"] in ("missing_secret", "missing_setting")
     ]
-    if not lacking and cron["key"]:
+    if not missing and cron["key"]:
         return Finding(True, f"Vault or a setting has the secret {KEY_NAME}.")
     # A schedule of one's own may look elsewhere: then what it names is there.
-    if not lacking and any(job["active"] for job in cron["jobs"]):
+    if not missing and any(job["active"] for job in cron["jobs"]):
         return Finding(True, "What the schedule names is there.")
     return Finding(
         False,
-        f"Cron finds no key under {', '.join(lacking or [KEY_NAME])}.",
+        f"Cron finds no key under {', '.join(missing or [KEY_NAME])}.",
         "Put the secret key into Vault; it is never shown again. Where there is no Vault, as on"
         " PostgreSQL of your own, a setting of the database does it, which needs a new session.\n\n"
         f"select vault.create_secret('<the secret key>', '{KEY_NAME}');\n"
@@ -142,7 +142,7 @@ def cron_key(facts: Facts) -> Finding:
 
 def realtime(facts: Facts) -> Finding:
     """Changes of generations are in the publication of Supabase Realtime."""
-    found = facts.ask("publication")
+    found = facts.query("publication")
     sql = []
     if not found["present"]:
         sql.append("create publication supabase_realtime;")

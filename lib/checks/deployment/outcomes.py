@@ -5,13 +5,13 @@ from lib.formats import duration
 
 OLD_SECONDS = 7 * 86_400
 """A self-test of that age says little about today."""
-COUNTED = 1000
+MAX_COUNTED = 1000
 """Failed jobs that are counted."""
 
 
 def end_to_end(facts: Facts) -> Finding:
     """The last self-test passed, and is not old."""
-    last = facts.ask("self_test")
+    last = facts.query("self_test")
     run = "Run it on the page Self-test, or from a shell: .venv/bin/python -m lib.checks.selftest"
     if last is None:
         return Finding(False, "The self-test has not run yet.", run, "self_test")
@@ -30,10 +30,10 @@ def end_to_end(facts: Facts) -> Finding:
 
 def no_failed(facts: Facts) -> Finding:
     """No job failed for good in the last 24 hours."""
-    failed = facts.ask("failed")
+    failed = facts.query("failed")
     if not failed["jobs"]:
         return Finding(True, "No job failed in the last 24 hours.")
-    count = f"More than {COUNTED:,}" if failed["jobs"] > COUNTED else f"{failed['jobs']:,}"
+    count = f"More than {MAX_COUNTED:,}" if failed["jobs"] > MAX_COUNTED else f"{failed['jobs']:,}"
     return Finding(
         False,
         f"{count} failed in the last 24 hours, the newest"
@@ -45,7 +45,7 @@ def no_failed(facts: Facts) -> Finding:
 
 def no_stuck(facts: Facts) -> Finding:
     """No running job has gone silent."""
-    stuck = facts.ask("stuck")
+    stuck = facts.query("stuck")
     if not stuck["jobs"]:
         return Finding(True, "No job is stuck.")
     return Finding(

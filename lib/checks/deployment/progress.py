@@ -15,13 +15,13 @@ from lib.checks.selftest.target import Target
 from lib.database import Pool, SchemaMissing, load, translated
 from lib.database.migrations import pending
 
-FIRST = "Apply the pending migrations first: what is missing is probably in them."
-ANSWER_SECONDS = 3.0
+APPLY_FIRST = "Apply the pending migrations first: what is missing is probably in them."
+CALL_TIMEOUT_SECONDS = 3.0
 """How long a function may take to answer a call that makes it do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PointRecord:
     """What is known of a point from before: times in UTC, None for never."""
 
     done: bool
@@ -35,35 +35,35 @@ class Checklist:
     """How all points stand: those that are looked at, and what is kept of these and the others."""
 
     findings: Mapping[str, Finding]
-    kept: Mapping[str, Kept]
+    records: Mapping[str, PointRecord]
 
-    def open(self) -> list[Check]:
+    def open_checks(self) -> list[Check]:
         """The points that are looked at and not done."""
         return [check for check in CHECKS if self.findings[check.name].done is False]
 
     def ticked(self, name: str) -> bool:
         """Whether somebody has ticked a point that only people can judge."""
-        return name in self.kept and self.kept[name].done
+        return name in self.records and self.records[name].done
 
 
 def checklist(pool: Pool, target: Target) -> Checklist:
     """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
-    seen = facts(pool, target)
-    findings = {check.name: _look(check, seen) for check in CHECKS}
+    sources = facts(pool, target)
+    findings = {check.name: _run(check, sources) for check in CHECKS}
     if findings["migrations"].done is False:
         # Their objects, made by hand, would only make them fail.
         findings |= {
-            check.name: replace(findings[check.name], repair=FIRST)
+            check.name: replace(findings[check.name], repair=APPLY_FIRST)
             for check in CHECKS[1:]
             if check.section == DATABASE and findings[check.name].done is False
         }
-    findings = {name: _clean(found, target) for name, found in findings.items()}
-    return Checklist(findings, _note(pool, findings))
+    findings = {name: _redact(found, target) for name, found in findings.items()}
+    return Checklist(findings, _record(pool, findings))
 
 
 def facts(pool: Pool, target: Target) -> Facts:
     """What there is to look at in a deployment."""
-    return Facts(partial(_ask, pool), partial(_pending, pool), partial(_call, target))
+    return Facts(partial(_query, pool), partial(_pending, pool), partial(_call, target))
 
 
 def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
@@ -72,14 +72,14 @@ def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
         load("deployment").tick(connection, actor=actor, name=name, done=done)
 
 
-def _look(check: Check, facts: Facts) -> Finding:
+def _run(check: Check, facts: Facts) -> Finding:
     try:
-        return check.look(facts)
+        return check.run(facts)
     except SchemaMissing as error:
-        return Finding(False, str(error), FIRST)
+        return Finding(False, str(error), APPLY_FIRST)
 
 
-def _clean(finding: Finding, target: Target) -> Finding:
+def _redact(finding: Finding, target: Target) -> Finding:
     return replace(
         finding,
         evidence=target.without_secrets(finding.evidence),
@@ -87,7 +87,7 @@ def _clean(finding: Finding, target: Target) -> Finding:
     )
 
 
-def _note(pool: Pool, findings: Mapping[str, Finding]) -> dict[str, Kept]:
+def _record(pool: Pool, findings: Mapping[str, Finding]) -> dict[str, PointRecord]:
     points = {name: found.done for name, found in findings.items() if found.done is not None}
     try:
         with translated(), pool.connection() as connection:
@@ -97,12 +97,12 @@ def _note(pool: Pool, findings: Mapping[str, Finding]) -> dict[str, Kept]:
     except SchemaMissing:
         return {}  # Its migration is pending, and the first point says so.
     return {
-        row["name"]: Kept(row["done"], row["since"], row["last_done_at"], row["ticked_by"])
+        row["name"]: PointRecord(row["done"], row["since"], row["last_done_at"], row["ticked_by"])
         for row in rows
     }
 
 
-def _ask(pool: Pool, query: str) -> Any:
+def _query(pool: Pool, query: str) -> Any:
     with translated(), pool.connection() as connection:
         return getattr(load("deployment"), query)(connection)
 
@@ -119,14 +119,14 @@ def _call(target: Target, function: str, with_key: bool) -> Reply:
             f"{target.functions_url}/functions/v1/{function}",
             json={},
             headers=headers,
-            timeout=ANSWER_SECONDS,
+            timeout=CALL_TIMEOUT_SECONDS,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Reply(function, 0, f"{type(error).__name__} at {target.functions_url}.")
-    return Reply(function, response.status_code, _said(response))
+    return Reply(function, response.status_code, _error_message(response))
 
 
-def _said(response: httpx.Response) -> str:
+def _error_message(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from lib.checks.deployment.catalogue import CHECKS, MANUAL
 from lib.checks.deployment.check import Manual
-from lib.checks.deployment.progress import Checklist, Kept
+from lib.checks.deployment.progress import Checklist, PointRecord
 from lib.checks.selftest.target import Target
 
-WORDS = {True: "Done", False: "Open", None: "Not needed"}
+STATUS_LABELS = {True: "Done", False: "Open", None: "Not needed"}
 STYLE = (
     "body{font:15px/1.45 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}"
     "table{border-collapse:collapse;width:100%}tr{break-inside:avoid}"
@@ -21,12 +21,17 @@ STYLE = (
 )
 
 
-def report(seen: Checklist, target: Target, at: datetime, by: str, zone: ZoneInfo) -> str:
+def report(checklist: Checklist, target: Target, at: datetime, by: str, zone: ZoneInfo) -> str:
     """The whole page: `at` is when it was looked at, `by` for whom, times are those of `zone`."""
-    done = sum(found.done is not False for found in seen.findings.values())
-    ticked = sum(seen.ticked(point.name) for point in MANUAL)
+    done = sum(found.done is not False for found in checklist.findings.values())
+    ticked = sum(checklist.ticked(point.name) for point in MANUAL)
     people = [
-        _row(seen.ticked(point.name), point.title, point.meaning, when=_ticked(seen, point, zone))
+        _row(
+            checklist.ticked(point.name),
+            point.title,
+            point.meaning,
+            when=_ticked(checklist, point, zone),
+        )
         for point in MANUAL
     ]
     text = [
@@ -37,45 +42,47 @@ def report(seen: Checklist, target: Target, at: datetime, by: str, zone: ZoneInf
         f" that people tick. Looked at {_moment(at, zone)} for {escape(by)}.</p>",
         f"<p>Database: {escape(target.database)}<br>Functions: {escape(target.functions_url)}<br>"
         f"Provider: {escape(target.provider)}</p>",
-        *_sections(seen, zone),
+        *_sections(checklist, zone),
         f"<h2>People</h2><table>{''.join(people)}</table></body></html>",
     ]
     return "\n".join(text)
 
 
-def _sections(seen: Checklist, zone: ZoneInfo) -> Iterable[str]:
+def _sections(checklist: Checklist, zone: ZoneInfo) -> Iterable[str]:
     for section, checks in groupby(CHECKS, key=lambda check: check.section):
         rows = []
         for check in checks:
-            found, kept = seen.findings[check.name], seen.kept.get(check.name)
-            when = _times(kept, zone) if kept and found.done is not None else ""
+            found, record = checklist.findings[check.name], checklist.records.get(check.name)
+            when = _times(record, zone) if record and found.done is not None else ""
             rows.append(_row(found.done, check.title, found.evidence, found.repair, when))
         yield f"<h2>{escape(section)}</h2><table>{''.join(rows)}</table>"
 
 
-def _row(done: bool | None, title: str, said: str, repair: str = "", when: str = "") -> str:
-    words = f"<pre>{escape(repair)}</pre>" if repair else ""
-    mark = f"<td{' class=open' if done is False else ''}>{WORDS[done]}</td>"
+def _row(done: bool | None, title: str, text: str, repair: str = "", when: str = "") -> str:
+    repair_html = f"<pre>{escape(repair)}</pre>" if repair else ""
+    mark = f"<td{' class=open' if done is False else ''}>{STATUS_LABELS[done]}</td>"
     return (
-        f"<tr>{mark}<td><b>{escape(title)}</b><br>{escape(said)}{words}</td>"
+        f"<tr>{mark}<td><b>{escape(title)}</b><br>{escape(text)}{repair_html}</td>"
         f"<td>{escape(when)}</td></tr>"
     )
 
 
-def _times(kept: Kept, zone: ZoneInfo) -> str:
-    since = f"since {_moment(kept.since, zone)}"
-    if kept.done:
+def _times(record: PointRecord, zone: ZoneInfo) -> str:
+    since = f"since {_moment(record.since, zone)}"
+    if record.done:
         return since
-    last = f"last done {_moment(kept.last_done_at, zone)}" if kept.last_done_at else "never done"
+    last = (
+        f"last done {_moment(record.last_done_at, zone)}" if record.last_done_at else "never done"
+    )
     return f"{since}, {last}"
 
 
-def _ticked(seen: Checklist, point: Manual, zone: ZoneInfo) -> str:
-    kept = seen.kept.get(point.name)
-    if kept is None:
+def _ticked(checklist: Checklist, point: Manual, zone: ZoneInfo) -> str:
+    record = checklist.records.get(point.name)
+    if record is None:
         return ""
-    what = "ticked" if kept.done else "unticked"
-    return f"{what} by {kept.ticked_by}, {_moment(kept.since, zone)}"
+    what = "ticked" if record.done else "unticked"
+    return f"{what} by {record.ticked_by}, {_moment(record.since, zone)}"
 
 
 def _moment(at: datetime, zone: ZoneInfo) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lib.checks.deployment.check import Facts, Finding, broken
+from lib.checks.deployment.check import Facts, Finding, from_faults
 from lib.checks.deployment.expected import APPEND_ONLY, CALLABLE, READABLE, SERVICE, WRITES, names
 from lib.checks.expected_schema import definitions
 
@@ -12,7 +12,7 @@ ROLES = (*USERS, "service_role")
 
 def row_security(facts: Facts) -> Finding:
     """Every table obeys its policies, and has those that it needs."""
-    found = {row["table"]: row for row in facts.ask("policies")}
+    found = {row["table"]: row for row in facts.query("policies")}
     present = [table for table in names("table") if table in found]
     faults: dict[str, str] = {}
     count = 0
@@ -24,7 +24,7 @@ def row_security(facts: Facts) -> Finding:
             if policy not in found[table]["policies"]:
                 faults[f'{table} lacks the policy "{policy}"'] = sql
     if faults:
-        return broken(faults)
+        return from_faults(faults)
     return Finding(bool(present), f"{len(present)} tables are secured by {count} policies.")
 
 
@@ -32,7 +32,7 @@ def grants(facts: Facts) -> Finding:
     """The rights of each role on tables, views and functions are those that it needs."""
     faults: dict[str, str] = {}
     relations = {*names("table"), *names("view")}
-    rows = [row for row in facts.ask("rights") if row["name"] in relations]
+    rows = [row for row in facts.query("rights") if row["name"] in relations]
     for row in rows:
         wanted = _wanted(row["name"], row["role"], view=row["view"])
         sql = _regrant(row["name"], row["role"], wanted)
@@ -42,7 +42,7 @@ def grants(facts: Facts) -> Finding:
             faults[f"{row['role']} may {right} {row['name']}"] = sql
     faults |= _functions(facts)
     if faults:
-        return broken(faults)
+        return from_faults(faults)
     if not rows:
         return Finding(False, "There is no table and no view yet.")
     return Finding(
@@ -102,7 +102,7 @@ def _regrant(name: str, role: str, wanted: Sequence[str]) -> str:
 def _functions(facts: Facts) -> dict[str, str]:
     faults: dict[str, str] = {}
     ours = set(names("function"))
-    for row in facts.ask("functions"):
+    for row in facts.query("functions"):
         if row["name"] not in ours:
             continue
         signature, wanted = row["signature"], CALLABLE.get(row["name"], {"service_role"})

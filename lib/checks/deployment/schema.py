@@ -1,6 +1,6 @@
 """Does the database have everything that the migrations make?"""
 
-from lib.checks.deployment.check import Facts, Finding, broken, some
+from lib.checks.deployment.check import Facts, Finding, abbreviated, from_faults
 from lib.checks.deployment.expected import JOB_QUEUE, columns, names
 from lib.checks.deployment.rights import table_rights
 from lib.checks.expected_schema import Definition, definitions
@@ -8,13 +8,13 @@ from lib.checks.expected_schema import Definition, definitions
 
 def migrations(facts: Facts) -> Finding:
     """Every migration of this version is applied."""
-    waiting = facts.pending()
-    if not waiting:
+    pending = facts.pending()
+    if not pending:
         return Finding(True, "Every migration of this version is applied.")
-    listed = some(migration.path.name for migration in waiting)
+    listed = abbreviated(migration.path.name for migration in pending)
     return Finding(
         False,
-        f"{len(waiting)} not applied: {listed}.",
+        f"{len(pending)} not applied: {listed}.",
         "Apply them by the button at the top of this page, or from a shell:"
         " DATABASE_URL=… python -m lib.database.migrations",
     )
@@ -23,7 +23,7 @@ def migrations(facts: Facts) -> Finding:
 def tables(facts: Facts) -> Finding:
     """Every table is there with its columns, and job_queue has exactly those it must have."""
     found: dict[str, dict[str, str]] = {}
-    for row in facts.ask("columns"):
+    for row in facts.query("columns"):
         found.setdefault(row["table"], {})[row["column"]] = row["type"]
     faults: dict[str, str] = {}
     for table, wanted in columns().items():
@@ -36,7 +36,7 @@ def tables(facts: Facts) -> Finding:
             )
     faults |= _job_queue(found.get("job_queue", {}))
     if faults:
-        return broken(faults)
+        return from_faults(faults)
     count = sum(map(len, columns().values()))
     return Finding(
         True,
@@ -46,12 +46,12 @@ def tables(facts: Facts) -> Finding:
 
 def functions(facts: Facts) -> Finding:
     """Every function is there."""
-    return _present("function", {row["name"] for row in facts.ask("functions")})
+    return _present("function", {row["name"] for row in facts.query("functions")})
 
 
 def views(facts: Facts) -> Finding:
     """Every view is there and goes by the rights of who asks."""
-    found = {row["name"]: row["invoker"] for row in facts.ask("views")}
+    found = {row["name"]: row["invoker"] for row in facts.query("views")}
     faults = {
         f"{name} reads past row-level security": (
             f"alter view public.{name} set (security_invoker = true);"
@@ -59,23 +59,27 @@ def views(facts: Facts) -> Finding:
         for name in names("view")
         if found.get(name) is False
     }
-    return broken(faults) if faults else _present("view", set(found))
+    return from_faults(faults) if faults else _present("view", set(found))
 
 
 def triggers(facts: Facts) -> Finding:
     """Every trigger is there and enabled."""
-    found = {(row["table"], row["name"]): row["enabled"] for row in facts.ask("triggers")}
+    found = {(row["table"], row["name"]): row["enabled"] for row in facts.query("triggers")}
     faults: dict[str, str] = {}
-    wanted = [made for made in definitions().values() if made.kind == "trigger"]
-    for made in wanted:
-        enabled = found.get((str(made.table), made.name))
+    wanted = [definition for definition in definitions().values() if definition.kind == "trigger"]
+    for definition in wanted:
+        enabled = found.get((str(definition.table), definition.name))
         if enabled is None:
-            faults[f"trigger {made.name} of {made.table} is missing"] = made.sql()
+            faults[f"trigger {definition.name} of {definition.table} is missing"] = definition.sql()
         elif not enabled:
-            faults[f"trigger {made.name} of {made.table} is disabled"] = (
-                f"alter table public.{made.table} enable trigger {made.name};"
+            faults[f"trigger {definition.name} of {definition.table} is disabled"] = (
+                f"alter table public.{definition.table} enable trigger {definition.name};"
             )
-    return broken(faults) if faults else Finding(True, f"All {len(wanted)} are there and enabled.")
+    return (
+        from_faults(faults)
+        if faults
+        else Finding(True, f"All {len(wanted)} are there and enabled.")
+    )
 
 
 def _present(kind: str, found: set[str]) -> Finding:
@@ -83,17 +87,22 @@ def _present(kind: str, found: set[str]) -> Finding:
     missing = [definitions()[kind, name] for name in wanted if name not in found]
     if not missing:
         return Finding(True, f"All {len(wanted)} are there.")
-    return broken({f"{kind} {made.name} is missing": _made(made) for made in missing})
+    return from_faults(
+        {
+            f"{kind} {definition.name} is missing": _definition_sql(definition)
+            for definition in missing
+        }
+    )
 
 
-def _made(made: Definition) -> str:
-    return f"-- from supabase/migrations/{made.file}\n{made.sql()}"
+def _definition_sql(definition: Definition) -> str:
+    return f"-- from supabase/migrations/{definition.file}\n{definition.sql()}"
 
 
 def _table(name: str) -> str:
-    made = definitions()["table", name]
+    definition = definitions()["table", name]
     return (
-        f"{_made(made)}\n{table_rights(name)}\n"
+        f"{_definition_sql(definition)}\n{table_rights(name)}\n"
         f"-- Its indexes are in that file; its rows come back only from a backup."
     )
 

@@ -1,7 +1,7 @@
 """The self-test of a deployment: every step that must work, tried for real and taken back.
 
 - `catalogue`: the checks in the order in which they run.
-- `check`, `trial`: what a check is, and what it works with.
+- `check`, `context`: what a check is, and what it works with.
 - `runner`: runs the checks of one run and cleans up after them, come what may.
 - `cleanup`: takes out again what a run made.
 - `report`: a run's results as JSON and as text.

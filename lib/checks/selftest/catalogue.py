@@ -18,7 +18,7 @@ CHECKS = (
         "Database",
         "Everything that the migrations make is there",
         "Every table, view, function and trigger of supabase/migrations exists.",
-        schema.everything_exists,
+        schema.schema_complete,
     ),
     Check(
         "leftovers",
@@ -71,7 +71,7 @@ CHECKS = (
         "A stuck job is found and reset",
         "A job without a sign of life is in stuck_jobs; a reset makes it pending, attempts"
         " unchanged.",
-        queue.found_and_reset,
+        queue.stuck_job_reset,
         needs=("claim",),
     ),
     Check(
@@ -97,9 +97,10 @@ CHECKS = (
         "HTTP 200 with counts for the secret key, 403 for the publishable key.",
         functions.process_jobs,
         needs=("functions",),
-        seconds=120,
-        late="process-jobs runs the jobs that are due and answers when they have ended. If models"
-        " take as long as that, lower MAX_PARALLEL_JOBS; else look at the log of the function.",
+        time_limit=120,
+        on_timeout="process-jobs runs the jobs that are due and answers when they have ended. If"
+        " models take as long as that, lower MAX_PARALLEL_JOBS; else look at the log of the"
+        " function.",
     ),
     Check(
         "process-generation",
@@ -109,8 +110,8 @@ CHECKS = (
         " key.",
         functions.process_generation,
         needs=("schema", "leftovers", "functions"),
-        seconds=120,
-        late="Look at the log of the function for what the provider does, and at Failures.",
+        time_limit=120,
+        on_timeout="Look at the log of the function for what the provider does, and at Failures.",
     ),
     Check(
         "error-handling",
@@ -119,7 +120,7 @@ CHECKS = (
         "A job of an unknown model is in failed_jobs_recent after 1 attempt.",
         functions.invalid_model,
         needs=("process-generation",),
-        seconds=60,
+        time_limit=60,
     ),
     Check(
         "signed-in-user",
@@ -136,7 +137,7 @@ CHECKS = (
         "A user over the limit is refused",
         "Of two starts by a user who may start one an hour, the second gives HTTP 429 with"
         " Retry-After.",
-        signed_in.second_is_refused,
+        signed_in.over_limit_refused,
         needs=("signed-in-user",),
     ),
     Check(
@@ -144,7 +145,7 @@ CHECKS = (
         "Workers",
         "A worker is alive",
         "A worker showed life within a minute, or process-jobs was called within two.",
-        queue.someone_works,
+        queue.worker_alive,
     ),
     Check(
         "realtime",
@@ -154,7 +155,7 @@ CHECKS = (
         " by NOTIFY where there is none.",
         realtime.changes_arrive,
         needs=("leftovers",),
-        seconds=30,
+        time_limit=30,
     ),
     Check(
         "end-to-end",
@@ -163,7 +164,7 @@ CHECKS = (
         "A worker completes what start-generation started, and its image is fetched over HTTP.",
         end_to_end.start_to_image,
         needs=("start-generation", "worker"),
-        seconds=end_to_end.SECONDS + 10,
+        time_limit=end_to_end.SECONDS + 10,
     ),
 )
 CLEAN_UP = Check(
@@ -172,7 +173,7 @@ CLEAN_UP = Check(
     "Nothing of this run is left",
     "Its generations, jobs, user and images are removed.",
     cleanup.remove_run,
-    seconds=cleanup.WAIT_SECONDS + 20,
+    time_limit=cleanup.WAIT_SECONDS + 20,
 )
 """Runs last, however the run goes."""
 ALWAYS = ("schema", "leftovers")

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 
 Status = Literal["waiting", "running", "passed", "failed", "skipped"]
 
@@ -37,11 +37,11 @@ class Check:
     area: str
     title: str
     expected: str
-    run: Callable[[Trial], Awaitable[str]]
+    run: Callable[[RunContext], Awaitable[str]]
     needs: tuple[str, ...] = ()
-    seconds: float = 20
+    time_limit: float = 20
     """The time limit."""
-    late: str = (
+    on_timeout: str = (
         "Look at the page Overview for what keeps the database busy, then run the self-test again."
     )
     """What to do when the time limit is reached."""

@@ -5,53 +5,53 @@ from collections.abc import Sequence
 from typing import Any
 
 from lib.checks.selftest.check import CheckFailed
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 from lib.storage import Storage
 
 WAIT_SECONDS = 60.0
 """How long a generation that a worker still runs is waited for: taken away under it, its image
 would be stored afterwards."""
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
-async def remove_leftovers(trial: Trial) -> str:
+async def remove_leftovers(context: RunContext) -> str:
     """Removes what runs left that were killed more than fifteen minutes ago."""
-    removed = await trial.ask("remove", run=None)
-    await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
+    removed = await context.query("remove", run=None)
+    await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if not (removed["generations"] or removed["users"]):
         return "Nothing was left."
-    return f"Removed of earlier runs: {_said(removed)}."
+    return f"Removed of earlier runs: {_counts(removed)}."
 
 
-async def remove_run(trial: Trial) -> str:
+async def remove_run(context: RunContext) -> str:
     """Removes everything that this run has made."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            await _until_no_worker_is_on_it(trial)
+            await _wait_until_finished(context)
         unfinished = False
     except TimeoutError:
         unfinished = True
-    removed = await trial.ask("remove", run=trial.run)
-    kept = await asyncio.to_thread(_delete_images, trial.target.storage, removed["storage_paths"])
+    removed = await context.query("remove", run=context.run)
+    kept = await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if unfinished:
         raise CheckFailed(
-            f"Removed: {_said(removed)}. One still ran after {WAIT_SECONDS:g} s: its image may be"
+            f"Removed: {_counts(removed)}. One still ran after {WAIT_SECONDS:g} s: its image may be"
             " stored yet.",
             "Look at the worker's log for what holds it up. The image names no user and shows"
             " nothing but a test.",
         )
     elsewhere = f" The storage elsewhere keeps {len(kept)} images: {', '.join(kept)}."
-    return f"Removed: {_said(removed)}.{elsewhere if kept else ''}"
+    return f"Removed: {_counts(removed)}.{elsewhere if kept else ''}"
 
 
-async def _until_no_worker_is_on_it(trial: Trial) -> None:
+async def _wait_until_finished(context: RunContext) -> None:
     while True:
-        if not await trial.ask("unfinished", run=trial.run):
+        if not await context.query("unfinished", run=context.run):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def _said(removed: Any) -> str:
+def _counts(removed: Any) -> str:
     return f"{removed['generations']} generations, {removed['jobs']} jobs, {removed['users']} users"
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from lib.checks.expected_schema import definitions
 from lib.checks.selftest.check import CheckFailed, CheckSkipped
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 from lib.database import QueryError, translated
 from lib.formats import duration
 
@@ -20,7 +20,7 @@ REFUSALS = {
 """Calls that must be refused, and the SQLSTATE with which."""
 
 
-def as_shipped(*functions: str) -> str:
+def restore_functions(*functions: str) -> str:
     """A repair that puts functions back as the migrations have them."""
     drops = "\n".join(f"drop function public.{name};" for name in functions)
     return (
@@ -30,74 +30,74 @@ def as_shipped(*functions: str) -> str:
     )
 
 
-async def enqueue(trial: Trial) -> str:
+async def enqueue(context: RunContext) -> str:
     """A job is waiting once it is enqueued."""
-    async with trial.undone() as connection:
-        job = await trial.sql.job(connection, job_id=await _enqueued(trial, connection))
+    async with context.rolled_back() as connection:
+        job = await context.sql.job(connection, job_id=await _enqueue_job(context, connection))
     _expect(job and (job["status"], job["attempts"]), ("pending", 0), "enqueue_job")
     return "A job waited as pending with 0 attempts."
 
 
-async def claim(trial: Trial) -> str:
+async def claim(context: RunContext) -> str:
     """An enqueued job is claimed, once."""
-    async with trial.undone() as connection:
-        job_id = await _enqueued(trial, connection)
-        job = await claimed(trial, connection)
-        again = await trial.sql.claim(connection, job_type=trial.job_type)
+    async with context.rolled_back() as connection:
+        job_id = await _enqueue_job(context, connection)
+        job = await claim_job(context, connection)
+        second_claim = await context.sql.claim(connection, job_type=context.job_type)
     _expect(
         (job["id"], job["status"], job["attempts"]),
         (job_id, "processing", 1),
         "claim_next_job",
         "start_attempts",
     )
-    _expect(again, None, "claim_next_job", "pick_jobs")
+    _expect(second_claim, None, "claim_next_job", "pick_jobs")
     return "The job was claimed as attempt 1, and could not be claimed a second time."
 
 
-async def complete(trial: Trial) -> str:
+async def complete(context: RunContext) -> str:
     """A claim ends with success or with a retry, and one that is no longer current with nothing."""
-    async with trial.undone() as connection:
-        ends = []
+    async with context.rolled_back() as connection:
+        outcomes = []
         for error in (None, "a failure on purpose"):
-            job_id = await _enqueued(trial, connection)
-            await claimed(trial, connection)
+            job_id = await _enqueue_job(context, connection)
+            await claim_job(context, connection)
             for attempt in (7, 1):
-                ends.append(
-                    await trial.sql.complete(
+                outcomes.append(
+                    await context.sql.complete(
                         connection, job_id=job_id, error=error, attempt=attempt
                     )
                 )
-    _expect(ends, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
+    _expect(outcomes, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
     return "A success ended as completed, a failure as pending again, a false attempt as lost."
 
 
-async def invalid_arguments(trial: Trial) -> str:
+async def invalid_arguments(context: RunContext) -> str:
     """Bad arguments are refused with the documented error."""
-    wrong = []
-    async with trial.undone() as connection:
+    faults = []
+    async with context.rolled_back() as connection:
         for query, (call, sqlstate) in REFUSALS.items():
             answer = "accepted"
             try:
                 with translated():
                     async with connection.transaction():
-                        await getattr(trial.sql, query)(connection, job_type=trial.job_type)
+                        await getattr(context.sql, query)(connection, job_type=context.job_type)
             except QueryError as refusal:
                 answer = refusal.sqlstate
             if answer != sqlstate:
-                wrong.append(f"{call}: {answer} in place of {sqlstate}")
-    if wrong:
+                faults.append(f"{call}: {answer} in place of {sqlstate}")
+    if faults:
         raise CheckFailed(
-            f"{'; '.join(wrong)}.",
-            as_shipped(*sorted({item.split(" ")[0] for item in wrong})),
+            f"{'; '.join(faults)}.",
+            restore_functions(*sorted({item.split(" ")[0] for item in faults})),
         )
     return f"All {len(REFUSALS)} were refused, with SQLSTATE 22023 or DR404."
 
 
-async def claimed(trial: Trial, connection: Any) -> Any:
+async def claim_job(context: RunContext, connection: Any) -> Any:
     """The job that the run has enqueued, claimed. Raises CheckSkipped while claiming is paused."""
-    job = await trial.sql.claim(connection, job_type=trial.job_type)
+    job = await context.sql.claim(connection, job_type=context.job_type)
     if job is None:
-        held = await trial.sql.paused(connection, job_type=trial.job_type)
+        held = await context.sql.paused(connection, job_type=context.job_type)
         if held["paused_by"]:
             raise CheckSkipped(
                 f"The claiming of all jobs is paused by {held['paused_by']}: resume it on the page"
@@ -105,46 +105,47 @@ async def claimed(trial: Trial, connection: Any) -> Any:
             )
         raise CheckFailed(
             "claim_next_job gave no job, though one is due.",
-            as_shipped("claim_next_job", "claim_jobs", "pick_jobs"),
+            restore_functions("claim_next_job", "claim_jobs", "pick_jobs"),
         )
     return job
 
 
-async def _enqueued(trial: Trial, connection: Any) -> UUID:
-    job_id: UUID = await trial.sql.enqueue(connection, job_type=trial.job_type, created_by=None)
+async def _enqueue_job(context: RunContext, connection: Any) -> UUID:
+    job_id: UUID = await context.sql.enqueue(connection, job_type=context.job_type, created_by=None)
     return job_id
 
 
 def _expect(came_back: Any, expected: Any, *functions: str) -> None:
     if came_back != expected:
         raise CheckFailed(
-            f"{functions[0]} gave {came_back!r} in place of {expected!r}.", as_shipped(*functions)
+            f"{functions[0]} gave {came_back!r} in place of {expected!r}.",
+            restore_functions(*functions),
         )
 
 
-async def found_and_reset(trial: Trial) -> str:
+async def stuck_job_reset(context: RunContext) -> str:
     """A claimed job is made silent, found in stuck_jobs, and reset. Undone, seen by nobody."""
-    async with trial.undone() as connection:
-        job_id = await trial.sql.enqueue(connection, job_type=trial.job_type, created_by=None)
-        await claimed(trial, connection)
-        early = await trial.sql.is_stuck(connection, job_id=job_id)
-        await trial.sql.silence(connection, job_id=job_id)
-        found = await trial.sql.is_stuck(connection, job_id=job_id)
-        reset = [row async for row in trial.sql.reset(connection, job_id=job_id)]
-        left = await trial.sql.is_stuck(connection, job_id=job_id)
-    if (early, found) != (False, True):
+    async with context.rolled_back() as connection:
+        job_id = await context.sql.enqueue(connection, job_type=context.job_type, created_by=None)
+        await claim_job(context, connection)
+        before = await context.sql.is_stuck(connection, job_id=job_id)
+        await context.sql.silence(connection, job_id=job_id)
+        silent = await context.sql.is_stuck(connection, job_id=job_id)
+        reset = [row async for row in context.sql.reset(connection, job_id=job_id)]
+        after_reset = await context.sql.is_stuck(connection, job_id=job_id)
+    if (before, silent) != (False, True):
         raise CheckFailed(
-            f"A job that had just been claimed was {_listed(early)} in stuck_jobs, one silent for"
-            f" 11 minutes was {_listed(found)}.",
+            f"A job that had just been claimed was {_listed(before)} in stuck_jobs, one silent for"
+            f" 11 minutes was {_listed(silent)}.",
             "The view is not as the migrations make it. Put it back with this SQL:\n\n"
             "drop view public.stuck_jobs;\n" + definitions()["view", "stuck_jobs"].sql(),
         )
     after = [(row["id"], row["status"], row["attempts"]) for row in reset]
-    if after != [(job_id, "pending", 1)] or left:
+    if after != [(job_id, "pending", 1)] or after_reset:
         state = ", ".join(f"{status} with {attempts} attempts" for _, status, attempts in after)
         raise CheckFailed(
             f"The reset left the job {state or 'as it was'}, in place of pending with 1 attempt.",
-            as_shipped("reset_stuck_jobs"),
+            restore_functions("reset_stuck_jobs"),
         )
     return "The silent job was in stuck_jobs; the reset made it pending, with 1 attempt as before."
 
@@ -160,10 +161,10 @@ START_A_WORKER = (
 )
 
 
-async def someone_works(trial: Trial) -> str:
+async def worker_alive(context: RunContext) -> str:
     """A worker has shown life in the last minute, or process-jobs was called in the last two."""
-    found = await trial.ask("worker")
-    if not (found["alive"] or trial.ours):
+    found = await context.query("worker")
+    if not (found["alive"] or context.is_darkroom):
         return "Workers that are not Darkroom's leave no sign; the generation below shows them."
     if not found["alive"]:
         seen = found["seen_seconds"]

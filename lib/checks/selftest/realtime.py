@@ -6,41 +6,41 @@ from uuid import UUID
 
 from lib.checks.expected_schema import definitions
 from lib.checks.selftest.check import CheckFailed
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 from lib.database import notifications
 
 CHANNEL = "image_generations"
 TRIGGER = "image_generations_changed"
-HEAR_SECONDS = 5.0
+RECEIVE_SECONDS = 5.0
 """How long a change may take to arrive."""
 
 
-async def changes_arrive(trial: Trial) -> str:
+async def changes_arrive(context: RunContext) -> str:
     """By Supabase Realtime where the settings name a project, by NOTIFY elsewhere."""
-    if trial.target.supabase_url:
+    if context.target.supabase_url:
         # Loaded only where it is used: it takes half a second.
         from lib.checks.selftest.supabase_realtime import changes_arrive as by_supabase
 
-        return await by_supabase(trial)
-    return await _by_notify(trial)
+        return await by_supabase(context)
+    return await _by_notify(context)
 
 
-async def _by_notify(trial: Trial) -> str:
-    stream = notifications(trial.target.database_url, CHANNEL)
+async def _by_notify(context: RunContext) -> str:
+    stream = notifications(context.target.database_url, CHANNEL)
     # The first one only says that it listens.
     await anext(stream)
-    generation_id: UUID = await trial.ask("make_generation", run=trial.run)
-    if not await _hears(stream, generation_id):
-        raise await _silent(trial, "a new generation")
-    await trial.ask("progress", generation_id=generation_id, progress=50)
-    if not await _hears(stream, generation_id):
-        raise await _silent(trial, "its progress")
+    generation_id: UUID = await context.query("make_generation", run=context.run)
+    if not await _receives(stream, generation_id):
+        raise await _not_received(context, "a new generation")
+    await context.query("progress", generation_id=generation_id, progress=50)
+    if not await _receives(stream, generation_id):
+        raise await _not_received(context, "its progress")
     return f"A new generation and its progress were told on channel {CHANNEL}."
 
 
-async def _hears(stream: AsyncIterator[str], generation_id: UUID) -> bool:
+async def _receives(stream: AsyncIterator[str], generation_id: UUID) -> bool:
     try:
-        async with asyncio.timeout(HEAR_SECONDS):
+        async with asyncio.timeout(RECEIVE_SECONDS):
             while await anext(stream) != str(generation_id):
                 pass
     except TimeoutError:
@@ -48,17 +48,17 @@ async def _hears(stream: AsyncIterator[str], generation_id: UUID) -> bool:
     return True
 
 
-async def _silent(trial: Trial, what: str) -> CheckFailed:
-    said = f"Nothing was heard of {what} on channel {CHANNEL} within {HEAR_SECONDS:g} s"
-    if not await trial.ask("has_trigger", name=TRIGGER):
+async def _not_received(context: RunContext, what: str) -> CheckFailed:
+    problem = f"Nothing was heard of {what} on channel {CHANNEL} within {RECEIVE_SECONDS:g} s"
+    if not await context.query("has_trigger", name=TRIGGER):
         return CheckFailed(
-            f"{said}: the trigger {TRIGGER} is missing or disabled.",
+            f"{problem}: the trigger {TRIGGER} is missing or disabled.",
             "Run this SQL in the database:\n\n"
             f"drop trigger if exists {TRIGGER} on public.image_generations;\n"
             f"{definitions()['trigger', TRIGGER].sql()}",
         )
     return CheckFailed(
-        f"{said}, though the trigger {TRIGGER} is there.",
+        f"{problem}, though the trigger {TRIGGER} is there.",
         "A transaction pooler passes no notifications on: let DATABASE_URL go to port 5432 in"
         " place of 6543. If it does, the trigger's function was changed. Put it back:\n\n"
         + "\n".join(

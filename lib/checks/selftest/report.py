@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from lib.checks.selftest.check import Result
 from lib.checks.selftest.target import Target
 
-WORDS = {
+STATUS_LABELS = {
     "waiting": "WAIT",
     "running": "RUN ",
     "passed": "PASS",
@@ -73,7 +73,7 @@ def as_text(report: Report) -> str:
     ]
     for check in report["checks"]:
         took = "" if check["seconds"] is None else f" ({check['seconds']:.1f} s)"
-        lines.append(f"{WORDS[check['status']]}  {check['name']}: {check['title']}{took}")
+        lines.append(f"{STATUS_LABELS[check['status']]}  {check['name']}: {check['title']}{took}")
         if check["status"] == "skipped":
             lines.append(f"      {check['came_back']}")
         if check["status"] == "failed":
@@ -83,11 +83,11 @@ def as_text(report: Report) -> str:
                 "      Repair:",
                 *(f"        {line}" for line in check["repair"].splitlines()),
             ]
-    return "\n".join([*lines, f"{counted(report['checks'])} in {report['seconds']:.1f} s"])
+    return "\n".join([*lines, f"{summary(report['checks'])} in {report['seconds']:.1f} s"])
 
 
-def counted(checks: Sequence[Outcome]) -> str:
+def summary(checks: Sequence[Outcome]) -> str:
     """How many passed, failed and were skipped, in words."""
     counts = Counter(check["status"] for check in checks)
-    words = [f"{counts[status]} {status}" for status in ("passed", "failed", "skipped")]
-    return ", ".join(word for word in words if not word.startswith("0 ")) or "Nothing was run"
+    parts = [f"{counts[status]} {status}" for status in ("passed", "failed", "skipped")]
+    return ", ".join(word for word in parts if not word.startswith("0 ")) or "Nothing was run"

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from lib.checks.expected_schema import definitions
 from lib.checks.selftest.check import CheckFailed
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 
 OWN_ROWS = {
     "job_queue": "Users can view their own jobs",
@@ -16,27 +16,27 @@ OWN_ROWS = {
 SERVICE = "Service role has full access"
 
 
-async def users_see_their_own(trial: Trial) -> str:
+async def users_see_their_own(context: RunContext) -> str:
     """Two users look, each as the role that their token gives; undone, seen by nobody."""
-    broken = [fault for table in await trial.rows("policies") for fault in _faults(table)]
+    broken = [fault for table in await context.rows("policies") for fault in _faults(table)]
     if broken:
         raise CheckFailed(
-            "; ".join(said for said, _ in broken) + ".",
+            "; ".join(fault for fault, _ in broken) + ".",
             "Run this SQL in the database:\n\n" + "\n".join(sql for _, sql in broken),
         )
     users = [uuid4(), uuid4()]
-    async with trial.undone() as connection:
+    async with context.rolled_back() as connection:
         jobs: list[UUID] = []
         generations: list[UUID] = []
         for user in users:
-            await trial.sql.make_any_user(connection, user_id=user)
+            await context.sql.make_any_user(connection, user_id=user)
             jobs.append(
-                await trial.sql.enqueue(connection, job_type=trial.job_type, created_by=user)
+                await context.sql.enqueue(connection, job_type=context.job_type, created_by=user)
             )
             generations.append(
-                await trial.sql.make_generation_of(connection, user_id=user, run=trial.run)
+                await context.sql.make_generation_of(connection, user_id=user, run=context.run)
             )
-        seen = [await _seen_by(trial, connection, user, jobs, generations) for user in users]
+        seen = [await _seen_by(context, connection, user, jobs, generations) for user in users]
     for number, rows in enumerate(seen):
         _expect("job_queue", rows["jobs"], jobs, number)
         _expect("image_generations", rows["generations"], generations, number)
@@ -44,12 +44,12 @@ async def users_see_their_own(trial: Trial) -> str:
 
 
 async def _seen_by(
-    trial: Trial, connection: Any, user: UUID, jobs: list[UUID], generations: list[UUID]
+    context: RunContext, connection: Any, user: UUID, jobs: list[UUID], generations: list[UUID]
 ) -> Mapping[str, list[UUID]]:
     claims = {"sub": str(user), "role": "authenticated", "aud": "authenticated"}
     async with connection.transaction(force_rollback=True):
-        await trial.sql.become(connection, claims=json.dumps(claims))
-        seen: Mapping[str, list[UUID]] = await trial.sql.visible(
+        await context.sql.become(connection, claims=json.dumps(claims))
+        seen: Mapping[str, list[UUID]] = await context.sql.visible(
             connection, job_ids=jobs, generation_ids=generations
         )
         return seen

@@ -11,9 +11,9 @@ import httpx
 
 from lib.checks.selftest.catalogue import CLEAN_UP, selected
 from lib.checks.selftest.check import CheckFailed, CheckSkipped, Result
+from lib.checks.selftest.context import RunContext, Unreachable
 from lib.checks.selftest.report import Report, outcomes
 from lib.checks.selftest.target import Target
-from lib.checks.selftest.trial import Trial, Unreachable
 from lib.database import (
     DatabaseError,
     DatabaseUnavailable,
@@ -25,7 +25,7 @@ from lib.database import (
 logger = logging.getLogger(__name__)
 
 STATEMENT_SECONDS = 15.0
-LONGEST_SECONDS = 600.0
+MAX_RUN_SECONDS = 600.0
 """For all checks together. What is older than fifteen minutes counts as left by a killed run."""
 
 
@@ -41,8 +41,8 @@ class SelfTest:
         self._target = target
         self._actor = actor
         self._clean_up = Result(CLEAN_UP)
-        self._checked = [Result(check) for check in selected(frozenset(only))]
-        self.results = [*self._checked, self._clean_up]
+        self._check_results = [Result(check) for check in selected(frozenset(only))]
+        self.results = [*self._check_results, self._clean_up]
 
     async def run(self) -> Report:
         """Runs all checks, cleans up, and writes the report into the audit log.
@@ -64,14 +64,14 @@ class SelfTest:
             application_name="darkroom self-test",
         )
         async with pool, httpx.AsyncClient(timeout=None) as http:
-            trial = Trial(target, pool, http)
-            await self._record(trial, "record_start", run=str(trial.run))
+            context = RunContext(target, pool, http)
+            await self._record(context, "record_start", run=str(context.run))
             try:
-                await self._run_checks(trial)
+                await self._run_checks(context)
             finally:
-                await self._try(self._clean_up, trial)
+                await self._run_check(self._clean_up, context)
             report = Report(
-                run=str(trial.run),
+                run=str(context.run),
                 outcome="failed" if any(r.status == "failed" for r in self.results) else "passed",
                 started_at=started_at.isoformat(timespec="seconds"),
                 seconds=round(time.monotonic() - start, 3),
@@ -80,45 +80,45 @@ class SelfTest:
                 provider=target.provider,
                 checks=outcomes(self.results, target),
             )
-            await self._record(trial, "record_run", report=json.dumps(report))
+            await self._record(context, "record_run", report=json.dumps(report))
         return report
 
-    async def _run_checks(self, trial: Trial) -> None:
-        deadline = time.monotonic() + LONGEST_SECONDS
-        for result in self._checked:
+    async def _run_checks(self, context: RunContext) -> None:
+        deadline = time.monotonic() + MAX_RUN_SECONDS
+        for result in self._check_results:
             if time.monotonic() > deadline:
-                _skip(result, f"The whole run took longer than {LONGEST_SECONDS / 60:g} minutes.")
-            elif reason := self._unmet(result):
+                _skip(result, f"The whole run took longer than {MAX_RUN_SECONDS / 60:g} minutes.")
+            elif reason := self._unmet_dependency(result):
                 _skip(result, reason)
             else:
-                await self._try(result, trial)
+                await self._run_check(result, context)
 
-    def _unmet(self, result: Result) -> str:
-        for other in self._checked:
+    def _unmet_dependency(self, result: Result) -> str:
+        for other in self._check_results:
             if other.check.name in result.check.needs and other.status != "passed":
                 how = "failed" if other.status == "failed" else "was skipped"
                 return f'Needs "{other.check.title}", which {how}.'
         return ""
 
-    async def _try(self, result: Result, trial: Trial) -> None:
+    async def _run_check(self, result: Result, context: RunContext) -> None:
         check, start = result.check, time.monotonic()
         result.status = "running"
         try:
-            async with asyncio.timeout(check.seconds):
-                result.came_back = await check.run(trial)
+            async with asyncio.timeout(check.time_limit):
+                result.came_back = await check.run(context)
             result.status = "passed"
         except CheckFailed as failure:
             _fail(result, failure.came_back, failure.repair)
         except CheckSkipped as skipped:
             _skip(result, str(skipped))
         except SchemaMissing as error:
-            self._missing(result, error)
+            self._handle_missing_schema(result, error)
         except DatabaseUnavailable as error:
             _fail(result, str(error), "See that the database runs, then run the self-test again.")
         except Unreachable as error:
             _fail(result, str(error), "Look at the log of the app, or of the function.")
         except TimeoutError:
-            _fail(result, f"Not done after {check.seconds:g} s.", check.late)
+            _fail(result, f"Not done after {check.time_limit:g} s.", check.on_timeout)
         except asyncio.CancelledError:
             _skip(result, "Interrupted.")
             raise
@@ -132,16 +132,16 @@ class SelfTest:
             )
         result.seconds = time.monotonic() - start
 
-    def _missing(self, result: Result, error: SchemaMissing) -> None:
-        schema = self._checked[0]
+    def _handle_missing_schema(self, result: Result, error: SchemaMissing) -> None:
+        schema = self._check_results[0]
         if schema.status == "failed" and result is not schema:
             _skip(result, f'Uses what "{schema.check.title}" found missing.')
         else:
             _fail(result, str(error), "DATABASE_URL=… python -m lib.database.migrations")
 
-    async def _record(self, trial: Trial, query: str, **what: str) -> None:
+    async def _record(self, context: RunContext, query: str, **parameters: str) -> None:
         try:
-            await trial.ask(query, actor=self._actor, **what)
+            await context.query(query, actor=self._actor, **parameters)
         except DatabaseError as error:
             logger.warning("The self-test is not in the audit log: %s", error)
 

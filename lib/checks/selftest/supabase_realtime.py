@@ -7,12 +7,12 @@ from realtime import RealtimePostgresChangesListenEvent, RealtimeSubscribeStates
 from websockets.exceptions import WebSocketException
 
 from lib.checks.selftest.check import CheckFailed
-from lib.checks.selftest.trial import Trial
+from lib.checks.selftest.context import RunContext
 from supabase import acreate_client
 
-AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 """A subscription hears only what happens a moment after it was answered."""
-HEAR_SECONDS = 20.0
+RECEIVE_SECONDS = 20.0
 REPAIR = (
     "The table is in the publication. In the project's dashboard look whether Realtime is enabled"
     " and within its limits of connections and messages, and whether SUPABASE_URL and"
@@ -20,33 +20,33 @@ REPAIR = (
 )
 
 
-async def changes_arrive(trial: Trial) -> str:
+async def changes_arrive(context: RunContext) -> str:
     """Subscribes to one generation with the secret key and waits for a change of its progress."""
-    await _check_publication(trial)
-    generation_id: UUID = await trial.ask("make_generation", run=trial.run)
-    client = await acreate_client(trial.target.supabase_url or "", trial.target.keys.secret)
-    heard, states = asyncio.Event(), asyncio.Queue[RealtimeSubscribeStates]()
-    channel = client.channel(f"self-test-{trial.run}")
+    await _check_publication(context)
+    generation_id: UUID = await context.query("make_generation", run=context.run)
+    client = await acreate_client(context.target.supabase_url or "", context.target.keys.secret)
+    received, states = asyncio.Event(), asyncio.Queue[RealtimeSubscribeStates]()
+    channel = client.channel(f"self-test-{context.run}")
     channel.on_postgres_changes(
         RealtimePostgresChangesListenEvent.Update,
-        lambda _: heard.set(),
+        lambda _: received.set(),
         schema="public",
         table="image_generations",
         filter=f"id=eq.{generation_id}",
     )
-    came = "no answer"
+    answer = "no answer"
     try:
-        async with asyncio.timeout(HEAR_SECONDS):
+        async with asyncio.timeout(RECEIVE_SECONDS):
             await channel.subscribe(lambda state, _: states.put_nowait(state))
-            came = f"the subscription was answered with {(await states.get()).value}"
+            answer = f"the subscription was answered with {(await states.get()).value}"
             progress = 0
-            while not heard.is_set():
+            while not received.is_set():
                 progress = progress % 99 + 1
-                await trial.ask("progress", generation_id=generation_id, progress=progress)
-                await asyncio.wait([asyncio.create_task(heard.wait())], timeout=AGAIN_SECONDS)
+                await context.query("progress", generation_id=generation_id, progress=progress)
+                await asyncio.wait([asyncio.create_task(received.wait())], timeout=RETRY_SECONDS)
     except TimeoutError:
         raise CheckFailed(
-            f"No change of a generation arrived within {HEAR_SECONDS:g} s: {came}.", REPAIR
+            f"No change of a generation arrived within {RECEIVE_SECONDS:g} s: {answer}.", REPAIR
         ) from None
     except (OSError, WebSocketException) as error:
         raise CheckFailed(f"Realtime does not answer: {type(error).__name__}.", REPAIR) from error
@@ -55,8 +55,8 @@ async def changes_arrive(trial: Trial) -> str:
     return "A change of a generation arrived over Supabase Realtime."
 
 
-async def _check_publication(trial: Trial) -> None:
-    found = await trial.ask("published")
+async def _check_publication(context: RunContext) -> None:
+    found = await context.query("published")
     add = "alter publication supabase_realtime add table public.image_generations;"
     if not found["exists"]:
         raise CheckFailed(

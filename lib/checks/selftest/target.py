@@ -35,7 +35,7 @@ class Target:
         return text
 
 
-def target(settings: Settings, own_url: str | None = None) -> Target:
+def target(settings: Settings, app_url: str | None = None) -> Target:
     """The deployment of these settings; `own_url` is where this app is, when that is known.
 
     Starts the embedded database if it is in use and does not run. Raises SettingsError and
@@ -53,7 +53,7 @@ def target(settings: Settings, own_url: str | None = None) -> Target:
     )
     return Target(
         database_url=url,
-        functions_url=settings.functions_elsewhere or own_url or settings.public_url or LOCAL_URL,
+        functions_url=settings.functions_elsewhere or app_url or settings.public_url or LOCAL_URL,
         supabase_url=settings.supabase_url,
         keys=keys,
         storage=image_storage(settings),

@@ -9,11 +9,11 @@ from lib.formats import plural
 from lib.queue.operator_actions import cancel_duplicates
 from lib.roles import Role
 
-FEW = 5
+MIN_REPEATS = 5
 """Repeated requests that one impatient user makes."""
 
 
-def waiting(facts: Facts) -> list[Finding]:
+def waiting_duplicates(facts: Facts) -> list[Finding]:
     """Waiting jobs that nobody needs."""
     now = facts["duplicates"]
     if not now["waiting"]:
@@ -39,7 +39,7 @@ def _cancel(pool: Pool, actor: str) -> str:
     return f"{plural(len(cancel_duplicates(pool, actor)))} cancelled."
 
 
-def guarded(facts: Facts) -> list[Finding]:
+def duplicate_guard(facts: Facts) -> list[Finding]:
     """The index that refuses a second live job."""
     if facts["duplicates"]["guarded"]:
         return []
@@ -59,10 +59,10 @@ def guarded(facts: Facts) -> list[Finding]:
     ]
 
 
-def twice(facts: Facts) -> list[Finding]:
+def repeated_requests(facts: Facts) -> list[Finding]:
     """Requests that an application repeats."""
     count = facts["duplicates"]["twice"]
-    if count < FEW:
+    if count < MIN_REPEATS:
         return []
     return [
         Finding(
@@ -88,21 +88,21 @@ DUPLICATES = Symptom(
             "Do jobs wait for a generation that has another?",
             "A job that is enqueued or retried after another one of its generation has ended costs"
             " a second image.",
-            waiting,
+            waiting_duplicates,
         ),
         Check(
             "guarded",
             "Is a second live job refused?",
             "A unique index over the live jobs refuses a second one for the same generation,"
             " whoever enqueues it.",
-            guarded,
+            duplicate_guard,
         ),
         Check(
             "twice",
             "Do applications repeat requests?",
             "A request that is repeated without an Idempotency-Key is a new generation: the user"
             " pressed twice, or the application retried after a timeout.",
-            twice,
+            repeated_requests,
         ),
     ],
 )

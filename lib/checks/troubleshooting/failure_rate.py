@@ -4,18 +4,18 @@ from collections import Counter
 from functools import partial
 
 from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
-from lib.checks.troubleshooting.immediate_failures import explained
+from lib.checks.troubleshooting.immediate_failures import finding_from_guide
 from lib.database import Pool
 from lib.formats import share
 from lib.queue.operator_actions import enable_model, pause_queue
 from lib.roles import Role
 
-MOST = 0.5
+MAJORITY = 0.5
 """Share of all failures from which on one cause is the cause."""
-PROVIDER = ("unreachable", "provider_error", "rate_limited", "deadline_exceeded")
+PROVIDER_CODES = ("unreachable", "provider_error", "rate_limited", "deadline_exceeded")
 
 
-def high(facts: Facts) -> bool:
+def is_high(facts: Facts) -> bool:
     """Whether too many of the jobs of the last hour or two failed."""
     completed = sum(row["completed"] for row in facts["models_now"])
     failed = sum(row["failed"] for row in facts["models_now"])
@@ -48,10 +48,10 @@ def one_model(facts: Facts) -> list[Finding]:
             filters={"model": row["model_id"]},
         )
         for row in facts["models_now"]
-        if high(facts)
+        if is_high(facts)
         and others
         and row["model_id"]
-        and row["failed"] > MOST * failed
+        and row["failed"] > MAJORITY * failed
         and row["failed"] > facts["limits"]["failure_share"] * (row["failed"] + row["completed"])
     ]
 
@@ -64,16 +64,16 @@ def _disable(model_id: str, pool: Pool, actor: str) -> str:
 def provider(facts: Facts) -> list[Finding]:
     """The provider answers badly, whatever the model."""
     failed = sum(row["jobs"] for row in facts["failures"])
-    its_own = [row for row in facts["failures"] if row["code"] in PROVIDER]
-    jobs = sum(row["jobs"] for row in its_own)
-    if not high(facts) or jobs <= MOST * failed:
+    provider_failures = [row for row in facts["failures"] if row["code"] in PROVIDER_CODES]
+    jobs = sum(row["jobs"] for row in provider_failures)
+    if not is_high(facts) or jobs <= MAJORITY * failed:
         return []
     return [
         Finding(
             "The provider itself has trouble.",
             f"{jobs:,} of {failed:,} failures are timeouts, refusals or errors of the provider,"
-            f" with {len({row['model_id'] for row in its_own})} models. The newest said:"
-            f" {its_own[0]['message'] or 'nothing'}",
+            f" with {len({row['model_id'] for row in provider_failures})} models. The newest said:"
+            f" {provider_failures[0]['message'] or 'nothing'}",
             jobs=jobs,
             repair=Repair(
                 "Pause the queue",
@@ -99,12 +99,12 @@ def one_error(facts: Facts) -> list[Finding]:
     for row in facts["failures"]:
         by_code[row["code"]] += row["jobs"]
     return [
-        explained(row)
+        finding_from_guide(row)
         for row in facts["failures"]
-        if high(facts)
-        and by_code[row["code"]] > MOST * failed
-        and row["code"] not in PROVIDER
-        and row["jobs"] > MOST * by_code[row["code"]]
+        if is_high(facts)
+        and by_code[row["code"]] > MAJORITY * failed
+        and row["code"] not in PROVIDER_CODES
+        and row["jobs"] > MAJORITY * by_code[row["code"]]
     ]
 
 

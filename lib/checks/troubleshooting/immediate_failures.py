@@ -11,10 +11,10 @@ from lib.formats import plural
 from lib.queue.operator_actions import enable_model, in_batches, retry_jobs
 from lib.roles import Role
 
-TOKEN = ("unauthorized",)
-CREDIT = ("no_credit",)
-MODEL = ("model_not_found",)
-REFUSED = ("invalid_input", "invalid_payload")
+TOKEN_CODES = ("unauthorized",)
+CREDIT_CODES = ("no_credit",)
+MODEL_CODES = ("model_not_found",)
+REFUSED_CODES = ("invalid_input", "invalid_payload")
 
 
 def retry(row: Mapping[str, Any]) -> Repair:
@@ -34,7 +34,7 @@ def _retry(code: str, model_id: str, pool: Pool, actor: str) -> str:
     return f"{plural(done)} put back on the queue."
 
 
-def explained(row: Mapping[str, Any], **more: Any) -> Finding:
+def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
     """What the guide of errors says about one code and model."""
     entry = guide(row["code"] or None, row["message"])
     model = f" for {row['model_id']}" if row["model_id"] else ""
@@ -45,21 +45,22 @@ def explained(row: Mapping[str, Any], **more: Any) -> Finding:
         jobs=row["jobs"],
         repair=None if entry.retry == "useless" else retry(row),
         todo=entry.todo,
-        **{"page": "failures", **more},
+        **{"page": "failures", **overrides},
     )
 
 
-def of_codes(codes: Collection[str], facts: Facts) -> list[Finding]:
+def with_codes(codes: Collection[str], facts: Facts) -> list[Finding]:
     """Failures of some codes."""
-    return [explained(row) for row in facts["failures"] if row["code"] in codes]
+    return [finding_from_guide(row) for row in facts["failures"] if row["code"] in codes]
 
 
 def unknown_model(facts: Facts) -> list[Finding]:
     """Models that the provider or the models table does not have."""
     return [
-        explained(row, page="maintenance", filters={"view": "Models"})
+        finding_from_guide(row, page="maintenance", filters={"view": "Models"})
         for row in facts["failures"]
-        if row["code"] in MODEL or (row["model_id"] and not row["known"] and not _told(row))
+        if row["code"] in MODEL_CODES
+        or (row["model_id"] and not row["known"] and not _has_own_check(row))
     ]
 
 
@@ -93,17 +94,17 @@ def _enable(model_id: str, pool: Pool, actor: str) -> str:
 def other(facts: Facts) -> list[Finding]:
     """Everything else that fails in its first attempt."""
     return [
-        explained(row)
+        finding_from_guide(row)
         for row in facts["failures"]
-        if not _told(row) and row["at_once"] and (row["known"] or not row["model_id"])
+        if not _has_own_check(row) and row["at_once"] and (row["known"] or not row["model_id"])
     ]
 
 
-def _told(row: Mapping[str, Any]) -> bool:
-    return row["code"] in (*TOKEN, *CREDIT, *MODEL, *REFUSED)
+def _has_own_check(row: Mapping[str, Any]) -> bool:
+    return row["code"] in (*TOKEN_CODES, *CREDIT_CODES, *MODEL_CODES, *REFUSED_CODES)
 
 
-AT_ONCE = Symptom(
+IMMEDIATE_FAILURES = Symptom(
     "at_once",
     "Jobs fail at once",
     [("troubleshooting", "failures"), ("troubleshooting", "disabled_models")],
@@ -113,14 +114,14 @@ AT_ONCE = Symptom(
             "Does the provider accept the token?",
             "With a missing, revoked or wrong token every job of the provider fails within a"
             " second, and after five its breaker opens.",
-            partial(of_codes, TOKEN),
+            partial(with_codes, TOKEN_CODES),
         ),
         Check(
             "credit",
             "Does the account have credit?",
             "Without credit the provider refuses to begin. Jobs fail for good, and can be retried"
             " once there is credit.",
-            partial(of_codes, CREDIT),
+            partial(with_codes, CREDIT_CODES),
         ),
         Check(
             "unknown_model",
@@ -141,7 +142,7 @@ AT_ONCE = Symptom(
             "Is the input acceptable?",
             "A wrong default parameter in the models table makes every job of the model fail; a"
             " wrong value from a client only its own.",
-            partial(of_codes, REFUSED),
+            partial(with_codes, REFUSED_CODES),
         ),
         Check(
             "other",

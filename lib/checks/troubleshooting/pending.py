@@ -71,14 +71,14 @@ def no_worker(facts: Facts) -> list[Finding]:
     now = facts["pending"]
     if now["workers"]:
         return []
-    waits = now["due"] and now["oldest_due_seconds"] > facts["limits"]["no_worker_seconds"]
+    too_long = now["due"] and now["oldest_due_seconds"] > facts["limits"]["no_worker_seconds"]
     return [
         Finding(
             "No worker is alive.",
             f"None has shown life for a minute, and process-jobs was not called for two."
             f" Waiting: {plural(now['due'], 'due job')}"
             + (f", the longest for {duration(now['oldest_due_seconds'])}." if now["due"] else "."),
-            level="act" if waits else "look",
+            level="act" if too_long else "look",
             jobs=now["due"],
             todo="Start a worker: python -m lib.worker. With cron instead of workers, see that its"
             " schedule runs.",
@@ -157,7 +157,7 @@ def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
     return f"{plural(done)} cancelled."
 
 
-def model_rests(facts: Facts) -> list[Finding]:
+def rate_limited_models(facts: Facts) -> list[Finding]:
     """Models whose provider asked for a rest."""
     return [
         Finding(
@@ -255,7 +255,7 @@ PENDING = Symptom(
             "Does a model rest?",
             "When a provider refuses a request as one too many, all jobs of the model rest for as"
             " long as it asks.",
-            model_rests,
+            rate_limited_models,
         ),
         Check(
             "all_busy",

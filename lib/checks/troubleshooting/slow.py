@@ -7,7 +7,7 @@ from lib.checks.regression import Period, slower
 from lib.checks.troubleshooting.indexes import needed, restore
 from lib.database import Pool, load, translated
 from lib.formats import duration
-from lib.ops.maintenance.space import in_background, vacuum_due
+from lib.ops.maintenance.space import run_in_background, vacuum_due
 from lib.resources import database_url
 from lib.roles import Role
 from lib.settings import settings
@@ -15,12 +15,12 @@ from lib.settings import settings
 BEHIND_SECONDS = 900.0
 """Folding waits for open transactions for ten minutes at most."""
 LIVE_TABLES = ("job_queue", "image_generations", "job_leases")
-MOST_FOLDS = 60
+MAX_FOLDS = 60
 
 
 def missing_indexes(facts: Facts) -> list[Finding]:
     """Indexes without which the queue reads whole tables."""
-    there = {row["name"] for row in facts["valid_indexes"]}
+    existing = {row["name"] for row in facts["valid_indexes"]}
     return [
         Finding(
             f"The index {name} is missing or invalid.",
@@ -35,7 +35,7 @@ def missing_indexes(facts: Facts) -> list[Finding]:
             ),
         )
         for name in needed()
-        if name not in there
+        if name not in existing
     ]
 
 
@@ -62,7 +62,7 @@ def dead_rows(facts: Facts) -> list[Finding]:
 
 
 def _vacuum(name: str, _pool: Pool, actor: str) -> str:
-    in_background(database_url(settings()), actor, "space", "vacuum", name, lambda: None)
+    run_in_background(database_url(settings()), actor, "space", "vacuum", name, lambda: None)
     return f"The vacuum of {name} is under way."
 
 
@@ -118,7 +118,7 @@ def rollup_behind(facts: Facts) -> list[Finding]:
 
 
 def _fold(pool: Pool, _actor: str) -> str:
-    for _ in range(MOST_FOLDS):
+    for _ in range(MAX_FOLDS):
         with translated(), pool.connection() as connection:
             if not load("rollup").refresh_rollup(connection, every_seconds=0):
                 return "What has finished is folded."

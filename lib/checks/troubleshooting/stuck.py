@@ -26,7 +26,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
     held = now["stuck"] - now["unleased"]
     if not held:
         return []
-    who = "; ".join(
+    workers = "; ".join(
         f"{worker['host']} (process {worker['pid']}) with {plural(worker['jobs'])}, silent for"
         f" {duration(worker['seconds'])}"
         for worker in now["silent"]
@@ -39,7 +39,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
-            f"{plural(held)}: {who or 'of workers that are no longer known'}. {rescue}",
+            f"{plural(held)}: {workers or 'of workers that are no longer known'}. {rescue}",
             level="look" if now["rescuers"] else "act",
             jobs=held,
             repair=reset(now["stuck"]),
@@ -68,7 +68,7 @@ def no_lease(facts: Facts) -> list[Finding]:
     ]
 
 
-def runs_long(facts: Facts) -> list[Finding]:
+def long_running(facts: Facts) -> list[Finding]:
     """Jobs that run for very long although their worker lives."""
     now = facts["stuck"]
     if not now["long"]:
@@ -121,7 +121,7 @@ STUCK = Symptom(
             "runs_long",
             "Do jobs run without an end?",
             "A job whose worker shows life never counts as stuck, however long it takes.",
-            runs_long,
+            long_running,
         ),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from lib.database import Pool, load, translated
-from lib.ops.alerts.channels import send, shown
+from lib.ops.alerts.channels import redacted, send
 from lib.ops.alerts.messages import TEST
 
 Severity = Literal["warning", "critical"]
@@ -52,14 +52,14 @@ def end_silence(pool: Pool, actor: str, silence_id: UUID) -> bool:
 
 def add_channel(pool: Pool, actor: str, name: str, url: str, least_severity: Severity) -> None:
     """Adds somebody to tell; `url` is a secret. Raises ChannelError for one that is no address."""
-    visible = shown(url)
+    redacted_url = redacted(url)
     with translated(), pool.connection() as connection:
         load("alert_actions").add_alert_channel(
             connection,
             actor=actor,
             name=name,
             url=url,
-            shown=visible,
+            shown=redacted_url,
             least_severity=least_severity,
         )
 
@@ -86,7 +86,7 @@ def remove_channel(pool: Pool, actor: str, channel_id: UUID) -> bool:
         )
 
 
-def try_channel(pool: Pool, actor: str, channel_id: UUID) -> str | None:
+def send_test_message(pool: Pool, actor: str, channel_id: UUID) -> str | None:
     """Sends a test message now. Returns why it did not arrive, None when it did.
 
     Blocks until the receiver has answered, up to channels.TIMEOUT_SECONDS.

@@ -7,13 +7,13 @@ from apprise import Apprise, AppriseAsset, AppriseResultStatus, NotifyBase, Noti
 
 from lib.ops.alerts.messages import Message
 
-HOSTED = ("json", "xml", "form", "mailto", "gotify", "apprise")
+HOST_SCHEMES = ("json", "xml", "form", "mailto", "gotify", "apprise")
 """Schemes, also with s, whose host is one. That of many others is a token."""
 TIMEOUT_SECONDS = 20
 # At lower levels Apprise, and what it sends with, write whole addresses, tokens included. What
 # Apprise says of a failure is in its result, from where we take the status alone.
-for _talkative in ("apprise", "urllib3"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
+for _verbose_logger in ("apprise", "urllib3"):
+    logging.getLogger(_verbose_logger).setLevel(logging.WARNING)
 logging.getLogger("apprise").propagate = False
 logging.getLogger("apprise").addHandler(logging.NullHandler())
 
@@ -22,7 +22,7 @@ class ChannelError(Exception):
     """An address that cannot be used; the message says what would, and quotes nothing of it."""
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """What of an address may be seen: its scheme, and its host where that is no token.
 
     Raises ChannelError for an address that Apprise does not take.
@@ -35,7 +35,11 @@ def shown(url: str) -> str:
             " others see github.com/caronc/apprise/wiki."
         )
     scheme = str(service.schema)
-    return f"{scheme}://{service.host}" if scheme.removesuffix("s") in HOSTED else f"{scheme}://…"
+    return (
+        f"{scheme}://{service.host}"
+        if scheme.removesuffix("s") in HOST_SCHEMES
+        else f"{scheme}://…"
+    )
 
 
 def send(url: str, message: Message) -> str | None:
@@ -60,8 +64,10 @@ def send(url: str, message: Message) -> str | None:
         return None
     if result.status == AppriseResultStatus.TIMEOUT:
         return f"The receiver did not answer within {TIMEOUT_SECONDS} s."
-    said = " ".join(entry.message for told in result for tried in told for entry in tried.logs)
-    if status := re.search(r"\berror=(\d{3})\b", said):
+    log = " ".join(
+        entry.message for attempts in result for attempt in attempts for entry in attempt.logs
+    )
+    if status := re.search(r"\berror=(\d{3})\b", log):
         return f"The receiver refused it: HTTP status {status[1]}."
     return "The receiver could not be reached, or did not take it."
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.formats import duration
-from lib.ops.alerts.rules import RULES, about
+from lib.ops.alerts.rules import RULES, subject_name
 from lib.settings import settings
 
 
@@ -25,23 +25,25 @@ TEST = Message(
 )
 
 
-def message(told: Mapping[str, Any]) -> Message:
+def message(notification: Mapping[str, Any]) -> Message:
     """The message for a row of claim_notifications."""
-    rule = RULES[told["rule"]]
-    name = f"{rule.title} ({about(told)})" if about(told) else rule.title
-    if told["kind"] == "resolved":
-        lasted = (told["resolved_at"] - told["fired_at"]).total_seconds()
-        return Message(f"Darkroom: over: {name}", f"It lasted {duration(lasted)}.", "success")
+    rule = RULES[notification["rule"]]
+    name = (
+        f"{rule.title} ({subject_name(notification)})" if subject_name(notification) else rule.title
+    )
+    if notification["kind"] == "resolved":
+        seconds = (notification["resolved_at"] - notification["fired_at"]).total_seconds()
+        return Message(f"Darkroom: over: {name}", f"It lasted {duration(seconds)}.", "success")
     lines = [
-        rule.says(told),
-        f"Since {told['fired_at']:%Y-%m-%d %H:%M:%S %Z}.",
+        rule.describe(notification),
+        f"Since {notification['fired_at']:%Y-%m-%d %H:%M:%S %Z}.",
         f"What to do: {rule.todo}",
     ]
     if url := settings().public_url:
         lines.append(f"{url}/alerts")
-    critical = told["severity"] == "critical"
+    critical = notification["severity"] == "critical"
     return Message(
-        f"Darkroom: {told['severity']}: {name}",
+        f"Darkroom: {notification['severity']}: {name}",
         "\n".join(lines),
         "failure" if critical else "warning",
     )

@@ -25,7 +25,7 @@ class Rule:
     measures: str
     todo: str
     page: str
-    says: Callable[[Alert], str]
+    describe: Callable[[Alert], str]
 
 
 def _pending(alert: Alert) -> str:
@@ -42,21 +42,21 @@ def _stuck(alert: Alert) -> str:
     return f"Stuck jobs: {alert['value']:,.0f}. No worker has shown life for them."
 
 
-def _gone(alert: Alert) -> str:
+def _worker_gone(alert: Alert) -> str:
     return (
-        f"The worker on {about(alert)} has been silent for {duration(alert['value'])}. Jobs it"
-        f" holds: {alert['detail']['jobs']:,}."
+        f"The worker on {subject_name(alert)} has been silent for {duration(alert['value'])}. Jobs"
+        f" it holds: {alert['detail']['jobs']:,}."
     )
 
 
 def _paused(alert: Alert) -> str:
     return (
-        f"The claiming of {about(alert)} has been paused for {duration(alert['value'])},"
+        f"The claiming of {subject_name(alert)} has been paused for {duration(alert['value'])},"
         f" by {alert['detail']['by']}."
     )
 
 
-def _lasting(before: str, after: str = "") -> Callable[[Alert], str]:
+def _with_duration(before: str, after: str = "") -> Callable[[Alert], str]:
     """A sentence around how long; {} in it is the subject."""
     return lambda alert: (
         f"{before.replace('{}', alert['subject'])} {duration(alert['value'])}{after}."
@@ -70,7 +70,7 @@ RULES: Mapping[str, Rule] = {
         "How long ago any worker, or a call of process-jobs, was last seen.",
         "Start a worker (python -m lib.worker), or see why cron does not call process-jobs.",
         "workers",
-        _lasting("No worker has been seen for"),
+        _with_duration("No worker has been seen for"),
     ),
     "provider_down": Rule(
         "Provider down",
@@ -79,7 +79,7 @@ RULES: Mapping[str, Rule] = {
         "See which errors it gives and look at its status page. Jobs go on by themselves once it"
         " answers again.",
         "failures",
-        _lasting("The provider {} has been down for"),
+        _with_duration("The provider {} has been down for"),
     ),
     "no_completion": Rule(
         "Nothing completes",
@@ -87,7 +87,7 @@ RULES: Mapping[str, Rule] = {
         "How long jobs that could be claimed have waited while none completed.",
         "See whether workers are alive and what they hold, then what their last jobs failed with.",
         "throughput",
-        _lasting("No job has completed for", " while jobs wait"),
+        _with_duration("No job has completed for", " while jobs wait"),
     ),
     "oldest_pending": Rule(
         "Oldest pending job",
@@ -95,7 +95,7 @@ RULES: Mapping[str, Rule] = {
         "How long the oldest job that could be claimed has been due.",
         "Start more workers, or raise their concurrency.",
         "throughput",
-        _lasting("A job that could run has waited for"),
+        _with_duration("A job that could run has waited for"),
     ),
     "failure_rate": Rule(
         "Failure rate",
@@ -112,7 +112,7 @@ RULES: Mapping[str, Rule] = {
         "Look at its host and start it again. Others take its jobs by themselves, or reset them"
         " now on the page Stuck jobs.",
         "workers",
-        _gone,
+        _worker_gone,
     ),
     "stuck_jobs": Rule(
         "Stuck jobs",
@@ -137,7 +137,7 @@ RULES: Mapping[str, Rule] = {
         " started; of the newest 5,000.",
         "See when the waits began to grow, and start more workers.",
         "throughput",
-        _lasting("One in twenty jobs waits longer than"),
+        _with_duration("One in twenty jobs waits longer than"),
     ),
     "queue_paused": Rule(
         "Queue paused",
@@ -161,14 +161,14 @@ RULES: Mapping[str, Rule] = {
 """By name, in the order in which alerts of one severity are listed."""
 
 
-def about(alert: Alert) -> str:
+def subject_name(alert: Alert) -> str:
     """Whom or what an alert is about, in words; empty for the queue as a whole."""
     if alert["rule"] == "worker_gone":
         return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
     return "all jobs" if alert["subject"] == ALL_TYPES else str(alert["subject"])
 
 
-def measured(unit: str, value: float) -> str:
+def format_measure(unit: str, value: float) -> str:
     """A measure with its unit in words, such as "10 %" or "5 min"."""
     if unit == "seconds":
         return duration(value) if value else "0 s"

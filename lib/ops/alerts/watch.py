@@ -15,7 +15,7 @@ START_SECONDS = 3.0
 """A worker's first seconds belong to the jobs that wait for it."""
 
 
-async def watch_alerts(pool: AsyncPool) -> None:
+async def evaluate_and_notify(pool: AsyncPool) -> None:
     """Evaluates the rules, unless somebody else just has, and sends what is due.
 
     What the database does not do is logged: the next one to watch sends what this one would have.
@@ -26,42 +26,44 @@ async def watch_alerts(pool: AsyncPool) -> None:
             # Of many workers any one does it.
             await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
             claimed = [row async for row in sql.claim_notifications(connection)]
-        await _to_the_end(asyncio.gather(*(_tell(pool, told) for told in claimed)))
+        await _finish(asyncio.gather(*(_deliver(pool, notification) for notification in claimed)))
     except DatabaseError as error:
         # Away, or a channel was removed at this moment: no reason to end a worker.
         logger.warning("Alerts were not evaluated: %s", error)
 
 
-async def keep_watch(pool: AsyncPool) -> None:
+async def keep_evaluating_alerts(pool: AsyncPool) -> None:
     """Watches the alerts until cancelled."""
     await asyncio.sleep(min(START_SECONDS, EVALUATE_SECONDS))
     while True:
-        await watch_alerts(pool)
+        await evaluate_and_notify(pool)
         await asyncio.sleep(EVALUATE_SECONDS)
 
 
-async def _to_the_end(telling: asyncio.Future[Any]) -> None:
+async def _finish(deliveries: asyncio.Future[Any]) -> None:
     """Waits however often it is cancelled: what was sent, but not noted, would be sent again."""
     cancelled = False
-    while not telling.done():
+    while not deliveries.done():
         try:
-            await asyncio.wait([telling])
+            await asyncio.wait([deliveries])
         except asyncio.CancelledError:
             cancelled = True
-    error = telling.exception()
+    error = deliveries.exception()
     if cancelled:
         raise asyncio.CancelledError
     if error:
         raise error
 
 
-async def _tell(pool: AsyncPool, told: Mapping[str, Any]) -> None:
-    error = await asyncio.to_thread(_send, told["url"], message(told))
+async def _deliver(pool: AsyncPool, notification: Mapping[str, Any]) -> None:
+    error = await asyncio.to_thread(_send, notification["url"], message(notification))
     if error:
-        logger.warning("An alert was not delivered to channel %s: %s", told["channel"], error)
+        logger.warning(
+            "An alert was not delivered to channel %s: %s", notification["channel"], error
+        )
     async with connected(pool) as connection:
         await load_async("alert_watch").settle_notification(
-            connection, id=told["id"], attempt=told["attempt"], error=error
+            connection, id=notification["id"], attempt=notification["attempt"], error=error
         )
 
 

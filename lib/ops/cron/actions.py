@@ -17,7 +17,7 @@ class Call:
     """How a call of process-jobs ended: `said` is its answer or what went wrong, in words."""
 
     succeeded: bool
-    said: str
+    message: str
 
 
 def schedule_process_jobs(
@@ -62,26 +62,28 @@ def unschedule(pool: Pool, actor: str, job_id: int) -> bool:
         return bool(load("cron").unschedule_cron_job(connection, actor=actor, job_id=job_id))
 
 
-def call_process_jobs(pool: Pool, actor: str, functions_url: str, key: str, seconds: float) -> Call:
+def call_process_jobs(
+    pool: Pool, actor: str, functions_url: str, key: str, timeout_seconds: float
+) -> Call:
     """Calls process-jobs as its schedule does, and waits up to so many seconds until it has ended.
 
     A call that is not answered may go on all the same.
     """
     url = f"{functions_url}/functions/v1/process-jobs"
     try:
-        answer = httpx.post(url, json={}, headers={"apikey": key}, timeout=seconds)
-        call = Call(answer.is_success, f"HTTP {answer.status_code}: {_sentence(answer)}")
+        answer = httpx.post(url, json={}, headers={"apikey": key}, timeout=timeout_seconds)
+        call = Call(answer.is_success, f"HTTP {answer.status_code}: {_message_of(answer)}")
     except httpx.TimeoutException:
-        call = Call(False, f"No answer from {url} within {seconds:g} s; it may go on.")
+        call = Call(False, f"No answer from {url} within {timeout_seconds:g} s; it may go on.")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         call = Call(False, f"No answer from {url}: {type(error).__name__}.")
     with translated(), pool.connection() as connection:
-        details = json.dumps({"answer": call.said})
+        details = json.dumps({"answer": call.message})
         load("cron").record_call(connection, actor=actor, details=details)
     return call
 
 
-def _sentence(answer: httpx.Response) -> str:
+def _message_of(answer: httpx.Response) -> str:
     try:
         body = answer.json()
         return str(body.get("message") or body["error"]["message"])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-KEPT = timedelta(hours=6)
+RESPONSE_RETENTION = timedelta(hours=6)
 """How long pg_net keeps answers."""
 UNFINISHED = ("starting", "connecting", "sending", "running")
-MESSAGES = (
+FAILURE_HINTS = (
     (
         r"unrecognized configuration parameter",
         "The command reads a setting that is not set: schedule process-jobs with its key in Vault.",
@@ -35,7 +35,7 @@ MESSAGES = (
     (r"timeout|canceling statement", "The command took longer than it may."),
 )
 """What failed runs say, and what that means; the first that fits."""
-ANSWERS = {
+STATUS_HINTS = {
     401: "The function does not accept the key: store the project's secret key.",
     403: "The key may not do this: store the secret key, not the publishable one.",
     404: "There is no such function at that address: deploy process-jobs, or mend the address.",
@@ -53,8 +53,8 @@ class Outcome:
     """
 
     level: Literal["good", "underway", "unknown", "bad"]
-    words: str
-    why: str = ""
+    summary: str
+    hint: str = ""
 
 
 def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outcome:
@@ -70,7 +70,7 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
     if not run["asks"]:
         return Outcome("good", "Succeeded")
     if run["responded_at"]:
-        return _answer(run)
+        return _response_outcome(run)
     age = now - run["started_at"]
     if age < timedelta(seconds=call_seconds):
         return Outcome("underway", "Request sent, no answer yet")
@@ -80,18 +80,18 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
             "Request queued, answer unknown",
             "The command does not write its request down; one scheduled here does.",
         )
-    if age > KEPT:
+    if age > RESPONSE_RETENTION:
         return Outcome("unknown", "Request sent", "pg_net keeps answers for six hours.")
     return Outcome("bad", "Request sent, never answered", "pg_net did not record any answer.")
 
 
 def explanation(message: str) -> str:
     """What a failed run's message means; empty for one that is not known."""
-    found = (why for pattern, why in MESSAGES if re.search(pattern, message, re.IGNORECASE))
+    found = (hint for pattern, hint in FAILURE_HINTS if re.search(pattern, message, re.IGNORECASE))
     return next(found, "")
 
 
-def _answer(run: Mapping[str, Any]) -> Outcome:
+def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     status, guessed = run["response_status"], run["request_id"] is None
     probably = "Probably " if guessed else ""
     if run["response_timed_out"]:
@@ -102,14 +102,14 @@ def _answer(run: Mapping[str, Any]) -> Outcome:
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
-    said = _said(run["response_text"])
-    words = f"{probably}answered {status}".capitalize() + (f": {said}" if said else "")
+    message = _response_message(run["response_text"])
+    summary = f"{probably}answered {status}".capitalize() + (f": {message}" if message else "")
     if 200 <= status < 300:
-        return Outcome("good", words)
-    return Outcome("bad", words, ANSWERS.get(status, ""))
+        return Outcome("good", summary)
+    return Outcome("bad", summary, STATUS_HINTS.get(status, ""))
 
 
-def _said(text: str | None) -> str:
+def _response_message(text: str | None) -> str:
     """The sentence of a function's answer: its message, or that of its error."""
     try:
         body = json.loads(text or "")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cron_descriptor import FormatError, Options, get_description
 from cronsim import CronSim, CronSimError
 
-NAMED = {
+NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -23,11 +23,11 @@ NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-EACH_MINUTE = "* * * * *"
+EVERY_MINUTE = "* * * * *"
 NO_SCHEDULE = "“{}” is not a schedule, or no time ever fits it."
-LATE = timedelta(seconds=90)
+LATE_AFTER = timedelta(seconds=90)
 """How late a run may be before it counts as missed."""
-MOST_MISSED = 1_000
+MAX_MISSED = 1_000
 """Of more missed times in one gap it is said only that they are more."""
 
 
@@ -52,8 +52,8 @@ def in_words(schedule: str) -> str:
     options.use_24hour_time_format = True
     options.locale_code = "en_US"
     try:
-        CronSim(_as_read(schedule), datetime(2000, 1, 1))
-        return str(get_description(_as_read(schedule), options))
+        CronSim(_effective_fields(schedule), datetime(2000, 1, 1))
+        return str(get_description(_effective_fields(schedule), options))
     except (CronSimError, FormatError) as error:
         raise ScheduleError(NO_SCHEDULE.format(schedule)) from error
 
@@ -76,22 +76,22 @@ def gaps(schedule: str, starts: Sequence[datetime], now: datetime, zone: ZoneInf
     ordered = sorted(starts)
     for place, before in enumerate(ordered, 1):
         after = ordered[place] if place < len(ordered) else None
-        missed = _missed(schedule, before.astimezone(zone), after, now)
+        missed = _missed_count(schedule, before.astimezone(zone), after, now)
         if missed > 0:
             found.append(Gap(before, after, missed))
     return found[::-1]
 
 
-def check(schedule: str, *, knows_seconds: bool) -> None:
+def check(schedule: str, *, supports_seconds: bool) -> None:
     """Raises ScheduleError, with the right form, for what pg_cron refuses or would misread."""
     fields = schedule.split()
     if len(fields) > 5:
-        right = right_form(schedule, knows_seconds=knows_seconds)
-        raise ScheduleError(f"{misread(schedule)} Right is: {right}")
+        correction = corrected(schedule, supports_seconds=supports_seconds)
+        raise ScheduleError(f"{explain_misreading(schedule)} Right is: {correction}")
     if _seconds(schedule):
-        if not knows_seconds:
+        if not supports_seconds:
             raise ScheduleError(
-                f"This pg_cron knows no seconds (1.5 does). The shortest is: {EACH_MINUTE}"
+                f"This pg_cron knows no seconds (1.5 does). The shortest is: {EVERY_MINUTE}"
             )
     elif len(fields) != 5:
         raise ScheduleError(
@@ -100,7 +100,7 @@ def check(schedule: str, *, knows_seconds: bool) -> None:
     in_words(schedule)
 
 
-def misread(schedule: str) -> str:
+def explain_misreading(schedule: str) -> str:
     """What pg_cron makes of a schedule of more than five fields, in a sentence."""
     fields = len(schedule.split())
     return (
@@ -109,19 +109,19 @@ def misread(schedule: str) -> str:
     )
 
 
-def right_form(schedule: str, *, knows_seconds: bool) -> str:
+def corrected(schedule: str, *, supports_seconds: bool) -> str:
     """What somebody meant who wrote a field of seconds in front of the five."""
     first, *rest = schedule.split()[:6]
-    meant = " ".join(rest)
+    five_fields = " ".join(rest)
     step = re.fullmatch(r"\*/([1-9]|[1-5]\d)", first)
-    if meant == EACH_MINUTE and step and knows_seconds:
+    if five_fields == EVERY_MINUTE and step and supports_seconds:
         return f"{step[1]} seconds"
-    return meant
+    return five_fields
 
 
-def _as_read(schedule: str) -> str:
+def _effective_fields(schedule: str) -> str:
     """The five fields that pg_cron reads, as cronsim writes them."""
-    fields = NAMED.get(schedule.strip(), schedule).split()[:5]
+    fields = NICKNAMES.get(schedule.strip(), schedule).split()[:5]
     # The last day of the month, from 1.5 on.
     return " ".join(
         "L" if field == "$" and place == 2 else field for place, field in enumerate(fields)
@@ -139,23 +139,23 @@ def _runs(schedule: str, after: datetime) -> Iterator[datetime]:
             after += timedelta(seconds=seconds)
             yield after
     try:
-        yield from CronSim(_as_read(schedule), after)
+        yield from CronSim(_effective_fields(schedule), after)
     except CronSimError as error:
         raise ScheduleError(NO_SCHEDULE.format(schedule)) from error
 
 
-def _missed(schedule: str, before: datetime, after: datetime | None, now: datetime) -> int:
+def _missed_count(schedule: str, before: datetime, after: datetime | None, now: datetime) -> int:
     """Times after one run at which none began; the next run stands for the last of them."""
     seconds = _seconds(schedule)
-    until = after or now - LATE
+    until = after or now - LATE_AFTER
     if seconds:
         times = int((until - before).total_seconds() / seconds + 0.5)
     else:
         # A run begins some moments after its time.
         due = _runs(schedule, before.replace(second=0, microsecond=0))
         times = 0
-        for at in islice(due, MOST_MISSED + 1):
+        for at in islice(due, MAX_MISSED + 1):
             if at > until:
                 break
             times += 1
-    return min(times - (after is not None), MOST_MISSED)
+    return min(times - (after is not None), MAX_MISSED)

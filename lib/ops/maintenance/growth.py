@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, linear_regression
 
-FEWEST_DAYS = 7
+MIN_DAYS = 7
 """Of history, for a forecast."""
 
 
@@ -27,7 +27,7 @@ def growth(days: Sequence[int]) -> Growth | None:
     quiet weekend would look like a decline. With less than two weeks the mean.
     """
     weeks = min(len(days) // 7, 4)
-    if len(days) < FEWEST_DAYS:
+    if len(days) < MIN_DAYS:
         return None
     last = days[-7 * weeks :]
     if weeks < 2:
@@ -38,19 +38,22 @@ def growth(days: Sequence[int]) -> Growth | None:
 
 
 def forecast(
-    days: Sequence[int], trend: Growth, kept: int, ahead: int, retention: int | None
+    days: Sequence[int], trend: Growth, stored: int, days_ahead: int, retention_days: int | None
 ) -> list[float]:
     """How many finished jobs are kept at the end of each of the next `ahead` days.
 
     `kept` are kept now, `days` ended on the last days. With `retention` jobs are purged once they
     are so many days old, beginning tomorrow; None: never.
     """
-    coming = [trend.on_day(day) for day in range(1, ahead + 1)]
-    if retention is None:
-        return [kept + sum(coming[: day + 1]) for day in range(ahead)]
-    every = [*map(float, days), *coming]
+    predicted = [trend.on_day(day) for day in range(1, days_ahead + 1)]
+    if retention_days is None:
+        return [stored + sum(predicted[: day + 1]) for day in range(days_ahead)]
+    all_days = [*map(float, days), *predicted]
     # Where the days before are not known all of it is taken for younger than that.
     return [
-        min(sum(every[max(end - retention, 0) : end]), kept + sum(coming[: end - len(days)]))
-        for end in range(len(days) + 1, len(days) + ahead + 1)
+        min(
+            sum(all_days[max(end - retention_days, 0) : end]),
+            stored + sum(predicted[: end - len(days)]),
+        )
+        for end in range(len(days) + 1, len(days) + days_ahead + 1)
     ]

@@ -11,7 +11,7 @@ from lib.database import Connection, DatabaseUnavailable, connect, load, transla
 
 logger = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 GIVE_UP_SECONDS = 500.0
 """Before the database would take the run for an interrupted one."""
 
@@ -27,18 +27,18 @@ class Pace:
 
     batch_seconds: float = 0.05
     duty: float = 0.25
-    most_lag_seconds: float = 5.0
+    max_lag_seconds: float = 5.0
     jobs: int = 200
-    least: int = 20
-    most: int = 5_000
+    min_jobs: int = 20
+    max_jobs: int = 5_000
 
     def next(self, seconds: float, lag_seconds: float = 0.0) -> float:
         """Takes in how long a batch took, and returns the rest in seconds."""
         # At most doubled or halved, as one batch may have waited for something else.
         factor = min(max(self.batch_seconds / max(seconds, 1e-6), 0.5), 2.0)
-        self.jobs = min(max(int(self.jobs * factor), self.least), self.most)
+        self.jobs = min(max(int(self.jobs * factor), self.min_jobs), self.max_jobs)
         rest = seconds * (1 - self.duty) / self.duty
-        return max(rest, 1.0) if lag_seconds > self.most_lag_seconds else rest
+        return max(rest, 1.0) if lag_seconds > self.max_lag_seconds else rest
 
 
 class Purge:
@@ -66,7 +66,7 @@ class Purge:
         self._run: int | None = None
         with connect(url, application_name="darkroom purge") as connection:
             self._batch(connection)
-        self._thread = Thread(target=self._go_on, name="purge", daemon=True)
+        self._thread = Thread(target=self._run_batches, name="purge", daemon=True)
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> None:
@@ -89,17 +89,17 @@ class Purge:
         self._run, self.jobs, self.ended = done["run"], done["total"], done["ended"]
         return self._pace.next(seconds, lag or 0.0)
 
-    def _go_on(self) -> None:
-        heard = time.monotonic()
-        while not self.ended and time.monotonic() - heard < GIVE_UP_SECONDS:
+    def _run_batches(self) -> None:
+        last_contact = time.monotonic()
+        while not self.ended and time.monotonic() - last_contact < GIVE_UP_SECONDS:
             try:
                 with connect(self._url, application_name="darkroom purge") as connection:
                     while not self.ended:
                         time.sleep(self._batch(connection))
-                        heard = time.monotonic()
+                        last_contact = time.monotonic()
             except DatabaseUnavailable as error:
                 logger.warning("The purge waits: %s", error)
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(RETRY_SECONDS)
         if not self.ended:
             logger.error("The purge is given up: the database has been away for too long")
         self._on_end()

@@ -9,28 +9,28 @@ from lib.database import DatabaseError, connect, load, translated
 
 logger = logging.getLogger(__name__)
 
-BLOATED = 2.0
+BLOAT_FACTOR = 2.0
 """Times what its rows need, from which on an index is worth building anew."""
-SMALL_BYTES = 10_000_000
+MIN_BLOAT_BYTES = 10_000_000
 """Below this bloat costs nothing."""
-VACUUM_LATE = 2.0
+VACUUM_LATE_FACTOR = 2.0
 """Times the dead rows at which autovacuum should have come."""
-FREEZE_LATE = 1.2
+FREEZE_LATE_FACTOR = 1.2
 
 
 def vacuum_due(table: Mapping[str, Any]) -> bool:
     """Whether autovacuum should have come to a table, or has to freeze it."""
-    late = table["dead"] > VACUUM_LATE * table["due_at"]
-    return bool(late or table["age"] > FREEZE_LATE * table["freeze_at"])
+    late = table["dead"] > VACUUM_LATE_FACTOR * table["due_at"]
+    return bool(late or table["age"] > FREEZE_LATE_FACTOR * table["freeze_at"])
 
 
 def bloated(index: Mapping[str, Any]) -> bool:
     """Whether an index takes much more space than its rows need."""
     expected = index["expected_bytes"]
-    return bool(expected and index["bytes"] > max(BLOATED * expected, SMALL_BYTES))
+    return bool(expected and index["bytes"] > max(BLOAT_FACTOR * expected, MIN_BLOAT_BYTES))
 
 
-def in_background(
+def run_in_background(
     url: str, actor: str, task: str, kind: Literal["vacuum", "reindex"], name: str,
     on_end: Callable[[], object],
 ) -> Thread:  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from lib.database import Pool, load, translated
 
 DAY = timedelta(days=1)
-RHYTHMS = {"Daily": DAY, "Weekly": 7 * DAY, "Monthly": 30 * DAY}
+FREQUENCIES = {"Daily": DAY, "Weekly": 7 * DAY, "Monthly": 30 * DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Task:
     """Something to do regularly. `page` is the file of the page for it, `view` its part there."""
 
     name: str
-    rhythm: Literal["Daily", "Weekly", "Monthly"]
+    frequency: Literal["Daily", "Weekly", "Monthly"]
     title: str
     todo: str
     page: str
@@ -88,7 +88,7 @@ TASKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TaskState:
     """When a task was last done and by whom; None for never."""
 
     task: Task
@@ -98,7 +98,9 @@ class State:
     overdue: bool
 
 
-def states(done: Mapping[str, Mapping[str, Any]], now: datetime | None = None) -> list[State]:
+def task_states(
+    done: Mapping[str, Mapping[str, Any]], now: datetime | None = None
+) -> list[TaskState]:
     """How the tasks stand, those that are overdue first.
 
     `done` has rows of the query `done` by task. A task is overdue once it was last done longer
@@ -109,8 +111,8 @@ def states(done: Mapping[str, Mapping[str, Any]], now: datetime | None = None) -
     for task in TASKS:
         row = done.get(task.name, {})
         at = row.get("at")
-        overdue = at is None or moment - at > RHYTHMS[task.rhythm]
-        found.append(State(task, at, row.get("actor"), row.get("note"), overdue))
+        overdue = at is None or moment - at > FREQUENCIES[task.frequency]
+        found.append(TaskState(task, at, row.get("actor"), row.get("note"), overdue))
     return sorted(found, key=lambda state: not state.overdue)
 
 

@@ -33,7 +33,7 @@ def phase(job: Job) -> str:
             return str(ended).capitalize()
 
 
-def place_in_line(job: Job) -> str:
+def queue_position(job: Job) -> str:
     """Where a waiting job is in the queue; empty for any other."""
     if job["status"] != "queued":
         return ""
@@ -49,19 +49,19 @@ def place_in_line(job: Job) -> str:
             return f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'}"
 
 
-def times(job: Job, usual: float | None) -> str:
+def timings(job: Job, usual: float | None) -> str:
     """How long it waited and runs or ran, against what its model usually takes."""
-    words = [
+    parts = [
         f"{'waits' if job['status'] == 'queued' else 'waited'} {duration(job['wait_seconds'])}"
     ]
     if job["run_seconds"] is not None:
         runs = "runs" if job["status"] == "processing" else "ran"
-        words.append(f"{runs} {duration(job['run_seconds'])}")
+        parts.append(f"{runs} {duration(job['run_seconds'])}")
     if usual is not None and job["status"] in (*LIVE, "completed"):
-        words[-1] += f" (usually {'runs ' if job['status'] == 'queued' else ''}{duration(usual)})"
+        parts[-1] += f" (usually {'runs ' if job['status'] == 'queued' else ''}{duration(usual)})"
     if job["status"] not in LIVE:
-        words.append(f"total {duration(job['total_seconds'])}")
-    return ", ".join(words)
+        parts.append(f"total {duration(job['total_seconds'])}")
+    return ", ".join(parts)
 
 
 def overdue(job: Job, usual: float | None) -> bool:

@@ -24,7 +24,7 @@ def start_run(
     url: str,
     key: str,
     run_id: UUID,
-    asked: Submission,
+    submission: Submission,
     models: Mapping[str, Model],
 ) -> None:
     """Notes the run and starts its jobs through start-generation, one request for each model.
@@ -33,21 +33,21 @@ def start_run(
     started; StartRefused, after which nothing of that model or those behind it was started;
     DatabaseUnavailable.
     """
-    check(asked, models)
+    check(submission, models)
     sql = load("test_runs")
     with translated(), pool.connection() as connection:
         sql.start_run(
             connection,
             id=run_id,
             actor=actor,
-            prompt=asked.prompt.strip(),
-            models=list(asked.models),
-            settings=json.dumps(asdict(asked)),
-            jobs=asked.total,
+            prompt=submission.prompt.strip(),
+            models=list(submission.models),
+            settings=json.dumps(asdict(submission)),
+            jobs=submission.total,
         )
     try:
-        for model, jobs in asked.shares.items():
-            _start_share(url, key, run_id, asked, models[model], jobs)
+        for model, jobs in submission.shares.items():
+            _start_share(url, key, run_id, submission, models[model], jobs)
     except StartRefused:
         with translated(), pool.connection() as connection:
             sql.withdraw_run(connection, actor=actor, id=run_id)
@@ -55,25 +55,25 @@ def start_run(
 
 
 def _start_share(
-    url: str, key: str, run_id: UUID, asked: Submission, model: Model, jobs: int
+    url: str, key: str, run_id: UUID, submission: Submission, model: Model, jobs: int
 ) -> None:
     share: dict[str, Any] = {"id": str(run_id), "jobs": jobs}
-    if asked.load_test:
-        share["per_second"] = asked.per_second / len(asked.models)
-    parameters = dict(asked.parameters.get(model["id"], {}))
-    if asked.negative_prompt.strip() and takes_negative_prompt(model):
-        parameters[NEGATIVE_PROMPT] = asked.negative_prompt.strip()
+    if submission.load_test:
+        share["per_second"] = submission.per_second / len(submission.models)
+    parameters = dict(submission.parameters.get(model["id"], {}))
+    if submission.negative_prompt.strip() and takes_negative_prompt(model):
+        parameters[NEGATIVE_PROMPT] = submission.negative_prompt.strip()
     start_image_generation(
         url,
         key,
-        prompt=asked.prompt,
+        prompt=submission.prompt,
         model_id=model["id"],
         idempotency_key=f"{run_id} {model['id']}"[:255],
         test=True,
         test_run=share,
-        width=asked.width,
-        height=asked.height,
-        seed=asked.seed,
+        width=submission.width,
+        height=submission.height,
+        seed=submission.seed,
         **parameters,
     )
 

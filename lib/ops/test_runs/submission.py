@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_MODELS = 4
+MAX_MODELS = 4
 """More do not fit side by side."""
-MOST_IMAGES = 8
+MAX_IMAGES = 8
 """Of each model, where all are due at once."""
-MOST_JOBS = 500
+MAX_JOBS = 500
 """Of a load test."""
-MOST_PER_SECOND = 20.0
-LONGEST_PROMPT = 10_000
-SMALLEST_SIDE, LARGEST_SIDE = 64, 2048
-LARGEST_SEED = 2**32 - 1
+MAX_PER_SECOND = 20.0
+MAX_PROMPT_CHARS = 10_000
+MIN_SIDE, MAX_SIDE = 64, 2048
+MAX_SEED = 2**32 - 1
 NEGATIVE_PROMPT = "negative_prompt"
 
 Model = Mapping[str, Any]
@@ -84,64 +84,67 @@ def parameters_of(model: Model) -> list[Parameter]:
     defaults = model["default_parameters"]
     return [
         Parameter(
-            name=said["name"],
-            label=said.get("label") or said["name"],
-            kind=said["kind"],
-            default=defaults.get(said["name"], said.get("default")),
-            min=said.get("min"),
-            max=said.get("max"),
-            choices=tuple(said.get("choices") or ()),
-            help=said.get("help"),
+            name=entry["name"],
+            label=entry.get("label") or entry["name"],
+            kind=entry["kind"],
+            default=defaults.get(entry["name"], entry.get("default")),
+            min=entry.get("min"),
+            max=entry.get("max"),
+            choices=tuple(entry.get("choices") or ()),
+            help=entry.get("help"),
         )
-        for said in model["parameter_schema"]
-        if said["name"] != NEGATIVE_PROMPT
+        for entry in model["parameter_schema"]
+        if entry["name"] != NEGATIVE_PROMPT
     ]
 
 
 def takes_negative_prompt(model: Model) -> bool:
     """Whether a negative prompt is sent to the model."""
-    return any(said["name"] == NEGATIVE_PROMPT for said in model["parameter_schema"])
+    return any(entry["name"] == NEGATIVE_PROMPT for entry in model["parameter_schema"])
 
 
-def check(asked: Submission, models: Mapping[str, Model]) -> None:
+def check(submission: Submission, models: Mapping[str, Model]) -> None:
     """Raises Invalid, naming the first field that is wrong. `models` are those that are enabled."""
-    if not asked.prompt.strip():
+    if not submission.prompt.strip():
         raise Invalid("Prompt", "write what the image shall show.")
-    if not asked.models:
+    if not submission.models:
         raise Invalid("Models", "choose at least one.")
-    if len(asked.models) > MOST_MODELS:
-        raise Invalid("Models", f"choose at most {MOST_MODELS}.")
-    for model in asked.models:
+    if len(submission.models) > MAX_MODELS:
+        raise Invalid("Models", f"choose at most {MAX_MODELS}.")
+    for model in submission.models:
         if model not in models:
             raise Invalid("Models", f"there is no enabled model {model}.")
-    for name, text in (("Prompt", asked.prompt), ("Negative prompt", asked.negative_prompt)):
-        if len(text) > LONGEST_PROMPT:
-            raise Invalid(name, f"is longer than {LONGEST_PROMPT:,} characters.")
-    if asked.negative_prompt.strip() and not any(
-        takes_negative_prompt(models[model]) for model in asked.models
+    for name, text in (
+        ("Prompt", submission.prompt),
+        ("Negative prompt", submission.negative_prompt),
+    ):
+        if len(text) > MAX_PROMPT_CHARS:
+            raise Invalid(name, f"is longer than {MAX_PROMPT_CHARS:,} characters.")
+    if submission.negative_prompt.strip() and not any(
+        takes_negative_prompt(models[model]) for model in submission.models
     ):
         raise Invalid("Negative prompt", "none of the chosen models takes one; leave it empty.")
-    _within("Width", asked.width, SMALLEST_SIDE, LARGEST_SIDE)
-    _within("Height", asked.height, SMALLEST_SIDE, LARGEST_SIDE)
-    if asked.seed is not None:
-        _within("Seed", asked.seed, 0, LARGEST_SEED)
-    if asked.load_test:
-        _within("Jobs", asked.jobs, len(asked.models), MOST_JOBS)
-        if not 0 < asked.per_second <= MOST_PER_SECOND:
-            raise Invalid("Jobs per second", f"choose more than 0, at most {MOST_PER_SECOND:g}.")
+    _check_range("Width", submission.width, MIN_SIDE, MAX_SIDE)
+    _check_range("Height", submission.height, MIN_SIDE, MAX_SIDE)
+    if submission.seed is not None:
+        _check_range("Seed", submission.seed, 0, MAX_SEED)
+    if submission.load_test:
+        _check_range("Jobs", submission.jobs, len(submission.models), MAX_JOBS)
+        if not 0 < submission.per_second <= MAX_PER_SECOND:
+            raise Invalid("Jobs per second", f"choose more than 0, at most {MAX_PER_SECOND:g}.")
     else:
-        _within("Images of each model", asked.images, 1, MOST_IMAGES)
-    for model in asked.models:
+        _check_range("Images of each model", submission.images, 1, MAX_IMAGES)
+    for model in submission.models:
         known = {parameter.name: parameter for parameter in parameters_of(models[model])}
-        for name, value in asked.parameters.get(model, {}).items():
+        for name, value in submission.parameters.get(model, {}).items():
             if name not in known:
                 raise Invalid(name, f"{model} has no such parameter.")
             _check_value(model, known[name], value)
 
 
-def _within(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise Invalid(name, f"choose a whole number from {least:,} to {most:,}.")
+def _check_range(name: str, value: int, minimum: int, maximum: int) -> None:
+    if type(value) is not int or not minimum <= value <= maximum:
+        raise Invalid(name, f"choose a whole number from {minimum:,} to {maximum:,}.")
 
 
 def _check_value(model: str, parameter: Parameter, value: Any) -> None:
@@ -154,7 +157,7 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
                 raise Invalid(name, f"choose one of {', '.join(map(str, parameter.choices))}.")
             fits = True
         case "text":
-            fits = isinstance(value, str) and len(value) <= LONGEST_PROMPT
+            fits = isinstance(value, str) and len(value) <= MAX_PROMPT_CHARS
         case kind:
             fits = isinstance(value, int if kind == "integer" else int | float)
             fits = fits and not isinstance(value, bool)
@@ -166,11 +169,11 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
         raise Invalid(name, f"is {value:g}, the most is {parameter.max:g}.")
 
 
-def cost(asked: Submission, models: Mapping[str, Model]) -> float | None:
+def cost(submission: Submission, models: Mapping[str, Model]) -> float | None:
     """About what the run costs at the provider, in US dollars; None where a price is unknown."""
     prices = [
         (models[model]["price_per_image"], jobs)
-        for model, jobs in asked.shares.items()
+        for model, jobs in submission.shares.items()
         if model in models
     ]
     if any(price is None for price, _ in prices):

@@ -13,13 +13,13 @@ from lib.ops.alerts.actions import (
     RuleChange,
     add_channel,
     remove_channel,
+    send_test_message,
     set_channel,
     set_rule,
     silence,
-    try_channel,
 )
-from lib.ops.alerts.channels import ChannelError, shown
-from lib.ops.alerts.rules import RULES, Rule, about, measured
+from lib.ops.alerts.channels import ChannelError, redacted
+from lib.ops.alerts.rules import RULES, Rule, format_measure, subject_name
 from lib.roles import Role
 from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, moment, pool, read
@@ -105,10 +105,10 @@ def said(rule: Rule, row: Mapping[str, Any]) -> str:
     """What a rule says, in words."""
     if not row["enabled"]:
         return "off"
-    words = f"{row['severity']} above {measured(rule.unit, row['threshold'])}"
+    words = f"{row['severity']} above {format_measure(rule.unit, row['threshold'])}"
     if row["for_seconds"]:
         words += f" for {duration(row['for_seconds'])}"
-    words += f", over at {measured(rule.unit, row['resolve_at'])}"
+    words += f", over at {format_measure(rule.unit, row['resolve_at'])}"
     return words + (f", from {row['minimum_jobs']:,} jobs on" if row["minimum_jobs"] else "")
 
 
@@ -143,7 +143,7 @@ TOLD_OF = {"warning": "all alerts", "critical": "critical alerts only"}
 
 def adding(name: str, url: str, severity: str | None) -> Action:
     """Asks before a channel is added. Raises ChannelError for what is no address."""
-    visible = shown(url)
+    visible = redacted(url)
     if not name:
         raise ChannelError("Give the channel a name by which you know it.")
 
@@ -189,7 +189,7 @@ def silencing(
         silence(pool(), actor(), rule, subject, LENGTHS[length], reason)
         return f"{rule_title(rule)}: nobody is told for {length}."
 
-    of = f" ({escaped(about(alert))})" if alert and about(alert) else ""
+    of = f" ({escaped(subject_name(alert))})" if alert and subject_name(alert) else ""
     return Action(
         "Silence alerts",
         f"{rule_title(rule)}{of}: nobody is told for {length}. They go on firing, here and in"
@@ -244,7 +244,7 @@ def trying(channel: Mapping[str, Any]) -> Action:
     name = escaped(channel["name"])
 
     def run() -> str:
-        error = try_channel(pool(), actor(), channel["id"])
+        error = send_test_message(pool(), actor(), channel["id"])
         return f"The test did not reach {name}: {escaped(error)}" if error else f"{name} has it."
 
     return Action("Send a test", f"Sends a message to {name} that says it is a test.", "Send", run)

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from lib.checks.cron_jobs import explain
-from lib.checks.workers_and_cron import missing, name
+from lib.checks.workers_and_cron import cron_job_name, missed_runs
 from lib.formats import duration, escaped
 from lib.ops.cron.actions import change_schedule, set_active, unschedule
 from lib.ops.cron.runs import outcome
-from lib.ops.cron.schedule import ScheduleError, in_words, next_runs, right_form
+from lib.ops.cron.schedule import ScheduleError, corrected, in_words, next_runs
 from lib.roles import Role
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask
@@ -47,7 +47,7 @@ def coming(job: Row, there: Row, now: datetime, count: int) -> list[datetime]:
 
 def one_job(jobs: Sequence[Row], there: Row, now: datetime) -> None:
     """Draws one of the jobs, chosen by a field; at first the first."""
-    named = {f"{name(job)} (#{job['job_id']})": job for job in jobs}
+    named = {f"{cron_job_name(job)} (#{job['job_id']})": job for job in jobs}
     chosen = st.selectbox("Which job?", list(named), key="job", bind="query-params", width=420)
     if chosen not in named:
         return
@@ -74,7 +74,7 @@ def changing(job: Row, there: Row) -> None:
     key = f"{job['job_id']} {now_it_is}"
     meant = now_it_is
     if len(now_it_is.split()) > 5:
-        meant = right_form(now_it_is, knows_seconds=there["seconds"])
+        meant = corrected(now_it_is, supports_seconds=there["seconds"])
     schedule = schedule_input("Change its schedule", there, meant, f"change {key}")
     # The job is in the keys: a click on another one's buttons, there for a moment yet, is none.
     with st.container(horizontal=True):
@@ -97,7 +97,7 @@ def change(job: Row, schedule: str) -> Action:
 
     return Action(
         title="Change a schedule",
-        effect=f"pg_cron runs {escaped(name(job))} from now on: {in_words(schedule).lower()}. Until"
+        effect=f"pg_cron runs {escaped(cron_job_name(job))} from now on: {in_words(schedule).lower()}. Until"
         f" now: {escaped(as_read(job['schedule']).lower())}.",
         button="Change",
         run=run,
@@ -108,12 +108,12 @@ def change(job: Row, schedule: str) -> Action:
 def activation(job: Row, active: bool) -> Action:
     def run() -> str:
         set_active(pool(), actor(), job["job_id"], active)
-        return f"{escaped(name(job))} {'runs again' if active else 'is paused'}."
+        return f"{escaped(cron_job_name(job))} {'runs again' if active else 'is paused'}."
 
     effect = (
-        f"pg_cron runs {escaped(name(job))} again: {escaped(as_read(job['schedule']).lower())}."
+        f"pg_cron runs {escaped(cron_job_name(job))} again: {escaped(as_read(job['schedule']).lower())}."
         if active
-        else f"pg_cron runs {escaped(name(job))} no more until it is resumed; a run that goes on"
+        else f"pg_cron runs {escaped(cron_job_name(job))} no more until it is resumed; a run that goes on"
         " ends."
     )
     if job["wakes_queue"] and not active:
@@ -130,11 +130,13 @@ def activation(job: Row, active: bool) -> Action:
 def removal(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
-        return f"{escaped(name(job))} {'is unscheduled' if removed else 'was gone already'}."
+        return (
+            f"{escaped(cron_job_name(job))} {'is unscheduled' if removed else 'was gone already'}."
+        )
 
     return Action(
         title="Unschedule a cron job",
-        effect=f"Removes the cron job {escaped(name(job))}. Its runs so far stay listed, and the"
+        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its runs so far stay listed, and the"
         " audit log keeps its schedule and command."
         + (
             " Without a worker that runs all the time, jobs then wait."
@@ -186,13 +188,13 @@ def in_history(run: Row, there: Row, now: datetime, only_failures: bool) -> dict
     return {
         "started": run["started_at"],
         "took": duration(((run["finished_at"] or now) - run["started_at"]).total_seconds()),
-        "result": f"{SIGNS[seen.level]} {seen.words}",
-        "why": seen.why or None,
+        "result": f"{SIGNS[seen.level]} {seen.summary}",
+        "why": seen.hint or None,
     }
 
 
 def show_gaps(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> None:
-    found = missing(job, runs, there, now)
+    found = missed_runs(job, runs, there, now)
     if not found:
         return
     st.warning(

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from lib.checks.cron_jobs import KEY_NAME, store_key
-from lib.checks.workers_and_cron import name
+from lib.checks.workers_and_cron import cron_job_name
 from lib.formats import escaped
 from lib.ops.cron.actions import schedule_process_jobs
-from lib.ops.cron.schedule import EACH_MINUTE, ScheduleError, check, in_words, next_runs
+from lib.ops.cron.schedule import EVERY_MINUTE, ScheduleError, check, in_words, next_runs
 from lib.roles import Role
 from lib.ui.confirm import Action
 from lib.ui.dashboard import actor, moment, pool, read_once, who
 
-SCHEDULES = (EACH_MINUTE, "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *")
+SCHEDULES = (EVERY_MINUTE, "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *")
 IN_SECONDS = ("10 seconds", "30 seconds")
 """For pg_cron 1.5 and later."""
 LONGEST_SECONDS = 3_600
@@ -52,7 +52,7 @@ def schedule_input(label: str, there: Mapping[str, Any], first: str, key: str) -
         or ""
     )
     try:
-        check(chosen, knows_seconds=there["seconds"])
+        check(chosen, supports_seconds=there["seconds"])
     except ScheduleError as error:
         st.error("This schedule would not do what it says.", icon=":material/error:")
         st.text(str(error))
@@ -68,7 +68,7 @@ def schedule_form(
     """Draws the form; what it holds when it is sent, else None. `url` is that of process-jobs."""
     waking = [job for job in jobs if job["wakes_queue"]]
     first = waking[0]["schedule"] if waking and len(waking[0]["schedule"].split()) == 5 else ""
-    schedule = schedule_input("Schedule", there, first or EACH_MINUTE, "wake schedule")
+    schedule = schedule_input("Schedule", there, first or EVERY_MINUTE, "wake schedule")
     left, middle, right = st.columns([3, 2, 1])
     address = left.text_input("Address of process-jobs", url, key="wake url")
     key_name = middle.text_input(
@@ -103,7 +103,9 @@ def schedule_form(
 
 def scheduling(asked: Asked, waking: Sequence[Mapping[str, Any]]) -> Action:
     """The action that does what the form held, in place of the jobs that wake the queue now."""
-    replaced = " and ".join(f"{escaped(name(job))} ({escaped(job['schedule'])})" for job in waking)
+    replaced = " and ".join(
+        f"{escaped(cron_job_name(job))} ({escaped(job['schedule'])})" for job in waking
+    )
 
     def run() -> str:
         schedule_process_jobs(pool(), actor(), **asdict(asked))

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from lib.formats import share, size
-from lib.ops.maintenance.space import bloated, in_background, vacuum_due
+from lib.ops.maintenance.space import bloated, run_in_background, vacuum_due
 from lib.resources import database_url
 from lib.roles import Role
 from lib.settings import settings
@@ -166,7 +166,7 @@ WORK: dict[str, Callable[[str], Action]] = {"vacuum": vacuum, "reindex": reindex
 def begin(kind: Any, task: str, name: str) -> str:
     """Begins the work and says so."""
     try:
-        in_background(database_url(settings()), actor(), task, kind, name, read_anew)
+        run_in_background(database_url(settings()), actor(), task, kind, name, read_anew)
     except LookupError as error:
         return str(error)
     return f"Under way: {kind} of {name}. The table says when it is done."

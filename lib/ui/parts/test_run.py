@@ -12,7 +12,7 @@ import streamlit as st
 
 from lib.checks.job_state import job_state
 from lib.formats import duration, escaped, plural
-from lib.ops.test_runs.phases import LIVE, PHASES, overdue, phase, place_in_line, times
+from lib.ops.test_runs.phases import LIVE, PHASES, overdue, phase, queue_position, timings
 from lib.ui.columns import count_column, job_column, job_links, seconds_column
 from lib.ui.confirm import ask
 from lib.ui.dashboard import moment, read
@@ -69,7 +69,7 @@ def counts(jobs: Sequence[Row]) -> str:
 
 
 def with_place(words: str, job: Row) -> str:
-    place = place_in_line(job)
+    place = queue_position(job)
     return f"{words}, {place}" if place else words
 
 
@@ -217,7 +217,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
         if job["error_message"]:
             st.text(textwrap.shorten(job["error_message"], 300, placeholder=" …"))
         seed = job["parameters"].get("seed")
-        st.text(times(job, usual) + (f", seed {seed}" if seed is not None else ""))
+        st.text(timings(job, usual) + (f", seed {seed}" if seed is not None else ""))
         with st.container(horizontal=True, vertical_alignment="center"):
             if job["status"] == "completed":
                 st.download_button(

@@ -7,14 +7,14 @@ import streamlit as st
 
 from lib.formats import escaped
 from lib.ops.test_runs.submission import (
-    LARGEST_SEED,
-    LARGEST_SIDE,
-    LONGEST_PROMPT,
-    MOST_IMAGES,
-    MOST_JOBS,
-    MOST_MODELS,
-    MOST_PER_SECOND,
-    SMALLEST_SIDE,
+    MAX_IMAGES,
+    MAX_JOBS,
+    MAX_MODELS,
+    MAX_PER_SECOND,
+    MAX_PROMPT_CHARS,
+    MAX_SEED,
+    MAX_SIDE,
+    MIN_SIDE,
     Model,
     Parameter,
     Submission,
@@ -66,7 +66,7 @@ def form(models: Mapping[str, Model]) -> Submission | None:
         "Models",
         list(models),
         **_first("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
-        max_selections=MOST_MODELS,
+        max_selections=MAX_MODELS,
         accept_new_options=True,
         wrap=True,
         bind="query-params",
@@ -81,20 +81,20 @@ def form(models: Mapping[str, Model]) -> Submission | None:
             "Prompt",
             placeholder="What should the image show?",
             height=90,
-            max_chars=LONGEST_PROMPT,
+            max_chars=MAX_PROMPT_CHARS,
             key="run prompt",
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             negative_prompt = st.text_input(
                 "Negative prompt",
-                max_chars=LONGEST_PROMPT,
+                max_chars=MAX_PROMPT_CHARS,
                 key="run negative prompt",
                 help="Sent to the models that take one.",
             )
             seed = st.number_input(
                 "Seed",
                 0,
-                LARGEST_SEED,
+                MAX_SEED,
                 **_first("run seed", value=None),
                 step=1,
                 width=180,
@@ -144,13 +144,13 @@ def _load_test() -> bool:
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Images of each model", 1, MOST_IMAGES, **_first("run images", value=1), width=160
+            "Images of each model", 1, MAX_IMAGES, **_first("run images", value=1), width=160
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
         "Jobs",
         1,
-        MOST_JOBS,
+        MAX_JOBS,
         **_first("run jobs", value=50),
         width=140,
         help="Shared by the models.",
@@ -158,7 +158,7 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
     per_second = st.number_input(
         "Jobs per second",
         0.1,
-        MOST_PER_SECOND,
+        MAX_PER_SECOND,
         **_first("run per_second", value=5.0),
         step=1.0,
         format="%.1f",
@@ -180,7 +180,7 @@ def _size() -> tuple[int, int]:
     )
     if size in SIZES:
         return SIZES[size]
-    sides = SMALLEST_SIDE, LARGEST_SIDE
+    sides = MIN_SIDE, MAX_SIDE
     width = st.number_input("Width", *sides, **_first("run width", value=1024), step=64, width=130)
     height = st.number_input(
         "Height", *sides, **_first("run height", value=1024), step=64, width=130

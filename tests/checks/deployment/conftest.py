@@ -34,7 +34,7 @@ class Deployed:
     def finding(self, name: str) -> Finding:
         """One point alone, which is quicker."""
         [check] = [check for check in CHECKS if check.name == name]
-        return check.look(facts(self.pool, self.target))
+        return check.run(facts(self.pool, self.target))
 
     def repair(self, name: str) -> None:
         """Runs the SQL of a point's repair, as an operator who copies it would."""

@@ -289,16 +289,16 @@ def test_the_last_self_test_decides(deployed, report, age, done, said):
 
 
 def test_it_is_kept_since_when_a_point_is_done(deployed):
-    first = deployed.look().kept["tables"]
+    first = deployed.look().records["tables"]
     assert first.done
     assert first.last_done_at == first.since
     deployed.db.execute("alter table public.models drop column price_per_image")
-    broken = deployed.look().kept["tables"]
+    broken = deployed.look().records["tables"]
     assert not broken.done
     assert broken.since > first.since
     assert broken.last_done_at == first.since
     deployed.repair("tables")
-    assert deployed.look().kept["tables"].since > broken.since
+    assert deployed.look().records["tables"].since > broken.since
 
 
 def test_nothing_is_written_while_nothing_changes(deployed):
@@ -315,11 +315,11 @@ def test_people_tick_what_only_they_can_judge(deployed):
     tick(deployed.pool, "Kim", name, True)
     seen = deployed.look()
     assert seen.ticked(name)
-    assert seen.kept[name].ticked_by == "Kim"
+    assert seen.records[name].ticked_by == "Kim"
     tick(deployed.pool, "Robin", name, False)
     seen = deployed.look()
     assert not seen.ticked(name)
-    assert seen.kept[name].last_done_at is not None
+    assert seen.records[name].last_done_at is not None
     logged = deployed.db.execute(
         "select actor, details from public.audit_log where action = 'tick_deployment_point'"
         " order by id"

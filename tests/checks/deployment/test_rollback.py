@@ -4,7 +4,7 @@ import pytest
 
 from lib.database import QueryError, connect, load
 from lib.database.queries import QUERIES
-from lib.ops.rollback import BACK, FORTH, end, note_told, start
+from lib.ops.rollback import RESUME_STEPS, ROLLBACK_STEPS, end, record_notice, start
 from lib.queue.operator_actions import set_async_rollout
 
 STATE = "select * from public.rollbacks"
@@ -31,11 +31,11 @@ def plan(deployed):
                 return load("rollback").state(connection)
 
         def step(self, name):
-            return next(step for step in (*BACK, *FORTH) if step.name == name)
+            return next(step for step in (*ROLLBACK_STEPS, *RESUME_STEPS) if step.name == name)
 
         def stands(self, steps):
             state = self.state()
-            return {step.name: step.stand(state) for step in steps}
+            return {step.name: step.status(state) for step in steps}
 
         def take(self, name, state=None):
             told = []
@@ -56,7 +56,7 @@ def test_back_and_forth_again(plan):
     plan.db.execute(JOBS, ["pending", 1200])
     plan.db.execute(JOBS, ["processing", 3])
     start(plan.pool, "Kim", "Images are wrong")
-    assert plan.stands(BACK) == {
+    assert plan.stands(ROLLBACK_STEPS) == {
         "pause": "open",
         "synchronous": "open",
         "stop-cron": "unneeded",
@@ -71,11 +71,11 @@ def test_back_and_forth_again(plan):
     assert told[0] < told[-1] == 1.0
     assert len(told) == 3
     assert plan.take("cancel-running") == ("3 jobs cancelled.", [1.0])
-    assert set(plan.stands(BACK).values()) <= {"done", "unneeded"}
-    note_told(plan.pool, "Kim", plan.state()["id"], "Support", "Back in an hour")
+    assert set(plan.stands(ROLLBACK_STEPS).values()) <= {"done", "unneeded"}
+    record_notice(plan.pool, "Kim", plan.state()["id"], "Support", "Back in an hour")
     assert plan.state()["told"] == 1
 
-    assert plan.stands(FORTH) == {
+    assert plan.stands(RESUME_STEPS) == {
         "resume": "open",
         "restart-cron": "unneeded",
         "put-back": "open",
@@ -85,7 +85,7 @@ def test_back_and_forth_again(plan):
     assert plan.take("put-back")[0] == "1,203 jobs put back on the queue, 0 left alone."
     assert plan.count("pending") == 1203
     assert "40 % of the users" in plan.take("restore")[0]
-    assert set(plan.stands(FORTH).values()) <= {"done", "unneeded"}
+    assert set(plan.stands(RESUME_STEPS).values()) <= {"done", "unneeded"}
     end(plan.pool, "Kim", plan.state()["id"])
     assert plan.state()["id"] is None
     [closed] = plan.db.execute(STATE).fetchall()
@@ -98,7 +98,7 @@ def test_everything_is_in_the_audit_log_with_who_did_it(plan):
     start(plan.pool, "Kim", "Wrong")
     for name in ("pause", "synchronous", "cancel-waiting", "resume", "put-back", "restore"):
         plan.take(name)
-    note_told(plan.pool, "Kim", plan.state()["id"], "Support", "Soon")
+    record_notice(plan.pool, "Kim", plan.state()["id"], "Support", "Soon")
     end(plan.pool, "Kim", plan.state()["id"])
     logged = plan.db.execute(
         "select actor, action, affected, details from public.audit_log order by id"

@@ -42,7 +42,7 @@ def look(cron):
         return getattr(queries, query)(cron)
 
     facts = Facts(ask, lambda: [], lambda function, with_key: Reply(function, 0, ""))
-    looks = {check.name: partial(check.look, facts) for check in CHECKS}
+    looks = {check.name: partial(check.run, facts) for check in CHECKS}
     return lambda name: looks[name]()
 
 

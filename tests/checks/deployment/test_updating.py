@@ -65,4 +65,4 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
         # Made by hand, what is missing would only make the migrations fail.
         assert seen.findings[name].repair.startswith("Apply the pending migrations first")
     assert "apply the schema" in seen.findings["no-stuck"].evidence
-    assert seen.kept == {}
+    assert seen.records == {}

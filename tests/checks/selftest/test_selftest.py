@@ -107,7 +107,7 @@ def test_red_with_the_sql_that_repairs_it(
     deployment, db, monkeypatch, broken, red, skipped, repair
 ):
     # Here nobody is kept waiting for what does not come.
-    monkeypatch.setattr(realtime, "HEAR_SECONDS", 1.0)
+    monkeypatch.setattr(realtime, "RECEIVE_SECONDS", 1.0)
     before = rows(db)
     db.execute(broken)
     report = deployment.run()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.ops.alerts.channels import ChannelError, shown
+from lib.ops.alerts.channels import ChannelError, redacted
 
 SECRETS = ("s3cret", "TokenA", "TokenB", "TokenC", "integrationkey")
 ADDRESSES = {
@@ -19,7 +19,7 @@ ADDRESSES = {
 
 @pytest.mark.parametrize("url", ADDRESSES)
 def test_only_scheme_and_host_are_shown(url):
-    assert shown(url) == ADDRESSES[url]
+    assert redacted(url) == ADDRESSES[url]
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_only_scheme_and_host_are_shown(url):
 )
 def test_what_is_no_address_is_refused_and_not_quoted(url):
     with pytest.raises(ChannelError) as refused:
-        shown(url)
+        redacted(url)
     assert not url or "s3cret" not in str(refused.value)

@@ -6,7 +6,7 @@ from receiver import receiving
 
 from lib.database import connect, open_async_pool
 from lib.ops.alerts import watch
-from lib.ops.alerts.watch import watch_alerts
+from lib.ops.alerts.watch import evaluate_and_notify
 
 RUNS = "select count(*) as runs from cron.job_run_details where jobid = %s and status = %s"
 
@@ -37,7 +37,7 @@ async def test_a_failing_cron_job_through_the_full_cycle(
     async def look(times: int) -> None:
         pool = await open_async_pool(database, wait=1, application_name="darkroom worker")
         for _ in range(times):
-            await watch_alerts(pool)
+            await evaluate_and_notify(pool)
         await pool.close()
 
     with receiving() as receiver:

@@ -10,7 +10,7 @@ from receiver import PASSWORD, TOKEN, receiving
 from lib.database import open_async_pool
 from lib.ops.alerts import watch
 from lib.ops.alerts.rules import RULES
-from lib.ops.alerts.watch import watch_alerts
+from lib.ops.alerts.watch import evaluate_and_notify
 from lib.settings import settings
 
 
@@ -33,7 +33,7 @@ def look(pool, monkeypatch):
     monkeypatch.setattr(watch, "EVALUATE_SECONDS", 0)
 
     async def look() -> None:
-        await watch_alerts(pool)
+        await evaluate_and_notify(pool)
 
     return look
 
@@ -130,7 +130,7 @@ async def test_who_is_stopped_while_telling_notes_that_it_told(
 
 async def test_two_who_watch_at_once_tell_once(paused, pool, receiver, monkeypatch):
     monkeypatch.setattr(watch, "EVALUATE_SECONDS", 0)
-    await asyncio.gather(*(watch_alerts(pool) for _ in range(4)))
+    await asyncio.gather(*(evaluate_and_notify(pool) for _ in range(4)))
     assert len(receiver.got) == 1
 
 
@@ -205,7 +205,7 @@ async def test_a_database_that_is_away_ends_no_watch(look, database_away, caplog
 
 async def test_goes_on_watching(paused, pool, receiver, monkeypatch):
     monkeypatch.setattr(watch, "EVALUATE_SECONDS", 0.02)
-    task = asyncio.create_task(watch.keep_watch(pool))
+    task = asyncio.create_task(watch.keep_evaluating_alerts(pool))
     async with asyncio.timeout(20):
         while not receiver.got:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

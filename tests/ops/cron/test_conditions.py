@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from cron_calls import BY_HAND, KEY, URL, one, ran, schedule
 
 from lib.checks.cron_jobs import explain
-from lib.checks.worker_schedule import own_schedule
+from lib.checks.worker_schedule import worker_schedule
 from lib.checks.workers_and_cron import conditions
 from lib.database import load
 from lib.settings import parse
@@ -258,7 +258,7 @@ def test_without_vault_the_repair_is_a_setting(with_key):
 def test_a_worker_has_a_clock_of_its_own(db):
     asked = {"DARKROOM_POLL_SECONDS": "2", "DARKROOM_RESCUE_SECONDS": "100"}
     own = load("workers").own_schedule(db)
-    rows = own_schedule(parse(asked), own, datetime.now(UTC))
+    rows = worker_schedule(parse(asked), own, datetime.now(UTC))
     assert [(row["schedule"].partition(",")[0], row["last"]) for row in rows] == [
         ("Every 2.0 s", None),
         ("Every 10 s", None),
@@ -268,7 +268,7 @@ def test_a_worker_has_a_clock_of_its_own(db):
     worker(db, jobs=1)
     db.execute("select refresh_rollup()")
     own = load("workers").own_schedule(db)
-    rows = own_schedule(parse(asked), own, own["seen_at"])
+    rows = worker_schedule(parse(asked), own, own["seen_at"])
     assert [row["last"] for row in rows] == [
         own["claimed_at"],
         None,

@@ -76,9 +76,9 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
 )
 def test_a_run_in_words(run, level, words, why):
     seen = outcome(RUN | run, NOW, call_seconds=150)
-    assert (seen.level, seen.words) == (level, words)
-    assert why in seen.why
-    assert bool(seen.why) == bool(why)
+    assert (seen.level, seen.summary) == (level, words)
+    assert why in seen.hint
+    assert bool(seen.hint) == bool(why)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lib.ops.cron.schedule import (
-    MOST_MISSED,
+    MAX_MISSED,
     Gap,
     ScheduleError,
     check,
+    corrected,
     gaps,
     in_words,
     next_runs,
-    right_form,
 )
 
 GMT = ZoneInfo("GMT")
@@ -93,7 +93,7 @@ def test_a_last_run_that_nothing_followed_is_an_open_gap_once_that_is_late():
     assert found("* * * * *", [last], 2.4) == []
     assert found("* * * * *", [last], 2.6) == [Gap(last, None, 1)]
     assert found("* * * * *", [last], 60) == [Gap(last, None, 58)]
-    assert found("* * * * *", [last], 100_000) == [Gap(last, None, MOST_MISSED)]
+    assert found("* * * * *", [last], 100_000) == [Gap(last, None, MAX_MISSED)]
     assert found("0 3 * * *", [last], 600) == []
 
 
@@ -115,9 +115,9 @@ def test_gaps_of_a_schedule_in_seconds():
     ],
 )
 def test_the_right_form_is_what_was_meant(schedule, knows_seconds, right):
-    assert right_form(schedule, knows_seconds=knows_seconds) == right
+    assert corrected(schedule, supports_seconds=knows_seconds) == right
     with pytest.raises(ScheduleError) as refused:
-        check(schedule, knows_seconds=knows_seconds)
+        check(schedule, supports_seconds=knows_seconds)
     assert f"Right is: {right}" in str(refused.value)
 
 
@@ -134,9 +134,9 @@ def test_the_right_form_is_what_was_meant(schedule, knows_seconds, right):
 )
 def test_what_would_be_refused_is_said_before(schedule, reason):
     with pytest.raises(ScheduleError, match=reason):
-        check(schedule, knows_seconds=False)
+        check(schedule, supports_seconds=False)
 
 
 def test_what_is_right_passes():
-    check("*/5 * * * *", knows_seconds=False)
-    check("30 seconds", knows_seconds=True)
+    check("*/5 * * * *", supports_seconds=False)
+    check("30 seconds", supports_seconds=True)

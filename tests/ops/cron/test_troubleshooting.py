@@ -6,7 +6,7 @@ import pytest
 from cron_calls import BY_HAND, one, ran, schedule
 
 from lib.checks.finding import Finding
-from lib.checks.troubleshooting.catalogue import look, ranked
+from lib.checks.troubleshooting.catalogue import ranked, run_checks
 from lib.checks.troubleshooting.pending import PENDING
 from lib.database import Pool, connect, load, open_pool
 from lib.database.pool import Connection
@@ -34,7 +34,7 @@ def pool(cron_database: str) -> Iterator[Pool]:
 
 
 def causes(conn: Connection) -> list[Finding]:
-    looked = look(PENDING, lambda file, query: getattr(load(file), query)(conn))
+    looked = run_checks(PENDING, lambda file, query: getattr(load(file), query)(conn))
     return [finding for finding in ranked(looked) if "schedule" in finding.cause]
 
 

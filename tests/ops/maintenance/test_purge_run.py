@@ -83,10 +83,10 @@ def test_a_batch_grows_while_the_server_is_idle_and_shrinks_when_it_is_busy():
     assert pace.jobs == 200
     for _ in range(20):
         pace.next(0.001)
-    assert pace.jobs == pace.most
+    assert pace.jobs == pace.max_jobs
     for _ in range(20):
         pace.next(3)
-    assert pace.jobs == pace.least
+    assert pace.jobs == pace.min_jobs
 
 
 def test_a_standby_that_lags_is_waited_for():

@@ -7,8 +7,8 @@ import pytest
 from lib.database import QueryError, load, open_pool, translated
 from lib.ops.maintenance import space
 from lib.ops.maintenance.growth import Growth, forecast, growth
-from lib.ops.maintenance.space import bloated, in_background, vacuum_due
-from lib.ops.maintenance.tasks import TASKS, record, states
+from lib.ops.maintenance.space import bloated, run_in_background, vacuum_due
+from lib.ops.maintenance.tasks import TASKS, record, task_states
 
 queries = load("maintenance")
 NAMES = [task.name for task in TASKS]
@@ -30,14 +30,14 @@ def row(db, query, name):
 
 
 def test_a_task_is_due_until_it_is_done_and_again_after_its_rhythm(db, pool):
-    assert all(state.overdue for state in states(done(db)))
+    assert all(state.overdue for state in task_states(done(db)))
     record(pool, "me", "failures", "two kinds of errors")
     record(pool, "you", "limits")
-    found = {state.task.name: state for state in states(done(db))}
+    found = {state.task.name: state for state in task_states(done(db))}
     assert len(found) == len(TASKS)
     assert {name for name, state in found.items() if not state.overdue} == {"failures", "limits"}
     assert (found["failures"].actor, found["failures"].note) == ("me", "two kinds of errors")
-    tomorrow = states(done(db), datetime.now(UTC) + timedelta(days=1, minutes=1))
+    tomorrow = task_states(done(db), datetime.now(UTC) + timedelta(days=1, minutes=1))
     assert [state.task.name for state in tomorrow if not state.overdue] == ["limits"]
     assert tomorrow[-1].task.name == "limits"
 
@@ -53,7 +53,7 @@ def test_dead_rows_are_seen_and_vacuumed_without_stopping_the_queue(db, database
     assert before["dead"] >= 6000
     assert before["due_at"] == pytest.approx(1030, abs=10)
     assert vacuum_due(before)
-    in_background(database, "me", "space", "vacuum", "job_queue", lambda: None).join(30)
+    run_in_background(database, "me", "space", "vacuum", "job_queue", lambda: None).join(30)
     after = row(db, "tables", "job_queue")
     assert after["dead"] == 0
     assert after["vacuumed_at"] > before["vacuumed_at"]
@@ -62,7 +62,7 @@ def test_dead_rows_are_seen_and_vacuumed_without_stopping_the_queue(db, database
 
 
 def test_a_swollen_index_is_seen_and_built_anew(db, database, filled, monkeypatch):
-    monkeypatch.setattr(space, "SMALL_BYTES", 0)
+    monkeypatch.setattr(space, "MIN_BLOAT_BYTES", 0)
     db.execute("alter table job_queue set (autovacuum_enabled = false)")
     db.execute("reindex table job_queue")
     db.execute("analyze job_queue")
@@ -74,7 +74,7 @@ def test_a_swollen_index_is_seen_and_built_anew(db, database, filled, monkeypatc
         db.execute("update job_queue set completed_at = completed_at + interval '1 second'")
     swollen = row(db, "indexes", name)
     assert bloated(swollen)
-    in_background(database, "me", "indexes", "reindex", name, lambda: None).join(30)
+    run_in_background(database, "me", "indexes", "reindex", name, lambda: None).join(30)
     rebuilt = row(db, "indexes", name)
     assert rebuilt["bytes"] < swollen["bytes"] / 2
     assert rebuilt["valid"]
@@ -84,7 +84,7 @@ def test_a_swollen_index_is_seen_and_built_anew(db, database, filled, monkeypatc
 @pytest.mark.parametrize("kind", ["vacuum", "reindex"])
 def test_only_what_is_ours_is_worked_on(database, kind):
     with pytest.raises(LookupError):
-        in_background(database, "me", "space", kind, "users; drop table models", lambda: None)
+        run_in_background(database, "me", "space", kind, "users; drop table models", lambda: None)
 
 
 def test_what_a_purge_would_delete_is_what_it_deletes(filled):

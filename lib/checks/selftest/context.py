@@ -28,8 +28,10 @@ class Answer:
 
     def __str__(self) -> str:
         error = self.body.get("error")
-        said = error.get("message", "") if isinstance(error, dict) else self.body.get("message", "")
-        return " ".join(filter(None, (f"HTTP {self.status}", self.code, str(said)))).strip()
+        message = (
+            error.get("message", "") if isinstance(error, dict) else self.body.get("message", "")
+        )
+        return " ".join(filter(None, (f"HTTP {self.status}", self.code, str(message)))).strip()
 
 
 class Unreachable(Exception):
@@ -37,7 +39,7 @@ class Unreachable(Exception):
 
 
 @dataclass(slots=True)
-class Trial:
+class RunContext:
     """One run: its id, the deployment, and what earlier checks found."""
 
     target: Target
@@ -45,7 +47,7 @@ class Trial:
     http: httpx.AsyncClient
     run: UUID = field(default_factory=uuid4)
     sql: Any = field(default_factory=lambda: load_async("self_test"))
-    ours: bool = True
+    is_darkroom: bool = True
     """Whether Darkroom's functions answer, not a project's own by the same names."""
     generation_id: UUID | None = None
     """What is followed to its image."""
@@ -60,7 +62,7 @@ class Trial:
         return f"self-test-{self.run.hex}"
 
     @asynccontextmanager
-    async def undone(self) -> AsyncIterator[Any]:
+    async def rolled_back(self) -> AsyncIterator[Any]:
         """A connection in a transaction that is rolled back: nobody else sees what happens in it.
 
         Raises DatabaseError.
@@ -72,18 +74,18 @@ class Trial:
             ):
                 yield connection
 
-    async def ask(self, query: str, **parameters: Any) -> Any:
+    async def query(self, query_name: str, **parameters: Any) -> Any:
         """The value, row or count of a named query of queries/self_test.sql, committed.
 
         Raises DatabaseError.
         """
         async with connected(self.pool) as connection:
-            return await getattr(self.sql, query)(connection, **parameters)
+            return await getattr(self.sql, query_name)(connection, **parameters)
 
-    async def rows(self, query: str) -> list[Mapping[str, Any]]:
+    async def rows(self, query_name: str) -> list[Mapping[str, Any]]:
         """The rows of a named query. Raises DatabaseError."""
         async with connected(self.pool) as connection:
-            return [row async for row in getattr(self.sql, query)(connection)]
+            return [row async for row in getattr(self.sql, query_name)(connection)]
 
     async def call(
         self,
