@@ -1,4 +1,4 @@
-"""The front door: as a script the navigation, as a module the ASGI app that serves it."""
+"""Entry point: run as a script, the navigation; imported as a module, the ASGI app."""
 
 import sys
 from dataclasses import replace
@@ -17,42 +17,42 @@ else:
     from starlette.staticfiles import StaticFiles
     from streamlit.runtime.pages_manager import PagesManager
 
-    # Charts for their libraries: the first visit would wait half a second for pandas and Altair.
+    # Charts only for their imports: the first visit would wait half a second for pandas and Altair.
     from lib import logs
     from lib.api import metrics
     from lib.api.routes import routes
     from lib.service import Service
     from lib.settings import SettingsError, settings
     from lib.ui import charts  # noqa: F401
-    from lib.ui.access.middleware import ClosedBeyondLoopback
-    from lib.ui.assets import Assets
-    from lib.ui.dashboard import own_url
+    from lib.ui.access.middleware import LoopbackOnly
+    from lib.ui.assets import AssetCache
+    from lib.ui.dashboard import app_url
 
     logs.configure()
     try:
-        chosen = settings()
+        config = settings()
     except SettingsError as error:
         sys.exit(f"Darkroom cannot start: {error}")
-    # st.navigation would say so too, but too late for a first visit that is a link to a page:
-    # the folder's name alone would make Streamlit run that page without this script.
+    # st.navigation sets this too, but too late if the first visit is a deep link: because of the
+    # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
-    service = Service(replace(chosen, public_url=own_url()))
-    ours = [
+    service = Service(replace(config, public_url=app_url()))
+    api_routes = [
         *routes(lambda: service.functions),
-        Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
+        Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
     ]
     app = st.App(
         "app.py",
         lifespan=service.lifespan,
-        # Monitors ask from elsewhere, without a sign-in: /metrics has its own token.
-        routes=[*ours, *metrics.routes(lambda: service.pool, chosen)],
-        # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding elsewhere.
+        # Monitors call from other machines without signing in: /metrics has its own token.
+        routes=[*api_routes, *metrics.routes(lambda: service.pool, config)],
+        # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding for the rest.
         middleware=[
             Middleware(
                 TrustedHostMiddleware,
-                allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(own_url()).hostname],
+                allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(app_url()).hostname],
             ),
-            Middleware(ClosedBeyondLoopback, routes=ours),
-            Middleware(Assets),
+            Middleware(LoopbackOnly, routes=api_routes),
+            Middleware(AssetCache),
         ],
     )

@@ -32,7 +32,7 @@ from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
 from bench.visitor import Visitor, visitor
 from lib.database import connect
-from lib.ui.navigation import HIDDEN, SECTIONS, address
+from lib.ui.navigation import HIDDEN, SECTIONS, page_path
 
 JOBS = 1_000_000
 BUDGETS = {"overview": 1.0}
@@ -59,7 +59,7 @@ class Place:
 
     @property
     def path(self) -> str:
-        return address(self.file)
+        return page_path(self.file)
 
     @property
     def budget(self) -> float:

@@ -41,7 +41,7 @@ from lib.queue.operator_actions import (
     set_user_limits,
 )
 from lib.settings.keys import local_keys
-from lib.ui.navigation import SECTIONS, address
+from lib.ui.navigation import SECTIONS, page_path
 
 PICTURES, GALLERY = PROJECT / "docs" / "pictures", PROJECT / "docs" / "pictures.md"
 SIZES = {1440: 900, 390: 844}
@@ -230,7 +230,7 @@ def ended(pool: Pool, run: UUID) -> Sequence[Mapping[str, Any]]:
 def shown(paths: Mapping[str, str], only: Sequence[str] = ()) -> list[Shown]:
     """The pages of the navigation, or those asked for."""
     return [
-        Shown(file, title, paths.get(file, address(file)))
+        Shown(file, title, paths.get(file, page_path(file)))
         for files in SECTIONS.values()
         for file, title in files.items()
         if not only or file in only

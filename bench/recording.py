@@ -68,7 +68,7 @@ def views(url: str, examples: dict[str, dict[str, str]]) -> list[View]:
             if page.url_path:
                 app.switch_page(str(page._page.relative_to(APP.parent)))
             app.query_params.update(examples.get(page.url_path, {}))
-            dashboard.read_anew()
+            dashboard.clear_cached_answers()
             calls.clear()
             run(app, page.title)
             seen.append(View(page.title, page.url_path, named(calls)))

@@ -1,4 +1,4 @@
-"""What is wrong now, since when, and who is told?"""
+"""Which alerts are firing, since when, and who gets notified?"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, format_measure, subject_name
 from lib.ui.columns import time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, clock, moment, pool, read, read_once
+from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
 
-SECONDS = 5.0
-SHOWN = 100
+REFRESH_SECONDS = 5.0
+MAX_SHOWN = 100
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 COLUMNS = [
     "fired_at", "resolved_at", "seconds", "severity", "rule", "subject", "worst", "told", "id",
@@ -29,11 +29,11 @@ COLUMNS = [
 def panel() -> None:
     watch, found = read("alerts", "watch"), read("alerts", "open")
     firing = [alert for alert in found if alert["fired_at"]]
-    say_state(watch, firing)
+    show_watch_state(watch, firing)
     for alert in firing:
-        say_alert(alert)
-    say_beginning([alert for alert in found if not alert["fired_at"]])
-    say_untold(watch, read("alerts", "channels"))
+        show_alert(alert)
+    show_pending_alerts([alert for alert in found if not alert["fired_at"]])
+    show_delivery_problems(watch, read("alerts", "channels"))
     view = st.segmented_control(
         "What", list(VIEWS), default="Rules", required=True, key="view", bind="query-params",
         label_visibility="collapsed",
@@ -41,10 +41,10 @@ def panel() -> None:
     VIEWS[view]()
 
 
-def say_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
+def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
     if not watch["known"]:
         at = watch["evaluated_at"]
-        since = f"since {moment(at, seconds=True)}" if at else "yet"
+        since = f"since {format_time(at, seconds=True)}" if at else "yet"
         st.error(
             f"**Nobody watches.** No worker has looked at the rules {since}: what is said here is"
             " as old. Workers, process-jobs and this app do it.",
@@ -53,42 +53,42 @@ def say_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
     elif not firing:
         st.success(
             f"**Nothing is wrong.** {plural(watch['rules'], 'rule')} watched, last at"
-            f" {clock(watch['evaluated_at'])}.",
+            f" {format_time_of_day(watch['evaluated_at'])}.",
             icon=":material/check_circle:",
         )
 
 
-def say_alert(alert: Mapping[str, Any]) -> None:
+def show_alert(alert: Mapping[str, Any]) -> None:
     rule = RULES[alert["rule"]]
-    since = f"Since {moment(alert['fired_at'], seconds=True)}"
+    since = f"Since {format_time(alert['fired_at'], seconds=True)}"
     silent = alert["silenced_until"]
-    quiet = f", silenced until {moment(silent)}" if silent else ""
+    quiet = f", silenced until {format_time(silent)}" if silent else ""
     calming = ", about to be over" if alert["calming"] else ""
     critical = alert["severity"] == "critical"
     words = f"**{'Act now' if critical else 'Look soon'}.** {escaped(rule.describe(alert))}"
-    # What it quotes may be of any length, so its actions stand below it.
+    # The text may be long, so the actions go below it.
     with st.container(border=True, gap="xsmall"):
         (st.error if critical else st.warning)(
             words, icon=":material/error:" if critical else ":material/visibility:"
         )
         st.markdown(f"**What to do.** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{since}{calming}{quiet}. {told(alert)}", width="stretch")
+            st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
             link(rule.page)
             length = st.menu_button(
-                "Silence", list(parts.LENGTHS), icon=":material/notifications_off:",
+                "Silence", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
                 key=f"silence {alert['id']}",
             )  # fmt: skip
     if length:
-        ask(parts.silencing(alert["rule"], length, alert=alert))
+        ask(parts.silence_action(alert["rule"], length, alert=alert))
 
 
-def told(alert: Mapping[str, Any]) -> str:
+def delivery_text(alert: Mapping[str, Any]) -> str:
     return f"{plural(alert['told'], 'channel')} told." if alert["told"] else "Nobody is told yet."
 
 
-def say_beginning(beginning: list[dict[str, Any]]) -> None:
-    for alert in beginning:
+def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
+    for alert in pending:
         rule = RULES[alert["rule"]]
         st.caption(
             f":material/hourglass: {escaped(rule.describe(alert))} Fires once that has lasted"
@@ -96,7 +96,7 @@ def say_beginning(beginning: list[dict[str, Any]]) -> None:
         )
 
 
-def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
+def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
         st.info("Nobody is told of an alert: add a channel.", icon=":material/notifications_off:")
     for channel in channels:
@@ -110,9 +110,9 @@ def say_untold(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None
 
 def rules() -> None:
     st.header("When does an alert fire?")
-    rows = parts.rules_in_order(read("alerts", "rules"))
+    rows = parts.in_catalogue_order(read("alerts", "rules"))
     for row in rows:
-        say_rule(row)
+        show_rule(row)
     chosen = st.selectbox(
         "Change a rule",
         [row["rule"] for row in rows],
@@ -127,7 +127,7 @@ def rules() -> None:
         parts.rule_form(next(row for row in rows if row["rule"] == chosen))
 
 
-def say_rule(row: Mapping[str, Any]) -> None:
+def show_rule(row: Mapping[str, Any]) -> None:
     rule = RULES[row["rule"]]
     state = (
         ":gray-badge[:material/notifications_off: Off]" if not row["enabled"]
@@ -141,7 +141,7 @@ def say_rule(row: Mapping[str, Any]) -> None:
     over = f"over at {format_measure(rule.unit, row['resolve_at'])}"
     now = "" if row["value"] is None else f", now {format_measure(rule.unit, row['value'])}"
     by = row["changed_by"]
-    changed = f" Changed {moment(row['changed_at'])} by {escaped(by)}." if by else ""
+    changed = f" Changed {format_time(row['changed_at'])} by {escaped(by)}." if by else ""
     with st.container(gap=None):
         st.markdown(f"{state} **{rule.title}:** {above}{lasting}{least}, {over}{now}")
         st.caption(f"{rule.measures}{changed}")
@@ -157,16 +157,16 @@ def silences() -> None:
             of = f" of {escaped(row['subject'])}" if row["subject"] else ""
             why = f": {escaped(row['reason'])}" if row["reason"] else ""
             st.markdown(
-                f"**{parts.rule_title(row['rule'])}**{of} until {moment(row['until'])}, by"
+                f"**{parts.rule_title(row['rule'])}**{of} until {format_time(row['until'])}, by"
                 f" {escaped(row['created_by'])}{why}",
                 width="stretch",
             )
             if st.button("End it", key=f"end {row['id']}"):
-                ask(ending(row))
+                ask(end_silence_action(row))
     parts.silence_form()
 
 
-def ending(row: Mapping[str, Any]) -> Action:
+def end_silence_action(row: Mapping[str, Any]) -> Action:
     def run() -> str:
         ended = end_silence(pool(), actor(), row["id"])
         return "The silence is over." if ended else "The silence was over already."
@@ -181,7 +181,7 @@ def ending(row: Mapping[str, Any]) -> Action:
 
 def history() -> None:
     st.header("What has fired?")
-    rows = read("alerts", "history", most=SHOWN, **NEWEST)
+    rows = read("alerts", "history", most=MAX_SHOWN, **NEWEST)
     if not rows:
         st.caption("Nothing in the last 90 days.")
         return
@@ -195,8 +195,8 @@ def history() -> None:
             "Over": time_column(seconds=True),
         },
     )
-    if len(rows) == SHOWN:
-        st.caption(f"The newest {SHOWN}. The file holds all of the last 90 days.")
+    if len(rows) == MAX_SHOWN:
+        st.caption(f"The newest {MAX_SHOWN}. The file holds all of the last 90 days.")
 
 
 def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,6 +223,6 @@ def pages() -> Iterator[list[dict[str, Any]]]:
 VIEWS = {"Rules": rules, "Channels": parts.channel_list, "Silences": silences, "History": history}
 
 confirmations()
-live(panel, seconds=SECONDS)
+live(panel, seconds=REFRESH_SECONDS)
 if st.session_state.get("view") == "History":
-    csv_export("alerts", COLUMNS, SHOWN, pages)
+    csv_export("alerts", COLUMNS, MAX_SHOWN, pages)

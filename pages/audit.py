@@ -10,13 +10,13 @@ import streamlit as st
 from lib.ui.columns import count_column, time_column
 from lib.ui.dashboard import read
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
-from lib.ui.parts.audit_entries import PAGE_ROWS, change, pages, words
+from lib.ui.live import live, rerun_when_reachable
+from lib.ui.parts.audit_entries import PAGE_ROWS, action_label, describe_change, pages
 from lib.ui.selection import selectable
-from lib.ui.time_range import ALL, LENGTHS, time_range
+from lib.ui.time_range import ALL_TIME, RANGES, time_range
 
-SECONDS = 5.0
-LONGEST_ID = 18
+REFRESH_SECONDS = 5.0
+MAX_ID_DIGITS = 18
 COLUMNS = ["id", "at", "actor", "action", "affected", "details"]
 
 st.caption(
@@ -26,7 +26,7 @@ st.caption(
 
 
 def filters() -> dict[str, Any]:
-    time = time_range(tuple(LENGTHS)[1:], ALL)
+    time = time_range(tuple(RANGES)[1:], ALL_TIME)
     with st.container(horizontal=True):
         actor = choice("Who", "who", [row["actor"] for row in read("audit", "actors")])
         action = choice("What", "what", [row["action"] for row in read("audit", "actions")])
@@ -47,31 +47,31 @@ def choice(label: str, key: str, options: Sequence[str]) -> str | None:
     return chosen or None
 
 
-def forget_place_of_other_filters(chosen: Mapping[str, Any]) -> None:
+def reset_position_on_filter_change(chosen: Mapping[str, Any]) -> None:
     if st.session_state.get("audit filters", chosen) != chosen:
-        go()
+        go_to()
     st.session_state["audit filters"] = chosen
 
 
-def go(**place: int) -> None:
+def go_to(**position: int) -> None:
     for name in ("before", "after"):
         st.query_params.pop(name, None)
-    st.query_params.update({name: str(entry) for name, entry in place.items()})
+    st.query_params.update({name: str(entry) for name, entry in position.items()})
 
 
-def place(name: str) -> int | None:
-    """The entry that the page's address names as its neighbour."""
-    written = st.query_params.get(name, "")
-    digits = written.isascii() and written.isdigit() and len(written) <= LONGEST_ID
-    return int(written) if digits else None
+def url_position(name: str) -> int | None:
+    """Entry id in the URL parameter `before` or `after`; None if missing or invalid."""
+    value = st.query_params.get(name, "")
+    digits = value.isascii() and value.isdigit() and len(value) <= MAX_ID_DIGITS
+    return int(value) if digits else None
 
 
 def panel(chosen: Mapping[str, Any]) -> None:
-    before, after = place("before"), place("after")
+    before, after = url_position("before"), url_position("after")
     rows = read("audit", "entries", **chosen, before=before, after=after, most=PAGE_ROWS + 1)
     more = len(rows) > PAGE_ROWS
-    newer_walk = before is None and after is not None
-    rows = rows[-PAGE_ROWS:] if newer_walk else rows[:PAGE_ROWS]
+    paging_newer = before is None and after is not None
+    rows = rows[-PAGE_ROWS:] if paging_newer else rows[:PAGE_ROWS]
     if not rows:
         st.info(
             "Nothing is recorded in this time and with these filters. Whatever a button changes"
@@ -79,19 +79,25 @@ def panel(chosen: Mapping[str, Any]) -> None:
         )
     else:
         table(rows)
-    turn(rows, newer=more if newer_walk else before is not None, older=more or newer_walk)
+    page_buttons(
+        rows, newer=more if paging_newer else before is not None, older=more or paging_newer
+    )
 
 
 def table(rows: Sequence[Any]) -> None:
     shown = [
-        row | {"what": words(row["action"]), "change": change(row["before"], row["after"])}
+        row
+        | {
+            "what": action_label(row["action"]),
+            "change": describe_change(row["before"], row["after"]),
+        }
         for row in rows
     ]
     selected = selectable(
         pd.DataFrame(shown, columns=["at", "actor", "what", "affected", "change", "rest"]),
         [row["id"] for row in rows],
         name="audit",
-        several=False,
+        multiple=False,
         alt="Entries of the audit log",
         placeholder="",
         height=560 if len(shown) > 15 else "content",
@@ -115,9 +121,9 @@ def table(rows: Sequence[Any]) -> None:
     st.code(read("audit", "details", id=row["id"]), language="json", wrap_lines=True, height=400)
 
 
-def turn(rows: Sequence[Any], *, newer: bool, older: bool) -> None:
+def page_buttons(rows: Sequence[Any], *, newer: bool, older: bool) -> None:
     with st.container(horizontal=True):
-        button = partial(st.button, on_click=go)
+        button = partial(st.button, on_click=go_to)
         button("Newest", icon=":material/first_page:", disabled=not newer)
         first = rows[0]["id"] if rows else None
         last = rows[-1]["id"] if rows else None
@@ -135,8 +141,8 @@ def turn(rows: Sequence[Any], *, newer: bool, older: bool) -> None:
         )
 
 
-with drawn_once_back():
+with rerun_when_reachable():
     chosen = filters()
-    forget_place_of_other_filters(chosen)
-    live(partial(panel, chosen), seconds=SECONDS)
+    reset_position_on_filter_change(chosen)
+    live(partial(panel, chosen), seconds=REFRESH_SECONDS)
     csv_export("audit log", COLUMNS, PAGE_ROWS, lambda: pages(chosen))

@@ -1,4 +1,4 @@
-"""Is this deployment complete and right, and what is left to do?"""
+"""Is this deployment complete and correct, and what is left to do?"""
 
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,17 +16,25 @@ from lib.resources import database_url, project_keys
 from lib.roles import Role
 from lib.settings import settings
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, functions_url, moment, own_url, pool, time_zone, who
-from lib.ui.live import drawn_once_back, live
+from lib.ui.dashboard import (
+    actor,
+    app_url,
+    current_user,
+    format_time,
+    functions_url,
+    pool,
+    time_zone,
+)
+from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 
-LOOK_SECONDS = 10.0
+REFRESH_SECONDS = 10.0
 BADGES = {
     True: ":green-badge[Done]",
     False: ":red-badge[Open]",
     None: ":gray-badge[Not needed]",
 }
-TICKED = {True: BADGES[True], False: ":orange-badge[To tick]"}
+MANUAL_BADGES = {True: BADGES[True], False: ":orange-badge[To tick]"}
 
 st.caption(
     "What must be there and work before users come, each point looked at now. What is open says"
@@ -34,27 +42,27 @@ st.caption(
 )
 
 
-# Shared by all viewers, and younger than a panel's refresh.
-@st.cache_data(ttl=LOOK_SECONDS - 2, show_spinner=False)
-def look() -> tuple[Checklist, list[PendingFile], datetime]:
-    return checklist(pool(), target(settings(), own_url())), preview(pool()), datetime.now(UTC)
+# Shared by all viewers; expires before the panel's next refresh.
+@st.cache_data(ttl=REFRESH_SECONDS - 2, show_spinner=False)
+def run_checks() -> tuple[Checklist, list[PendingFile], datetime]:
+    return checklist(pool(), target(settings(), app_url())), preview(pool()), datetime.now(UTC)
 
 
 def panel() -> None:
-    seen, waiting, _ = look()
-    verdict(seen)
-    if waiting:
-        pending_migrations(waiting)
-    for check in seen.open_checks():
-        to_repair(check, seen)
-    everything(seen)
-    people(seen)
+    state, pending, _ = run_checks()
+    verdict(state)
+    if pending:
+        pending_migrations(pending)
+    for check in state.open_checks():
+        open_point(check, state)
+    all_points(state)
+    manual_points(state)
 
 
-def verdict(seen: Checklist) -> None:
-    left = seen.open_checks()
+def verdict(state: Checklist) -> None:
+    left = state.open_checks()
     if not left:
-        ticked = sum(seen.ticked(point.name) for point in MANUAL)
+        ticked = sum(state.ticked(point.name) for point in MANUAL)
         st.success(
             f"All {len(CHECKS)} points are done, and {ticked} of the {len(MANUAL)} that people"
             " tick.",
@@ -65,86 +73,89 @@ def verdict(seen: Checklist) -> None:
     st.error(f"{len(left)} of {len(CHECKS)} points are open: {names}.", icon=":material/error:")
 
 
-def pending_migrations(waiting: list[PendingFile]) -> None:
-    st.header(f"{plural(len(waiting), 'migration')} to apply")
-    if st.button(f"Apply {plural(len(waiting), 'migration')}", type="primary"):
-        ask(applying(waiting))
-    for file in waiting:
+def pending_migrations(pending: list[PendingFile]) -> None:
+    st.header(f"{plural(len(pending), 'migration')} to apply")
+    if st.button(f"Apply {plural(len(pending), 'migration')}", type="primary"):
+        ask(apply_action(pending))
+    for file in pending:
         with st.expander(escaped(file.name)):
             st.code(file.sql, language="sql", height=400)
 
 
-def applying(waiting: list[PendingFile]) -> Action:
+def apply_action(pending: list[PendingFile]) -> Action:
     def run() -> str:
-        applied = apply_pending(database_url(settings()), actor(), waiting)
-        look.clear()
+        applied = apply_pending(database_url(settings()), actor(), pending)
+        run_checks.clear()
         return f"{plural(len(applied), 'migration')} applied."
 
     return Action(
         title="Apply migrations",
-        effect=f"Applies {plural(len(waiting), 'migration')} to the database in this order:"
-        f" {escaped(abbreviated(file.name for file in waiting))}. Each is a transaction of its own; after"
+        effect=f"Applies {plural(len(pending), 'migration')} to the database in this order:"
+        f" {escaped(abbreviated(file.name for file in pending))}. Each is a transaction of its"
+        " own; after"
         " an error those before it stay."
         " Whoever else applies at the same moment waits.",
-        button=f"Apply {plural(len(waiting), 'migration')}",
+        button=f"Apply {plural(len(pending), 'migration')}",
         run=run,
         needs=Role.ADMIN,
     )
 
 
-def to_repair(check: Check, seen: Checklist) -> None:
-    found = seen.findings[check.name]
+def open_point(check: Check, state: Checklist) -> None:
+    found = state.findings[check.name]
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"{BADGES[False]} **{check.title}**{times(check.name, seen)}")
+        st.markdown(f"{BADGES[False]} **{check.title}**{status_times(check.name, state)}")
         st.text(found.evidence)
-        words, _, sql = found.repair.partition("\n\n")
+        text, _, sql = found.repair.partition("\n\n")
         st.caption("How to repair it")
-        st.text(words)
+        st.text(text)
         if sql:
             st.code(sql, language="sql", wrap_lines=True)
         if found.page:
             link(found.page)
 
 
-def everything(seen: Checklist) -> None:
+def all_points(state: Checklist) -> None:
     for section, checks in groupby(CHECKS, key=lambda check: check.section):
         st.header(section)
         for check in checks:
-            found = seen.findings[check.name]
+            found = state.findings[check.name]
             with st.container(gap=None):
-                st.markdown(f"{BADGES[found.done]} **{check.title}**{times(check.name, seen)}")
+                st.markdown(
+                    f"{BADGES[found.done]} **{check.title}**{status_times(check.name, state)}"
+                )
                 st.text(found.evidence)
 
 
-def times(name: str, seen: Checklist) -> str:
-    kept = seen.records.get(name)
-    if kept is None or seen.findings[name].done is None:
+def status_times(name: str, state: Checklist) -> str:
+    kept = state.records.get(name)
+    if kept is None or state.findings[name].done is None:
         return ""
     if kept.done:
-        return f" · since {moment(kept.since)}"
-    last = f"last done {moment(kept.last_done_at)}" if kept.last_done_at else "never done yet"
-    return f" · since {moment(kept.since)}, {last}"
+        return f" · since {format_time(kept.since)}"
+    last = f"last done {format_time(kept.last_done_at)}" if kept.last_done_at else "never done yet"
+    return f" · since {format_time(kept.since)}, {last}"
 
 
-def people(seen: Checklist) -> None:
+def manual_points(state: Checklist) -> None:
     st.header("People")
     for point in MANUAL:
-        done, kept = seen.ticked(point.name), seen.records.get(point.name)
+        done, kept = state.ticked(point.name), state.records.get(point.name)
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
-                st.markdown(f"{TICKED[done]} **{point.title}**")
+                st.markdown(f"{MANUAL_BADGES[done]} **{point.title}**")
                 st.text(point.meaning)
                 if kept:
                     what = "Ticked" if done else "Unticked"
-                    st.text(f"{what} by {kept.ticked_by}, {moment(kept.since)}")
+                    st.text(f"{what} by {kept.ticked_by}, {format_time(kept.since)}")
             if st.button("Untick" if done else "Tick", key=f"tick {point.name}"):
-                ask(ticking(point, not done))
+                ask(tick_action(point, not done))
 
 
-def ticking(point: Manual, done: bool) -> Action:
+def tick_action(point: Manual, done: bool) -> Action:
     def run() -> str:
         tick(pool(), actor(), point.name, done)
-        look.clear()
+        run_checks.clear()
         return f"{point.title}: {'done' if done else 'open again'}."
 
     return Action(
@@ -155,11 +166,11 @@ def ticking(point: Manual, done: bool) -> Action:
     )
 
 
-def as_file(seen: Checklist, at: datetime) -> None:
-    deployment, by, zone = target(settings(), own_url()), who(), time_zone()
+def download_report(state: Checklist, at: datetime) -> None:
+    deployment, by, zone = target(settings(), app_url()), current_user(), time_zone()
     st.download_button(
         "Report",
-        lambda: report(seen, deployment, at, by, zone).encode(),
+        lambda: report(state, deployment, at, by, zone).encode(),
         f"deployment-{at:%Y-%m-%d}.html",
         "text/html",
         on_click="ignore",
@@ -168,7 +179,7 @@ def as_file(seen: Checklist, at: datetime) -> None:
     )
 
 
-def how_to_call() -> None:
+def call_instructions() -> None:
     url, publishable = functions_url(), project_keys(settings()).publishable
     st.header("How are the functions called?")
     st.text(f"{url}/functions/v1")
@@ -197,8 +208,8 @@ def how_to_call() -> None:
 
 
 confirmations()
-with drawn_once_back():
-    seen, _, at = look()
-    live(panel, seconds=LOOK_SECONDS)
-    as_file(seen, at)
-how_to_call()
+with rerun_when_reachable():
+    state, _, at = run_checks()
+    live(panel, seconds=REFRESH_SECONDS)
+    download_report(state, at)
+call_instructions()

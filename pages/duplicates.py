@@ -1,4 +1,4 @@
-"""Which generations have several jobs, and which of these does nobody need?"""
+"""Which generations have more than one job, and which of the jobs are redundant?"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,13 +11,13 @@ from lib.formats import duration, plural
 from lib.queue.operator_actions import cancel_duplicates
 from lib.ui.columns import job_column, job_links, time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import REFRESH_SECONDS, actor, pool, read, read_once, say_when_away
-from lib.ui.export import MOST_ROWS, csv_export
+from lib.ui.dashboard import REFRESH_SECONDS, actor, database_errors_shown, pool, read, read_once
+from lib.ui.export import MAX_ROWS, csv_export
 from lib.ui.live import live
 from lib.ui.time_range import TimeRange, time_range
 
-LONGEST = timedelta(days=7)
-SHOWN = 500
+MAX_RANGE = timedelta(days=7)
+MAX_SHOWN = 500
 COLUMNS = [
     "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
     "completed_at", "id",
@@ -61,10 +61,10 @@ def panel() -> None:
         column_config=columns,
     )
     if st.button(f"Cancel all {total:,}", type="primary"):
-        ask_cancel(total)
+        confirm_cancel(total)
 
 
-def ask_cancel(count: int) -> None:
+def confirm_cancel(count: int) -> None:
     def cancel() -> str:
         return f"{plural(len(cancel_duplicates(pool(), actor())))} cancelled."
 
@@ -80,14 +80,14 @@ def ask_cancel(count: int) -> None:
     )
 
 
-def repeated(span: TimeRange) -> None:
-    rows = read("duplicates", "repeated", **span.parameters, most=SHOWN)
+def show_repeated(span: TimeRange) -> None:
+    rows = read("duplicates", "repeated", **span.parameters, most=MAX_SHOWN)
     if not rows:
-        st.info(f"No generation had a second job in {span.words}.")
+        st.info(f"No generation had a second job in {span.description}.")
         return
     generations, total = rows[0]["generations"], rows[0]["total"]
     st.markdown(
-        f"**{plural(generations, 'generation')} with {plural(total)}** in {span.words}, so"
+        f"**{plural(generations, 'generation')} with {plural(total)}** in {span.description}, so"
         f" {plural(total - generations, 'repetition')}."
     )
     table(rows)
@@ -97,13 +97,13 @@ def repeated(span: TimeRange) -> None:
             "duplicates",
             COLUMNS,
             total,
-            lambda: [read_once("duplicates", "repeated", **span.parameters, most=MOST_ROWS)],
+            lambda: [read_once("duplicates", "repeated", **span.parameters, most=MAX_ROWS)],
         )
 
 
 def table(rows: Sequence[dict[str, Any]]) -> None:
     jobs = pd.DataFrame(rows)
-    later = [
+    created_later = [
         "the oldest" if place == 1 else f"{duration(seconds)} later"
         for place, seconds in zip(jobs["place"], jobs["seconds_later"], strict=True)
     ]
@@ -118,7 +118,7 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
         "id": job_column(),
     }
     st.dataframe(
-        jobs.assign(id=job_links(jobs["id"]), later=later),
+        jobs.assign(id=job_links(jobs["id"]), later=created_later),
         hide_index=True,
         placeholder="–",
         alt="Jobs of generations that have several",
@@ -127,19 +127,19 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
     )
 
 
-# Each waiting job is looked up, so not as often as elsewhere.
-answers = live(panel, seconds=5 * REFRESH_SECONDS)
+# Looks up every pending job, so it refreshes less often than other pages.
+reachable = live(panel, seconds=5 * REFRESH_SECONDS)
 st.header("Which generations have had more than one job?")
 span = time_range(("10 min", "1 h", "6 h", "24 h", "7 d"), default="10 min")
-if span.length > LONGEST:
+if span.length > MAX_RANGE:
     st.warning("At most seven days are compared: the last ones before the end.")
     end = (span.start or datetime.now(UTC)) + span.length
-    span = TimeRange(LONGEST, end - LONGEST)
+    span = TimeRange(MAX_RANGE, end - MAX_RANGE)
 st.caption(
     "Jobs that ended in this time and live ones are compared, when this page is opened or a time is"
     " chosen. A repetition of a job that ended before is not seen: choose a longer time."
 )
-# Outside the live panel: it reads all jobs that ended in the time.
-if answers:
-    with say_when_away(), st.spinner("Comparing the jobs of this time"):
-        repeated(span)
+# Outside the live panel: it reads every job that ended in the range.
+if reachable:
+    with database_errors_shown(), st.spinner("Comparing the jobs of this time"):
+        show_repeated(span)

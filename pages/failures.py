@@ -1,4 +1,4 @@
-"""What fails, why, and what is to be done about it?"""
+"""Which jobs fail, why, and what can be done about it?"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from lib.ui.parts import job_dialogs
 from lib.ui.selection import selectable
 from lib.ui.time_range import time_range
 
-SHOWN = 200
-MOST = 100_000
-"""Jobs that one click can be about."""
+MAX_SHOWN = 200
+MAX_JOBS = 100_000
+"""Most jobs that one action can affect."""
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 COLUMNS = [
     "completed_at", "model_id", "error_message", "error_code", "prompt", "attempts", "max_attempts",
@@ -39,64 +39,64 @@ span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
 
 def panel() -> None:
     kinds = read("failures", "groups", **span.parameters)
-    say_how_many(kinds)
+    show_summary(kinds)
     by_key = {kind["key"]: kind for kind in kinds}
     if retried := st.session_state.pop("retry kind", None):
-        ask_retry_all(retried, by_key.get(retried))
-    key = kinds_table(kinds) if kinds else url_key()
+        confirm_retry_all(retried, by_key.get(retried))
+    key = kinds_table(kinds) if kinds else selected_key()
     kind = by_key.get(key or "")
     if kind:
         explain(kind)
     elif key:
-        st.info(f"No failed job of {span.words} has the selected kind of error.")
+        st.info(f"No failed job of {span.description} has the selected kind of error.")
         if st.button("Show all kinds"):
             del st.query_params["kind"]
             st.rerun()
     failed_jobs(key, kind)
-    tried_again(key)
+    retrying_jobs(key)
 
 
-def url_key() -> str | None:
-    """The kind of error that the page's address names."""
+def selected_key() -> str | None:
+    """The kind of error selected in the URL."""
     key = st.query_params.get("kind", "")
     return key if re.fullmatch("[0-9a-f]{12}", key) else None
 
 
-def say_how_many(kinds: Sequence[dict[str, Any]]) -> None:
+def show_summary(kinds: Sequence[dict[str, Any]]) -> None:
     if not kinds:
-        st.success(f"No job failed in {span.words}.", icon=":material/check_circle:")
+        st.success(f"No job failed in {span.description}.", icon=":material/check_circle:")
         return
     first = kinds[0]
     st.markdown(
-        f"**{plural(first['total'])} failed in {span.words}**, of"
+        f"**{plural(first['total'])} failed in {span.description}**, of"
         f" {plural(first['kinds'], 'kind')} of errors."
-        f" The most frequent ({share(first['jobs'], first['total'])}): {entry_of(first).title}."
+        f" The most frequent ({share(first['jobs'], first['total'])}): {guide_for(first).title}."
     )
 
 
-def entry_of(kind: dict[str, Any]) -> Guide:
+def guide_for(kind: dict[str, Any]) -> Guide:
     return guide(kind["error_code"], kind["error_group"])
 
 
 def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
-    """Returns the key of the kind that is chosen."""
+    """Draw the kinds of errors; returns the key of the selected one."""
     st.header("Which errors, how often, and whom do they hit?")
     table = pd.DataFrame(kinds)
     table["retry"] = "Retry"
-    table["about"] = [entry_of(kind).title for kind in kinds]
+    table["about"] = [guide_for(kind).title for kind in kinds]
     table["models"] = [", ".join(model or "(none)" for model in kind["models"]) for kind in kinds]
     table["error_group"] = table["error_group"].replace("", "(no message)")
-    keys, key = list(table["key"]), url_key()
+    keys, key = list(table["key"]), selected_key()
     chosen = selectable(
         table,
         keys,
         name="kinds",
-        several=False,
+        multiple=False,
         selected=[key],
         alt="Kinds of errors",
         columns={
             "jobs": count_column("Jobs", pinned=True),
-            "retry": st.column_config.ButtonColumn("", key="retry row", on_click=note_kind),
+            "retry": st.column_config.ButtonColumn("", key="retry row", on_click=remember_retry),
             "trend": st.column_config.BarChartColumn(
                 "Trend",
                 y_min=0,
@@ -122,7 +122,7 @@ def kinds_table(kinds: Sequence[dict[str, Any]]) -> str | None:
     return chosen[0] if chosen else None
 
 
-def note_kind() -> None:
+def remember_retry() -> None:
     _, keys = st.session_state["kinds drawn"]
     st.session_state["retry kind"] = keys[st.session_state["retry row"].row]
 
@@ -133,7 +133,7 @@ def trend_step() -> str:
     return "per hour" if span.length.days else "per hour of the last 24 h"
 
 
-RETRY_WORDS = {
+RETRY_ADVICE = {
     "helps": "A retry usually helps.",
     "after": "A retry helps once the cause is removed, not before.",
     "useless": "A retry usually fails again.",
@@ -141,24 +141,24 @@ RETRY_WORDS = {
 
 
 def explain(kind: dict[str, Any]) -> None:
-    entry = entry_of(kind)
+    entry = guide_for(kind)
     with st.container(border=True):
         st.markdown(f"**{entry.title}**")
         st.code(kind["error_group"] or "(no message)", language=None, wrap_lines=True)
         st.markdown(entry.meaning)
-        st.markdown(f"**What to do.** {entry.todo} {RETRY_WORDS[entry.retry]}")
+        st.markdown(f"**What to do.** {entry.todo} {RETRY_ADVICE[entry.retry]}")
 
 
 def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
-    rows = read("failures", "failed", **span.parameters, key=key, most=SHOWN, **NEWEST)
+    rows = read("failures", "failed", **span.parameters, key=key, most=MAX_SHOWN, **NEWEST)
     if not rows:
         return
     count = kind["jobs"] if kind else None
     of = "of this kind" if key else "of all kinds"
-    st.header(f"The newest {len(rows)} {of}" if len(rows) == SHOWN else f"The jobs {of}")
+    st.header(f"The newest {len(rows)} {of}" if len(rows) == MAX_SHOWN else f"The jobs {of}")
     jobs = pd.DataFrame(rows, columns=COLUMNS)
     selected = selectable(
-        jobs.assign(id=job_links(jobs["id"]), tries=tries(jobs)),
+        jobs.assign(id=job_links(jobs["id"]), tries=attempt_labels(jobs)),
         list(jobs["id"]),
         name="failed",
         alt="Failed jobs",
@@ -178,21 +178,21 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
             f"Retry {len(selected):,} selected" if selected else "Retry selected",
             disabled=not selected,
         ):
-            ask_retry(selected, kind)
+            confirm_retry(selected, kind)
         label = f"Retry all {count:,} of this kind" if count else "Retry all of this time"
         if st.button(label, type="primary" if key else "secondary"):
-            ask_retry_all(key, kind)
+            confirm_retry_all(key, kind)
     if len(selected) == 1:
-        one_job("The selected job", selected[0])
+        job_details("The selected job", selected[0])
     elif key:
-        one_job("A sample: the newest job of this kind", rows[0]["id"])
+        job_details("A sample: the newest job of this kind", rows[0]["id"])
 
 
-def tries(jobs: pd.DataFrame) -> list[str]:
+def attempt_labels(jobs: pd.DataFrame) -> list[str]:
     return [f"{a} of {m}" for a, m in zip(jobs["attempts"], jobs["max_attempts"], strict=True)]
 
 
-def one_job(heading: str, job_id: UUID) -> None:
+def job_details(heading: str, job_id: UUID) -> None:
     job = read("failures", "job", job_id=job_id)
     if job is None:
         return
@@ -229,8 +229,8 @@ def one_job(heading: str, job_id: UUID) -> None:
         )
 
 
-def tried_again(key: str | None) -> None:
-    rows = read("failures", "tried_again", key=key, most=SHOWN)
+def retrying_jobs(key: str | None) -> None:
+    rows = read("failures", "tried_again", key=key, most=MAX_SHOWN)
     st.header("Which live jobs have had such an error?" if key else "Which are tried again?")
     st.caption(
         "A failed job cannot be cancelled, it is over. These can: they wait for another attempt"
@@ -241,9 +241,9 @@ def tried_again(key: str | None) -> None:
         return
     jobs = pd.DataFrame(rows)
     total = rows[0]["total"]
-    due = ["runs" if pd.isna(s) else due_words(s) for s in jobs["due_in_seconds"]]
+    due = ["runs" if pd.isna(s) else due_text(s) for s in jobs["due_in_seconds"]]
     selected = selectable(
-        jobs.assign(id=job_links(jobs["id"]), tries=tries(jobs), due=due),
+        jobs.assign(id=job_links(jobs["id"]), tries=attempt_labels(jobs), due=due),
         list(jobs["id"]),
         name="tried again",
         alt="Live jobs that had an error",
@@ -264,35 +264,37 @@ def tried_again(key: str | None) -> None:
         ):
             ask(job_dialogs.cancel(selected))
         if st.button(f"Cancel all {total:,}"):
-            found = read_once("failures", "tried_again", key=key, most=MOST)
+            found = read_once("failures", "tried_again", key=key, most=MAX_JOBS)
             ask(job_dialogs.cancel([row["id"] for row in found]))
 
 
-def due_words(seconds: float) -> str:
+def due_text(seconds: float) -> str:
     return f"in {duration(seconds)}" if seconds > 0 else "is due"
 
 
-def ask_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
-    found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MOST)
-    ask_retry([row["id"] for row in found], kind)
+def confirm_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
+    found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MAX_JOBS)
+    confirm_retry([row["id"] for row in found], kind)
 
 
-def ask_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
-    ask(job_dialogs.retry(job_ids, RETRY_WORDS[entry_of(kind).retry] if kind else ""))
+def confirm_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
+    ask(job_dialogs.retry(job_ids, RETRY_ADVICE[guide_for(kind).retry] if kind else ""))
 
 
 def pages(key: str | None) -> Iterator[list[dict[str, Any]]]:
-    place = dict(NEWEST)
+    position = dict(NEWEST)
     while True:
-        rows = read_once("failures", "failed", **span.parameters, key=key, most=5000, **place)
+        rows = read_once("failures", "failed", **span.parameters, key=key, most=5000, **position)
         yield rows
         if len(rows) < 5000:
             return
-        place = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
+        position = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
 
 
-# Long times cost more to sum up, and change less.
+# Long ranges cost more to aggregate, and change more slowly.
 live(panel, seconds=REFRESH_SECONDS if span.length.days < 2 else 10 * REFRESH_SECONDS)
-exported = url_key()
-st.caption(f"All failed jobs of {span.words}{' and of the selected kind' if exported else ''}:")
-csv_export("failures", COLUMNS, SHOWN, lambda: pages(exported))
+exported = selected_key()
+st.caption(
+    f"All failed jobs of {span.description}{' and of the selected kind' if exported else ''}:"
+)
+csv_export("failures", COLUMNS, MAX_SHOWN, lambda: pages(exported))

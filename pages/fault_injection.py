@@ -1,4 +1,4 @@
-"""How do queue, alerts and pages bear a provider that misbehaves?"""
+"""How do the queue, alerts and pages cope when the provider misbehaves?"""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from lib.roles import AccessDenied
 from lib.settings import settings
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations, report
-from lib.ui.dashboard import actor, moment, pool, read, say_when_away
+from lib.ui.dashboard import actor, database_errors_shown, format_time, pool, read
 from lib.ui.live import live
 from lib.ui.navigation import link
 
@@ -45,8 +45,8 @@ st.caption(
 confirmations()
 
 
-def in_force(file: FaultFile) -> Faults:
-    """What is in force; a file that someone else has spoilt is said, and can be cleared."""
+def active_faults(file: FaultFile) -> Faults:
+    """The active faults. An unreadable file is reported; clearing repairs it."""
     try:
         return file.read()
     except FaultsError as error:
@@ -56,30 +56,30 @@ def in_force(file: FaultFile) -> Faults:
 
 
 def panel(file: FaultFile) -> None:
-    faults = in_force(file)
+    faults = active_faults(file)
     if file.exists():
-        say(faults)
+        show_faults(faults)
         if st.button("Clear all faults", type="primary", icon=":material/healing:"):
-            clear(file)
+            clear_faults(file)
     else:
         st.success(
             "**Everything is normal.** No fault is in force.", icon=":material/check_circle:"
         )
-    reaction()
+    queue_reaction()
 
 
-def say(faults: Faults) -> None:
+def show_faults(faults: Faults) -> None:
     lines = "\n".join(f"- {escaped(words)}" for words in faults.words)
-    since = moment(faults.since, seconds=True) if faults.since else "?"
+    since = format_time(faults.since, seconds=True) if faults.since else "?"
     st.warning(
         f"**Faults in force since {since}**, set by {escaped(faults.by)}.\n\n{lines}",
         icon=":material/bug_report:",
     )
 
 
-def clear(file: FaultFile) -> None:
-    """At once: it only ends what was begun here."""
-    with say_when_away():
+def clear_faults(file: FaultFile) -> None:
+    """Clear all faults, without confirmation: it only undoes what this page did."""
+    with database_errors_shown():
         try:
             inject(pool(), actor(), file, Faults())
             report("All faults are cleared: the provider is normal again.")
@@ -88,8 +88,8 @@ def clear(file: FaultFile) -> None:
         st.rerun()
 
 
-def reaction() -> None:
-    """How the queue takes it, at this moment."""
+def queue_reaction() -> None:
+    """Draw how the queue is coping right now."""
     now = read("fault_injection", "now")
     with st.grid("auto", min_column_width=165, border=True):
         st.metric("Breaker", *breaker(now), delta_color="gray", delta_arrow="off")
@@ -120,12 +120,12 @@ def reaction() -> None:
             link(page)
 
 
-def tile(label: str, count: int, remark: str | None = None) -> None:
-    st.metric(label, f"{count:,}", remark, delta_color="gray", delta_arrow="off")
+def tile(label: str, count: int, note: str | None = None) -> None:
+    st.metric(label, f"{count:,}", note, delta_color="gray", delta_arrow="off")
 
 
 def breaker(now: dict[str, Any]) -> tuple[str, str]:
-    """Its state, and what happens next."""
+    """The circuit breaker's state, and what happens next."""
     if now["open_seconds"] is None:
         return "Closed", f"{now['breaker_failures']} of 5 failures"
     if now["probing"]:
@@ -140,20 +140,20 @@ def presets(file: FaultFile) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         scope = st.selectbox("Of", [ALL, *MODELS], key="preset model", width=360)
         model = None if scope == ALL else scope
-        for name, wrong in PRESETS.items():
+        for name, values in PRESETS.items():
             if st.button(name):
-                ask(setting(file, with_model(in_force(file), model, wrong)))
+                ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
-            ask(setting(file, Faults("cut")))
+            ask(set_faults_action(file, Faults("cut")))
         if st.button("Everything normal"):
-            clear(file)
+            clear_faults(file)
 
 
 def form(file: FaultFile) -> None:
     st.header("Set faults in detail")
     scope = st.selectbox("Model", [ALL, *MODELS], key="model", bind="query-params", width=360)
     model = None if scope in (None, ALL) else scope
-    faults = in_force(file)
+    faults = active_faults(file)
     st.caption(
         "In place of what is in force for all models; what single models have of their own stays."
         if model is None
@@ -161,21 +161,21 @@ def form(file: FaultFile) -> None:
         " it is as all others."
     )
     with st.form(f"faults of {scope}"):
-        outage, wrong = inputs(faults, model)
+        outage, values = inputs(faults, model)
         if not st.form_submit_button("Put in force", type="primary"):
             return
     try:
-        changed = with_model(faults, model, ModelFaults(**wrong))
+        changed = with_model(faults, model, ModelFaults(**values))
     except FaultsError as error:
         st.error(str(error))
         return
     if model is None:
         changed = Faults(outage, changed.all_models, changed.models)
-    ask(setting(file, changed))
+    ask(set_faults_action(file, changed))
 
 
 def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any]]:
-    """The fields, filled with what is in force; their outage and what they give of ModelFaults."""
+    """Draw the fields with the active faults; returns the outage and the ModelFaults fields."""
     before, outage = faults.of(model) if model else faults.all_models, None
     if model is None:
         outage = st.selectbox(
@@ -224,7 +224,7 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
     }
 
 
-def setting(file: FaultFile, faults: Faults) -> Action:
+def set_faults_action(file: FaultFile, faults: Faults) -> Action:
     def run() -> str:
         inject(pool(), actor(), file, faults)
         return "The faults are in force." if faults.words else "Everything is normal."
@@ -239,7 +239,7 @@ def setting(file: FaultFile, faults: Faults) -> Action:
     )
 
 
-def changes() -> None:
+def change_history() -> None:
     st.header("Who set faults?")
     rows = read("fault_injection", "changes")
     if not rows:
@@ -257,9 +257,9 @@ def changes() -> None:
     )
 
 
-answers = live(lambda: panel(file))
+reachable = live(lambda: panel(file))
 presets(file)
 form(file)
-if answers:
-    with say_when_away():
-        changes()
+if reachable:
+    with database_errors_shown():
+        change_history()

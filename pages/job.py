@@ -1,4 +1,4 @@
-"""Where is this job, and why?"""
+"""What is the state of this job, and why?"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,8 +18,8 @@ from lib.ui.images import show_image
 from lib.ui.live import live
 from lib.ui.parts import job_dialogs
 
-LONG = 1_500
-"""Characters of a text that is shown in a box of its own."""
+BOX_THRESHOLD = 1_500
+"""Texts longer than this, in characters, are shown in a scrolling box."""
 ACTIONS = {
     "cancel_jobs": "Cancelled by an operator",
     "retry_jobs": "Put back on the queue by an operator",
@@ -28,14 +28,14 @@ ACTIONS = {
 
 
 def job_id() -> UUID | None:
-    written = st.text_input(
+    value = st.text_input(
         "Job or generation id", key="id", bind="query-params", max_chars=60, width=420
     )
-    if not written:
+    if not value:
         st.info("Give the id of a job or of a generation, or open a job from the list.")
     else:
         try:
-            return UUID(written.strip())
+            return UUID(value.strip())
         except ValueError:
             st.error("That is no whole id. The list finds jobs by the first digits of theirs.")
     st.page_link("pages/jobs.py", label="To the list of all jobs", icon=":material/list:")
@@ -50,7 +50,7 @@ def panel(id: UUID) -> None:
         )
         st.page_link("pages/jobs.py", label="To the list of all jobs", icon=":material/list:")
         return
-    say_where(job)
+    show_state(job)
     buttons(job)
     tiles(job)
     timeline(job)
@@ -58,9 +58,9 @@ def panel(id: UUID) -> None:
     details(job)
 
 
-def say_where(job: Mapping[str, Any]) -> None:
+def show_state(job: Mapping[str, Any]) -> None:
     found = job_state(job)
-    # It quotes errors and names, so it is escaped.
+    # May quote errors and names.
     sentence = escaped(found.sentence)
     match found.level:
         case "done":
@@ -101,8 +101,8 @@ def tiles(job: Mapping[str, Any]) -> None:
         tile("Priority", str(job["priority"]), "Higher is claimed first.")
 
 
-def tile(label: str, value: str, explained: str | None = None) -> None:
-    st.metric(label, value, help=explained, border=True, width="content")
+def tile(label: str, value: str, help: str | None = None) -> None:
+    st.metric(label, value, help=help, border=True, width="content")
 
 
 def timeline(job: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ def timeline(job: Mapping[str, Any]) -> None:
         code = f"{tried['code']}: " if tried["code"] else ""
         events.append(
             (
-                moment(tried["at"]),
+                parse_time(tried["at"]),
                 f"Attempt {tried['attempt'] or '?'} ended",
                 f"{code}{tried['error'] or ''}",
             )
@@ -151,9 +151,9 @@ def timeline(job: Mapping[str, Any]) -> None:
     )
 
 
-def moment(written: str | None) -> datetime | None:
-    """A time from the error details, which anyone may have written."""
-    at = pd.to_datetime(written, errors="coerce", utc=True)
+def parse_time(value: str | None) -> datetime | None:
+    """Parse a time from the error details, which may hold anything; None if invalid."""
+    at = pd.to_datetime(value, errors="coerce", utc=True)
     return None if pd.isna(at) else at.to_pydatetime()
 
 
@@ -183,18 +183,18 @@ def generation(job: Mapping[str, Any]) -> None:
 
 def details(job: Mapping[str, Any]) -> None:
     st.header("Payload")
-    text(job["payload"], "json")
+    show_text(job["payload"], "json")
     if job["error_message"]:
         st.header("Error")
-        text(job["error_message"])
+        show_text(job["error_message"])
     if job["error_details"] not in (None, "null", "{\n}"):
         st.header("Details of the last error")
-        text(job["error_details"], "json")
+        show_text(job["error_details"], "json")
 
 
-def text(whole: str, language: str | None = None) -> None:
-    height = 400 if len(whole) > LONG else "content"
-    st.code(whole, language=language, wrap_lines=True, height=height)
+def show_text(text: str, language: str | None = None) -> None:
+    height = 400 if len(text) > BOX_THRESHOLD else "content"
+    st.code(text, language=language, wrap_lines=True, height=height)
 
 
 confirmations()

@@ -1,4 +1,4 @@
-"""Which jobs are there, of all that ever were?"""
+"""Which jobs match these filters?"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,8 +12,8 @@ from lib.formats import duration, escaped, plural
 from lib.queue.job_filters import LIVE, STATUSES, Filters
 from lib.queue.job_list import (
     Count,
+    Cursor,
     Page,
-    Place,
     all_pages,
     by_id,
     count,
@@ -23,19 +23,19 @@ from lib.queue.job_list import (
 )
 from lib.ui.columns import job_column, job_links, time_column
 from lib.ui.confirm import ask, confirmations
-from lib.ui.dashboard import moment, read, read_once
+from lib.ui.dashboard import format_time, read, read_once
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
+from lib.ui.live import live, rerun_when_reachable
 from lib.ui.parts import job_dialogs
 from lib.ui.search import FIELDS
 from lib.ui.selection import selectable
-from lib.ui.time_range import ALL, LENGTHS, time_range
+from lib.ui.time_range import ALL_TIME, RANGES, time_range
 
-EXPORTED = [
+EXPORT_COLUMNS = [
     "id", "status", "job_type", "model_id", "created_by", "priority", "attempts", "max_attempts",
     "created_at", "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
 ]  # fmt: skip
-SECONDS = 5.0
+REFRESH_SECONDS = 5.0
 
 fetch = partial(read, "jobs")
 
@@ -45,8 +45,8 @@ st.caption(
 )
 
 
-def forget_filters_of_last_visit() -> None:
-    # A link to this page means the filters that it names, and no others.
+def drop_filters_of_last_visit() -> None:
+    # A link to this page applies only the filters in its URL.
     if st.session_state.get("drawn") != st.session_state["page"]:
         for name in FIELDS["jobs"]:
             if name not in st.query_params:
@@ -65,7 +65,7 @@ def filters() -> Filters:
         )
         digits = st.text_input(
             "Job or generation id",
-            # Not "id": that is the parameter of the page Job, which a bound one would refuse.
+            # Not "id", which is bound by the Job page.
             key="job",
             bind="query-params",
             max_chars=60,
@@ -73,7 +73,7 @@ def filters() -> Filters:
             help="Finds the job whatever the other filters say.",
             width=260,
         )
-    time = time_range((*LENGTHS,), ALL)
+    time = time_range((*RANGES,), ALL_TIME)
     more = st.expander("More filters", on_change="rerun")
     with more, st.grid("auto", min_column_width=220):
         kinds = read("jobs", "kinds") if more.open else {"job_types": (), "models": ()}
@@ -107,14 +107,16 @@ def filters() -> Filters:
         length=time.length,
     )
     if digits:
-        in_force([f"id begins with {digits}"])
+        show_active_filters([f"id begins with {digits}"])
     else:
-        in_force([*chosen.words, *([time.words] if st.session_state["time"] != ALL else [])])
+        show_active_filters(
+            [*chosen.summary, *([time.description] if st.session_state["time"] != ALL_TIME else [])]
+        )
     return chosen
 
 
-def in_force(words: Sequence[str]) -> None:
-    """Named in one line, because most of them are folded away."""
+def show_active_filters(words: Sequence[str]) -> None:
+    """List the filters in one line, because most fields are collapsed."""
     if not words:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -134,31 +136,31 @@ def choice(label: str, key: str, options: Sequence[str]) -> str | None:
     )
 
 
-def user_id(written: str | None) -> UUID | None:
-    if not written:
+def user_id(text: str | None) -> UUID | None:
+    if not text:
         return None
     try:
-        return UUID(written)
+        return UUID(text)
     except ValueError:
         st.error("A user is given by id under More filters; the page Users finds one by e-mail.")
-        in_force([f"user {written}"])
+        show_active_filters([f"user {text}"])
         st.stop()
 
 
-def forget_place_of_other_filters(chosen: Filters) -> None:
+def reset_position_on_filter_change(chosen: Filters) -> None:
     if st.session_state.get("jobs filters", chosen) != chosen:
-        go()
+        go_to()
     st.session_state["jobs filters"] = chosen
 
 
-def go(**place: str) -> None:
+def go_to(**place: str) -> None:
     for name in ("after", "before"):
         st.query_params.pop(name, None)
     st.query_params.update(place)
 
 
 def panel(chosen: Filters) -> None:
-    page, number = listed(chosen)
+    page, number = load_page(chosen)
     st.session_state["jobs counted"] = number
     heading(page, number)
     if page.rows:
@@ -168,7 +170,7 @@ def panel(chosen: Filters) -> None:
     pages(page)
 
 
-def listed(chosen: Filters) -> tuple[Page, Count | None]:
+def load_page(chosen: Filters) -> tuple[Page, Count | None]:
     if digits := st.session_state["job"]:
         try:
             rows = by_id(fetch, digits)
@@ -176,9 +178,9 @@ def listed(chosen: Filters) -> tuple[Page, Count | None]:
             st.error(str(mistake))
             st.stop()
         return Page(rows, None, None, None), Count(len(rows), "exactly")
-    if after := Place.read(st.query_params.get("after")):
+    if after := Cursor.read(st.query_params.get("after")):
         page = page_after(fetch, chosen, after)
-    elif before := Place.read(st.query_params.get("before")):
+    elif before := Cursor.read(st.query_params.get("before")):
         page = page_before(fetch, chosen, before)
     else:
         page = first_page(fetch, chosen)
@@ -253,15 +255,17 @@ def actions(selected: Sequence[Any]) -> None:
 
 def pages(page: Page) -> None:
     if page.searched:
-        at = moment(page.searched.at, seconds=True)
+        at = format_time(page.searched.at, seconds=True)
         st.info(
             f"Searched as far as {at}, which is enough for one page. Search on for more, or choose"
             " a time: only the jobs of that time are then looked at."
         )
     with st.container(horizontal=True):
-        st.button("First page", disabled=not page.before, on_click=go, icon=":material/first_page:")
-        turn("Previous", "before", page.before, ":material/chevron_left:")
-        turn(
+        st.button(
+            "First page", disabled=not page.before, on_click=go_to, icon=":material/first_page:"
+        )
+        page_button("Previous", "before", page.before, ":material/chevron_left:")
+        page_button(
             "Search on" if page.searched else "Next",
             "after",
             page.after,
@@ -269,8 +273,8 @@ def pages(page: Page) -> None:
         )
 
 
-def turn(label: str, name: str, place: Place | None, icon: str) -> None:
-    st.button(label, icon=icon, disabled=place is None, on_click=go, kwargs={name: str(place)})
+def page_button(label: str, name: str, cursor: Cursor | None, icon: str) -> None:
+    st.button(label, icon=icon, disabled=cursor is None, on_click=go_to, kwargs={name: str(cursor)})
 
 
 def export(chosen: Filters) -> None:
@@ -279,16 +283,16 @@ def export(chosen: Filters) -> None:
     once = partial(read_once, "jobs")
     csv_export(
         "jobs",
-        EXPORTED,
+        EXPORT_COLUMNS,
         number.number if number else 0,
         lambda: [by_id(once, digits)] if digits else all_pages(once, chosen),
     )
 
 
 confirmations()
-with drawn_once_back():
-    forget_filters_of_last_visit()
+with rerun_when_reachable():
+    drop_filters_of_last_visit()
     chosen = filters()
-    forget_place_of_other_filters(chosen)
-    live(partial(panel, chosen), seconds=SECONDS)
+    reset_position_on_filter_change(chosen)
+    live(partial(panel, chosen), seconds=REFRESH_SECONDS)
     export(chosen)

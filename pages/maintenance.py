@@ -1,4 +1,4 @@
-"""What has to be done to keep the queue in order?"""
+"""What maintenance does the queue need?"""
 
 from datetime import timedelta
 from functools import partial
@@ -16,16 +16,24 @@ from lib.resources import database_url
 from lib.settings import settings
 from lib.ui.columns import count_column, percent_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, clock, moment, pool, read, read_anew, read_once
+from lib.ui.dashboard import (
+    actor,
+    clear_cached_answers,
+    format_time,
+    format_time_of_day,
+    pool,
+    read,
+    read_once,
+)
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
+from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.growth import capacity
 from lib.ui.parts.models import models
 from lib.ui.parts.space import space
 
 VIEWS = ["Tasks", "Purge", "Space", "Growth", "Models", "Limits"]
-NEAR = 0.8
+NEAR_LIMIT_SHARE = 0.8
 CRON_DAYS = 7
 LIMIT_COLUMNS = [
     "user_id", "daily_used", "daily_limit", "hourly_used", "hourly_limit", "used", "own",
@@ -55,12 +63,12 @@ def tasks() -> None:
     for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.frequency):
         st.header(rhythm)
         for state in members:
-            row_of(state)
+            task_card(state)
 
 
-def row_of(state: TaskState) -> None:
+def task_card(state: TaskState) -> None:
     task = state.task
-    last = f"Last done {moment(state.at)} by {escaped(state.actor or '')}." if state.at else ""
+    last = f"Last done {format_time(state.at)} by {escaped(state.actor or '')}." if state.at else ""
     badge = ":orange-badge[Due]" if state.overdue else ":green-badge[Done]"
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -73,7 +81,7 @@ def row_of(state: TaskState) -> None:
             ):  # fmt: skip
                 st.rerun()
             if st.button("Mark as done", key=f"done {task.name}"):
-                ask(marking(state))
+                ask(mark_done_action(state))
         st.caption(f"{task.todo} {last or 'Not done yet.'}")
 
 
@@ -81,7 +89,7 @@ def open_view(name: str) -> None:
     st.session_state["view"] = name
 
 
-def marking(state: TaskState) -> Action:
+def mark_done_action(state: TaskState) -> Action:
     def run() -> str:
         record(pool(), actor(), state.task.name)
         return f"Recorded: {state.task.title}."
@@ -92,9 +100,9 @@ def marking(state: TaskState) -> Action:
 def purge() -> None:
     now = read("maintenance", "purge_now")
     if now:
-        under_way(now)
+        purge_progress(now)
     else:
-        offer()
+        purge_form()
     cron_history()
     st.header("The last purges")
     rows = pd.DataFrame(read("maintenance", "purges"))
@@ -116,7 +124,7 @@ def purge() -> None:
     )
 
 
-def under_way(now: dict[str, Any]) -> None:
+def purge_progress(now: dict[str, Any]) -> None:
     left = read("maintenance", "purgeable", older_than=timedelta(days=now["older_than_days"]))[
         "jobs"
     ]
@@ -128,7 +136,7 @@ def under_way(now: dict[str, Any]) -> None:
     st.progress(
         min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
         f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted, by {escaped(now['actor'])}"
-        f" since {clock(now['started_at'])}",
+        f" since {format_time_of_day(now['started_at'])}",
     )
     if st.button("Stop the purge", icon=":material/stop:"):
         ask(
@@ -142,7 +150,7 @@ def under_way(now: dict[str, Any]) -> None:
         )
 
 
-def offer() -> None:
+def purge_form() -> None:
     days = st.number_input(
         "Delete jobs that ended more than so many days ago",
         1,
@@ -155,7 +163,9 @@ def offer() -> None:
     found = read("maintenance", "purgeable", older_than=timedelta(days=days))
     if not found["jobs"]:
         since = (
-            f"the oldest is of {moment(found['oldest'])}" if found["oldest"] else "there is none"
+            f"the oldest is of {format_time(found['oldest'])}"
+            if found["oldest"]
+            else "there is none"
         )
         st.success(f"No finished job is as old as that: {since}.", icon=":material/check_circle:")
         return
@@ -172,15 +182,15 @@ def offer() -> None:
                 " and so do the users' images; the jobs themselves, with payload and errors, are"
                 " gone for good.",
                 "Delete them",
-                partial(begin_purge, days),
+                partial(start_purge, days),
             )
         )
 
 
-def begin_purge(days: int) -> str:
-    begun = Purge(database_url(settings()), actor(), timedelta(days=days), read_anew)
-    if begun.ended:
-        return f"{plural(begun.jobs)} deleted."
+def start_purge(days: int) -> str:
+    run = Purge(database_url(settings()), actor(), timedelta(days=days), clear_cached_answers)
+    if run.ended:
+        return f"{plural(run.jobs)} deleted."
     return "The purge is under way. It goes on when you leave this page."
 
 
@@ -197,30 +207,32 @@ def cron_history() -> None:
                 f"Deletes up to 10,000 runs that ended more than {CRON_DAYS} days ago from"
                 " cron.job_run_details, of every schedule in this database.",
                 "Delete them",
-                forget_cron_runs,
+                delete_cron_runs,
             )
         )
 
 
-def forget_cron_runs() -> str:
+def delete_cron_runs() -> str:
     deleted = purge_cron_history(pool(), actor(), timedelta(days=CRON_DAYS))
     return f"{plural(deleted, 'run')} deleted."
 
 
 def limits() -> None:
-    rows = read("maintenance", "near_limits", share=NEAR)
-    asking = read("maintenance", "asking")
+    rows = read("maintenance", "near_limits", share=NEAR_LIMIT_SHARE)
+    active_users = read("maintenance", "asking")
     st.header("Who has used most of a limit?")
     if not rows:
         st.success(
-            f"Nobody of {plural(asking, 'user')} of the last day has used {NEAR:.0%} of a limit.",
+            f"Nobody of {plural(active_users, 'user')} of the last day has used"
+            f" {NEAR_LIMIT_SHARE:.0%} of a limit.",
             icon=":material/check_circle:",
         )
         return
     over = sum(row["used"] >= 1 for row in rows)
     st.markdown(
-        f"Of {plural(asking, 'user')} of the last day **{over:,} can ask for no more now**, and"
-        f" {len(rows) - over:,} have used {NEAR:.0%} of a limit. The user's page changes limits."
+        f"Of {plural(active_users, 'user')} of the last day **{over:,} can ask for no more now**,"
+        f" and {len(rows) - over:,} have used {NEAR_LIMIT_SHARE:.0%} of a limit. The user's page"
+        " changes limits."
     )
     st.dataframe(
         pd.DataFrame(rows).assign(
@@ -252,8 +264,8 @@ def limits() -> None:
 
 confirmations()
 if view == "Models":
-    # What is being written must not be drawn anew.
-    with drawn_once_back():
+    # Not live: a refresh would disturb form input.
+    with rerun_when_reachable():
         models()
 else:
     parts = {
@@ -270,5 +282,5 @@ if view == "Limits":
         "limits",
         LIMIT_COLUMNS,
         200,
-        lambda: [read_once("maintenance", "near_limits", share=NEAR)],
+        lambda: [read_once("maintenance", "near_limits", share=NEAR_LIMIT_SHARE)],
     )

@@ -1,4 +1,4 @@
-"""Who takes the queue already, and does it do better than the synchronous path?"""
+"""Which users are on the queue, and does it do better than the synchronous path?"""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from lib.queue.operator_actions import set_async_rollout
 from lib.ui import charts
 from lib.ui.columns import count_column, percent_column, seconds_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import REFRESH_SECONDS, actor, moment, pool, read
+from lib.ui.dashboard import REFRESH_SECONDS, actor, format_time, pool, read
 from lib.ui.live import live
 from lib.ui.time_range import time_range
 
@@ -21,7 +21,7 @@ LINES = {
     "queue p50": "blue", "queue p95": "blue",
     "synchronous p50": "amber", "synchronous p95": "amber",
 }  # fmt: skip
-COMES_BY = {
+HOW_RECORDED = {
     "Queue": "Every generation that is put on the queue appears by itself.",
     "Synchronous": "Those of the synchronous path appear when the application runs them by"
     " generate_synchronously of lib/ops/migration_path.py.",
@@ -51,8 +51,8 @@ def panel() -> None:
     state = read("migration_path", "state")
     users = {row["percent"]: row["users"] for row in read("migration_path", "users")}
     rows = pd.DataFrame(read("migration_path", "compared", **times), columns=COLUMNS)
-    now(state, users)
-    change(state["percentage"], users)
+    current_state(state, users)
+    rollout_controls(state["percentage"], users)
     comparison(rows[rows["model_id"].isna()], state["unended"])
     over_time(rows)
     by_model(rows[rows["model_id"].notna()])
@@ -60,19 +60,19 @@ def panel() -> None:
     changes()
 
 
-def below(users: dict[int, int], percentage: int) -> int:
-    """How many of the users take the queue at a percentage."""
+def users_below(users: dict[int, int], percentage: int) -> int:
+    """Number of users on the queue at a percentage."""
     return sum(count for percent, count in users.items() if percent < percentage)
 
 
-def now(state: dict[str, Any], users: dict[int, int]) -> None:
-    percentage, everybody = state["percentage"], sum(users.values())
+def current_state(state: dict[str, Any], users: dict[int, int]) -> None:
+    percentage, active = state["percentage"], sum(users.values())
     with st.grid("auto", min_column_width=210, border=True):
         st.metric("On the queue", f"{percentage} %", help="Of all users that there can be.")
         st.metric(
             "Users on the queue",
-            f"{below(users, percentage):,}",
-            f"of {everybody:,} active",
+            f"{users_below(users, percentage):,}",
+            f"of {active:,} active",
             delta_color="gray",
             delta_arrow="off",
             help="Of those who asked for an image in the last 7 days, as far as the newest 10,000"
@@ -81,29 +81,33 @@ def now(state: dict[str, Any], users: dict[int, int]) -> None:
         changed = state["changed_at"]
         st.metric(
             "Last change",
-            moment(changed) if changed else "never",
+            format_time(changed) if changed else "never",
             help="The table at the end of the page says who changed it.",
         )
 
 
-def change(percentage: int, users: dict[int, int]) -> None:
+def rollout_controls(percentage: int, users: dict[int, int]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = int(st.slider("Users on the queue, in percent", 0, 100, percentage, width=420))
-        if st.button(f"Set {wanted} %", type="primary", disabled=wanted == percentage):
-            ask(setting(percentage, wanted, users))
+        new_percentage = int(
+            st.slider("Users on the queue, in percent", 0, 100, percentage, width=420)
+        )
+        if st.button(
+            f"Set {new_percentage} %", type="primary", disabled=new_percentage == percentage
+        ):
+            ask(set_rollout_action(percentage, new_percentage, users))
         if st.button("Everyone back to synchronous", disabled=percentage == 0):
-            ask(setting(percentage, 0, users))
-    if wanted != percentage:
-        st.caption(f"{effect(percentage, wanted, users)}.")
+            ask(set_rollout_action(percentage, 0, users))
+    if new_percentage != percentage:
+        st.caption(f"{effect(percentage, new_percentage, users)}.")
 
 
 def effect(before: int, after: int, users: dict[int, int]) -> str:
-    moved = abs(below(users, after) - below(users, before))
+    moved = abs(users_below(users, after) - users_below(users, before))
     where = "to the queue" if after > before else "back to the synchronous path"
     return f"Moves about {moved:,} of the {plural(sum(users.values()), 'active user')} {where}"
 
 
-def setting(before: int, after: int, users: dict[int, int]) -> Action:
+def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action:
     def run() -> str:
         set_async_rollout(pool(), actor(), after)
         return f"{after} % of the users take the queue from their next request on."
@@ -120,14 +124,14 @@ def setting(before: int, after: int, users: dict[int, int]) -> Action:
 def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.header("Which path is faster, and which fails less?")
     st.caption(
-        f"Generations that ended in {span.words}. Times run from the request to the image, with"
-        " every wait and every attempt; percentiles are at most 5 % off. Failed is what the user"
-        " saw as failed: on the queue after its last attempt. Tests count too."
+        f"Generations that ended in {span.description}. Times run from the request to the image,"
+        " with every wait and every attempt; percentiles are at most 5 % off. Failed is what the"
+        " user saw as failed: on the queue after its last attempt. Tests count too."
     )
     if rows.empty:
-        st.info(f"No generation ended in this time. {' '.join(COMES_BY.values())}")
+        st.info(f"No generation ended in this time. {' '.join(HOW_RECORDED.values())}")
         return
-    say_better(rows.set_index("path"))
+    show_summary(rows.set_index("path"))
     st.dataframe(
         rows.assign(path=rows["path"].map(NAMES), failure_share=rows["failure_share"] * 100),
         key="comparison",
@@ -145,23 +149,23 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
         )
 
 
-def say_better(rows: pd.DataFrame) -> None:
-    """The difference in a sentence, where both paths have figures."""
+def show_summary(rows: pd.DataFrame) -> None:
+    """Compare both paths in words, or show which one has no data."""
     if len(rows) < 2 or rows["p50_seconds"].isna().any():
         missing = [name for path, name in NAMES.items() if path not in rows.index]
         if missing:
-            said = f"{missing[0]}: no generation ended on this path in this time."
-            st.info(f"{said} {COMES_BY[missing[0]]}")
+            missing_text = f"{missing[0]}: no generation ended on this path in this time."
+            st.info(f"{missing_text} {HOW_RECORDED[missing[0]]}")
         return
     words = [
         f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95 %"
-        f" within {duration(rows.at[path, 'p95_seconds'])}, {failed(rows.loc[path])} failed."
+        f" within {duration(rows.at[path, 'p95_seconds'])}, {failure_rate(rows.loc[path])} failed."
         for path in NAMES
     ]
     st.write("\n".join(f"- {word}" for word in words))
 
 
-def failed(row: pd.Series) -> str:
+def failure_rate(row: pd.Series) -> str:
     return share(int(row["failed"]), int(row["completed"] + row["failed"]))
 
 
@@ -191,7 +195,7 @@ def over_time(rows: pd.DataFrame) -> None:
     )
     left, right = st.columns(2)
     with left:
-        draw(
+        show_lines(
             "How long does an image take?",
             steps[STEP_COLUMNS[:5]].set_axis(["at", *LINES], axis=1),
             LINES,
@@ -200,18 +204,19 @@ def over_time(rows: pd.DataFrame) -> None:
     with right:
         shares = steps[["at", *STEP_COLUMNS[5:]]].set_axis(["at", *SHARES], axis=1)
         shares[list(SHARES)] *= 100
-        draw("How many fail?", shares, SHARES, "% of the generations")
+        show_lines("How many fail?", shares, SHARES, "% of the generations")
 
 
-def draw(question: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
+def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
     if figures[list(lines)].isna().all(axis=None):
         figures = figures.head(0)
     charts.show(
-        question,
+        title,
         charts.lines(figures, lines, step, unit, title="path"),
         figures,
-        key=question,
-        words=f"Lines per {step}, {span.words}. {charts.course(figures, list(lines), step, unit)}",
+        key=title,
+        description=f"Lines per {step}, {span.description}."
+        f" {charts.describe_lines(figures, list(lines), step, unit)}",
         columns={"at": charts.step_column(step)}
         | {
             name: seconds_column(name) if unit == "seconds" else percent_column(name)

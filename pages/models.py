@@ -1,4 +1,4 @@
-"""How does each model do, and did it get worse?"""
+"""How does each model perform, and has it regressed?"""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from lib.ui.live import live
 from lib.ui.time_range import time_range
 
 ALL, UNNAMED = "all models", "no model named"
-MOST = 200
+MAX_MODELS = 200
 COLUMNS = [
     "model_id", "jobs", "completed", "failed", "usage", "run_total", "run_mean", "run_min",
     "run_p50", "run_p95", "run_p99", "run_max", "wait_mean", "wait_p50", "wait_p95", "wait_p99",
@@ -37,10 +37,10 @@ times = {"bucket": "day" if span.bucket == "day" else "hour", **span.parameters}
 
 def panel() -> None:
     models = pd.DataFrame(
-        read("models", "models", step=step, most=MOST, **times), columns=[*COLUMNS, "trend"]
+        read("models", "models", step=step, most=MAX_MODELS, **times), columns=[*COLUMNS, "trend"]
     )
     models["model"] = models["model_id"].replace("", UNNAMED)
-    say_worse(models)
+    show_regressions(models)
     model = st.selectbox(
         "Model",
         [ALL, *models["model"]],
@@ -49,7 +49,7 @@ def panel() -> None:
         bind="query-params",
         width=420,
     )
-    say_times()
+    show_periods()
     if model not in (None, ALL):
         models = models[models["model"] == model]
     if models.empty:
@@ -59,9 +59,9 @@ def panel() -> None:
         )
         return
     run_times(models)
-    waits(models)
-    if len(models) == MOST:
-        st.caption(f"The {MOST} most used models; the export below has all.")
+    wait_times(models)
+    if len(models) == MAX_MODELS:
+        st.caption(f"The {MAX_MODELS} most used models; the export below has all.")
     one = None if model in (None, ALL) else models["model_id"].iloc[0]
     details(one, model or ALL)
 
@@ -75,8 +75,8 @@ def periods(row: pd.Series) -> tuple[Period, Period]:
     return period(row, "", "run_p50"), period(row, "before_", "before_p50")
 
 
-def say_worse(models: pd.DataFrame) -> None:
-    """Which models got worse, and by how much."""
+def show_regressions(models: pd.DataFrame) -> None:
+    """Show which models regressed, and by how much."""
     found = []
     for _, row in models.iterrows():
         now, before = periods(row)
@@ -95,7 +95,7 @@ def say_worse(models: pd.DataFrame) -> None:
         st.success("**No model got clearly worse than before.**", icon=":material/check_circle:")
 
 
-def say_times() -> None:
+def show_periods() -> None:
     at = read("models", "compared", **times)
     form = "%-d %b %H:%M" if times["bucket"] == "hour" else "%-d %b %H:%M %Z"
     before, since, until = (
@@ -144,7 +144,7 @@ def run_times(models: pd.DataFrame) -> None:
     )
 
 
-def waits(models: pd.DataFrame) -> None:
+def wait_times(models: pd.DataFrame) -> None:
     st.header("How long do due jobs wait before they run?")
     st.dataframe(
         models,
@@ -203,18 +203,18 @@ def spread(model_id: str | None) -> None:
         distribution(bins[bins["what"] == "wait"], "wait", "How are waits spread?")
 
 
-def percentiles(trend: pd.DataFrame, what: str, question: str) -> None:
+def percentiles(trend: pd.DataFrame, what: str, title: str) -> None:
     names = {f"{what}_{part}": part for part in charts.PERCENTILES}
     figures = trend[["at", *names]].rename(columns=names)
     if figures["p50"].isna().all():
         figures = figures.head(0)
     charts.show(
-        question,
+        title,
         charts.lines(figures, charts.PERCENTILES, step, "seconds", title="percentile"),
         figures,
         key=f"{what} trend",
-        words=f"Three lines, percentiles per {step}, {span.words}. "
-        + charts.course(figures, list(charts.PERCENTILES), step, "seconds"),
+        description=f"Three lines, percentiles per {step}, {span.description}. "
+        + charts.describe_lines(figures, list(charts.PERCENTILES), step, "seconds"),
         columns={"at": charts.step_column(step)}
         | {part: seconds_column(part) for part in charts.PERCENTILES},
         empty="No job that ended in this time had been started.",
@@ -230,7 +230,8 @@ def failures(trend: pd.DataFrame) -> None:
         charts.lines(figures, {"failed": "red"}, step, "% of the jobs", title="share"),
         figures,
         key="failure trend",
-        words=f"A line, {span.words}. {charts.course(figures, ['failed'], step, '% of the jobs')}",
+        description=f"A line, {span.description}."
+        f" {charts.describe_lines(figures, ['failed'], step, '% of the jobs')}",
         columns={
             "at": charts.step_column(step),
             "jobs": count_column("Jobs ended"),
@@ -240,8 +241,8 @@ def failures(trend: pd.DataFrame) -> None:
     )
 
 
-def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
-    # A logarithmic axis has no zero.
+def distribution(bins: pd.DataFrame, what: str, title: str) -> None:
+    # A logarithmic axis cannot show zero.
     figures = bins.assign(
         first=bins["from_seconds"].clip(lower=0.0005), percent=bins["share"] * 100
     )
@@ -250,11 +251,12 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
         for a, b in zip(bins["from_seconds"], bins["to_seconds"], strict=True)
     ]
     charts.show(
-        question,
+        title,
         charts.distribution(figures),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
-        words=f"Bars now, {span.words}, and outlines before. {most_often(figures)}",
+        description=f"Bars now, {span.description}, and outlines before."
+        f" {describe_distribution(figures)}",
         columns={
             "period": "Time",
             "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
@@ -266,8 +268,8 @@ def distribution(bins: pd.DataFrame, what: str, question: str) -> None:
     )
 
 
-def most_often(figures: pd.DataFrame) -> str:
-    """A distribution in words: how many jobs each period has, and where most of them are."""
+def describe_distribution(figures: pd.DataFrame) -> str:
+    """Text alternative for a distribution: each period's job count and most common range."""
     found = []
     for period, bins in figures.groupby("period", sort=False):
         most = bins.loc[bins["jobs"].idxmax()]
@@ -282,6 +284,6 @@ live(panel, seconds=5 * REFRESH_SECONDS)
 csv_export(
     "models",
     COLUMNS,
-    MOST,
+    MAX_MODELS,
     lambda: [read("models", "models", step=step, most=1_000_000, **times)],
 )

@@ -12,28 +12,28 @@ from lib.checks.health import LEVEL_LABELS, Condition, Verdict, type_name, verdi
 from lib.formats import duration, escaped, number, percent, plural, share
 from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, moment, pool, read, read_once
+from lib.ui.dashboard import actor, format_time, pool, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.tiles import Tile, curve, difference, show
 
-MOST_SAID = 4
-"""Conditions that one page explains; the others are counted."""
+MAX_EXPLAINED = 4
+"""Conditions explained in full for each page; the rest are counted."""
 
 
 def panel() -> None:
     now = read("overview", "now")
     hours = pd.DataFrame(read("overview", "hours"), columns=HOUR_COLUMNS)
     health = read("overview", "health")
-    look = read("overview", "first_look")
+    first_look = read("overview", "first_look")
     found = verdict(now)
-    say(found)
-    if look == "sample" or (look == "empty" and not health):
-        greet(look)
-    resuming(now)
+    show_verdict(found)
+    if first_look == "sample" or (first_look == "empty" and not health):
+        show_welcome(first_look)
+    resume_buttons(now)
     show(
-        [*state(now), *failures(now, hours), *flow(now, hours)],
+        [*state_tiles(now), *failure_tiles(now, hours), *flow_tiles(now, hours)],
         {condition.name for condition in found.conditions},
     )
     st.caption(
@@ -41,30 +41,30 @@ def panel() -> None:
         " shows the last 24 full hours and at its end the last hour, from their lowest to their"
         " highest value."
     )
-    pausing(now)
-    types(health)
+    pause_button(now)
+    health_table(health)
 
 
-def say(found: Verdict) -> None:
+def show_verdict(found: Verdict) -> None:
     if not found.conditions:
         st.success(f"**{LEVEL_LABELS['good']}.** {found.reason}", icon=":material/check_circle:")
-    for (level, page), alike in groupby(found.conditions, attrgetter("level", "page")):
+    for (level, page), group in groupby(found.conditions, attrgetter("level", "page")):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            say_conditions(level, list(alike))
+            show_conditions(level, list(group))
             if page:
                 link(page)
 
 
-def say_conditions(level: str, conditions: list[Condition]) -> None:
-    # The reason may quote a provider, so it is escaped.
-    reasons = [escaped(condition.reason) for condition in conditions[:MOST_SAID]]
+def show_conditions(level: str, conditions: list[Condition]) -> None:
+    # A reason may quote a provider.
+    reasons = [escaped(condition.reason) for condition in conditions[:MAX_EXPLAINED]]
     if more := len(conditions) - len(reasons):
         reasons.append(f"And {more} more.")
-    said = f"**{LEVEL_LABELS[level]}.** " + "  \n".join(reasons)
+    text = f"**{LEVEL_LABELS[level]}.** " + "  \n".join(reasons)
     if level == "act":
-        st.error(said, icon=":material/error:")
+        st.error(text, icon=":material/error:")
     else:
-        st.warning(said, icon=":material/visibility:")
+        st.warning(text, icon=":material/visibility:")
 
 
 WELCOME = {
@@ -78,28 +78,28 @@ WELCOME = {
 }
 
 
-def greet(look: str) -> None:
+def show_welcome(first_look: str) -> None:
     with st.container(border=True):
-        st.markdown(f"**Welcome to Darkroom.** {WELCOME[look]}")
+        st.markdown(f"**Welcome to Darkroom.** {WELCOME[first_look]}")
         link("generate", "Submit your first generation", ":material/add_photo_alternate:")
 
 
-def resuming(now: Mapping[str, Any]) -> None:
+def resume_buttons(now: Mapping[str, Any]) -> None:
     with st.container(horizontal=True):
         for job_type in (pause["job_type"] for pause in now["paused"]):
             label = f"Resume {escaped(type_name(job_type))}"
             if st.button(label, type="primary", icon=":material/play_arrow:"):
-                ask(resume(job_type))
+                ask(resume_action(job_type))
 
 
-def pausing(now: Mapping[str, Any]) -> None:
+def pause_button(now: Mapping[str, Any]) -> None:
     if ALL_TYPES in (pause["job_type"] for pause in now["paused"]):
         return
     if st.button("Pause the queue", icon=":material/pause:"):
-        ask(pause(now["processing"]))
+        ask(pause_action(now["processing"]))
 
 
-def pause(processing: int) -> Action:
+def pause_action(processing: int) -> Action:
     def run() -> str:
         pause_queue(pool(), actor())
         return "No job is claimed any more until you resume."
@@ -113,7 +113,7 @@ def pause(processing: int) -> Action:
     )
 
 
-def resume(job_type: str) -> Action:
+def resume_action(job_type: str) -> Action:
     name = escaped(type_name(job_type))
 
     def run() -> str:
@@ -139,15 +139,15 @@ HOUR_COLUMNS = [
 ]
 
 
-def state(now: Mapping[str, Any]) -> list[Tile]:
-    """What there is at this moment."""
+def state_tiles(now: Mapping[str, Any]) -> list[Tile]:
+    """Current state."""
     return [
         Tile(
             "Oldest pending",
             duration(now["oldest_pending_seconds"]),
             "throughput",
             "The longest wait of a job whose time has come.",
-            sign="waits_too_long",
+            condition="waits_too_long",
         ),
         Tile(
             "Processing",
@@ -155,7 +155,7 @@ def state(now: Mapping[str, Any]) -> list[Tile]:
             "jobs",
             "Jobs that run, and how many the living workers run at once.",
             f"of {now['slots']:,} at once",
-            changes=False,
+            is_change=False,
             filters={"status": "processing"},
         ),
         Tile(
@@ -163,7 +163,7 @@ def state(now: Mapping[str, Any]) -> list[Tile]:
             f"{now['stuck']:,}",
             "stuck_jobs",
             "Ten minutes without a sign of life.",
-            sign="stuck",
+            condition="stuck",
         ),
         Tile(
             "Last completion",
@@ -175,8 +175,8 @@ def state(now: Mapping[str, Any]) -> list[Tile]:
     ]
 
 
-def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
-    """What goes wrong, and who works."""
+def failure_tiles(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+    """Failures and workers."""
     return [
         Tile(
             "Failure rate",
@@ -189,8 +189,8 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
                 lambda points: f"{100 * points:.1f} points",
             ),
             curve=curve(hours["failure_share"], now["last_hour_failure_share"]),
-            written=percent,
-            sign="many_failures",
+            format_value=percent,
+            condition="many_failures",
         ),
         Tile(
             "Failed",
@@ -205,29 +205,29 @@ def failures(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             f"{now['retrying']:,}",
             "failures",
             "Pending jobs that have failed before and have attempts left.",
-            sign="provider_down",
+            condition="provider_down",
         ),
         Tile(
             "Workers alive",
             f"{now['workers_alive']:,}",
             "workers",
             "Seen in the last minute.",
-            sign="no_worker",
+            condition="no_worker",
         ),
     ]
 
 
-def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
-    """How many jobs come through, and how fast."""
+def flow_tiles(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+    """Throughput and latency."""
     live = now["pending"] + now["processing"]
-    moved = difference(live, now["live_before"], number)
+    difference_text = difference(live, now["live_before"], number)
     return [
         Tile(
             "Pending",
             f"{now['pending']:,}",
             "jobs",
             "Jobs that wait, later retries included. Change and curve count the running ones too.",
-            moved and f"{moved} in 1 h",
+            difference_text and f"{difference_text} in 1 h",
             curve=[*hours["live"], live],
             filters={"status": "pending"},
         ),
@@ -250,7 +250,7 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "From due to started, of the jobs that ended in the last hour.",
             difference(now["last_hour_wait_seconds"], now["usual_wait_seconds"], duration),
             curve=curve(hours["wait_seconds"], now["last_hour_wait_seconds"]),
-            written=duration,
+            format_value=duration,
         ),
         Tile(
             "Mean run",
@@ -259,7 +259,7 @@ def flow(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
             "From started to ended, of the jobs that ended in the last hour.",
             difference(now["last_hour_run_seconds"], now["usual_run_seconds"], duration),
             curve=curve(hours["run_seconds"], now["last_hour_run_seconds"]),
-            written=duration,
+            format_value=duration,
         ),
     ]
 
@@ -271,19 +271,19 @@ HEALTH_HEAD = """\
 HEALTH_COLUMNS = ["job_type", "status", "count", "avg_seconds", "oldest", "newest"]
 
 
-def types(health: list[dict[str, Any]]) -> None:
+def health_table(health: list[dict[str, Any]]) -> None:
     st.header("What waits and runs now, and what ended in the last 24 hours?")
     if not health:
         st.info("The queue is empty, and nothing has ended since yesterday.")
         link("generate", "Submit a generation", ":material/add:")
         return
-    # As Markdown: the code of Streamlit's tables would be a fifth of what a first visit loads.
+    # As Markdown: the code of Streamlit's tables is a fifth of what a first visit downloads.
     for job_type, rows in groupby(health, itemgetter("job_type")):
         st.markdown(f"**{escaped(job_type)}**\n\n{HEALTH_HEAD}" + "".join(map(health_row, rows)))
 
 
 def health_row(row: Mapping[str, Any]) -> str:
-    created = escaped(f"{moment(row['oldest'])} to {moment(row['newest'])}")
+    created = escaped(f"{format_time(row['oldest'])} to {format_time(row['newest'])}")
     run = duration(row["avg_seconds"])
     return f"| {row['status']} | {row['count']:,} | {run} | {created} |\n"
 

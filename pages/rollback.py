@@ -1,4 +1,4 @@
-"""How is the queue stopped in good order, and started again?"""
+"""How do I roll back to the synchronous path, and return to the queue?"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from lib.formats import escaped, plural
 from lib.ops.rollback import RESUME_STEPS, ROLLBACK_STEPS, State, Step, end, record_notice, start
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, moment, pool, read, read_once
+from lib.ui.dashboard import actor, format_time, pool, read, read_once
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
+from lib.ui.live import live, rerun_when_reachable
 
-WAYS = {"Roll back": ROLLBACK_STEPS, "Resume": RESUME_STEPS}
+DIRECTIONS = {"Roll back": ROLLBACK_STEPS, "Resume": RESUME_STEPS}
 BADGES = {
     "done": ":green-badge[Done]",
     "open": ":orange-badge[To do]",
     "unneeded": ":gray-badge[Not needed]",
 }
-FAILED = [
+FAILED_COLUMNS = [
     "id", "job_type", "payload", "error_message", "error_details", "attempts", "max_attempts",
     "created_by", "created_at", "started_at", "completed_at",
 ]  # fmt: skip
-HEALTH = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newest"]
+HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newest"]
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
-PIECE = 5000
+EXPORT_BATCH = 5000
 
 st.caption(
     "Back to the time before the queue, step by step, and forth again. No step deletes anything;"
@@ -41,27 +41,27 @@ def panel() -> None:
         steps(ROLLBACK_STEPS, state)
         return
     st.warning(
-        f"A rollback is open since {moment(state['started_at'])}, started by"
+        f"A rollback is open since {format_time(state['started_at'])}, started by"
         f" {escaped(state['started_by'])}: {escaped(state['reason'])}",
         icon=":material/undo:",
     )
-    way = st.segmented_control(
+    direction = st.segmented_control(
         "Way",
-        list(WAYS),
+        list(DIRECTIONS),
         default="Roll back",
         required=True,
         key="way",
         bind="query-params",
         label_visibility="collapsed",
     )
-    steps(WAYS[way], state)
-    told(state, len(WAYS[way]) + 1)
-    if way == "Resume":
-        ending(state)
+    steps(DIRECTIONS[direction], state)
+    notes_card(state, len(DIRECTIONS[direction]) + 1)
+    if direction == "Resume":
+        end_card(state)
 
 
 def steps(chosen: Sequence[Step], state: State) -> None:
-    """The steps with their buttons, which only an open rollback has."""
+    """Draw the steps, with buttons if a rollback is open."""
     stands = {step.name: step.status(state) for step in chosen}
     first = next((name for name, stand in stands.items() if stand == "open"), None)
     for number, step in enumerate(chosen, 1):
@@ -72,10 +72,10 @@ def steps(chosen: Sequence[Step], state: State) -> None:
             if stand == "open":
                 st.caption(step.effect(state))
                 if state["id"] and st.button(step.button, key=step.name, type=kind):
-                    ask(doing(step, read_once("rollback", "state")))
+                    ask(step_action(step, read_once("rollback", "state")))
 
 
-def doing(step: Step, state: State) -> Action:
+def step_action(step: Step, state: State) -> Action:
     def run() -> str:
         return step.run(pool(), actor(), state, st.progress(0.0, "At work").progress)
 
@@ -89,51 +89,51 @@ def doing(step: Step, state: State) -> Action:
     )
 
 
-def told(state: State, number: int) -> None:
+def notes_card(state: State, number: int) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Tell people**")
         st.text(f"{plural(state['told'], 'note')} of who was told. The form below takes them.")
 
 
-def ending(state: State) -> None:
+def end_card(state: State) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{len(RESUME_STEPS) + 2}. End the rollback**")
-        st.text(f"Closes it and keeps the record. {still(state)}")
+        st.text(f"Closes it and keeps the record. {remaining_text(state)}")
         if st.button("End the rollback", key="end"):
-            ask(closing(state["id"], read_once("rollback", "state")))
+            ask(end_action(state["id"], read_once("rollback", "state")))
 
 
-def still(state: State) -> str:
+def remaining_text(state: State) -> str:
     left = [step.title for step in RESUME_STEPS if step.status(state) == "open"]
     return f"Still to do: {', '.join(left)}." if left else "Everything is put back."
 
 
-def closing(rollback: UUID, state: State) -> Action:
+def end_action(rollback: UUID, state: State) -> Action:
     return Action(
         title="End the rollback",
-        effect=f"Closes the rollback; it changes nothing else. {still(state)}",
+        effect=f"Closes the rollback; it changes nothing else. {remaining_text(state)}",
         button="End it",
-        run=lambda: ended(rollback),
+        run=lambda: end_rollback(rollback),
     )
 
 
-def ended(rollback: UUID) -> str:
+def end_rollback(rollback: UUID) -> str:
     end(pool(), actor(), rollback)
     return "The rollback has ended."
 
 
-def starting() -> None:
+def start_form() -> None:
     with st.form("start", border=False):
         reason = st.text_input(
             "Why?", max_chars=500, placeholder="What is wrong, in a sentence", width=560
         )
         if st.form_submit_button("Start a rollback", type="primary"):
             if reason.strip():
-                ask(opening(reason.strip()))
+                ask(start_action(reason.strip()))
             st.error("Say why: the record needs a reason.")
 
 
-def opening(reason: str) -> Action:
+def start_action(reason: str) -> Action:
     def run() -> str:
         start(pool(), actor(), reason)
         return "The rollback is open: now take its steps."
@@ -156,31 +156,31 @@ def evidence() -> None:
     left, right = st.columns(2)
     with left:
         st.text("Failed jobs")
-        csv_export("failed jobs", FAILED, PIECE, failed)
+        csv_export("failed jobs", FAILED_COLUMNS, EXPORT_BATCH, failed)
     with right:
         st.text("Queue health")
-        csv_export("queue health", HEALTH, 20, lambda: [read_once("rollback", "health")])
+        csv_export("queue health", HEALTH_COLUMNS, 20, lambda: [read_once("rollback", "health")])
 
 
 def failed() -> Iterator[list[dict[str, Any]]]:
-    place = dict(NEWEST)
-    while rows := read_once("rollback", "failed", **place, most=PIECE):
+    position = dict(NEWEST)
+    while rows := read_once("rollback", "failed", **position, most=EXPORT_BATCH):
         yield rows
-        place = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
+        position = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
 
 
-def telling(state: State) -> None:
+def note_form(state: State) -> None:
     st.header("Who was told?")
     with st.form("tell", border=False, clear_on_submit=True):
         who = st.text_input("Who", max_chars=200, placeholder="Support, the team on call, users")
         message = st.text_area("What they were told", max_chars=2000, height=80)
         if st.form_submit_button("Record"):
             if who.strip():
-                ask(noting(state["id"], who.strip(), message.strip()))
+                ask(note_action(state["id"], who.strip(), message.strip()))
             st.error("Say who was told.")
 
 
-def noting(rollback: UUID, who: str, message: str) -> Action:
+def note_action(rollback: UUID, who: str, message: str) -> Action:
     def run() -> str:
         record_notice(pool(), actor(), rollback, who, message)
         return "Recorded."
@@ -193,7 +193,7 @@ def noting(rollback: UUID, who: str, message: str) -> Action:
     )
 
 
-def record(state: State) -> None:
+def show_record(state: State) -> None:
     st.header("What was done since it began")
     st.dataframe(
         read("rollback", "done", since=state["started_at"]),
@@ -211,7 +211,7 @@ def record(state: State) -> None:
     )
 
 
-def earlier() -> None:
+def earlier_rollbacks() -> None:
     rows = read("rollback", "ended")
     if not rows:
         return
@@ -231,13 +231,13 @@ def earlier() -> None:
 
 
 confirmations()
-with drawn_once_back():
+with rerun_when_reachable():
     now = read_once("rollback", "state")
     if now["id"] is None:
-        starting()
+        start_form()
     live(panel)
     evidence()
     if now["id"] is not None:
-        telling(now)
-        record(now)
-    earlier()
+        note_form(now)
+        show_record(now)
+    earlier_rollbacks()

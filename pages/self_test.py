@@ -1,4 +1,4 @@
-"""Does this deployment work, from end to end?"""
+"""Does this deployment work end to end?"""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -12,11 +12,11 @@ from lib.database import DatabaseError
 from lib.formats import duration, plural
 from lib.roles import AccessDenied
 from lib.settings import SettingsError, settings
-from lib.ui.dashboard import actor, moment, own_url, read, read_anew
-from lib.ui.live import drawn_once_back
+from lib.ui.dashboard import actor, app_url, clear_cached_answers, format_time, read
+from lib.ui.live import rerun_when_reachable
 from lib.ui.navigation import link
 
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 BADGES = {
     "waiting": ":gray-badge[Waits]",
     "running": ":blue-badge[Runs]",
@@ -30,12 +30,12 @@ st.caption("Tries every step that must work, for real, and says what to do where
 
 def start() -> None:
     try:
-        deployment, by = target(settings(), own_url()), actor()
+        deployment, by = target(settings(), app_url()), actor()
     except (AccessDenied, SettingsError, DatabaseError) as error:
         st.session_state["self_test_refused"] = str(error)
         return
     st.session_state.pop("self_test_refused", None)
-    st.session_state["self_test"] = BackgroundRun(deployment, by, read_anew)
+    st.session_state["self_test"] = BackgroundRun(deployment, by, clear_cached_answers)
 
 
 def introduction() -> None:
@@ -56,7 +56,7 @@ def introduction() -> None:
     )
 
 
-@st.fragment(run_every=LOOK_SECONDS)
+@st.fragment(run_every=REFRESH_SECONDS)
 def progress(run: BackgroundRun) -> None:
     if not run.running:
         st.rerun()
@@ -64,20 +64,20 @@ def progress(run: BackgroundRun) -> None:
     ended = sum(check["seconds"] is not None or check["status"] == "skipped" for check in checks)
     now = next((check["title"] for check in checks if check["status"] == "running"), "Starting")
     st.progress(ended / len(checks), f"{ended} of {len(checks)} · {now}")
-    failures(checks)
-    areas(checks)
+    failed_checks(checks)
+    checks_by_area(checks)
 
 
-def finished(report: Report) -> None:
+def show_report(report: Report) -> None:
     verdict = f"{summary(report['checks'])} in {duration(report['seconds'])}."
     if report["outcome"] == "passed":
         st.success(f"This deployment works: {verdict}", icon=":material/check_circle:")
     else:
-        broken = sum(check["status"] == "failed" for check in report["checks"])
-        st.error(f"{plural(broken, 'thing')} to repair: {verdict}", icon=":material/error:")
+        failed = sum(check["status"] == "failed" for check in report["checks"])
+        st.error(f"{plural(failed, 'thing')} to repair: {verdict}", icon=":material/error:")
     link("deployment")
-    failures(report["checks"])
-    areas(report["checks"])
+    failed_checks(report["checks"])
+    checks_by_area(report["checks"])
     st.header("The report")
     st.text(
         f"Database: {report['database']}\nFunctions: {report['functions']}\n"
@@ -95,7 +95,7 @@ def finished(report: Report) -> None:
         st.code(text, language="json", height=400)
 
 
-def failures(checks: Sequence[Outcome]) -> None:
+def failed_checks(checks: Sequence[Outcome]) -> None:
     for check in checks:
         if check["status"] == "failed":
             with st.container(border=True, gap="xsmall"):
@@ -105,17 +105,17 @@ def failures(checks: Sequence[Outcome]) -> None:
                 st.caption("Came back")
                 st.text(check["came_back"])
                 st.caption("How to repair it")
-                words, _, sql = check["repair"].partition("\n\n")
-                st.text(words)
+                instructions, _, sql = check["repair"].partition("\n\n")
+                st.text(instructions)
                 if sql:
                     st.code(sql, language="sql", wrap_lines=True)
 
 
-def areas(checks: Sequence[Outcome]) -> None:
+def checks_by_area(checks: Sequence[Outcome]) -> None:
     for area, members in groupby(checks, key=lambda check: check["area"]):
         st.header(area)
         for check in members:
-            took = "" if check["seconds"] is None else f" · {length(check['seconds'])}"
+            took = "" if check["seconds"] is None else f" · {format_length(check['seconds'])}"
             with st.expander(f"{BADGES[check['status']]} {check['title']}{took}"):
                 st.caption("Expected")
                 st.text(check["expected"])
@@ -124,7 +124,7 @@ def areas(checks: Sequence[Outcome]) -> None:
                     st.text(check["came_back"])
 
 
-def length(seconds: float) -> str:
+def format_length(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(seconds)
 
 
@@ -133,8 +133,8 @@ def last_run() -> None:
     if last is None:
         st.info("No run yet. Press the button: the checks appear here as they run.")
         return
-    st.text(f"The last run, of {moment(last['at'], seconds=True)}, by {last['actor']}:")
-    finished(last["report"])
+    st.text(f"The last run, of {format_time(last['at'], seconds=True)}, by {last['actor']}:")
+    show_report(last["report"])
 
 
 run: BackgroundRun | None = st.session_state.get("self_test")
@@ -154,7 +154,7 @@ elif run is not None and run.error:
     st.error("The self-test cannot run:")
     st.text(run.error)
 elif run is not None and run.report is not None:
-    finished(run.report)
+    show_report(run.report)
 else:
-    with drawn_once_back():
+    with rerun_when_reachable():
         last_run()

@@ -1,4 +1,4 @@
-"""Which jobs has nobody worked on for too long?"""
+"""Which running jobs have had no heartbeat for too long?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,9 +16,9 @@ from lib.ui.export import csv_export
 from lib.ui.live import live
 from lib.ui.selection import selectable
 
-SHOWN = 500
-MOST = 100_000
-"""Jobs that one click can be about."""
+MAX_SHOWN = 500
+MAX_JOBS = 100_000
+"""Most jobs that one action can affect."""
 LONGEST_SILENT = {"after": "-infinity", "after_id": UUID(int=0)}
 COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",
@@ -33,17 +33,17 @@ st.caption(
 
 def panel() -> None:
     chosen = filters()
-    stuck = read("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=SHOWN)
+    stuck = read("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_SHOWN)
     if not stuck:
-        said = "No job is stuck." if not any(chosen.values()) else "No such job is stuck."
-        st.success(said, icon=":material/check_circle:")
+        message = "No job is stuck." if not any(chosen.values()) else "No such job is stuck."
+        st.success(message, icon=":material/check_circle:")
     else:
         table(pd.DataFrame(stuck), stuck[0]["total"], chosen)
     resets()
 
 
 def filters() -> dict[str, str | None]:
-    """Which model and type of jobs to show, chosen where there is a choice."""
+    """Model and type filters, each shown only if there is a choice."""
     kinds = read("stuck_jobs", "kinds")
     models = sorted({kind["model_id"] for kind in kinds})
     types = sorted({kind["job_type"] for kind in kinds})
@@ -100,19 +100,19 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
             f"Reset {len(selected)} selected" if selected else "Reset selected",
             disabled=not selected,
         ):
-            ask_reset(selected, len(selected))
+            confirm_reset(selected, len(selected))
         if st.button(f"Reset all {count:,}", type="primary"):
-            ask_reset_all(chosen, count)
+            confirm_reset_all(chosen, count)
 
 
-def ask_reset_all(chosen: dict[str, str | None], count: int) -> None:
+def confirm_reset_all(chosen: dict[str, str | None], count: int) -> None:
     if not any(chosen.values()):
-        ask_reset(None, count)
-    found = read_once("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=MOST)
-    ask_reset([row["id"] for row in found], len(found))
+        confirm_reset(None, count)
+    found = read_once("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_JOBS)
+    confirm_reset([row["id"] for row in found], len(found))
 
 
-def ask_reset(job_ids: list[UUID] | None, count: int) -> None:
+def confirm_reset(job_ids: list[UUID] | None, count: int) -> None:
     def reset() -> str:
         return f"{plural(len(reset_stuck_jobs(pool(), actor(), job_ids)))} put back on the queue."
 
@@ -146,16 +146,16 @@ def resets() -> None:
 
 def pages() -> Iterator[list[dict[str, Any]]]:
     chosen = {"model_id": st.session_state.get("model"), "job_type": st.session_state.get("type")}
-    place = dict(LONGEST_SILENT)
+    position = dict(LONGEST_SILENT)
     while True:
-        rows = read_once("stuck_jobs", "stuck", **chosen, **place, most=5000)
+        rows = read_once("stuck_jobs", "stuck", **chosen, **position, most=5000)
         yield rows
         if len(rows) < 5000:
             return
-        place = {"after": rows[-1]["last_sign_of_life"], "after_id": rows[-1]["id"]}
+        position = {"after": rows[-1]["last_sign_of_life"], "after_id": rows[-1]["id"]}
 
 
 confirmations()
 live(panel)
 st.caption("All stuck jobs, of the chosen model and type:")
-csv_export("stuck jobs", COLUMNS, SHOWN, pages)
+csv_export("stuck jobs", COLUMNS, MAX_SHOWN, pages)

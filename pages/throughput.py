@@ -1,4 +1,4 @@
-"""How much gets through, and does the queue keep up?"""
+"""What is the throughput, and does the queue keep up?"""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from lib.ui.time_range import STEP_LENGTHS, time_range
 
 FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
 TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]
-QUEUE_COUNTED = {
+QUEUE_COUNT_TIMES = {
     "minute": "at the beginning of each minute",
     "hour": "at the beginning of each hour",
     "day": "at the beginning of each hour, and of a day the most",
@@ -41,16 +41,16 @@ with st.container(horizontal=True):
         key="by",
         bind="query-params",
     )
-# By the minute all is read row by row: percentiles only where rows are few, arrivals only where
-# those that came before have ended or are live.
-coarse = "hour" if step == "minute" else step
-flow_step = "minute" if step == "minute" and span.start is None else coarse
-times_step = "minute" if span.steps == ("minute",) else coarse
+# Data by the minute is read row by row: percentiles only for ranges with few rows, arrivals only
+# for ranges that end now.
+rollup_step = "hour" if step == "minute" else step
+flow_step = "minute" if step == "minute" and span.start is None else rollup_step
+times_step = "minute" if span.steps == ("minute",) else rollup_step
 
 
 def panel() -> None:
     pace = read("throughput", "pace")
-    say_outlook(pace)
+    show_outlook(pace)
     tiles(pace)
     flow = frame(read_flow(), FLOW_COLUMNS)
     jobs((flow["at"].min(), flow["at"].max()))
@@ -90,11 +90,11 @@ def read_ended() -> list[dict]:
 
 def frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
     figures = pd.DataFrame(rows, columns=columns)
-    # Without rows pandas would not know that these are times.
+    # Without rows, pandas cannot infer the type.
     return figures.assign(at=pd.to_datetime(figures["at"], utc=True))
 
 
-def say_outlook(pace: dict) -> None:
+def show_outlook(pace: dict) -> None:
     ahead = outlook(pace["due"], pace["arrived"], pace["ended"])
     facts = (
         f"{plural(pace['due'])} due; in the last hour {pace['arrived']:,} arrived and"
@@ -110,7 +110,7 @@ def say_outlook(pace: dict) -> None:
             )
         case "draining":
             st.warning(
-                f"**At this rate the backlog is gone at {clock(ahead.seconds)}.** {facts}",
+                f"**At this rate the backlog is gone at {format_eta(ahead.seconds)}.** {facts}",
                 icon=":material/hourglass_bottom:",
             )
         case "growing":
@@ -119,9 +119,9 @@ def say_outlook(pace: dict) -> None:
             )
 
 
-def clock(seconds: float) -> str:
-    """The time in so many seconds, with its day when that is not clear."""
-    # A pace that is all but none would lead past the end of the calendar.
+def format_eta(seconds: float) -> str:
+    """The time `seconds` from now, with the date unless it is within 20 hours."""
+    # Capped: a near-zero rate would overflow the calendar.
     at = datetime.now(time_zone()) + timedelta(seconds=min(seconds, 10**9))
     return f"{at:%H:%M}" if seconds < 20 * 3600 else f"{at:%H:%M on %-d %B %Y}"
 
@@ -135,31 +135,32 @@ def tiles(pace: dict) -> None:
         st.metric("Mean run, last hour", duration(pace["run_seconds"]))
 
 
-def jobs(shown: tuple[datetime, datetime]) -> None:
+def jobs(time_span: tuple[datetime, datetime]) -> None:
     ended = frame(read_ended(), ["at", "name", "jobs"]).rename(columns={"name": by})
     ended[by] = ["all others" if pd.isna(name) else name or "no model named" for name in ended[by]]
     charts.show(
         f"How many jobs ended per {step}, by {by}?",
-        charts.bars(ended, by, "jobs", step, shown=shown),
+        charts.bars(ended, by, "jobs", step, time_span=time_span),
         ended,
         key="jobs",
-        words=f"Stacked bars, {span.words}. {charts.counts(ended, by, step, 'jobs')}",
+        description=f"Stacked bars, {span.description}."
+        f" {charts.describe_bars(ended, by, step, 'jobs')}",
         columns={"at": charts.step_column(step), by: by.capitalize(), "jobs": count_column()},
         empty="No job ended in this time. Choose a longer one, or submit a job: page Generate.",
     )
     if (
         step == "minute"
         and span.start
-        and (gone := read("throughput", "purged", **span.parameters))
+        and (purged := read("throughput", "purged", **span.parameters))
     ):
-        st.caption(f"{plural(gone)} of these hours were purged; only hours and days count them.")
+        st.caption(f"{plural(purged)} of these hours were purged; only hours and days count them.")
 
 
 def arrivals(flow: pd.DataFrame) -> None:
-    # The step that has only begun would look as if everything had stopped.
-    is_over = flow["at"] + STEP_LENGTHS[flow_step] <= datetime.now(UTC)
-    whole = flow[flow["arrivals"].notna() & is_over]
-    figures = whole[["at", "arrivals", "ends"]].rename(
+    # Leave out the step in progress: it would look like a drop to zero.
+    is_complete = flow["at"] + STEP_LENGTHS[flow_step] <= datetime.now(UTC)
+    complete = flow[flow["arrivals"].notna() & is_complete]
+    figures = complete[["at", "arrivals", "ends"]].rename(
         columns={"arrivals": "arrived", "ends": "ended"}
     )
     if not figures[["arrived", "ended"]].to_numpy().any():
@@ -170,8 +171,8 @@ def arrivals(flow: pd.DataFrame) -> None:
         charts.lines(figures, hues, flow_step, f"jobs per {flow_step}", title="jobs that"),
         figures,
         key="arrivals",
-        words=f"Two lines, {span.words}. "
-        + charts.course(figures, list(hues), flow_step, f"jobs per {flow_step}"),
+        description=f"Two lines, {span.description}. "
+        + charts.describe_lines(figures, list(hues), flow_step, f"jobs per {flow_step}"),
         columns={"at": charts.step_column(flow_step)} | dict.fromkeys(hues, count_column()),
         empty=f"No job arrived or ended before the present {flow_step}.",
     )
@@ -186,28 +187,29 @@ def queue(flow: pd.DataFrame) -> None:
         charts.area(sizes, "queue", flow_step, "jobs", title="in the queue"),
         sizes,
         key="queue",
-        words=f"An area, {span.words}. {charts.course(sizes, ['queue'], flow_step, 'jobs')}",
+        description=f"An area, {span.description}."
+        f" {charts.describe_lines(sizes, ['queue'], flow_step, 'jobs')}",
         columns={"at": charts.step_column(flow_step), "queue": count_column()},
         empty="The queue was empty all the time.",
     )
     st.caption(
         "In the queue at a moment are the jobs that had been created and had not ended, waiting or"
-        f" running. Counted {QUEUE_COUNTED[flow_step]}."
+        f" running. Counted {QUEUE_COUNT_TIMES[flow_step]}."
     )
 
 
-def percentiles(times: pd.DataFrame, what: str, question: str) -> None:
+def percentiles(times: pd.DataFrame, what: str, title: str) -> None:
     names = {f"{what}_{share}": share for share in charts.PERCENTILES}
     figures = times[["at", *names]].rename(columns=names)
     if figures["p50"].isna().all():
         figures = figures.head(0)
     charts.show(
-        question,
+        title,
         charts.lines(figures, charts.PERCENTILES, times_step, "seconds", title="percentile"),
         figures,
         key=what,
-        words=f"Three lines, percentiles per {times_step}, {span.words}. "
-        + charts.course(figures, list(charts.PERCENTILES), times_step, "seconds"),
+        description=f"Three lines, percentiles per {times_step}, {span.description}. "
+        + charts.describe_lines(figures, list(charts.PERCENTILES), times_step, "seconds"),
         columns={"at": charts.step_column(times_step)}
         | dict.fromkeys(charts.PERCENTILES, seconds_column()),
         empty="No job that ended in this time had been started.",
@@ -227,9 +229,9 @@ def workers(pace: dict, busiest: float) -> None:
         st.info("No job has run in the last hour, so there is no run time to reckon with.")
         return
     with st.grid("auto", min_column_width=260, border=True):
-        needed("Needed at the last hour's pace", pace["arrived"], pace, within, at_once)
+        needed_workers("Needed at the last hour's pace", pace["arrived"], pace, within, at_once)
         if busiest > pace["arrived"]:
-            needed("Needed in the busiest hour shown", int(busiest), pace, within, at_once)
+            needed_workers("Needed in the busiest hour shown", int(busiest), pace, within, at_once)
         alive = f"{plural(pace['slots'])} at once"
         st.metric("Alive now", plural(pace["workers"], "worker"), alive, **NO_CHANGE)
     st.caption(
@@ -242,7 +244,7 @@ def workers(pace: dict, busiest: float) -> None:
 NO_CHANGE = {"delta_color": "off", "delta_arrow": "off"}
 
 
-def needed(label: str, arrived: int, pace: dict, within: int, at_once: int) -> None:
+def needed_workers(label: str, arrived: int, pace: dict, within: int, at_once: int) -> None:
     load = arrived / 3600 * pace["attempts"] * pace["run_seconds"]
     slots = slots_for(load, pace["run_seconds"], within)
     reason = f"{plural(slots)} at once for {arrived:,} arrivals an hour"

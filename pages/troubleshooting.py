@@ -1,4 +1,4 @@
-"""What is wrong now, why most likely, and what repairs it?"""
+"""What is wrong, what is the likely cause, and how is it fixed?"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,8 +13,8 @@ from lib.ui.dashboard import actor, pool, read
 from lib.ui.live import live
 from lib.ui.navigation import link
 
-SECONDS = 4.0
-LEVELS = {"act": ":red-badge[Act now]", "look": ":orange-badge[Look soon]"}
+REFRESH_SECONDS = 4.0
+LEVEL_BADGES = {"act": ":red-badge[Act now]", "look": ":orange-badge[Look soon]"}
 
 st.caption(
     "Looks for the usual causes of what operators notice, the likeliest first, and offers what"
@@ -35,77 +35,79 @@ symptom = st.selectbox(
 
 def panel() -> None:
     chosen = [one for one in SYMPTOMS if symptom in (None, one.name)]
-    looked = [(one, run_checks(one, read)) for one in chosen]
-    wrong = [(one, ranked(checks), checks) for one, checks in looked if ranked(checks)]
-    wrong.sort(key=lambda found: (found[1][0].level != "act", -found[1][0].jobs))
-    say(wrong, sum(len(checks) for _, checks in looked))
-    for one, found, checks in wrong:
+    results = [(one, run_checks(one, read)) for one in chosen]
+    problems = [(one, ranked(checks), checks) for one, checks in results if ranked(checks)]
+    problems.sort(key=lambda found: (found[1][0].level != "act", -found[1][0].jobs))
+    show_summary(problems, sum(len(checks) for _, checks in results))
+    for one, found, checks in problems:
         st.header(one.title)
         for place, finding in enumerate(found):
-            cause(one, place, finding)
-        checked(f"The {len(checks)} checks that were run", checks)
-    if len(wrong) < len(chosen):
+            show_cause(one, place, finding)
+        show_checks(f"The {len(checks)} checks that were run", checks)
+    if len(problems) < len(chosen):
         st.header("Where no cause was found")
-    for one, checks in looked:
+    for one, checks in results:
         if not ranked(checks):
-            checked(f"{one.title}: {plural(len(checks), 'check')}, no cause found", checks)
+            show_checks(f"{one.title}: {plural(len(checks), 'check')}, no cause found", checks)
 
 
-def say(wrong: Sequence[tuple[Symptom, list[Finding], list[CheckFindings]]], checks: int) -> None:
-    if not wrong:
+def show_summary(
+    problems: Sequence[tuple[Symptom, list[Finding], list[CheckFindings]]], checks: int
+) -> None:
+    if not problems:
         st.success(
             f"**Nothing is wrong.** {plural(checks, 'check')} found no cause.",
             icon=":material/check_circle:",
         )
         return
-    lines = [f"- **{one.title}**: {escaped(found[0].cause)}" for one, found, _ in wrong]
+    lines = [f"- **{one.title}**: {escaped(found[0].cause)}" for one, found, _ in problems]
     text = "What is wrong now:\n\n" + "\n".join(lines)
-    if wrong[0][1][0].level == "act":
+    if problems[0][1][0].level == "act":
         st.error(text, icon=":material/error:")
     else:
         st.warning(text, icon=":material/visibility:")
 
 
-def checked(label: str, looked: Sequence[CheckFindings]) -> None:
+def show_checks(label: str, results: Sequence[CheckFindings]) -> None:
     with st.expander(label):
-        for check, findings in looked:
+        for check, findings in results:
             badge = ":orange-badge[Found]" if findings else ":green-badge[Fine]"
             st.markdown(f"{badge} **{check.question}**")
             st.caption(check.about)
 
 
-def cause(one: Symptom, place: int, finding: Finding) -> None:
+def show_cause(one: Symptom, place: int, finding: Finding) -> None:
     with st.container(border=True, gap="xsmall"):
         likeliest = " Most likely:" if place == 0 else ""
-        st.markdown(f"{LEVELS[finding.level]}{likeliest} **{escaped(finding.cause)}**")
+        st.markdown(f"{LEVEL_BADGES[finding.level]}{likeliest} **{escaped(finding.cause)}**")
         st.text(finding.evidence)
         if finding.todo:
             st.caption(escaped(finding.todo))
         with st.container(horizontal=True, vertical_alignment="center"):
             if (repair := finding.repair) and st.button(
                 escaped(repair.label),
-                # Two findings may have the same repair.
+                # Two findings may share a repair.
                 key=f"{one.name} {place} {repair.label}",
                 type="primary" if place == 0 else "secondary",
             ):
-                ask(asking(repair))
+                ask(repair_action(repair))
             if finding.page:
                 link(finding.page, **finding.filters)
 
 
-def asking(repair: Repair) -> Action:
+def repair_action(repair: Repair) -> Action:
     return Action(
         title=escaped(repair.label),
         effect=escaped(repair.effect),
         button=escaped(repair.label),
-        run=partial(run, repair),
+        run=partial(run_repair, repair),
         decline="Not now",
         needs=repair.needs,
     )
 
 
-def run(repair: Repair) -> str:
+def run_repair(repair: Repair) -> str:
     return escaped(repair.run(pool(), actor()))
 
 
-live(panel, seconds=SECONDS)
+live(panel, seconds=REFRESH_SECONDS)

@@ -1,4 +1,4 @@
-"""Who asks for images, what comes of it, and how near is a user to the limits?"""
+"""Who requests images, with what success, and how close are users to their limits?"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,42 +16,42 @@ from lib.roles import Role
 from lib.ui import charts
 from lib.ui.columns import count_column, job_column, job_links, time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, moment, pool, read, read_once, time_zone
+from lib.ui.dashboard import actor, format_time, pool, read, read_once, time_zone
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
+from lib.ui.live import live, rerun_when_reachable
 from lib.ui.selection import selectable
 from lib.ui.time_range import TimeRange, time_range
 
-LOOKED_AT = 3_000
-DRAWN = 2_000
-MOST = 1_000_000
-EXPORTED = [
+MAX_EXAMINED = 3_000
+MAX_CHARTED = 2_000
+MAX_LIMIT = 1_000_000
+EXPORT_COLUMNS = [
     "id", "status", "job_type", "model_id", "attempts", "max_attempts", "created_at",
     "scheduled_at", "started_at", "completed_at", "whole_error", "payload",
 ]  # fmt: skip
 
 
-def asked_for() -> UUID | None:
-    """The user that the viewer looks for, by id or e-mail address."""
+def selected_user() -> UUID | None:
+    """Draw the search field; the user found by id or e-mail address, None if it is empty."""
     by_email = read("users", "may_read_users")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        written = st.text_input(
+        query_text = st.text_input(
             "Find a user by id or e-mail address" if by_email else "Find a user by id",
             key="user",
             bind="query-params",
             max_chars=320,
             width=420,
         )
-        if written:
+        if query_text:
             st.button("All users", icon=":material/group:", on_click=open_user, args=[""])
-    if not (written := (written or "").strip()):
+    if not (query_text := (query_text or "").strip()):
         return None
     try:
-        return UUID(written)
+        return UUID(query_text)
     except ValueError:
         found: UUID | None = None
-        if by_email and "@" in written:
-            found = read("users", "id_of_email", email=written)
+        if by_email and "@" in query_text:
+            found = read("users", "id_of_email", email=query_text)
     if found is None:
         st.error(
             "No user has this e-mail address, or it is no whole id."
@@ -64,22 +64,22 @@ def asked_for() -> UUID | None:
 
 def most_active(time: TimeRange) -> None:
     rows = read("users", "most_active", **time.parameters)
-    st.header(f"Who asked for the most images in {time.words}?")
+    st.header(f"Who asked for the most images in {time.description}?")
     if not rows:
         st.info("Nobody asked for an image in this time. Applications do by start-generation.")
         return
-    looked_at = rows[0]["looked_at"]
-    if looked_at >= LOOKED_AT:
+    examined = rows[0]["looked_at"]
+    if examined >= MAX_EXAMINED:
         st.caption(
-            f"Among the newest {looked_at:,} generations of that time, which go back to"
-            f" {moment(rows[0]['looked_back_to'])}."
+            f"Among the newest {examined:,} generations of that time, which go back to"
+            f" {format_time(rows[0]['looked_back_to'])}."
         )
     emails = emails_of([row["user_id"] for row in rows if row["user_id"]])
     users = pd.DataFrame(
         {
             "user": emails.get(row["user_id"]) or str(row["user_id"] or "no user"),
             "asked": row["asked"],
-            "of_all": share(row["asked"], looked_at),
+            "of_all": share(row["asked"], examined),
             "success": share(row["completed"], row["ended"]),
             "failed": row["failed"],
             "id": row["user_id"] and str(row["user_id"]),
@@ -90,7 +90,7 @@ def most_active(time: TimeRange) -> None:
         users,
         list(users["id"]),
         name="users",
-        several=False,
+        multiple=False,
         alt="Users and what they asked for",
         placeholder="",
         columns={
@@ -170,20 +170,20 @@ def history(user_id: UUID, time: TimeRange) -> None:
     counts = asked.groupby("status")["generations"].sum()
     completed, failed = int(counts.get("completed", 0)), int(counts.get("failed", 0))
     if total := int(counts.sum()):
-        limited = "The newest " if total >= DRAWN else ""
+        limited = "The newest " if total >= MAX_CHARTED else ""
         st.text(
-            f"{limited}{plural(total, 'generation')} of {time.words}:"
+            f"{limited}{plural(total, 'generation')} of {time.description}:"
             f" {share(completed, completed + failed)} of those that ended succeeded."
         )
-    # Days are those of the viewer, as hours are.
+    # Days are in the viewer's time zone, as hours are.
     asked = asked[["bucket", "status", "generations"]].rename(columns={"bucket": "at"})
     chart = charts.bars(asked, "status", "generations", bucket, axis="hour")
     charts.show(
-        f"How many images did they ask for in {time.words}?",
+        f"How many images did they ask for in {time.description}?",
         chart,
         asked,
         key="asked",
-        words=f"Stacked bars. {charts.counts(asked, 'status', 'hour', 'generations')}",
+        description=f"Stacked bars. {charts.describe_bars(asked, 'status', 'hour', 'generations')}",
         columns={
             "at": time_column("From", year=True),
             "status": "Status",
@@ -253,7 +253,7 @@ def limit_input(label: str, default: int, own: int | None, user_id: UUID) -> int
     return st.number_input(
         label,
         min_value=0,
-        max_value=MOST,
+        max_value=MAX_LIMIT,
         value=own,
         step=1,
         placeholder=f"default: {default}",
@@ -269,7 +269,8 @@ def limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Actio
     name = escaped(emails_of([user_id]).get(user_id) or str(user_id))
     return Action(
         "Set a user's limits",
-        f"User {name} may then start {said(hourly)} images in an hour and {said(daily)} in 24"
+        f"User {name} may then start {limit_text(hourly)} images in an hour and"
+        f" {limit_text(daily)} in 24"
         " hours. What they already asked for counts.",
         "Set limits",
         run,
@@ -277,13 +278,13 @@ def limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Actio
     )
 
 
-def said(limit: int | None) -> str:
+def limit_text(limit: int | None) -> str:
     return "the default number of" if limit is None else f"at most {limit:,}"
 
 
 confirmations()
-with drawn_once_back():
-    chosen = asked_for()
+with rerun_when_reachable():
+    chosen = selected_user()
     time = time_range()
     if chosen is None:
         live(partial(most_active, time))
@@ -291,7 +292,7 @@ with drawn_once_back():
         live(partial(one_user, chosen, time))
         csv_export(
             "jobs of a user",
-            EXPORTED,
+            EXPORT_COLUMNS,
             0,
             lambda: all_pages(partial(read_once, "jobs"), jobs_of(chosen, time)),
         )

@@ -1,4 +1,4 @@
-"""Who works on the queue, and what wakes it?"""
+"""Which workers run, and what wakes the queue?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,13 +17,13 @@ from lib.ui.columns import count_column, job_column, job_links, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, functions_url, pool, read, read_once
 from lib.ui.export import csv_export
-from lib.ui.live import drawn_once_back, live
+from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
-from lib.ui.parts.cron_job import as_read, coming, one_job
-from lib.ui.parts.schedule_form import schedule_form, scheduling
+from lib.ui.parts.cron_job import job_details, schedule_text, upcoming_runs
+from lib.ui.parts.schedule_form import schedule_action, schedule_form
 
 Row = Mapping[str, Any]
-SHOWN = 200
+MAX_SHOWN = 200
 RUN_COLUMNS = [
     "run_id", "job_id", "started_at", "finished_at", "status", "message", "request_id",
     "responded_at", "response_status", "response_timed_out", "response_error", "response_text",
@@ -33,32 +33,32 @@ WORKER_COLUMNS = [
     "started_at",
 ]  # fmt: skip
 CALL_SECONDS = 150.0
-"""How long a call by hand is waited for."""
+"""Timeout of a manual call."""
 
 confirmations()
 
 
 def panel() -> None:
-    there, now = read("cron", "environment"), datetime.now(UTC)
+    env, now = read("cron", "environment"), datetime.now(UTC)
     workers = read("workers", "workers")
     jobs = read("cron", "jobs")
-    runs = read("cron", "runs", job_id=None, before=None, most=SHOWN)
-    say(workers, jobs, runs, there, now)
-    who(workers)
-    holding()
-    if there["available"]:
-        cron_jobs(jobs, there, now)
+    runs = read("cron", "runs", job_id=None, before=None, most=MAX_SHOWN)
+    show_conditions(workers, jobs, runs, env, now)
+    worker_table(workers)
+    held_jobs()
+    if env["available"]:
+        cron_jobs(jobs, env, now)
         if jobs:
-            one_job(jobs, there, now)
+            job_details(jobs, env, now)
     else:
-        own_clock(there, now)
+        built_in_schedule(env, now)
     calls()
 
 
-def say(
-    workers: Sequence[Row], jobs: Sequence[Row], runs: Sequence[Row], there: Row, now: datetime
+def show_conditions(
+    workers: Sequence[Row], jobs: Sequence[Row], runs: Sequence[Row], env: Row, now: datetime
 ) -> None:
-    found = conditions(workers, jobs, runs, there, now)
+    found = conditions(workers, jobs, runs, env, now)
     for condition in found:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             if condition.level == "act":
@@ -77,7 +77,7 @@ def say(
         )
 
 
-def who(workers: Sequence[Row]) -> None:
+def worker_table(workers: Sequence[Row]) -> None:
     st.header("Who works?")
     if not workers:
         st.info("No worker was seen in the last hour. Start one with: python -m lib.worker")
@@ -110,9 +110,9 @@ def who(workers: Sequence[Row]) -> None:
     )
 
 
-def holding() -> None:
+def held_jobs() -> None:
     st.header("What do they hold?")
-    held = read("workers", "held", most=SHOWN)
+    held = read("workers", "held", most=MAX_SHOWN)
     if not held:
         st.caption("No job is in anybody's hand.")
         return
@@ -141,10 +141,10 @@ def holding() -> None:
     )
 
 
-def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
+def cron_jobs(jobs: Sequence[Row], env: Row, now: datetime) -> None:
     st.header("What does pg_cron run?")
     st.caption(
-        f"pg_cron {there['version']}; its schedules are in {there['time_zone']}, what is shown here"
+        f"pg_cron {env['version']}; its schedules are in {env['time_zone']}, what is shown here"
         " in your time zone."
     )
     if not jobs:
@@ -153,7 +153,7 @@ def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
         )
         return
     st.dataframe(
-        pd.DataFrame([in_table(job, there, now) for job in jobs]),
+        pd.DataFrame([cron_row(job, env, now) for job in jobs]),
         key="cron jobs",
         hide_index=True,
         alt="Jobs of pg_cron",
@@ -174,15 +174,15 @@ def cron_jobs(jobs: Sequence[Row], there: Row, now: datetime) -> None:
     )
 
 
-def in_table(job: Row, there: Row, now: datetime) -> dict[str, Any]:
-    following = coming(job, there, now, 1)
+def cron_row(job: Row, env: Row, now: datetime) -> dict[str, Any]:
+    next_times = upcoming_runs(job, env, now, 1)
     trapped = any(finding["finding"] == "six_fields" for finding in job["findings"])
     return {
         "job": cron_job_name(job),
         "state": "active" if job["active"] else "paused",
         "schedule": job["schedule"],
-        "words": ("⚠ " if trapped else "") + as_read(job["schedule"]),
-        "next": following[0] if following else None,
+        "words": ("⚠ " if trapped else "") + schedule_text(job["schedule"]),
+        "next": next_times[0] if next_times else None,
         "last": job["last_started_at"],
         "status": job["last_status"],
         "failures": job["failures_in_row"],
@@ -190,11 +190,11 @@ def in_table(job: Row, there: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def own_clock(there: Row, now: datetime) -> None:
+def built_in_schedule(env: Row, now: datetime) -> None:
     st.header("What does a worker do by itself?")
     what = (
-        f"pg_cron {there['version']} is too old to be worked with (1.4 is needed)"
-        if there["version"]
+        f"pg_cron {env['version']} is too old to be worked with (1.4 is needed)"
+        if env["version"]
         else "There is no pg_cron in this database"
     )
     st.caption(
@@ -219,9 +219,9 @@ def own_clock(there: Row, now: datetime) -> None:
 def calls() -> None:
     st.header("Which calls of process-jobs were there?")
     st.caption("By a schedule, by hand or by anybody with the secret key, of the last day.")
-    found = read("workers", "calls", most=SHOWN)
+    found = read("workers", "calls", most=MAX_SHOWN)
     if st.button("Call process-jobs now", icon=":material/play_arrow:"):
-        ask(calling())
+        ask(call_action())
     if not found:
         st.caption("None.")
         return
@@ -242,9 +242,9 @@ def calls() -> None:
     )
 
 
-def calling() -> Action:
+def call_action() -> Action:
     url, key = functions_url(), project_keys(settings()).secret
-    most = settings().max_parallel_jobs
+    max_jobs = settings().max_parallel_jobs
 
     def run() -> str:
         with st.spinner("Until its jobs have ended", show_time=True):
@@ -257,15 +257,16 @@ def calling() -> Action:
 
     return Action(
         title="Call process-jobs",
-        effect=f"Runs up to {most:,} due jobs at once, as one run of the schedule does, and waits"
+        effect=f"Runs up to {max_jobs:,} due jobs at once, as one run of the schedule does, and"
+        " waits"
         " until they have ended.",
         button="Call it",
         run=run,
     )
 
 
-def pieces() -> Iterator[Sequence[Row]]:
-    """All runs that are kept, newest first."""
+def run_batches() -> Iterator[Sequence[Row]]:
+    """All recorded runs, newest first, in batches."""
     before = None
     while True:
         rows = read_once("cron", "runs", job_id=None, before=before, most=5000)
@@ -275,12 +276,12 @@ def pieces() -> Iterator[Sequence[Row]]:
         before = rows[-1]["run_id"]
 
 
-with drawn_once_back():
-    # Asked anew: what an operator has just done in psql, such as storing the key, counts at once.
-    if live(panel) and (there := read_once("cron", "environment"))["available"]:
+with rerun_when_reachable():
+    # Uncached: something just done in psql, such as storing the key, must count immediately.
+    if live(panel) and (env := read_once("cron", "environment"))["available"]:
         jobs = read_once("cron", "jobs")
         st.header("Schedule process-jobs")
-        if asked := schedule_form(there, jobs, f"{functions_url()}/functions/v1/process-jobs"):
-            ask(scheduling(asked, [job for job in jobs if job["wakes_queue"]]))
+        if request := schedule_form(env, jobs, f"{functions_url()}/functions/v1/process-jobs"):
+            ask(schedule_action(request, [job for job in jobs if job["wakes_queue"]]))
         st.caption("All runs that pg_cron keeps:")
-        csv_export("cron runs", RUN_COLUMNS, SHOWN, pieces)
+        csv_export("cron runs", RUN_COLUMNS, MAX_SHOWN, run_batches)

@@ -1,9 +1,9 @@
-"""Everything that imports Streamlit, apart from the pages themselves.
+"""All Streamlit code except the pages themselves.
 
-- `dashboard`: how pages read the database and who is acting.
-- `live`: a page's live panel. `confirm`: the question before an action, and its report.
-- `navigation`, `search`, `tab`: what surrounds every page.
+- `dashboard`: cached queries, database errors, the current user, time formats.
+- `live`: a page's auto-refreshing panel. `confirm`: confirmation dialogs and their results.
+- `navigation`, `search`, `tab`: the frame around every page.
 - `charts`, `tiles`, `columns`, `selection`, `export`, `time_range`, `images`: what pages draw.
-- `access`: who may see and do what.
-- `parts`: larger parts of single pages.
+- `access`: sign-in and roles.
+- `parts`: components too large for their page's file.
 """

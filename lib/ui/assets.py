@@ -1,4 +1,4 @@
-"""Streamlit's own assets, from memory and compressed: a first visit asks for a hundred of them."""
+"""Serve Streamlit's static assets compressed and from memory: a first visit loads about 100."""
 
 import asyncio
 import gzip
@@ -10,44 +10,46 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
-FOR_EVER = "public, immutable, max-age=31536000"
-"""Their names hold a hash of their content."""
-COMPRESSED = {".js", ".css", ".svg"}
+CACHE_CONTROL = "public, immutable, max-age=31536000"
+"""Safe because file names contain a content hash."""
+COMPRESSIBLE = {".js", ".css", ".svg"}
 
 
-class Assets:
-    """Answers for the assets, and leaves everything else to the app.
+class AssetCache:
+    """ASGI middleware that serves the assets and passes everything else to the app.
 
-    Streamlit's own handler takes a dozen turns through threads for each, and leaves compression to
-    a proxy.
+    Streamlit's own handler hops between threads a dozen times per file, and leaves compression
+    to a proxy.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         folder = Path(get_static_dir())
-        # Nothing else is served, whatever path is asked for.
+        # Listed up front, so no request path can reach any other file.
         self._files = {
             f"/{file.relative_to(folder).as_posix()}": file for file in folder.glob("static/*/*")
         }
-        self._answers: dict[tuple[str, bool], Response] = {}
+        self._responses: dict[tuple[str, bool], Response] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["path"] not in self._files or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
         compressed = "gzip" in Headers(scope=scope).get("accept-encoding", "")
         key = scope["path"], compressed
-        if key not in self._answers:
-            self._answers[key] = await asyncio.to_thread(_answer, self._files[key[0]], compressed)
-        await self._answers[key](scope, receive, send)
+        if key not in self._responses:
+            self._responses[key] = await asyncio.to_thread(
+                _response, self._files[key[0]], compressed
+            )
+        await self._responses[key](scope, receive, send)
 
 
-def _answer(file: Path, compressed: bool) -> Response:
-    """A file with how to keep it, compressed where that makes it smaller."""
-    headers = {"Cache-Control": FOR_EVER, "Vary": "Accept-Encoding"}
+def _response(file: Path, compressed: bool) -> Response:
+    """A file with its cache headers, gzipped if its type compresses well."""
+    headers = {"Cache-Control": CACHE_CONTROL, "Vary": "Accept-Encoding"}
     content = file.read_bytes()
-    if compressed and file.suffix in COMPRESSED:
+    if compressed and file.suffix in COMPRESSIBLE:
         content = gzip.compress(content, 6)
         headers["Content-Encoding"] = "gzip"
     return Response(content, headers=headers, media_type=mimetypes.guess_type(file)[0])

@@ -1,7 +1,7 @@
-"""How charts are drawn, as Vega-Lite specifications.
+"""Vega-Lite specifications of all charts.
 
-Each is made once: Altair takes a while to make and check one, and from a refresh to the next only
-figures change. Those come as datasets, by the names below.
+Specs are cached because Altair is slow to build and validate one. Only the data changes between
+refreshes; it is passed separately, as the named datasets below.
 """
 
 from functools import lru_cache
@@ -12,10 +12,10 @@ import altair as alt
 from lib.ui.time_range import Step
 
 Spec = dict[str, Any]
-"""A Vega-Lite specification; shared, so not to be changed."""
+"""A Vega-Lite specification. Cached and shared: do not mutate."""
 
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
-"""The datasets: what is drawn, where the names of lines stand, the value of a limit."""
+"""Dataset names: the plotted values, the positions of line labels, the limit's value."""
 _HEIGHT = 220
 _HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
@@ -24,15 +24,15 @@ _TIMES = {
     "year": "%Y", "month": "%b %Y", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b",
     "hours": "%H:%M", "minutes": "%H:%M", "seconds": "%H:%M:%S",
 }  # fmt: skip
-_KEPT = 128
-"""Specifications; of bars there is one for each combination of names."""
+_CACHE_SIZE = 128
+"""Number of specs. Bars need one for each combination of names."""
 
-# Streamlit's own theme does what Altair's would.
+# Streamlit applies its own theme.
 alt.theme.enable("none")
 
 
 def _time_axis(step: Step) -> alt.X:
-    """The column `at` as times in the viewer's time zone, days as those of UTC."""
+    """X axis of the column `at`: in the viewer's time zone, or UTC if a step is a day."""
     scale = alt.Scale(type="utc" if step == "day" else "time")
     axis = alt.Axis(format=_TIMES, labelOverlap=True, labelFlush=True, grid=False)
     if step == "day":
@@ -40,32 +40,35 @@ def _time_axis(step: Step) -> alt.X:
     return alt.X("at:T", title=None, scale=scale, axis=axis)
 
 
-def _of(dataset: str) -> alt.Chart:
+def _chart_of(dataset: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(dataset))
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def lines(
     names: tuple[str, ...],
-    shades: tuple[str, ...],
+    palette: tuple[str, ...],
     step: Step,
     unit: str,
     *,
     title: str,
-    limited: bool = False,
+    has_limit: bool = False,
 ) -> Spec:
-    """Lines over time, of FIGURES with the columns `at`, `line`, `value`, `words` and `when`.
+    """Lines over time. FIGURES has the columns `at`, `line`, `value`, `words` and `when`.
 
-    `shades` are the colours of the lines called `names`; the second of a colour is dashed. Several
-    have their names beside their ends, by NAMES with `line`, `at` and `place`. `unit` stands at the
-    axis; `title` says in tooltips what the lines are. `limited` adds a dashed line across all, at
-    the `value` in LIMIT.
+    `palette` holds the colors of the lines in `names`; a repeated color is drawn dashed. If there
+    are several lines, each is labeled at its end from NAMES (`line`, `at`, `place`). `unit` is the
+    axis title, `title` the tooltip's label for a line. `has_limit` adds a dashed horizontal rule at
+    LIMIT's `value`.
     """
-    dashes = [[4, 3] if shade in shades[:place] else [1, 0] for place, shade in enumerate(shades)]
-    color = alt.Color("line:N", legend=None).scale(domain=names, range=shades)
+    dashes = [
+        [4, 3] if color_value in palette[:place] else [1, 0]
+        for place, color_value in enumerate(palette)
+    ]
+    color = alt.Color("line:N", legend=None).scale(domain=names, range=palette)
     parts: list[alt.Chart] = [
-        _of(FIGURES)
-        # Points, since a line alone does not show a value between two gaps.
+        _chart_of(FIGURES)
+        # With points: a line alone would not show a single value between two gaps.
         .mark_line(point={"size": 16}, strokeWidth=2)
         .encode(
             x=_time_axis(step),
@@ -81,46 +84,50 @@ def lines(
     ]
     if len(names) > 1:
         parts.append(
-            _of(NAMES)
+            _chart_of(NAMES)
             .mark_text(align="left", dx=6, fontWeight=600)
             .encode(x=_time_axis(step), y=alt.Y("place:Q", title=unit), text="line:N", color=color)
         )
-    if limited:
-        parts.append(_of(LIMIT).mark_rule(strokeDash=[4, 4]).encode(y=alt.Y("value:Q", title=unit)))
+    if has_limit:
+        parts.append(
+            _chart_of(LIMIT).mark_rule(strokeDash=[4, 4]).encode(y=alt.Y("value:Q", title=unit))
+        )
     return alt.LayerChart(layer=parts, height=_HEIGHT).to_dict()
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def bars(
     by: str,
-    things: str,
+    counted: str,
     names: tuple[str, ...],
-    shades: tuple[str, ...] | None,
+    palette: tuple[str, ...] | None,
     step: Step,
     axis: Step,
 ) -> Spec:
-    """Stacked bars over time, of FIGURES with the columns `at`, `until`, `when`, `opacity`,
-    `place` and those called `by` and `things`.
+    """Stacked bars over time. FIGURES has the columns `at`, `until`, `when`, `opacity`, `place`
+    and those named by `by` (the stack's categories) and `counted` (the bar height).
 
-    `shades` are the colours of the values `names` of `by`, those of Streamlit if there are none;
-    `axis` is the step of the time axis.
+    `palette` holds the colors of the categories in `names`; None uses Streamlit's. `axis` is the
+    step of the time axis.
     """
     color = alt.Color(f"{by}:N", title=None)
-    color = color.scale(domain=names, range=shades) if shades else color.scale(domain=names)
+    color = color.scale(domain=names, range=palette) if palette else color.scale(domain=names)
     spec: Spec = (
-        _of(FIGURES)
+        _chart_of(FIGURES)
         .mark_bar(orient="vertical")
         .encode(
             x=_time_axis(axis),
             x2="until:T",
-            y=alt.Y(f"{things}:Q", title=f"{things} per {step}", stack="zero").axis(tickMinStep=1),
-            color=color.legend(_LEGEND if shades else _LONG_LEGEND),
+            y=alt.Y(f"{counted}:Q", title=f"{counted} per {step}", stack="zero").axis(
+                tickMinStep=1
+            ),
+            color=color.legend(_LEGEND if palette else _LONG_LEGEND),
             order="place:Q",
             opacity=alt.Opacity("opacity:Q", scale=None),
             tooltip=[
                 alt.Tooltip("when:N", title=step),
                 alt.Tooltip(f"{by}:N"),
-                alt.Tooltip(f"{things}:Q", format=","),
+                alt.Tooltip(f"{counted}:Q", format=","),
             ],
         )
         .properties(height=_HEIGHT_WITH_LEGEND)
@@ -129,14 +136,14 @@ def bars(
     return spec
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHE_SIZE)
 def area(step: Step, unit: str, title: str) -> Spec:
-    """A stepped area over time, of FIGURES with the columns `at`, `value` and `when`.
+    """A stepped area over time. FIGURES has the columns `at`, `value` and `when`.
 
-    `unit` stands at the axis, `title` in tooltips.
+    `unit` is the axis title, `title` the tooltip's label.
     """
     spec: Spec = (
-        _of(FIGURES)
+        _chart_of(FIGURES)
         .mark_area(interpolate="step-after", line=True, opacity=0.3)
         .encode(
             x=_time_axis(step),
@@ -152,17 +159,17 @@ def area(step: Step, unit: str, title: str) -> Spec:
     return spec
 
 
-@lru_cache(_KEPT)
-def distribution(names: tuple[str, str], shades: tuple[str, str]) -> Spec:
-    """Shares over seconds on a logarithmic axis: as bars those of the first of the two `names`,
-    as outlines those of the second.
+@lru_cache(_CACHE_SIZE)
+def distribution(names: tuple[str, str], palette: tuple[str, str]) -> Spec:
+    """Two histograms of durations on a logarithmic axis: the first of the two `names` as bars,
+    the second as outlines.
 
-    Of FIGURES with the columns `period` (one of the names), `first` and `to_seconds` (the ends of
-    a bar), `percent`, and for tooltips `range` and `jobs`.
+    FIGURES has the columns `period` (one of the names), `first` and `to_seconds` (the bounds of a
+    bin), `percent`, and for tooltips `range` and `jobs`.
     """
     x = alt.X("first:Q", title="seconds").scale(type="log", nice=False)
-    color = alt.Color("period:N", legend=_LEGEND).scale(domain=names, range=shades)
-    base = _of(FIGURES).encode(
+    color = alt.Color("period:N", legend=_LEGEND).scale(domain=names, range=palette)
+    base = _chart_of(FIGURES).encode(
         x=x,
         x2="to_seconds:Q",
         y=alt.Y("percent:Q", title="% of the jobs"),

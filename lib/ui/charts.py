@@ -1,4 +1,4 @@
-"""How every chart looks: its question above, its figures in words and as a table."""
+"""Charts with a heading, a text alternative and the data as a table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,39 +15,39 @@ from lib.ui.dashboard import time_zone
 from lib.ui.time_range import STEP_LENGTHS, Step
 
 HUES = ("blue", "amber", "red", "green", "gray", "violet", "teal")
-"""The colours of charts, as chartCategoricalColors of .streamlit/config.toml has them in order."""
+"""Color names, in the order of chartCategoricalColors in .streamlit/config.toml."""
 PERCENTILES = {"p50": "blue", "p95": "amber", "p99": "red"}
 _STATUSES = {"completed": "green", "failed": "red", "cancelled": "gray"}
-_MOST_KINDS = 6
-"""Kinds of counted things that words name."""
-_NAME_SHARE = 0.075
-"""Of a chart's height, for the name of a line."""
+_MAX_KINDS_DESCRIBED = 6
+"""Categories that a text alternative lists by name."""
+_LABEL_HEIGHT_SHARE = 0.075
+"""Height of a line label, as a share of the chart's height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What to draw: how, and the figures by their names there (see lib.ui.chart_specs)."""
+    """A spec and its datasets by name (see lib.ui.chart_specs)."""
 
     spec: chart_specs.Spec
     datasets: Mapping[str, pd.DataFrame]
 
 
 def colors(hues: Iterable[str]) -> tuple[str, ...]:
-    """Some of HUES as they are in the viewer's theme."""
+    """The color values of some HUES in the viewer's theme."""
     theme = st.context.theme.type or "light"
     known = dict(zip(HUES, st.get_option(f"theme.{theme}.chartCategoricalColors"), strict=True))
     return tuple(known[hue] for hue in hues)
 
 
-def moments(at: pd.Series, step: Step) -> pd.Series:
-    """The moments of an axis in words, for tooltips: days as those of UTC."""
+def format_times(at: pd.Series, step: Step) -> pd.Series:
+    """Formatted times for tooltips: in the viewer's time zone, or UTC if a step is a day."""
     zone, form = ("UTC", "%-d %b %Y (UTC)") if step == "day" else (time_zone(), "%-d %b %H:%M")
-    words: pd.Series = at.dt.tz_convert(zone).dt.strftime(form)
-    return words
+    labels: pd.Series = at.dt.tz_convert(zone).dt.strftime(form)
+    return labels
 
 
 def step_column(step: Step) -> Any:
-    """The moments of an axis as a column of a table."""
+    """The time column of a chart's table."""
     if step == "day":
         return st.column_config.DatetimeColumn("Day (UTC)", format="D MMM YYYY", timezone="UTC")
     return time_column(step.capitalize())
@@ -62,150 +62,154 @@ def lines(
     title: str,
     limit: float | None = None,
 ) -> Chart:
-    """One line for each of the columns named in `hues`, over the column `at`.
+    """One line for each column named in `hues`, over the column `at`.
 
-    Each has its name beside its end; the second of a colour is dashed. `unit` stands at the axis
-    and makes "seconds" readable in tooltips; `title` says there what the lines are. A value that
-    is missing leaves a gap. A dashed line across shows the `limit`.
+    Each is labeled at its end; a repeated color is drawn dashed. `unit` is the axis title, and
+    "seconds" are formatted as durations in tooltips; `title` is the tooltip's label for a line.
+    Missing values leave gaps. `limit` is drawn as a dashed horizontal rule.
     """
     long = figures[["at", *hues]].melt("at", var_name="line")
-    long["words"] = [None if pd.isna(value) else _worded(value, unit) for value in long["value"]]
-    datasets = {chart_specs.FIGURES: long.assign(when=moments(long["at"], step))}
+    long["words"] = [
+        None if pd.isna(value) else _format_value(value, unit) for value in long["value"]
+    ]
+    datasets = {chart_specs.FIGURES: long.assign(when=format_times(long["at"], step))}
     if len(hues) > 1:
-        datasets[chart_specs.NAMES] = _names(long)
+        datasets[chart_specs.NAMES] = _line_labels(long)
     if limit is not None:
         datasets[chart_specs.LIMIT] = pd.DataFrame({"value": [limit]})
-    shades = colors(hues.values())
-    limited = limit is not None
-    spec = chart_specs.lines(tuple(hues), shades, step, unit, title=title, limited=limited)
+    palette = colors(hues.values())
+    has_limit = limit is not None
+    spec = chart_specs.lines(tuple(hues), palette, step, unit, title=title, has_limit=has_limit)
     return Chart(spec, datasets)
 
 
 def bars(
     figures: pd.DataFrame,
     by: str,
-    things: str,
+    counted: str,
     step: Step,
     *,
-    shown: tuple[datetime, datetime] | None = None,
+    time_span: tuple[datetime, datetime] | None = None,
     axis: Step | None = None,
 ) -> Chart | None:
-    """Stacked bars of the column `things` by that of their kinds, over the column `at`.
+    """Stacked bars of the column `counted`, by the category column `by`, over the column `at`.
 
-    `shown` is the time that the axis shows, if that is longer; `axis` is the step of the axis, if
-    days are not those of UTC. A step that is not over is pale. None without figures.
+    `time_span` extends the axis beyond the data. `axis` overrides the axis step where days are not
+    UTC days. The step in progress is drawn paler. None without figures.
     """
     if figures.empty:
         return None
     names, axis = tuple(figures[by].unique()), axis or step
     drawn = figures.assign(until=figures["at"] + STEP_LENGTHS[step])
-    if shown:
-        # Bars of no height, so that the axis also shows a time in which there was nothing.
-        ends = pd.DataFrame({"at": shown, "until": shown, by: names[0], things: 0})
+    if time_span:
+        # Zero-height bars extend the axis over periods without data.
+        ends = pd.DataFrame({"at": time_span, "until": time_span, by: names[0], counted: 0})
         drawn = pd.concat([drawn, ends])
-    so_far = drawn["until"] > datetime.now(UTC)
+    in_progress = drawn["until"] > datetime.now(UTC)
     drawn = drawn.assign(
-        when=moments(drawn["at"], axis) + so_far.map({True: ", so far", False: ""}),
-        opacity=so_far.map({True: 0.45, False: 1.0}),
+        when=format_times(drawn["at"], axis) + in_progress.map({True: ", so far", False: ""}),
+        opacity=in_progress.map({True: 0.45, False: 1.0}),
         place=[names.index(name) for name in drawn[by]],
     )
-    shades = None
+    palette = None
     if by == "status":
-        names, shades = tuple(_STATUSES), colors(_STATUSES.values())
-    spec = chart_specs.bars(by, things, names, shades, step, axis)
+        names, palette = tuple(_STATUSES), colors(_STATUSES.values())
+    spec = chart_specs.bars(by, counted, names, palette, step, axis)
     return Chart(spec, {chart_specs.FIGURES: drawn})
 
 
 def area(figures: pd.DataFrame, column: str, step: Step, unit: str, *, title: str) -> Chart:
-    """A stepped area of a column over the column `at`; `title` says in tooltips what it counts."""
+    """A stepped area of `column` over the column `at`; `title` is the tooltip's label."""
     drawn = figures[["at", column]].set_axis(["at", "value"], axis=1)
-    drawn["when"] = moments(drawn["at"], step)
+    drawn["when"] = format_times(drawn["at"], step)
     return Chart(chart_specs.area(step, unit, title), {chart_specs.FIGURES: drawn})
 
 
 def distribution(figures: pd.DataFrame) -> Chart:
-    """How lengths of time are spread now, as bars, and before, as outlines.
+    """Histograms of durations: "now" as bars, "before" as outlines.
 
-    The columns are those of chart_specs.distribution, with the periods "now" and "before".
+    Takes the columns of chart_specs.distribution; `period` is "now" or "before".
     """
     spec = chart_specs.distribution(("now", "before"), colors(["blue", "amber"]))
     return Chart(spec, {chart_specs.FIGURES: figures})
 
 
-def _names(long: pd.DataFrame) -> pd.DataFrame:
-    """Where the names of lines stand: beside their last values, and never on each other."""
+def _line_labels(long: pd.DataFrame) -> pd.DataFrame:
+    """Positions of the line labels: next to the last values, moved apart if they overlap."""
     known = long.dropna(subset="value")
     last = known.groupby("line", sort=False).tail(1).sort_values("value")
-    room, places = (known["value"].max() or 1) * _NAME_SHARE, list[float]()
+    label_height, places = (known["value"].max() or 1) * _LABEL_HEIGHT_SHARE, list[float]()
     for value in last["value"]:
-        places.append(max(value, places[-1] + room) if places else value)
+        places.append(max(value, places[-1] + label_height) if places else value)
     return last[["line"]].assign(at=long["at"].max(), place=places)
 
 
-def _worded(value: float, unit: str) -> str:
+def _format_value(value: float, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
     return f"{number(value)} {unit}"
 
 
-def course(figures: pd.DataFrame, names: Sequence[str], step: Step, unit: str) -> str:
-    """Lines in words: the last value and the highest of each, and when that was."""
-    return f"{'; '.join(_course(figures, name, step, unit) for name in names)}."
+def describe_lines(figures: pd.DataFrame, names: Sequence[str], step: Step, unit: str) -> str:
+    """Text alternative for lines: the last and highest value of each, and when it peaked."""
+    return f"{'; '.join(_describe_line(figures, name, step, unit) for name in names)}."
 
 
-def _course(figures: pd.DataFrame, name: str, step: Step, unit: str) -> str:
+def _describe_line(figures: pd.DataFrame, name: str, step: Step, unit: str) -> str:
     known = figures[["at", name]].dropna()
     if known.empty:
         return f"{name}: no value"
     highest = known.loc[[known[name].idxmax()]]
     return (
-        f"{name}: {_worded(known[name].iloc[-1], unit)} at last, at most"
-        f" {_worded(highest[name].iloc[0], unit)} ({moments(highest['at'], step).iloc[0]})"
+        f"{name}: {_format_value(known[name].iloc[-1], unit)} at last, at most"
+        f" {_format_value(highest[name].iloc[0], unit)}"
+        f" ({format_times(highest['at'], step).iloc[0]})"
     )
 
 
-def counts(figures: pd.DataFrame, by: str, step: Step, things: str) -> str:
-    """Bars in words: how many of the column `things` in all, of which kinds, and when the most.
-
-    `by` is the column of the kinds.
-    """
+def describe_bars(figures: pd.DataFrame, by: str, step: Step, counted: str) -> str:
+    """Text alternative for bars: the total of `counted`, its breakdown by `by`, and the peak."""
     if figures.empty:
-        return f"No {things}."
-    kinds = figures.groupby(by, sort=False)[things].sum().sort_values(ascending=False)
-    total, steps = int(kinds.sum()), figures.groupby("at")[things].sum()
-    said = [f"{n:,} {kind} ({share(n, total)})" for kind, n in kinds.head(_MOST_KINDS).items()]
-    if len(kinds) > _MOST_KINDS:
-        said.append(f"{len(kinds) - _MOST_KINDS} other kinds")
-    when = moments(pd.Series([steps.idxmax()]), step).iloc[0]
+        return f"No {counted}."
+    kinds = figures.groupby(by, sort=False)[counted].sum().sort_values(ascending=False)
+    total, steps = int(kinds.sum()), figures.groupby("at")[counted].sum()
+    shares = [
+        f"{n:,} {kind} ({share(n, total)})" for kind, n in kinds.head(_MAX_KINDS_DESCRIBED).items()
+    ]
+    if len(kinds) > _MAX_KINDS_DESCRIBED:
+        shares.append(f"{len(kinds) - _MAX_KINDS_DESCRIBED} other kinds")
+    when = format_times(pd.Series([steps.idxmax()]), step).iloc[0]
     most = f"At most {steps.max():,} per {step} ({when})."
-    return f"{total:,} {things} in all: {', '.join(said)}. {most}"
+    return f"{total:,} {counted} in all: {', '.join(shares)}. {most}"
 
 
 def show(
-    question: str,
+    title: str,
     chart: Chart | None,
     figures: pd.DataFrame,
     *,
     key: str,
-    words: str,
+    description: str,
     columns: dict[str, Any] | None = None,
     empty: str = "No job ended in this time.",
 ) -> None:
-    """A chart under the question that it answers, and its figures behind it.
+    """Draw a chart under its heading, with its data as a collapsed table.
 
-    `words` says what is drawn with its most important figures, for who does not see it; `columns`
-    as `column_config` of a dataframe; `empty` stands in for a chart without figures.
+    `description` is the text alternative, with the key figures. `columns` is the table's
+    `column_config`. `empty` is shown instead of a chart without data.
     """
-    st.header(question)
+    st.header(title)
     if figures.empty or chart is None:
         st.info(empty)
         return
     st.vega_lite_chart(
-        spec={**chart.spec, "datasets": dict(chart.datasets)}, key=key, alt=f"{question} {words}"
+        spec={**chart.spec, "datasets": dict(chart.datasets)},
+        key=key,
+        alt=f"{title} {description}",
     )
-    # Filled once it is opened: the grid's code alone is a third of what a first visit loads.
+    # Rendered only once opened: the grid's code is a third of what a first visit downloads.
     with st.expander("As a table", key=f"{key} as a table", on_change="rerun") as table:
         if table.open:
             st.dataframe(
-                figures, hide_index=True, column_config=columns, placeholder="–", alt=question
+                figures, hide_index=True, column_config=columns, placeholder="–", alt=title
             )

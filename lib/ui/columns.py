@@ -1,4 +1,4 @@
-"""How figures, times and links stand in every table."""
+"""Column formats shared by all tables: counts, durations, times, links."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,31 +8,31 @@ import streamlit as st
 
 
 def count_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
-    """A column of whole numbers, with separators of thousands."""
+    """Integers with thousands separators."""
     return st.column_config.NumberColumn(label, help=help, format="localized", **options)
 
 
 def seconds_column(label: str | None = None, help: str | None = None) -> Any:
-    """A column of lengths of time that viewers sort and compare, which words would not let them."""
+    """Durations in seconds. Numeric rather than formatted text, so that they sort correctly."""
     return st.column_config.NumberColumn(label, help=help, format="%.1f s")
 
 
 def percent_column(label: str | None = None, help: str | None = None) -> Any:
-    """A column of shares in percent: 12.5 means 12.5 %."""
+    """Percentages: 12.5 means 12.5 %."""
     return st.column_config.NumberColumn(label, help=help, format="%.1f %%")
 
 
 def time_column(label: str | None = None, *, seconds: bool = False, year: bool = False) -> Any:
-    """A column of moments in the viewer's time zone, to the minute or to the second."""
+    """Times in the viewer's time zone, to the minute or second."""
     form = f"D MMM {'YYYY ' if year else ''}HH:mm{':ss' if seconds else ''}"
     return st.column_config.DatetimeColumn(label, format=form, timezone=st.context.timezone)
 
 
 def job_links(job_ids: Iterable[UUID]) -> list[str]:
-    """The addresses of jobs' pages, for a table's column."""
+    """URLs of the jobs' pages, for job_column."""
     return [f"/job?id={job_id}" for job_id in job_ids]
 
 
 def job_column(label: str = "Job", **options: Any) -> Any:
-    """A table's column of job_links."""
+    """A column of job_links, shown as short job ids."""
     return st.column_config.LinkColumn(label, display_text=r"id=([0-9a-f]{8})", **options)

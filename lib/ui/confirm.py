@@ -1,4 +1,4 @@
-"""Operators' actions: said before they are done, asked once, reported afterwards."""
+"""Operator actions: confirmed in a dialog, then run, then reported."""
 
 import time
 from collections.abc import Callable
@@ -9,19 +9,19 @@ import streamlit as st
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError
 from lib.roles import AccessDenied, Role
 from lib.ui.access import require
-from lib.ui.dashboard import read_anew, say_when_away, who
+from lib.ui.dashboard import clear_cached_answers, current_user, database_errors_shown
 
 REPORT_SECONDS = 10.0
-"""How long redrawing the page keeps a report, such as when the database was away for a moment."""
+"""How long a report survives reruns of the page, such as after a short database outage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What an operator is asked to confirm.
+    """An action to confirm.
 
-    `effect` says what it will do and to how many jobs, `button` is its name as a verb; both may
-    hold Markdown, so job data in them must be escaped. `run` does it and returns the report; what
-    it draws meanwhile, such as a progress bar, stands in the dialog.
+    `effect` says what it does and to how many jobs, `button` is a verb. Both may contain Markdown,
+    so escape any job data in them. `run` performs the action and returns the report; anything it
+    draws, such as a progress bar, appears in the dialog.
     """
 
     title: str
@@ -29,17 +29,17 @@ class Action:
     button: str
     run: Callable[[], str]
     decline: str = "Cancel"
-    """The other button; for an action that cancels jobs it needs another word."""
+    """Label of the other button. "Cancel" would be ambiguous for an action that cancels jobs."""
     needs: Role = Role.OPERATOR
-    """Who may do it: admins alone what changes how the system is set up."""
+    """The role required. Configuration changes need an admin."""
     statement: str = ""
-    """The SQL that does the same in psql, for those who want to see it first."""
+    """Equivalent SQL for psql, shown in the dialog."""
 
 
 def ask(action: Action) -> None:
-    """Asks for confirmation, once the page is drawn anew; refuses who may not do it.
+    """Open the confirmation dialog, or show a refusal if the viewer's role is too low.
 
-    Not at once: the next refresh of a live panel would close a dialog that it opened.
+    Reruns the page first: the next refresh of a live panel would close a dialog that it opened.
     """
     try:
         require(action.needs)
@@ -50,22 +50,22 @@ def ask(action: Action) -> None:
 
 
 def confirmations() -> None:
-    """Shows what the last action did, and the dialog of the one that is asked for.
+    """Show the last action's report and any open confirmation dialog.
 
-    A page with actions calls it once, outside its live panel.
+    Every page with actions calls this once, outside its live panel.
     """
-    # In a place of its own: what comes and goes here would else give all below it other places, and
-    # the browser would build it anew, a field that is being used too.
+    # In a container, so that messages that come and go do not shift the elements below: the
+    # browser would recreate those, including a field that is being edited.
     with st.container():
         _show_report()
         if refusal := st.session_state.pop("refused", None):
             st.warning(refusal, icon=":material/block:")
     if action := st.session_state.get("asked"):
-        st.dialog(action.title, on_dismiss=_forget)(_confirm)(action)
+        st.dialog(action.title, on_dismiss=_clear_pending_action)(_confirm)(action)
 
 
 def report(done: str) -> None:
-    """Says what an action did, once the page is drawn anew."""
+    """Show what an action did after the next rerun."""
     st.session_state["report"] = done
     st.session_state.pop("report_shown", None)
 
@@ -82,14 +82,14 @@ def _show_report() -> None:
 
 def _confirm(action: Action) -> None:
     st.write(f"{action.effect} The audit log records it as done by:")
-    st.text(who())
+    st.text(current_user())
     if action.statement:
         st.code(action.statement, language="sql", wrap_lines=True)
     with st.container(horizontal=True):
         confirmed = st.button(action.button, type="primary")
         declined = st.button(action.decline)
     if confirmed:
-        with say_when_away():
+        with database_errors_shown():
             try:
                 require(action.needs)
                 report(action.run())
@@ -103,17 +103,17 @@ def _confirm(action: Action) -> None:
                 st.text(refusal.message)
                 st.stop()
             except DatabaseError as error:
-                # Such as a migration that failed, after others that were applied.
+                # For example a migration that failed after others were applied.
                 st.error("It was not done, or not all of it:")
                 st.text(str(error))
                 st.stop()
-            read_anew()
-            _forget()
+            clear_cached_answers()
+            _clear_pending_action()
             st.rerun()
     if declined:
-        _forget()
+        _clear_pending_action()
         st.rerun()
 
 
-def _forget() -> None:
+def _clear_pending_action() -> None:
     del st.session_state["asked"]

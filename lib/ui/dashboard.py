@@ -1,4 +1,4 @@
-"""What every page needs: reading the database, saying that it is away, who is acting."""
+"""What every page needs: cached queries, database errors, the current user, time formats."""
 
 import getpass
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ from lib.database.replica import Replica
 from lib.resources import database_url
 from lib.roles import Role
 from lib.settings import settings
-from lib.ui.access import person, require, sign_in_configured
+from lib.ui.access import require, sign_in_configured, signed_in_user
 
 REFRESH_SECONDS = 2.0
-"""How often a live panel is drawn again."""
-# Below the refresh, or a panel would every other time show the answer it showed before.
+"""Default refresh interval of a live panel."""
+# Shorter than the refresh interval, or every other refresh would show the same answer.
 TTL_SECONDS = 1.5
-OF_THE_SERVER = ("maintenance", "troubleshooting")
-"""Pages about the database server itself: a replica has sessions and statistics of its own."""
-_read_at: ContextVar[list[datetime] | None] = ContextVar("read_at", default=None)
+PRIMARY_ONLY = ("maintenance", "troubleshooting")
+"""Pages about the server itself: a replica has its own sessions and statistics."""
+_answer_times: ContextVar[list[datetime] | None] = ContextVar("answer_times", default=None)
 
 
 @st.cache_resource
 def pool() -> Pool:
-    """The connections of all sessions' pages. Raises DatabaseError for a malformed URL."""
+    """The connection pool shared by all sessions. Raises DatabaseError for a malformed URL."""
     return _pool(database_url(settings()), "darkroom dashboard")
 
 
@@ -58,31 +58,31 @@ def _answer(page: str, query: str, **parameters: Any) -> tuple[Any, datetime]:
     try:
         return read_once(page, query, **parameters), at
     except DatabaseUnavailable as error:
-        # Kept like an answer: finding it out takes as long as a panel's refresh, and a panel
-        # that is due again before it could draw would never draw.
+        # Cached like an answer: detecting it takes as long as a panel's refresh interval, and a
+        # panel due again before it has drawn would never draw.
         return error, at
 
 
 def read(page: str, query: str, **parameters: Any) -> Any:
-    """The answer to a named query of `queries/<page>.sql`, shared by all viewers.
+    """Result of a named query in `queries/<page>.sql`, cached for all viewers.
 
-    At most two TTL_SECONDS old. Raises DatabaseUnavailable.
+    At most twice TTL_SECONDS old. Raises DatabaseUnavailable.
     """
     answer, at = _answer(page, query, **parameters)
     if isinstance(answer, DatabaseUnavailable):
         raise answer
-    if (times := _read_at.get()) is not None:
+    if (times := _answer_times.get()) is not None:
         times.append(at)
     return answer
 
 
 def read_once(page: str, query: str, **parameters: Any) -> Any:
-    """The answer to a named query as `read` gives it, but asked now and for this viewer alone.
+    """Result of a named query, uncached.
 
-    For exports, whose pieces nobody reads again, and for searches. Raises DatabaseUnavailable.
+    For exports and searches, whose results are not read again. Raises DatabaseUnavailable.
     """
     ask = getattr(load(page), query)
-    replica = None if page in OF_THE_SERVER else _replica()
+    replica = None if page in PRIMARY_ONLY else _replica()
     if replica and replica.usable:
         try:
             with translated(), replica.pool.connection() as connection:
@@ -94,29 +94,29 @@ def read_once(page: str, query: str, **parameters: Any) -> Any:
 
 
 @contextmanager
-def noting_ages() -> Iterator[list[datetime]]:
-    """Gives a list that fills with when each answer read in its block was fetched."""
+def recording_answer_times() -> Iterator[list[datetime]]:
+    """Yield a list that collects the fetch time of each answer read inside the block."""
     times: list[datetime] = []
-    token = _read_at.set(times)
+    token = _answer_times.set(times)
     try:
         yield times
     finally:
-        _read_at.reset(token)
+        _answer_times.reset(token)
 
 
-def read_anew() -> None:
-    """Forgets the answers so far, because the viewer has just changed something."""
+def clear_cached_answers() -> None:
+    """Drop all cached answers, after an action has changed something."""
     if replica := _replica():
         replica.changed()
     _answer.clear()
 
 
 @contextmanager
-def say_when_away() -> Iterator[None]:
-    """Shows a sentence in place of what its block draws while the database is away.
+def database_errors_shown() -> Iterator[None]:
+    """Show an error in place of the block's output while the database is unreachable.
 
-    Once a live panel succeeds again, the whole page is drawn anew. What took too long is said, but
-    is no reason for that: it would take as long again.
+    The first success afterwards reruns the whole page. A query timeout is shown but does not cause
+    a rerun, since the query would time out again.
     """
     try:
         yield
@@ -141,40 +141,40 @@ def say_when_away() -> Iterator[None]:
         st.rerun()
 
 
-def own_url() -> str:
-    """Where this app is reached: configured, or on this computer."""
+def app_url() -> str:
+    """This app's base URL: the configured one, else localhost."""
     return settings().public_url or f"http://127.0.0.1:{st.get_option('server.port')}"
 
 
 def functions_url() -> str:
-    """The project whose functions the pages call."""
-    return settings().functions_elsewhere or own_url()
+    """Base URL of the functions that the pages call."""
+    return settings().functions_elsewhere or app_url()
 
 
 def actor() -> str:
-    """Who acts, for the audit log. Raises AccessDenied for who is not even an operator."""
+    """The current user, for the audit log. Raises AccessDenied below the operator role."""
     require(Role.OPERATOR)
-    return who()
+    return current_user()
 
 
-def who() -> str:
-    """Who is looking: without sign-in, the user of this computer."""
-    signed_in = person() if sign_in_configured() else None
+def current_user() -> str:
+    """The signed-in user's name; without sign-in, the local account's."""
+    signed_in = signed_in_user() if sign_in_configured() else None
     return signed_in.name if signed_in else f"{getpass.getuser()} (local)"
 
 
 def time_zone() -> ZoneInfo:
-    """The viewer's time zone; UTC while the browser has not told it."""
+    """The viewer's time zone; UTC until the browser reports it."""
     return ZoneInfo(st.context.timezone or "UTC")
 
 
-def moment(at: datetime, *, seconds: bool = False) -> str:
-    """A moment in the viewer's time zone, such as "4 Nov 09:30", or "4 Nov 2025 09:30"."""
+def format_time(at: datetime, *, seconds: bool = False) -> str:
+    """Date and time in the viewer's time zone: "4 Nov 09:30", with the year if not this one."""
     at, now = at.astimezone(time_zone()), datetime.now(time_zone())
     day = f"{at:%-d %b}" if at.year == now.year else f"{at:%-d %b %Y}"
     return f"{day} {at:%H:%M:%S}" if seconds else f"{day} {at:%H:%M}"
 
 
-def clock(at: datetime) -> str:
-    """The time of day of a moment just now, such as "09:30:05"."""
+def format_time_of_day(at: datetime) -> str:
+    """Time of day in the viewer's time zone, such as "09:30:05"."""
     return f"{at.astimezone(time_zone()):%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""Whole tables as CSV files, fetched page by page."""
+"""CSV export of whole tables, fetched in batches."""
 
 import csv
 import json
@@ -8,25 +8,25 @@ from typing import Any
 
 import streamlit as st
 
-from lib.ui.dashboard import say_when_away
+from lib.ui.dashboard import database_errors_shown
 
 Row = Mapping[str, Any]
-MOST_ROWS = 1_000_000
-"""What a spreadsheet can open; the file says nothing of the rest, so the page does."""
+MAX_ROWS = 1_000_000
+"""What a spreadsheet can open. The page warns if rows were left out."""
 
 
 def csv_export(
     name: str, columns: Sequence[str], expected: int, pages: Callable[[], Iterable[Sequence[Row]]]
 ) -> None:
-    """A button that fetches all rows with a progress bar, and then one that saves the file.
+    """A button that fetches all rows with a progress bar, then one that downloads the file.
 
-    `name` without ending, in the page's own words; `expected` is about how many rows there are;
-    `pages` gives them in pieces, each fetched by a short query of its own.
+    `name` is the file name without extension, `expected` the approximate number of rows. `pages`
+    yields the rows in batches, each fetched by a short query.
     """
     if not st.button("Export as CSV", icon=":material/download:", key=f"export {name}"):
         return
     bar = st.progress(0.0, "Fetching")
-    with say_when_away():
+    with database_errors_shown():
         file = StringIO(newline="")
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -35,8 +35,8 @@ def csv_export(
             writer.writerows([_cell(row[column]) for column in columns] for row in page)
             count += len(page)
             bar.progress(min(count / max(expected, count, 1), 1.0), f"{count:,} rows")
-            if count >= MOST_ROWS:
-                st.warning(f"The file ends after {MOST_ROWS:,} rows: choose a narrower filter.")
+            if count >= MAX_ROWS:
+                st.warning(f"The file ends after {MAX_ROWS:,} rows: choose a narrower filter.")
                 break
         bar.empty()
         st.download_button(
@@ -52,5 +52,5 @@ def csv_export(
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    # A spreadsheet would run what looks like a formula, and job data is anyone's.
+    # A spreadsheet would execute anything that looks like a formula; job data is untrusted.
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

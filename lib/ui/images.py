@@ -1,4 +1,4 @@
-"""Generated images: where a viewer's browser finds them, and as files for the operator."""
+"""Generated images: URLs for the viewer's browser, and files to download."""
 
 import io
 import zipfile
@@ -13,24 +13,23 @@ import streamlit as st
 from lib.resources import image_storage
 from lib.settings import settings
 from lib.storage import Storage, StorageFailed
-from lib.ui.dashboard import own_url
+from lib.ui.dashboard import app_url
 
 Row = Mapping[str, Any]
 """A completed generation, with at least storage_path and image_url."""
 
-
-ADDRESS_SECONDS = 30
-"""How long an address is used that Supabase signed: less than the least that one may last."""
+SIGNED_URL_SECONDS = 30
+"""How long a signed Supabase URL is cached: less than the shortest lifetime allowed."""
 
 
 @st.cache_resource
 def storage() -> Storage:
-    """Where this app keeps images."""
-    return image_storage(replace(settings(), public_url=own_url()))
+    """This app's image storage."""
+    return image_storage(replace(settings(), public_url=app_url()))
 
 
 def show_image(generation: Row, width: int | Literal["stretch"]) -> None:
-    """Draws an image, or says why it cannot be."""
+    """Draw an image, or the reason why it is unavailable."""
     try:
         st.image(image_source(generation), width=width, alt=generation["prompt"])
     except (StorageFailed, FileNotFoundError) as error:
@@ -38,25 +37,25 @@ def show_image(generation: Row, width: int | Literal["stretch"]) -> None:
 
 
 def image_source(generation: Row) -> str:
-    """The address of an image, as the viewer's browser reaches it.
+    """URL of an image, reachable from the viewer's browser.
 
     Raises StorageFailed and FileNotFoundError.
     """
     if settings().storage_bucket and generation["storage_path"]:
-        return _address(generation["storage_path"])
+        return _signed_url(generation["storage_path"])
     if settings().functions_elsewhere:
         return str(generation["image_url"])
-    page = urlsplit(st.context.url or own_url())
+    page = urlsplit(st.context.url or app_url())
     return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
 
 
-@st.cache_data(ttl=ADDRESS_SECONDS, max_entries=5000, show_spinner=False)
-def _address(path: str) -> str:
-    return storage().address(path)
+@st.cache_data(ttl=SIGNED_URL_SECONDS, max_entries=5000, show_spinner=False)
+def _signed_url(path: str) -> str:
+    return storage().url_for(path)
 
 
 def file_name(job: Row) -> str:
-    """What the image is called on the operator's computer."""
+    """File name for downloading the image."""
     ending = str(job["storage_path"] or job["image_url"] or "").rpartition(".")[2].lower()
     model = job["model_id"].rpartition("/")[2]
     ending = ending if ending in ("png", "webp", "jpg") else "png"
@@ -64,7 +63,7 @@ def file_name(job: Row) -> str:
 
 
 def image_bytes(job: Row) -> bytes:
-    """The image, from this app's storage or, where a project's own functions keep it, its address.
+    """The image's bytes: from this app's storage, or its URL if external functions store it.
 
     Raises StorageFailed, FileNotFoundError and httpx.HTTPError.
     """

@@ -1,4 +1,4 @@
-"""A page's live panel: drawn again and again until its viewer pauses it, with its data's age."""
+"""A page's live panel: refreshes until the viewer pauses it, and shows how old its data is."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,69 +9,76 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lib.database import DatabaseUnavailable, translated
 from lib.ui.access import role
-from lib.ui.dashboard import REFRESH_SECONDS, clock, noting_ages, pool, say_when_away
+from lib.ui.dashboard import (
+    REFRESH_SECONDS,
+    database_errors_shown,
+    format_time_of_day,
+    pool,
+    recording_answer_times,
+)
 
 
 def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool:
-    """Draws the panel now and then every so many seconds, unless the viewer has switched it off.
+    """Draw the panel now and every `seconds`, unless the viewer switches refreshing off.
 
-    Until it is drawn for the first time a skeleton stands in its place. While the database is
-    away a sentence does, and False is returned: what the page reads below need not say it again.
-    Once it is back, the whole page is drawn anew.
+    Shows a skeleton before the first draw. While the database is unreachable, shows an error
+    and returns False, so that the rest of the page need not repeat it. Reruns the whole page
+    once the database is reachable again.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        going_on = st.toggle(
+        refreshing = st.toggle(
             "Live",
             True,
             key="live",
             bind="query-params",
             help=f"Drawn again every {seconds:g} s. Switched off, the page stands still.",
         )
-        # Outside the fragment, which would empty a place of its own for a moment at each refresh.
-        age = st.empty()
-    st.fragment(lambda: _draw(panel, age), run_every=seconds if going_on else None)()
-    answers = "database_away" not in st.session_state
-    if not (answers or going_on):
-        _look_for_it()
-    return answers
+        # Outside the fragment, where each refresh would briefly clear it.
+        timestamp = st.empty()
+    st.fragment(lambda: _draw(panel, timestamp), run_every=seconds if refreshing else None)()
+    reachable = "database_away" not in st.session_state
+    if not (reachable or refreshing):
+        _poll_database()
+    return reachable
 
 
-def _draw(panel: Callable[[], None], age: DeltaGenerator) -> None:
+def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
     if role() != st.session_state["role"]:
-        # Of a viewer whose role was taken away, or whose sign-in has ended.
+        # The role was revoked or the sign-in has expired.
         st.rerun()
-    page, waiting = st.session_state["page"], st.empty()
+    page, placeholder = st.session_state["page"], st.empty()
     if st.session_state.get("drawn") != page:
-        waiting.skeleton(height=400)
-    with noting_ages() as times, say_when_away():
+        placeholder.skeleton(height=400)
+    with recording_answer_times() as times, database_errors_shown():
         panel()
-    waiting.empty()
+    placeholder.empty()
     if times:
-        age.caption("Data of " + clock(min(times)).replace(":", r"\:"))
+        timestamp.caption("Data of " + format_time_of_day(min(times)).replace(":", r"\:"))
     st.session_state["drawn"] = page
 
 
 @contextmanager
-def drawn_once_back() -> Iterator[None]:
-    """For what a page reads outside its live panel: says that the database is away, and looks.
+def rerun_when_reachable() -> Iterator[None]:
+    """Show database errors for queries outside the live panel, and poll until it is reachable.
 
-    Once it is back, the whole page is drawn anew.
+    Reruns the whole page then.
     """
-    drawn = False
-    with say_when_away():
+    succeeded = False
+    with database_errors_shown():
         yield
-        drawn = True
-    if not drawn:
-        _look_for_it()
+        succeeded = True
+    if not succeeded:
+        _poll_database()
 
 
-def _look_for_it() -> None:
-    st.fragment(_look, run_every=REFRESH_SECONDS)(monotonic())
+def _poll_database() -> None:
+    st.fragment(_rerun_if_reachable, run_every=REFRESH_SECONDS)(monotonic())
 
 
-def _look(failed_at: float) -> None:
+def _rerun_if_reachable(failed_at: float) -> None:
     if monotonic() - failed_at < REFRESH_SECONDS / 2:
-        # At once a database that answers, and refuses, would be asked again without a rest.
+        # The fragment's first run is immediate: a database that refuses at once would be polled
+        # in a tight loop.
         return
     try:
         with translated(), pool().connection():

@@ -1,4 +1,4 @@
-"""The pages of the control room, in the sections of the sidebar, for whom they are."""
+"""The sidebar: the pages by section, limited to those the viewer's role may open."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +12,19 @@ from lib.roles import Role
 from lib.settings import settings
 from lib.ui.access import role, sign_in_configured
 from lib.ui.access.gate import gate
-from lib.ui.dashboard import read, say_when_away, who
+from lib.ui.dashboard import current_user, database_errors_shown, read
 from lib.ui.search import search
 from lib.ui.tab import name_tab
 
 ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
-ROUTES = {
+CONNECTION_HELP = {
     "direct": "Connections of its own: every feature works.",
     "session pooler": "Each connection of ours is one of the database while it is open: every"
     " feature works, and the pooler's size limits how many workers there may be.",
     "transaction pooler": "Notifications do not pass: workers and subscribers look once a second"
     " instead of being woken. A statement's time limit is that of the role.",
 }
-"""What a way to Supabase's database means for us."""
+"""Help text for each way of connecting to Supabase's database."""
 SECTIONS: dict[str, dict[str, str]] = {
     "Monitor": {
         "overview": "Overview",
@@ -53,47 +53,45 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Audit",
     },
 }
-"""The files of pages/ and their titles. A page's address is its file with dashes."""
-NEEDED = {"Monitor": Role.VIEWER, "Test": Role.OPERATOR, "Operate": Role.OPERATOR}
-"""The role that opens a section."""
-FIRST = "overview"
+"""Files of pages/ and their titles, by section. A page's URL is its file name with dashes."""
+SECTION_ROLES = {"Monitor": Role.VIEWER, "Test": Role.OPERATOR, "Operate": Role.OPERATOR}
+"""The role required for each section."""
+HOME = "overview"
 HIDDEN = {"job"}
-"""Reached by links alone."""
+"""Not in the sidebar; reached by links only."""
 
 
 def navigation() -> StreamlitPage:
-    """Draws the sidebar and the page's head, and returns the page to run.
+    """Draw the sidebar and the page header, and return the page to run.
 
-    It is one of those that the viewer's role opens.
-
-    Who has no role gets at every address what there is to say about that, and nothing else.
+    Without a role, every URL leads to the sign-in gate.
     """
     st.set_page_config(layout="wide")
-    has = st.session_state["role"] = role()
-    if has is None:
+    viewer_role = st.session_state["role"] = role()
+    if viewer_role is None:
         st.set_page_config(page_title="Darkroom", page_icon=ICON)
         files = [file for files in SECTIONS.values() for file in files]
-        doors = [_page(gate, file, "Darkroom") for file in files]
-        return st.navigation(doors, position="hidden")
+        gates = [_page(gate, file, "Darkroom") for file in files]
+        return st.navigation(gates, position="hidden")
     page = st.navigation(
         {
             section: [
                 _page(f"pages/{file}.py", file, title) for file, title in SECTIONS[section].items()
             ]
-            for section in _sections(has)
+            for section in _visible_sections(viewer_role)
         },
         expanded=True,
     )
     if st.session_state.get("page") != page.url_path:
-        # A question that was open when its page was left is not asked again.
+        # Leaving a page closes its confirmation dialog.
         st.session_state["page"] = page.url_path
         st.session_state.pop("asked", None)
         st.session_state.pop("missed", None)
     name_tab(page.title)
     with st.sidebar:
         if sign_in_configured():
-            _signed_in(has)
-        _sources()
+            _signed_in(viewer_role)
+        _data_sources()
     with st.container(horizontal=True):
         st.title(page.title)
         with st.container(width=340):
@@ -104,43 +102,43 @@ def navigation() -> StreamlitPage:
 def link(
     page: str, label: str | None = None, icon: str = ":material/arrow_forward:", **filters: str
 ) -> None:
-    """Links to a page by its file's name, with filters in its URL.
+    """Link to a page by its file name, with filters in its URL.
 
-    Draws nothing for whom that page is not.
+    Renders nothing if the viewer may not open the page.
     """
-    has = role()
-    if has and any(page in SECTIONS[section] for section in _sections(has)):
+    viewer_role = role()
+    if viewer_role and any(page in SECTIONS[section] for section in _visible_sections(viewer_role)):
         st.page_link(f"pages/{page}.py", label=label, icon=icon, query_params=filters)
 
 
-def address(file: str) -> str:
-    """The path of a page's address, such as "/stuck-jobs"."""
-    return "/" if file == FIRST else f"/{file.replace('_', '-')}"
+def page_path(file: str) -> str:
+    """URL path of a page, such as "/stuck-jobs"."""
+    return "/" if file == HOME else f"/{file.replace('_', '-')}"
 
 
-def _sections(has: Role) -> list[str]:
-    return [section for section in SECTIONS if has >= NEEDED[section]]
+def _visible_sections(viewer_role: Role) -> list[str]:
+    return [section for section in SECTIONS if viewer_role >= SECTION_ROLES[section]]
 
 
-def _page(shown: str | Callable[[], None], file: str, title: str) -> StreamlitPage:
+def _page(content: str | Callable[[], None], file: str, title: str) -> StreamlitPage:
     return st.Page(
-        shown,
+        content,
         title=title,
-        url_path=None if file == FIRST else address(file)[1:],
-        default=file == FIRST,
+        url_path=None if file == HOME else page_path(file)[1:],
+        default=file == HOME,
         visibility="hidden" if file in HIDDEN else "visible",
     )
 
 
-def _signed_in(has: Role) -> None:
+def _signed_in(viewer_role: Role) -> None:
     with st.container(gap="xsmall"):
-        st.caption(f"Signed in, with the role {has.name.lower()}:")
-        st.text(who())
+        st.caption(f"Signed in, with the role {viewer_role.name.lower()}:")
+        st.text(current_user())
         st.button("Sign out", on_click=st.logout, type="tertiary")
 
 
-def _sources() -> None:
-    """Which database, functions and provider are in use."""
+def _data_sources() -> None:
+    """Show which database, functions and provider are in use."""
     chosen = settings()
     database = (
         redact(chosen.database_url)
@@ -148,8 +146,8 @@ def _sources() -> None:
         else embedded.EmbeddedPostgres.description
     )
     with st.container(gap="xsmall"):
-        if chosen.database_url and (way := route(chosen.database_url)) in ROUTES:
-            st.caption(f"Database: {database}, {way}", help=ROUTES[way])
+        if chosen.database_url and (way := route(chosen.database_url)) in CONNECTION_HELP:
+            st.caption(f"Database: {database}, {way}", help=CONNECTION_HELP[way])
         else:
             st.caption(f"Database: {database}")
         if chosen.database_read_url:
@@ -159,7 +157,7 @@ def _sources() -> None:
         faults = fault_file(chosen)
         if faults and faults.exists():
             link("fault_injection", "Faults are in force", ":material/bug_report:")
-    with say_when_away():
+    with database_errors_shown():
         if not chosen.database_url and read("overview", "has_sample_data"):
             st.warning(
                 "Sample history: thirty days of invented jobs. An empty data folder started with"

@@ -1,4 +1,4 @@
-"""Tables whose rows stay selected while the data under them changes."""
+"""Tables whose selection survives data updates."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -13,18 +13,18 @@ def selectable(
     *,
     name: str,
     columns: Mapping[str, Any],
-    several: bool = True,
+    multiple: bool = True,
     selected: Sequence[Hashable] = (),
     **options: Any,
 ) -> list[Any]:
-    """Draws a table and returns the ids of the selected rows, in the table's order.
+    """Draw a table and return the ids of the selected rows, in the table's order.
 
-    `ids` holds one per row; `name` is the table's on its page; `columns` are those shown, in this
-    order, as the column_config of `st.dataframe`; `selected` are selected when the table was not
-    drawn just before. Other options are those of `st.dataframe`.
+    `ids` holds one id per row; `name` is unique on the page; `columns` are the visible columns in
+    order, as column_config. `selected` is the initial selection. Other options go to
+    `st.dataframe`.
     """
-    # Streamlit knows rows by their place, so a table of other rows is another table, which begins
-    # with what was selected in the last one.
+    # Streamlit tracks selected rows by index, so different rows need a new key; the new table
+    # starts with the selection of the previous one.
     before, key = st.session_state.get(f"{name} drawn"), f"{name} {hash(tuple(ids))}"
     if before is not None and before[0] in st.session_state:
         drawn, its_ids = before
@@ -35,7 +35,7 @@ def selectable(
         rows,
         key=key,
         on_select="rerun",
-        selection_mode="multi-row" if several else "single-row",
+        selection_mode="multi-row" if multiple else "single-row",
         selection_default={"selection": {"rows": places, "columns": [], "cells": []}},
         hide_index=True,
         column_order=list(columns),

@@ -1,4 +1,4 @@
-"""The browser's tab: the page's name, and by words and picture whether something is wrong."""
+"""The browser tab: the page's name, with a status text and icon when something is wrong."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,35 +10,35 @@ from lib.database import DatabaseUnavailable, TimeLimitReached
 from lib.ui.access import role
 from lib.ui.dashboard import read
 
-SECONDS = 5.0
-"""How soon the tab follows the state, while a page stays open."""
-PICTURES = Path(__file__).parent.parent / ".streamlit"
-"""Where those of the tab are: one a state, different in shape too."""
+REFRESH_SECONDS = 5.0
+"""How often an open page updates its tab."""
+ICONS = Path(__file__).parent.parent / ".streamlit"
+"""Folder of the tab icons: one for each state, distinguishable without color."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the tab shows beside the page's name. `picture` is a file of .streamlit/."""
+    """Status shown next to the page's name. `icon` is a file in .streamlit/."""
 
-    words: str = ""
-    picture: str = "icon.svg"
+    label: str = ""
+    icon: str = "icon.svg"
 
 
-_AWAY = _State("Database away", "icon_away.svg")
+_UNREACHABLE = _State("Database away", "icon_away.svg")
 _SLOW = _State("Database slow", "icon_look.svg")
-_PICTURE = {"good": "icon.svg", "look": "icon_look.svg", "act": "icon_act.svg"}
+_ICON_BY_LEVEL = {"good": "icon.svg", "look": "icon_look.svg", "act": "icon_act.svg"}
 
 
 def name_tab(title: str) -> None:
-    """Names the tab after its page, and keeps it up to date."""
+    """Set the tab's title and icon, and keep them up to date."""
     _label(title, st.session_state.get("tab", _State()))
-    # Parallel: the page does not wait for what is read here.
-    st.fragment(lambda: _follow(title), run_every=SECONDS, parallel=True)()
+    # Parallel, so that the page does not wait for this query.
+    st.fragment(lambda: _refresh(title), run_every=REFRESH_SECONDS, parallel=True)()
 
 
-def _follow(title: str) -> None:
+def _refresh(title: str) -> None:
     if role() is None:
-        # Whose role was taken away while the page is open learns no more.
+        # The role was revoked while the page is open: reveal nothing more.
         return
     state = _state()
     if state != st.session_state.get("tab", _State()):
@@ -48,19 +48,19 @@ def _follow(title: str) -> None:
 
 def _state() -> _State:
     if st.session_state.get("database_away"):
-        # The page looks whether it is back: asking here too would only make clicks wait.
-        return _AWAY
+        # The page already polls the database; another query here would only delay clicks.
+        return _UNREACHABLE
     try:
         found = verdict(read("overview", "now"))
     except TimeLimitReached:
         return _SLOW
     except DatabaseUnavailable:
-        return _AWAY
-    return _State(found.short if found.conditions else "", _PICTURE[found.level])
+        return _UNREACHABLE
+    return _State(found.short if found.conditions else "", _ICON_BY_LEVEL[found.level])
 
 
 def _label(title: str, state: _State) -> None:
     st.set_page_config(
-        page_title=" · ".join(filter(None, [state.words, f"{title} – Darkroom"])),
-        page_icon=PICTURES / state.picture,
+        page_title=" · ".join(filter(None, [state.label, f"{title} – Darkroom"])),
+        page_icon=ICONS / state.icon,
     )

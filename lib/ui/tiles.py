@@ -1,4 +1,4 @@
-"""Tiles: a number, what changed, its last day as a curve, and the page that says more."""
+"""Tiles: a number, its change, a sparkline of the last day and a link to the details."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,21 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
-from lib.formats import change, number
+from lib.formats import number, signed_change
 from lib.ui.navigation import link
 
 WIDTH, HEIGHT, MARGIN = 240, 48, 3
-"""Of the picture, which is then drawn as wide as its place."""
-CURVE, MARKED = "#808495", "#d64545"
-"""Colours of curves, seen on light and on dark."""
+"""Size of a sparkline's view box; it is scaled to the tile's width."""
+CURVE_COLOR, MARKED_COLOR = "#808495", "#d64545"
+"""Sparkline colors, legible in the light and the dark theme."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What a tile shows. It is marked while the condition `sign` (see lib.checks.health) holds.
+    """One tile, highlighted while `condition` (see lib.checks.health) holds.
 
-    `delta` is what changed, with its sign, or where it `changes` nothing a mere remark. `page` is
-    the file of the page to link to, with `filters` in its URL. `written` puts a value of the curve
-    into words.
+    `delta` is the signed change or, if not `is_change`, a plain note. `page` is the file name of
+    the page to link to, with `filters` in its URL. `format_value` formats the curve's values.
     """
 
     label: str
@@ -30,20 +29,20 @@ class Tile:
     page: str | None
     help: str
     delta: str | int | None = None
-    changes: bool = True
+    is_change: bool = True
     curve: Sequence[float] | None = None
-    written: Callable[[float], str] = number
+    format_value: Callable[[float], str] = number
     filters: Mapping[str, str] = field(default_factory=dict)
-    sign: str | None = None
+    condition: str | None = None
 
 
-def show(tiles: Iterable[Tile], signs: Collection[str]) -> None:
-    """Draws tiles side by side and marks those whose sign is among `signs`."""
-    # At least two beside each other on a phone.
+def show(tiles: Iterable[Tile], conditions: Collection[str]) -> None:
+    """Draw tiles side by side and highlight those whose condition is in `conditions`."""
+    # Narrow enough for two columns on a phone.
     with st.grid(4, min_column_width=150, border=True):
         for tile in tiles:
             with st.container(height="stretch", gap="xxsmall"):
-                _draw(tile, marked=tile.sign in signs)
+                _draw(tile, marked=tile.condition in conditions)
 
 
 def _draw(tile: Tile, *, marked: bool) -> None:
@@ -52,22 +51,23 @@ def _draw(tile: Tile, *, marked: bool) -> None:
         tile.value,
         tile.delta,
         delta_color="red" if marked else "gray",
-        delta_arrow="auto" if tile.changes else "off",
+        delta_arrow="auto" if tile.is_change else "off",
         help=tile.help,
         icon=":material/error:" if marked else None,
     )
     if tile.curve:
-        # Not by st.metric, whose curves take a new browser a quarter of a second and have no
-        # text alternative.
-        color = MARKED if marked else CURVE
-        st.image(sparkline(tile.curve, color), width="stretch", alt=in_words(tile, tile.curve))
+        # Not st.metric's sparklines: they take a new browser 250 ms and have no text alternative.
+        color = MARKED_COLOR if marked else CURVE_COLOR
+        st.image(
+            sparkline(tile.curve, color), width="stretch", alt=describe_curve(tile, tile.curve)
+        )
     if tile.page:
         link(tile.page, **tile.filters)
 
 
-def in_words(tile: Tile, curve: Sequence[float]) -> str:
-    """The curve of a tile for who does not see it."""
-    least, most, last = map(tile.written, (min(curve), max(curve), curve[-1]))
+def describe_curve(tile: Tile, curve: Sequence[float]) -> str:
+    """Text alternative for a tile's sparkline."""
+    least, most, last = map(tile.format_value, (min(curve), max(curve), curve[-1]))
     return (
         f"{tile.label}: the curve of the last 24 hours runs from {least} to {most} and ends at"
         f" {last}."
@@ -75,28 +75,25 @@ def in_words(tile: Tile, curve: Sequence[float]) -> str:
 
 
 def difference(
-    value: float | None, other: float | None, written: Callable[[float], str]
+    value: float | None, other: float | None, format_value: Callable[[float], str]
 ) -> str | int | None:
-    """By how much a number differs from another; None where there is nothing to compare.
+    """The signed difference of two numbers, formatted; None if either is missing.
 
-    `written` puts a size without its sign into words.
+    `format_value` formats the absolute difference.
     """
     if value is None or other is None:
         return None
-    return change(value - other, written(abs(value - other)))
+    return signed_change(value - other, format_value(abs(value - other)))
 
 
 def curve(values: pd.Series, last: float | None) -> list[float]:
-    """The values that there are, and the last one; empty where that makes no line."""
+    """The known values followed by `last`; empty with fewer than two points."""
     points = [*values.dropna()] + ([] if last is None else [last])
     return [round(point, 3) for point in points] if len(points) > 1 else []
 
 
 def sparkline(values: Sequence[float], color: str) -> str:
-    """A curve of the values as the data URI of an SVG image, without axes.
-
-    Takes at least two values.
-    """
+    """A line through at least two values, as the data URI of an SVG image."""
     low, high = min(values), max(values)
     across = (WIDTH - 2 * MARGIN) / (len(values) - 1)
     heights = [(value - low) / (high - low) if high > low else 0.5 for value in values]

@@ -1,4 +1,4 @@
-"""The time that a page is about: the last hours or days, or from one moment to another."""
+"""The time range picker: the last hours or days, or a start and an end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from lib.ui.dashboard import moment, time_zone
+from lib.ui.dashboard import format_time, time_zone
 
-LONGEST = timedelta(days=731)
-"""So that no link can ask for a page without end."""
-ALL = "2 years"
-"""The choice of a page whose cost does not grow with the time."""
-LENGTHS = {
+MAX_LENGTH = timedelta(days=731)
+"""Upper bound, so that no link can request unlimited data."""
+ALL_TIME = "2 years"
+"""For pages whose cost does not grow with the range."""
+RANGES = {
     "10 min": timedelta(minutes=10),
     "1 h": timedelta(hours=1),
     "6 h": timedelta(hours=6),
@@ -21,9 +21,9 @@ LENGTHS = {
     "7 d": timedelta(days=7),
     "30 d": timedelta(days=30),
     "90 d": timedelta(days=90),
-    ALL: LONGEST,
+    ALL_TIME: MAX_LENGTH,
 }
-USUAL = tuple(LENGTHS)[1:-1]
+DEFAULT_CHOICES = tuple(RANGES)[1:-1]
 CUSTOM = "From … to …"
 
 Step = Literal["minute", "hour", "day"]
@@ -36,35 +36,32 @@ STEP_LENGTHS: dict[Step, timedelta] = {
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """A length that ends now, or a start and an end.
+    """The last `length`, or `length` from `start`.
 
-    A length stays one, so that all viewers of "the last 24 hours" share one answer.
+    A relative range is kept relative, so that all viewers of "the last 24 h" share a cached answer.
     """
 
     length: timedelta
     start: datetime | None = None
-    """Null for a range that ends now."""
+    """None for a range that ends now."""
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """For queries: `start` (timestamptz or null) and `length` (interval).
-
-        A null start means `now() - length`.
-        """
+        """Query parameters: `start` (timestamptz; null means `now() - length`) and `length`."""
         return {"start": self.start, "length": self.length}
 
     @property
     def bucket(self) -> Step:
-        """How finely it is worth drawing: at most some hundred steps."""
+        """The finest step that gives at most a few hundred points."""
         if self.length <= timedelta(hours=6):
             return "minute"
         return "hour" if self.length <= timedelta(days=14) else "day"
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps that a viewer may choose to see it in, the usual one first.
+        """Steps that the viewer may choose from, the default first.
 
-        Minutes are read row by row and hours cost more than days, so long times have neither.
+        Minutes are read row by row and hours cost more than days, so long ranges offer neither.
         """
         if self.length <= timedelta(hours=1):
             return ("minute",)
@@ -75,15 +72,15 @@ class TimeRange:
         return ("hour", "day") if self.length <= timedelta(days=7) else ("day",)
 
     @property
-    def words(self) -> str:
-        """As part of a sentence: "the last 24 h", or from when to when."""
+    def description(self) -> str:
+        """For use in a sentence: "the last 24 h" or "4 Nov 09:30 to 4 Nov 10:30"."""
         if self.start is None:
-            return "the last " + next(k for k, v in LENGTHS.items() if v == self.length)
-        return f"{moment(self.start)} to {moment(self.start + self.length)}"
+            return "the last " + next(k for k, v in RANGES.items() if v == self.length)
+        return f"{format_time(self.start)} to {format_time(self.start + self.length)}"
 
 
-def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRange:
-    """Lets the viewer choose, in their time zone and in the page's URL; default: the last day."""
+def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") -> TimeRange:
+    """Draw the picker, in the viewer's time zone and stored in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(
             "Time",
@@ -95,18 +92,18 @@ def time_range(choices: Sequence[str] = USUAL, default: str = "24 h") -> TimeRan
             wrap=True,
         )
         if choice != CUSTOM:
-            return TimeRange(LENGTHS[choice or default])
+            return TimeRange(RANGES[choice or default])
         now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
         first = st.datetime_input(
-            "From", now - LENGTHS[default], key="from", bind="query-params", width=220
+            "From", now - RANGES[default], key="from", bind="query-params", width=220
         )
         last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
     if first is None or last is None or first >= last:
         st.error("The time ends before it begins: choose an earlier start or a later end.")
         st.stop()
-    # In UTC, where a day that the clocks are changed on has its 23 or 25 hours.
+    # Subtracted in UTC, so that a day with a clock change has its 23 or 25 hours.
     start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))
-    if end - start > LONGEST:
-        st.warning(f"At most {LONGEST.days} days are shown: the last ones before the end.")
-        start = end - LONGEST
+    if end - start > MAX_LENGTH:
+        st.warning(f"At most {MAX_LENGTH.days} days are shown: the last ones before the end.")
+        start = end - MAX_LENGTH
     return TimeRange(end - start, start)

@@ -17,7 +17,7 @@ def page() -> None:
     from lib.ui.time_range import time_range
 
     span = time_range()
-    st.text(f"{span.start:%d %H:%M %Z}, {span.length}, {span.words}")
+    st.text(f"{span.start:%d %H:%M %Z}, {span.length}, {span.description}")
 
 
 @pytest.fixture

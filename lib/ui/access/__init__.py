@@ -1,21 +1,21 @@
-"""Who may see the app, and who may do what.
+"""Sign-in and roles.
 
-Sign-in is Streamlit's: an `[auth]` table in .streamlit/secrets.toml names an OpenID Connect
-provider. Without it whoever is at this computer is the app's admin, and nobody else is served.
+Sign-in is Streamlit's: an `[auth]` table in .streamlit/secrets.toml configures an OpenID Connect
+provider. Without one, only local requests are served, and with the admin role.
 """
 
 from lib.ui.access.roles import (
-    Person,
-    person,
+    SignedInUser,
     require,
     role,
     sign_in_configured,
+    signed_in_user,
 )
 
 __all__ = [
-    "Person",
-    "person",
+    "SignedInUser",
     "require",
     "role",
     "sign_in_configured",
+    "signed_in_user",
 ]

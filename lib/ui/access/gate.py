@@ -1,4 +1,4 @@
-"""What is shown instead of every page to who may see none."""
+"""What viewers without a role see instead of the pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,17 @@ from typing import Any
 import streamlit as st
 
 from lib.settings import settings
-from lib.ui.access.roles import ADDRESSES, CLAIM, person, sign_in_configured, verified_address
+from lib.ui.access.roles import (
+    CLAIM_SETTING,
+    EMAIL_SETTINGS,
+    sign_in_configured,
+    signed_in_user,
+    verified_address,
+)
 
-SHARED = ("redirect_uri", "cookie_secret")
-OWN = ("client_id", "client_secret", "server_metadata_url")
-"""What Streamlit needs in [auth], and what of each provider."""
+SHARED_SETTINGS = ("redirect_uri", "cookie_secret")
+PROVIDER_SETTINGS = ("client_id", "client_secret", "server_metadata_url")
+"""Settings that Streamlit requires in [auth], and for each provider."""
 EXAMPLE = """\
 DARKROOM_ADMINS = "ann@studio.example"
 DARKROOM_OPERATORS = "ben@studio.example, cleo@studio.example"
@@ -26,10 +32,10 @@ server_metadata_url = "https://provider.example/.well-known/openid-configuration
 
 
 def gate() -> None:
-    """Draws how to configure sign-in, how to sign in, or that no role was given."""
+    """Draw setup instructions, the sign-in button or a "no access" message."""
     if not sign_in_configured():
         _closed()
-    elif person() is None:
+    elif signed_in_user() is None:
         _sign_in()
     else:
         _refused()
@@ -61,28 +67,28 @@ def _sign_in() -> None:
     else:
         st.write("Sign in to see the queue.")
     auth = st.secrets.get("auth", {})
-    for provider, lacks in providers(auth).items():
-        if lacks:
+    for provider, missing in providers(auth).items():
+        if missing:
             where = f"[auth.{provider}]" if provider else "[auth]"
-            st.error(f"Sign-in is not complete: {', '.join(lacks)} of {where} in secrets.toml.")
+            st.error(f"Sign-in is not complete: {', '.join(missing)} of {where} in secrets.toml.")
             continue
         label = f"Sign in with {provider}" if provider else "Sign in"
         st.button(label, type="primary", on_click=st.login, args=[provider], key=f"to {provider}")
 
 
 def providers(auth: Mapping[str, Any]) -> dict[str | None, list[str]]:
-    """The providers of an [auth] table, with the settings that each lacks.
+    """Providers in an [auth] table, with the settings missing for each.
 
-    None stands for the one that has no table of its own.
+    The key None is a provider configured in [auth] itself.
     """
-    lacking = [name for name in SHARED if not auth.get(name)]
+    missing_shared = [name for name in SHARED_SETTINGS if not auth.get(name)]
     tables: dict[str | None, Mapping[str, Any]] = {
         name: part
         for name, part in auth.items()
         if isinstance(part, Mapping) and name != "client_kwargs"
     }
     return {
-        name: lacking + [each for each in OWN if not part.get(each)]
+        name: missing_shared + [each for each in PROVIDER_SETTINGS if not part.get(each)]
         for name, part in (tables or {None: auth}).items()
     }
 
@@ -94,9 +100,9 @@ def _refused() -> None:
     st.text(f"You are signed in as {claims.get('email') or claims.get('sub')}.")
     if claims.get("email") and not verified_address(claims):
         st.write("The provider has not verified that this address is yours, so it does not count.")
-    names = ", ".join(f"`{name}`" for name in reversed(ADDRESSES.values()))
+    names = ", ".join(f"`{name}`" for name in reversed(EMAIL_SETTINGS.values()))
     st.write(
         f"An admin gives a role by listing your whole address in one of {names}, or by a claim"
-        f" ({CLAIM}). Then load this page again."
+        f" ({CLAIM_SETTING}). Then load this page again."
     )
     st.button("Sign out", on_click=st.logout)

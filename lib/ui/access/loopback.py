@@ -1,4 +1,4 @@
-"""Whether the app can be reached from other computers: without sign-in it then serves nobody."""
+"""Whether other computers can reach the app: if so, it serves nothing without sign-in."""
 
 from urllib.parse import urlsplit
 
@@ -8,10 +8,10 @@ from lib.api.loopback import is_loopback
 from lib.settings import settings
 
 
-def published() -> bool:
-    """Whether the app is bound to more than this computer, or says that it is reached elsewhere.
+def is_exposed() -> bool:
+    """Whether the app listens beyond loopback, or its public URL is not local.
 
-    Streamlit's own default, no address at all, means every network.
+    Streamlit's default, no address, listens on all interfaces.
     """
     url = settings().public_url
     return not is_loopback(st.get_option("server.address")) or (

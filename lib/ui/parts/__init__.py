@@ -1,1 +1,1 @@
-"""Parts of pages: forms, dialogs and lists that are too large for their page's file."""
+"""Forms, dialogs and lists that are too large for their page's file."""

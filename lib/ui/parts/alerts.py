@@ -1,6 +1,6 @@
-"""The parts of the page Alerts: the channels, and the forms of a rule, a channel and a silence.
+"""Parts of the Alerts page: the channel list, and the forms for rules, channels and silences.
 
-A form only asks; lib.ui.confirm acts.
+Forms only open a confirmation dialog (lib.ui.confirm), which runs the action.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,17 @@ from lib.ops.alerts.channels import ChannelError, redacted
 from lib.ops.alerts.rules import RULES, Rule, format_measure, subject_name
 from lib.roles import Role
 from lib.ui.confirm import Action, ask
-from lib.ui.dashboard import actor, moment, pool, read
+from lib.ui.dashboard import actor, format_time, pool, read
 
 SEVERITIES = ["warning", "critical"]
-LENGTHS = {"1 hour": 3600, "4 hours": 14_400, "1 day": 86_400, "1 week": 604_800}
-"""How long a silence may be chosen to last, in seconds."""
+SILENCE_SECONDS = {"1 hour": 3600, "4 hours": 14_400, "1 day": 86_400, "1 week": 604_800}
+"""Silence durations to choose from, in seconds."""
 
 
 def rule_form(row: Mapping[str, Any]) -> None:
-    """Changes a rule, which is a row of the query `rules`."""
+    """Form that edits a rule, given as a row of the query `rules`."""
     rule = RULES[row["rule"]]
-    # A rule that somebody else has changed meanwhile is another form.
+    # A new key after each change, so that the form never shows outdated values.
     key = f"{row['rule']} {row['changed_at']}"
     scale = 100 if rule.unit == "share" else 1
     unit = "%" if rule.unit == "share" else rule.unit
@@ -69,7 +69,7 @@ def rule_form(row: Mapping[str, Any]) -> None:
                 for_seconds=int(for_seconds),
                 minimum_jobs=int(minimum) if minimum else None,
             )
-            ask(changing(rule, row, change))
+            ask(change_rule_action(rule, row, change))
 
 
 def _number(label: str, value: float, key: str, about: str | None = None) -> float:
@@ -79,16 +79,16 @@ def _number(label: str, value: float, key: str, about: str | None = None) -> flo
     return found
 
 
-def changing(rule: Rule, row: Mapping[str, Any], change: RuleChange) -> Action:
-    """Asks before a rule is changed."""
+def change_rule_action(rule: Rule, row: Mapping[str, Any], change: RuleChange) -> Action:
+    """Update a rule."""
 
     def run() -> str:
         set_rule(pool(), actor(), change)
         return f"{rule.title} is changed, from its next evaluation on."
 
     before, after = (
-        said(rule, row),
-        said(rule, {name: getattr(change, name) for name in change.__slots__}),
+        describe_rule(rule, row),
+        describe_rule(rule, {name: getattr(change, name) for name in change.__slots__}),
     )
     return Action(
         "Change an alert rule",
@@ -101,8 +101,8 @@ def changing(rule: Rule, row: Mapping[str, Any], change: RuleChange) -> Action:
     )
 
 
-def said(rule: Rule, row: Mapping[str, Any]) -> str:
-    """What a rule says, in words."""
+def describe_rule(rule: Rule, row: Mapping[str, Any]) -> str:
+    """A rule's settings as text."""
     if not row["enabled"]:
         return "off"
     words = f"{row['severity']} above {format_measure(rule.unit, row['threshold'])}"
@@ -113,7 +113,7 @@ def said(rule: Rule, row: Mapping[str, Any]) -> str:
 
 
 def channel_form() -> None:
-    """Adds somebody to tell."""
+    """Form that adds a notification channel."""
     with st.form("channel", clear_on_submit=True):
         st.markdown("**Tell somebody else**")
         with st.container(horizontal=True):
@@ -129,20 +129,20 @@ def channel_form() -> None:
                 " database and never shown again.",
             )
             severity = st.selectbox(
-                "Told of", SEVERITIES, format_func=TOLD_OF.__getitem__, width=220
+                "Told of", SEVERITIES, format_func=SEVERITY_LABELS.__getitem__, width=220
             )
         if st.form_submit_button("Add the channel"):
             try:
-                ask(adding(name.strip(), url.strip(), severity))
+                ask(add_channel_action(name.strip(), url.strip(), severity))
             except ChannelError as error:
                 st.error(str(error))
 
 
-TOLD_OF = {"warning": "all alerts", "critical": "critical alerts only"}
+SEVERITY_LABELS = {"warning": "all alerts", "critical": "critical alerts only"}
 
 
-def adding(name: str, url: str, severity: str | None) -> Action:
-    """Asks before a channel is added. Raises ChannelError for what is no address."""
+def add_channel_action(name: str, url: str, severity: str | None) -> Action:
+    """Add a channel. Raises ChannelError for an invalid URL or an empty name."""
     visible = redacted(url)
     if not name:
         raise ChannelError("Give the channel a name by which you know it.")
@@ -153,7 +153,8 @@ def adding(name: str, url: str, severity: str | None) -> Action:
 
     return Action(
         "Add a channel",
-        f"{escaped(name)} ({escaped(visible)}) is told of {TOLD_OF[severity or 'warning']}.",
+        f"{escaped(name)} ({escaped(visible)}) is told of"
+        f" {SEVERITY_LABELS[severity or 'warning']}.",
         "Add",
         run,
         needs=Role.ADMIN,
@@ -161,32 +162,32 @@ def adding(name: str, url: str, severity: str | None) -> Action:
 
 
 def silence_form() -> None:
-    """Silences a rule or all of them."""
+    """Form that silences one rule or all of them."""
     with st.form("silence", clear_on_submit=True):
         st.markdown("**Silence alerts**")
         with st.container(horizontal=True):
             rule = st.selectbox(
                 "Which", [None, *RULES], format_func=rule_title, width=260, key="silenced rule"
             )
-            length = st.selectbox("For", list(LENGTHS), width=140)
+            length = st.selectbox("For", list(SILENCE_SECONDS), width=140)
             reason = st.text_input("Why", max_chars=200, width=380)
         if st.form_submit_button("Silence"):
-            ask(silencing(rule, length, reason=reason))
+            ask(silence_action(rule, length, reason=reason))
 
 
 def rule_title(rule: str | None) -> str:
-    """The title of a rule; None is all of them."""
+    """Title of a rule; None stands for all rules."""
     return RULES[rule].title if rule else "All alerts"
 
 
-def silencing(
+def silence_action(
     rule: str | None, length: str, *, alert: Mapping[str, Any] | None = None, reason: str = ""
 ) -> Action:
-    """Asks before a rule (None: all of them), or of it only what `alert` is about, is silenced."""
+    """Silence a rule (None: all rules), or only the subject of `alert`."""
     subject: str | None = alert["subject"] if alert else None
 
     def run() -> str:
-        silence(pool(), actor(), rule, subject, LENGTHS[length], reason)
+        silence(pool(), actor(), rule, subject, SILENCE_SECONDS[length], reason)
         return f"{rule_title(rule)}: nobody is told for {length}."
 
     of = f" ({escaped(subject_name(alert))})" if alert and subject_name(alert) else ""
@@ -199,13 +200,13 @@ def silencing(
     )
 
 
-def rules_in_order(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows with a rule each, in the order of the catalogue."""
+def in_catalogue_order(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows with a `rule` column, sorted as in the rule catalogue."""
     return sorted(rows, key=lambda row: list(RULES).index(row["rule"]))
 
 
 def channel_list() -> None:
-    """Draws every channel with its actions, and the form for another."""
+    """Draw all channels with their actions, and the form to add one."""
     st.header("Who is told?")
     for channel in read("alerts", "channels"):
         _one_channel(channel)
@@ -219,28 +220,28 @@ def _one_channel(channel: Mapping[str, Any]) -> None:
             off = "" if channel["enabled"] else " :gray-badge[Off]"
             st.markdown(
                 f"**{name}**{off} {escaped(channel['shown'])}, told of"
-                f" {TOLD_OF[channel['least_severity']]}",
+                f" {SEVERITY_LABELS[channel['least_severity']]}",
                 width="stretch",
             )
             if st.button("Send a test", key=f"test {key}", icon=":material/send:"):
-                ask(trying(channel))
+                ask(send_test_action(channel))
             if st.button("Switch off" if channel["enabled"] else "Switch on", key=f"switch {key}"):
-                ask(switching(channel))
+                ask(toggle_channel_action(channel))
             if st.button("Remove", key=f"remove {key}"):
-                ask(removing(channel))
-        st.caption(_last_message(channel))
+                ask(remove_channel_action(channel))
+        st.caption(_last_delivery(channel))
 
 
-def _last_message(channel: Mapping[str, Any]) -> str:
+def _last_delivery(channel: Mapping[str, Any]) -> str:
     if not channel["last_at"]:
         return "Nothing was sent to it so far."
-    words = f"The last message ({channel['last_kind']}) of {moment(channel['last_at'])}"
+    words = f"The last message ({channel['last_kind']}) of {format_time(channel['last_at'])}"
     error = channel["last_error"]
     return f"{words} failed: {escaped(error)}" if error else f"{words} arrived."
 
 
-def trying(channel: Mapping[str, Any]) -> Action:
-    """Asks before a test message is sent."""
+def send_test_action(channel: Mapping[str, Any]) -> Action:
+    """Send a test message."""
     name = escaped(channel["name"])
 
     def run() -> str:
@@ -250,8 +251,8 @@ def trying(channel: Mapping[str, Any]) -> Action:
     return Action("Send a test", f"Sends a message to {name} that says it is a test.", "Send", run)
 
 
-def switching(channel: Mapping[str, Any]) -> Action:
-    """Asks before a channel is switched off or on."""
+def toggle_channel_action(channel: Mapping[str, Any]) -> Action:
+    """Switch a channel on or off."""
     name, on = escaped(channel["name"]), not channel["enabled"]
     effect = (
         f"{name} is told again, also of what fires already." if on
@@ -268,8 +269,8 @@ def switching(channel: Mapping[str, Any]) -> Action:
     return Action(f"{word} a channel", effect, word, run, needs=Role.ADMIN)
 
 
-def removing(channel: Mapping[str, Any]) -> Action:
-    """Asks before a channel is deleted."""
+def remove_channel_action(channel: Mapping[str, Any]) -> Action:
+    """Delete a channel."""
     name = escaped(channel["name"])
 
     def run() -> str:

@@ -1,4 +1,4 @@
-"""How an entry of the audit log reads: what was done, and what was before and after it."""
+"""Formatting and export of audit log entries."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,40 +11,40 @@ EXPORT_ROWS = 2_000
 Row = Mapping[str, Any]
 
 
-def words(action: str) -> str:
-    """The name of an action for the reader, such as "Set user limits"."""
+def action_label(action: str) -> str:
+    """Display name of an action, such as "Set user limits"."""
     return action.replace("_", " ").capitalize()
 
 
-def change(before: Any, after: Any) -> str:
-    """What an action changed, such as "processing 2 → pending 2"; empty when it says nothing.
+def describe_change(before: Any, after: Any) -> str:
+    """What an action changed, such as "processing 2 → pending 2"; empty if not recorded.
 
-    Where both name the same things, only those that differ are written.
+    Objects with the same keys are compared key by key, and only the differences are shown.
     """
     if before is None and after is None:
         return ""
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         return ", ".join(
-            f"{key}: {_written(before[key])} → {_written(after[key])}"
+            f"{key}: {_format(before[key])} → {_format(after[key])}"
             for key in before
             if before[key] != after[key]
         )
-    return f"{_written(before)} → {_written(after)}"
+    return f"{_format(before)} → {_format(after)}"
 
 
 def pages(filters: Mapping[str, Any]) -> Iterator[list[Row]]:
-    """All entries that the filters of the query `entries` let through, newest first, in pieces."""
+    """All entries that match the filters of the query `entries`, newest first, in batches."""
     before = None
     while rows := read_once("audit", "export", **filters, before=before, most=EXPORT_ROWS):
         yield rows
         before = rows[-1]["id"]
 
 
-def _written(value: Any) -> str:
+def _format(value: Any) -> str:
     if value in (None, "", [], {}):
         return "–"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_written(part)}" for key, part in value.items())
+        return ", ".join(f"{key} {_format(part)}" for key, part in value.items())
     if isinstance(value, list):
-        return "; ".join(map(_written, value))
+        return "; ".join(map(_format, value))
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""One cron job: what is wrong with it, what it runs, how it is changed, and its history."""
+"""Details of one cron job: problems, command, schedule controls, run history."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,104 +16,113 @@ from lib.ops.cron.schedule import ScheduleError, corrected, in_words, next_runs
 from lib.roles import Role
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask
-from lib.ui.dashboard import actor, moment, pool, read
+from lib.ui.dashboard import actor, format_time, pool, read
 from lib.ui.parts.schedule_form import schedule_input
 
 Row = Mapping[str, Any]
-SHOWN = 200
-SHOWN_GAPS = 20
-SIGNS = {"good": "✓", "underway": "…", "unknown": "?", "bad": "✗"}
+MAX_RUNS_SHOWN = 200
+MAX_GAPS_SHOWN = 20
+RESULT_MARKS = {"good": "✓", "underway": "…", "unknown": "?", "bad": "✗"}
 
 
-def as_read(schedule: str) -> str:
-    """A schedule in words, whatever it holds."""
+def schedule_text(schedule: str) -> str:
+    """A schedule as text; a placeholder if it cannot be parsed."""
     try:
         return in_words(schedule)
     except ScheduleError:
         return "(only pg_cron can read it)"
 
 
-def coming(job: Row, there: Row, now: datetime, count: int) -> list[datetime]:
-    """The next runs of a job; none while it is paused or when only pg_cron can read it."""
-    # What runs every so many seconds counts them from its last run.
+def upcoming_runs(job: Row, env: Row, now: datetime, count: int) -> list[datetime]:
+    """The next run times of a job; empty if it is paused or its schedule cannot be parsed."""
+    # Schedules in seconds count from the last run.
     last = job["last_started_at"] if job["schedule"].endswith("seconds") else None
     if not job["active"]:
         return []
     try:
-        return next_runs(job["schedule"], last or now, ZoneInfo(there["time_zone"]), count)
+        return next_runs(job["schedule"], last or now, ZoneInfo(env["time_zone"]), count)
     except ScheduleError:
         return []
 
 
-def one_job(jobs: Sequence[Row], there: Row, now: datetime) -> None:
-    """Draws one of the jobs, chosen by a field; at first the first."""
-    named = {f"{cron_job_name(job)} (#{job['job_id']})": job for job in jobs}
-    chosen = st.selectbox("Which job?", list(named), key="job", bind="query-params", width=420)
-    if chosen not in named:
+def job_details(jobs: Sequence[Row], env: Row, now: datetime) -> None:
+    """Draw a select box of the jobs, and the details of the chosen one."""
+    jobs_by_label = {f"{cron_job_name(job)} (#{job['job_id']})": job for job in jobs}
+    chosen = st.selectbox(
+        "Which job?", list(jobs_by_label), key="job", bind="query-params", width=420
+    )
+    if chosen not in jobs_by_label:
         return
-    job = named[chosen]
-    for finding in explain(job, there):
+    job = jobs_by_label[chosen]
+    for finding in explain(job, env):
         show = st.error if finding.level == "act" else st.warning
         show(escaped(finding.sentence), icon=":material/error:")
         st.text(finding.repair)
         if finding.sql:
             st.code(finding.sql, language="sql", wrap_lines=True)
     st.code(job["command"], language="sql", wrap_lines=True)
-    following = [moment(at, seconds=True) for at in coming(job, there, now, 3)]
+    next_times = [format_time(at, seconds=True) for at in upcoming_runs(job, env, now, 3)]
     changed = job["changed_at"]
     st.caption(
-        f"Next runs: {', '.join(following) or 'none'}."
-        + (f" Last changed {moment(changed)} by {escaped(job['changed_by'])}." if changed else "")
+        f"Next runs: {', '.join(next_times) or 'none'}."
+        + (
+            f" Last changed {format_time(changed)} by {escaped(job['changed_by'])}."
+            if changed
+            else ""
+        )
     )
-    changing(job, there)
-    history(job, there, now)
+    schedule_controls(job, env)
+    history(job, env, now)
 
 
-def changing(job: Row, there: Row) -> None:
-    now_it_is = job["schedule"]
-    key = f"{job['job_id']} {now_it_is}"
-    meant = now_it_is
-    if len(now_it_is.split()) > 5:
-        meant = corrected(now_it_is, supports_seconds=there["seconds"])
-    schedule = schedule_input("Change its schedule", there, meant, f"change {key}")
-    # The job is in the keys: a click on another one's buttons, there for a moment yet, is none.
+def schedule_controls(job: Row, env: Row) -> None:
+    current = job["schedule"]
+    key = f"{job['job_id']} {current}"
+    suggested = current
+    if len(current.split()) > 5:
+        suggested = corrected(current, supports_seconds=env["seconds"])
+    schedule = schedule_input("Change its schedule", env, suggested, f"change {key}")
+    # The job is part of the keys, so that a click on another job's stale button does nothing.
     with st.container(horizontal=True):
-        same = not schedule or schedule == now_it_is
-        if st.button("Change the schedule", disabled=same, key=f"set {key}") and schedule:
-            ask(change(job, schedule))
+        unchanged = not schedule or schedule == current
+        if st.button("Change the schedule", disabled=unchanged, key=f"set {key}") and schedule:
+            ask(change_schedule_action(job, schedule))
         if job["active"]:
             if st.button("Pause", icon=":material/pause:", key=f"pause {key}"):
-                ask(activation(job, False))
+                ask(set_active_action(job, False))
         elif st.button("Resume", icon=":material/play_arrow:", type="primary", key=f"resume {key}"):
-            ask(activation(job, True))
+            ask(set_active_action(job, True))
         if st.button("Unschedule", icon=":material/delete:", key=f"unschedule {key}"):
-            ask(removal(job))
+            ask(unschedule_action(job))
 
 
-def change(job: Row, schedule: str) -> Action:
+def change_schedule_action(job: Row, schedule: str) -> Action:
     def run() -> str:
         changed = change_schedule(pool(), actor(), job["job_id"], schedule)
         return "The schedule is changed." if changed else "It had that schedule already."
 
     return Action(
         title="Change a schedule",
-        effect=f"pg_cron runs {escaped(cron_job_name(job))} from now on: {in_words(schedule).lower()}. Until"
-        f" now: {escaped(as_read(job['schedule']).lower())}.",
+        effect=f"pg_cron runs {escaped(cron_job_name(job))} from now on:"
+        f" {in_words(schedule).lower()}. Until"
+        f" now: {escaped(schedule_text(job['schedule']).lower())}.",
         button="Change",
         run=run,
         needs=Role.ADMIN,
     )
 
 
-def activation(job: Row, active: bool) -> Action:
+def set_active_action(job: Row, active: bool) -> Action:
     def run() -> str:
         set_active(pool(), actor(), job["job_id"], active)
         return f"{escaped(cron_job_name(job))} {'runs again' if active else 'is paused'}."
 
     effect = (
-        f"pg_cron runs {escaped(cron_job_name(job))} again: {escaped(as_read(job['schedule']).lower())}."
+        f"pg_cron runs {escaped(cron_job_name(job))} again:"
+        f" {escaped(schedule_text(job['schedule']).lower())}."
         if active
-        else f"pg_cron runs {escaped(cron_job_name(job))} no more until it is resumed; a run that goes on"
+        else f"pg_cron runs {escaped(cron_job_name(job))} no more until it is resumed; a run that"
+        " goes on"
         " ends."
     )
     if job["wakes_queue"] and not active:
@@ -127,7 +136,7 @@ def activation(job: Row, active: bool) -> Action:
     )
 
 
-def removal(job: Row) -> Action:
+def unschedule_action(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
         return (
@@ -136,7 +145,8 @@ def removal(job: Row) -> Action:
 
     return Action(
         title="Unschedule a cron job",
-        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its runs so far stay listed, and the"
+        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its runs so far stay listed,"
+        " and the"
         " audit log keeps its schedule and command."
         + (
             " Without a worker that runs all the time, jobs then wait."
@@ -149,14 +159,14 @@ def removal(job: Row) -> Action:
     )
 
 
-def history(job: Row, there: Row, now: datetime) -> None:
-    runs = read("cron", "runs", job_id=job["job_id"], before=None, most=SHOWN)
+def history(job: Row, env: Row, now: datetime) -> None:
+    runs = read("cron", "runs", job_id=job["job_id"], before=None, most=MAX_RUNS_SHOWN)
     if not runs:
         st.info("It has not run yet, or pg_cron keeps no runs (cron.log_run).")
         return
-    show_gaps(job, runs, there, now)
+    show_gaps(job, runs, env, now)
     only_failures = st.toggle("Only what failed", key="failed", bind="query-params")
-    rows = [row for run in runs if (row := in_history(run, there, now, only_failures))]
+    rows = [row for run in runs if (row := history_row(run, env, now, only_failures))]
     if not rows:
         st.success(f"None of its last {len(runs):,} runs failed.", icon=":material/check_circle:")
         return
@@ -181,20 +191,20 @@ def history(job: Row, there: Row, now: datetime) -> None:
         )
 
 
-def in_history(run: Row, there: Row, now: datetime, only_failures: bool) -> dict[str, Any] | None:
-    seen = outcome(run, now, there["call_seconds"])
-    if only_failures and seen.level != "bad":
+def history_row(run: Row, env: Row, now: datetime, only_failures: bool) -> dict[str, Any] | None:
+    result = outcome(run, now, env["call_seconds"])
+    if only_failures and result.level != "bad":
         return None
     return {
         "started": run["started_at"],
         "took": duration(((run["finished_at"] or now) - run["started_at"]).total_seconds()),
-        "result": f"{SIGNS[seen.level]} {seen.summary}",
-        "why": seen.hint or None,
+        "result": f"{RESULT_MARKS[result.level]} {result.summary}",
+        "why": result.hint or None,
     }
 
 
-def show_gaps(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> None:
-    found = missed_runs(job, runs, there, now)
+def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
+    found = missed_runs(job, runs, env, now)
     if not found:
         return
     st.warning(
@@ -204,7 +214,7 @@ def show_gaps(job: Row, runs: Sequence[Row], there: Row, now: datetime) -> None:
     st.dataframe(
         [
             {"after": gap.after, "until": gap.until, "missed": gap.missed}
-            for gap in found[:SHOWN_GAPS]
+            for gap in found[:MAX_GAPS_SHOWN]
         ],
         key="gaps",
         hide_index=True,

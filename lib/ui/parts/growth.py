@@ -1,4 +1,4 @@
-"""The part of the page Maintenance about growth: how large the database will be."""
+"""Growth view of the Maintenance page: forecast of the database size."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,12 +11,12 @@ from lib.ops.maintenance.growth import Growth, forecast, growth
 from lib.ui import charts
 from lib.ui.dashboard import read
 
-AHEAD = 90
+DAYS_AHEAD = 90
 HUES = {"nothing is purged": "amber", "purged by age": "blue"}
 
 
 def capacity() -> None:
-    """How the tables grow, and until when the disk lasts."""
+    """Draw the size forecast, and when the disk will be full."""
     days = [row["jobs"] for row in read("maintenance", "days")]
     trend = growth(days)
     if trend is None:
@@ -29,17 +29,17 @@ def capacity() -> None:
         disk = st.number_input(
             "Disk for the database, GB", 1, 100_000, 8, key="disk", bind="query-params", width=220
         )
-    figures = sizes_ahead(days, trend, retention)
-    say_full(figures, disk, retention)
-    # A disk far larger than the database would press its lines to the ground.
+    figures = forecast_sizes(days, trend, retention)
+    show_disk_forecast(figures, disk, retention)
+    # A limit far above the database's size would flatten the lines.
     limit = disk if figures.drop(columns="at").max().max() > disk / 2 else None
     charts.show(
         "How large will the database be?",
         charts.lines(figures, HUES, "day", "GB", title="if", limit=limit),
         figures,
         key="growth",
-        words=f"Two lines over the next {AHEAD} days, with and without a purge. "
-        + charts.course(figures, list(HUES), "day", "GB"),
+        description=f"Two lines over the next {DAYS_AHEAD} days, with and without a purge. "
+        + charts.describe_lines(figures, list(HUES), "day", "GB"),
         columns={"at": charts.step_column("day")},
     )
     st.caption(
@@ -49,8 +49,8 @@ def capacity() -> None:
     )
 
 
-def sizes_ahead(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFrame:
-    """The size of the database in GB on each day ahead (`at`), as tiles what it starts from."""
+def forecast_sizes(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFrame:
+    """Forecast database size in GB for each day ahead (`at`). Also draws the tiles."""
     tables = {table["name"]: table for table in read("maintenance", "tables")}
     kept = read("maintenance", "purgeable", older_than=timedelta(days=1))["kept"]
     total = read("maintenance", "database_bytes")
@@ -60,19 +60,19 @@ def sizes_ahead(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFr
     )
     tiles(trend, total, job + image, kept)
     rest = max(total - (job + image) * kept, 0)
-    every = forecast(days, trend, kept, AHEAD, None)
+    without_purge = forecast(days, trend, kept, DAYS_AHEAD, None)
     lines = {
-        "nothing is purged": every,
-        "purged by age": forecast(days, trend, kept, AHEAD, retention),
+        "nothing is purged": without_purge,
+        "purged by age": forecast(days, trend, kept, DAYS_AHEAD, retention),
     }
     today = pd.Timestamp.now("UTC").normalize()
     return pd.DataFrame(
-        {"at": [today + pd.Timedelta(days=day + 1) for day in range(AHEAD)]}
+        {"at": [today + pd.Timedelta(days=day + 1) for day in range(DAYS_AHEAD)]}
         | {
-            # The entries of the images stay when their jobs are purged.
+            # Purging jobs keeps the rows of their images.
             name: [
                 (rest + jobs * job + images * image) / 1e9
-                for jobs, images in zip(line, every, strict=True)
+                for jobs, images in zip(line, without_purge, strict=True)
             ]
             for name, line in lines.items()
         }
@@ -80,7 +80,7 @@ def sizes_ahead(days: Sequence[int], trend: Growth, retention: int) -> pd.DataFr
 
 
 def tiles(trend: Growth, total: int, per_job: float, kept: int) -> None:
-    """What the forecast starts from."""
+    """Draw the figures that the forecast is based on."""
     with st.grid("auto", min_column_width=210, border=True):
         st.metric(
             "Jobs a day",
@@ -93,24 +93,24 @@ def tiles(trend: Growth, total: int, per_job: float, kept: int) -> None:
         st.metric("Finished jobs kept", f"{kept:,}")
 
 
-def say_full(figures: pd.DataFrame, disk: int, retention: int) -> None:
-    """When the disk is full, in words."""
+def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None:
+    """Show when the disk will be full, with and without purging."""
     names = {
         "nothing is purged": "without a purge",
         "purged by age": f"purging after {retention} days",
     }
-    words = []
+    parts = []
     for column, name in names.items():
         full = figures[figures[column] > disk]
-        words.append(
-            f"{name} {disk} GB last longer than {AHEAD} days"
+        parts.append(
+            f"{name} {disk} GB last longer than {DAYS_AHEAD} days"
             if full.empty
             else f"{name} {disk} GB are full on {full['at'].iloc[0]:%-d %b %Y}"
         )
-    sentence = f"{words[0][0].upper()}{words[0][1:]}; {words[1]}."
-    if "full on" in words[1]:
+    sentence = f"{parts[0][0].upper()}{parts[0][1:]}; {parts[1]}."
+    if "full on" in parts[1]:
         st.error(sentence, icon=":material/error:")
-    elif "full on" in words[0]:
+    elif "full on" in parts[0]:
         st.warning(sentence, icon=":material/visibility:")
     else:
         st.success(sentence, icon=":material/check_circle:")

@@ -1,4 +1,4 @@
-"""What operators are asked before they retry, cancel or reset jobs that they picked."""
+"""Actions on selected jobs: retry, cancel, reset."""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -13,7 +13,7 @@ from lib.ui.dashboard import actor, pool
 
 
 def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
-    """Failed and cancelled jobs back on the queue; `advice` says whether that helps."""
+    """Retry failed or cancelled jobs; `advice` says whether a retry is likely to help."""
     return Action(
         "Retry jobs",
         f"Puts {plural(len(job_ids))} back on the queue, each with at least one more attempt,"
@@ -25,7 +25,7 @@ def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
 
 
 def cancel(job_ids: Sequence[UUID]) -> Action:
-    """Waiting and running jobs ended."""
+    """Cancel pending and running jobs."""
     return Action(
         "Cancel jobs",
         f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and the worker of a"
@@ -37,7 +37,7 @@ def cancel(job_ids: Sequence[UUID]) -> Action:
 
 
 def reset(job_ids: Sequence[UUID]) -> Action:
-    """Stuck jobs back on the queue."""
+    """Reset stuck jobs to pending."""
 
     def run() -> str:
         done = reset_stuck_jobs(pool(), actor(), job_ids)
@@ -57,5 +57,5 @@ def _in_batches(
 ) -> str:
     bar = st.progress(0.0, "At work")
     changed = in_batches(action, pool(), actor(), job_ids, bar.progress)
-    rest = len(job_ids) - changed
-    return f"{plural(changed)} {done}." + (f" {plural(rest)} left alone." if rest else "")
+    unchanged = len(job_ids) - changed
+    return f"{plural(changed)} {done}." + (f" {plural(unchanged)} left alone." if unchanged else "")

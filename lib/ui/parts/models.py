@@ -1,4 +1,4 @@
-"""The part of the page Maintenance about models: what is set, and the form that changes it."""
+"""Models view of the Maintenance page: settings, edit form, recent changes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ NEW = "Add a model"
 
 
 def models() -> None:
-    """All models, the form for one, and the last changes."""
+    """Draw all models, the edit form and the last changes."""
     rows = read("maintenance", "models")
     shown = pd.DataFrame(rows).assign(
         default_parameters=[json.dumps(row["default_parameters"]) for row in rows],
@@ -55,7 +55,7 @@ def models() -> None:
 
 
 def show_changes() -> None:
-    """The last changes of models, with what was before."""
+    """Draw the last changes of models, with the old and new settings."""
     changes = read("maintenance", "model_changes")
     st.header("The last changes")
     if not changes:
@@ -78,7 +78,7 @@ def show_changes() -> None:
 
 
 def model_form(models: Sequence[Mapping[str, Any]]) -> None:
-    """Draws the form; what it would change is asked for before it is done."""
+    """Draw the edit form, and ask for confirmation when it is submitted."""
     by_id = {model["id"]: model for model in models}
     chosen = st.selectbox(
         "Model",
@@ -89,20 +89,20 @@ def model_form(models: Sequence[Mapping[str, Any]]) -> None:
         width=420,
     )
     model = by_id.get(chosen, {})
-    asked = fields(chosen, model)
-    if asked is None:
+    entered = fields(chosen, model)
+    if entered is None:
         return
-    model_id, defaults, after = asked
+    model_id, defaults, after = entered
     try:
         after["default_parameters"] = json.loads(defaults)
     except ValueError as error:
         st.error(f"The default parameters are no JSON: {escaped(str(error))}.")
         return
-    ask_save(model_id, model, after)
+    confirm_save(model_id, model, after)
 
 
 def fields(chosen: str, model: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
-    """The form's fields: id, default parameters as text, and the rest; None until it is sent."""
+    """The submitted id, default parameters as text, and other settings; None until submitted."""
     with st.form(f"model {chosen}", width=720):
         model_id = chosen if model else st.text_input("Id at Replicate", placeholder="owner/name")
         name = st.text_input("Name that users see", model.get("display_name", ""))
@@ -123,8 +123,8 @@ def fields(chosen: str, model: Mapping[str, Any]) -> tuple[str, str, dict[str, A
             help="For estimates; empty where it is not known.",
         )
         enabled = st.checkbox("Enabled: users may ask for it", model.get("enabled", True))
-        pressed = st.form_submit_button("Save", type="primary")
-    if not pressed:
+        submitted = st.form_submit_button("Save", type="primary")
+    if not submitted:
         return None
     return (
         str(model_id).strip(),
@@ -138,9 +138,9 @@ def fields(chosen: str, model: Mapping[str, Any]) -> tuple[str, str, dict[str, A
     )
 
 
-def ask_save(model_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Asks before a model is saved, and says what would change."""
-    changes = differences(before, after)
+def confirm_save(model_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Ask for confirmation to save a model, listing what changes."""
+    changes = changed_fields(before, after)
     if before and not changes:
         st.info("Nothing is different.")
         return
@@ -159,8 +159,8 @@ def ask_save(model_id: str, before: Mapping[str, Any], after: Mapping[str, Any])
     ask(Action("Save the model", effect, "Save", run, needs=Role.ADMIN))
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The names of what differs, as they are written in the form."""
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the changed fields, for use in a sentence."""
     named = {
         "display_name": "the name",
         "version": "the version",

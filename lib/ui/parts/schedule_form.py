@@ -1,4 +1,4 @@
-"""The form by which the queue gets its schedule."""
+"""Form that schedules process-jobs with pg_cron."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ from lib.ops.cron.actions import schedule_process_jobs
 from lib.ops.cron.schedule import EVERY_MINUTE, ScheduleError, check, in_words, next_runs
 from lib.roles import Role
 from lib.ui.confirm import Action
-from lib.ui.dashboard import actor, moment, pool, read_once, who
+from lib.ui.dashboard import actor, current_user, format_time, pool, read_once
 
 SCHEDULES = (EVERY_MINUTE, "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *")
-IN_SECONDS = ("10 seconds", "30 seconds")
-"""For pg_cron 1.5 and later."""
-LONGEST_SECONDS = 3_600
+SECOND_SCHEDULES = ("10 seconds", "30 seconds")
+"""Require pg_cron 1.5 or later."""
+MAX_TIMEOUT_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What schedule_process_jobs is to be called with."""
+class ScheduleRequest:
+    """Arguments for schedule_process_jobs."""
 
     schedule: str
     url: str
@@ -33,12 +33,12 @@ class Asked:
     timeout_seconds: int
 
 
-def schedule_input(label: str, there: Mapping[str, Any], first: str, key: str) -> str | None:
-    """A field for a schedule, with what it means; None while it holds none that is right.
+def schedule_input(label: str, env: Mapping[str, Any], first: str, key: str) -> str | None:
+    """A schedule field with its meaning and next runs; None while the schedule is invalid.
 
-    `first` stands in it at first.
+    `first` is the initial value.
     """
-    offered = dict.fromkeys([first, *(IN_SECONDS if there["seconds"] else ()), *SCHEDULES])
+    offered = dict.fromkeys([first, *(SECOND_SCHEDULES if env["seconds"] else ()), *SCHEDULES])
     chosen = str(
         st.selectbox(
             label,
@@ -46,31 +46,33 @@ def schedule_input(label: str, there: Mapping[str, Any], first: str, key: str) -
             accept_new_options=True,
             key=key,
             help="Choose one, or write your own: minute, hour, day of the month, month, weekday."
-            f" Times are those of {there['time_zone']}.",
+            f" Times are those of {env['time_zone']}.",
             width=320,
         )
         or ""
     )
     try:
-        check(chosen, supports_seconds=there["seconds"])
+        check(chosen, supports_seconds=env["seconds"])
     except ScheduleError as error:
         st.error("This schedule would not do what it says.", icon=":material/error:")
         st.text(str(error))
         return None
-    following = next_runs(chosen, datetime.now(UTC), ZoneInfo(there["time_zone"]), 3)
-    st.caption(f"{in_words(chosen)}. Next: {', '.join(moment(at) for at in following)}.")
+    next_times = next_runs(chosen, datetime.now(UTC), ZoneInfo(env["time_zone"]), 3)
+    st.caption(f"{in_words(chosen)}. Next: {', '.join(format_time(at) for at in next_times)}.")
     return chosen
 
 
 def schedule_form(
-    there: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], url: str
-) -> Asked | None:
-    """Draws the form; what it holds when it is sent, else None. `url` is that of process-jobs."""
-    waking = [job for job in jobs if job["wakes_queue"]]
-    first = waking[0]["schedule"] if waking and len(waking[0]["schedule"].split()) == 5 else ""
-    schedule = schedule_input("Schedule", there, first or EVERY_MINUTE, "wake schedule")
+    env: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], url: str
+) -> ScheduleRequest | None:
+    """Draw the form; its values once submitted, else None. `url` is that of process-jobs."""
+    wake_jobs = [job for job in jobs if job["wakes_queue"]]
+    first = (
+        wake_jobs[0]["schedule"] if wake_jobs and len(wake_jobs[0]["schedule"].split()) == 5 else ""
+    )
+    schedule = schedule_input("Schedule", env, first or EVERY_MINUTE, "wake schedule")
     left, middle, right = st.columns([3, 2, 1])
-    address = left.text_input("Address of process-jobs", url, key="wake url")
+    function_url = left.text_input("Address of process-jobs", url, key="wake url")
     key_name = middle.text_input(
         "Name of the key",
         KEY_NAME,
@@ -81,42 +83,42 @@ def schedule_form(
     seconds = right.number_input(
         "Time limit, s",
         1,
-        LONGEST_SECONDS,
-        there["call_seconds"],
+        MAX_TIMEOUT_SECONDS,
+        env["call_seconds"],
         key="wake limit",
         help="How long pg_net waits for the answer.",
     )
     readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:
         st.warning("There is no key of that name yet. Store it first:", icon=":material/key:")
-        st.code(store_key(there, key_name or KEY_NAME), language="sql", wrap_lines=True)
-    if not there["pg_net"]:
+        st.code(store_key(env, key_name or KEY_NAME), language="sql", wrap_lines=True)
+    if not env["pg_net"]:
         st.warning("pg_net is not installed, and pg_cron needs it to call a function:")
         st.code("create extension pg_net;", language="sql")
-    button = "Replace the schedule" if waking else "Schedule process-jobs"
-    possible = bool(schedule and address and readable and there["pg_net"])
-    kind: Literal["primary", "secondary"] = "secondary" if waking else "primary"
+    button = "Replace the schedule" if wake_jobs else "Schedule process-jobs"
+    possible = bool(schedule and function_url and readable and env["pg_net"])
+    kind: Literal["primary", "secondary"] = "secondary" if wake_jobs else "primary"
     if st.button(button, type=kind, disabled=not possible) and schedule:
-        return Asked(schedule, address, key_name, int(seconds))
+        return ScheduleRequest(schedule, function_url, key_name, int(seconds))
     return None
 
 
-def scheduling(asked: Asked, waking: Sequence[Mapping[str, Any]]) -> Action:
-    """The action that does what the form held, in place of the jobs that wake the queue now."""
+def schedule_action(request: ScheduleRequest, wake_jobs: Sequence[Mapping[str, Any]]) -> Action:
+    """Schedule process-jobs, replacing `wake_jobs`: the cron jobs that already wake the queue."""
     replaced = " and ".join(
-        f"{escaped(cron_job_name(job))} ({escaped(job['schedule'])})" for job in waking
+        f"{escaped(cron_job_name(job))} ({escaped(job['schedule'])})" for job in wake_jobs
     )
 
     def run() -> str:
-        schedule_process_jobs(pool(), actor(), **asdict(asked))
-        return f"process-jobs is called: {in_words(asked.schedule).lower()}."
+        schedule_process_jobs(pool(), actor(), **asdict(request))
+        return f"process-jobs is called: {in_words(request.schedule).lower()}."
 
     return Action(
         title="Schedule process-jobs",
-        effect=f"pg_cron calls process-jobs from now on: {in_words(asked.schedule).lower()}."
-        + (f" It replaces {replaced}." if waking else ""),
+        effect=f"pg_cron calls process-jobs from now on: {in_words(request.schedule).lower()}."
+        + (f" It replaces {replaced}." if wake_jobs else ""),
         button="Schedule",
         run=run,
         needs=Role.ADMIN,
-        statement=read_once("cron", "schedule_statement", actor=who(), **asdict(asked)),
+        statement=read_once("cron", "schedule_statement", actor=current_user(), **asdict(request)),
     )

@@ -1,4 +1,4 @@
-"""The part of the page Maintenance about space: sizes, vacuum, indexes, and work on them."""
+"""Space view of the Maintenance page: table sizes, vacuum state, index bloat."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,24 +13,26 @@ from lib.roles import Role
 from lib.settings import settings
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask
-from lib.ui.dashboard import actor, read, read_anew
+from lib.ui.dashboard import actor, clear_cached_answers, read
 
 
 def space() -> None:
-    """Sizes of tables and indexes, what vacuum has left, and what can be done about it."""
+    """Draw table and index sizes, with controls to vacuum and reindex."""
     tables, indexes = read("maintenance", "tables"), read("maintenance", "indexes")
-    late = [table for table in tables if vacuum_due(table)]
-    swollen = [index for index in indexes if bloated(index)]
-    broken = [index for index in indexes if not index["valid"] and not index["building"]]
-    judge(late, swollen, broken)
+    overdue = [table for table in tables if vacuum_due(table)]
+    bloated_indexes = [index for index in indexes if bloated(index)]
+    invalid_indexes = [index for index in indexes if not index["valid"] and not index["building"]]
+    show_problems(overdue, bloated_indexes, invalid_indexes)
     show_tables(tables)
-    choose("vacuum", "Table", [table["name"] for table in tables], late)
+    maintenance_controls("vacuum", "Table", [table["name"] for table in tables], overdue)
     show_indexes(indexes)
-    choose("reindex", "Index", [index["name"] for index in indexes], swollen + broken)
+    maintenance_controls(
+        "reindex", "Index", [index["name"] for index in indexes], bloated_indexes + invalid_indexes
+    )
 
 
 def show_tables(tables: Sequence[dict[str, Any]]) -> None:
-    """Sizes of the tables and the state of vacuum."""
+    """Draw table sizes and vacuum state."""
     st.header("How large are the tables, and does vacuum keep up?")
     st.dataframe(
         pd.DataFrame(
@@ -46,7 +48,7 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
                 "Vacuumed": table["vacuumed_at"],
                 "Analyzed": table["analyzed_at"],
                 "Frozen": share(table["age"], table["freeze_at"]),
-                "State": state(table),
+                "State": vacuum_state(table),
             }
             for table in tables
         ),
@@ -67,7 +69,7 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
 
 
 def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
-    """Sizes of the indexes beside what they need."""
+    """Draw index sizes next to their expected sizes."""
     st.header("Which indexes have swollen?")
     st.dataframe(
         pd.DataFrame(
@@ -89,84 +91,86 @@ def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def judge(
-    late: Sequence[dict[str, Any]],
-    swollen: Sequence[dict[str, Any]],
-    broken: Sequence[dict[str, Any]],
+def show_problems(
+    overdue: Sequence[dict[str, Any]],
+    bloated_indexes: Sequence[dict[str, Any]],
+    invalid_indexes: Sequence[dict[str, Any]],
 ) -> None:
-    """What is wrong, in words."""
-    for table in late:
+    """Show tables that need a vacuum, and bloated or invalid indexes."""
+    for table in overdue:
         st.warning(
             f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows, it should"
             f" come at {table['due_at']:,}. Vacuum it; if the number stays, a long transaction"
             " holds it back (see Troubleshooting).",
             icon=":material/visibility:",
         )
-    for index in swollen:
+    for index in bloated_indexes:
         st.warning(
             f"{index['name']} takes {size(index['bytes'])} and needs about"
             f" {size(index['expected_bytes'])}: rebuild it.",
             icon=":material/visibility:",
         )
-    for index in broken:
+    for index in invalid_indexes:
         st.error(
             f"{index['name']} is invalid: a build of it failed, so that it costs and serves"
             " nothing. Rebuild it.",
             icon=":material/error:",
         )
-    if not (late or swollen or broken):
+    if not (overdue or bloated_indexes or invalid_indexes):
         st.success(
             "Vacuum keeps up, and no index has swollen or is invalid.",
             icon=":material/check_circle:",
         )
 
 
-def state(table: dict[str, Any]) -> str:
-    """Of vacuum, in a word or two."""
+def vacuum_state(table: dict[str, Any]) -> str:
+    """A table's vacuum state in a word or two."""
     return table["vacuuming"] or ("late" if vacuum_due(table) else "fine")
 
 
-def choose(kind: Any, what: str, names: list[str], wanted: Sequence[dict[str, Any]]) -> None:
-    """Picks a table or an index and asks before it is worked on."""
-    first = names.index(wanted[0]["name"]) if wanted else 0
+def maintenance_controls(
+    kind: Any, label: str, names: list[str], recommended: Sequence[dict[str, Any]]
+) -> None:
+    """Select a table or index and ask for confirmation to vacuum or rebuild it."""
+    first = names.index(recommended[0]["name"]) if recommended else 0
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(what, names, index=first, key=f"{kind} name", width=360)
+        name = st.selectbox(label, names, index=first, key=f"{kind} name", width=360)
         verb = "Vacuum and analyze" if kind == "vacuum" else "Rebuild"
-        if name and st.button(verb, type="primary" if wanted else "secondary"):
-            ask(WORK[kind](name))
+        if name and st.button(verb, type="primary" if recommended else "secondary"):
+            ask(ACTIONS[kind](name))
 
 
-def vacuum(name: str) -> Action:
-    """A table vacuumed by hand."""
+def vacuum_action(name: str) -> Action:
+    """Vacuum and analyze a table."""
     return Action(
         f"Vacuum {name}",
         f"Frees the space of deleted rows of {name} and counts it anew. The queue goes on"
         " meanwhile; on a large table it takes minutes and reads the disk.",
         "Vacuum and analyze",
-        lambda: begin("vacuum", "space", name),
+        lambda: start_work("vacuum", "space", name),
     )
 
 
-def reindex(name: str) -> Action:
-    """An index built anew beside the old one."""
+def reindex_action(name: str) -> Action:
+    """Rebuild an index concurrently."""
     return Action(
         f"Rebuild {name}",
         f"Builds {name} anew beside the old one (REINDEX CONCURRENTLY). The queue goes on"
         " meanwhile. It needs the space of the index once more, waits for transactions that are"
         " open, and takes minutes for millions of rows.",
         "Rebuild",
-        lambda: begin("reindex", "indexes", name),
+        lambda: start_work("reindex", "indexes", name),
         needs=Role.ADMIN,
     )
 
 
-WORK: dict[str, Callable[[str], Action]] = {"vacuum": vacuum, "reindex": reindex}
+ACTIONS: dict[str, Callable[[str], Action]] = {"vacuum": vacuum_action, "reindex": reindex_action}
 
 
-def begin(kind: Any, task: str, name: str) -> str:
-    """Begins the work and says so."""
+def start_work(kind: Any, task: str, name: str) -> str:
+    """Start a vacuum or reindex in the background; returns the report."""
     try:
-        run_in_background(database_url(settings()), actor(), task, kind, name, read_anew)
+        run_in_background(database_url(settings()), actor(), task, kind, name, clear_cached_answers)
     except LookupError as error:
         return str(error)
     return f"Under way: {kind} of {name}. The table says when it is done."

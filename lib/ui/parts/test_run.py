@@ -1,4 +1,4 @@
-"""A test run, under way or ended: where each job is, its images side by side, its times."""
+"""A test run, running or finished: state of each job, images side by side, durations."""
 
 import textwrap
 from collections import Counter
@@ -15,60 +15,60 @@ from lib.formats import duration, escaped, plural
 from lib.ops.test_runs.phases import LIVE, PHASES, overdue, phase, queue_position, timings
 from lib.ui.columns import count_column, job_column, job_links, seconds_column
 from lib.ui.confirm import ask
-from lib.ui.dashboard import moment, read
+from lib.ui.dashboard import format_time, read
 from lib.ui.images import archive, file_name, image_bytes, show_image
 from lib.ui.parts import job_dialogs
-from lib.ui.parts.test_run_list import deletion
+from lib.ui.parts.test_run_list import delete_action
 from lib.ui.selection import selectable
 
 Row = Mapping[str, Any]
-MOST_CARDS = 16
-"""Runs of more jobs are shown as a table, their images by pages."""
-IMAGES_A_PAGE = 12
+MAX_CARDS = 16
+"""Larger runs are shown as a table, with paginated images."""
+IMAGES_PER_PAGE = 12
 STARTING_SECONDS = 10
-"""How long jobs that were asked for may be missing before that is said."""
-PATIENCE_SECONDS = 3
-"""A job that is due for longer makes one ask why."""
+"""Grace period before jobs that were not started are reported."""
+DUE_GRACE_SECONDS = 3
+"""A job due for longer than this gets an explanation."""
 
 
 def is_live(run: Row, jobs: Sequence[Row]) -> bool:
-    """Whether something of the run still changes."""
+    """Whether the run has jobs that are pending, running or not yet started."""
     missing = run["started"] < run["jobs"] and run["age_seconds"] < STARTING_SECONDS
     return missing or any(job["status"] in LIVE for job in jobs)
 
 
 def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
-    """Draws a run from the queries `run` and `jobs` of queries/generate.sql.
+    """Draw a run from the queries `run` and `jobs` of queries/generate.sql.
 
-    `usual` is how long each model's jobs usually run, in seconds.
+    `usual` is the median run time of each model, in seconds.
     """
     names = {row["id"]: row["display_name"] for row in read("generate", "models")}
     st.header("This run")
     st.text(run["prompt"])
-    at = moment(run["created_at"], seconds=True)
-    st.text(f"Submitted {at} by {run['actor']}. {counts(jobs)}")
+    at = format_time(run["created_at"], seconds=True)
+    st.text(f"Submitted {at} by {run['actor']}. {phase_counts(jobs)}")
     buttons(run, jobs)
-    say_what_is_wrong(run, jobs, usual)
-    many = len(jobs) > MOST_CARDS
-    if many:
+    show_problems(run, jobs, usual)
+    is_large = len(jobs) > MAX_CARDS
+    if is_large:
         tiles(run, jobs)
-    if many or len(run["models"]) > 1:
+    if is_large or len(run["models"]) > 1:
         comparison(run, jobs, usual, names)
-    if many:
+    if is_large:
         table(jobs)
         images(jobs, usual, names)
     else:
         cards(run, jobs, usual, names)
 
 
-def counts(jobs: Sequence[Row]) -> str:
-    """How many jobs are in each phase, such as "1 queued, 3 completed"."""
+def phase_counts(jobs: Sequence[Row]) -> str:
+    """Number of jobs in each phase, such as "1 queued, 3 completed"."""
     found = Counter(map(phase, jobs))
-    said = [f"{found[name]:,} {name.lower()}" for name in PHASES if found[name]]
-    return f"{', '.join(said)}, {len(jobs):,} in all." if said else "Nothing was started yet."
+    summary = [f"{found[name]:,} {name.lower()}" for name in PHASES if found[name]]
+    return f"{', '.join(summary)}, {len(jobs):,} in all." if summary else "Nothing was started yet."
 
 
-def with_place(words: str, job: Row) -> str:
+def with_queue_position(words: str, job: Row) -> str:
     place = queue_position(job)
     return f"{words}, {place}" if place else words
 
@@ -82,9 +82,9 @@ def buttons(run: Row, jobs: Sequence[Row]) -> None:
         if live and st.button(f"Cancel {plural(len(live))}", icon=":material/cancel:"):
             ask(job_dialogs.cancel(live))
         if st.button("Delete this run", icon=":material/delete:"):
-            ask(deletion([run["id"]], len(jobs), len(live)))
+            ask(delete_action([run["id"]], len(jobs), len(live)))
         done = [job for job in jobs if job["status"] == "completed"]
-        if 1 < len(done) <= MOST_CARDS:
+        if 1 < len(done) <= MAX_CARDS:
             st.download_button(
                 f"Download {len(done)} images",
                 partial(archive, done),
@@ -96,7 +96,7 @@ def buttons(run: Row, jobs: Sequence[Row]) -> None:
             )
 
 
-def say_what_is_wrong(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
+def show_problems(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
     if run["started"] < run["jobs"] and run["age_seconds"] > STARTING_SECONDS:
         st.warning(
             f"Only {run['started']:,} of {plural(run['jobs'])} were started: the rest was refused,"
@@ -106,12 +106,13 @@ def say_what_is_wrong(run: Row, jobs: Sequence[Row], usual: Mapping[str, float])
     waiting = [
         job
         for job in jobs
-        if job["status"] == "queued" and (job["wait_seconds"] > PATIENCE_SECONDS or job["attempts"])
+        if job["status"] == "queued"
+        and (job["wait_seconds"] > DUE_GRACE_SECONDS or job["attempts"])
     ]
     if waiting and (first := read("job", "job", id=waiting[0]["job_id"])):
         found = job_state(first)
         if found.level in ("held", "act"):
-            # It quotes errors and names, so it is escaped.
+            # May quote errors and names.
             which = f"**Job {waiting[0]['place']}.** " if len(jobs) > 1 else ""
             st.warning(which + escaped(found.sentence), icon=":material/pause_circle:")
     late = sum(overdue(job, usual.get(job["model_id"])) for job in jobs)
@@ -124,11 +125,11 @@ def say_what_is_wrong(run: Row, jobs: Sequence[Row], usual: Mapping[str, float])
 
 def tiles(run: Row, jobs: Sequence[Row]) -> None:
     ended = [job for job in jobs if job["status"] not in LIVE]
-    said = f"{len(ended):,} of {plural(run['jobs'])} have ended"
+    summary = f"{len(ended):,} of {plural(run['jobs'])} have ended"
     if ended:
         seconds = (max(job["completed_at"] for job in ended) - run["created_at"]).total_seconds()
-        said += f", {len(ended) / max(seconds, 1):.1f} per second"
-    st.progress(min(len(ended) / run["jobs"], 1.0), said)
+        summary += f", {len(ended) / max(seconds, 1):.1f} per second"
+    st.progress(min(len(ended) / run["jobs"], 1.0), summary)
     waits = [job["wait_seconds"] for job in jobs if job["run_seconds"] is not None]
     runs = [job["run_seconds"] for job in jobs if job["status"] == "completed"]
     with st.grid("auto", min_column_width=150, border=True):
@@ -149,8 +150,8 @@ def comparison(
 ) -> None:
     rows = []
     for model in run["models"]:
-        own = [job for job in jobs if job["model_id"] == model]
-        done = [job for job in own if job["status"] == "completed"]
+        model_jobs = [job for job in jobs if job["model_id"] == model]
+        done = [job for job in model_jobs if job["status"] == "completed"]
         rows.append(
             {
                 "model": names.get(model, model),
@@ -159,9 +160,9 @@ def comparison(
                 "run": mean([job["run_seconds"] for job in done]),
                 "usual": usual.get(model),
                 "total": mean([job["total_seconds"] for job in done]),
-                "live": sum(job["status"] in LIVE for job in own),
-                "failed": sum(job["status"] == "failed" for job in own),
-                "cancelled": sum(job["status"] == "cancelled" for job in own),
+                "live": sum(job["status"] in LIVE for job in model_jobs),
+                "failed": sum(job["status"] == "failed" for job in model_jobs),
+                "cancelled": sum(job["status"] == "cancelled" for job in model_jobs),
             }
         )
     st.dataframe(
@@ -187,7 +188,7 @@ def comparison(
 def cards(
     run: Row, jobs: Sequence[Row], usual: Mapping[str, float], names: Mapping[str, str]
 ) -> None:
-    """The jobs as cards: with several models a column for each."""
+    """Draw the jobs as cards, with one column for each model."""
     if len(run["models"]) == 1:
         with st.grid("auto", min_column_width=240):
             for job in jobs:
@@ -211,7 +212,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
             show_image(job, "stretch")
         elif job["status"] in LIVE:
             percent = f" {job['progress']} %" if at == "Running" else ""
-            st.progress(job["progress"], with_place(f"{at}{percent}", job))
+            st.progress(job["progress"], with_queue_position(f"{at}{percent}", job))
         else:
             st.badge(at, color="red" if at == "Failed" else "gray")
         if job["error_message"]:
@@ -241,7 +242,7 @@ def card(job: Row, usual: float | None, name: str | None = None) -> None:
 
 def table(jobs: Sequence[Row]) -> None:
     rows = pd.DataFrame(jobs)
-    rows["phase"] = [with_place(phase(job), job) for job in jobs]
+    rows["phase"] = [with_queue_position(phase(job), job) for job in jobs]
     rows["job"] = job_links(rows["job_id"])
     chosen = selectable(
         rows,
@@ -275,9 +276,9 @@ def images(jobs: Sequence[Row], usual: Mapping[str, float], names: Mapping[str, 
     if not done:
         return
     st.header("Images")
-    pages = -(-len(done) // IMAGES_A_PAGE)
+    pages = -(-len(done) // IMAGES_PER_PAGE)
     number = st.pagination(pages, key="images page") if pages > 1 else 1
     with st.grid("auto", min_column_width=240):
-        for job in done[(number - 1) * IMAGES_A_PAGE : number * IMAGES_A_PAGE]:
+        for job in done[(number - 1) * IMAGES_PER_PAGE : number * IMAGES_PER_PAGE]:
             model = job["model_id"]
             card(job, usual.get(model), names.get(model, model))

@@ -1,4 +1,4 @@
-"""The form of a test run: what the image shall show, by which models, how many and how fast."""
+"""Form of a test run: prompt, models, number of jobs and rate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,28 +32,28 @@ SIZES = {
     "Wide": (1344, 768),
     "Small": (512, 512),
 }
-FREE = "Free"
+CUSTOM_SIZE = "Free"
 IMAGES, LOAD_TEST = "Images", "Load test"
 
 
-def refill(said: Mapping[str, Any]) -> None:
-    """Fills the form with the settings of an earlier run; call it before `form`."""
-    sides = (said.get("width"), said.get("height"))
-    size = next((name for name in SIZES if SIZES[name] == sides), FREE)
-    load_test = said.get("load_test")
+def refill(saved: Mapping[str, Any]) -> None:
+    """Fill the form with the settings of an earlier run; call this before `form`."""
+    sides = (saved.get("width"), saved.get("height"))
+    size = next((name for name in SIZES if SIZES[name] == sides), CUSTOM_SIZE)
+    load_test = saved.get("load_test")
     state: dict[str, Any] = {
-        "models": said.get("models"),
+        "models": saved.get("models"),
         "run mode": LOAD_TEST if load_test else IMAGES,
         "run size": size,
-        "run prompt": said.get("prompt"),
-        "run negative prompt": said.get("negative_prompt"),
-        "run seed": said.get("seed"),
+        "run prompt": saved.get("prompt"),
+        "run negative prompt": saved.get("negative_prompt"),
+        "run seed": saved.get("seed"),
     }
     for name in ("jobs", "per_second") if load_test else ("images",):
-        state[f"run {name}"] = said.get(name)
-    if size == FREE:
+        state[f"run {name}"] = saved.get(name)
+    if size == CUSTOM_SIZE:
         state["run width"], state["run height"] = sides
-    for model, parameters in (said.get("parameters") or {}).items():
+    for model, parameters in (saved.get("parameters") or {}).items():
         state |= {_key(model, name): value for name, value in parameters.items()}
     filled = {key: value for key, value in state.items() if value is not None or key == "run seed"}
     st.session_state["filled"] = set(filled)
@@ -61,11 +61,11 @@ def refill(said: Mapping[str, Any]) -> None:
 
 
 def form(models: Mapping[str, Model]) -> Submission | None:
-    """Draws the form; what it holds when it is sent, else None."""
+    """Draw the form; its values once submitted, else None."""
     chosen = st.multiselect(
         "Models",
         list(models),
-        **_first("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
+        **_default_unless_filled("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
         max_selections=MAX_MODELS,
         accept_new_options=True,
         wrap=True,
@@ -95,13 +95,13 @@ def form(models: Mapping[str, Model]) -> Submission | None:
                 "Seed",
                 0,
                 MAX_SEED,
-                **_first("run seed", value=None),
+                **_default_unless_filled("run seed", value=None),
                 step=1,
                 width=180,
                 help="The same seed gives the same image. Of several images each gets the next.",
             )
         parameters = {id: _parameters(models[id]) for id in chosen if id in models}
-        asked = Submission(
+        submission = Submission(
             prompt=prompt or "",
             negative_prompt=negative_prompt or "",
             models=chosen,
@@ -116,13 +116,13 @@ def form(models: Mapping[str, Model]) -> Submission | None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             sent = st.form_submit_button("Generate", type="primary")
-            st.caption(_announcement(asked, models))
+            st.caption(_cost_notice(submission, models))
     st.session_state.pop("filled", None)
-    return asked if sent else None
+    return submission if sent else None
 
 
-def _first(key: str, **default: Any) -> dict[str, Any]:
-    # Streamlit wants either a default or a filled-in value, not both.
+def _default_unless_filled(key: str, **default: Any) -> dict[str, Any]:
+    # Streamlit warns if a widget has both a default and a value in the session state.
     return {"key": key} if key in st.session_state.get("filled", ()) else {"key": key} | default
 
 
@@ -135,7 +135,7 @@ def _load_test() -> bool:
         "What",
         [IMAGES, LOAD_TEST],
         required=True,
-        **_first("run mode", default=IMAGES),
+        **_default_unless_filled("run mode", default=IMAGES),
         help="A load test starts many jobs, spread over time.",
     )
     return bool(mode == LOAD_TEST)
@@ -144,14 +144,18 @@ def _load_test() -> bool:
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Images of each model", 1, MAX_IMAGES, **_first("run images", value=1), width=160
+            "Images of each model",
+            1,
+            MAX_IMAGES,
+            **_default_unless_filled("run images", value=1),
+            width=160,
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
         "Jobs",
         1,
         MAX_JOBS,
-        **_first("run jobs", value=50),
+        **_default_unless_filled("run jobs", value=50),
         width=140,
         help="Shared by the models.",
     )
@@ -159,7 +163,7 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
         "Jobs per second",
         0.1,
         MAX_PER_SECOND,
-        **_first("run per_second", value=5.0),
+        **_default_unless_filled("run per_second", value=5.0),
         step=1.0,
         format="%.1f",
         width=140,
@@ -171,8 +175,8 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
 def _size() -> tuple[int, int]:
     size = st.selectbox(
         "Size",
-        [*SIZES, FREE],
-        **_first("run size"),
+        [*SIZES, CUSTOM_SIZE],
+        **_default_unless_filled("run size"),
         format_func=lambda name: (
             f"{name}, {SIZES[name][0]} by {SIZES[name][1]}" if name in SIZES else name
         ),
@@ -181,9 +185,11 @@ def _size() -> tuple[int, int]:
     if size in SIZES:
         return SIZES[size]
     sides = MIN_SIDE, MAX_SIDE
-    width = st.number_input("Width", *sides, **_first("run width", value=1024), step=64, width=130)
+    width = st.number_input(
+        "Width", *sides, **_default_unless_filled("run width", value=1024), step=64, width=130
+    )
     height = st.number_input(
-        "Height", *sides, **_first("run height", value=1024), step=64, width=130
+        "Height", *sides, **_default_unless_filled("run height", value=1024), step=64, width=130
     )
     return width or 0, height or 0
 
@@ -200,43 +206,49 @@ def _parameters(model: Model) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _value(model: Model, said: Parameter) -> Any:
-    key = _key(model["id"], said.name)
-    label = escaped(said.label)
-    help = escaped(said.help) if said.help else None
-    match said.kind:
+def _value(model: Model, saved: Parameter) -> Any:
+    key = _key(model["id"], saved.name)
+    label = escaped(saved.label)
+    help = escaped(saved.help) if saved.help else None
+    match saved.kind:
         case "boolean":
-            return st.checkbox(label, help=help, **_first(key, value=bool(said.default)))
+            return st.checkbox(
+                label, help=help, **_default_unless_filled(key, value=bool(saved.default))
+            )
         case "choice":
-            choices = list(said.choices)
-            index = choices.index(said.default) if said.default in choices else 0
-            return st.selectbox(label, choices, help=help, **_first(key, index=index))
+            choices = list(saved.choices)
+            index = choices.index(saved.default) if saved.default in choices else 0
+            return st.selectbox(
+                label, choices, help=help, **_default_unless_filled(key, index=index)
+            )
         case "integer" | "number":
-            number = int if said.kind == "integer" else float
+            number = int if saved.kind == "integer" else float
             least, most, value = (
                 None if bound is None else number(bound)
-                for bound in (said.min, said.max, said.default)
+                for bound in (saved.min, saved.max, saved.default)
             )
-            step = 1 if said.kind == "integer" else 0.5
+            step = 1 if saved.kind == "integer" else 0.5
             return st.number_input(
-                label, least, most, step=step, help=help, **_first(key, value=value)
+                label, least, most, step=step, help=help, **_default_unless_filled(key, value=value)
             )
         case _:
-            text = st.text_input(label, help=help, **_first(key, value=said.default or ""))
+            text = st.text_input(
+                label, help=help, **_default_unless_filled(key, value=saved.default or "")
+            )
             return text or None
 
 
-def _announcement(asked: Submission, models: Mapping[str, Model]) -> str:
-    """What sending the form will start, and what that costs."""
-    if not asked.models:
+def _cost_notice(submission: Submission, models: Mapping[str, Model]) -> str:
+    """What submitting the form starts, and its cost."""
+    if not submission.models:
         return "Choose a model first."
-    count = f"{asked.total:,} {'job' if asked.total == 1 else 'jobs'}"
-    if asked.load_test:
-        seconds = max(asked.total - len(asked.models), 0) / asked.per_second
+    count = f"{submission.total:,} {'job' if submission.total == 1 else 'jobs'}"
+    if submission.load_test:
+        seconds = max(submission.total - len(submission.models), 0) / submission.per_second
         count += f", due over {seconds:.0f} s"
     if not settings().replicate_token:
         return f"Starts {count}. Costs nothing: the provider is simulated."
-    dollars = cost(asked, models)
+    dollars = cost(submission, models)
     if dollars is None:
         return f"Starts {count}. What they cost is unknown: a model has no price per image."
     return f"Starts {count}. Costs about {dollars:.2f} US dollars at the provider."

@@ -1,4 +1,4 @@
-"""The test runs so far: how they ended, opened again or removed."""
+"""List of test runs, to open or delete."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from lib.ui.export import csv_export
 from lib.ui.images import storage
 from lib.ui.selection import selectable
 
-RUNS_A_PAGE = 20
+RUNS_PER_PAGE = 20
 COLUMNS = [
     "id", "created_at", "actor", "prompt", "models", "jobs", "started", "live", "completed",
     "failed", "cancelled", "wait_mean", "run_mean",
@@ -24,16 +24,16 @@ COLUMNS = [
 
 
 def show_history() -> None:
-    """Draws the runs, newest first, with what can be done to those that are selected."""
+    """Draw the runs, newest first, with actions on the selected ones."""
     count = read("generate", "run_count")
     st.header("Test runs")
     if not count:
         st.info("No test run yet. Write a prompt above and press Generate.")
         return
-    pages = -(-count // RUNS_A_PAGE)
+    pages = -(-count // RUNS_PER_PAGE)
     number = st.pagination(pages, key="runs page") if pages > 1 else 1
     runs = pd.DataFrame(
-        read("generate", "history", most=RUNS_A_PAGE, skip=(number - 1) * RUNS_A_PAGE),
+        read("generate", "history", most=RUNS_PER_PAGE, skip=(number - 1) * RUNS_PER_PAGE),
         columns=COLUMNS,
     )
     chosen = selectable(
@@ -64,19 +64,19 @@ def show_history() -> None:
             picked = runs[runs["id"].isin(chosen)]
             words = plural(len(chosen), "run")
             if st.button(f"Delete {words}", icon=":material/delete:"):
-                ask(deletion(chosen, int(picked["started"].sum()), int(picked["live"].sum())))
+                ask(delete_action(chosen, int(picked["started"].sum()), int(picked["live"].sum())))
         else:
             st.caption("Select a run to open it, or several to delete them.")
 
 
 def export() -> None:
-    """A button that saves the whole history."""
+    """Draw the CSV export of all runs."""
     if count := read("generate", "run_count"):
         csv_export("test runs", COLUMNS, count, _pages)
 
 
-def deletion(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
-    """Test runs removed with all that belongs to them."""
+def delete_action(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
+    """Delete test runs with their jobs, generations and images."""
 
     def run() -> str:
         removed = sum(delete_run(pool(), actor(), run_id, storage()) for run_id in run_ids)
