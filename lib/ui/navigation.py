@@ -16,7 +16,7 @@ from lib.ui.dashboard import current_user, database_errors_shown, read
 from lib.ui.search import search
 from lib.ui.tab import name_tab
 
-ICON = Path(__file__).parent.parent / ".streamlit" / "icon.svg"
+ICON = Path(__file__).parents[2] / ".streamlit" / "icon.svg"
 CONNECTION_HELP = {
     "direct": "Connections of its own: every feature works.",
     "session pooler": "Each connection of ours is one of the database while it is open: every"

@@ -12,7 +12,7 @@ from lib.ui.dashboard import read
 
 REFRESH_SECONDS = 5.0
 """How often an open page updates its tab."""
-ICONS = Path(__file__).parent.parent / ".streamlit"
+ICONS = Path(__file__).parents[2] / ".streamlit"
 """Folder of the tab icons: one for each state, distinguishable without color."""
 
 

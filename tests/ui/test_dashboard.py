@@ -8,7 +8,7 @@ SENTENCE = "The database does not answer."
 PAGES_WITH_MORE = {
     "workers": "Workers & cron",
     "duplicates": "Duplicates",
-    "fault_injection": "Fault injection",
+    "fault-injection": "Fault injection",
 }
 READY = """() => document.querySelector('h1')
     && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
