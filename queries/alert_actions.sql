@@ -1,4 +1,4 @@
--- What admins and operators do to alerts; the functions check it and record who did it.
+-- Alert actions of admins and operators. The SQL functions check and audit them.
 
 -- name: set_alert_rule!
 select public.set_alert_rule(

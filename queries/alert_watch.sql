@@ -1,10 +1,10 @@
--- Watching and sending; the functions are documented where they are made.
+-- Evaluating alerts and sending notifications. The SQL functions are documented in the migrations.
 
 -- name: evaluate_alerts$
 select public.evaluate_alerts(make_interval(secs => :every_seconds));
 
 -- name: claim_notifications
--- url is a secret. channel: its name; fired_at, resolved_at in UTC.
+-- url is secret; channel is its name; fired_at and resolved_at are in UTC.
 select id, attempt, url, channel, kind, rule, subject, severity, detail, value, worst,
        fired_at, resolved_at
 from public.claim_notifications();

@@ -1,8 +1,9 @@
--- What is wrong now, and who is told? Every table here is small; measures are bounded (alert_measures).
+-- Alerts, rules, channels and silences. All tables are small, and the measures are bounded
+-- (alert_measures).
 
 -- name: watch^
--- known: whether the alerts were evaluated within the last minute; evaluated_at (null for never);
--- channels: those that are switched on; rules: as well.
+-- known: evaluated within the last minute; evaluated_at: null if never; channels, rules: how many
+-- are enabled.
 select
     w.evaluated_at > clock_timestamp() - interval '1 minute' as known,
     nullif(w.evaluated_at, '-infinity') as evaluated_at,
@@ -11,9 +12,9 @@ select
 from public.alert_watch w;
 
 -- name: open
--- What is wrong, critical and old ones first: firing since fired_at, or null while it has lasted
--- less than for_seconds. seconds: how long it is wrong; silenced_until: null without a silence;
--- told: channels that have heard of it.
+-- Open alerts, critical and oldest first. fired_at: null until the problem has lasted for_seconds;
+-- seconds: its duration so far; silenced_until: null without a silence; told: number of channels
+-- notified.
 select
     a.id, a.rule, a.subject, a.severity, a.value, a.detail, a.fired_at,
     extract(epoch from now() - a.began_at)::double precision as seconds,
@@ -34,8 +35,8 @@ order by a.fired_at is null, a.severity, a.fired_at
 limit 100;
 
 -- name: rules
--- Every rule with what is measured now, the worst of its subjects (null: nothing to measure), and
--- how many of them are wrong: firing, and beginning.
+-- All rules with the current value, the worst of their subjects (null if there is nothing to
+-- measure), and the number of subjects that are firing and beginning (pending).
 select
     r.rule, r.severity, r.threshold, r.resolve_at, r.for_seconds, r.minimum_jobs, r.enabled,
     r.changed_by, r.changed_at, m.value, coalesce(a.firing, 0) as firing, coalesce(a.beginning, 0) as beginning
@@ -47,8 +48,8 @@ left join (
 ) a using (rule);
 
 -- name: channels
--- Who is told, without any secret. last_kind, last_at, last_error (null: it arrived): of the last
--- message that was tried; waiting: messages not delivered yet.
+-- Channels, without secrets. last_kind, last_at, last_error (null if delivered): the last attempted
+-- message; waiting: undelivered messages.
 select
     c.id, c.name, c.shown, c.least_severity, c.enabled, c.created_by, c.created_at,
     last.kind as last_kind, last.at as last_at, last.error as last_error,
@@ -67,13 +68,13 @@ order by c.name
 limit 200;
 
 -- name: silences
--- Those in force, the next to end first. rule, subject: null for all.
+-- Active silences, the next to end first. rule, subject: null for all.
 select id, rule, subject, until, reason, created_by, created_at
 from public.alert_silences where until > now() order by until limit 200;
 
 -- name: history
--- Alerts that fired, newest first, up to :most, before (:before, :before_id). seconds: how long each
--- lasted, or lasts; resolved_at: null while it does.
+-- Alerts that fired, newest first, up to :most, before the position (:before, :before_id). seconds:
+-- duration so far; resolved_at: null while firing.
 select
     id, rule, subject, severity, worst, detail, fired_at, resolved_at,
     extract(epoch from coalesce(resolved_at, now()) - fired_at)::double precision as seconds,

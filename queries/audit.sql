@@ -1,7 +1,7 @@
--- Who did what, and when? From the audit log, by its indexes: nothing here grows with it.
+-- The audit log. Index lookups only: the cost does not grow with the log.
 
 -- name: actors
--- Everybody who is in the log, up to 200, by looking for one name after the other. Columns: actor.
+-- All actors in the log, up to 200, found by a loose index scan. Columns: actor.
 with recursive found as (
     (select a.actor from public.audit_log a order by a.actor limit 1)
     union all
@@ -12,7 +12,7 @@ with recursive found as (
 select actor from found where actor is not null limit 200;
 
 -- name: actions
--- Everything that was done, up to 200 names, found in the same way. Columns: action.
+-- All actions in the log, up to 200, found in the same way. Columns: action.
 with recursive found as (
     (select a.action from public.audit_log a order by a.action limit 1)
     union all
@@ -23,10 +23,10 @@ with recursive found as (
 select action from found where action is not null limit 200;
 
 -- name: entries
--- Up to :most entries, newest first, of :actor and :action (text; null for all) and of a time:
--- from :start (timestamptz; null: the last) for :length (interval). :before or :after (id of an
--- entry, else null) give those next to it. Columns: id, at, actor, action, affected, before and
--- after (jsonb or null), rest (what else the details say, without lists of jobs; cut).
+-- Up to :most entries, newest first, filtered by :actor and :action (text; null for all) and by
+-- time: :length (interval) from :start (timestamptz; null: the last :length). :before or :after (id
+-- of an entry, else null) is the paging position. Columns: id, at, actor, action, affected, before
+-- and after (jsonb or null), rest (other details, without job ids, truncated).
 select e.id, e.at, e.actor, e.action, e.affected,
        e.details -> 'before' as before, e.details -> 'after' as after,
        left(nullif(e.details - array['before', 'after', 'job_ids', 'report'], '{}')::text, 400) as rest
@@ -38,7 +38,7 @@ from public.audit_entries(
 ) e;
 
 -- name: export
--- As entries, whole. Columns: id, at, actor, action, affected, details (jsonb).
+-- Like entries, in full. Columns: id, at, actor, action, affected, details (jsonb).
 select e.id, e.at, e.actor, e.action, e.affected, e.details
 from public.audit_entries(
     :actor::text, :action::text,
@@ -48,5 +48,5 @@ from public.audit_entries(
 ) e;
 
 -- name: details$
--- All that an entry says, as indented JSON; a very long one is cut.
+-- All details of an entry as indented JSON, truncated if very long.
 select left(jsonb_pretty(a.details), 100000) from public.audit_log a where a.id = :id::bigint;

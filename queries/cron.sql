@@ -1,10 +1,10 @@
--- The jobs of pg_cron: what they are, what came of them, and how they are changed. The functions
--- that are called here check what is done and record who did it.
+-- pg_cron jobs, their runs and changes to them. The SQL functions called here check and audit each
+-- change.
 
 -- name: environment^
--- What there is: version of pg_cron (null without it), available (one that can be worked with),
--- seconds (it knows schedules such as 30 seconds), time_zone of its schedules, pg_net, vault,
--- database (its name), call_seconds (how long a call of process-jobs may take).
+-- What is installed. version: of pg_cron (null without it); available: version is supported;
+-- seconds: schedules in seconds are supported; time_zone: of the schedules; pg_net, vault;
+-- database: its name; call_seconds: timeout of a process-jobs call.
 select
     public.cron_version() as version,
     public.cron_available() as available,
@@ -16,8 +16,8 @@ select
     public.process_jobs_seconds() as call_seconds;
 
 -- name: jobs
--- All jobs, those that wake the queue first, as cron_jobs gives them. findings: list of objects with
--- finding and detail; changed_at, changed_by: the last change that the audit log has.
+-- All jobs from cron_jobs, those that wake the queue first. findings: list of objects with finding
+-- and detail; changed_at, changed_by: last change in the audit log.
 select j.*, coalesce(f.list, '[]') as findings, c.at as changed_at, c.actor as changed_by
 from public.cron_jobs() j
 left join (
@@ -32,19 +32,19 @@ left join lateral (
 order by not j.wakes_queue, j.job_name, j.job_id;
 
 -- name: runs
--- The newest runs of :job_id (null for all jobs) before the run :before (null for none), up to :most,
--- as cron_runs gives them.
+-- The newest runs from cron_runs of :job_id (null for all jobs), before the run :before (null for
+-- none), up to :most.
 select * from public.cron_runs(:job_id::bigint, :before::bigint, :most::int);
 
 -- name: secret_readable$
--- Whether cron jobs find the key :name.
+-- Whether cron jobs can read the key :name.
 select public.secret_readable(:name);
 
 -- name: schedule_process_jobs$
 select public.schedule_process_jobs(:actor, :schedule, :url, :key_name, :timeout_seconds::int);
 
 -- name: schedule_statement$
--- The same, as somebody would write it in psql.
+-- The equivalent statement for psql.
 select format(
     'select public.schedule_process_jobs(%%L, %%L, %%L, %%L, %%s);',
     :actor::text, :schedule::text, :url::text, :key_name::text, :timeout_seconds::int
@@ -60,5 +60,5 @@ select public.set_cron_job_active(:actor, :job_id::bigint, :active::boolean);
 select public.unschedule_cron_job(:actor, :job_id::bigint);
 
 -- name: record_call!
--- A call of process-jobs by hand; :details (jsonb) says what it answered.
+-- Audits a manual call of process-jobs; :details (jsonb) holds its answer.
 select public.record_action(:actor, 'call_process_jobs', '{}'::uuid[], :details::jsonb);

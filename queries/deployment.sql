@@ -1,5 +1,5 @@
--- Is the deployment complete and right? What its checks look at, from the catalog and from what is
--- live; nothing here reads the queue as a whole. All but the last ones work on any database.
+-- Facts for the deployment checks, from the catalog and live jobs; nothing scans the queue. All but
+-- the last queries work on any database.
 
 -- name: columns
 -- Columns: table, column, type (as PostgreSQL writes it).
@@ -10,8 +10,8 @@ join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p');
 
 -- name: functions
--- Columns: name, signature (with schema), roles: those of anon, authenticated, service_role who may
--- run it, by whatever way.
+-- Columns: name, signature (with schema), roles: which of anon, authenticated and service_role may
+-- execute it, directly or through grants to others.
 select
     p.proname as name, format('public.%%I(%%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)) as signature,
     array(
@@ -25,7 +25,7 @@ where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
 order by p.proname, 2;
 
 -- name: views
--- Columns: name, invoker: whether it reads with the rights of who asks.
+-- Columns: name, invoker: whether it is security_invoker.
 select
     c.relname as name,
     coalesce(
@@ -46,7 +46,7 @@ join pg_catalog.pg_class c on c.oid = t.tgrelid
 where c.relnamespace = 'public'::regnamespace and not t.tgisinternal;
 
 -- name: policies
--- Columns: table, secured: whether it obeys its policies, policies: their names.
+-- Columns: table, secured: whether row-level security is enabled, policies: their names.
 select
     c.relname as "table", c.relrowsecurity as secured,
     array(
@@ -56,7 +56,8 @@ from pg_catalog.pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p');
 
 -- name: rights
--- What each role may do with each table and view, by whatever way. Columns: name, view, role, rights.
+-- Privileges of each role on each table and view, direct or inherited. Columns: name, view, role,
+-- rights.
 select
     c.relname as name, c.relkind = 'v' as view, r.rolname as role,
     array(
@@ -72,7 +73,7 @@ where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
   and r.rolname in ('anon', 'authenticated', 'service_role');
 
 -- name: publication^
--- Columns: present, published: whether image_generations is in it, changes: whether it tells of
+-- Columns: present, published: whether it includes image_generations, changes: whether it publishes
 -- inserts and updates.
 select
     p.oid is not null as present,
@@ -85,7 +86,7 @@ from (select) as one
 left join pg_catalog.pg_publication p on p.pubname = 'supabase_realtime';
 
 -- name: workers^
--- Columns: alive, hosts: up to five that they are on.
+-- Columns: alive, hosts: up to five of their hosts.
 with alive as (
     select w.host from public.workers w
     where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '1 minute'
@@ -97,8 +98,8 @@ select
 -- name: cron^
 -- The schedule that wakes the queue. Columns: available; jobs: those that call process-jobs, as
 -- objects with id, name, schedule, active, last_status, last_message, last_seconds (since the last
--- run began), failures (in a row); findings: what is wrong with them, as objects with job_id, finding,
--- detail; pg_net; key: whether cron finds the secret that schedule_process_jobs names.
+-- run started), failures (in a row); findings: problems with them, as objects with job_id, finding,
+-- detail; pg_net; key: whether cron can read the secret that schedule_process_jobs names.
 select
     public.cron_available() as available,
     coalesce((
@@ -118,21 +119,22 @@ select
     public.secret_readable('darkroom_secret_key') as key;
 
 -- name: failed^
--- Jobs that failed for good in the last 24 hours. Columns: jobs (1001 stands for more than 1000),
--- newest_seconds: since the newest.
+-- Jobs that failed permanently in the last 24 hours. Columns: jobs (1001 stands for more than
+-- 1000), newest_seconds: age of the newest failure.
 select count(*) as jobs, extract(epoch from now() - max(completed_at))::double precision as newest_seconds
 from (
     select f.completed_at from public.failed_jobs_recent f limit 1001
 ) f;
 
 -- name: stuck^
--- Columns: jobs, longest_seconds: the longest silence.
+-- Columns: jobs, longest_seconds: longest time without a heartbeat.
 select count(*) as jobs,
        extract(epoch from max(s.silent_for))::double precision as longest_seconds
 from public.stuck_jobs s;
 
 -- name: self_test^
--- The last run of the self-test. Columns: seconds since, outcome, actor, failed: titles of checks.
+-- The last self-test run. Columns: seconds since, outcome, actor, failed: titles of the failed
+-- checks.
 select
     extract(epoch from now() - a.at)::double precision as seconds, a.actor,
     a.details -> 'report' ->> 'outcome' as outcome,
@@ -146,11 +148,11 @@ order by a.at desc
 limit 1;
 
 -- name: points
--- The checklist as it was noted. Columns: as of the table.
+-- The stored checklist. Columns: those of the table.
 select name, done, since, last_done_at, seen_at, ticked_by from public.deployment_points order by name;
 
 -- name: note!
--- Notes how the checks came out: :points, a JSON object {name: done}.
+-- Stores the results of the checks: :points, a JSON object {name: done}.
 select public.note_deployment(:points::jsonb);
 
 -- name: tick!

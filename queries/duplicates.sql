@@ -1,9 +1,9 @@
--- Which generations have more than one job? Live jobs by partial indexes, finished ones of a
--- chosen time by completion time: no index by generation, which every job would pay for.
+-- Generations with more than one job. Live jobs come from partial indexes, finished ones of a
+-- chosen range by completion time: an index by generation would slow down every job.
 
 -- name: live
--- Up to 500 waiting jobs that nobody needs. Columns: id, generation_id, kept_id (null: the
--- generation is completed), reason, model_id, prompt, created_at, total (jobs in all).
+-- Up to 500 redundant pending jobs. Columns: id, generation_id, kept_id (null: the generation is
+-- completed), reason, model_id, prompt, created_at, total (number of such jobs).
 select
     d.id,
     d.generation_id,
@@ -19,11 +19,11 @@ order by q.created_at, d.id
 limit 500;
 
 -- name: repeated
--- Jobs of generations that have several among those which ended from :start (timestamptz; null:
--- :length ago) for :length (interval) and the live ones, newest generation first, up to :most.
--- Columns: generation_id (text, as the payload names it), place (1: oldest), jobs (of the
+-- Jobs of generations that have several among the live jobs and those that ended within :length
+-- (interval) from :start (timestamptz; null: the last :length), newest generation first, up to
+-- :most. Columns: generation_id (text, as in the payload), place (1: oldest), jobs (of the
 -- generation), id, status, model_id, prompt, created_at, completed_at, seconds_later (after the
--- oldest), generations and total (in all).
+-- oldest), generations and total (overall counts).
 with jobs as materialized (
     select q.id, q.created_at, lower((q.payload ->> 'generation_id') collate "C") as generation_id
     from public.job_queue q
@@ -68,7 +68,7 @@ select
     p.total
 from placed p
 cross join lateral (
-    -- Not pulled up, so that each row is fetched by its key, however many the planner expects.
+    -- Not inlined, so that rows are fetched by key whatever the planner's estimate.
     select * from public.job_queue j where j.id = p.id offset 0
 ) q
 order by p.newest desc, p.generation_id, p.place;

@@ -1,13 +1,12 @@
--- What fails, why, and for whom? Kinds of errors come from the rollup, single jobs from indexes of
--- failed ones. A time is given by :start (timestamptz; null: it ends now, and begins with the whole
--- hour of :length ago) and :length (interval), a kind of error by :key (text; null for all), the key
--- that groups gives.
+-- Failures by kind of error, from the rollup, and failed jobs, by index. Parameters: :start
+-- (timestamptz; null: the range ends now and starts on the hour) and :length (interval) of the
+-- range; :key (text; null for all) of a kind of error, as returned by groups.
 
 -- name: groups
 -- Up to 200 kinds of errors, the most frequent first, purged jobs included. Columns: key,
--- error_group, error_code, jobs, first_at, last_at, models (their ids), users (how many), trend
--- (jobs per hour, per day beyond a week; of the last day at least), total (failed jobs of all
--- kinds), kinds (how many).
+-- error_group, error_code, jobs, first_at, last_at, models (ids), users (count), trend (jobs per
+-- hour, per day beyond a week; at least the last day), total (failed jobs of all kinds), kinds
+-- (number of kinds).
 with span as materialized (
     select since, until, step, date_trunc(step, least(since, until - interval '1 day'), 'UTC') as trend_since
     from (
@@ -19,7 +18,7 @@ with span as materialized (
 ), failures as materialized (
     select f.* from span cross join lateral public.failure_stats(span.since, span.until) f
 ), before as materialized (
-    -- A sparkline of less than a day would show little.
+    -- At least a day: a shorter sparkline would show little.
     select f.error_group, f.error_code, f.hour, f.jobs
     from span cross join lateral public.failure_stats(span.trend_since, span.since) f
     where span.since > span.until - interval '1 day'
@@ -77,9 +76,9 @@ left join affected a using (error_group, error_code)
 order by k.place;
 
 -- name: failed
--- Failed jobs of a time and kind that failed before :before (timestamptz, with :before_id at the
--- same moment), newest first, up to :most. Columns: id, job_type, model_id, prompt,
--- error_message, error_code, attempts, max_attempts, created_by, created_at, completed_at.
+-- Failed jobs of a range and kind before the position (:before, timestamptz, and :before_id),
+-- newest first, up to :most. Columns: id, job_type, model_id, prompt, error_message, error_code,
+-- attempts, max_attempts, created_by, created_at, completed_at.
 with chosen as materialized (
     (
         select q.id, q.completed_at
@@ -123,7 +122,7 @@ from chosen c join public.job_queue q using (id)
 order by c.completed_at desc, c.id desc;
 
 -- name: failed_ids
--- The failed jobs of a time and kind, oldest first, up to :most. Columns: id, completed_at.
+-- Failed jobs of a range and kind, oldest first, up to :most. Columns: id, completed_at.
 select q.id, q.completed_at
 from public.job_queue q
 where :key::text is null
@@ -141,9 +140,9 @@ order by completed_at, id
 limit :most;
 
 -- name: tried_again
--- Live jobs that had an error, of the kind if one is chosen, in any of their attempts; running ones
--- first, then by when they are due, up to :most. Columns: id, status, model_id, prompt,
--- error_message (the last one), attempts, max_attempts, due_in_seconds (null: runs), total.
+-- Live jobs with an error in any attempt, optionally of one kind; running ones first, then by due
+-- time, up to :most. Columns: id, status, model_id, prompt, error_message (the last one), attempts,
+-- max_attempts, due_in_seconds (null: running), total.
 with live as (
     select q.* from public.job_queue q where q.status = 'processing' and q.attempts > 0
     union all
@@ -158,7 +157,7 @@ with live as (
     from erring e cross join lateral jsonb_array_elements(e.errors) a
     where :key::text is not null
 ), messages as materialized (
-    -- Folding a message costs much, and in an outage many jobs have the same.
+    -- Normalizing a message is expensive, and in an outage many jobs share one.
     select distinct n.error, n.code, n.model_id from entries n
 ), chosen as (
     select n.id
@@ -182,7 +181,7 @@ order by e.status desc, e.scheduled_at, e.id
 limit :most;
 
 -- name: job^
--- One job in full. Columns: id, status, payload (indented text, cut at 20,000 characters),
+-- One job in full. Columns: id, status, payload (indented text, truncated at 20,000 characters),
 -- error_message, error_code, attempts, max_attempts, created_by, created_at, completed_at.
 select
     q.id,
@@ -199,8 +198,8 @@ from public.job_queue q
 where q.id = :job_id;
 
 -- name: attempts
--- The errors of a job, oldest first, the last 100 of them. Columns: attempt, at (as the worker
--- wrote it), error, code, permanent, retry_after_seconds (what the provider asked for).
+-- The last 100 errors of a job, oldest first. Columns: attempt, at (as recorded by the worker),
+-- error, code, permanent, retry_after_seconds (requested by the provider).
 select a.*
 from (
     select

@@ -1,10 +1,11 @@
--- How does the queue bear what is wrong with its provider? Live jobs and the last minutes, by index.
+-- How the queue copes with provider faults. Live jobs and the last minutes, by index.
 
 -- name: now^
--- One row. pending: jobs that wait, retrying: those that failed before; processing; completed and failed
--- in the last five minutes; opened_seconds: how long the breaker of generate-image has been open (null:
--- closed), open_seconds: until its next probe (0 when due), probing, breaker_failures: in a row while closed,
--- breaker_reason; held_models: models whose provider asked for a rest, held_seconds: the longest of them.
+-- One row. pending, and of these retrying: failed before; processing; completed and failed in the
+-- last five minutes; opened_seconds: how long the circuit breaker of generate-image has been open
+-- (null: closed), open_seconds: until its next probe (0 when due), probing, breaker_failures:
+-- consecutive failures while closed, breaker_reason; held_models: rate-limited models,
+-- held_seconds: the longest remaining limit.
 select
     p.pending, p.retrying,
     (select count(*) from public.job_queue where status = 'processing') as processing,
@@ -34,8 +35,9 @@ left join public.job_types t on t.job_type = 'generate-image'
 left join public.provider_breakers b on b.provider = t.provider;
 
 -- name: errors
--- What goes wrong now, the most frequent first. Columns: code (empty: none), waiting: jobs that wait for
--- another attempt since, failed: jobs that failed for good in the last five minutes.
+-- Current errors, the most frequent first. Columns: code (empty: none), waiting: pending jobs that
+-- failed with it and will be retried, failed: jobs that failed permanently in the last five
+-- minutes.
 select e.code, sum(e.waiting)::bigint as waiting, sum(e.failed)::bigint as failed
 from (
     select coalesce(q.error_details ->> 'code', '') as code, 1 as waiting, 0 as failed
@@ -49,7 +51,7 @@ order by sum(e.waiting) + sum(e.failed) desc, e.code
 limit 10;
 
 -- name: changes
--- The last ten times that faults were put in force or cleared. Columns: at, actor, faults (sentences).
+-- The last ten changes of the injected faults. Columns: at, actor, faults (sentences).
 select at, actor, array(select jsonb_array_elements_text(details -> 'after' -> 'faults')) as faults
 from public.audit_log
 where action = 'inject_faults'

@@ -1,8 +1,8 @@
--- How is the generation that an application waits for?
+-- State of a generation that an application follows.
 
 -- name: generation(id)^
--- A generation by its id, or no row. progress in percent; started_at is when its latest attempt
--- started, null before the first.
+-- A generation by id, or no row. progress is in percent; started_at: start of the latest attempt,
+-- null before the first.
 select status, progress, image_url, error_message, started_at
 from public.image_generations
 where id = :id;

@@ -1,8 +1,8 @@
--- Does a generation run through, now, with this model? Test runs and what became of them.
+-- Test runs and their results.
 
 -- name: models
--- Models that may be chosen, by name. Columns: id; display_name; default_parameters, parameter_schema:
--- see the comments of the table; price_per_image in US dollars, null where unknown.
+-- Selectable models, by name. Columns: id; display_name; default_parameters, parameter_schema: see
+-- the table's comments; price_per_image in US dollars, null if unknown.
 select id, display_name, default_parameters, parameter_schema, price_per_image
 from public.models
 where enabled
@@ -10,8 +10,8 @@ order by display_name, id
 limit 200;
 
 -- name: usual
--- What each model usually takes: run_p50 in seconds, the median of its completed jobs of the last seven
--- days, at most 5 %% off.
+-- Typical run time of each model. run_p50: median in seconds of jobs completed in the last seven
+-- days, within 5%%.
 select p.model_id, public.histogram_percentile(sum(p.run_histogram), 0.5) as run_p50
 from public.job_stats_parts(now() - interval '7 days', now(), 'all') p
 where p.status = 'completed'
@@ -19,7 +19,7 @@ group by p.model_id
 limit 200;
 
 -- name: run^
--- A test run. Columns as in the table; age_seconds; started: how many of its jobs were started.
+-- A test run. Columns: those of the table; age_seconds; started: number of jobs started.
 select
     r.id, r.actor, r.prompt, r.models, r.settings, r.jobs, r.created_at,
     extract(epoch from clock_timestamp() - r.created_at)::double precision as age_seconds,
@@ -28,12 +28,12 @@ from public.test_runs r
 where r.id = :run;
 
 -- name: jobs
--- The jobs of a test run, at most 500, in the order in which they were started. status: that of the
--- generation, but processing as soon as the job is claimed; predicted: whether the provider has it;
--- attempts: null once the job is purged; ahead: due jobs that are claimed before it, null when they
--- are more than 1 000 or it does not wait; due_in_seconds: until it is due, negative afterwards.
--- wait_seconds: from due to the start of its last attempt, so far; run_seconds: from there to its end,
--- so far, null when it was not started; total_seconds: from due to its end, so far.
+-- Jobs of a test run, up to 500, in the order they were started. status: that of the generation,
+-- but processing as soon as the job is claimed; predicted: whether the provider has a prediction;
+-- attempts: null once the job is purged; ahead: due jobs that will be claimed first, null if more
+-- than 1,000 or not pending; due_in_seconds: negative once due. wait_seconds: from due to the start
+-- of the last attempt, so far; run_seconds: from there to its end, so far, null if not started;
+-- total_seconds: from due to its end, so far.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
@@ -77,14 +77,14 @@ left join line l on l.id = j.job_id
 order by j.place;
 
 -- name: run_count$
--- How many test runs there are.
+-- Number of test runs.
 select count(*) from public.test_runs;
 
 -- name: history
--- Test runs, newest first: :most of them after the first :skip. Columns: id; created_at; actor; prompt;
--- models; jobs: asked for; started; live, completed, failed, cancelled: how many of its generations are;
--- wait_mean: from due to the start of the last attempt, of those that were started; run_mean: from
--- there to the end, of completed ones; both in seconds.
+-- Test runs, newest first: :most after the first :skip. Columns: id; created_at; actor; prompt;
+-- models; jobs: requested; started; live, completed, failed, cancelled: number of generations;
+-- wait_mean: from due to the start of the last attempt, over started jobs; run_mean: from there to
+-- the end, over completed ones; both in seconds.
 select
     r.id, r.created_at, r.actor, r.prompt, r.models, r.jobs,
     s.started, s.live, s.completed, s.failed, s.cancelled, s.wait_mean, s.run_mean

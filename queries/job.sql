@@ -1,15 +1,15 @@
--- Where is this job, and why?
+-- One job and what explains its state.
 
 -- name: job^
--- The job of an id, or of a generation's, with all that says why it is where it is. Seconds are
--- counted to now; null where something does not apply.
--- due_in_seconds: until scheduled_at, negative once it is due. silent_seconds: since the last sign
--- of life of a running one. leased: whether a worker said that it works on it. pause_type, paused_by,
--- pause_reason, paused_seconds: a pause of its type or, as *, of all. held_seconds, hold_reason: how
--- long its model still rests. provider, down_seconds, probe_in_seconds, down_reason: its provider
--- while its breaker is open. workers_alive: that take its type. ahead: due jobs that are claimed
--- before it, of the nearest 1 001 that wait in front; ahead_is_all: whether no more than 1 000 do.
--- payload and error_details as text, as they are stored, up to 100 000 characters.
+-- A job by its own id or its generation's, with everything that explains its state. Seconds are
+-- relative to now; null if not applicable. due_in_seconds: until scheduled_at, negative once due.
+-- silent_seconds: since the last heartbeat while running. leased: whether a worker holds a lease.
+-- pause_type, paused_by, pause_reason, paused_seconds: a pause of its type or, as *, of all types.
+-- held_seconds, hold_reason: remaining rate limit of its model. provider, down_seconds,
+-- probe_in_seconds, down_reason: its provider, if the circuit breaker is open. workers_alive:
+-- workers alive that run its type. ahead: due jobs claimed before it, of the nearest 1,001 pending
+-- ones; ahead_is_all: there are at most 1,000. payload and error_details: text as stored, up to
+-- 100,000 characters.
 select
     q.id,
     q.status,
@@ -55,7 +55,7 @@ select
     extract(epoch from b.open_until - clock_timestamp())::double precision as probe_in_seconds,
     b.reason as down_reason,
     (
-        -- A call of process-jobs stands for the cron schedule that makes one every minute.
+        -- A recent call of process-jobs counts as a worker: a cron schedule calls it every minute.
         select count(*) from public.workers a
         where q.job_type = any(a.job_types) and (
             (a.stopped_at is null and a.last_seen_at > now() - interval '1 minute')
@@ -130,8 +130,7 @@ left join lateral (
 ) ahead on q.status = 'pending';
 
 -- name: attempts
--- The attempts that ended with an error, first one first. Columns: attempt, at (as written down),
--- error, code.
+-- Attempts that ended with an error, oldest first. Columns: attempt, at (as recorded), error, code.
 select a.value ->> 'attempt' as attempt, a.value ->> 'at' as at, a.value ->> 'error' as error,
        a.value -> 'details' ->> 'code' as code
 from public.job_queue q
@@ -144,8 +143,8 @@ order by a.place
 limit 200;
 
 -- name: operators
--- What operators did to the job, as far as the last 200 actions since it was created tell.
--- Columns: at, actor, action.
+-- Operator actions on the job, among the last 200 actions since it was created. Columns: at, actor,
+-- action.
 select l.at, l.actor, l.action
 from (
     select a.at, a.actor, a.action, a.details from public.audit_log a

@@ -1,18 +1,16 @@
--- Which jobs are there, of all that ever were? Never all at once: lib/queue/job_list.py walks along one
--- index after the other, from any place on, and looks at so many rows a query.
+-- The list of all jobs, never read at once: lib/queue/job_list.py walks one index after another
+-- from any position, examining a bounded number of rows per query.
 
 -- name: walk
--- One stretch of a walk: at most `rows` jobs that the filters let through, of the next `most` of
--- the walk.
--- walk: running (newest start first), pending (next to be claimed first), finished or failed (last
--- ended first), undated (from before our functions: nobody wrote down when they started or ended;
--- at most 20 000) or user (of one user, newest request first, found through their generations).
--- back: the same the other way round. Beyond the place (priority, at, created_at, id) of a row.
--- span_start, span_length: when a finished job ended; a null start means the last span_length.
--- Filters, null for none: statuses; job_type; model_id; user_id; error and value as patterns of
--- ILIKE; path as keys into the payload.
--- Columns: those of the table, prompt and error shortened; walk_at, walk_id: the place of the row;
--- fits: whether the filters let it through; last: whether the stretch ends with it.
+-- One stretch of a walk: at most `rows` jobs that match the filters, among the next `most` of the
+-- walk. walk: running (newest start first), pending (next to be claimed first), finished or failed
+-- (last ended first), undated (without recorded start or end, from before our functions; at most
+-- 20,000) or user (of one user, newest request first, found through their generations). back: in
+-- reverse. Starts after the position (priority, at, created_at, id) of a row. span_start,
+-- span_length: when a finished job ended; a null start means the last span_length. Filters, null
+-- for none: statuses; job_type; model_id; user_id; error and value as ILIKE patterns; path as keys
+-- into the payload. Columns: those of the table, prompt and error shortened; walk_at, walk_id: the
+-- row's position; fits: whether it matches the filters; last: whether it ends the stretch.
 select
     w.id,
     w.status,
@@ -46,7 +44,7 @@ from (
         and (:error::text is null or s.error_message ilike :error)
         and (:path::text[] is null or s.payload #>> :path::text[] ilike :value) as fits
     from (
-        -- One of these: the others are dropped before they run, so their rows come in its order.
+        -- Only one branch runs: the planner drops the others, so rows keep that branch's order.
         (
             select q.*, q.started_at as walk_at, q.id as walk_id
             from public.job_queue q
@@ -197,7 +195,7 @@ from (
                 select q.* from public.job_queue q
                 where q.status in ('pending', 'processing') and public.generation_of(q.payload) = g.id
                 union all
-                -- Both end at one moment: an index on the generation of a job would be dearer.
+                -- Matched by their common end time: an index on a job's generation would cost more.
                 select q.* from public.job_queue q
                 where q.status in ('completed', 'failed', 'cancelled')
                   and q.completed_at = g.completed_at and public.generation_of(q.payload) = g.id
@@ -233,8 +231,8 @@ where w.fits or w.place = :most
 limit :rows;
 
 -- name: newest_hour$
--- The last hour before `at` in which a job of this kind ended, says the rollup; null for none.
--- What it may still have to add to is taken as it comes: then the answer is `at` itself.
+-- The last hour before `at` in which a job of this kind ended, from the rollup; null if none.
+-- Where the rollup may still grow it is not used: the answer is `at` itself.
 select case when :at::timestamptz > s.closed_until then :at::timestamptz else (
     select r.hour
     from public.job_rollup r
@@ -248,8 +246,8 @@ select case when :at::timestamptz > s.closed_until then :at::timestamptz else (
 from public.rollup_state s;
 
 -- name: by_id
--- Jobs whose own id, or whose generation's, lies between two ids: up to 50, newest first.
--- Columns as of a walk.
+-- Jobs whose own id or generation's id lies between two ids: up to 50, newest first. Columns as in
+-- walk.
 select
     q.id,
     q.status,
@@ -291,10 +289,10 @@ order by q.created_at desc, q.id
 limit 50;
 
 -- name: count^
--- About how many jobs there are of these statuses, this type and this model, none of them read
--- where it ended: live by index, at most 10 000 of them looked at; ended from the rollup, by whole
--- hours and with what was purged since; of whole days as they were last folded, a few seconds ago.
--- Parameters as of a walk; live: whether to count those too. Columns: live, ended.
+-- Approximate number of jobs of these statuses, this type and this model, without reading finished
+-- jobs: live ones by index, at most 10,000 of them; ended ones from the rollup, by whole hours,
+-- including jobs purged since; whole days as last folded, a few seconds ago. Parameters as in walk;
+-- live: whether to count live jobs too. Columns: live, ended.
 with span as (
     select
         date_trunc('hour', coalesce(:span_start::timestamptz, now() - :span_length::interval), 'UTC') as since,
@@ -337,7 +335,7 @@ select
     ) as ended;
 
 -- name: count_of_user$
--- How many generations a user asked for in a time, counted up to 10 000.
+-- Number of generations that a user requested in a range, counted up to 10,000.
 select count(*)
 from (
     select from public.image_generations g
@@ -348,7 +346,7 @@ from (
 ) g;
 
 -- name: kinds^
--- What there is to choose from: types and models of jobs, as arrays in order.
+-- Filter options: types and models of jobs, as sorted arrays.
 with seen as (
     select d.job_type, d.model_id from public.job_rollup_daily d where d.day > now() - interval '30 days'
     union

@@ -1,9 +1,9 @@
--- What has to be done to keep the queue in order? Purging, sizes, growth, models, limits.
--- Of finished jobs the rollups are read; sizes and ages come from the server's statistics.
+-- Purging, sizes, growth, models and limits. Finished jobs are read from the rollups; sizes and
+-- ages from the server's statistics.
 
 -- name: purge_finished_jobs^
--- Deletes one batch of at most :most finished jobs that ended :older_than (interval) ago. Columns: run,
--- purged, total: of the whole run, ended.
+-- Deletes one batch of at most :most finished jobs that ended more than :older_than (interval) ago.
+-- Columns: run, purged, total: of the whole run, ended.
 select run, purged, total, ended
 from public.purge_finished_jobs(:actor, :older_than::interval, :most::int, :run::bigint);
 
@@ -11,11 +11,11 @@ from public.purge_finished_jobs(:actor, :older_than::interval, :most::int, :run:
 select public.record_maintenance(:actor, :task, :note);
 
 -- name: replication_lag$
--- Seconds by which the slowest standby is behind; null without any, or where this may not be read.
+-- Replication lag of the slowest standby in seconds; null without one or without permission.
 select extract(epoch from max(replay_lag))::double precision from pg_catalog.pg_stat_replication;
 
 -- name: done
--- When each of :tasks (text[]) was last done. Columns: task, at, actor, note; null where never.
+-- When each of :tasks (text[]) was last done. Columns: task, at, actor, note; null if never.
 select t.task, l.at, l.actor, l.details ->> 'note' as note
 from unnest(:tasks::text[]) as t (task)
 left join lateral (
@@ -27,7 +27,7 @@ left join lateral (
 ) l on true;
 
 -- name: purge_done^
--- The last purge that ran to its end. Columns: at, actor, jobs.
+-- The last completed purge. Columns: at, actor, jobs.
 select ended_at as at, actor, jobs
 from public.purge_runs
 where outcome = 'finished'
@@ -35,8 +35,8 @@ order by started_at desc
 limit 1;
 
 -- name: purge_now^
--- The purge that is under way. Columns: id, actor, older_than_days, finished_before, jobs, batches,
--- started_at, last_batch_at; silent: nobody has asked for a batch for a minute.
+-- The purge in progress. Columns: id, actor, older_than_days, finished_before, jobs, batches,
+-- started_at, last_batch_at; silent: no batch was requested for a minute.
 select
     id, actor, (extract(epoch from older_than) / 86400)::double precision as older_than_days, finished_before,
     jobs, batches, started_at, last_batch_at, last_batch_at < now() - interval '1 minute' as silent
@@ -54,8 +54,9 @@ order by started_at desc
 limit 20;
 
 -- name: purgeable^
--- What a purge of jobs that ended :older_than (interval) ago would delete, as folded. Columns: jobs,
--- oldest (the hour of the oldest one that is kept now; null without any), kept: all finished ones.
+-- What a purge of jobs that ended more than :older_than (interval) ago would delete, from the
+-- rollup. Columns: jobs, oldest (hour of the oldest finished job; null if none), kept: number of
+-- finished jobs.
 select
     coalesce(sum(r.jobs) filter (where r.hour < date_trunc('hour', now() - :older_than::interval, 'UTC')), 0)::bigint as jobs,
     min(r.hour) as oldest,
@@ -64,14 +65,15 @@ from public.job_rollup r
 where not r.purged;
 
 -- name: cron_history_rows$
--- How many runs pg_cron keeps a record of; null without pg_cron.
+-- Number of run records kept by pg_cron; null without pg_cron.
 select public.cron_history_rows();
 
 -- name: tables
--- Our tables, the largest first. Columns: name; rows (estimate of the last analyze); bytes: all, heap_bytes,
--- index_bytes, toast_bytes; live, dead: row versions; due_at: dead ones at which autovacuum comes;
--- vacuumed_at, analyzed_at: by hand or by itself; age: transactions since the oldest row was frozen,
--- freeze_at: at which autovacuum freezes whatever the load; vacuuming: phase of a running vacuum.
+-- Our tables, the largest first. Columns: name; rows (estimate of the last analyze); bytes: total,
+-- heap_bytes, index_bytes, toast_bytes; live, dead: row versions; due_at: dead rows that trigger
+-- autovacuum; vacuumed_at, analyzed_at: manually or automatically; age: transactions since the
+-- oldest row was frozen, freeze_at: age at which autovacuum is forced; vacuuming: phase of a
+-- running vacuum.
 select
     c.relname as name,
     greatest(c.reltuples, 0)::bigint as "rows",
@@ -103,9 +105,10 @@ order by bytes desc, name
 limit 100;
 
 -- name: indexes
--- Our B-tree indexes, the largest first. Columns: name, table_name, bytes; expected_bytes: what its rows need
--- at the usual fill of nine tenths, by the widths that analyze found (null where it has not run); scans
--- since the statistics began; valid: false after a build that failed; building: phase of a running one.
+-- Our B-tree indexes, the largest first. Columns: name, table_name, bytes; expected_bytes: estimate
+-- at the default fill factor of 90, from the column widths of the last analyze (null without one);
+-- scans since the statistics were reset; valid: false after a failed build; building: phase of a
+-- running build.
 select
     i.relname as name, t.relname as table_name, pg_relation_size(i.oid) as bytes,
     case when w.width is not null and i.reltuples >= 0 then
@@ -120,7 +123,7 @@ join pg_catalog.pg_class t on t.oid = x.indrelid
 join pg_catalog.pg_am a on a.oid = i.relam and a.amname = 'btree'
 join pg_catalog.pg_stat_user_indexes s on s.indexrelid = i.oid
 cross join lateral (
-    -- A column has the name that it has in the table, an expression statistics of the index.
+    -- Columns use the table's statistics, expressions those of the index.
     select sum(n.avg_width)::int as width
     from pg_catalog.pg_attribute c
     join pg_catalog.pg_stats n
@@ -136,19 +139,19 @@ limit 200;
 select pg_database_size(current_database());
 
 -- name: vacuum_statement$
--- The statement that vacuums and analyzes a table of ours; null when there is no such table.
+-- The statement that vacuums and analyzes one of our tables; null if it does not exist.
 select format('vacuum (analyze) public.%%I', c.relname)
 from pg_catalog.pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname = :name;
 
 -- name: reindex_statement$
--- The statement that builds an index of ours anew beside the old one; null when there is no such index.
+-- The statement that rebuilds one of our indexes concurrently; null if it does not exist.
 select format('reindex index concurrently public.%%I', c.relname)
 from pg_catalog.pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname = :name;
 
 -- name: days
--- Jobs that ended on each of the last 91 full days (UTC) of which there is a rollup, purged ones included.
+-- Jobs that ended on each of the last 91 full days (UTC) in the rollup, purged ones included.
 -- Columns: day, jobs.
 select bucket as day, sum(jobs)::bigint as jobs
 from public.job_stats_parts(
@@ -158,7 +161,7 @@ group by bucket
 order by bucket;
 
 -- name: models
--- All models. Columns: those of the table, and jobs of the last 7 days (as folded).
+-- All models. Columns: those of the table, and jobs in the last 7 days (from the rollup).
 select
     m.id, m.display_name, m.version, m.default_parameters, m.parameter_schema,
     m.price_per_image::double precision as price_per_image, m.enabled, m.updated_at,
@@ -174,8 +177,8 @@ order by m.enabled desc, jobs desc, m.id
 limit 500;
 
 -- name: model_changes
--- The last twenty changes of models. Columns: at, actor, model_id, before, after (objects; before: null when
--- it was added).
+-- The last twenty changes of models. Columns: at, actor, model_id, before, after (objects; before
+-- is null for a new model).
 select at, actor, details ->> 'model_id' as model_id, details -> 'before' as before, details -> 'after' as after
 from public.audit_log
 where action = 'set_model'
@@ -183,9 +186,10 @@ order by at desc
 limit 20;
 
 -- name: near_limits
--- Users who have used at least :share of their daily or hourly limit, of those who asked for the newest
--- 20 000 generations of the last day; the nearest first, up to 200. Columns: user_id, daily_used,
--- daily_limit, hourly_used, hourly_limit, used: the larger share; own: whether the limits are their own.
+-- Users at or above :share of their daily or hourly limit, among those who requested the newest
+-- 20,000 generations of the last day; highest usage first, up to 200. Columns: user_id, daily_used,
+-- daily_limit, hourly_used, hourly_limit, used: the larger share; own: whether the limits are
+-- custom.
 with users as (
     select
         n.user_id, count(*) as daily_used,
@@ -204,7 +208,7 @@ with users as (
         coalesce(l.daily_limit, (d.defaults ->> 'daily_limit')::int) as daily_limit,
         coalesce(l.hourly_limit, (d.defaults ->> 'hourly_limit')::int) as hourly_limit
     from users u
-    -- A user who is nobody has the defaults.
+    -- The nil user id yields the default limits.
     cross join (select public.get_user_limits('00000000-0000-0000-0000-000000000000') as defaults) d
     left join public.user_limits l using (user_id)
 ), shares as (
@@ -219,7 +223,7 @@ with users as (
 select * from shares where used >= :share order by used desc, daily_used desc, user_id limit 200;
 
 -- name: asking$
--- How many users asked for the newest 20 000 generations of the last day.
+-- Number of users who requested the newest 20,000 generations of the last day.
 select count(distinct n.user_id) from (
     select g.user_id from public.image_generations g
     where g.created_at > now() - interval '1 day' and g.source <> 'test'

@@ -1,9 +1,9 @@
--- What a monitor scrapes, and whether all is well. Costs as much as the count of the waiting jobs.
+-- What a monitor scrapes, and overall health. Costs as much as counting the pending jobs.
 
 -- name: state^
--- The queue at this moment. oldest_due_seconds: longest wait of a job that could be claimed, 0 for
--- none; slots: jobs that living workers run at once; undelivered: notifications that wait to be sent;
--- evaluated_at: when the alerts last were, in seconds since 1970.
+-- The current state. oldest_due_seconds: longest wait of a claimable job, 0 if none; slots:
+-- concurrency of all workers alive; undelivered: pending notifications; evaluated_at: last
+-- evaluation of the alerts, in seconds since 1970.
 select
     (select count(*) from public.job_queue where status = 'pending') as pending,
     (select count(*) from public.job_queue where status = 'processing') as processing,
@@ -33,7 +33,7 @@ select job_type, status, jobs from public.ended_totals();
 select kind, p50, p95, p99 from public.recent_times();
 
 -- name: barriers
--- Providers, each with whether its breaker is open, and paused types of jobs (* for all).
+-- Providers with an open circuit breaker or not, and paused job types (* for all).
 select 'provider' as kind, provider as name, open_until is not null as closed from public.provider_breakers
 union all
 select 'job_type', job_type, true from public.queue_pauses;
@@ -42,7 +42,8 @@ select 'job_type', job_type, true from public.queue_pauses;
 select rule, subject, severity from public.alerts where fired_at is not null and resolved_at is null;
 
 -- name: health^
--- Which rules fire, as a list of {rule, severity}, and whether that is known as of the last minute.
+-- Firing rules, as a list of {rule, severity}, and whether they were evaluated within the last
+-- minute.
 select
     evaluated_at > clock_timestamp() - interval '1 minute' as known,
     (

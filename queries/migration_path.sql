@@ -1,10 +1,11 @@
--- Which users take the queue, and how do both paths do? From rollups and, for users, the newest
--- generations. A time is :start (timestamptz; null: it ends now) and :length (interval), rounded
--- outwards to whole hours or days (:bucket). Test generations count, as on every page of figures.
+-- Migration from the synchronous path to the queue: rollout and comparison of both paths. From the
+-- rollups and, for users, the newest generations. A range is :start (timestamptz; null: ends now)
+-- and :length (interval), rounded outward to whole hours or days (:bucket). Test generations count,
+-- as in all statistics.
 
 -- name: state^
--- Columns: percentage, changed_by and changed_at (null: never changed); unended: synchronous generations
--- begun more than an hour ago without an end, up to 1000.
+-- Columns: percentage, changed_by and changed_at (null: never changed); unended: synchronous
+-- generations started more than an hour ago and not ended, up to 1000.
 select
     r.percentage, r.changed_by, r.changed_at,
     (
@@ -17,9 +18,9 @@ select
 from public.async_rollout r;
 
 -- name: users
--- Users of the last 7 days, as far as the newest 10 000 generations go, by position: those of a
--- percent take the queue once the percentage is greater than it. Columns: percent (0 to 99), users;
--- looked_back_to: when the oldest generation looked at was asked for.
+-- Users of the last 7 days, within the newest 10,000 generations, by rollout bucket: a user takes
+-- the queue once the percentage exceeds their percent. Columns: percent (0 to 99), users;
+-- looked_back_to: time of the oldest generation examined.
 select floor(public.rollout_position(u.user_id))::int as percent, count(*) as users,
        min(min(u.oldest)) over () as looked_back_to
 from (
@@ -39,9 +40,9 @@ order by 1;
 
 -- name: compared
 -- Both paths, for all models together (model_id null) and for each, up to 500 rows. Columns: path,
--- model_id; completed, failed, cancelled; failure_share: failed / (completed + failed), null without
--- any; mean_seconds, p50_seconds, p95_seconds: from the request to the image, of completed ones,
--- null without any.
+-- model_id; completed, failed, cancelled; failure_share: failed / (completed + failed), null if
+-- undefined; mean_seconds, p50_seconds, p95_seconds: from request to image, of completed ones, null
+-- if none.
 with stats as materialized (
     select s.*
     from public.bucket_span(:start, :length, :bucket) span
@@ -69,9 +70,9 @@ order by of_all desc, sum(completed + failed) over (partition by of_all, model_i
 limit 500;
 
 -- name: steps
--- Both paths in each hour or day (:bucket) of :model (null: of all), those without any generation too.
--- Columns: at; async_ and sync_ p50 and p95: seconds, async_failed and sync_failed: shares; null
--- without any.
+-- Both paths in each hour or day (:bucket) of :model (null: all), empty steps included. Columns:
+-- at; async_ and sync_ p50 and p95: seconds, async_failed and sync_failed: shares; null if
+-- undefined.
 with span as (
     select since, until from public.bucket_span(:start, :length, :bucket)
 ), sums as (
@@ -103,7 +104,8 @@ order by step.at
 limit 1000;
 
 -- name: sync_errors
--- Why synchronous generations failed, the most frequent first. Columns: error_code, generations.
+-- Errors of failed synchronous generations, the most frequent first. Columns: error_code,
+-- generations.
 select r.error_code, sum(r.generations)::bigint as generations
 from public.bucket_span(:start, :length, :bucket) span
 join public.path_rollup r on r.hour >= span.since and r.hour < span.until

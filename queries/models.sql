@@ -1,16 +1,16 @@
--- How does each model do, and did it get worse? All from the rollups and what they do not hold yet.
+-- Performance of each model, from the rollups and the jobs not yet folded.
 --
--- A time is :start (timestamptz; null: it ends now) and :length (interval), rounded outwards to whole
--- hours or days (:bucket); the time before it ends where it begins and is :length long.
--- Run times are those of completed jobs, waits (from due to start) those of all that were started;
--- percentiles are at most 5 %% off. A job whose payload names no model has the model ''.
+-- A range is :start (timestamptz; null: ends now) and :length (interval), rounded outward to whole
+-- hours or days (:bucket); the previous range is the :length before it. Run times cover completed
+-- jobs, waits (from due to start) all started jobs; percentiles are within 5%%. A job whose payload
+-- names no model has the model ''.
 
 -- name: models
--- The :most models with most jobs that ended, whatever became of them. Columns: model_id; jobs,
--- completed, failed; usage: share of all jobs; run_total, run_mean, run_min, run_p50, run_p95,
--- run_p99, run_max and wait_mean, wait_p50, wait_p95, wait_p99, wait_max in seconds, null without any;
--- before_completed, before_failed, before_p50 (run time): of the time before; trend: p50 of the run
--- time in up to thirty steps of whole hours or days (:step), those that have one.
+-- The :most models with the most ended jobs. Columns: model_id; jobs, completed, failed; usage:
+-- share of all jobs; run_total, run_mean, run_min, run_p50, run_p95, run_p99, run_max and
+-- wait_mean, wait_p50, wait_p95, wait_p99, wait_max in seconds, null if none; before_completed,
+-- before_failed, before_p50 (run time): of the previous range; trend: p50 run time in up to thirty
+-- steps of whole hours or days (:step), empty steps left out.
 with span as (
     select since, until, since - :length::interval as before from public.bucket_span(:start, :length, :bucket)
 ), parts as materialized (
@@ -73,12 +73,12 @@ left join trends t using (model_id)
 order by n.jobs desc, n.model_id;
 
 -- name: compared^
--- When the times begin and end. Columns: before, since, until.
+-- Bounds of the two ranges. Columns: before, since, until.
 select since - :length::interval as before, since, until from public.bucket_span(:start, :length, :bucket);
 
 -- name: distribution
--- How long the jobs of :model (null: of all) ran and waited. Columns: what: run or wait; period: now or
--- before; from_seconds, to_seconds: a bin; jobs; share: of the jobs of that period.
+-- Histograms of run and wait times of :model (null: all). Columns: what: run or wait; period: now
+-- or before; from_seconds, to_seconds: bounds of a bin; jobs; share: of the jobs of that period.
 with span as (
     select since, until, since - :length::interval as before from public.bucket_span(:start, :length, :bucket)
 ), parts as (
@@ -109,9 +109,9 @@ order by h.what, h.period, b.from_seconds
 limit 2000;
 
 -- name: trend
--- The jobs of :model (null: of all) in each hour or day (:step), also in those without any. Columns: at;
--- jobs; failed: share of those that completed or failed, null without any; run_p50, run_p95,
--- run_p99, wait_p50, wait_p95, wait_p99: seconds, null without any.
+-- Jobs of :model (null: all) in each hour or day (:step), empty steps included. Columns: at; jobs;
+-- failed: share of completed and failed jobs, null if undefined; run_p50, run_p95, run_p99,
+-- wait_p50, wait_p95, wait_p99: seconds, null if none.
 with span as (
     select since, until from public.bucket_span(:start, :length, :bucket)
 ), steps as (

@@ -1,4 +1,4 @@
--- What operators do to jobs and to the queue; the functions check it and record who did it.
+-- Operator actions on jobs and the queue. The SQL functions check and audit them.
 
 -- name: reset_stuck_jobs
 select id from public.reset_stuck_jobs(:actor, :job_ids::uuid[]);
@@ -25,14 +25,14 @@ select public.set_user_limits(:actor, :user_id::uuid, :daily_limit::int, :hourly
 select public.set_async_rollout(:actor, :percentage::int);
 
 -- name: record_faults!
--- For the simulated provider alone: :details (jsonb) says what was and what is now in force.
+-- For the simulated provider only: :details (jsonb) holds the previous and the new faults.
 select public.record_action(:actor, 'inject_faults', '{}'::uuid[], :details::jsonb);
 
 -- name: stop_purge$
 select public.stop_purge(:actor);
 
 -- name: purge_cron_history$
--- How many records of pg_cron were deleted.
+-- Number of pg_cron run records deleted.
 select public.purge_cron_history(:actor, :older_than::interval);
 
 -- name: set_model!
@@ -41,7 +41,7 @@ select public.set_model(
 );
 
 -- name: enable_model!
--- Enables or disables a model and leaves the rest of it.
+-- Enables or disables a model without changing anything else.
 select public.set_model(
     :actor, m.id, m.display_name, m.version, m.default_parameters, m.price_per_image, :enabled::boolean
 )

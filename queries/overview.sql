@@ -1,20 +1,20 @@
--- Is the queue healthy? Live jobs and the last hour by partial indexes, everything older from the rollup.
+-- Health of the queue. Live jobs and the last hour by partial indexes, older history from the
+-- rollup.
 
 -- name: now^
--- The state in one row, times in seconds.
--- pending: all that wait; retrying: those among them that have failed before; due: those whose time
--- has come and that no pause and no open breaker holds back, oldest_due_seconds: longest wait of one;
--- oldest_pending_seconds: longest wait of any whose time has come. slots: jobs that living workers run
--- at once; worker_seen_seconds: since any was seen, or since there are alerts. rules: by name the
--- limit above which its measure is wrong now (that at which it is over, while its alert fires), the
--- minimum of jobs and whether it is critical; alerts: those that fire, as lists of objects.
--- paused, down: pauses (job_type * for all) and open breakers, as lists of objects.
--- held_models: models whose provider asked for a rest.
--- last_hour_*: jobs that ended in the last hour, which begins with a whole minute; wait (due to start)
--- and run are means; failure_share is failed / (completed + failed).
--- live_before: jobs that waited or ran when that hour began.
--- usual_*: the same hour of the previous seven days, or as many of them as there is history of, as
--- folded; null without any. The two clock hours that the last hour touches count by their shares.
+-- The current state in one row, times in seconds. pending; retrying: pending jobs that failed
+-- before; due: pending jobs past their scheduled time that are not paused and whose circuit breaker
+-- is not open, oldest_due_seconds: longest wait among them; oldest_pending_seconds: longest wait of
+-- any job past its scheduled time. slots: concurrency of all workers alive; worker_seen_seconds:
+-- since the last heartbeat of any worker, or since alerts exist. rules: by name, the limit above
+-- which the measure is a problem (the resolve threshold while firing), the minimum of jobs and
+-- whether it is critical; alerts: the firing ones, as lists of objects. paused, down: pauses
+-- (job_type * for all) and open circuit breakers, as lists of objects. held_models: rate-limited
+-- models. last_hour_*: jobs that ended in the last hour, which starts on a full minute; wait (due
+-- to start) and run are means; failure_share is failed / (completed + failed). live_before: live
+-- jobs at the start of that hour. usual_*: the same hour of the previous seven days, or as many as
+-- there are, from the rollup; null if none. The two clock hours that the last hour overlaps are
+-- weighted by their share.
 with barred as materialized (
     select public.barred_job_types() as types
 ), hour as materialized (
@@ -107,7 +107,7 @@ cross join (
     select count(*) as processing from public.job_queue where status = 'processing'
 ) processing
 cross join (
-    -- A call of process-jobs stands for the cron schedule that makes one every minute.
+    -- A recent call of process-jobs counts as a worker: a cron schedule calls it every minute.
     select count(*) as workers_alive, coalesce(sum(concurrency), 0) as slots
     from public.workers
     where (stopped_at is null and last_seen_at > now() - interval '1 minute')
@@ -152,9 +152,9 @@ cross join (
 ) usual;
 
 -- name: hours
--- The last 24 full hours (UTC), oldest first. live: jobs that waited or ran when the hour ended;
+-- The last 24 full hours (UTC), oldest first. live: jobs pending or running at the end of the hour;
 -- completed, failed: jobs that ended in it; failure_share: failed / (completed + failed);
--- wait_seconds, run_seconds: means; these three are null without any job.
+-- wait_seconds, run_seconds: means; these three are null without jobs.
 with hours as materialized (
     select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(0, 24) as number
 ), ended as materialized (
@@ -193,9 +193,9 @@ order by hour
 limit 24;
 
 -- name: health
--- Per type and status: live jobs now, and what ended in the last 24 full hours or in the running one.
--- Columns: job_type, status, count, avg_seconds (mean run, finished jobs only), oldest, newest
--- (timestamptz; when they were created). At most 200 rows, the most jobs first.
+-- By type and status: live jobs now, and jobs that ended in the last 24 full hours or the current
+-- one. Columns: job_type, status, count, avg_seconds (mean run, finished jobs only), oldest, newest
+-- (timestamptz of creation). At most 200 rows, the most jobs first.
 select *
 from (
     select job_type, status, count(*) as count, null::double precision as avg_seconds, min(created_at) as oldest, max(created_at) as newest
@@ -216,12 +216,12 @@ order by
 limit 200;
 
 -- name: has_sample_data$
--- Whether sample history was loaded; asked of the embedded database, whose users are few.
+-- Whether sample history was loaded. For the embedded database only, where users are few.
 select exists (select from auth.users where email = 'sample-user-01@example.invalid');
 
 -- name: first_look$
--- What to tell a newcomer: sample while the newest generation is of the sample history, empty while no
--- job has ended and no generation was ever asked for, null afterwards.
+-- Which welcome to show: sample while the newest generation is sample history, empty while no job
+-- has ended and no generation was requested, null afterwards.
 select case
     when newest.source = 'sample' then 'sample'
     when newest.source is null and not exists (select from public.job_rollup) then 'empty'

@@ -1,4 +1,5 @@
--- Calls of the queue's functions, one statement each; the functions are documented where they are made.
+-- Calls of the queue's SQL functions, one statement each. The functions are documented in the
+-- migrations.
 
 -- name: claim_jobs
 select id, attempts, job_type, payload::text as payload
@@ -24,7 +25,7 @@ select release_jobs as job_id
 from public.release_jobs(:worker_id::uuid, :job_ids::uuid[], :attempts::int[]);
 
 -- name: release_unheld_jobs
--- Gives back what a worker was given without hearing of it: all its claims but those named.
+-- Releases the claims of a worker other than those named, such as after a lost reply.
 select released as job_id
 from (
     select array_agg(l.job_id) as job_ids, array_agg(l.attempt) as attempts

@@ -1,11 +1,11 @@
--- How is the queue stopped and started again in good order? Counts come from the indexes of what is live.
+-- Rolling back from the queue and returning to it. Counts come from the indexes of live jobs.
 
 -- name: state^
--- What the steps stand at. Columns: now; id, reason, started_by, started_at, rollout_before of the open
--- rollback (null: none); paused_by, paused_at (null: the queue is not paused); percentage of users on
--- the queue; waiting, arrived (of these since the pause), running; cron_active, cron_stopped: jobs of
--- pg_cron that call process-jobs, and those of them that the rollback paused; to_settle: jobs it
--- cancelled that have not been put back, up to 100 001; told: notes of who was told.
+-- What the steps depend on. Columns: now; id, reason, started_by, started_at, rollout_before of the
+-- open rollback (null: none); paused_by, paused_at (null: the queue is not paused); percentage of
+-- users on the queue; waiting, arrived (of these since the pause), running; cron_active,
+-- cron_stopped: pg_cron jobs that call process-jobs, and those paused by the rollback; to_settle:
+-- jobs it cancelled that have not been restored, up to 100,001; told: notes of who was notified.
 select
     clock_timestamp() as now, r.id, r.reason, r.started_by, r.started_at, r.rollout_before,
     p.paused_by, p.paused_at, a.percentage, live.waiting, live.arrived, live.running,
@@ -42,8 +42,8 @@ cross join lateral (
 ) cron;
 
 -- name: done
--- What was done since :since (timestamptz), newest first, up to 200. Columns: at, actor, action,
--- affected, who and message (of a note of who was told).
+-- Actions since :since (timestamptz), newest first, up to 200. Columns: at, actor, action,
+-- affected, who and message (of a note of who was notified).
 select l.at, l.actor, l.action, l.affected, l.details ->> 'who' as who, l.details ->> 'message' as message
 from public.audit_log l
 where l.at >= :since
@@ -51,7 +51,7 @@ order by l.at desc, l.id desc
 limit 200;
 
 -- name: ended
--- The last twenty rollbacks that have ended. Columns: started_at, started_by, reason, ended_at, ended_by.
+-- The last twenty finished rollbacks. Columns: started_at, started_by, reason, ended_at, ended_by.
 select r.started_at, r.started_by, r.reason, r.ended_at, r.ended_by
 from public.rollbacks r
 where r.ended_at is not null
@@ -59,8 +59,8 @@ order by r.started_at desc
 limit 20;
 
 -- name: failed
--- Jobs that failed for good before :before (timestamptz, with :before_id at the same moment), newest
--- first, up to :most, however long ago. Columns: those of failed_jobs_recent.
+-- All permanently failed jobs before the position (:before, timestamptz, and :before_id), newest
+-- first, up to :most. Columns: those of failed_jobs_recent.
 select
     q.id, q.job_type, q.payload, q.error_message, q.error_details, q.attempts, q.max_attempts,
     q.created_by, q.created_at, q.started_at, q.completed_at
@@ -71,7 +71,7 @@ order by q.completed_at desc, q.id desc
 limit :most;
 
 -- name: health
--- The view queue_health as it is.
+-- The view queue_health.
 select job_type, status, count, avg_duration_seconds, oldest, newest
 from public.queue_health
 order by job_type, status;
@@ -80,11 +80,11 @@ order by job_type, status;
 select public.start_rollback(:actor, :reason);
 
 -- name: to_synchronous$
--- The percentage of before.
+-- The previous percentage.
 select public.roll_back_to_synchronous(:actor, :rollback::uuid);
 
 -- name: restore_rollout$
--- The percentage of now.
+-- The new percentage.
 select public.restore_rollout(:actor, :rollback::uuid);
 
 -- name: stop_cron$
@@ -94,7 +94,7 @@ select public.stop_cron(:actor, :rollback::uuid);
 select public.restart_cron(:actor, :rollback::uuid);
 
 -- name: cancel$
--- How many jobs of a :status that were created up to :until were cancelled; 0 when none is left.
+-- Number of jobs of a :status created up to :until that were cancelled; 0 when none is left.
 select public.cancel_for_rollback(:actor, :rollback::uuid, :status, :until::timestamptz);
 
 -- name: put_back^

@@ -1,5 +1,5 @@
--- Folding history; the functions are documented where they are made.
+-- Folding history into the rollups. The SQL functions are documented in the migrations.
 
 -- name: refresh_rollup$
--- True when more is left to fold. every_seconds: does nothing when the last refresh is younger.
+-- True if more is left to fold. every_seconds: does nothing if the last refresh is more recent.
 select public.refresh_rollup(make_interval(secs => :every_seconds));

@@ -1,13 +1,13 @@
--- Thirty days of invented history for an empty embedded database, made by the database itself.
--- Every draw is a hash of the number of a job and the name of the draw: the same hour gives the
--- same history. The statements run in this order, in one transaction.
+-- Thirty days of generated history for an empty embedded database, created in SQL. Every draw is a
+-- hash of the job's number and the draw's name: the same hour gives the same history. The
+-- statements run in this order, in one transaction.
 
 -- name: lock()^
--- Wait until no other session loads; held until the transaction ends.
+-- Waits until no other session is loading; held until the transaction ends.
 select pg_advisory_xact_lock(hashtextextended('darkroom:sample_history', 0));
 
 -- name: wanted$
--- False when the queue holds a job or the history was loaded once: its users outlive its jobs.
+-- False if the queue holds a job or the history was loaded before: its users outlive its jobs.
 select not exists (select from public.job_queue)
     and not exists (select from auth.users where email like 'sample-user-%%@example.invalid');
 
@@ -15,7 +15,7 @@ select not exists (select from public.job_queue)
 set local work_mem = '32MB';
 set local timezone = 'UTC';
 
--- Draws: uniform from 0 to below 1; normal by the Box-Muller transform; one of a list.
+-- Draws: uniform in [0, 1); normal by the Box-Muller transform; one of a list.
 create or replace function pg_temp.uniform(seed bigint, draw text) returns double precision
 language sql immutable parallel safe
 return (hashtextextended(draw, seed) & 4503599627370495) / 4503599627370496.0::double precision;
@@ -47,7 +47,7 @@ from (values
 window w as (order by share, id);
 
 -- The errors of a model with their weights; {} stands for the model. run_seconds: until the error
--- shows, null for as long as a success takes.
+-- occurs, null for as long as a success takes.
 create temp table sample_errors on commit drop as
 select
     m.id as model_id, e.code, e.permanent, e.run_seconds, e.retry_after_seconds,
@@ -73,7 +73,8 @@ join (values
 window all_of_it as (partition by m.id), w as (all_of_it order by e.weight, e.code);
 
 -- name: span(until)!
--- When it ends (null: now), and when Replicate failed, no worker ran, and flux-dev was slow.
+-- The end of the history (null: now), and when Replicate was down, no worker ran, and flux-dev was
+-- slow.
 create temp table sample_span on commit drop as
 select
     until,
@@ -84,7 +85,7 @@ select
 from (select coalesce(:until::timestamptz, now()) as until) u, date_trunc('day', until) as today;
 
 -- name: draw_requests!
--- Who asked for what and when: busiest at 14 hours UTC, fewer at weekends, growing over the month.
+-- Requests: user, model and time. Busiest at 14:00 UTC, fewer at weekends, growing over the month.
 create temp table sample_requests on commit drop as
 select
     n,
@@ -128,8 +129,8 @@ cross join pg_temp.uniform(n, 'model') as model
 join sample_models m on model >= m.share_from and model < m.share_to;
 
 -- name: run_requests!
--- One job a request, attempt by attempt, each after the pause of retry_delay(); a few are
--- cancelled while they wait.
+-- One job for each request, attempt by attempt, with the backoff of retry_delay(); a few are
+-- cancelled while pending.
 create temp table sample_jobs on commit drop as
 with planned as (
     select
@@ -158,7 +159,7 @@ with planned as (
     cross join lateral (
         select case
             when pg_temp.uniform(r.n, 'cancelled') < 0.002 then 'cancelled'
-            -- Nothing of the last hour, or a new demo could begin with an alert.
+            -- Nothing in the last hour, or a new demo could start with an alert.
             when r.created_at < s.this_hour - interval '90 minutes'
                 and pg_temp.uniform(r.n, 'failed') < case when s.outage @> r.created_at then 0.35 else m.failing end
             then 'failed' else 'completed' end as outcome
@@ -212,11 +213,11 @@ from planned
 where outcome = 'cancelled';
 
 -- name: forget_future!
--- What had not ended yet when the history ends.
+-- Removes what has not ended by the end of the history.
 delete from sample_jobs j using sample_span s where j.completed_at > s.until;
 
 -- name: leave_stuck!
--- Four completed jobs of the last day whose worker died silently instead, today.
+-- Turns four completed jobs of the last day into running ones whose worker died silently today.
 update sample_jobs j
 set status = 'processing', completed_at = null, created_at = stuck.at, scheduled_at = stuck.at,
     started_at = stuck.at + interval '420 milliseconds'
@@ -232,7 +233,7 @@ from (
 where j.n = stuck.n;
 
 -- name: repeat_some!
--- Five generations whose request came twice, the second one after the first was done.
+-- Five generations requested twice, the second time after the first job had ended.
 insert into sample_jobs
 select
     md5('sample repetition ' || n)::uuid, generation_id, status,
@@ -280,7 +281,7 @@ from sample_jobs j join sample_requests r using (n)
 order by j.n, j.created_at;
 
 -- name: write_jobs!
--- Directly, where else only functions change job_queue: it is invented, so nobody need wake for it.
+-- Directly, where otherwise only functions change job_queue: no worker needs to be woken.
 insert into public.job_queue (
     id, job_type, payload, status, attempts, scheduled_at, started_at, completed_at, error_message,
     error_details, created_by, priority, created_at, updated_at
@@ -295,10 +296,10 @@ from sample_jobs j join sample_requests r using (n)
 order by j.created_at;
 
 -- name: fold$
--- Into the rollups, where the pages read history.
+-- Folds the jobs into the rollups, from which the pages read history.
 select public.rebuild_rollup();
 
 -- name: analyze#
--- A smaller sample than usual is enough for so few rows, and saves a tenth of a second.
+-- A smaller sample than the default is enough for so few rows, and saves 0.1 s.
 set local default_statistics_target = 30;
 analyze public.job_queue, public.image_generations, public.job_rollup, public.arrival_rollup, public.failure_rollup;

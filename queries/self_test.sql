@@ -1,8 +1,8 @@
--- Does this deployment work from end to end? Steps of the self-test, on rows of its own.
--- Where nothing else is said, a step runs in a transaction that is rolled back.
+-- Steps of the self-test, on rows of its own. Unless noted as committed, a step runs in a
+-- transaction that is rolled back.
 
 -- name: last_run^
--- The last run that came to its end. Columns: at, actor, report (see lib/checks/selftest/report.py).
+-- The last completed run. Columns: at, actor, report (see lib/checks/selftest/report.py).
 select at, actor, details -> 'report' as report
 from public.audit_log
 where action = 'self_test'
@@ -10,17 +10,17 @@ order by at desc
 limit 1;
 
 -- name: record_start$
--- Writes into the audit log that :actor starts a run (text).
+-- Audits that :actor (text) starts a run.
 select public.record_action(:actor, 'start_self_test', '{}', jsonb_build_object('run', :run::text));
 
 -- name: record_run$
--- Writes the :report (jsonb) of a run by :actor into the audit log.
+-- Audits the :report (jsonb) of a run by :actor.
 select public.record_action(
     :actor, 'self_test', '{}', jsonb_build_object('report', :report::jsonb)
 );
 
 -- name: objects
--- What schema public has, as the migrations name it. Columns: kind (table, view, function,
+-- Objects in schema public, as named in the migrations. Columns: kind (table, view, function,
 -- trigger), name.
 select case c.relkind when 'v' then 'view' else 'table' end as kind, c.relname as name
 from pg_catalog.pg_class c
@@ -36,19 +36,19 @@ join pg_catalog.pg_class c on c.oid = t.tgrelid
 where c.relnamespace = 'public'::regnamespace and not t.tgisinternal and t.tgenabled <> 'D';
 
 -- name: enqueue$
--- A job of :job_type that was created by :created_by (uuid, may be null).
+-- Enqueues a job of :job_type created by :created_by (uuid, may be null).
 select public.enqueue_job(:job_type, '{"test": true}', p_created_by => :created_by::uuid);
 
 -- name: job^
--- Where a job of the queue stands.
+-- The state of a job.
 select id, status, attempts, error_message from public.job_queue where id = :job_id;
 
 -- name: claim^
--- The next due job of :job_type, claimed.
+-- Claims the next due job of :job_type.
 select id, status, attempts from public.claim_next_job(array[:job_type]);
 
 -- name: complete$
--- Ends attempt :attempt of a job: with :error (text) as a failure, or with null as a success.
+-- Ends attempt :attempt of a job: as failed with :error (text), as completed with null.
 select public.complete_job(
     :job_id, :error::text is null, :error::text, p_attempt => :attempt
 );
@@ -79,11 +79,11 @@ select public.silence_self_test_job(:job_id);
 select exists (select from public.stuck_jobs where id = :job_id);
 
 -- name: reset
--- The job put back on the queue, if it is stuck.
+-- Resets the job if it is stuck.
 select id, status, attempts from public.reset_stuck_jobs('self-test', array[:job_id::uuid]);
 
 -- name: paused^
--- Whether the jobs of :job_type are held back. Columns: paused_by, down (reasons, or null).
+-- Whether jobs of :job_type are held back. Columns: paused_by, down (reasons, or null).
 select
     (
         select string_agg(p.paused_by, ', ') from public.queue_pauses p
@@ -96,8 +96,8 @@ select
     ) as down;
 
 -- name: worker^
--- Who would run generations now. Columns: alive (workers and recent calls of process-jobs),
--- seen_seconds since anyone showed life, null when nobody ever did.
+-- Workers that could run generations now. Columns: alive (workers and recent calls of
+-- process-jobs), seen_seconds since the last heartbeat of any, null if never.
 select
     count(*) filter (
         where (stopped_at is null and last_seen_at > now() - interval '1 minute')
@@ -108,7 +108,7 @@ from public.workers
 where kind in ('worker', 'process-jobs') and 'generate-image' = any (job_types);
 
 -- name: model$
--- The model to test with: a quick one, or else any that is enabled.
+-- The model to test with: a fast one, else any enabled one.
 select id from public.models
 where enabled
 order by id <> 'black-forest-labs/flux-schnell', id
@@ -118,8 +118,8 @@ limit 1;
 select clock_timestamp();
 
 -- name: forget_call!
--- Committed. Forgets one call of function :kind that began and ended since :since (timestamptz):
--- like every call it was written down as a worker. Two runs at once forget one each.
+-- Committed. Deletes the record of one call of function :kind that ran since :since (timestamptz):
+-- like every call, it was registered as a worker. Two concurrent runs delete one each.
 delete from public.workers
 where id = (
     select id from public.workers
@@ -130,15 +130,15 @@ where id = (
 );
 
 -- name: prompt$
--- The prompt that marks what run :run (uuid) starts through the functions.
+-- The prompt that marks generations started through the functions by run :run (uuid).
 select public.self_test_prompt(:run);
 
 -- name: start^
--- Committed. A test generation of any :model_id whose job waits for process-generation.
+-- Committed. Starts a test generation of any :model_id whose job waits for process-generation.
 select generation_id, job_id from public.start_self_test(:run, :model_id);
 
 -- name: generation^
--- Where a generation stands. seconds since it was created.
+-- The state of a generation. seconds since it was created.
 select
     g.status,
     g.progress,
@@ -149,31 +149,31 @@ from public.image_generations g
 where g.id = :generation_id;
 
 -- name: failed_job^
--- A job in the list of recent failures.
+-- A job in the view of recent failures.
 select id, attempts, error_message from public.failed_jobs_recent where id = :job_id;
 
 -- name: email$
--- The address of the user of run :run.
+-- E-mail address of the user of run :run.
 select public.self_test_email(:run);
 
 -- name: make_user$
--- Committed. The user of run :run, made past the sign-in of a project.
+-- Committed. Creates the user of run :run, bypassing the project's sign-up.
 insert into auth.users (id, email, created_at)
 values (:run, public.self_test_email(:run), now())
 returning id;
 
 -- name: limit_user!
--- Committed. Lets a user start one generation an hour.
+-- Committed. Limits a user to one generation per hour.
 insert into public.user_limits (user_id, hourly_limit) values (:user_id, 1);
 
 -- name: owners^
--- Whose a generation and its job are: user_id, created_by.
+-- Owners of a generation and its job: user_id, created_by.
 select
     (select user_id from public.image_generations where id = :generation_id),
     (select created_by from public.job_queue where id = :job_id);
 
 -- name: make_generation$
--- Committed. A test generation of run :run without a job.
+-- Committed. Creates a test generation of run :run without a job.
 insert into public.image_generations (prompt, model_id, source, status)
 values (public.self_test_prompt(:run), 'self-test', 'test', 'cancelled')
 returning id;
@@ -183,7 +183,7 @@ returning id;
 update public.image_generations set progress = :progress where id = :generation_id;
 
 -- name: published^
--- Whether the publication of Supabase Realtime exists, and whether it has the table in it.
+-- Whether the publication of Supabase Realtime exists, and whether it includes the table.
 select
     exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') as exists,
     exists (
@@ -200,8 +200,8 @@ select exists (
 );
 
 -- name: policies
--- The tables of which users read their own rows. Columns: table, secured (whether it obeys its
--- policies), readable (whether users may read it at all), policies (names).
+-- Tables of which users read their own rows. Columns: table, secured (row-level security is
+-- enabled), readable (users may select from it at all), policies (names).
 select
     c.relname as "table",
     c.relrowsecurity as secured,
@@ -214,7 +214,7 @@ where c.oid in ('public.job_queue'::regclass, 'public.image_generations'::regcla
 order by 1;
 
 -- name: make_any_user!
--- A user who is gone with the transaction.
+-- Creates a user who disappears with the transaction.
 insert into auth.users (id, email, created_at)
 values (:user_id, public.self_test_email(:user_id), now());
 
@@ -224,11 +224,12 @@ values (:user_id, public.self_test_prompt(:run), 'self-test', 'test', 'cancelled
 returning id;
 
 -- name: become!
--- For the rest of the transaction: a signed-in user with the :claims (JSON text) of a token.
+-- For the rest of the transaction: acts as a signed-in user with the :claims (JSON text) of a
+-- token.
 select set_config('request.jwt.claims', :claims, true), set_config('role', 'authenticated', true);
 
 -- name: visible^
--- Which of two jobs and two generations the current role sees. Columns: jobs, generations (ids).
+-- Which of two jobs and two generations the current role can see. Columns: jobs, generations (ids).
 select
     array(select id from public.job_queue where id = any (:job_ids::uuid[])) as jobs,
     array(
@@ -236,7 +237,7 @@ select
     ) as generations;
 
 -- name: unfinished$
--- How many generations of run :run a worker is running.
+-- Number of running generations of run :run.
 select count(*) from public.image_generations g
 where g.status = 'processing'
   and (
@@ -245,5 +246,5 @@ where g.status = 'processing'
   );
 
 -- name: remove^
--- Committed. Deletes what run :run made; for null what runs of more than 15 minutes ago left.
+-- Committed. Deletes what run :run created; with null, leftovers of runs more than 15 minutes ago.
 select users, generations, jobs, storage_paths from public.remove_self_test(:run::uuid);

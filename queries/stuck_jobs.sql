@@ -1,9 +1,9 @@
--- Which jobs has nobody worked on for too long? Read from the running jobs alone.
+-- Stuck jobs, read from the running jobs only.
 
 -- name: stuck
--- Stuck jobs of a :model_id and :job_type (text, null for all) that showed life after :after
--- (timestamptz, with :after_id at the same moment), longest silent first, up to :most.
--- silent_seconds since the last sign of life; total: stuck jobs of the model and type.
+-- Stuck jobs of a :model_id and :job_type (text, null for all) after the position (:after,
+-- timestamptz of the last heartbeat, and :after_id), longest silent first, up to :most.
+-- silent_seconds: since the last heartbeat; total: stuck jobs of the model and type.
 select *
 from (
     select
@@ -29,7 +29,7 @@ order by s.last_sign_of_life, s.id
 limit :most;
 
 -- name: kinds
--- The models (empty: none named) and types of stuck jobs, up to 200. Columns: model_id, job_type.
+-- Models (empty: none named) and types of stuck jobs, up to 200. Columns: model_id, job_type.
 select distinct coalesce(g.model_id, s.payload ->> 'model_id', '') as model_id, s.job_type
 from public.stuck_jobs s
 left join public.image_generations g on g.id = public.generation_of(s.payload)

@@ -1,4 +1,5 @@
--- What an application asks that moves to the queue: which path, and the record of the synchronous one.
+-- For an application moving to the queue: which path a user takes, and the record of synchronous
+-- generations.
 
 -- name: use_async_for_user$
 select public.use_async_for_user(:user_id::uuid);

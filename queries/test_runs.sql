@@ -1,13 +1,13 @@
--- Test runs begun and removed.
+-- Starting and deleting test runs.
 
 -- name: start_run!
--- Notes what is submitted; a repetition changes nothing.
+-- Records a test run; idempotent.
 select public.start_test_run(:actor, :id::uuid, :prompt, :models::text[], :settings::jsonb, :jobs::int);
 
 -- name: withdraw_run!
--- Removes a run of which nothing was started.
+-- Deletes a run of which no job was started.
 select public.withdraw_test_run(:actor, :id::uuid);
 
 -- name: delete_run
--- Removes a run with its jobs and generations. Columns: generation_id, storage_path.
+-- Deletes a run with its jobs and generations. Columns: generation_id, storage_path.
 select generation_id, storage_path from public.delete_test_run(:actor, :run::uuid);

@@ -1,12 +1,12 @@
--- How much gets through, and does the queue keep up? History from the rollups, the last minutes and
--- what is live by index.
+-- Throughput, waits and queue length. History from the rollups, the last minutes and live jobs by
+-- index.
 --
--- A time is :start (timestamptz; null: it ends now) and :length (interval), rounded outwards to whole
--- buckets. :by is status, type or model. Times of day are those of UTC where a bucket is a day.
+-- A range is :start (timestamptz; null: ends now) and :length (interval), rounded outward to whole
+-- buckets. :by is status, type or model. Days are UTC days.
 
 -- name: ended
--- Jobs that ended in each bucket (:bucket hour or day), most common group first. Columns: at; name: one
--- of the eight groups with most jobs, null for all others; jobs. Without the buckets that have none.
+-- Jobs that ended in each bucket (:bucket hour or day), the largest group first. Columns: at; name:
+-- one of the eight largest groups, null for all others; jobs. Empty buckets are left out.
 with parts as materialized (
     select
         p.bucket, p.jobs,
@@ -23,8 +23,7 @@ order by least(l.place, 9), at
 limit 10000;
 
 -- name: ended_by_minute
--- The same by the minute, from the rows, where purged jobs are missing: up to six hours from the
--- beginning.
+-- The same by the minute, from the rows, so without purged jobs: the first six hours of the range.
 with span as (
     select since, least(until, since + interval '6 hours 1 minute') as until
     from public.bucket_span(:start, :length, 'minute')
@@ -48,9 +47,9 @@ order by least(l.place, 9), at
 limit 10000;
 
 -- name: times
--- Percentiles in each bucket (:bucket hour or day), at most 5 %% off, null without any. Columns: at;
--- run_p50, run_p95, run_p99: seconds from start to end of completed jobs; wait_p50, wait_p95,
--- wait_p99: seconds from due to start of all that were started, whatever became of them.
+-- Percentiles in each bucket (:bucket hour or day), within 5%%, null if none. Columns: at; run_p50,
+-- run_p95, run_p99: seconds from start to end of completed jobs; wait_p50, wait_p95, wait_p99:
+-- seconds from due to start of all started jobs.
 with span as (
     select since, until from public.bucket_span(:start, :length, :bucket)
 ), times as (
@@ -77,7 +76,7 @@ order by at
 limit 1000;
 
 -- name: times_by_minute
--- The same by the minute, exact, from the rows: up to one hour from the beginning.
+-- The same by the minute, exact, from the rows: the first hour of the range.
 with span as (
     select since, least(until, since + interval '1 hour 1 minute') as until
     from public.bucket_span(:start, :length, 'minute')
@@ -109,17 +108,17 @@ order by at
 limit 1000;
 
 -- name: purged$
--- How many jobs that ended in the hours of this time were purged: minutes do not show them.
+-- Number of jobs that ended in the hours of this range and were purged: missing from minutes.
 select coalesce(sum(r.jobs), 0)::bigint
 from public.bucket_span(:start, :length, 'hour') s
 join public.job_rollup r on r.purged and r.hour >= s.since and r.hour < s.until;
 
 -- name: flow
--- Arrivals, ends and the queue in each bucket (:bucket hour or day). Columns: at; arrivals, ends: jobs
--- created and jobs ended in the bucket; busiest: most arrivals in an hour of it; queue: jobs that had
--- been created before the bucket began and had not ended by then, which is what is live now, less
--- the arrivals since, plus the ends since; of a day the most at the beginning of one of its hours. A
--- time that ends now has one more row for now, with the queue alone.
+-- Arrivals, ends and the queue length in each bucket (:bucket hour or day). Columns: at; arrivals,
+-- ends: jobs created and jobs ended in the bucket; busiest: most arrivals in any of its hours;
+-- queue: jobs created before the bucket and not ended by its start, computed as the live jobs now,
+-- minus later arrivals, plus later ends; for a day, the maximum over the starts of its hours. A
+-- range that ends now has one more row for now, with the queue only.
 with span as (
     select since, until from public.bucket_span(:start, :length, :bucket)
 ), live as (
@@ -155,7 +154,7 @@ order by at
 limit 1000;
 
 -- name: flow_by_minute
--- The same by the minute, without busiest, for a time of up to six hours that ends now.
+-- The same by the minute, without busiest, for a range of up to six hours that ends now.
 with span as (
     select since, until from public.bucket_span(null, least(:length, interval '6 hours'), 'minute')
 ), live as materialized (
@@ -168,7 +167,7 @@ with span as (
         select date_bin('1 minute', created_at, 'epoch') as minute, count(*) as jobs
         from live group by 1
         union all
-        -- What was created since then has ended since then, or is live.
+        -- Jobs created since then have ended since then, or are live.
         select date_bin('1 minute', created_at, 'epoch'), count(*)
         from public.job_queue
         where status in ('completed', 'failed', 'cancelled') and completed_at >= (select since from span)
@@ -197,10 +196,10 @@ order by at
 limit 1000;
 
 -- name: pace^
--- The last hour, which begins with a whole minute, and what is there to do. Columns: due, processing:
--- jobs now; arrived, ended: jobs of the last hour; run_seconds: mean over those that ended after a
--- start; attempts: mean over the newest thousand of these (both null without any); workers, slots:
--- workers alive and how many jobs they run at once.
+-- The last hour, which starts on a full minute, and the current backlog. Columns: due, processing:
+-- jobs now; arrived, ended: jobs of the last hour; run_seconds: mean over started jobs that ended;
+-- attempts: mean over the newest thousand of these (both null if none); workers, slots: workers
+-- alive and their total concurrency.
 with ended as (
     select
         coalesce(sum(jobs), 0)::bigint as jobs,
@@ -229,7 +228,7 @@ with ended as (
         select status, scheduled_at from public.job_queue where status = 'processing'
     ) jobs
 ), alive as (
-    -- A call of process-jobs stands for the cron schedule that makes one every minute.
+    -- A recent call of process-jobs counts as a worker: a cron schedule calls it every minute.
     select count(*) as workers, coalesce(sum(concurrency), 0)::bigint as slots
     from public.workers
     where (stopped_at is null and last_seen_at > now() - interval '1 minute')

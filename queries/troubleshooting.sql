@@ -1,8 +1,8 @@
--- What is wrong, and why? One query for each symptom: the facts that its checks judge. Live jobs, failures of
--- the last hour and rollups are read by index.
+-- Facts for the troubleshooting checks, one query for each symptom. Live jobs, failures of the last
+-- hour and rollups, by index.
 
 -- name: limits^
--- From when on something is wrong, as the rules of alerts say. failure_share of at least failure_minimum jobs;
+-- Thresholds of the alert rules. failure_share of at least failure_minimum jobs;
 -- oldest_due_seconds: wait of a due job; no_worker_seconds: without any worker.
 select
     max(r.threshold) filter (where r.rule = 'failure_rate') as failure_share,
@@ -12,11 +12,12 @@ select
 from public.alert_rules r;
 
 -- name: pending^
--- Why jobs may stay pending. due: jobs whose time has come; oldest_due_seconds; later: jobs whose time has not
--- come, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (that wait for it); down: provider,
--- reason, seconds, probe_in_seconds, jobs; workers, slots: that are alive (see overview.now); running;
--- unknown: job_type, jobs (due, of types that no living worker runs); held: model_id, seconds, reason;
--- cron: job_id, name, active, failures, message (of the schedules that wake the queue).
+-- Why jobs may stay pending. due: jobs past their scheduled time; oldest_due_seconds; later: jobs
+-- scheduled for later, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (held
+-- back by it); down: provider, reason, seconds, probe_in_seconds, jobs; workers, slots: workers
+-- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
+-- runs); held: model_id, seconds, reason; cron: job_id, name, active, failures, message (of the
+-- schedules that wake the queue).
 with alive as materialized (
     select w.job_types, w.concurrency
     from public.workers w
@@ -81,7 +82,7 @@ select
 from waiting w;
 
 -- name: due_of_type
--- The due jobs of :job_type, up to 100 000. Column: id.
+-- Due jobs of :job_type, up to 100,000. Column: id.
 select q.id
 from public.job_queue q
 where q.status = 'pending' and q.job_type = :job_type and q.scheduled_at <= now()
@@ -89,10 +90,10 @@ order by q.priority desc, q.scheduled_at, q.created_at
 limit 100000;
 
 -- name: failures
--- What failed in the last hour, as far as the newest 5 000 jobs go, by code of the error (empty: none) and
--- model (empty: none); the most frequent first, up to 100 rows. Columns: code, model_id, jobs; at_once: in the
--- first attempt; message: the newest; seconds: median run; users: of how many; known: whether the table models
--- has the model.
+-- Failures of the last hour, within the newest 5,000 jobs, by error code (empty: none) and model
+-- (empty: none); the most frequent first, up to 100 rows. Columns: code, model_id, jobs; at_once:
+-- on the first attempt; message: the newest; seconds: median run; users: number of users; known:
+-- whether the model is in the table models.
 select
     f.code, f.model_id, count(*) as jobs, count(*) filter (where f.attempts <= 1) as at_once,
     (array_agg(f.error_message order by f.completed_at desc))[1] as message,
@@ -113,7 +114,8 @@ order by jobs desc, f.code, f.model_id
 limit 100;
 
 -- name: failed_ids
--- The jobs that failed in the last hour with :code for :model_id, newest first, up to 10 000. Column: id.
+-- Jobs that failed in the last hour with :code for :model_id, newest first, up to 10,000. Column:
+-- id.
 select q.id
 from public.job_queue q
 where q.status = 'failed' and q.completed_at > now() - interval '1 hour'
@@ -122,8 +124,8 @@ order by q.completed_at desc
 limit 10000;
 
 -- name: disabled_models
--- Models that are disabled although users asked for them in the last seven days. Columns: model_id, jobs;
--- at, actor: when and by whom they were disabled, null where that is not recorded.
+-- Disabled models that users requested in the last seven days. Columns: model_id, jobs; at, actor:
+-- when and by whom they were disabled, null if not recorded.
 select m.id as model_id, sum(r.jobs)::bigint as jobs, max(a.at) as at, max(a.actor) as actor
 from public.models m
 join public.job_rollup r on r.model_id = m.id and r.hour > now() - interval '7 days'
@@ -138,10 +140,10 @@ order by jobs desc, m.id
 limit 20;
 
 -- name: stuck^
--- Why jobs hang. stuck: without a sign of life for ten minutes; of them unleased: that nobody promised to work
--- on; silent: host, pid, jobs, seconds (since their worker showed life, the longest silent first); rescuers:
--- workers that are alive and would take over; long: jobs whose worker shows life, but that have run for more
--- than half an hour, longest_seconds.
+-- Why jobs hang. stuck: no heartbeat for ten minutes; of them unleased: without a lease; silent:
+-- host, pid, jobs, seconds (since their worker's last heartbeat, the longest first); rescuers:
+-- workers alive that would take over; long: jobs that have run for more than half an hour although
+-- their worker sends heartbeats, longest_seconds.
 select
     s.stuck, s.unleased,
     (
@@ -170,7 +172,8 @@ cross join (
 ) l;
 
 -- name: long_running
--- Jobs that have run for more than half an hour although their worker shows life, up to 1 000. Column: id.
+-- Jobs that have run for more than half an hour although their worker sends heartbeats, up to
+-- 1,000. Column: id.
 select q.id
 from public.job_queue q
 join public.job_leases l on l.job_id = q.id and l.attempt = q.attempts
@@ -180,8 +183,8 @@ order by q.started_at
 limit 1000;
 
 -- name: models_now
--- Jobs of the last full and the running hour by model, the most failures first. Columns: model_id; completed,
--- failed; enabled (null: not in the table models).
+-- Jobs of the last full and the current hour by model, the most failures first. Columns: model_id;
+-- completed, failed; enabled (null: not in the table models).
 select s.model_id, s.completed, s.failed, m.enabled
 from (
     select
@@ -196,8 +199,9 @@ order by s.failed desc, s.completed desc, s.model_id
 limit 50;
 
 -- name: realtime^
--- Who tells of changes. has_publication, published: whether supabase_realtime is there and has the generations;
--- trigger: whether NOTIFY is sent; missing: what users lack to read their own rows (sentences).
+-- Whether changes are published. has_publication, published: whether supabase_realtime exists and
+-- includes the generations; trigger: whether NOTIFY is sent; missing: privileges that users lack to
+-- read their own rows (sentences).
 select
     exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') as has_publication,
     exists (
@@ -226,9 +230,9 @@ select
     ) as missing;
 
 -- name: duplicates^
--- Several jobs for one generation. waiting: jobs that nobody needs; reasons; guarded: whether the index that
--- refuses a second live job is there and valid; twice: generations of the last hour, as far as the newest 5 000
--- go, that repeat prompt and model of the same user within a minute.
+-- Several jobs for one generation. waiting: redundant pending jobs; reasons; guarded: whether the
+-- index that rejects a second live job exists and is valid; twice: generations of the last hour,
+-- within the newest 5,000, that repeat the prompt and model of the same user within a minute.
 with waiting as materialized (
     select d.reason, count(*) as jobs from public.live_duplicates() d group by d.reason
 )
@@ -256,8 +260,9 @@ select
     ) as twice;
 
 -- name: slow^
--- What slows all. due, oldest_due_seconds: of claimable jobs; arrived, ended: in the last hour; behind_seconds:
--- since the oldest job that is not folded ended (null: all are).
+-- What slows the queue. due, oldest_due_seconds: of claimable jobs; arrived, ended: in the last
+-- hour; behind_seconds: lag of the rollup, the age of the oldest ended job not yet folded (null:
+-- none).
 with barred as materialized (
     select public.barred_job_types() as types
 )
@@ -278,8 +283,8 @@ where q.status = 'pending' and q.scheduled_at <= now()
   and not (q.job_type = any (b.types) or '*' = any (b.types));
 
 -- name: model_speeds
--- Run times of models in the last six hours and in the week before. Columns: model_id; completed, failed,
--- run_p50; before_completed, before_failed, before_p50.
+-- Run times of models in the last six hours and in the week before. Columns: model_id; completed,
+-- failed, run_p50; before_completed, before_failed, before_p50.
 with hours as materialized (
     select
         p.model_id, p.bucket >= date_trunc('hour', now(), 'UTC') - interval '5 hours' as recent, p.status,
@@ -301,7 +306,7 @@ order by completed desc, model_id
 limit 50;
 
 -- name: valid_indexes
--- The valid indexes of the tables that jobs go through. Column: name.
+-- Valid indexes of the queue's tables. Column: name.
 select i.relname as name
 from pg_catalog.pg_index x
 join pg_catalog.pg_class i on i.oid = x.indexrelid
@@ -309,14 +314,14 @@ where x.indrelid in ('public.job_queue'::regclass, 'public.image_generations'::r
   and x.indisvalid;
 
 -- name: drop_statement$
--- The statement that drops an index of ours; null when there is no such index.
+-- The statement that drops one of our indexes; null if it does not exist.
 select format('drop index concurrently public.%%I', c.relname)
 from pg_catalog.pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'i' and c.relname = :name;
 
 -- name: long_transactions
--- Transactions of this database that have been open for longer than forgotten_after(), the oldest first. Columns: pid,
--- user, program, seconds, state, idle_seconds (null: it works).
+-- Transactions of this database open for longer than forgotten_after(), oldest first. Columns: pid,
+-- user, program, seconds, state, idle_seconds (null: active).
 select
     a.pid, a.usename as "user", a.application_name as program,
     extract(epoch from now() - a.xact_start)::double precision as seconds, a.state,
@@ -328,5 +333,5 @@ order by a.xact_start
 limit 20;
 
 -- name: end_session$
--- Whether a session was ended.
+-- Whether the session was terminated.
 select public.end_session(:actor, :pid::int);

@@ -1,7 +1,7 @@
--- Who asks for images, what comes of it, and how near is a user to the limits?
+-- Users: requests, results and limits.
 
 -- name: may_read_users$
--- Whether this connection may look into auth.users; without, users are known by id only.
+-- Whether this connection may read auth.users; otherwise users are identified by id only.
 select case
     when to_regclass('auth.users') is null then false
     when not has_schema_privilege('auth', 'usage') then false
@@ -10,22 +10,22 @@ select case
 end;
 
 -- name: id_of_email$
--- The user of an e-mail address, which Supabase keeps in small letters; null for none.
+-- User id of an e-mail address, which Supabase stores in lower case; null if unknown.
 select u.id from auth.users u where u.email = lower(:email) order by u.id limit 1;
 
 -- name: has_asked$
--- Whether a user ever asked for an image.
+-- Whether a user ever requested an image.
 select exists (select from public.image_generations g where g.user_id = :user_id::uuid);
 
 -- name: emails
--- The e-mail addresses of some users. Columns: id, email.
+-- E-mail addresses of some users. Columns: id, email.
 select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 
 -- name: most_active
--- The twenty users with the most generations among the newest 3 000 of a time (start and length
--- as in lib/ui/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
--- of their newest 100 in that time: completed, failed, ended; looked_at: generations looked at in
--- all; looked_back_to: when the oldest of them was asked for.
+-- The twenty users with the most generations among the newest 3,000 of a range (start and length as
+-- in lib/ui/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
+-- of their newest 100 in that range: completed, failed, ended; looked_at: generations examined;
+-- looked_back_to: time of the oldest of them.
 select
     t.user_id,
     t.asked,
@@ -70,8 +70,8 @@ left join lateral (
 order by t.asked desc, t.user_id;
 
 -- name: user^
--- A user's limits and how much of them is used. Columns: limits (as get_user_limits gives them),
--- own_daily and own_hourly (null for the default), last_asked_at (null: never).
+-- A user's limits and usage. Columns: limits (from get_user_limits), own_daily and own_hourly (null
+-- for the default), last_asked_at (null: never).
 select
     public.get_user_limits(:user_id::uuid) as limits,
     l.daily_limit as own_daily,
@@ -86,7 +86,7 @@ from (select) as one
 left join public.user_limits l on l.user_id = :user_id::uuid;
 
 -- name: asked
--- What became of the newest 2 000 generations that a user asked for in a time, per hour or day
+-- Results of the newest 2,000 generations that a user requested in a range, per hour or day
 -- (bucket) of a time zone. Columns: bucket, status, generations; first_at: the oldest of all.
 select
     date_trunc(:bucket, g.created_at, :zone) as bucket,

@@ -1,4 +1,4 @@
--- A worker's record of itself.
+-- Registration of a worker.
 
 -- name: register_worker!
 insert into public.workers (
@@ -8,7 +8,7 @@ insert into public.workers (
 );
 
 -- name: forget_old_workers!
--- Each call of process-jobs is a worker of its own: they would pile up.
+-- Each call of process-jobs registers as a worker: old ones would pile up.
 delete from public.workers where last_seen_at < now() - interval '1 day';
 
 -- name: worker_seen!
@@ -23,7 +23,7 @@ set last_seen_at = clock_timestamp(), stopped_at = clock_timestamp(),
 where id = :id;
 
 -- name: unstopped_workers
--- Workers of a host that never said goodbye; process_started_at in seconds since 1970.
+-- Workers of a host that never reported a stop; process_started_at in seconds since 1970.
 select id, pid, extract(epoch from process_started_at)::double precision as process_started_at
 from public.workers
 where host = :host and stopped_at is null;

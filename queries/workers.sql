@@ -1,11 +1,12 @@
--- Who works on the queue, and what do they hold? Read from workers and leases, which are few.
+-- Workers, their claims and calls of process-jobs. Read from the small tables of workers and
+-- leases.
 
 -- name: workers
--- Workers of the last hour, and whoever still holds jobs; calls of process-jobs and
--- process-generation only while they run or hold any. Up to 200, those that need a look first.
--- state: gone (a minute without a sign, or stopped, with jobs in hand), alive, silent (a minute
--- without a sign), stopped; holds: jobs; oldest_claim_seconds: of the one claimed first;
--- silent_seconds: since the last sign of life.
+-- Workers of the last hour, and any that still hold jobs; calls of process-jobs and
+-- process-generation only while they run or hold any. Up to 200, those with problems first. state:
+-- gone (no heartbeat for a minute, or stopped, while holding jobs), alive, silent (no heartbeat for
+-- a minute), stopped; holds: jobs claimed; oldest_claim_seconds: age of the oldest claim;
+-- silent_seconds: since the last heartbeat.
 select *
 from (
     select
@@ -33,9 +34,9 @@ order by array_position(array['gone', 'alive', 'silent', 'stopped'], w.state), w
 limit 200;
 
 -- name: held
--- The claims of all workers, longest silent first, up to :most. claimed_at: when the attempt began;
--- heartbeat_at, silent_seconds: its last sign of life; worker: host and process, null for one that
--- is not registered; total: all claims.
+-- Claims of all workers, longest silent first, up to :most. claimed_at: start of the attempt;
+-- heartbeat_at, silent_seconds: last heartbeat; worker: host and process, null if not registered;
+-- total: number of claims.
 select
     l.job_id as id, q.job_type, g.model_id, l.attempt, q.max_attempts, q.started_at as claimed_at,
     l.heartbeat_at, extract(epoch from now() - l.heartbeat_at)::double precision as silent_seconds,
@@ -49,8 +50,9 @@ order by l.heartbeat_at, l.job_id
 limit :most;
 
 -- name: calls
--- The newest calls of process-jobs of the last day, up to :most; older ones are forgotten. state:
--- running, ended, or lost (never said how it ended); seconds: how long it took or has been silent.
+-- The newest calls of process-jobs in the last day, up to :most; older records are deleted. state:
+-- running, ended, or lost (never reported an end); seconds: duration, or time since the last
+-- heartbeat.
 select
     w.started_at, w.host, w.pid, w.processed, w.errors,
     case
@@ -65,8 +67,8 @@ order by w.started_at desc
 limit :most;
 
 -- name: own_schedule^
--- What the worker does by itself, when last: claimed_at (the newest claim that still runs),
--- seen_at (a sign of life), folded_at (history folded). Null for never.
+-- Last time of each of a worker's periodic tasks: claimed_at (newest claim still running), seen_at
+-- (heartbeat), folded_at (history folded). Null if never.
 select
     (select max(started_at) from public.job_queue where status = 'processing') as claimed_at,
     (select max(last_seen_at) from public.workers where kind = 'worker') as seen_at,

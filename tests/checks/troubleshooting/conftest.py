@@ -73,7 +73,7 @@ def page(
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
     # Whoever tries the page has no address; a browser's is tried elsewhere.
-    monkeypatch.setattr(roles, "from_here", lambda *_: True)
+    monkeypatch.setattr(roles, "is_local_request", lambda *_: True)
     settings.cache_clear()
     st.cache_resource.clear()
     AppTest.from_function(_forget).run()
