@@ -20,11 +20,11 @@ async def open_worker(
     """A worker for jobs of type `bench`, on pools as large as the application's."""
     async with (
         await open_async_pool(url, max_size=8) as pool,
-        await open_async_pool(url, max_size=2) as beat_pool,
+        await open_async_pool(url, max_size=2) as heartbeat_pool,
     ):
         yield Worker(
             pool,
-            beat_pool,
+            heartbeat_pool,
             {"bench": handler},
             kind="worker",
             concurrency=concurrency,

@@ -1,1 +1,1 @@
-"""Everything of Darkroom but its pages and its SQL; docs/architecture.md draws the rooms."""
+"""All of Darkroom except its pages and SQL; docs/architecture.md describes the packages."""

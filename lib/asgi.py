@@ -1,8 +1,8 @@
-"""The functions and a worker on a server of their own, without the control room.
+"""The HTTP functions and a worker as a standalone server, without the control room.
 
     uvicorn lib.asgi:app --host 0.0.0.0 --port 8080
 
-Runs several at once, on any number of machines: they share the queue through the database.
+Any number of these can run on any number of machines: they share the queue in the database.
 """
 
 import sys
@@ -19,15 +19,15 @@ from lib.settings import SettingsError, settings
 
 logs.configure()
 try:
-    chosen = settings()
+    config = settings()
 except SettingsError as error:
     sys.exit(f"Darkroom cannot start: {error}")
-service = Service(chosen, with_worker=True)
+service = Service(config, with_worker=True)
 app = Starlette(
     lifespan=service.lifespan,
     routes=[
         *routes(lambda: service.functions),
-        *metrics.routes(lambda: service.pool, chosen),
-        Mount("/images", StaticFiles(directory=chosen.images, check_dir=False)),
+        *metrics.routes(lambda: service.pool, config),
+        Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Files that several processes may create, and one does."""
+"""Create a file exactly once, even when several processes try."""
 
 import os
 import secrets
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def create_once(path: Path, write: Callable[[Path], object]) -> None:
-    """Create the file at `path` unless it exists; processes that start together agree on one.
+    """Create the file at `path` unless it exists; concurrent processes end up with the same file.
 
-    `write` fills a private, empty draft beside it, so the file is never seen incomplete.
+    `write` fills a private temporary file next to it, so that no one ever sees a partial file.
     """
     if path.exists():
         return
@@ -17,7 +17,7 @@ def create_once(path: Path, write: Callable[[Path], object]) -> None:
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         write(draft)
-        # A link, unlike a rename, leaves the file of a process that was faster.
+        # Unlike a rename, a link never replaces the file of a process that was faster.
         os.link(draft, path)
     except FileExistsError:
         return

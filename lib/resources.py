@@ -1,4 +1,4 @@
-"""What the settings lead to: the database, the keys and the storage in use."""
+"""The database, keys and storage that the settings select."""
 
 from lib.database import embedded
 from lib.settings import Settings
@@ -8,19 +8,19 @@ from lib.storage.local import LocalStorage
 from lib.storage.supabase import SupabaseStorage
 
 LOCAL_URL = "http://127.0.0.1:8501"
-"""Where the app serves by default."""
+"""Default URL of the app."""
 
 
 def database_url(settings: Settings) -> str:
-    """The URL of the database in use; the embedded one is started if it does not run.
+    """The URL of the database in use, starting the embedded one if needed.
 
-    Raises DatabaseError with what to do.
+    Raises DatabaseError, whose message says what to do.
     """
     return settings.database_url or embedded.start(settings.data / "postgres").url
 
 
 def project_keys(settings: Settings) -> Keys:
-    """The configured keys, or the local ones where none are configured."""
+    """The configured keys, or locally generated ones if none are configured."""
     if not (settings.publishable_keys and settings.secret_keys):
         settings.data.mkdir(parents=True, exist_ok=True)
         return local_keys(settings.data)
@@ -28,20 +28,20 @@ def project_keys(settings: Settings) -> Keys:
         publishable=settings.publishable_keys[0],
         secret=settings.secret_keys[0],
         jwt_secret=settings.jwt_secret,
-        # Of one family alone, it is the first and the last.
+        # With keys of one family only, the first is also the last.
         legacy_publishable=settings.publishable_keys[-1],
         legacy_secret=settings.secret_keys[-1],
     )
 
 
 def jwks_url(settings: Settings) -> str | None:
-    """Where the project publishes the public keys that verify its users' tokens."""
+    """URL of the public keys that verify the project's user tokens; None without a project."""
     root = settings.supabase_url
     return f"{root}/auth/v1/.well-known/jwks.json" if root else None
 
 
 def image_storage(settings: Settings) -> Storage:
-    """Where images are kept: in the project's bucket, where one is set, or in files."""
+    """The storage for images: the project's bucket if one is configured, else local files."""
     if settings.supabase_url and settings.storage_bucket:
         return SupabaseStorage(
             settings.supabase_url,

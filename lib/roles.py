@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """Each may do what those before it may."""
+    """Each role includes the rights of those before it."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -12,4 +12,4 @@ class Role(IntEnum):
 
 
 class AccessDenied(Exception):
-    """Who is looking may not do this; the message says who may."""
+    """The viewer lacks the required role; the message says who has it."""

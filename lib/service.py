@@ -1,4 +1,4 @@
-"""Puts the parts together: database, provider, storage, functions, worker."""
+"""Wire the parts together: database, provider, storage, functions, worker."""
 
 import asyncio
 import logging
@@ -29,14 +29,14 @@ from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-UPKEEP_SECONDS = 3
+EMBEDDED_CHECK_SECONDS = 3
 
 
 def prepare_database(settings: Settings) -> str:
-    """The URL of the database in use, ready to work with.
+    """The URL of the database in use, ready for use.
 
-    The embedded one is migrated and, when empty, given its sample history; a configured one is
-    taken as it is. Raises DatabaseError with what to do.
+    The embedded database is migrated and, if empty, filled with sample history; a configured
+    one is used as is. Raises DatabaseError, whose message says what to do.
     """
     url = database_url(settings)
     if settings.database_url:
@@ -51,20 +51,20 @@ def prepare_database(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Backend:
-    """What jobs run with."""
+    """Dependencies for running jobs."""
 
     settings: Settings
     pool: AsyncPool
-    beat_pool: AsyncPool
+    heartbeat_pool: AsyncPool
     queue: Queue
     handlers: Mapping[str, Handler]
     _workers: WeakSet[Worker] = field(default_factory=WeakSet)
 
     def worker(self, kind: str) -> Worker:
-        """A worker for one call of a function, or one that lives as long as its process."""
+        """Create a worker: for a single function call, or for the lifetime of the process."""
         worker = Worker(
             self.pool,
-            self.beat_pool,
+            self.heartbeat_pool,
             self.handlers,
             kind=kind,
             concurrency=(
@@ -78,21 +78,21 @@ class Backend:
         return worker
 
     def stop(self) -> None:
-        """Asks every worker to end, those of running requests too."""
+        """Ask every worker to stop, including those of running requests."""
         for worker in self._workers:
             worker.stop()
 
 
 @asynccontextmanager
 async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
-    """Opens what jobs run with; without a Replicate token, a simulator runs alongside."""
+    """Open the dependencies for running jobs; without a Replicate token, start a simulator."""
     async with AsyncExitStack() as stack:
         pool = await open_async_pool(url, max_size=8, wait=2.0, application_name="darkroom worker")
         stack.push_async_callback(pool.close)
-        beat_pool = await open_async_pool(
+        heartbeat_pool = await open_async_pool(
             url, max_size=2, wait=2.0, application_name="darkroom heartbeat"
         )
-        stack.push_async_callback(beat_pool.close)
+        stack.push_async_callback(heartbeat_pool.close)
         token, api = settings.replicate_token, settings.replicate_url
         if not token:
             simulator = Simulator(
@@ -107,20 +107,20 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
         replicate = Replicate(token, api) if api else Replicate(token)
         stack.push_async_callback(replicate.aclose)
         queue = Queue(pool)
-        by_type = handlers(
+        job_handlers = handlers(
             queue,
             replicate,
             image_storage(settings),
             generation_seconds=settings.generation_seconds,
         )
-        yield Backend(settings, pool, beat_pool, queue, by_type)
+        yield Backend(settings, pool, heartbeat_pool, queue, job_handlers)
 
 
 class Service:
-    """The app beneath the pages: started and stopped with the server."""
+    """The backend of the app, started and stopped with the server."""
 
     def __init__(self, settings: Settings, *, with_worker: bool = False) -> None:
-        """`with_worker` also runs a worker on a configured database; an embedded one has one."""
+        """`with_worker` adds a worker for a configured database; an embedded one always has one."""
         self._with_worker = with_worker
         self.functions: Functions | None = None
         self.pool: AsyncPool | None = None
@@ -128,7 +128,7 @@ class Service:
 
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
-        """Runs the functions, and the worker where there is one, until the app stops."""
+        """Run the functions and any worker until the app stops."""
         async with (
             _prepared_database(self._settings) as url,
             backend(self._settings, url) as service,
@@ -139,12 +139,12 @@ class Service:
             self.pool = service.pool
             async with asyncio.TaskGroup() as tasks:
                 if self._settings.database_url:
-                    # Here, because no worker is left to tell that there is none.
-                    upkeep = tasks.create_task(keep_evaluating_alerts(service.pool))
+                    # Evaluated here too, or no one would notice that all workers are gone.
+                    watch_task = tasks.create_task(keep_evaluating_alerts(service.pool))
                 else:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)
-                    upkeep = tasks.create_task(_keep_embedded_running(self._settings))
+                    watch_task = tasks.create_task(_keep_embedded_running(self._settings))
                 if self._with_worker or not self._settings.database_url:
                     tasks.create_task(
                         service.worker("worker").run(
@@ -156,16 +156,16 @@ class Service:
                 with _on_signals(service.stop):
                     yield
                 service.stop()
-                upkeep.cancel()
+                watch_task.cancel()
             self.functions = self.pool = None
 
 
 @asynccontextmanager
 async def _prepared_database(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the database; the embedded one is left at the end.
+    """The URL of the database; the embedded server is released at the end.
 
-    The exit of the process is too late: the server ends it by the signal it got, and then
-    Python runs no exit handlers.
+    An exit handler would be too late: the server re-raises the signal it received, which ends
+    the process without running Python's exit handlers.
     """
     server = None
     try:
@@ -179,7 +179,7 @@ async def _prepared_database(settings: Settings) -> AsyncIterator[str]:
 
 @contextmanager
 def _on_signals(action: Callable[[], None]) -> Iterator[None]:
-    """Runs the action at SIGTERM and SIGINT, before what the server does then.
+    """Run the action on SIGTERM and SIGINT, before the server's own handlers.
 
     The server first waits for open requests, and those wait for their jobs.
     """
@@ -204,9 +204,9 @@ def _on_signals(action: Callable[[], None]) -> Iterator[None]:
 
 
 async def _keep_embedded_running(settings: Settings) -> None:
-    """Starts the embedded server again whenever it was killed or stopped by someone else."""
+    """Restart the embedded server whenever it was killed or stopped by another process."""
     while True:
-        await asyncio.sleep(UPKEEP_SECONDS)
+        await asyncio.sleep(EMBEDDED_CHECK_SECONDS)
         try:
             await asyncio.to_thread(database_url, settings)
         except DatabaseError as error:

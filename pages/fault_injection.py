@@ -8,10 +8,10 @@ from lib.formats import duration, escaped
 from lib.ops.fault_injection import PRESETS, fault_file, inject, with_model
 from lib.provider.simulator.faults import (
     FAILURES,
-    MOST_CREATES,
-    MOST_RETRY_AFTER,
-    MOST_SECONDS,
-    MOST_SLOWER,
+    MAX_CREATES,
+    MAX_EXTRA_SECONDS,
+    MAX_RETRY_AFTER,
+    MAX_SLOWDOWN,
     OUTAGES,
     FaultFile,
     Faults,
@@ -69,7 +69,7 @@ def panel(file: FaultFile) -> None:
 
 
 def show_faults(faults: Faults) -> None:
-    lines = "\n".join(f"- {escaped(words)}" for words in faults.words)
+    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary)
     since = format_time(faults.since, seconds=True) if faults.since else "?"
     st.warning(
         f"**Faults in force since {since}**, set by {escaped(faults.by)}.\n\n{lines}",
@@ -176,7 +176,7 @@ def form(file: FaultFile) -> None:
 
 def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any]]:
     """Draw the fields with the active faults; returns the outage and the ModelFaults fields."""
-    before, outage = faults.of(model) if model else faults.all_models, None
+    before, outage = faults.for_model(model) if model else faults.all_models, None
     if model is None:
         outage = st.selectbox(
             "Outage of the whole provider",
@@ -188,17 +188,17 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
         )
     with st.grid("auto", min_column_width=220):
         slower = st.number_input(
-            "Runs take so many times as long", 1.0, float(MOST_SLOWER), float(before.slower)
+            "Runs take so many times as long", 1.0, float(MAX_SLOWDOWN), float(before.slower)
         )
         extra = st.number_input(
             "Seconds that runs take longer",
             0.0,
-            float(MOST_SECONDS),
+            float(MAX_EXTRA_SECONDS),
             float(before.extra_seconds),
             step=1.0,
         )
         creates = st.number_input(
-            "Most creations a minute", 1, MOST_CREATES, before.creates_per_minute,
+            "Most creations a minute", 1, MAX_CREATES, before.creates_per_minute,
             placeholder="As Replicate: 600",
         )  # fmt: skip
     st.text("What so many of a hundred predictions meet, at most 100 together:")
@@ -213,7 +213,7 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
             for kind, words in FAILURES.items()
         }
         retry_after = st.number_input(
-            "Throttled ones wait, seconds", 1, MOST_RETRY_AFTER, before.retry_after
+            "Throttled ones wait, seconds", 1, MAX_RETRY_AFTER, before.retry_after
         )
     return outage, {
         "slower": slower,
@@ -227,9 +227,9 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
 def set_faults_action(file: FaultFile, faults: Faults) -> Action:
     def run() -> str:
         inject(pool(), actor(), file, faults)
-        return "The faults are in force." if faults.words else "Everything is normal."
+        return "The faults are in force." if faults.summary else "Everything is normal."
 
-    lines = "\n".join(f"- {escaped(words)}" for words in faults.words) or "- Nothing goes wrong."
+    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary) or "- Nothing goes wrong."
     return Action(
         title="Put faults in force",
         effect=f"From now on, and until they are cleared:\n\n{lines}\n\nReal jobs of this database"

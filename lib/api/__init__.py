@@ -1,8 +1,8 @@
-"""HTTP: the three functions, their authentication, and what monitors ask for.
+"""HTTP: the three functions, their authentication, metrics and health.
 
 - `routes`: start-generation, process-generation, process-jobs.
-- `requests`: validated request bodies. `errors`: every error answer, 429 and its headers too.
-- `auth`, `user_tokens`: who calls.
+- `requests`: validated request bodies. `errors`: error responses, including 429 and its headers.
+- `auth`, `user_tokens`: identify the caller.
 - `metrics`: /metrics and /healthz.
-- `loopback`: whether a request comes from this computer.
+- `loopback`: whether a request comes from this machine.
 """

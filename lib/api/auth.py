@@ -1,4 +1,4 @@
-"""Who calls: keys and user tokens, as a Supabase project's functions accept them."""
+"""Identify the caller by API key or user token, as a Supabase project's functions do."""
 
 import secrets
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from lib.settings.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Role of a caller: "anon" (publishable key), "user" (signed-in) or "service" (secret key)."""
+    """A caller's role: "anon" (publishable key), "user" (signed in) or "service" (secret key)."""
 
     role: Literal["anon", "user", "service"]
     user_id: UUID | None = None
 
 
 async def authenticate(request: Request, keys: Keys, tokens: UserTokens) -> Caller:
-    """The caller of a request, from Authorization: Bearer or else from apikey.
+    """Identify the caller by the Authorization: Bearer header, or else by apikey.
 
-    Raises FunctionError 401 when neither holds a valid key or token, 503 when it cannot be said.
-    A bad bearer is refused even beside a good apikey: the caller meant to be somebody.
+    Raises FunctionError 401 if there is no valid key or token, 503 if a token cannot be verified
+    now. An invalid bearer is refused even next to a valid apikey: the caller claims an identity.
     """
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     credential = bearer.strip() if scheme.lower() == "bearer" else ""
@@ -39,7 +39,7 @@ async def authenticate(request: Request, keys: Keys, tokens: UserTokens) -> Call
 
 
 def require_service(caller: Caller) -> None:
-    """Raises FunctionError 403 unless the caller holds the secret key."""
+    """Raise FunctionError 403 unless the caller holds the secret key."""
     if caller.role != "service":
         raise FunctionError(403, "secret_key_needed", "This function needs the secret key.")
 

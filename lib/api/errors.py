@@ -1,4 +1,4 @@
-"""Errors of the HTTP functions, as the callers see them."""
+"""Error responses of the HTTP functions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from lib.database import QueryError
 
 
 class FunctionError(Exception):
-    """A request that is refused: HTTP status, a code for programs, a sentence for people."""
+    """A refused request: HTTP status, a machine-readable code and a message for people."""
 
     def __init__(
         self,
@@ -28,15 +28,15 @@ class FunctionError(Exception):
         self.extra = extra
 
     def response(self) -> JSONResponse:
-        """The error as the contract's JSON."""
+        """The error as a JSON response in the format of the HTTP contract."""
         error = {"code": self.code, "message": self.message, **self.extra}
         return JSONResponse(
             {"success": False, "error": error}, status_code=self.status, headers=self.headers
         )
 
 
-def refused_by_queue(error: QueryError) -> FunctionError:
-    """The HTTP form of a refusal by a SQL function."""
+def from_query_error(error: QueryError) -> FunctionError:
+    """Translate an error raised by a SQL function into an HTTP error."""
     match error.sqlstate:
         case "DR404":
             return FunctionError(404, "model_not_found", error.message)

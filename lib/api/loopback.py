@@ -1,15 +1,15 @@
-"""Whether a request comes from this computer."""
+"""Whether a request comes from this machine."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""Headers by which a proxy says for whom it asks."""
+FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers by which a proxy names the original client."""
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host's name or address, without port, is that of this computer."""
+    """Whether a host name or address, without port, is loopback."""
     if host is None:
         return False
     if host == "localhost":
@@ -20,9 +20,11 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def from_here(peer: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether a request, by the address of its peer and its headers, came from this computer."""
+def is_local_request(peer: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a request, judged by its peer address and headers, was sent on this machine."""
     host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
     return (
-        is_loopback(peer) and is_loopback(host) and not any(name in headers for name in FORWARDED)
+        is_loopback(peer)
+        and is_loopback(host)
+        and not any(name in headers for name in FORWARDING_HEADERS)
     )

@@ -1,4 +1,4 @@
-"""What monitors ask for: /metrics in Prometheus' format, and /healthz."""
+"""Monitoring endpoints: /metrics in the Prometheus format, and /healthz."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from lib.api.loopback import from_here
+from lib.api.loopback import is_local_request
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.settings import Settings
 
@@ -22,8 +22,8 @@ Rows = list[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured(Collector):
-    """The answers of `queries/metrics.sql`, as metrics."""
+class QueueCollector(Collector):
+    """The results of `queries/metrics.sql` as Prometheus metrics."""
 
     state: Mapping[str, Any]
     ended: Rows
@@ -32,7 +32,7 @@ class Measured(Collector):
     firing: Rows
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric with its help; all but the totals are gauges."""
+        """Yield every metric with its help text; all but the totals are gauges."""
         yield _gauge("jobs", "Live jobs.", ["status"], [
             (["pending"], self.state["pending"]), (["processing"], self.state["processing"]),
         ])  # fmt: skip
@@ -42,27 +42,27 @@ class Measured(Collector):
         for row in self.ended:
             ended.add_metric([row["job_type"], row["status"]], row["jobs"])
         yield ended
-        yield from map(self._plain, PLAIN)
-        for kind, about in TIMES.items():
-            yield _gauge(f"{kind}_seconds", about, ["quantile"], [
+        yield from map(self._simple_gauge, SIMPLE_GAUGES)
+        for kind, help_text in TIME_GAUGES.items():
+            yield _gauge(f"{kind}_seconds", help_text, ["quantile"], [
                 ([quantile], row[column])
                 for row in self.times if row["kind"] == kind
                 for quantile, column in (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99"))
             ])  # fmt: skip
-        for name, (kind, about) in BARRIERS.items():
-            yield _gauge(name, about, [kind], [
+        for name, (kind, help_text) in BARRIER_GAUGES.items():
+            yield _gauge(name, help_text, [kind], [
                 ([row["name"]], row["closed"]) for row in self.barriers if row["kind"] == kind
             ])  # fmt: skip
         yield _gauge("alert_firing", "Alerts that fire.", ["rule", "subject", "severity"], [
             ([row["rule"], row["subject"], row["severity"]], 1) for row in self.firing
         ])  # fmt: skip
 
-    def _plain(self, named: tuple[str, str, str]) -> Metric:
-        name, column, about = named
-        return GaugeMetricFamily(f"darkroom_{name}", about, value=self.state[column])
+    def _simple_gauge(self, spec: tuple[str, str, str]) -> Metric:
+        name, column, help_text = spec
+        return GaugeMetricFamily(f"darkroom_{name}", help_text, value=self.state[column])
 
 
-PLAIN = (
+SIMPLE_GAUGES = (
     ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a job that could be claimed."),
     ("stuck_jobs", "stuck", "Running jobs without a sign of life for ten minutes."),
     ("workers", "workers", "Workers that are alive."),
@@ -70,27 +70,27 @@ PLAIN = (
     ("alert_notifications_waiting", "undelivered", "Notifications that are not delivered yet."),
     ("alerts_evaluated_timestamp_seconds", "evaluated_at", "When the alerts were last evaluated."),
 )
-TIMES = {
+TIME_GAUGES = {
     "wait": "Due to started, of the newest 5,000 jobs that ended in the last 15 minutes.",
     "run": "Started to ended, of the same jobs.",
 }
-BARRIERS = {
+BARRIER_GAUGES = {
     "provider_down": ("provider", "1 while the breaker of a provider is open."),
     "queue_paused": ("job_type", "1 while a type of jobs, or * for all, is paused."),
 }
 
 
 def _gauge(
-    name: str, about: str, labels: list[str], values: list[tuple[list[str], float]]
+    name: str, help_text: str, labels: list[str], values: list[tuple[list[str], float]]
 ) -> Metric:
-    gauge = GaugeMetricFamily(f"darkroom_{name}", about, labels=labels)
+    gauge = GaugeMetricFamily(f"darkroom_{name}", help_text, labels=labels)
     for label_values, value in values:
         gauge.add_metric(label_values, value)
     return gauge
 
 
 def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Route]:
-    """GET /metrics and GET /healthz; `pool` gives None until the app has started."""
+    """GET /metrics and GET /healthz; `pool` returns None until the app has started."""
 
     def endpoint(
         answer: Callable[[Request, AsyncPool], Awaitable[Response]],
@@ -107,18 +107,18 @@ def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Rou
         return call
 
     async def metrics(request: Request, pool: AsyncPool) -> Response:
-        if refused := _refused(request, settings):
+        if refused := _access_error(request, settings):
             return refused
         return await _metrics(request, pool)
 
     return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(_healthz))]
 
 
-def _refused(request: Request, settings: Settings) -> Response | None:
-    """The answer to who may not read the metrics; None to who may.
+def _access_error(request: Request, settings: Settings) -> Response | None:
+    """The error response if the caller may not read the metrics, else None.
 
-    Without a token that is this computer alone, and nobody once the app is published: behind a
-    proxy everyone seems to be this computer.
+    Without a token, only this machine may, and no one once `public_url` is set: behind a proxy
+    every client looks local.
     """
     if settings.metrics_token:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -129,7 +129,7 @@ def _refused(request: Request, settings: Settings) -> Response | None:
             "Send METRICS_TOKEN as a Bearer token.", 401, {"WWW-Authenticate": "Bearer"}
         )
     peer = request.client.host if request.client else None
-    if settings.public_url is None and from_here(peer, request.headers):
+    if settings.public_url is None and is_local_request(peer, request.headers):
         return None
     return PlainTextResponse("Set METRICS_TOKEN and send it as a Bearer token.", 403)
 
@@ -143,7 +143,7 @@ async def _metrics(request: Request, pool: AsyncPool) -> Response:
             for query in (sql.ended, sql.times, sql.barriers, sql.firing)
         ]
     registry = CollectorRegistry()
-    registry.register(Measured(state, *rows))
+    registry.register(QueueCollector(state, *rows))
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
 
@@ -152,7 +152,7 @@ async def _healthz(_: Request, pool: AsyncPool) -> Response:
     async with connected(pool) as connection:
         health = await load_async("metrics").health(connection)
     if not health["known"]:
-        # Nobody watches: then nothing is known to be right.
+        # Without a recent evaluation we cannot claim to be healthy.
         return JSONResponse({"status": "alerts are not evaluated"}, 503)
     severities = {alert["severity"] for alert in health["firing"]}
     status = next((level for level in ("critical", "warning") if level in severities), "ok")

@@ -1,4 +1,4 @@
-"""Bodies of the HTTP functions, read and checked."""
+"""Request bodies of the HTTP functions: read and validated."""
 
 import json
 from math import isfinite
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from lib.api.errors import FunctionError
 
 MAX_BODY_BYTES = 256 * 1024
-"""Far above the longest prompt, far below what would hurt."""
+"""Far above the longest prompt, far below a harmful size."""
 
 
 def _storable(text: str) -> str:
@@ -29,7 +29,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, str):
         return _storable(value)
     if isinstance(value, float) and not isfinite(value):
-        # 1e400 is JSON, but Python reads it as infinity, which is not.
+        # 1e400 is valid JSON, but Python parses it as infinity, which is not.
         raise ValueError("must be a number that a double can hold")
     if isinstance(value, dict | list):
         raise ValueError("must be text, a number, true, false or null")
@@ -42,11 +42,11 @@ Prompt = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
     AfterValidator(_storable),
 ]
-Side = Annotated[int, Field(ge=64, le=2048, strict=True)]
+Dimension = Annotated[int, Field(ge=64, le=2048, strict=True)]
 
 
 class RunShare(BaseModel):
-    """What a request adds to a test run: jobs, and how many of them are due each second."""
+    """The jobs that a request adds to a test run, and how many become due per second."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,15 +56,15 @@ class RunShare(BaseModel):
 
 
 class StartGeneration(BaseModel):
-    """Body of start-generation. Other fields are passed to the model as parameters."""
+    """Body of start-generation. Any other fields are passed to the model as parameters."""
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
     __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_scalar)]]
 
     prompt: Prompt
     model_id: Annotated[Text, Field(min_length=1, max_length=200)]
-    width: Side | None = None
-    height: Side | None = None
+    width: Dimension | None = None
+    height: Dimension | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
     negative_prompt: Annotated[Text, Field(max_length=10_000)] | None = None
     user_id: UUID | None = None
@@ -72,7 +72,7 @@ class StartGeneration(BaseModel):
     test_run: RunShare | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """What goes to the model beside the prompt."""
+        """The model parameters, without the prompt."""
         return self.model_dump(
             mode="json",
             exclude={"prompt", "model_id", "user_id", "test", "test_run"},
@@ -89,13 +89,13 @@ class ProcessGeneration(BaseModel):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def body(request: Request, model: type[Body]) -> Body:
-    """The checked body of a request.
+async def parse_body(request: Request, model: type[Body]) -> Body:
+    """Parse and validate a request body.
 
-    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first bad field.
+    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first invalid field.
     """
     try:
-        value = json.loads(await _raw(request), parse_constant=_no_constant)
+        value = json.loads(await _read_body(request), parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise FunctionError(400, "malformed", "The body is not valid JSON.") from None
     if not isinstance(value, dict):
@@ -108,7 +108,7 @@ async def body(request: Request, model: type[Body]) -> Body:
         raise FunctionError(422, "invalid_field", f"{field}: {first['msg']}", field=field) from None
 
 
-async def _raw(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     raw = bytearray()
     try:
         async for chunk in request.stream():
@@ -118,10 +118,10 @@ async def _raw(request: Request) -> bytes:
                     413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
                 )
     except ClientDisconnect:
-        # Nobody reads the answer, but a caller that hangs up is no error of the server.
+        # Nobody will read the response, but a client disconnect is not a server error.
         raise FunctionError(400, "incomplete", "The body broke off.") from None
     return bytes(raw)
 
 
-def _no_constant(name: str) -> float:
+def _reject_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")

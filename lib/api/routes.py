@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from lib.api.auth import Caller, authenticate, require_service
-from lib.api.errors import FunctionError, refused_by_queue
-from lib.api.requests import ProcessGeneration, StartGeneration, body
+from lib.api.errors import FunctionError, from_query_error
+from lib.api.requests import ProcessGeneration, StartGeneration, parse_body
 from lib.api.user_tokens import UserTokens
 from lib.database import DatabaseUnavailable, QueryError, SchemaMissing
 from lib.queue.worker_calls import Queue
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 ROOT = "/functions/v1"
 IDEMPOTENCY_KEY_LENGTH = 255
-# Browsers call from the application's own origin. Any may: what counts is the key, which no
-# browser adds by itself.
-FROM_BROWSERS = Middleware(
+# Browsers call from the application's own origin. Every origin is allowed: access depends on the
+# key, which a browser never adds by itself.
+CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
     allow_methods=["POST"],
@@ -38,7 +38,7 @@ FROM_BROWSERS = Middleware(
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """What the functions work with. `worker` makes a worker of a kind for one call."""
+    """Dependencies of the functions. `worker` creates a worker of the given kind for one call."""
 
     queue: Queue
     keys: Keys
@@ -50,27 +50,27 @@ Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
 
 
 async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Queues a generation within the caller's limits."""
-    asked = await body(request, StartGeneration)
+    """Queue a generation within the caller's limits."""
+    params = await parse_body(request, StartGeneration)
     key = request.headers.get("idempotency-key")
-    _check(asked, caller, key)
-    if run := asked.test_run:
+    _check_allowed(params, caller, key)
+    if run := params.test_run:
         started = await functions.queue.start_test_generations(
             run_id=run.id,
             jobs=run.jobs,
             per_second=run.per_second,
-            prompt=asked.prompt,
-            model_id=asked.model_id,
-            parameters=asked.parameters(),
+            prompt=params.prompt,
+            model_id=params.model_id,
+            parameters=params.parameters(),
             idempotency_key=key,
         )
     else:
         started = await functions.queue.start_generation(
-            user_id=caller.user_id or asked.user_id,
-            prompt=asked.prompt,
-            model_id=asked.model_id,
-            parameters=asked.parameters(),
-            source="test" if asked.test else "app",
+            user_id=caller.user_id or params.user_id,
+            prompt=params.prompt,
+            model_id=params.model_id,
+            parameters=params.parameters(),
+            source="test" if params.test else "app",
             idempotency_key=key,
         )
     return JSONResponse(
@@ -83,13 +83,13 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
     )
 
 
-def _check(asked: StartGeneration, caller: Caller, key: str | None) -> None:
-    """Raises FunctionError for what this caller may not ask for, or not together."""
-    if caller.role != "service" and (asked.user_id or asked.test or asked.test_run):
+def _check_allowed(params: StartGeneration, caller: Caller, key: str | None) -> None:
+    """Raise FunctionError for fields that are not allowed for this caller or in combination."""
+    if caller.role != "service" and (params.user_id or params.test or params.test_run):
         raise FunctionError(
             403, "secret_key_needed", "Only the secret key may set user_id, test or test_run."
         )
-    if asked.test_run and (asked.user_id or not asked.test):
+    if params.test_run and (params.user_id or not params.test):
         raise FunctionError(
             422,
             "invalid_field",
@@ -106,26 +106,26 @@ def _check(asked: StartGeneration, caller: Caller, key: str | None) -> None:
 
 
 async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Runs the waiting job of one generation to the end of its attempt."""
+    """Run one attempt of a generation's pending job."""
     require_service(caller)
-    asked = await body(request, ProcessGeneration)
+    params = await parse_body(request, ProcessGeneration)
     worker = functions.worker("process-generation")
-    if not await worker.run_generation(asked.generation_id):
+    if not await worker.run_generation(params.generation_id):
         raise FunctionError(
-            404, "no_waiting_job", f"Generation {asked.generation_id} has no waiting job."
+            404, "no_waiting_job", f"Generation {params.generation_id} has no waiting job."
         )
-    return _processed(worker)
+    return _summary(worker)
 
 
 async def process_jobs(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Claims and runs as many due jobs as may run in parallel."""
+    """Claim and run due jobs, up to the concurrency limit."""
     require_service(caller)
     worker = functions.worker("process-jobs")
     await worker.run_batch()
-    return _processed(worker)
+    return _summary(worker)
 
 
-def _processed(worker: Worker) -> JSONResponse:
+def _summary(worker: Worker) -> JSONResponse:
     return JSONResponse(
         {
             "success": True,
@@ -137,7 +137,7 @@ def _processed(worker: Worker) -> JSONResponse:
 
 
 def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
-    """The routes under /functions/v1; `functions` gives None until the app has started."""
+    """The routes under /functions/v1; `functions` returns None until the app has started."""
 
     def endpoint(function: Function) -> Callable[[Request], Awaitable[Response]]:
         async def call(request: Request) -> Response:
@@ -148,31 +148,31 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
                 caller = await authenticate(request, ready.keys, ready.tokens)
                 return await function(request, ready, caller)
             except (FunctionError, QueryError, DatabaseUnavailable) as error:
-                return _refusal(request, error).response()
+                return _to_function_error(request, error).response()
 
         return call
 
-    served = Router(
+    router = Router(
         [
             Route(f"{ROOT}/start-generation", endpoint(start_generation), methods=["POST"]),
             Route(f"{ROOT}/process-generation", endpoint(process_generation), methods=["POST"]),
             Route(f"{ROOT}/process-jobs", endpoint(process_jobs), methods=["POST"]),
-            # Without this an unmatched path would fall through to the dashboard's page.
-            Route(f"{ROOT}/{{path:any_path}}", _NoSuchFunction),
+            # Without this, an unmatched path would fall through to the dashboard.
+            Route(f"{ROOT}/{{path:any_path}}", _NotFound),
         ]
     )
-    # A Mount would leave out paths with a line end.
-    return [Route(f"{ROOT}/{{path:any_path}}", served, middleware=[FROM_BROWSERS])]
+    # A Mount would not match paths that contain a newline.
+    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS])]
 
 
-def _refusal(
+def _to_function_error(
     request: Request, error: FunctionError | QueryError | DatabaseUnavailable
 ) -> FunctionError:
     match error:
         case FunctionError():
             return error
         case QueryError():
-            return refused_by_queue(error)
+            return from_query_error(error)
         case SchemaMissing():
             logger.error("%s: %s", request.url.path, error)
             return FunctionError(
@@ -191,16 +191,16 @@ def _refusal(
 
 
 class _AnyPath(PathConvertor):
-    # Starlette's own "path" ends at a line end, %0A.
+    # Starlette's own "path" stops at a newline, %0A.
     regex = "(?s:.*)"
 
 
 register_url_convertor("any_path", _AnyPath())
 
 
-class _NoSuchFunction(HTTPEndpoint):
-    # A class, because Starlette gives a function only the methods that it is told.
+class _NotFound(HTTPEndpoint):
+    # A class, because Starlette restricts a function to the methods it lists.
     async def dispatch(self) -> None:
-        asked = f"{self.scope['method']} {self.scope['path']}"
-        answer = FunctionError(404, "no_such_function", f"There is no {asked}.").response()
-        await answer(self.scope, self.receive, self.send)
+        requested = f"{self.scope['method']} {self.scope['path']}"
+        response = FunctionError(404, "no_such_function", f"There is no {requested}.").response()
+        await response(self.scope, self.receive, self.send)

@@ -1,6 +1,6 @@
-"""The Python client for applications: start image generations and follow them to their end.
+"""The Python client for applications: start image generations and follow their progress.
 
-Applications install this package on its own, so it imports nothing else of Darkroom.
+Applications install this package alone, so it imports nothing else from Darkroom.
 """
 
 from .image_generation import ImageGeneration

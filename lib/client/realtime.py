@@ -1,4 +1,4 @@
-"""A generation in a Supabase project: Realtime tells of changes, PostgREST gives the row."""
+"""Follow a generation in a Supabase project: Realtime notifies, PostgREST returns the row."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ from websockets.exceptions import WebSocketException
 from supabase import AsyncClient, AsyncClientOptions, PostgrestAPIError, create_async_client
 
 from .subscription import (
-    ANSWER_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    ConnectionLost,
     Snapshot,
-    SourceLost,
     SubscriptionRefused,
     backoff,
 )
@@ -30,23 +30,23 @@ logger = logging.getLogger(__name__)
 
 TABLE = "image_generations"
 COLUMNS = ("status", "progress", "image_url", "error_message", "started_at")
-CLOSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-"""Between attempts to subscribe; the row is polled meanwhile."""
-PASSING = (408, 425, 429)
-"""What a client is at fault for, and may still succeed later."""
+CLOSE_TIMEOUT_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+"""Longest delay between attempts to subscribe; the row is polled meanwhile."""
+RETRYABLE_STATUSES = (408, 425, 429)
+"""Client errors (4xx) that may still succeed later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A Supabase project: a key of it, and the token of this moment on whose behalf to ask."""
+    """A Supabase project with an API key; `token` returns the user's current token."""
 
     url: str
     key: str = field(repr=False)
     token: Callable[[], str] = field(repr=False)
 
     async def client(self, http: httpx.AsyncClient) -> AsyncClient:
-        """A client that leaves trying again to its caller."""
+        """Create a client that leaves retries to the caller."""
         options = AsyncClientOptions(
             httpx_client=http,
             auto_refresh_token=False,
@@ -60,23 +60,23 @@ class Project:
 
 
 class RealtimeSession:
-    """Reads the row by HTTP, and is told of changes while its websocket lives."""
+    """Reads the row over HTTP and is notified of changes while its websocket is connected."""
 
     def __init__(self, project: Project, http: httpx.AsyncClient, generation_id: UUID) -> None:
-        self.hears = False
+        self.notified = False
         self._project = project
         self._http = http
         self._generation_id = generation_id
         self._changed = asyncio.Event()
         self._listening = asyncio.create_task(self._listen())
-        self._listening.add_done_callback(self._note)
+        self._listening.add_done_callback(self._wake)
         self._reader: AsyncClient | None = None
 
     async def read(self) -> Snapshot | None:
-        """The generation's row, as far as the token may see it. Raises SubscriptionRefused."""
+        """The generation's row, if the token may see it. Raises SubscriptionRefused."""
         if self._reader is None:
             self._reader = await self._project.client(self._http)
-        # Before the read: what is told meanwhile may be newer than what it gives.
+        # Before the read: a change notified meanwhile may be newer than the result.
         self._changed.clear()
         table = self._reader.postgrest.auth(self._project.token()).from_(TABLE)
         answer = await table.select(*COLUMNS).eq("id", str(self._generation_id)).execute()
@@ -89,7 +89,7 @@ class RealtimeSession:
         return Snapshot(**rows[0]) if rows else None
 
     async def wait(self, seconds: float) -> None:
-        """Returns when a change was told, the websocket came or went, or after `seconds`."""
+        """Return on a notification, when the websocket connects or drops, or after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
@@ -97,54 +97,54 @@ class RealtimeSession:
             self._listening.result()
 
     async def close(self) -> None:
-        """Closes the websocket; one whose other end is silent goes on closing for some seconds."""
+        """Close the websocket; if the peer is silent, closing continues in the background."""
         self._listening.cancel()
-        await asyncio.wait([self._listening], timeout=CLOSE_SECONDS)
+        await asyncio.wait([self._listening], timeout=CLOSE_TIMEOUT_SECONDS)
 
-    def _note(self, *_told: object) -> None:
+    def _wake(self, *_event: object) -> None:
         self._changed.set()
 
     async def _listen(self) -> None:
-        """Subscribes again whenever the websocket or the channel is lost."""
-        pauses = backoff(LONGEST_PAUSE_SECONDS)
+        """Resubscribe whenever the websocket or the channel is lost."""
+        delays = backoff(MAX_BACKOFF_SECONDS)
         while True:
             try:
-                reason = await self._subscribed()
+                reason = await self._subscribe_until_lost()
             except (WebSocketException, NotConnectedError, OSError) as error:
                 reason = f"{type(error).__name__}: {error}"
-            if self.hears:
-                pauses = backoff(LONGEST_PAUSE_SECONDS)
-            self.hears = False
-            self._note()
+            if self.notified:
+                delays = backoff(MAX_BACKOFF_SECONDS)
+            self.notified = False
+            self._wake()
             logger.warning("Realtime at %s is away (%s)", self._project.url, reason)
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(delays))
 
-    async def _subscribed(self) -> str:
-        """Listens until the subscription is refused or lost; returns why."""
+    async def _subscribe_until_lost(self) -> str:
+        """Listen until the subscription is refused or lost; return the reason."""
         client = await self._project.client(self._http)
         lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def state_changed(state: RealtimeSubscribeStates, error: Exception | None) -> None:
             if state == RealtimeSubscribeStates.SUBSCRIBED:
-                self.hears = True
+                self.notified = True
             elif not lost.done():
                 lost.set_result(f"{state.value} {error or ''}".strip())
 
         channel = client.channel(f"{TABLE}:{self._generation_id}")
         channel.on_postgres_changes(
             RealtimePostgresChangesListenEvent.Update,
-            self._note,
+            self._wake,
             table=TABLE,
             schema="public",
             filter=f"id=eq.{self._generation_id}",
         )
-        # Realtime answers a subscription before it follows the table, and says so once it does.
-        channel.on_system(self._note)
+        # Realtime confirms a subscription before it watches the table, then sends a system message.
+        channel.on_system(self._wake)
         try:
             await channel.subscribe(state_changed)
             return await lost
         finally:
-            # Else their timers live on in the caller's event loop for some seconds.
+            # Otherwise their timers stay in the caller's event loop for some seconds.
             channel.rejoin_timer.reset()
             channel.join_push.destroy()
             await client.realtime.close()
@@ -152,13 +152,13 @@ class RealtimeSession:
 
 @asynccontextmanager
 async def realtime_session(project: Project, generation_id: UUID) -> AsyncIterator[RealtimeSession]:
-    """A session with a websocket and HTTP connections of its own.
+    """Open a session with its own websocket and HTTP connections.
 
-    Raises SourceLost when the project does not answer, SubscriptionRefused when it refuses.
+    Raises ConnectionLost if the project is unreachable, SubscriptionRefused if it refuses.
     """
     try:
         async with httpx.AsyncClient(
-            timeout=ANSWER_SECONDS, event_hooks={"response": [_refuse]}
+            timeout=READ_TIMEOUT_SECONDS, event_hooks={"response": [_raise_if_refused]}
         ) as http:
             session = RealtimeSession(project, http, generation_id)
             try:
@@ -166,14 +166,14 @@ async def realtime_session(project: Project, generation_id: UUID) -> AsyncIterat
             finally:
                 await session.close()
     except httpx.HTTPError as error:
-        raise SourceLost(f"{project.url} does not answer ({type(error).__name__}).") from error
+        raise ConnectionLost(f"{project.url} does not answer ({type(error).__name__}).") from error
     except PostgrestAPIError as error:
-        raise SourceLost(f"{project.url} cannot answer now: {error.message}") from error
+        raise ConnectionLost(f"{project.url} cannot answer now: {error.message}") from error
 
 
-async def _refuse(response: httpx.Response) -> None:
-    """Raises SubscriptionRefused for an answer that stays the same however often one asks."""
-    if response.is_client_error and response.status_code not in PASSING:
+async def _raise_if_refused(response: httpx.Response) -> None:
+    """Raise SubscriptionRefused for a response that retries would not change."""
+    if response.is_client_error and response.status_code not in RETRYABLE_STATUSES:
         await response.aread()
         raise SubscriptionRefused(
             f"{response.url.host} refuses to show the generation: HTTP {response.status_code}"

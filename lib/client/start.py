@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 10.0
 class StartRefused(Exception):
     """The generation was not started; the message says why.
 
-    `code` names the reason, `field` the field at fault, if one is; `retry_after` is the wait in
+    `code` names the reason and `field` the invalid field, if any; `retry_after` is the time in
     seconds after which the same request may succeed.
     """
 
@@ -29,7 +29,7 @@ class StartRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A generation that waits for a worker."""
+    """A queued generation and its job."""
 
     generation_id: UUID
     job_id: UUID
@@ -46,18 +46,18 @@ def start_image_generation(
     test: bool = False,
     **parameters: Any,
 ) -> Started:
-    """Puts a generation on the queue through the project's start-generation function.
+    """Queue a generation through the project's start-generation function.
 
-    `url` is the Supabase project or the Darkroom app, `key` any key that it accepts, and
-    `access_token` that of the signed-in user who asks. Repeating a call with the same idempotency
-    key gives the first answer instead of a second generation. `parameters` go to the model: width,
-    height, seed and whatever else it takes; None is left out. `test` marks an operator's test,
-    which needs the secret key and counts for no limit. Raises StartRefused.
+    `url` is the Supabase project or the Darkroom app, `key` any of its API keys, and
+    `access_token` that of the signed-in user. Repeating a call with the same idempotency key
+    returns the first result instead of starting a second generation. `parameters` are passed to
+    the model: width, height, seed and any others it takes; None is omitted. `test` marks an
+    operator's test, which needs the secret key and is exempt from limits. Raises StartRefused.
     """
     body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
-    with _answering(url), httpx.Client(timeout=TIMEOUT_SECONDS) as http:
+    with _translate_errors(url), httpx.Client(timeout=TIMEOUT_SECONDS) as http:
         response = http.send(_request(url, key, access_token, idempotency_key, body))
-    return _started(url, response)
+    return _parse_response(url, response)
 
 
 async def start_image_generation_async(
@@ -71,12 +71,12 @@ async def start_image_generation_async(
     test: bool = False,
     **parameters: Any,
 ) -> Started:
-    """As `start_image_generation`, from an event loop."""
+    """Async version of `start_image_generation`."""
     body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
-    with _answering(url):
+    with _translate_errors(url):
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
             response = await http.send(_request(url, key, access_token, idempotency_key, body))
-    return _started(url, response)
+    return _parse_response(url, response)
 
 
 def _request(
@@ -85,13 +85,13 @@ def _request(
     headers = {"apikey": key, "Idempotency-Key": idempotency_key}
     if access_token:
         headers["Authorization"] = f"Bearer {access_token}"
-    said = {name: value for name, value in body.items() if value is not None}
+    fields = {name: value for name, value in body.items() if value is not None}
     address = f"{url.rstrip('/')}/functions/v1/start-generation"
-    return httpx.Request("POST", address, json=said, headers=headers)
+    return httpx.Request("POST", address, json=fields, headers=headers)
 
 
 @contextmanager
-def _answering(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -101,7 +101,7 @@ def _answering(url: str) -> Iterator[None]:
         ) from error
 
 
-def _started(url: str, response: httpx.Response) -> Started:
+def _parse_response(url: str, response: httpx.Response) -> Started:
     try:
         answer = response.json()
         if response.is_success:
@@ -109,7 +109,7 @@ def _started(url: str, response: httpx.Response) -> Started:
         refusal = answer["error"]
         message, code = str(refusal["message"]), str(refusal["code"])
     except (ValueError, KeyError, TypeError) as error:
-        # A gateway in between, or functions of another make.
+        # From a gateway in between, or from functions that are not ours.
         raise StartRefused(
             f"start-generation at {url} answered HTTP {response.status_code} in a form that is"
             " not Darkroom's.",

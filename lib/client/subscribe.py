@@ -19,17 +19,17 @@ def subscribe_to_generation(
     timeout: float | None = None,
     read_seconds: float | None = None,
 ) -> Subscription:
-    """The updates of a generation until its end: `async for` them, or `for` in a plain script.
+    """The updates of a generation until its end: iterate with `async for`, or `for` in a script.
 
-    Beside a publishable key give the `access_token` of the generation's user, since row-level
-    security shows it to nobody else.
+    With a publishable key, pass the `access_token` of the generation's user, since row-level
+    security shows it to no one else.
 
-    Lost connections, including one that cannot be made at the start, are retried and logged.
-    `timeout` in seconds covers the whole loop. The row is read at each notification, and every
-    `read_seconds` without one: by default 10, or 1 while Realtime is not connected.
+    Connection failures, including the first attempt, are logged and retried. `timeout` in seconds
+    covers the whole loop. The row is read on each notification and every `read_seconds` without
+    one: by default 10, or 1 while Realtime is not connected.
 
     The loop raises GenerationNotFound, SubscriptionTimeout, and SubscriptionRefused when the
-    project rejects the key or the token; this call raises ValueError for a malformed id or a
+    project rejects the key or the token; this call raises ValueError for a malformed ID or a
     `read_seconds` that is not positive.
     """
     # Imported on first use: Supabase's client takes half a second to load.

@@ -1,4 +1,4 @@
-"""What a subscription tells and when, whatever happens to its connection."""
+"""Subscriptions: a stream of updates that survives lost connections."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ logger = logging.getLogger(__name__)
 
 FINAL = ("completed", "failed", "cancelled")
 POLL_SECONDS = 1.0
-"""Between reads where nothing tells of changes."""
+"""Interval between reads without change notifications."""
 REREAD_SECONDS = 10.0
-"""Between reads where changes are told: what was told may have been lost on the way."""
-ANSWER_SECONDS = 10.0
-"""For a read, before the connection counts as lost."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+"""Interval between reads with change notifications, some of which may get lost."""
+READ_TIMEOUT_SECONDS = 10.0
+"""After this long without a response, the connection counts as lost."""
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 
 
 class SubscriptionError(Exception):
@@ -26,7 +26,7 @@ class SubscriptionError(Exception):
 
 
 class GenerationNotFound(SubscriptionError):
-    """There is no such generation, or none that the caller may see."""
+    """The generation does not exist, or the caller may not see it."""
 
 
 class SubscriptionTimeout(SubscriptionError):
@@ -34,11 +34,11 @@ class SubscriptionTimeout(SubscriptionError):
 
 
 class SubscriptionRefused(SubscriptionError):
-    """The server will not answer this key or token, now or later."""
+    """The server rejects the key or token; retrying does not help."""
 
 
-class SourceLost(Exception):
-    """The connection to a source is lost; another may succeed later."""
+class ConnectionLost(Exception):
+    """The connection is lost; reconnecting may succeed later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class GenerationUpdate:
     """A visible state of a generation.
 
     `status` is queued, processing, completed, failed or cancelled; `progress` in percent.
-    `error_message` beside queued is why the last attempt failed: another follows.
+    While queued, `error_message` says why the last attempt failed; another follows.
     """
 
     generation_id: UUID
@@ -57,13 +57,13 @@ class GenerationUpdate:
 
     @property
     def final(self) -> bool:
-        """Whether nothing follows."""
+        """Whether this is the last update."""
         return self.status in FINAL
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A generation's row as read; `started_at` identifies its attempt."""
+    """A generation's row; `started_at` identifies its attempt."""
 
     status: str
     progress: int
@@ -73,29 +73,29 @@ class Snapshot:
 
 
 class Session(Protocol):
-    """An open connection to where one generation can be read. Raises SourceLost once lost."""
+    """An open connection from which one generation can be read. Raises ConnectionLost."""
 
     @property
-    def hears(self) -> bool:
-        """Whether it is told of changes at present."""
+    def notified(self) -> bool:
+        """Whether change notifications currently arrive."""
 
     async def read(self) -> Snapshot | None:
-        """The generation now; None when there is none."""
+        """Read the generation; None if there is none."""
 
     async def wait(self, seconds: float) -> None:
-        """Returns when it may have changed since the last read, or after `seconds`."""
+        """Return when the row may have changed since the last read, or after `seconds`."""
 
 
 Connect = Callable[[], AbstractAsyncContextManager[Session]]
 
 
 class Subscription:
-    """The updates of one generation: `async for` them, or `for` where no event loop runs.
+    """The updates of one generation: iterate with `async for`, or `for` without an event loop.
 
-    First its state now, then every change that is seen, never the same twice, and last its
-    final state, exactly once. Each loop starts anew with a connection of its own, which is freed
-    before the final state is told, and otherwise when the loop's iterator is closed: `break` does
-    so, `contextlib.aclosing(aiter(subscription))` at once whatever happens.
+    Yields the current state, then every observed change without repeats, and finally the final
+    state, exactly once. Each loop opens its own connection. It is closed before the final state is
+    yielded, and otherwise with the loop's iterator: on `break`, or immediately and reliably with
+    `contextlib.aclosing(aiter(subscription))`.
     """
 
     def __init__(
@@ -115,29 +115,29 @@ class Subscription:
 
     async def __aiter__(self) -> AsyncGenerator[GenerationUpdate, None]:
         """Raises GenerationNotFound, SubscriptionTimeout, SubscriptionRefused."""
-        following = _Following(self._generation_id, self._connect, self._read_seconds)
+        follower = _Follower(self._generation_id, self._connect, self._read_seconds)
         start = asyncio.get_running_loop().time()
         deadline = None if self._timeout is None else start + self._timeout
-        async with aclosing(following.updates()) as updates:
+        async with aclosing(follower.updates()) as updates:
             while True:
                 try:
-                    # Around each step alone: the caller's own time is not to be interrupted.
+                    # Around each step only, so that the caller's own code is never interrupted.
                     async with asyncio.timeout_at(deadline):
                         update = await anext(updates, None)
                 except TimeoutError:
                     raise SubscriptionTimeout(
                         f"Generation {self._generation_id} did not end within {self._timeout:g} s:"
-                        f" {following.state}"
+                        f" {follower.state}"
                     ) from None
                 if update is None:
                     return
                 yield update
 
     def __iter__(self) -> Generator[GenerationUpdate, None, None]:
-        """Raises as the async form does, and RuntimeError where an event loop runs."""
-        if _loop_runs():
+        """Raises as the async form does, and RuntimeError if an event loop is running."""
+        if _loop_is_running():
             raise RuntimeError("An event loop runs here: use `async for` instead of `for`.")
-        # No thread: the loop runs while the next update is waited for, and stands still between.
+        # No thread: the loop runs only while waiting for the next update.
         with asyncio.Runner() as runner:
             updates = aiter(self)
             try:
@@ -147,7 +147,7 @@ class Subscription:
                 runner.run(updates.aclose())
 
 
-def _loop_runs() -> bool:
+def _loop_is_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -159,8 +159,8 @@ async def _next(updates: AsyncGenerator[GenerationUpdate, None]) -> GenerationUp
     return await anext(updates, None)
 
 
-class _Following:
-    """Decides what is told, from one session after another."""
+class _Follower:
+    """Turns the reads of consecutive sessions into updates."""
 
     def __init__(
         self, generation_id: UUID, connect: Connect, read_seconds: float | None = None
@@ -170,75 +170,79 @@ class _Following:
         self._read_seconds = read_seconds
         self._last: GenerationUpdate | None = None
         self._attempt: Any = None
-        self._trouble: SourceLost | None = None
+        self._error: ConnectionLost | None = None
 
     @property
     def state(self) -> str:
-        """What is known now, as the end of a sentence."""
-        if self._trouble is not None:
-            return str(self._trouble)
+        """The last known state, as the end of a sentence."""
+        if self._error is not None:
+            return str(self._error)
         if self._last is None:
             return "it was not read yet."
         return f"it is {self._last.status} at {self._last.progress} %."
 
     async def updates(self) -> AsyncGenerator[GenerationUpdate, None]:
         """The updates up to the final one. Raises GenerationNotFound."""
-        pauses = backoff(LONGEST_PAUSE_SECONDS)
+        delays = backoff(MAX_BACKOFF_SECONDS)
         while True:
             try:
                 async with self._connect() as session:
                     while True:
-                        new = self._take(await _read(session))
-                        if self._trouble is not None:
-                            self._trouble, pauses = None, backoff(LONGEST_PAUSE_SECONDS)
+                        new = self._new_update(await _read(session))
+                        if self._error is not None:
+                            self._error, delays = None, backoff(MAX_BACKOFF_SECONDS)
                         if new is not None and new.final:
                             break
                         if new is not None:
                             yield new
-                        await session.wait(self._seconds(session))
-            except SourceLost as lost:
+                        await session.wait(self._read_interval(session))
+            except ConnectionLost as lost:
                 logger.warning("Generation %s is not followed now: %s", self._generation_id, lost)
-                self._trouble = lost
+                self._error = lost
             if self._last is not None and self._last.final:
                 yield self._last
                 return
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(delays))
 
-    def _take(self, found: Snapshot | None) -> GenerationUpdate | None:
-        """The update that a read gives, unless it was the last one already."""
-        if found is None:
+    def _new_update(self, snapshot: Snapshot | None) -> GenerationUpdate | None:
+        """The update for a snapshot; None if nothing changed."""
+        if snapshot is None:
             raise GenerationNotFound(
                 f"There is no generation {self._generation_id}, or none that this user may see."
             )
-        last, progress = self._last, found.progress
+        last, progress = self._last, snapshot.progress
         if (
             last is not None
-            and last.status == found.status == "processing"
-            and found.started_at == self._attempt
+            and last.status == snapshot.status == "processing"
+            and snapshot.started_at == self._attempt
         ):
-            # A prediction that failed may be replaced within an attempt, and starts at zero.
+            # Within an attempt a failed prediction may be replaced by one that starts at zero.
             progress = max(progress, last.progress)
-        self._attempt = found.started_at
+        self._attempt = snapshot.started_at
         self._last = GenerationUpdate(
-            self._generation_id, found.status, progress, found.image_url, found.error_message
+            self._generation_id,
+            snapshot.status,
+            progress,
+            snapshot.image_url,
+            snapshot.error_message,
         )
         return None if self._last == last else self._last
 
-    def _seconds(self, session: Session) -> float:
-        return self._read_seconds or (REREAD_SECONDS if session.hears else POLL_SECONDS)
+    def _read_interval(self, session: Session) -> float:
+        return self._read_seconds or (REREAD_SECONDS if session.notified else POLL_SECONDS)
 
 
 async def _read(session: Session) -> Snapshot | None:
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             return await session.read()
     except TimeoutError as error:
-        raise SourceLost(f"No answer came within {ANSWER_SECONDS:g} s.") from error
+        raise ConnectionLost(f"No answer came within {READ_TIMEOUT_SECONDS:g} s.") from error
 
 
-def backoff(longest: float) -> Iterator[float]:
-    """Seconds to wait between attempts to connect: twice as long each time, with jitter."""
-    pause = FIRST_PAUSE_SECONDS
+def backoff(maximum: float) -> Iterator[float]:
+    """Seconds to wait between connection attempts: exponential backoff with jitter."""
+    delay = MIN_BACKOFF_SECONDS
     while True:
-        yield pause * random.uniform(0.5, 1)
-        pause = min(pause * 2, longest)
+        yield delay * random.uniform(0.5, 1)
+        delay = min(delay * 2, maximum)

@@ -1,11 +1,11 @@
-"""The only room that opens database connections and knows the driver.
+"""The only package that opens database connections and knows the driver.
 
-- `address`: what a URL says about where it leads, and what may be shown of it.
+- `address`: parse database URLs, and redact them for display.
 - `pool`: connections and connection pools.
-- `listen`: notifications as they come.
+- `listen`: receive notifications.
 - `queries`: the named queries of an SQL file as Python functions.
 - `errors`: what callers catch instead of the driver's exceptions.
-- `embedded`: a PostgreSQL server of our own, for a machine with nothing configured.
+- `embedded`: our own PostgreSQL server, for when no database is configured.
 - `bootstrap`, `migrations`: the schema, applied in that order.
 """
 

@@ -1,4 +1,4 @@
-"""What a database URL says about where it leads, and what may be shown of it."""
+"""Parse database URLs, and redact them for display."""
 
 import re
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ Route = Literal["direct", "session pooler", "transaction pooler", "server"]
 
 
 def parse(url: str) -> dict[str, Any]:
-    """What libpq understands of a URL, by its names. Raises DatabaseError for a malformed one."""
+    """The parameters of a URL by their libpq names. Raises DatabaseError for a malformed one."""
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         parts = None
-    # libpq's message would quote the password, so neither it nor its exception may travel on.
+    # libpq's message may quote the password, so neither it nor its exception may be passed on.
     if parts is None or _password_spilled(parts):
         raise DatabaseError(
             "The database URL is malformed: it must read postgresql://user:password@host:port/name,"
@@ -35,7 +35,7 @@ def parse(url: str) -> dict[str, Any]:
 
 
 def redact(url: str) -> str:
-    """Say where a URL leads, as `host:port/database`, without user and password.
+    """The target of a URL as `host:port/database`, without user and password.
 
     Raises DatabaseError for a malformed URL.
     """
@@ -48,10 +48,9 @@ def redact(url: str) -> str:
 
 
 def route(url: str) -> Route:
-    """How the URL reaches its server: "server" is any that is not Supabase's.
+    """How the URL connects; "server" is any server that is not Supabase's.
 
-    Port 6543 is a transaction pooler everywhere, pgbouncer or Supabase's. Raises DatabaseError
-    for a malformed URL.
+    Port 6543 counts as a transaction pooler on any host. Raises DatabaseError for a malformed URL.
     """
     parts = parse(url)
     host = str(parts.get("host") or "")
@@ -63,7 +62,7 @@ def route(url: str) -> Route:
 
 
 def is_transaction_pooler(url: str) -> bool:
-    """Whether each transaction may meet another server connection, where LISTEN has no effect.
+    """Whether each transaction may get another server connection, so that LISTEN has no effect.
 
     Raises DatabaseError for a malformed URL.
     """
@@ -71,7 +70,7 @@ def is_transaction_pooler(url: str) -> bool:
 
 
 def project_ref(url: str) -> str | None:
-    """The Supabase project that the URL leads to, such as "abcdefghijklmnopqrst"; None elsewhere.
+    """The ref of the URL's Supabase project, such as "abcdefghijklmnopqrst"; None elsewhere.
 
     Raises DatabaseError for a malformed URL.
     """
@@ -83,6 +82,6 @@ def project_ref(url: str) -> str | None:
 
 
 def _password_spilled(parts: Mapping[str, Any]) -> bool:
-    """Whether unescaped characters of a password made its rest part of host, port or name."""
+    """Whether unescaped characters made part of a password look like host, port or name."""
     host, port, name = (str(parts.get(key) or "") for key in ("host", "port", "dbname"))
     return "@" in host + name or not re.fullmatch("[0-9,]*", port)

@@ -1,4 +1,4 @@
-"""Give plain PostgreSQL what our migrations expect of a Supabase project."""
+"""Add to plain PostgreSQL what our migrations expect from a Supabase project."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ supabase = load("supabase", ROOM)
 
 
 def bootstrap(conn: Connection) -> bool:
-    """Create Supabase's roles, `auth` schema and realtime publication where they are missing.
+    """Create Supabase's roles, `auth` schema and realtime publication if they are missing.
 
-    Returns False, having changed nothing, on Supabase itself or where somebody else
-    provides `auth.users`. Can be repeated, also by several processes at once. Raises
-    DatabaseError when the user is not a superuser.
+    Returns False without changes on Supabase itself, or if something else provides
+    `auth.users`. Idempotent and safe to run concurrently. Raises DatabaseError if the user is
+    not a superuser.
     """
     try:
         with translated(), conn.transaction():
@@ -34,7 +34,7 @@ def bootstrap(conn: Connection) -> bool:
 
 
 def require_supabase(conn: Connection) -> None:
-    """Raise DatabaseError, naming what is missing, where migrations have nothing to build on."""
+    """Raise DatabaseError, naming what is missing, if the migrations' prerequisites are not met."""
     with translated():
         lacking = [row["name"] for row in supabase.lacking(conn)]
     if lacking:

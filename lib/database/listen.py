@@ -1,4 +1,4 @@
-"""NOTIFY as an async stream, and a connection that listens while it is used."""
+"""LISTEN/NOTIFY: notifications as an async stream, and a connection that also listens."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 async def notifications(url: str, channel: str) -> AsyncIterator[str]:
-    """The payloads of a channel's notifications as they come, on a connection of its own.
+    """Yield the payloads of a channel's notifications, on a dedicated connection.
 
-    An empty one comes first, once listening: whatever was sent before is to be looked for.
-    Never ends; raises DatabaseUnavailable when the connection is lost, DatabaseError for a
+    The first payload is empty and means that listening has begun: check for earlier changes
+    then. Never ends; raises DatabaseUnavailable if the connection is lost, DatabaseError for a
     malformed URL.
     """
     settings = connection_settings(url, f"darkroom listening to {channel}")
@@ -35,9 +35,9 @@ async def notifications(url: str, channel: str) -> AsyncIterator[str]:
 
 
 class Listener:
-    """A connection (autocommit, rows as dicts) that hears a channel while it is used.
+    """A connection (autocommit, rows as dicts) that also listens to a channel.
 
-    `hears` is False where the server cannot notify: then nothing comes.
+    `hears` is False if the server cannot deliver notifications.
     """
 
     def __init__(self, connection: AsyncConnection, *, hears: bool) -> None:
@@ -45,9 +45,9 @@ class Listener:
         self.hears = hears
 
     async def ask(self, query: Awaitable[T]) -> T:
-        """The answer to a query on the connection, which a cancellation ends at once.
+        """Await a query on the connection; a cancellation closes the connection immediately.
 
-        The driver would first ask the server to cancel, for ten seconds if that is silent.
+        The driver would first ask the server to cancel, for up to ten seconds if it is silent.
         """
         asking = asyncio.ensure_future(query)
         try:
@@ -59,7 +59,7 @@ class Listener:
             raise
 
     async def wait_for(self, payload: str, seconds: float) -> None:
-        """Returns once the payload was notified, since the last wait or now, or after `seconds`."""
+        """Return once `payload` arrives or has arrived since the last wait, or after `seconds`."""
         deadline = time.monotonic() + seconds
         heard = False
         while not heard and (left := deadline - time.monotonic()) > 0:
@@ -69,11 +69,11 @@ class Listener:
 
 @asynccontextmanager
 async def listening(url: str, channel: str) -> AsyncIterator[Listener]:
-    """A listener on a connection of its own; whatever was notified before is to be looked for.
+    """Open a listener on a dedicated connection; check for earlier changes once it is open.
 
-    Where the server cannot notify, behind a transaction pooler and on a standby, it only reads.
-    Raises DatabaseUnavailable when there is no connection, also for what is done with it in the
-    block, DatabaseError for a malformed URL.
+    Behind a transaction pooler and on a standby notifications cannot arrive: then it only reads.
+    Raises DatabaseUnavailable if the connection cannot be opened or is lost in the block,
+    DatabaseError for a malformed URL.
     """
     settings = connection_settings(url, f"darkroom listening to {channel}")
     with translated():

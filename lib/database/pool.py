@@ -1,4 +1,4 @@
-"""Connections and connection pools that outlive a restart of the database."""
+"""Connections, and connection pools that survive a restart of the database."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,13 +19,13 @@ from lib.database.queries import load, load_async
 ROOM = Path(__file__).parent
 APPLICATION = "darkroom"
 CONNECT_TIMEOUT = 5
-"""Seconds to wait for a server that does not answer."""
-# Short, because the pool doubles the pause between attempts up to this limit: with its
-# default of five minutes it would notice a returned database minutes late.
+"""Seconds to wait for a server that does not respond."""
+# Short, because the pool backs off exponentially up to this limit: with its default of five
+# minutes it could take minutes to notice that the database is back.
 RECONNECT_TIMEOUT = 4.0
 CHECK_SECONDS = 1.0
-# For a network that falls silent without closing its connections, which Linux would notice
-# after a quarter of an hour, or while waiting for an answer never.
+# For a network that drops packets without closing connections, which Linux would detect only
+# after 15 minutes, and never while waiting for a response.
 SILENCE = {
     "keepalives_idle": 10,  # seconds
     "keepalives_interval": 5,  # seconds
@@ -39,14 +39,14 @@ Pool = ConnectionPool[Connection]
 
 
 class AsyncPool(AsyncConnectionPool[AsyncConnection]):
-    """A pool whose time limit tells a database that is away, not one's place in the queue."""
+    """A pool whose timeout means that the database is unreachable, not that the pool is busy."""
 
     _given = 0
 
     async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109
-        """A connection, however long others are served before.
+        """Get a connection, waiting for as long as other callers keep getting theirs.
 
-        Raises PoolTimeout when nobody got one for `timeout` seconds.
+        Raises PoolTimeout if no caller got one for `timeout` seconds.
         """
         while True:
             given = self._given
@@ -80,19 +80,19 @@ def open_pool(
 ) -> Pool:
     """Open a pool of connections (autocommit, rows as dicts) for threads.
 
-    Returns at once, whether or not the database answers; a connection is checked when it
-    is taken, and lost ones are replaced as soon as the database is back. `wait` is the
-    longest wait for a connection and `statement_timeout` the time limit of a statement, in
-    seconds, zero for none. Supabase's transaction pooler keeps no such limit: set it on the
-    role there. Close the pool at the end. Raises DatabaseError for a malformed URL.
+    Returns immediately, even if the database is unreachable; a connection is checked when it
+    is acquired, and lost ones are replaced as soon as the database is back. `wait` is the
+    maximum wait for a connection and `statement_timeout` the time limit per statement, in
+    seconds, zero for none. Supabase's transaction pooler does not keep such a limit: set it on
+    the role there. Close the pool at the end. Raises DatabaseError for a malformed URL.
     """
 
     def check(connection: Connection) -> None:
         try:
             ConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
-            # A restart broke the others too. Left to itself the pool would find them one by
-            # one, with a pause after each that doubles.
+            # A restart broke the others too. By itself the pool would detect them one by one, with
+            # exponential backoff in between.
             pool.check()
             raise
 
@@ -122,9 +122,9 @@ async def open_async_pool(
 ) -> AsyncPool:
     """Open the same kind of pool as `open_pool` for the running event loop.
 
-    A connection in constant use is checked once in CHECK_SECONDS only, because a worker's
-    short statements would take twice as long otherwise. While others get connections, one is
-    waited for longer than `wait`.
+    A busy connection is checked only once per CHECK_SECONDS, because otherwise a worker's short
+    statements would take twice as long. While other callers get connections, waiting may take
+    longer than `wait`.
     """
     checked: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
 
@@ -158,17 +158,17 @@ async def open_async_pool(
 
 @asynccontextmanager
 async def connected(pool: AsyncPool) -> AsyncIterator[AsyncConnection]:
-    """Gives a connection of the pool, the driver's errors translated. Raises DatabaseError."""
+    """A connection from the pool, with the driver's errors translated. Raises DatabaseError."""
     with translated():
         async with pool.connection() as connection:
             yield connection
 
 
 def connection_settings(url: str, application_name: str) -> dict[str, Any]:
-    """Return what every connection to the URL is opened with, besides the URL.
+    """Connection parameters for a URL, in addition to those in the URL.
 
-    What the URL says of keepalives and tcp_user_timeout stays; on a Unix socket they mean
-    nothing. Raises DatabaseError for a malformed URL.
+    Keepalives and tcp_user_timeout set in the URL take precedence; on a Unix socket they have no
+    effect. Raises DatabaseError for a malformed URL.
     """
     said = parse(url)
     settings: dict[str, Any] = {
@@ -177,7 +177,7 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
         "connect_timeout": CONNECT_TIMEOUT,
     } | {name: value for name, value in SILENCE.items() if name not in said}
     if is_transaction_pooler(url):
-        # Each transaction may meet another server connection, without our prepared statements.
+        # Each transaction may get another server connection, without our prepared statements.
         settings["prepare_threshold"] = None
     return settings
 

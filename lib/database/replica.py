@@ -1,4 +1,4 @@
-"""A read replica of the database: used for reading, while it is as good as the database."""
+"""A read replica, used for reading while it is reachable and current."""
 
 import logging
 import time
@@ -8,13 +8,13 @@ from lib.database import DatabaseUnavailable, Pool
 logger = logging.getLogger(__name__)
 
 CATCH_UP_SECONDS = 5.0
-"""After a change of ours it may not show yet what was changed."""
+"""How long after a change of ours the replica may still return old data."""
 AWAY_SECONDS = 10.0
-"""How long it is left alone after it did not answer, since finding that out takes time."""
+"""How long it is avoided after a failure, since each timeout takes time."""
 
 
 class Replica:
-    """The connections to a replica, and whether to use them now."""
+    """The connection pool of a replica, and whether to use it now."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -22,15 +22,15 @@ class Replica:
 
     @property
     def usable(self) -> bool:
-        """False for a while after a change and after it was away."""
+        """False for a while after a change and after a failure."""
         return time.monotonic() >= self._avoided_until
 
     def changed(self) -> None:
-        """The database was just changed by who reads next."""
+        """Note a change by the caller, who must not read old data next."""
         self._avoid(CATCH_UP_SECONDS)
 
     def away(self, error: DatabaseUnavailable) -> None:
-        """It did not answer."""
+        """Note that the replica is unreachable."""
         logger.warning("The read replica does not answer, the database is read instead: %s", error)
         self._avoid(AWAY_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Thirty days of invented history, so that the dashboard of a first start shows something."""
+"""Thirty days of sample history, so that a new installation has something to show."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from lib.database.pool import Connection
 def load_sample_history(connection: Connection, *, until: datetime | None = None) -> int:
     """Fill an empty queue with thirty days of sample history ending at `until` (default: now).
 
-    Returns the number of jobs written: none when the queue holds a job, or when history was
-    loaded before, even if its jobs are gone since. Several processes may call it at once.
-    The same `until` gives the same history; within an hour of UTC only its end differs. No
-    job is pending, so a worker finds nothing to run. Needs the right to write `auth.users`.
+    Returns the number of jobs written: 0 if the queue has any jobs, or if history was loaded
+    before, even if its jobs have been deleted since. Safe to call concurrently. Deterministic
+    for the same `until`; within the same UTC hour only the end differs. No job is pending, so
+    a worker has nothing to run. Needs the right to write `auth.users`.
     """
     sql = load("sample_history")
     with connection.transaction():

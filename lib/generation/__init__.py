@@ -1,1 +1,1 @@
-"""What an image generation is: its prediction at the provider, its output, its storage."""
+"""Image generation: the prediction at the provider, its output, and storing it."""

@@ -1,4 +1,4 @@
-"""Runs one image generation: predict at Replicate, follow, store the image."""
+"""Run one image generation: create a prediction, follow it, store the image."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from lib.storage import Storage, StorageError
 
 logger = logging.getLogger(__name__)
 
-CREATE_SECONDS = 10.0
-RECORD_AGAIN_SECONDS = 0.5
-# Progress that the user sees: the prediction takes the span between being created and stored.
-CREATED, PREDICTED = 5, 95
+CREATE_TIMEOUT_SECONDS = 10.0
+RECORD_RETRY_SECONDS = 0.5
+# Progress shown to the user: the prediction covers the range between these.
+CREATED_PERCENT, PREDICTED_PERCENT = 5, 95
 
 
 class GenerationHandler:
-    """Handler of generate-image jobs."""
+    """Handler for generate-image jobs."""
 
     def __init__(
         self, queue: Queue, provider: Provider, storage: Storage, *, deadline_seconds: float
@@ -30,7 +30,7 @@ class GenerationHandler:
         self._deadline_seconds = deadline_seconds
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
-        """Runs a claim's generation and returns where its image is.
+        """Run a claim's generation and return the URL and path of its image.
 
         Raises JobFailed with the provider's reason, or ClaimLost.
         """
@@ -47,7 +47,7 @@ class GenerationHandler:
                 permanent=error.permanent,
                 retry_after=error.retry_after,
             ) from error
-        await self._queue.record_progress(claim, PREDICTED)
+        await self._queue.record_progress(claim, PREDICTED_PERCENT)
         try:
             stored = await self._storage.save(generation.generation_id, image)
         except StorageError as error:
@@ -55,7 +55,7 @@ class GenerationHandler:
         return {"image_url": stored.url, "storage_path": stored.path}
 
     async def cancel(self, claim: Claim) -> None:
-        """Cancels at the provider what runs for a cancelled job."""
+        """Cancel the prediction of a cancelled job."""
         prediction_id = await self._queue.prediction_of(claim)
         if prediction_id is not None:
             await self._cancel(prediction_id)
@@ -67,8 +67,8 @@ class GenerationHandler:
             try:
                 prediction = await asyncio.shield(creating)
             except asyncio.CancelledError:
-                # It may have been started by now: its id must not be lost.
-                await asyncio.wait([creating], timeout=CREATE_SECONDS)
+                # It may already have been created: its ID must not be lost.
+                await asyncio.wait([creating], timeout=CREATE_TIMEOUT_SECONDS)
                 creating.cancel()
                 raise
         if prediction.finished:
@@ -77,8 +77,8 @@ class GenerationHandler:
             prediction, deadline=self._deadline_seconds
         ):
             if prediction.progress is not None:
-                span = PREDICTED - CREATED
-                percent = CREATED + prediction.progress * span // 100
+                span = PREDICTED_PERCENT - CREATED_PERCENT
+                percent = CREATED_PERCENT + prediction.progress * span // 100
                 await self._queue.record_progress(claim, percent)
         return prediction
 
@@ -88,26 +88,26 @@ class GenerationHandler:
             generation.input,
             version=generation.version,
             cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
-            # The queue lets all jobs of the model wait, and others have the slot.
-            wait_out_limits=False,
+            # The queue delays all jobs of the model, and the slot is free for others.
+            wait_out_rate_limits=False,
         )
         try:
             await self._record(claim, prediction)
         except (ClaimLost, asyncio.CancelledError):
-            # Whoever holds the job next knows nothing of this prediction.
+            # The next attempt would not know about this prediction.
             await self._cancel(prediction.id)
             raise
-        await self._queue.record_progress(claim, CREATED)
+        await self._queue.record_progress(claim, CREATED_PERCENT)
         return prediction
 
     async def _record(self, claim: Claim, prediction: Prediction) -> None:
-        """Stores what is paid for, however long the database is away."""
+        """Store the prediction ID, retrying for as long as the database is unreachable."""
         while True:
             try:
                 return await self._queue.record_prediction(claim, prediction.id)
             except DatabaseUnavailable as error:
                 logger.warning("Prediction %s waits for the database: %s", prediction.id, error)
-            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+            await asyncio.sleep(RECORD_RETRY_SECONDS)
 
     async def _cancel(self, prediction_id: str) -> None:
         try:
@@ -116,7 +116,7 @@ class GenerationHandler:
             logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
 
     async def _earlier_prediction(self, generation: Generation) -> Prediction | None:
-        """The prediction of an earlier attempt, unless it can no longer give an image."""
+        """The prediction of an earlier attempt, unless it can no longer yield an image."""
         if generation.prediction_id is None or Capability.GET not in self._provider.capabilities:
             return None
         try:
@@ -125,8 +125,8 @@ class GenerationHandler:
             if error.code == "prediction_not_found":
                 return None
             raise
-        # Output is removed after an hour: such a success gives nothing any more.
-        useless = prediction.finished and not (
+        # Output is removed after an hour: such a success is useless now.
+        unusable = prediction.finished and not (
             prediction.status == "succeeded" and prediction.output
         )
-        return None if useless else prediction
+        return None if unusable else prediction

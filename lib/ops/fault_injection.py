@@ -29,10 +29,10 @@ def inject(pool: Pool, actor: str, file: FaultFile, faults: Faults) -> None:
     it could not be recorded.
     """
     try:
-        before = file.read().words
+        before = file.read().summary
     except FaultsError as error:
         before = [str(error)]
-    details = json.dumps({"before": {"faults": before}, "after": {"faults": faults.words}})
+    details = json.dumps({"before": {"faults": before}, "after": {"faults": faults.summary}})
     with translated(), pool.connection() as connection:
         load("operator_actions").record_faults(connection, actor=actor, details=details)
     file.write(replace(faults, since=datetime.now(UTC), by=actor))
@@ -44,4 +44,4 @@ def with_model(faults: Faults, model: str | None, model_faults: ModelFaults) -> 
         return replace(faults, all_models=model_faults)
     others = {name: each for name, each in faults.models.items() if name != model}
     # Nothing wrong means: as all others.
-    return replace(faults, models=others | ({model: model_faults} if model_faults.words else {}))
+    return replace(faults, models=others | ({model: model_faults} if model_faults.summary else {}))

@@ -1,6 +1,6 @@
-"""The only room that speaks to providers of models.
+"""The only package that talks to model providers.
 
-- `contract`: what every provider does, its capabilities, predictions and errors.
+- `contract`: the provider interface, its capabilities, predictions and errors.
 - `replicate`: the client of Replicate.
 - `simulator`: a server on this machine that speaks Replicate's API.
 

@@ -1,7 +1,7 @@
-"""What a provider of models does for us, and how its errors reach the queue.
+"""The interface of model providers, and their errors.
 
-Every provider starts predictions, follows and cancels them, and serves their outputs. The rest
-are capabilities: ask `provider.capabilities`, never which provider it is.
+Every provider can create, follow and cancel predictions and serve their outputs. Everything else
+is a capability: check `provider.capabilities`, never which provider it is.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -11,30 +11,30 @@ from typing import Any, Protocol
 
 FINISHED = frozenset({"succeeded", "failed", "canceled", "aborted"})
 TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable"})
-"""Codes of errors that pass without anybody's action."""
+"""Codes of errors that resolve by themselves."""
 CANCEL_MARGIN_SECONDS = 5.0
-"""How long after its deadline the provider cancels a prediction that nobody follows any more."""
+"""How long after our own deadline the provider cancels a prediction by itself."""
 
 
 class Capability(Enum):
-    """What only some providers can do."""
+    """A feature that only some providers have."""
 
     GET = "get"
-    """`get` reads a prediction by its id, also in another process than the one that created it."""
+    """`get` reads a prediction by its ID, even in a process that did not create it."""
     LIST = "list"
     """The newest predictions can be listed with their inputs."""
     WEBHOOK = "webhook"
     """The provider calls a URL of ours when a prediction ends."""
     OWN_ID = "own_id"
-    """A prediction can be created under an id of our choice, so that a repeat creates no second."""
+    """Predictions can be created under an ID of our choice, which makes retries idempotent."""
 
 
 class ProviderError(Exception):
-    """A request did not do what was asked; the message is a sentence for operators.
+    """A request failed; the message is a sentence for operators.
 
-    `code` names the kind of error; `permanent` says that the same request cannot succeed later;
+    `code` names the kind of error; `permanent` means that the same request cannot succeed later;
     `retry_after` is the minimum wait in seconds that the provider asked for; `status` is the HTTP
-    status, None when there was no answer.
+    status, None without a response.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class Prediction:
     error: str | None
     logs: str
     progress: int | None
-    """Percent done, 0 to 100, from the last progress bar in the logs; None without one."""
+    """Progress in percent, from the last progress bar in the logs; None without one."""
 
     @property
     def finished(self) -> bool:
-        """Whether the state is final."""
+        """Whether the status is final."""
         return self.status in FINISHED
 
     @property
     def image(self) -> str:
-        """The URL of its first image. Raises ProviderError when it ended without one."""
+        """The URL of its first image. Raises ProviderError if it ended without one."""
         if self.status == "succeeded" and self.output:
             return self.output[0]
         reason = self.error or "no image came back"
@@ -91,7 +91,7 @@ class Provider(Protocol):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What this provider can do beyond the methods that all have."""
+        """The optional features that this provider has."""
 
     async def create(
         self,
@@ -100,31 +100,31 @@ class Provider(Protocol):
         *,
         version: str | None = None,
         cancel_after: float | None = None,
-        wait_out_limits: bool = True,
+        wait_out_rate_limits: bool = True,
     ) -> Prediction:
-        """Start a prediction, which the provider cancels after `cancel_after` seconds.
+        """Create a prediction, which the provider cancels after `cancel_after` seconds.
 
-        A request that may have been accepted is never sent again. With `wait_out_limits` False a
-        rate limit raises at once instead of being waited out.
+        A request that may have been accepted is never resent. If `wait_out_rate_limits` is False,
+        a rate limit raises immediately.
         """
 
     async def get(self, prediction_id: str) -> Prediction:
-        """The state of a prediction; needs Capability.GET.
+        """The current state of a prediction; needs Capability.GET.
 
         Raises code "prediction_not_found" once the provider has removed it.
         """
 
     def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
-        """Every new state of a prediction until it ends.
+        """Yield every new state of a prediction until it ends.
 
         After `deadline` seconds it is cancelled and code "deadline_exceeded" raised.
         """
 
     async def cancel(self, prediction_id: str) -> Prediction:
-        """Cancel a prediction and return its state; one that has ended stays as it is."""
+        """Cancel a prediction and return its state; a finished one is unchanged."""
 
     async def download(self, url: str) -> bytes:
-        """An image of a prediction's output."""
+        """Download an image of a prediction's output."""
 
     async def aclose(self) -> None:
         """Close the connections."""

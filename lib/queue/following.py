@@ -1,6 +1,6 @@
-"""Follow a generation over a database connection: LISTEN where possible, else polling.
+"""Follow a generation over a database connection: LISTEN if possible, else polling.
 
-For processes that may read the database directly; applications use lib.client.
+For processes with direct database access; applications use lib.client.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
 
-from lib.client.subscription import Snapshot, SourceLost, Subscription
+from lib.client.subscription import ConnectionLost, Snapshot, Subscription
 from lib.database import DatabaseUnavailable, Listener, listening, load_async
 
 queries = load_async("following")
@@ -24,11 +24,11 @@ def follow_generation(
 ) -> Subscription:
     """The updates of a generation, as client.subscribe_to_generation yields them.
 
-    `database_url` is that of a role that may read image_generations. `timeout` in seconds covers
-    the whole loop. The row is read at each notification, and every `read_seconds` without one: by
-    default 10, or 1 where notifications cannot arrive. The loop raises GenerationNotFound and
-    SubscriptionTimeout; this call raises ValueError for a malformed id or a `read_seconds` that
-    is not positive.
+    The role of `database_url` must be allowed to read image_generations. `timeout` in seconds
+    covers the whole loop. The row is read on each notification and every `read_seconds` without
+    one: by default 10, or 1 where notifications cannot arrive. The loop raises GenerationNotFound
+    and SubscriptionTimeout; this call raises ValueError for a malformed ID or a `read_seconds`
+    that is not positive.
     """
     id = UUID(str(generation_id))
     connect = partial(database_session, database_url, id)
@@ -36,14 +36,14 @@ def follow_generation(
 
 
 class DatabaseSession:
-    """One connection, both to listen and to read."""
+    """One connection for both listening and reading."""
 
     def __init__(self, listener: Listener, generation_id: UUID) -> None:
         self._listener = listener
         self._generation_id = generation_id
 
     @property
-    def hears(self) -> bool:
+    def notified(self) -> bool:
         """False behind a transaction pooler and on a standby."""
         return self._listener.hears
 
@@ -54,8 +54,8 @@ class DatabaseSession:
         return None if row is None else Snapshot(**row)
 
     async def wait(self, seconds: float) -> None:
-        """Returns when its id was notified, or after `seconds`."""
-        if self.hears:
+        """Return when a notification names the generation, or after `seconds`."""
+        if self.notified:
             await self._listener.wait_for(str(self._generation_id), seconds)
         else:
             await asyncio.sleep(seconds)
@@ -63,9 +63,9 @@ class DatabaseSession:
 
 @asynccontextmanager
 async def database_session(url: str, generation_id: UUID) -> AsyncIterator[DatabaseSession]:
-    """A session on a connection of its own. Raises SourceLost, DatabaseError for a bad URL."""
+    """Open a session. Raises ConnectionLost, and DatabaseError for a malformed URL."""
     try:
         async with listening(url, "image_generations") as listener:
             yield DatabaseSession(listener, generation_id)
     except DatabaseUnavailable as error:
-        raise SourceLost(str(error)) from error
+        raise ConnectionLost(str(error)) from error

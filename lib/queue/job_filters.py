@@ -1,4 +1,4 @@
-"""Which jobs an operator wants to see, and which walks of the list lead past them."""
+"""Filters of the job list, and the index scans that they require."""
 
 import re
 from dataclasses import dataclass
@@ -9,45 +9,45 @@ from uuid import UUID
 LIVE, ENDED = ("pending", "processing"), ("completed", "failed", "cancelled")
 STATUSES = (*LIVE, *ENDED)
 GENERATION_TYPE = "generate-image"
-"""The type of the jobs that have a generation, by which those of a user are found."""
+"""Type of the jobs that belong to a generation; filtering by user needs generations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which jobs; None and empty let everything through."""
+    """Filters of the job list; None and empty match all jobs."""
 
     statuses: tuple[str, ...] = ()
     job_type: str | None = None
     model_id: str | None = None
     user_id: UUID | None = None
     error: str | None = None
-    """Part of the error's text, in any case of letters; * stands for anything."""
+    """Part of the error message, case-insensitive; * matches anything."""
     path: str | None = None
     """A field of the payload, such as prompt or input.seed."""
     value: str = ""
-    """What that field is, in any case of letters; * stands for anything."""
+    """Value of that field, case-insensitive; * matches anything."""
     start: datetime | None = None
-    """When a finished job ended: from here for `length`; null for the last `length`.
+    """Start of the time range in which finished jobs ended; None for the last `length`.
 
-    Live jobs are in every time that reaches to now. Of a user: when the job was asked for.
+    Live jobs match every range that ends now. With a user: when the job was requested.
     """
     length: timedelta = timedelta(days=731)
 
     @property
-    def words(self) -> list[str]:
-        """Which jobs, besides the time, part by part; they may hold what anybody wrote."""
-        words = [f"status {' or '.join(self.statuses)}"] if self.statuses else []
+    def summary(self) -> list[str]:
+        """Description of each filter except the time range; may contain text from users."""
+        summary = [f"status {' or '.join(self.statuses)}"] if self.statuses else []
         named = {"type": self.job_type, "model": self.model_id, "user": self.user_id}
-        words += [f"{name} {value}" for name, value in named.items() if value]
+        summary += [f"{name} {value}" for name, value in named.items() if value]
         if self.error:
-            words.append(f"error contains {self.error}")
+            summary.append(f"error contains {self.error}")
         if self.path:
-            words.append(f"{self.path} is {self.value or 'empty'}")
-        return words
+            summary.append(f"{self.path} is {self.value or 'empty'}")
+        return summary
 
     @property
     def walks(self) -> list[str]:
-        """The walks that the list is made of, in their order."""
+        """The walks that make up the list, in order; see job_list."""
         if self.user_id and self.job_type in (None, GENERATION_TYPE):
             return ["user"]
         wanted = set(self.statuses or STATUSES)
@@ -60,8 +60,8 @@ class Filters:
             walks.append("undated")
         return walks
 
-    def refuse_some(self, walk: str) -> bool:
-        """Whether a row of a walk may be one that is not wanted."""
+    def may_exclude(self, walk: str) -> bool:
+        """Whether the filters may exclude rows of a walk."""
         return bool(
             self.job_type
             or self.model_id
@@ -73,7 +73,7 @@ class Filters:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """For the query of a walk."""
+        """Parameters of the query of a walk."""
         return {
             **self.kind,
             **self.span,
@@ -85,7 +85,7 @@ class Filters:
 
     @property
     def kind(self) -> dict[str, Any]:
-        """What the rollup knows of, for queries; null lets everything through."""
+        """Parameters for the filters that the rollup supports; None matches everything."""
         return {
             "statuses": list(self.statuses) or None,
             "job_type": self.job_type,
@@ -94,10 +94,10 @@ class Filters:
 
     @property
     def span(self) -> dict[str, Any]:
-        """The time, for queries."""
+        """Parameters for the time range."""
         return {"span_start": self.start, "span_length": self.length}
 
 
 def _pattern(text: str) -> str:
-    """Of ILIKE, where * stands for anything."""
+    """Translate a filter with * wildcards into an ILIKE pattern."""
     return re.sub(r"([\\%_])", r"\\\1", text).replace("*", "%")

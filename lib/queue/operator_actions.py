@@ -1,6 +1,6 @@
-"""What operators do to jobs and to the queue. Each is recorded with who did it.
+"""Actions of operators on jobs and the queue, each recorded in the audit log with its actor.
 
-All raise DatabaseUnavailable while the database is away; then nothing changed.
+All raise DatabaseUnavailable if the database is unreachable; then nothing changed.
 """
 
 import json
@@ -12,13 +12,13 @@ from uuid import UUID
 from lib.database import Pool, load, translated
 
 ALL_TYPES = "*"
-"""Stands for every type of job in pauses."""
+"""Means all job types in pauses."""
 BATCH = 500
-"""Most jobs that in_batches changes in one transaction."""
+"""Maximum number of jobs that in_batches changes in one transaction."""
 
 
 def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
-    """Puts stuck jobs back to pending: all, or those of `job_ids` that are still stuck.
+    """Reset stuck jobs to pending: all, or those of `job_ids` that are still stuck.
 
     Returns the jobs that were reset.
     """
@@ -29,21 +29,21 @@ def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> 
 
 
 def cancel_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Cancels those of the jobs that wait or run. Returns them."""
+    """Cancel those of the jobs that are pending or running. Returns them."""
     with translated(), pool.connection() as connection:
         rows = load("operator_actions").cancel_jobs(connection, actor=actor, job_ids=list(job_ids))
         return [row["id"] for row in rows]
 
 
 def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Puts those of the jobs that failed or were cancelled back to pending. Returns them."""
+    """Reset those of the jobs that failed or were cancelled to pending. Returns them."""
     with translated(), pool.connection() as connection:
         rows = load("operator_actions").retry_jobs(connection, actor=actor, job_ids=list(job_ids))
         return [row["id"] for row in rows]
 
 
 def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
-    """Cancels waiting jobs whose generation has an older live job or is completed. Returns them."""
+    """Cancel pending jobs whose generation has an older live job or is completed. Returns them."""
     with translated(), pool.connection() as connection:
         rows = load("operator_actions").cancel_duplicates(connection, actor=actor)
         return [row["id"] for row in rows]
@@ -56,10 +56,10 @@ def in_batches(
     job_ids: Sequence[UUID],
     progress: Callable[[float], object],
 ) -> int:
-    """Does an action such as retry_jobs to any number of jobs, each batch in its own transaction.
+    """Apply an action such as retry_jobs to any number of jobs, one transaction per batch.
 
-    `progress` is told the share that is done, up to 1. Returns how many jobs were changed. When
-    the database goes away in between, the batches before stay done; the action may be repeated.
+    `progress` is called with the share done, up to 1. Returns how many jobs were changed. If the
+    database becomes unreachable, completed batches stay; it is safe to repeat the action.
     """
     changed = 0
     for start in range(0, len(job_ids), BATCH):
@@ -69,7 +69,7 @@ def in_batches(
 
 
 def pause_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES, reason: str = "") -> None:
-    """Stops the claiming of a type of jobs, or of all; running ones go on."""
+    """Stop the claiming of jobs of a type, or of all types; running jobs continue."""
     with translated(), pool.connection() as connection:
         load("operator_actions").pause_queue(
             connection, actor=actor, job_type=job_type, reason=reason or None
@@ -77,7 +77,7 @@ def pause_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES, reason: str =
 
 
 def resume_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES) -> bool:
-    """Lifts a pause. False when there was none."""
+    """Lift a pause. False if there was none."""
     with translated(), pool.connection() as connection:
         return bool(
             load("operator_actions").resume_queue(connection, actor=actor, job_type=job_type)
@@ -87,9 +87,9 @@ def resume_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES) -> bool:
 def set_user_limits(
     pool: Pool, actor: str, user_id: UUID, daily_limit: int | None, hourly_limit: int | None
 ) -> None:
-    """Sets how many generations a user may start in 24 hours and in one; None for the default.
+    """Set how many generations a user may start per 24 hours and per hour; None for the default.
 
-    Raises QueryError with sqlstate DR404 when there is no such user.
+    Raises QueryError with sqlstate DR404 if the user does not exist.
     """
     with translated(), pool.connection() as connection:
         load("operator_actions").set_user_limits(
@@ -102,19 +102,19 @@ def set_user_limits(
 
 
 def set_async_rollout(pool: Pool, actor: str, percentage: int) -> None:
-    """Sets how many percent of the users take the queue, 0 to 100, from their next request on."""
+    """Set the percentage of users on the queue, 0 to 100; applies from their next request."""
     with translated(), pool.connection() as connection:
         load("operator_actions").set_async_rollout(connection, actor=actor, percentage=percentage)
 
 
 def stop_purge(pool: Pool, actor: str) -> bool:
-    """Ends the purge that is under way, after its running batch. False when there is none."""
+    """Stop the running purge after its current batch. False if none is running."""
     with translated(), pool.connection() as connection:
         return bool(load("operator_actions").stop_purge(connection, actor=actor))
 
 
 def purge_cron_history(pool: Pool, actor: str, older_than: timedelta) -> int:
-    """Deletes up to 10,000 old runs that pg_cron keeps a record of. Returns how many."""
+    """Delete up to 10,000 old entries of pg_cron's run history. Returns how many."""
     with translated(), pool.connection() as connection:
         return int(
             load("operator_actions").purge_cron_history(
@@ -134,9 +134,9 @@ def set_model(
     price: float | None,
     enabled: bool,
 ) -> None:
-    """Adds a model or changes it; `price` in dollars an image, None where it is not known.
+    """Add or update a model; `price` in dollars per image, None if unknown.
 
-    Raises QueryError with sqlstate 22023 and what does not fit.
+    Raises QueryError with sqlstate 22023, whose message says what is invalid.
     """
     with translated(), pool.connection() as connection:
         load("operator_actions").set_model(
@@ -152,25 +152,25 @@ def set_model(
 
 
 def enable_model(pool: Pool, actor: str, model_id: str, enabled: bool = True) -> None:
-    """Lets users ask for a model, or no longer."""
+    """Enable or disable a model for users."""
     with translated(), pool.connection() as connection:
         load("operator_actions").enable_model(connection, actor=actor, id=model_id, enabled=enabled)
 
 
 def restore_realtime(pool: Pool, actor: str) -> list[str]:
-    """Puts back what tells those who wait of changes. Returns what was missing."""
+    """Restore what notifies subscribers of changes. Returns what was missing."""
     with translated(), pool.connection() as connection:
         return list(load("operator_actions").restore_realtime(connection, actor=actor))
 
 
 def restore_user_access(pool: Pool, actor: str) -> list[str]:
-    """Puts back what lets users read their own rows. Returns what was missing."""
+    """Restore what lets users read their own rows. Returns what was missing."""
     with translated(), pool.connection() as connection:
         return list(load("operator_actions").restore_user_access(connection, actor=actor))
 
 
 def probe_provider(pool: Pool, actor: str, provider: str) -> bool:
-    """Lets the next job try a provider that is held for down. False when it is not."""
+    """Let the next job probe a provider whose circuit is open. False if it is not."""
     with translated(), pool.connection() as connection:
         return bool(
             load("operator_actions").probe_provider(connection, actor=actor, provider=provider)

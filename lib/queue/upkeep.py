@@ -1,6 +1,6 @@
-"""How often every worker looks after the queue."""
+"""How often workers do housekeeping."""
 
-LOOKS_PER_SILENCE = 10
-"""How often a worker looks for silent workers within the time after which they count as silent."""
+RESCUE_CHECKS_PER_TIMEOUT = 10
+"""How many times per rescue timeout each worker looks for workers without heartbeats."""
 ROLLUP_SECONDS = 5.0
-"""How often a worker folds finished jobs into the rollups."""
+"""Interval at which each worker folds finished jobs into the rollups."""

@@ -11,10 +11,10 @@ from lib.database import AsyncPool, connected, load_async
 
 
 class JobFailed(Exception):
-    """An attempt ended without a result.
+    """An attempt failed.
 
-    `permanent` says that another attempt cannot succeed; `retry_after` is the least wait before
-    one, in seconds, when the provider asked for it; `code` names the kind of error.
+    `permanent` means that another attempt cannot succeed; `retry_after` is the minimum delay before
+    one, in seconds, if the provider asked for it; `code` names the kind of error.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class JobFailed(Exception):
 
 
 class ClaimLost(Exception):
-    """The job was reset, rescued or ended by someone else: this worker must drop it."""
+    """The job was reset, rescued or ended by another process: this worker must drop it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """A job that a worker holds. (job_id, attempt) identifies the claim."""
+    """A job claimed by a worker, identified by (job_id, attempt)."""
 
     job_id: UUID
     attempt: int
@@ -41,13 +41,13 @@ class Claim:
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """The payload. Raises JobFailed for JSON that Python cannot hold."""
-        return _parsed(self.payload_json)
+        """The parsed payload. Raises JobFailed for JSON that Python cannot represent."""
+        return _parse_json(self.payload_json)
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the holder of a claim needs to run its generation."""
+    """What a worker needs to run the generation of a claim."""
 
     generation_id: UUID
     status: str
@@ -59,18 +59,18 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class StartedGeneration:
-    """The answer to a request: a queued generation and its job."""
+    """A queued generation and its job."""
 
     generation_id: UUID
     job_id: UUID
 
 
 def storable(message: str) -> str:
-    """A provider's message without what PostgreSQL's text cannot hold: NUL, lone surrogates."""
+    """Remove what PostgreSQL cannot store as text from a message: NUL and lone surrogates."""
     return message.replace("\x00", "").encode(errors="replace").decode()
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parse_json(text: str) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -89,9 +89,9 @@ def _claim(row: Mapping[str, Any]) -> Claim:
 
 
 class Queue:
-    """The queue as workers and the HTTP functions use it.
+    """The queue as used by workers and the HTTP functions.
 
-    Every method raises DatabaseUnavailable while the database is away.
+    Every method raises DatabaseUnavailable while the database is unreachable.
     """
 
     def __init__(self, pool: AsyncPool) -> None:
@@ -99,7 +99,7 @@ class Queue:
         self._sql = load_async("queue")
 
     async def claim(self, worker_id: UUID, job_types: Collection[str], limit: int) -> list[Claim]:
-        """Claims up to `limit` due jobs for a worker, most urgent first."""
+        """Claim up to `limit` pending jobs that are due, most urgent first."""
         async with connected(self._pool) as connection:
             rows = self._sql.claim_jobs(
                 connection, limit=limit, job_types=list(job_types), worker_id=worker_id
@@ -107,7 +107,7 @@ class Queue:
             return [_claim(row) async for row in rows]
 
     async def claim_generation(self, worker_id: UUID, generation_id: UUID) -> Claim | None:
-        """Claims the pending job of one generation; None when it has none."""
+        """Claim the pending job of a generation; None if there is none."""
         async with connected(self._pool) as connection:
             row = await self._sql.claim_generation(
                 connection, generation_id=generation_id, worker_id=worker_id
@@ -117,9 +117,9 @@ class Queue:
     async def heartbeat(
         self, worker_id: UUID, claims: Sequence[Claim]
     ) -> dict[tuple[UUID, int], str | None]:
-        """Shows that claims are alive. Returns the lost ones by job and attempt, with a status.
+        """Send a heartbeat for claims. Returns the lost ones by job and attempt.
 
-        The status is what the job is now; None when it no longer exists.
+        Each comes with the job's current status, None if it no longer exists.
         """
         async with connected(self._pool) as connection:
             rows = self._sql.heartbeat_jobs(
@@ -131,9 +131,9 @@ class Queue:
             return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
 
     async def complete(self, results: Mapping[Claim, Mapping[str, Any]]) -> set[tuple[UUID, int]]:
-        """Ends claims with success; a result may hold image_url and storage_path.
+        """Complete claims; a result may contain image_url and storage_path.
 
-        Returns those that are no longer current, by job and attempt: nothing of theirs changed.
+        Returns the lost claims by job and attempt: those are left unchanged.
         """
         async with connected(self._pool) as connection:
             rows = self._sql.complete_jobs(
@@ -145,9 +145,9 @@ class Queue:
             return {(row["job_id"], row["attempt"]) async for row in rows}
 
     async def fail(self, claim: Claim, error: JobFailed) -> None:
-        """Ends a claim with an error: the job is tried again later, or fails for good.
+        """Fail a claim: the job is retried later or fails for good.
 
-        Raises ClaimLost when the claim is no longer current; then nothing changed.
+        Raises ClaimLost if the claim is no longer current; then nothing changed.
         """
         details: dict[str, Any] = {"code": error.code, "permanent": error.permanent}
         if error.retry_after is not None and math.isfinite(error.retry_after):
@@ -164,7 +164,7 @@ class Queue:
             raise _lost(claim)
 
     async def release(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
-        """Gives unfinished claims back without using up a try. Returns the jobs given back."""
+        """Release unfinished claims without using up an attempt. Returns the released jobs."""
         async with connected(self._pool) as connection:
             rows = self._sql.release_jobs(
                 connection,
@@ -175,9 +175,9 @@ class Queue:
             return {row["job_id"] async for row in rows}
 
     async def release_unheld(self, worker_id: UUID, held: Sequence[Claim]) -> list[UUID]:
-        """Gives back a worker's claims but those it knows of. Returns the jobs given back.
+        """Release a worker's claims except those in `held`. Returns the released jobs.
 
-        For after a claim whose answer never arrived.
+        For a worker that did not receive the response to a claim.
         """
         async with connected(self._pool) as connection:
             rows = self._sql.release_unheld_jobs(
@@ -189,7 +189,7 @@ class Queue:
             return [row["job_id"] async for row in rows]
 
     async def rescue(self, silence_seconds: float) -> list[UUID]:
-        """Takes the claims of workers that have been silent for so long. Returns the jobs."""
+        """Rescue jobs without a heartbeat for `silence_seconds`. Returns the jobs."""
         async with connected(self._pool) as connection:
             rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
             return [row["id"] async for row in rows]
@@ -204,7 +204,7 @@ class Queue:
         source: str,
         idempotency_key: str | None,
     ) -> StartedGeneration:
-        """Queues a generation within the user's limits; source is "app" or "test".
+        """Queue a generation within the user's limits; source is "app" or "test".
 
         Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
         another request) or DR429 (over the limit, the limits in its detail).
@@ -232,10 +232,10 @@ class Queue:
         parameters: Mapping[str, Any],
         idempotency_key: str | None,
     ) -> StartedGeneration:
-        """Queues generations of a test run, so many due each second; None for all at once.
+        """Queue generations of a test run, `per_second` due each second, or all at once if None.
 
-        Returns the first of them. Raises QueryError as start_generation does, and with sqlstate
-        22023 when there is no such run.
+        Returns the first. Raises QueryError as start_generation does, and with sqlstate 22023 if
+        the run does not exist.
         """
         async with connected(self._pool) as connection:
             answer = await self._sql.start_test_generations(
@@ -251,9 +251,9 @@ class Queue:
         return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
 
     async def begin_generation(self, claim: Claim) -> Generation:
-        """What a claim's generation needs to run; marks it as processing.
+        """Mark a claim's generation as processing and return what is needed to run it.
 
-        Raises ClaimLost, and QueryError or JobFailed for a payload that can never run.
+        Raises ClaimLost, and QueryError or JobFailed for an invalid payload.
         """
         async with connected(self._pool) as connection:
             row = await self._sql.begin_generation(
@@ -266,12 +266,12 @@ class Queue:
             row["status"],
             row["model_id"],
             row["version"],
-            _parsed(row["input"]),
+            _parse_json(row["input"]),
             row["prediction_id"],
         )
 
     async def record_prediction(self, claim: Claim, prediction_id: str) -> None:
-        """Stores the prediction that runs a claim's generation. Raises ClaimLost."""
+        """Store the prediction ID of a claim's generation. Raises ClaimLost."""
         async with connected(self._pool) as connection:
             held = await self._sql.record_prediction(
                 connection,
@@ -283,13 +283,15 @@ class Queue:
             raise _lost(claim)
 
     async def prediction_of(self, claim: Claim) -> str | None:
-        """The prediction that was stored for a claim's generation, whoever holds it now."""
+        """The prediction ID stored for a claim's generation, even if the claim is lost."""
         async with connected(self._pool) as connection:
-            found: str | None = await self._sql.prediction_of(connection, job_id=claim.job_id)
-            return found
+            prediction_id: str | None = await self._sql.prediction_of(
+                connection, job_id=claim.job_id
+            )
+            return prediction_id
 
     async def record_progress(self, claim: Claim, percent: int) -> None:
-        """Raises the progress that the user sees, 0 to 100. Raises ClaimLost."""
+        """Raise the progress shown to the user, 0 to 100. Raises ClaimLost."""
         async with connected(self._pool) as connection:
             held = await self._sql.record_progress(
                 connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent

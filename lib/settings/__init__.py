@@ -1,9 +1,9 @@
-"""What the environment decides, read once per process.
+"""The settings, read once per process.
 
 - `catalogue`: every setting, with its default and meaning.
-- `values`: what a setting's text must look like.
+- `values`: validation of each kind of value.
 - `environment`: the settings of this process.
-- `keys`: API keys of the functions, created locally where none are configured.
+- `keys`: API keys of the functions, generated locally if none are configured.
 """
 
 from lib.settings.environment import PROJECT, Settings, parse, settings

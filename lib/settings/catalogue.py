@@ -1,6 +1,6 @@
-"""Every setting: its name, what it means, and what holds without it. docs/settings.md shows them.
+"""Every setting: its name, meaning and default. docs/settings.md shows them.
 
-A meaning is Markdown, for who runs a deployment; `lib.settings.environment` reads the values.
+Meanings are Markdown for people who run a deployment; `lib.settings.environment` reads the values.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ class Setting:
     name: str
     meaning: str
     default: str | float
-    """A number, or in Markdown what is used instead."""
+    """A number, or Markdown that says what is used instead."""
     least: float = 0
-    """The least value of a number."""
+    """Minimum value of a number."""
     older: tuple[str, ...] = ()
-    """Names by which older guides call it; they are understood too."""
+    """Names from older guides, which are accepted too."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All its names, ours first."""
+        """All accepted names, the current one first."""
         return (self.name, *self.older)
 
 

@@ -28,7 +28,7 @@ from lib.settings.values import (
 )
 
 PROJECT = Path(__file__).parents[2]
-"""The folder of the project."""
+"""The project's root folder."""
 URL_NAMES = SETTINGS["SUPABASE_URL"].names
 PUBLISHABLE_NAMES = (
     SETTINGS["SUPABASE_PUBLISHABLE_KEY"].names,
@@ -42,9 +42,9 @@ SECRET_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment decides; the catalogue says what each means.
+    """The settings of a process; the catalogue explains each.
 
-    Empty strings and None mean: use the embedded default.
+    Empty strings and None mean the embedded default.
     """
 
     data: Path
@@ -55,7 +55,7 @@ class Settings:
     functions_url: str | None
     """Without /functions/v1."""
     publishable_keys: tuple[str, ...]
-    """Of the new family, the legacy one or both; we send the first."""
+    """New, legacy or both; we send the first."""
     secret_keys: tuple[str, ...] = field(repr=False)
     """Likewise."""
     jwt_secret: str | None = field(repr=False)
@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def functions_elsewhere(self) -> str | None:
-        """Where the functions are, unless this process serves them; without /functions/v1."""
+        """URL of external functions, None if this process serves them; without /functions/v1."""
         return self.functions_url or self.supabase_url
 
     @property
@@ -110,7 +110,7 @@ class _Provider(TypedDict):
 
 
 def parse(values: Mapping[str, str]) -> Settings:
-    """Settings from a mapping of names to texts. Raises SettingsError naming a bad one."""
+    """Parse settings from names and strings. Raises SettingsError naming an invalid one."""
     sample_data = values.get("DARKROOM_SAMPLE_DATA", "1")
     if sample_data not in ("0", "1"):
         raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")

@@ -1,4 +1,4 @@
-"""What callers of the functions show, and the keys of the embedded default."""
+"""API keys of the functions, and the locally generated default keys."""
 
 import json
 import secrets
@@ -10,21 +10,21 @@ from lib.files import create_once
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What callers of the functions show; never printed as a whole."""
+    """API keys of the functions; never in the repr."""
 
     publishable: str = field(repr=False)
-    """Names the application; allowed to start generations."""
+    """Identifies the application; may start generations."""
     secret: str = field(repr=False)
-    """Allowed everything; for servers only."""
+    """Full access; for servers only."""
     jwt_secret: str | None = field(repr=False)
-    """Signs users' HS256 tokens; None where only the project's key pairs sign."""
+    """Verifies users' HS256 tokens; None if the project signs only with key pairs."""
     legacy_publishable: str | None = field(default=None, repr=False)
-    """Key of the other family that may do the same, while a project has both."""
+    """The equivalent legacy key, while a project has both."""
     legacy_secret: str | None = field(default=None, repr=False)
 
 
 def local_keys(folder: Path) -> Keys:
-    """The keys in `folder`, made if there are none yet; processes starting together agree."""
+    """The keys in `folder`, generated if there are none; concurrent processes get the same ones."""
     path = folder / "keys.json"
     if not path.exists():
         keys = Keys(

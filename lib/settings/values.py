@@ -1,6 +1,6 @@
-"""What a setting's text must look like, and the sentence for when it does not.
+"""Validation of each kind of value, with the message if it is invalid.
 
-No sentence repeats a key, a token or a URL with a password in it.
+No message repeats a key, a token or a URL with a password in it.
 """
 
 import re
@@ -16,28 +16,28 @@ from lib.database.address import SHARED_POOLER, parse
 from lib.settings.catalogue import SETTINGS
 
 LEAST_SECRET = 32
-"""Bytes of a secret that signs HS256: as many as a hash, RFC 7518, section 3.2."""
+"""Minimum bytes of an HS256 secret: the size of the hash, RFC 7518, section 3.2."""
 LEAST_KEY = 20
 PROJECT_HOST = re.compile(r"([a-z0-9]+)\.supabase\.(?:co|in)")
 KeyRole = Literal["publishable", "secret"]
-# Legacy keys say their role in a claim.
+# Legacy keys carry their role in a claim.
 LEGACY_ROLES: Mapping[str, KeyRole] = {"anon": "publishable", "service_role": "secret"}
 LEGACY_NAMES = {role: name for name, role in LEGACY_ROLES.items()}
 
 
 class SettingsError(Exception):
-    """A setting has a value that cannot work; the message names it and says what would."""
+    """A setting is invalid; the message names it and says what is valid."""
 
 
 def bare(name: str, text: str) -> str:
-    """The text, which a copy must not have left in quotation marks or with blanks around it."""
+    """Return the text. Raises SettingsError if it is quoted or has surrounding blanks."""
     if text != text.strip() or text[0] in "\"'`":
         raise SettingsError(f"{name} has blanks or quotation marks around its value: remove them.")
     return text
 
 
 def number(values: Mapping[str, str], name: str) -> float:
-    """A number, the catalogue's default where none is given."""
+    """A number; the catalogue's default if unset."""
     text, least = values.get(name, ""), SETTINGS[name].least
     try:
         given = float(text or SETTINGS[name].default)
@@ -49,7 +49,7 @@ def number(values: Mapping[str, str], name: str) -> float:
 
 
 def database_url(name: str, text: str) -> str:
-    """A PostgreSQL URL whose mistakes libpq would name late, or not in words."""
+    """A PostgreSQL URL, checked for mistakes that libpq reports late or cryptically."""
     bare(name, text)
     if text.startswith(("http://", "https://")):
         raise SettingsError(
@@ -77,7 +77,7 @@ def database_url(name: str, text: str) -> str:
 
 
 def web_address(name: str, text: str) -> str:
-    """An http(s) address without anything behind its host; a slash at the end is taken off."""
+    """An http(s) URL without user, query or fragment; a trailing slash is removed."""
     bare(name, text)
     try:
         parts = urlsplit(text)
@@ -92,7 +92,7 @@ def web_address(name: str, text: str) -> str:
 
 
 def functions_url(name: str, text: str) -> str:
-    """The address of a server of the functions, up to where /functions/v1 begins."""
+    """The base URL of a server of the functions, without /functions/v1."""
     url = web_address(name, text)
     if "/functions" in urlsplit(url).path:
         raise SettingsError(f"{name} goes on to the functions: leave off /functions/v1.")
@@ -100,7 +100,7 @@ def functions_url(name: str, text: str) -> str:
 
 
 def project_url(name: str, text: str) -> str:
-    """The API address of a Supabase project, hosted or not."""
+    """The API URL of a Supabase project, hosted or self-hosted."""
     bare(name, text)
     if text.startswith(("postgres://", "postgresql://")):
         raise SettingsError(
@@ -122,13 +122,13 @@ def project_url(name: str, text: str) -> str:
 
 
 def project_of_url(url: str) -> str | None:
-    """The project that a Supabase address names; None for one hosted elsewhere."""
+    """The project ref in a Supabase URL; None if self-hosted."""
     found = PROJECT_HOST.fullmatch(urlsplit(url).hostname or "")
     return found[1] if found else None
 
 
 def api_key(name: str, text: str, role: KeyRole, project: str | None) -> str:
-    """A key of either family for a role; `project` is where it must belong, if that is known."""
+    """A new or legacy key for a role; `project` is the ref that it must belong to, if known."""
     bare(name, text)
     if len(text) < LEAST_KEY:
         raise SettingsError(f"{name} is too short for a key: copy the whole of it.")
@@ -157,7 +157,7 @@ def api_key(name: str, text: str, role: KeyRole, project: str | None) -> str:
 
 
 def one_value(values: Mapping[str, str], names: Sequence[str]) -> tuple[str, str]:
-    """The name and the text of a setting that has several names; the first when none is set."""
+    """Name and value of a setting with several names; the first name if none is set."""
     given = {name: values[name] for name in names if values.get(name)}
     if len(set(given.values())) > 1:
         raise SettingsError(
@@ -182,7 +182,7 @@ def jwt_secret(name: str, text: str) -> str:
 
 
 def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
-    """A time in whole seconds; 0, which is none, is always allowed."""
+    """A duration in whole seconds; 0, meaning none, is always allowed."""
     given = int(number(values, name))
     if 0 < given < least:
         raise SettingsError(f"{name} is {given}: give 0 or at least {least}.")
@@ -190,7 +190,7 @@ def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
 
 
 def bucket(name: str, text: str) -> str:
-    """The name of a bucket of Supabase's Storage."""
+    """The name of a Supabase Storage bucket."""
     if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII):
         raise SettingsError(
             f"{name} is {text[:40]!r}: give the name of a bucket, of letters, digits, . _ and -."
@@ -199,7 +199,7 @@ def bucket(name: str, text: str) -> str:
 
 
 def replicate_token(name: str, text: str, *, hosted: bool) -> str:
-    """A token of Replicate, or of what speaks its API elsewhere (`hosted` is false)."""
+    """A Replicate token, or one of a compatible server if `hosted` is False."""
     bare(name, text)
     if re.search(r"\s", text):
         raise SettingsError(f"{name} has a blank in it: give the token alone, without Bearer.")
@@ -212,7 +212,7 @@ def _claims(name: str, text: str) -> dict[str, object]:
     if not text.startswith("eyJ"):
         return {}
     try:
-        # Whether the project takes it is the project's to say; here only what it claims to be.
+        # Only the project can verify the key; here we only read its claims.
         claims: dict[str, object] = jwt.decode(text, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         raise SettingsError(f"{name} is cut off or damaged: copy the whole key.") from None

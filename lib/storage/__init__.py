@@ -1,7 +1,7 @@
-"""Where finished images are kept.
+"""Storage of finished images.
 
-- `contract`: what every storage does, and its errors.
-- `local`: files of one folder, served by the app.
+- `contract`: the interface of a storage, and its errors.
+- `local`: files in a folder, served by the app.
 - `supabase`: a bucket of Supabase Storage.
 
 To store images elsewhere, add a module that implements `contract.Storage` and choose it in

@@ -1,4 +1,4 @@
-"""What a storage of images does, wherever it keeps them."""
+"""The interface of image storages, and its errors."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -7,59 +7,59 @@ from uuid import UUID
 
 from PIL import Image, UnidentifiedImageError
 
-# What models answer with, by Pillow's name and the file name's ending.
-ENDINGS = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}
+# The formats that models return: Pillow's name and file extension.
+EXTENSIONS = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}
 
 
 class StorageError(Exception):
-    """An image was not kept; the message says why, without a secret. `code` names the kind."""
+    """An image was not stored; the message says why, without secrets. `code` names the kind."""
 
     code: str
 
 
 class NotAnImage(StorageError):
-    """The bytes are no PNG, WebP or JPEG image."""
+    """The bytes are not a PNG, WebP or JPEG image."""
 
     code = "not_an_image"
 
 
 class StorageFailed(StorageError):
-    """The storage did not do what it was asked."""
+    """A request to the storage failed."""
 
     code = "storage_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A kept image: `url` for browsers, `path` within the storage."""
+    """A stored image: `url` for browsers, `path` within the storage."""
 
     url: str
     path: str
 
 
 class Storage(Protocol):
-    """Where images are kept. All raise StorageFailed, where it is not this computer."""
+    """A storage for images. Every method of a remote storage raises StorageFailed."""
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Keeps a PNG, WebP or JPEG; saving a generation again replaces its image.
+        """Store a PNG, WebP or JPEG; saving a generation again replaces its image.
 
-        Raises NotAnImage for anything else, whatever the provider called it.
+        Raises NotAnImage for anything else, whatever its declared content type.
         """
 
-    def address(self, path: str) -> str:
-        """Where browsers find a kept image now."""
+    def url_for(self, path: str) -> str:
+        """The current URL of a stored image, for browsers."""
 
     def read(self, path: str) -> bytes:
-        """A kept image. Raises FileNotFoundError."""
+        """The bytes of a stored image. Raises FileNotFoundError."""
 
     def delete(self, path: str) -> bool:
-        """Removes a kept image. False when it is not there."""
+        """Delete a stored image. False if it does not exist."""
 
 
-def ending(image: bytes) -> str:
-    """The ending of an image's file name, by what it is. Raises NotAnImage."""
+def image_extension(image: bytes) -> str:
+    """The file extension for an image, detected from its bytes. Raises NotAnImage."""
     try:
-        with Image.open(BytesIO(image), formats=list(ENDINGS)) as opened:
-            return ENDINGS[opened.format or ""]
+        with Image.open(BytesIO(image), formats=list(EXTENSIONS)) as opened:
+            return EXTENSIONS[opened.format or ""]
     except UnidentifiedImageError as error:
         raise NotAnImage("What the model made is no PNG, WebP or JPEG image.") from error

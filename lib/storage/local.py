@@ -1,4 +1,4 @@
-"""Images as files of one folder."""
+"""Store images as files in a folder."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from uuid import UUID
 
 import anyio
 
-from lib.storage.contract import StoredImage, ending
+from lib.storage.contract import StoredImage, image_extension
 
 
 class LocalStorage:
-    """Images as files of one folder, served by the app under /images."""
+    """Images as files in a folder, served by the app under /images."""
 
     def __init__(self, folder: Path, public_url: str) -> None:
         self._folder = folder
@@ -18,11 +18,11 @@ class LocalStorage:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        path = f"{generation_id}.{ending(image)}"
+        path = f"{generation_id}.{image_extension(image)}"
         await anyio.to_thread.run_sync(self._write, path, image)
-        return StoredImage(self.address(path), path)
+        return StoredImage(self.url_for(path), path)
 
-    def address(self, path: str) -> str:
+    def url_for(self, path: str) -> str:
         return f"{self._public_url}/images/{path}"
 
     def read(self, path: str) -> bytes:
@@ -30,15 +30,15 @@ class LocalStorage:
 
     def delete(self, path: str) -> bool:
         file = self._file(path)
-        there = file.exists()
+        existed = file.exists()
         file.unlink(missing_ok=True)
-        return there
+        return existed
 
     def _file(self, path: str) -> Path:
-        # The path comes from the database: it names a file in this folder and nothing else.
+        # The path comes from the database: never follow it out of this folder.
         return self._folder / Path(path).name
 
     def _write(self, path: str, image: bytes) -> None:
-        draft = self._folder / f"{path}.{os.getpid()}.part"
-        draft.write_bytes(image)
-        draft.replace(self._folder / path)
+        temporary = self._folder / f"{path}.{os.getpid()}.part"
+        temporary.write_bytes(image)
+        temporary.replace(self._folder / path)

@@ -1,4 +1,4 @@
-"""Images in a bucket of a Supabase project's Storage."""
+"""Store images in a Supabase Storage bucket."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +10,16 @@ import httpx
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from lib.storage.contract import StorageFailed, StoredImage, ending
+from lib.storage.contract import StorageFailed, StoredImage, image_extension
 
 TIMEOUT_SECONDS = 20.0
 
 
 class SupabaseStorage:
-    """Images of one bucket, public or with addresses that last for a while."""
+    """Images in one bucket, public or with signed URLs."""
 
     def __init__(self, supabase_url: str, secret_key: str, bucket: str, url_seconds: int) -> None:
-        """`url_seconds` is how long an address lasts; 0 where the bucket is public."""
+        """`url_seconds` is the lifetime of signed URLs; 0 for a public bucket."""
         headers = {"apikey": secret_key, "Authorization": f"Bearer {secret_key}"}
         self._client = SyncStorageClient(
             f"{supabase_url}/storage/v1/",
@@ -31,35 +31,35 @@ class SupabaseStorage:
         self._url_seconds = url_seconds
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        kind = ending(image)
-        path = f"{generation_id}.{kind}"
-        await anyio.to_thread.run_sync(self._upload, path, image, types_map[f".{kind}"])
-        return StoredImage(await anyio.to_thread.run_sync(self.address, path), path)
+        extension = image_extension(image)
+        path = f"{generation_id}.{extension}"
+        await anyio.to_thread.run_sync(self._upload, path, image, types_map[f".{extension}"])
+        return StoredImage(await anyio.to_thread.run_sync(self.url_for, path), path)
 
-    def address(self, path: str) -> str:
-        with self._answering():
+    def url_for(self, path: str) -> str:
+        with self._translate_errors():
             if self._url_seconds:
                 return str(self._bucket.create_signed_url(path, self._url_seconds)["signedURL"])
             return self._bucket.get_public_url(path)
 
     def read(self, path: str) -> bytes:
-        with self._answering():
+        with self._translate_errors():
             return self._bucket.download(path)
 
     def delete(self, path: str) -> bool:
-        with self._answering():
+        with self._translate_errors():
             return bool(self._bucket.remove([path]))
 
-    def _upload(self, path: str, image: bytes, kind: str) -> None:
-        with self._answering():
-            self._bucket.upload(path, image, {"content-type": kind, "upsert": "true"})
+    def _upload(self, path: str, image: bytes, content_type: str) -> None:
+        with self._translate_errors():
+            self._bucket.upload(path, image, {"content-type": content_type, "upsert": "true"})
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except StorageApiError as error:
-            # Storage says 400 with the real status inside.
+            # Storage responds 400 with the real status in the body.
             if str(error.status) == "404" and "bucket" not in error.message.lower():
                 raise FileNotFoundError(error.message) from None
             raise StorageFailed(

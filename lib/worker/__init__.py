@@ -1,7 +1,7 @@
-"""The long-lived worker; `python -m lib.worker` runs one as a process of its own.
+"""The long-lived worker; `python -m lib.worker` runs one as its own process.
 
-- `worker`: runs several jobs at a time, keeps their leases alive, and gives them back.
-- `handlers`: which handler runs which type of job.
-- `claiming`, `settlement`: how jobs come in, and how their outcomes are written down.
-- `registration`, `rescue`, `rollup`: a worker's row, jobs of dead workers, folding history.
+- `worker`: runs jobs concurrently, sends heartbeats, and releases unfinished jobs.
+- `handlers`: the handler of each job type.
+- `claiming`, `settlement`: claim jobs, and store their outcomes.
+- `registration`, `rescue`, `rollup`: the workers table, jobs of dead workers, the rollups.
 """

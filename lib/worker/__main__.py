@@ -1,4 +1,4 @@
-"""`python -m lib.worker`: one worker until SIGTERM or SIGINT."""
+"""`python -m lib.worker`: run one worker until SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -13,25 +13,25 @@ from lib.settings import SettingsError, settings
 
 
 async def work() -> None:
-    """Runs a worker with this process's settings until it is told to stop."""
-    chosen = settings()
-    url = await asyncio.to_thread(prepare_database, chosen)
-    async with backend(chosen, url) as service:
+    """Run a worker with this process's settings until it is stopped."""
+    config = settings()
+    url = await asyncio.to_thread(prepare_database, config)
+    async with backend(config, url) as service:
         worker = service.worker("worker")
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
         await worker.run(
             url,
-            poll_seconds=chosen.poll_seconds,
-            stop_grace_seconds=chosen.stop_grace_seconds,
+            poll_seconds=config.poll_seconds,
+            stop_grace_seconds=config.stop_grace_seconds,
         )
 
 
 if __name__ == "__main__":
     logs.configure()
     try:
-        # About a tenth more jobs per second than on asyncio's own loop (bench/queue.py).
+        # About 10% more jobs per second than asyncio's own event loop (bench/queue.py).
         uvloop.run(work())
     except (SettingsError, DatabaseError) as error:
         sys.exit(f"The worker cannot run: {error}")

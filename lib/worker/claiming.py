@@ -1,4 +1,4 @@
-"""Asks the queue for jobs on behalf of one worker, and hears when it should."""
+"""Claim jobs for one worker, and wake it by LISTEN/NOTIFY."""
 
 import asyncio
 import logging
@@ -11,16 +11,15 @@ from lib.queue.worker_calls import Claim, Queue
 logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 1.0
-MOST_AT_ONCE = 4
-"""Claims under way while much is waiting: some look for jobs as others are committed."""
+MAX_PARALLEL_CLAIMS = 4
+"""Parallel claims under load: some select jobs while others commit."""
 
 
 class Claiming:
-    """The claims of a worker, `batch` jobs at most in each.
+    """Claims up to `batch` jobs at a time for a worker.
 
-    `start` is told every job that it gets. `held` is what the worker knows that it holds: what
-    else the database takes for held, after an answer that was lost, is given back before the
-    next claim.
+    `start` is called with every claim. `held` are the claims that the worker knows it holds: if the
+    response to a claim was lost, any others are released before the next claim.
     """
 
     def __init__(
@@ -39,33 +38,33 @@ class Claiming:
         self._batch = batch
         self._held = held
         self._start = start
-        self._at_once = 1
-        self._unheard = False
+        self._parallel_claims = 1
+        self._response_lost = False
 
     async def claim(self, free: int) -> bool:
-        """Starts up to `free` due jobs, most urgent first; False when there is none.
+        """Claim and start up to `free` due jobs, most urgent first.
 
-        None too while the database is away.
+        Returns False if there are none or the database is unreachable.
         """
         limits = [min(self._batch, free - taken) for taken in range(0, free, self._batch)]
-        limits = limits[: self._at_once]
+        limits = limits[: self._parallel_claims]
         try:
-            if self._unheard:
+            if self._response_lost:
                 await self._queue.release_unheld(self._worker_id, list(self._held))
-                self._unheard = False
+                self._response_lost = False
             async with asyncio.TaskGroup() as group:
-                asking = [group.create_task(self._ask(limit)) for limit in limits]
+                tasks = [group.create_task(self._claim_batch(limit)) for limit in limits]
         except* DatabaseUnavailable as errors:
             logger.warning("Cannot claim jobs: %s", errors.exceptions[0])
-            self._unheard = True
-            self._at_once = 1
+            self._response_lost = True
+            self._parallel_claims = 1
             claimed = 0
         else:
-            claimed = sum(asked.result() for asked in asking)
-            self._at_once = MOST_AT_ONCE if claimed == sum(limits) else 1
+            claimed = sum(task.result() for task in tasks)
+            self._parallel_claims = MAX_PARALLEL_CLAIMS if claimed == sum(limits) else 1
         return claimed > 0
 
-    async def _ask(self, limit: int) -> int:
+    async def _claim_batch(self, limit: int) -> int:
         claims = await self._queue.claim(self._worker_id, self._job_types, limit)
         for claim in claims:
             self._start(claim)
@@ -73,7 +72,7 @@ class Claiming:
 
 
 async def keep_listening(url: str, wake: asyncio.Event) -> None:
-    """Sets the event whenever jobs may have become due, until cancelled."""
+    """Set the event whenever jobs may have become due, until cancelled."""
     while True:
         try:
             async for _ in notifications(url, "job_queue"):

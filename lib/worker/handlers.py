@@ -1,7 +1,7 @@
-"""Which handler runs which type of job.
+"""The handler of each job type.
 
-A handler is an asynchronous function of a claim that returns the job's result. To add a job type,
-write its handler and name it in `handlers`.
+A handler is an async callable that takes a claim and returns the job's result. To add a job type,
+write its handler and add it to `handlers`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,21 +13,21 @@ from lib.queue.worker_calls import Claim, Queue
 from lib.storage import Storage
 
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
-"""Runs one job and returns its result; raises JobFailed or ClaimLost."""
+"""Runs a job and returns its result; raises JobFailed or ClaimLost."""
 
 
 @runtime_checkable
 class Cancellable(Protocol):
-    """A handler that has something to undo outside when its job is cancelled."""
+    """A handler with external work to cancel when its job is cancelled."""
 
     async def cancel(self, claim: Claim) -> None:
-        """Called after the handler's run for the claim was stopped."""
+        """Called after the handler was stopped for this claim."""
 
 
 def handlers(
     queue: Queue, provider: Provider, storage: Storage, *, generation_seconds: float
 ) -> Mapping[str, Handler]:
-    """The handler of each job type. `generation_seconds` is the longest run of a prediction."""
+    """The handler of each job type. `generation_seconds` is the deadline of a prediction."""
     return {
         "generate-image": GenerationHandler(
             queue, provider, storage, deadline_seconds=generation_seconds

@@ -1,4 +1,4 @@
-"""A worker's entry in the workers table, by which operators and its peers know it."""
+"""A worker's row in the workers table."""
 
 import logging
 import os
@@ -19,15 +19,15 @@ VERSION = str(tomllib.loads(PROJECT_FILE.read_text(encoding="utf-8"))["project"]
 
 
 class Registration:
-    """The entry of one worker. Every method but `end` raises DatabaseUnavailable."""
+    """The row of one worker. Every method except `unregister` raises DatabaseUnavailable."""
 
     def __init__(self, pool: AsyncPool, worker_id: UUID) -> None:
         self._pool = pool
         self._id = worker_id
         self._sql = load_async("worker")
 
-    async def begin(self, kind: str, job_types: Collection[str], concurrency: int) -> None:
-        """Writes the entry, and deletes those of workers that were last seen a day ago."""
+    async def register(self, kind: str, job_types: Collection[str], concurrency: int) -> None:
+        """Insert the row, and delete those of workers last seen more than a day ago."""
         async with connected(self._pool) as connection:
             await self._sql.register_worker(
                 connection,
@@ -42,13 +42,13 @@ class Registration:
             )
             await self._sql.forget_old_workers(connection)
 
-    async def seen(self, processed: int, errors: int) -> None:
-        """Shows life and the counts so far."""
+    async def heartbeat(self, processed: int, errors: int) -> None:
+        """Update the last-seen time and the job counts."""
         async with connected(self._pool) as connection:
             await self._sql.worker_seen(connection, id=self._id, processed=processed, errors=errors)
 
-    async def end(self, processed: int, errors: int) -> None:
-        """Says goodbye. While the database is away, nobody hears it."""
+    async def unregister(self, processed: int, errors: int) -> None:
+        """Mark the worker as stopped. A database failure is only logged."""
         try:
             async with connected(self._pool) as connection:
                 await self._sql.worker_stopped(

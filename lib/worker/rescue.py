@@ -1,4 +1,4 @@
-"""Takes over from workers that died without a word."""
+"""Rescue the jobs of workers that died."""
 
 import asyncio
 import logging
@@ -7,28 +7,28 @@ import socket
 import psutil
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
-from lib.queue.upkeep import LOOKS_PER_SILENCE
+from lib.queue.upkeep import RESCUE_CHECKS_PER_TIMEOUT
 from lib.queue.worker_calls import Queue
 
 logger = logging.getLogger(__name__)
 
 
-async def keep_rescuing(queue: Queue, silence_seconds: float) -> None:
-    """Takes the jobs of workers that have been silent for so long, until cancelled."""
+async def keep_rescuing(queue: Queue, timeout_seconds: float) -> None:
+    """Rescue jobs without a heartbeat for `timeout_seconds`, until cancelled."""
     while True:
         try:
-            if rescued := await queue.rescue(silence_seconds):
+            if rescued := await queue.rescue(timeout_seconds):
                 logger.warning("Took %d jobs of workers that fell silent", len(rescued))
         except DatabaseUnavailable as error:
             logger.warning("Cannot look for silent workers: %s", error)
-        await asyncio.sleep(silence_seconds / LOOKS_PER_SILENCE)
+        await asyncio.sleep(timeout_seconds / RESCUE_CHECKS_PER_TIMEOUT)
 
 
 async def rescue_dead_workers(pool: AsyncPool) -> int:
-    """Takes the jobs of workers of this host whose process is gone. Returns how many jobs.
+    """Rescue the jobs of workers on this host whose process is gone. Returns how many jobs.
 
-    Right only where every worker of this host's name shares its process table, as with the
-    embedded database.
+    Correct only if all workers with this host name share its process table, as with the embedded
+    database.
     """
     rescued = 0
     async with connected(pool) as connection:

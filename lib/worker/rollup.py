@@ -1,4 +1,4 @@
-"""Folds what has finished into the rollups, so that no page reads history row by row."""
+"""Fold finished jobs into the rollups, so that no page scans the history."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ logger = logging.getLogger(__name__)
 
 
 async def refresh_rollup(pool: AsyncPool) -> bool:
-    """Folds for about a second; True when more is left, False too while another refresh runs.
+    """Fold for about a second. True if more is left, False also if another refresh is running.
 
-    A database that is away is logged: the next refresh folds what this one would have.
+    A database failure is only logged: the next refresh catches up.
     """
     try:
         async with connected(pool) as connection:
             return bool(
                 await load_async("rollup").refresh_rollup(
-                    # Of many workers any one does it.
+                    # One of all workers does it per interval.
                     connection,
                     every_seconds=REFRESH_SECONDS / 2,
                 )
@@ -29,7 +29,7 @@ async def refresh_rollup(pool: AsyncPool) -> bool:
 
 
 async def keep_rollup_fresh(pool: AsyncPool) -> None:
-    """Folds every few seconds until cancelled, and without a pause while much is left."""
+    """Fold every few seconds, and continuously while there is a backlog, until cancelled."""
     while True:
         if not await refresh_rollup(pool):
             await asyncio.sleep(REFRESH_SECONDS)

@@ -1,4 +1,4 @@
-"""Ends claims in the database: many at once, and again until the database takes them."""
+"""Store the outcomes of claims: in batches, retried until the database accepts them."""
 
 import asyncio
 import logging
@@ -12,25 +12,24 @@ from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 
 logger = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.005
-"""Rest between two settlements under load: the next one ends more claims in one transaction."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+BATCH_SECONDS = 0.005
+"""Pause between settlements under load, so that each transaction ends more claims."""
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """An attempt that ended for a reason outside the job; it is given back."""
+    """An attempt that ended for a reason unrelated to its job; the job is released."""
 
 
 Outcome = Mapping[str, Any] | JobFailed | Interrupted
-"""A result, an error, or neither."""
+"""The result, the error, or neither if interrupted."""
 
 
 class Settlement:
-    """Outcomes on their way to the database.
+    """Queue of outcomes to store in the database.
 
-    `on_settled` is told each claim that has ended, with its outcome, or None where the claim was
-    lost meanwhile.
+    `on_settled` is called with each settled claim and its outcome, or None if the claim was lost.
     """
 
     def __init__(
@@ -39,42 +38,42 @@ class Settlement:
         self._queue = queue
         self._worker_id = worker_id
         self._on_settled = on_settled
-        self._waiting: dict[Claim, Outcome] = {}
-        self._filled = asyncio.Event()
+        self._unsettled: dict[Claim, Outcome] = {}
+        self._not_empty = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
     def add(self, claim: Claim, outcome: Outcome) -> None:
-        """Takes an outcome; returns at once."""
-        self._waiting[claim] = outcome
+        """Enqueue an outcome; does not block."""
+        self._unsettled[claim] = outcome
         self._empty.clear()
-        self._filled.set()
+        self._not_empty.set()
 
     @property
     def failures(self) -> int:
-        """How many errors are still to be stored."""
-        return sum(isinstance(outcome, JobFailed) for outcome in self._waiting.values())
+        """Number of failures not yet stored."""
+        return sum(isinstance(outcome, JobFailed) for outcome in self._unsettled.values())
 
-    async def empty(self) -> None:
-        """Waits until everything added so far has been settled."""
+    async def wait_until_empty(self) -> None:
+        """Wait until every outcome has been settled."""
         await self._empty.wait()
 
     async def run(self) -> None:
-        """Settles what is added, until cancelled."""
-        pause = FIRST_PAUSE_SECONDS
+        """Settle outcomes until cancelled."""
+        delay = MIN_BACKOFF_SECONDS
         while True:
-            await self._filled.wait()
+            await self._not_empty.wait()
             try:
-                await self._settle(dict(self._waiting))
-                pause = FIRST_PAUSE_SECONDS
+                await self._settle(dict(self._unsettled))
+                delay = MIN_BACKOFF_SECONDS
             except DatabaseUnavailable as error:
-                logger.warning("%d outcomes wait for the database: %s", len(self._waiting), error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-            if not self._waiting:
-                self._filled.clear()
+                logger.warning("%d outcomes wait for the database: %s", len(self._unsettled), error)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, MAX_BACKOFF_SECONDS)
+            if not self._unsettled:
+                self._not_empty.clear()
                 self._empty.set()
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(BATCH_SECONDS)
 
     async def _settle(self, outcomes: Mapping[Claim, Outcome]) -> None:
         results: dict[Claim, Mapping[str, Any]] = {}
@@ -88,7 +87,9 @@ class Settlement:
                 results[claim] = outcome
         if interrupted:
             released = await self._queue.release(self._worker_id, interrupted)
-            self._ended(interrupted, {_key(c) for c in interrupted if c.job_id not in released})
+            self._ended(
+                interrupted, {_claim_key(c) for c in interrupted if c.job_id not in released}
+            )
         if results:
             await self._complete(results)
 
@@ -99,7 +100,7 @@ class Settlement:
             raise
         except Exception as error:
             if len(results) > 1:
-                # One result that cannot be stored must not hold up the others.
+                # One result that cannot be stored must not block the others.
                 for claim, result in results.items():
                     await self._complete({claim: result})
                 return
@@ -118,27 +119,27 @@ class Settlement:
 
     async def _fail(self, claim: Claim, error: JobFailed) -> None:
         logger.warning("Job %s failed: %s", claim.job_id, error)
-        self._waiting[claim] = error
+        self._unsettled[claim] = error
         try:
             await self._queue.fail(claim, error)
         except ClaimLost:
-            self._ended([claim], {_key(claim)})
+            self._ended([claim], {_claim_key(claim)})
         except DatabaseUnavailable:
             raise
         except Exception:
-            # Without heartbeats from here on, the job is rescued after its silence.
+            # From now on it gets no heartbeats, so the job will be rescued.
             logger.exception("The failure of job %s cannot be stored", claim.job_id)
-            self._ended([claim], {_key(claim)})
+            self._ended([claim], {_claim_key(claim)})
         else:
             self._ended([claim], set())
 
     def _ended(self, claims: Iterable[Claim], lost: set[tuple[UUID, int]]) -> None:
         for claim in claims:
-            outcome = self._waiting.pop(claim)
-            if _key(claim) in lost:
+            outcome = self._unsettled.pop(claim)
+            if _claim_key(claim) in lost:
                 logger.warning("The claim of job %s was lost; its outcome is dropped", claim.job_id)
-            self._on_settled(claim, None if _key(claim) in lost else outcome)
+            self._on_settled(claim, None if _claim_key(claim) in lost else outcome)
 
 
-def _key(claim: Claim) -> tuple[UUID, int]:
+def _claim_key(claim: Claim) -> tuple[UUID, int]:
     return claim.job_id, claim.attempt

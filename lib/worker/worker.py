@@ -1,4 +1,4 @@
-"""The worker: claims jobs, runs several at a time, keeps their leases alive, gives back."""
+"""The worker: claims jobs, runs them concurrently, sends heartbeats, releases what is left."""
 
 import asyncio
 import logging
@@ -17,24 +17,24 @@ from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
 
-HANDLER_END_SECONDS = 12.0
-"""How long a handler that was told to end may take before it is told again."""
-SETTLE_SECONDS = 5.0
-"""How long a stopping worker tries to write down what has ended."""
+HANDLER_STOP_SECONDS = 12.0
+"""How long a cancelled handler may take before it is cancelled again."""
+SETTLE_TIMEOUT_SECONDS = 5.0
+"""How long a stopping worker tries to store the outcomes of its jobs."""
 
 
 class Worker:
-    """One worker: an identity in the workers table and the jobs that it holds.
+    """A worker: a row in the workers table and the jobs that it has claimed.
 
-    `beat_pool` is for heartbeats alone, so that they never wait for the jobs' own queries.
-    `rescue_seconds` is the silence after which it takes the jobs of other workers, `batch` the
-    most jobs that it claims at once.
+    `heartbeat_pool` is only for heartbeats, so that they never wait behind queries of jobs.
+    `rescue_seconds` is the time without a heartbeat after which it rescues other workers' jobs,
+    `batch` the maximum number of jobs per claim.
     """
 
     def __init__(
         self,
         pool: AsyncPool,
-        beat_pool: AsyncPool,
+        heartbeat_pool: AsyncPool,
         handlers: Mapping[str, Handler],
         *,
         kind: str,
@@ -48,8 +48,8 @@ class Worker:
         self.errors = 0
         self._pool = pool
         self._queue = Queue(pool)
-        self._beats = Queue(beat_pool)
-        self._registration = Registration(beat_pool, self.id)
+        self._heartbeat_queue = Queue(heartbeat_pool)
+        self._registration = Registration(heartbeat_pool, self.id)
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency
@@ -71,63 +71,63 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Asks the worker to claim nothing more and to end; returns at once."""
+        """Stop claiming jobs and shut down; does not block."""
         self._stopping.set()
         self._wake.set()
 
     async def run(self, url: str, *, poll_seconds: float, stop_grace_seconds: float) -> None:
-        """Works until stop(). `url` is where NOTIFY is listened for.
+        """Run until stop(). `url` is the database to LISTEN on.
 
-        Jobs that are unfinished after the grace are given back to the queue.
+        Jobs unfinished after the grace period are released.
         """
         await self._register_when_available()
         async with asyncio.TaskGroup() as helpers:
-            seeking = [
+            intake_tasks = [
                 helpers.create_task(keep_listening(url, self._wake)),
                 helpers.create_task(keep_rescuing(self._queue, self._rescue_seconds)),
                 helpers.create_task(keep_rollup_fresh(self._pool)),
             ]
-            keeping = [
-                # Until the jobs are given back: they must not wait for somebody who is told.
+            support_tasks = [
+                # Cancelled after the drain: releasing jobs must not wait for alert deliveries.
                 helpers.create_task(keep_evaluating_alerts(self._pool)),
-                helpers.create_task(self._beat()),
+                helpers.create_task(self._keep_heartbeating()),
                 helpers.create_task(self._settlement.run()),
             ]
             while not self._stopping.is_set():
                 self._wake.clear()
                 if not await self._claim_free_slots():
                     await self._sleep(poll_seconds)
-            await _end(seeking)
+            await _cancel_and_wait(intake_tasks)
             await self._drain(stop_grace_seconds)
-            await _end(keeping)
-        await self._registration.end(self.processed, self.errors)
+            await _cancel_and_wait(support_tasks)
+        await self._registration.unregister(self.processed, self.errors)
 
     async def run_batch(self) -> None:
-        """Claims as many due jobs as run at the same time, runs them, and ends.
+        """Claim due jobs up to the concurrency limit, run them, and return.
 
-        Folds and watches the alerts too.
+        Also rescues jobs, refreshes the rollups and evaluates the alerts.
         """
         await self._register()
         await self._queue.rescue(self._rescue_seconds)
-        await self._finish(
+        await self._run_claims(
             await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
         )
         await refresh_rollup(self._pool)
         await evaluate_and_notify(self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
-        """Runs the pending job of one generation; False when it has none.
+        """Run the pending job of a generation; False if it has none.
 
-        Raises QueryError DR409 while its type of jobs is paused or its provider is down.
+        Raises QueryError DR409 if its job type is paused or its provider's circuit is open.
         """
         await self._register()
         claim = await self._queue.claim_generation(self.id, generation_id)
-        await self._finish([claim] if claim else [])
+        await self._run_claims([claim] if claim else [])
         return claim is not None
 
-    async def _finish(self, claims: Collection[Claim]) -> None:
-        keeping = [
-            asyncio.create_task(self._beat()),
+    async def _run_claims(self, claims: Collection[Claim]) -> None:
+        support_tasks = [
+            asyncio.create_task(self._keep_heartbeating()),
             asyncio.create_task(self._settlement.run()),
         ]
         for claim in claims:
@@ -138,14 +138,14 @@ class Worker:
                 await self._wake.wait()
         finally:
             await self._drain(0)
-            await _end(keeping)
-            await self._registration.end(self.processed, self.errors)
+            await _cancel_and_wait(support_tasks)
+            await self._registration.unregister(self.processed, self.errors)
 
     async def _claim_free_slots(self) -> bool:
         free = min(
-            # An error keeps its slot until it is stored: it may bar what would be claimed next.
+            # A failure keeps its slot until it is stored: it may block what would be claimed next.
             self._concurrency - len(self._tasks) - self._settlement.failures,
-            # Claims that wait to be settled count too, or they would pile up.
+            # Unsettled claims count too, or they would pile up.
             2 * self._concurrency - len(self._held),
         )
         return free > 0 and await self._claiming.claim(free)
@@ -160,7 +160,7 @@ class Worker:
         except ClaimLost as lost:
             logger.warning("Dropped a lost claim: %s", lost)
             self._held.discard(claim)
-            await self._undo_if_cancelled(claim)
+            await self._cancel_external_if_cancelled(claim)
         finally:
             del self._tasks[claim]
             self._wake.set()
@@ -184,7 +184,7 @@ class Worker:
             logger.exception("Job %s: something that its handler waits for was cancelled", claim)
             return JobFailed("Unexpected error: CancelledError", code="internal")
         except Exception as error:
-            # Whatever a handler did wrong costs its job an attempt, not the worker its life.
+            # A bug in a handler must cost its job an attempt, not stop the worker.
             logger.exception("Job %s broke its handler", claim.job_id)
             return JobFailed(f"Unexpected error: {type(error).__name__}", code="internal")
 
@@ -195,7 +195,7 @@ class Worker:
             self.errors += isinstance(outcome, JobFailed)
         self._wake.set()
 
-    async def _beat(self) -> None:
+    async def _keep_heartbeating(self) -> None:
         while True:
             pause = self._heartbeat_seconds
             try:
@@ -206,31 +206,31 @@ class Worker:
             await asyncio.sleep(pause)
 
     async def _heartbeat(self) -> None:
-        lost = await self._beats.heartbeat(self.id, list(self._held))
+        lost = await self._heartbeat_queue.heartbeat(self.id, list(self._held))
         for claim, task in list(self._tasks.items()):
-            # What has ended meanwhile, its settlement finds out.
+            # For claims that ended meanwhile, the settlement finds out.
             if (claim.job_id, claim.attempt) in lost:
                 status = lost[claim.job_id, claim.attempt]
                 logger.warning("Job %s is %s now; dropping it", claim.job_id, status or "gone")
                 self._held.discard(claim)
                 task.cancel()
                 if status == "cancelled":
-                    cancelling = asyncio.create_task(self._undo(claim, task))
+                    cancelling = asyncio.create_task(self._cancel_external(claim, task))
                     self._cancelling.add(cancelling)
                     cancelling.add_done_callback(self._cancelling.discard)
-        await self._registration.seen(self.processed, self.errors)
+        await self._registration.heartbeat(self.processed, self.errors)
 
-    async def _undo_if_cancelled(self, claim: Claim) -> None:
-        """For a handler that lost its claim before a heartbeat could tell why."""
+    async def _cancel_external_if_cancelled(self, claim: Claim) -> None:
+        """Check why a handler lost its claim; on a cancellation, cancel its external work too."""
         try:
-            lost = await self._beats.heartbeat(self.id, [claim])
+            lost = await self._heartbeat_queue.heartbeat(self.id, [claim])
         except DatabaseUnavailable as error:
             logger.warning("What became of job %s is unknown: %s", claim.job_id, error)
         else:
             if lost.get((claim.job_id, claim.attempt)) == "cancelled":
-                await self._undo(claim)
+                await self._cancel_external(claim)
 
-    async def _undo(self, claim: Claim, after: asyncio.Task[None] | None = None) -> None:
+    async def _cancel_external(self, claim: Claim, after: asyncio.Task[None] | None = None) -> None:
         if after:
             await asyncio.wait([after])
         handler: object = self._handlers[claim.job_type]
@@ -244,13 +244,13 @@ class Worker:
         if self._tasks and grace_seconds:
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         unfinished = dict(self._tasks)
-        await _end(unfinished.values(), again_after=HANDLER_END_SECONDS)
+        await _cancel_and_wait(unfinished.values(), retry_after=HANDLER_STOP_SECONDS)
         for claim in unfinished:
             if claim in self._held:
                 self._settlement.add(claim, Interrupted())
         try:
-            async with asyncio.timeout(SETTLE_SECONDS):
-                await self._settlement.empty()
+            async with asyncio.timeout(SETTLE_TIMEOUT_SECONDS):
+                await self._settlement.wait_until_empty()
                 await asyncio.gather(*self._cancelling)
         except TimeoutError:
             logger.error("%d jobs wait for a rescue: the database is away", len(self._held))
@@ -270,17 +270,19 @@ class Worker:
                 await self._sleep(RECONNECT_SECONDS)
 
     async def _register(self) -> None:
-        await self._registration.begin(self._kind, self._handlers.keys(), self._concurrency)
+        await self._registration.register(self._kind, self._handlers.keys(), self._concurrency)
 
 
-async def _end(tasks: Collection[asyncio.Task[None]], *, again_after: float = 1.0) -> None:
-    """Cancels tasks until they have ended.
+async def _cancel_and_wait(
+    tasks: Collection[asyncio.Task[None]], *, retry_after: float = 1.0
+) -> None:
+    """Cancel tasks until they have ended.
 
-    Once may not be enough: asyncio.wait_for, by which the pool waits for a connection, swallows
-    a cancellation that comes together with what it waits for (python/cpython#86296).
+    Once may not be enough: asyncio.wait_for, which the pool uses to wait for a connection, swallows
+    a cancellation that coincides with its result (python/cpython#86296).
     """
-    left = set(tasks)
-    while left:
-        for task in left:
+    remaining = set(tasks)
+    while remaining:
+        for task in remaining:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=again_after)
+        _, remaining = await asyncio.wait(remaining, timeout=retry_after)

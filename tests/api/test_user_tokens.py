@@ -79,7 +79,7 @@ def project(eventually: Callable[..., Any]) -> Iterator[Project]:
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_tokens, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(user_tokens, "FETCH_INTERVAL_SECONDS", 0.0)
 
 
 async def refused(tokens: UserTokens, token: str) -> tuple[int, str]:
@@ -118,7 +118,7 @@ async def test_a_new_pair_counts_at_once_and_a_revoked_one_no_longer(
     await tokens.user(project.sign("new"))
     await tokens.user(of_old)
     del project.pairs["old"]
-    monkeypatch.setattr(user_tokens, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(user_tokens, "JWKS_TTL_SECONDS", 0.0)
     assert await refused(tokens, of_old) == (401, "bad_key")
 
 
@@ -152,7 +152,7 @@ async def test_keys_that_cannot_be_read_are_no_fault_of_the_token(
     project.answer = None
     await tokens.user(project.sign("one"))
     project.answer = answer
-    monkeypatch.setattr(user_tokens, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(user_tokens, "JWKS_TTL_SECONDS", 0.0)
     await tokens.user(project.sign("one"))
 
 

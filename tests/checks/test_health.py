@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lib.checks.health import verdict
-from lib.formats import change, duration, escaped, share
+from lib.formats import duration, escaped, share, signed_change
 
 DOWN = {"provider": "replicate", "seconds": 720.0, "reason": "No answer."}
 ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
@@ -118,7 +118,7 @@ def test_durations_read_in_two_units(seconds, words):
     [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0 %", 0)],
 )
 def test_a_change_has_a_sign_unless_it_is_too_small_to_say(difference, written, words):
-    assert change(difference, written) == words
+    assert signed_change(difference, written) == words
 
 
 def test_a_share_of_nothing_is_a_dash():

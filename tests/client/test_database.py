@@ -224,7 +224,7 @@ async def test_a_timeout_holds_in_a_network_that_falls_silent(story, network, fa
 async def test_a_connection_that_falls_silent_is_given_up(
     story, network, far, until, monkeypatch, caplog
 ):
-    monkeypatch.setattr(following, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(following, "READ_TIMEOUT_SECONDS", 0.2)
     updates = aiter(follow_generation(story.id, database_url=far, read_seconds=0.1))
     seen = [await anext(updates)]
     next_one = asyncio.ensure_future(anext(updates))

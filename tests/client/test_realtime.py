@@ -140,7 +140,7 @@ async def test_the_network_cut_while_the_end_comes(story, project, network, subs
 async def test_a_network_that_falls_silent(
     story, network, subscribe, joined, until, monkeypatch, caplog
 ):
-    monkeypatch.setattr(following, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(following, "READ_TIMEOUT_SECONDS", 0.3)
     url = f"http://127.0.0.1:{network.port}"
     updates = aiter(subscribe(story, supabase_url=url, read_seconds=0.1))
     seen = [await anext(updates)]

@@ -136,9 +136,9 @@ async def test_slow_models(client, inject):
 
 def test_the_course_of_a_slow_prediction():
     usual = Schedule(2.0, 5.0, None)
-    assert ModelFaults().bent(usual, None) == usual
-    assert ModelFaults(slower=10, extra_seconds=4).bent(usual, None) == Schedule(2, 36, None)
-    assert ModelFaults().bent(usual, "never_ends").ends == math.inf
+    assert ModelFaults().applied_to(usual, None) == usual
+    assert ModelFaults(slower=10, extra_seconds=4).applied_to(usual, None) == Schedule(2, 36, None)
+    assert ModelFaults().applied_to(usual, "never_ends").ends == math.inf
 
 
 async def test_a_share_of_the_predictions_is_met(client, inject):
@@ -157,11 +157,11 @@ async def test_a_share_of_the_predictions_is_met(client, inject):
 
 def test_shares_of_several_failures():
     wrong = ModelFaults(failures={"500": 20, "never_ends": 50, "402": 10})
-    drawn = Counter(wrong.drawn(str(number)) for number in range(10_000))
+    drawn = Counter(wrong.failure_for(str(number)) for number in range(10_000))
     assert drawn.keys() == {"500", "never_ends", "402", None}
     for kind, expected in {"500": 2000, "never_ends": 5000, "402": 1000, None: 2000}.items():
         assert abs(drawn[kind] - expected) < 250
-    assert {ModelFaults(failures={"500": 100}).drawn(str(n)) for n in range(1000)} == {"500"}
+    assert {ModelFaults(failures={"500": 100}).failure_for(str(n)) for n in range(1000)} == {"500"}
 
 
 async def test_a_model_of_its_own_faults_has_no_others(client, inject):
@@ -265,11 +265,13 @@ def test_unknown_models_and_outages_cannot_be():
 
 def test_every_fault_is_said_in_words():
     for kind in FAILURES:
-        assert len(ModelFaults(failures={kind: 5}).words) == 1
+        assert len(ModelFaults(failures={kind: 5}).summary) == 1
     for wrong in PRESETS.values():
-        assert len(wrong.words) == 1
+        assert len(wrong.summary) == 1
     faults = with_model(Faults(outage="cut"), DEV, ModelFaults(slower=2))
     faults = with_model(faults, None, ModelFaults(extra_seconds=2))
-    assert len(faults.words) == 3
+    assert len(faults.summary) == 3
     assert with_model(faults, DEV, ModelFaults()).models == {}
-    assert Faults().words == ModelFaults().words == ModelFaults(failures={"500": 0}).words == []
+    assert (
+        Faults().summary == ModelFaults().summary == ModelFaults(failures={"500": 0}).summary == []
+    )

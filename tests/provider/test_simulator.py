@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from lib.provider.replicate.prediction import parse_prediction
-from lib.provider.simulator.answers import describe
 from lib.provider.simulator.models import MODELS
 from lib.provider.simulator.predictions import (
     CREATES_PER_MINUTE,
@@ -21,6 +20,7 @@ from lib.provider.simulator.predictions import (
     Record,
     new_id,
 )
+from lib.provider.simulator.responses import describe
 from lib.provider.simulator.schedule import draw_schedule
 from lib.provider.simulator.server import Simulator
 

@@ -220,7 +220,7 @@ async def test_only_images_are_downloaded(serve, connect):
 async def test_only_so_much_is_downloaded(serve, connect, monkeypatch):
     server = serve(PNG)
     replicate = connect(TOKEN, server.base_url)
-    monkeypatch.setattr(client, "IMAGE_BYTES", 3)
+    monkeypatch.setattr(client, "MAX_IMAGE_BYTES", 3)
     with pytest.raises(ProviderError) as error:
         await replicate.download(f"{server.base_url}/1.png")
     assert (error.value.code, error.value.permanent) == ("too_large", True)

@@ -14,8 +14,8 @@ from lib.database.pool import Connection
 from lib.queue import job_list
 from lib.queue.job_filters import STATUSES, Filters
 from lib.queue.job_list import (
+    Cursor,
     Fetch,
-    Place,
     all_pages,
     by_id,
     count,
@@ -135,10 +135,10 @@ def backwards(fetch: Fetch, filters: Filters, rows: int = 7) -> list[UUID]:
     return found
 
 
-def reread(place: Place) -> Place:
-    """A place after its way through a URL."""
-    read = Place.read(str(place))
-    assert read == place
+def reread(cursor: Cursor) -> Cursor:
+    """A cursor after its way through a URL."""
+    read = Cursor.read(str(cursor))
+    assert read == cursor
     return read
 
 
@@ -216,7 +216,7 @@ def test_little_looked_at_per_page_finds_the_same(
     filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Searches that are broken off again and again.
-    monkeypatch.setattr(job_list, "_MOST", dict.fromkeys(job_list._MOST, 10))
+    monkeypatch.setattr(job_list, "_SCAN_LIMITS", dict.fromkeys(job_list._SCAN_LIMITS, 10))
     for filters, keep in FILTERS.values():
         expected = plain(filled, keep)
         assert forwards(fetch, filters) == expected
@@ -226,7 +226,7 @@ def test_little_looked_at_per_page_finds_the_same(
 def test_a_search_says_how_far_it_came(
     filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_list, "_MOST", dict.fromkeys(job_list._MOST, 10))
+    monkeypatch.setattr(job_list, "_SCAN_LIMITS", dict.fromkeys(job_list._SCAN_LIMITS, 10))
     nothing = Filters(("completed", "failed", "cancelled"), error="zebra")
     page = first_page(fetch, nothing)
     ended = [
@@ -327,14 +327,14 @@ def test_counts_say_what_they_are_worth(filled: Connection, fetch: Fetch) -> Non
     ],
 )
 def test_a_place_that_is_none(written: str | None) -> None:
-    assert Place.read(written) is None
+    assert Cursor.read(written) is None
 
 
 def test_a_place_of_another_list_begins_anew(filled: Connection, fetch: Fetch) -> None:
-    place = Place("running", NOW, uuid4())
-    page = page_after(fetch, Filters(("failed",)), place, 5)
+    cursor = Cursor("running", NOW, uuid4())
+    page = page_after(fetch, Filters(("failed",)), cursor, 5)
     assert page == first_page(fetch, Filters(("failed",)), 5)
-    assert page == page_before(fetch, Filters(("failed",)), place, 5)
+    assert page == page_before(fetch, Filters(("failed",)), cursor, 5)
 
 
 def test_an_empty_queue(fetch: Fetch) -> None:

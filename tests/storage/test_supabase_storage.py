@@ -67,7 +67,7 @@ async def test_what_is_kept_is_found_at_its_address(
     assert stored.path == f"{id}.png"
     found = fetched(stored.url)
     assert (found.content, found.headers["content-type"]) == (png(), "image/png")
-    assert fetched(storage.address(stored.path)).content == storage.read(stored.path) == png()
+    assert fetched(storage.url_for(stored.path)).content == storage.read(stored.path) == png()
     assert KEY not in stored.url
 
     again = await storage.save(id, png("blue"))

@@ -39,7 +39,7 @@ async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, u
 async def test_a_handler_that_misses_being_stopped_is_stopped_again(
     running, enqueue, job, until, monkeypatch
 ):
-    monkeypatch.setattr(worker_module, "HANDLER_END_SECONDS", 0.05)
+    monkeypatch.setattr(worker_module, "HANDLER_STOP_SECONDS", 0.05)
     missed = 0
     over = asyncio.Event()
 

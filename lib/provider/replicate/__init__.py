@@ -1,7 +1,7 @@
 """The client of Replicate.
 
-- `client`: creates, follows and cancels predictions, downloads their images.
-- `prediction`: reads a prediction from an answer of the API.
-- `errors`: turns an error answer into a ProviderError.
-- `retry`: when and how long to wait before another try.
+- `client`: create, follow and cancel predictions, download their images.
+- `prediction`: parse a prediction from an API response.
+- `errors`: turn an error response into a ProviderError.
+- `retry`: which errors to retry, and the backoff.
 """

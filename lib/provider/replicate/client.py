@@ -10,26 +10,26 @@ from typing import Any
 import httpx
 
 from lib.provider.contract import Capability, Prediction, ProviderError
-from lib.provider.replicate.errors import refused
+from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.prediction import parse_prediction
-from lib.provider.replicate.retry import not_taken, persist, surely_not_done, transient
+from lib.provider.replicate.retry import not_accepted, retry, safe_to_resend, transient
 
-REQUEST_SECONDS = 60
-"""Longest time for one request and its whole answer."""
-ANSWER_BYTES = 10_000_000
-IMAGE_BYTES = 50_000_000
-FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
+REQUEST_TIMEOUT_SECONDS = 60
+"""Timeout for one request, including reading the whole response."""
+MAX_RESPONSE_BYTES = 10_000_000
+MAX_IMAGE_BYTES = 50_000_000
+FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PREDICTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Replicate:
-    """A connection to Replicate, or to whatever speaks its API at `base_url`.
+    """A client of Replicate, or of a compatible API at `base_url`.
 
-    Transient errors are retried within each call, waiting at most `max_wait` seconds in all.
-    When the provider asks for longer, the call raises at once with `retry_after`, so that the
-    caller can do something else meanwhile. Every method raises ProviderError.
+    Each call retries transient errors, waiting at most `max_wait` seconds in total. If the
+    provider asks for longer, the call raises immediately with `retry_after`, so that the caller
+    is not blocked. Every method raises ProviderError.
     """
 
     capabilities = frozenset({Capability.GET})
@@ -42,7 +42,7 @@ class Replicate:
         max_wait: float = 20.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        # Checked here because an HTTP library would show a bad header in its error.
+        # Checked here because httpx would quote an invalid header in its error.
         if not re.fullmatch(r"[!-~]+", token):
             raise ProviderError(
                 "The Replicate API token is empty or has a character that no token has.",
@@ -55,7 +55,7 @@ class Replicate:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
-            # A proxy of the environment cannot reach this machine's simulator.
+            # A proxy from the environment cannot reach the simulator on this machine.
             mounts={"all://127.0.0.1": None},
         )
 
@@ -66,14 +66,14 @@ class Replicate:
         *,
         version: str | None = None,
         cancel_after: float | None = None,
-        wait_out_limits: bool = True,
+        wait_out_rate_limits: bool = True,
     ) -> Prediction:
-        """Starts a prediction of an official model, or of a version of a community model.
+        """Create a prediction of an official model, or of a version of a community model.
 
-        The provider cancels it after `cancel_after` seconds. There is no idempotency key, so it
-        is sent again only after answers that say that nothing was started. A caller that can
-        hold back all requests for the model sets `wait_out_limits` to False: then a rate limit
-        raises at once, however short.
+        The provider cancels it after `cancel_after` seconds. There is no idempotency key, so the
+        request is resent only if nothing can have been created. A caller that delays all requests
+        for a rate-limited model sets `wait_out_rate_limits` to False: then any rate limit raises
+        immediately.
         """
         if not _MODEL.fullmatch(model):
             raise ProviderError(
@@ -90,7 +90,7 @@ class Replicate:
             headers["Cancel-After"] = f"{max(math.ceil(cancel_after), 1)}s"
 
         async def attempt() -> Prediction:
-            return await self._prediction(
+            return await self._send_prediction_request(
                 "POST",
                 path,
                 about=f"model {model}",
@@ -99,52 +99,52 @@ class Replicate:
                 headers=headers,
             )
 
-        worth_it = surely_not_done if wait_out_limits else not_taken
-        return await persist(attempt, worth_it=worth_it, max_wait=self._max_wait)
+        retryable = safe_to_resend if wait_out_rate_limits else not_accepted
+        return await retry(attempt, retryable=retryable, max_wait=self._max_wait)
 
     async def get(self, prediction_id: str) -> Prediction:
-        """The state of a prediction; code "prediction_not_found" once it is removed."""
-        return await persist(
-            partial(self._get, prediction_id), worth_it=transient, max_wait=self._max_wait
+        """The current state of a prediction; raises "prediction_not_found" once it is removed."""
+        return await retry(
+            partial(self._get_once, prediction_id), retryable=transient, max_wait=self._max_wait
         )
 
     async def cancel(self, prediction_id: str) -> Prediction:
-        """Cancels a prediction; a finished one stays as it is. Returns its state."""
+        """Cancel a prediction and return its state; a finished one is unchanged."""
 
         async def attempt() -> Prediction:
-            return await self._prediction(
+            return await self._send_prediction_request(
                 "POST",
                 f"{_prediction_path(prediction_id)}/cancel",
                 about=f"prediction {prediction_id}",
                 not_found="prediction_not_found",
             )
 
-        return await persist(attempt, worth_it=transient, max_wait=self._max_wait)
+        return await retry(attempt, retryable=transient, max_wait=self._max_wait)
 
     async def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
-        """Yields every new state until the prediction is finished, however it ends.
+        """Yield every new state until the prediction is finished, with or without success.
 
-        Waits through transient errors. After `deadline` seconds the prediction is cancelled and
-        ProviderError raised, code "deadline_exceeded", unless it has succeeded in that moment.
+        Retries transient errors until the deadline. After `deadline` seconds the prediction is
+        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then.
         """
         until = asyncio.get_running_loop().time() + deadline
         interval = FIRST_POLL_SECONDS
-        poll = partial(self._get, prediction.id)
+        poll = partial(self._get_once, prediction.id)
         while not prediction.finished:
             try:
                 async with asyncio.timeout_at(until):
                     await asyncio.sleep(interval)
-                    state = await persist(poll, worth_it=transient, max_wait=math.inf)
+                    state = await retry(poll, retryable=transient, max_wait=math.inf)
             except TimeoutError:
-                yield await self._end(prediction, deadline)
+                yield await self._cancel_overdue(prediction, deadline)
                 return
-            interval = min(interval * POLL_GROWTH, LONGEST_POLL_SECONDS)
+            interval = min(interval * POLL_GROWTH, MAX_POLL_SECONDS)
             if state != prediction:
                 prediction = state
                 yield state
 
     async def download(self, url: str) -> bytes:
-        """An image of a prediction's output, of at most 50 MB."""
+        """Download an image of a prediction's output, at most 50 MB."""
         target = _web_url(url)
         headers = self._authorization() if _origin(target) == _origin(self._base) else {}
 
@@ -154,9 +154,9 @@ class Replicate:
                 target,
                 about="image of the prediction",
                 not_found="image_not_found",
-                limit=IMAGE_BYTES,
+                limit=MAX_IMAGE_BYTES,
                 headers=headers,
-                # httpx keeps the token from other origins.
+                # On redirects, httpx does not send the token to other origins.
                 follow_redirects=True,
             )
             kind = response.headers.get("content-type", "no type")
@@ -166,22 +166,22 @@ class Replicate:
                 )
             return body
 
-        return await persist(attempt, worth_it=transient, max_wait=self._max_wait)
+        return await retry(attempt, retryable=transient, max_wait=self._max_wait)
 
     async def aclose(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
-    async def _get(self, prediction_id: str) -> Prediction:
-        return await self._prediction(
+    async def _get_once(self, prediction_id: str) -> Prediction:
+        return await self._send_prediction_request(
             "GET",
             _prediction_path(prediction_id),
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
 
-    async def _end(self, prediction: Prediction, deadline: float) -> Prediction:
-        """Cancels an overdue prediction; returns its state only if it succeeded just now."""
+    async def _cancel_overdue(self, prediction: Prediction, deadline: float) -> Prediction:
+        """Cancel an overdue prediction; return its state only if it has succeeded meanwhile."""
         overdue = f"{prediction.model} took longer than {deadline:g} s"
         try:
             state = await self.cancel(prediction.id)
@@ -193,13 +193,13 @@ class Replicate:
             raise ProviderError(f"{overdue} and was cancelled.", code="deadline_exceeded")
         return state
 
-    async def _prediction(
+    async def _send_prediction_request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> Prediction:
         _, body = await self._send(
             method,
             httpx.URL(f"{self._base}{path}"),
-            limit=ANSWER_BYTES,
+            limit=MAX_RESPONSE_BYTES,
             headers={**self._authorization(), **(headers or {})},
             **options,
         )
@@ -210,7 +210,7 @@ class Replicate:
     ) -> tuple[httpx.Response, bytes]:
         try:
             async with (
-                asyncio.timeout(REQUEST_SECONDS),
+                asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
                 self._http.stream(method, url, **options) as response,
             ):
                 body = await _read(response, limit, about)
@@ -220,7 +220,9 @@ class Replicate:
                 code="unreachable",
             ) from error
         if not response.is_success:
-            raise refused(response, body, about=about, not_found=not_found, secret=self._token)
+            raise error_from_response(
+                response, body, about=about, not_found=not_found, secret=self._token
+            )
         return response, body
 
     def _authorization(self) -> dict[str, str]:

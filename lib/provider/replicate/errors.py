@@ -1,4 +1,4 @@
-"""Turn Replicate's error answers into ProviderError."""
+"""Turn Replicate's error responses into ProviderError."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from lib.provider.contract import ProviderError
 
 DETAIL_LENGTH = 500
 
-# Status: code, permanent, sentence. What `about` names stands in for {}.
+# Status: code, permanent, message. `about` replaces {}.
 _REFUSALS = {
     400: ("invalid_input", True, "Replicate cannot read the request for {}"),
     401: ("unauthorized", True, "Replicate refuses the API token"),
@@ -25,13 +25,13 @@ _REFUSALS = {
 }
 
 
-def refused(
+def error_from_response(
     response: httpx.Response, body: bytes, *, about: str, not_found: str, secret: str
 ) -> ProviderError:
-    """The error for an answer that is not a success.
+    """The error for an unsuccessful response.
 
-    `about` names what was asked for, `not_found` is the code of a 404; `secret` is cut out of
-    what the provider says.
+    `about` names what was requested, `not_found` is the code for a 404; `secret` is redacted from
+    the provider's message.
     """
     status = response.status_code
     problem = _problem(body)
@@ -55,7 +55,7 @@ def refused(
 
 
 def _problem(body: bytes) -> dict[str, Any]:
-    # RFC 7807, unless a proxy on the way answered.
+    # RFC 7807, unless the response came from a proxy.
     try:
         problem = json.loads(body)
     except ValueError:
@@ -78,7 +78,7 @@ def _retry_after(headers: httpx.Headers, detail: str) -> float | None:
         moment = _moment(text)
         if moment is None:
             return None
-        # Both by the provider's clock, where it tells: ours may differ.
+        # Relative to the provider's clock if known: ours may differ.
         now = _moment(headers.get("date", "")) or datetime.now(UTC)
         seconds = (moment - now).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
@@ -89,5 +89,5 @@ def _moment(text: str) -> datetime | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    # A date "-0000" says UTC without a zone.
+    # A date with "-0000" means UTC but is parsed as naive.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Read a prediction from an answer of Replicate's API."""
+"""Parse a prediction from a Replicate API response."""
 
 import json
 import re
@@ -10,7 +10,7 @@ _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 
 def parse_prediction(body: bytes) -> Prediction:
-    """The prediction in an answer. Raises ProviderError when there is none in it."""
+    """The prediction in a response body. Raises ProviderError if it is malformed."""
     try:
         answer = json.loads(body)
     except ValueError as error:
@@ -44,7 +44,7 @@ def _output(value: Any) -> list[str]:
 
 
 def _error(value: Any) -> str | None:
-    # Some models raise objects.
+    # Some models return an object as error.
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 

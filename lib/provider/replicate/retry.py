@@ -1,4 +1,4 @@
-"""When and how long to wait before trying again."""
+"""Retry failed requests with backoff."""
 
 import asyncio
 import random
@@ -9,52 +9,53 @@ import httpx
 
 from lib.provider.contract import TRANSIENT, ProviderError
 
-FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 8.0
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 T = TypeVar("T")
 
 
-async def persist(
+async def retry(
     attempt: Callable[[], Awaitable[T]],
     *,
-    worth_it: Callable[[ProviderError], bool],
+    retryable: Callable[[ProviderError], bool],
     max_wait: float,
 ) -> T:
-    """Attempts until success, an error that is not worth it, or `max_wait` seconds of waiting.
+    """Call `attempt` until it succeeds, waiting at most `max_wait` seconds in total.
 
-    Raises the last ProviderError, at once when the next wait would go beyond `max_wait`.
+    Raises a ProviderError that is not retryable, and the last one immediately if the next wait
+    would exceed `max_wait`.
     """
-    waited, tries = 0.0, 0
+    waited, retries = 0.0, 0
     while True:
         try:
             return await attempt()
         except ProviderError as error:
-            wait = _wait(error, tries)
-            if not worth_it(error) or waited + wait > max_wait:
+            wait = _wait(error, retries)
+            if not retryable(error) or waited + wait > max_wait:
                 raise
         await asyncio.sleep(wait)
         waited += wait
-        tries += 1
+        retries += 1
 
 
 def transient(error: ProviderError) -> bool:
-    """Whether the error passes by itself."""
+    """Whether the error resolves by itself."""
     return error.code in TRANSIENT
 
 
-def not_taken(error: ProviderError) -> bool:
-    """Whether the request was not sent, or turned away because the provider is unavailable."""
-    return error.status == 503 or isinstance(error.__cause__, _NOT_SENT)
+def not_accepted(error: ProviderError) -> bool:
+    """Whether the request was not sent, or rejected because the provider is unavailable."""
+    return error.status == 503 or isinstance(error.__cause__, _NOT_SENT_ERRORS)
 
 
-def surely_not_done(error: ProviderError) -> bool:
-    """Whether the request had no effect and may pass later: safe to repeat, whatever it asks."""
-    return error.status == 429 or not_taken(error)
+def safe_to_resend(error: ProviderError) -> bool:
+    """Whether the request had no effect, so that even a non-idempotent one may be resent."""
+    return error.status == 429 or not_accepted(error)
 
 
-def _wait(error: ProviderError, tries: int) -> float:
-    """Seconds: what the provider asks for with jitter on top, else exponential backoff."""
-    backoff = min(FIRST_BACKOFF_SECONDS * 2**tries, LONGEST_BACKOFF_SECONDS)
+def _wait(error: ProviderError, retries: int) -> float:
+    """Seconds to wait: the provider's retry_after or exponential backoff, plus jitter."""
+    backoff = min(MIN_BACKOFF_SECONDS * 2**retries, MAX_BACKOFF_SECONDS)
     return (error.retry_after or backoff / 2) + random.uniform(0, backoff / 2)

@@ -1,10 +1,10 @@
-"""A server on this machine that speaks Replicate's HTTP API and draws the images itself.
+"""A local server that implements Replicate's HTTP API and draws the images itself.
 
-- `server`: starts and stops it; its token.
-- `app`: the endpoints. `requests` reads requests, `answers` writes responses.
-- `models`: the models that it knows, and how long they take.
-- `schedule`: when a prediction starts and ends, and with which error.
+- `server`: start and stop it; its token.
+- `app`: the endpoints. `requests` validates requests, `responses` builds responses.
+- `models`: the simulated models and their run times.
+- `schedule`: when a prediction starts and ends, and its error, if any.
 - `faults`: injected faults.
-- `predictions`: the stored predictions; their state follows from the clock at each read.
-- `images`: the pictures.
+- `predictions`: the stored predictions; their status is derived from the clock on each read.
+- `images`: the generated images.
 """

@@ -18,19 +18,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.provider.simulator.answers import Problem, describe, not_found, throttled
 from lib.provider.simulator.faults import FaultFile, ModelFaults
 from lib.provider.simulator.images import draw_png
 from lib.provider.simulator.models import MODELS, VERSIONS, Model
 from lib.provider.simulator.predictions import Predictions, RateLimited, Record, new_id
-from lib.provider.simulator.requests import checked_input, deadline_seconds, hold_seconds, read_body
+from lib.provider.simulator.requests import (
+    deadline_seconds,
+    read_body,
+    validated_input,
+    wait_seconds,
+)
+from lib.provider.simulator.responses import Problem, describe, not_found, throttled
 from lib.provider.simulator.schedule import draw_schedule
 
-HOLD_CHECK_SECONDS = 0.25
+WAIT_CHECK_SECONDS = 0.25
 THROTTLE_SECONDS = 5
-"""What a prompt with [429] is asked to wait, at speed 1."""
+"""Retry-After for a prompt with [429], at speed 1."""
 
-# Answers that a prompt asks for by tag, such as [402], or that are injected as faults.
+# Errors requested by a tag in the prompt, such as [402], or injected as faults.
 _PROBLEMS = {
     "401": (401, "Unauthenticated", "You did not pass a valid authentication token."),
     "402": (402, "Insufficient credit", "You have insufficient credit to run this model."),
@@ -43,7 +48,7 @@ _TAGS = ("402", "500", "503")
 
 
 def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) -> Starlette:
-    """The simulated API over the predictions in `folder`, for callers who show the token."""
+    """The simulated API over the predictions in `folder`; callers authenticate with `token`."""
     faults = FaultFile(folder)
     api = _Api(Predictions(folder), faults, speed, failure_rate)
     guarded = [
@@ -61,7 +66,7 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
             Middleware(_Outage, faults=faults),
         ],
-        exception_handlers={Problem: _refuse, HTTPException: _refuse_route},
+        exception_handlers={Problem: _problem_response, HTTPException: _http_error_response},
     )
 
 
@@ -75,7 +80,7 @@ class _Api:
 
     async def create_by_model(self, request: Request) -> Response:
         model = MODELS.get("{owner}/{name}".format(**request.path_params))
-        # Replicate runs community models by version only.
+        # Replicate runs community models only by version.
         if model is None or model.version:
             raise not_found()
         return await self._create(request, model, await read_body(request))
@@ -90,10 +95,10 @@ class _Api:
         return await self._create(request, model, body)
 
     def get(self, request: Request) -> Response:
-        return self._answer(request, self.predictions.get(request.path_params["id"]))
+        return self._respond(request, self.predictions.get(request.path_params["id"]))
 
     def cancel(self, request: Request) -> Response:
-        return self._answer(
+        return self._respond(
             request, self.predictions.cancel(request.path_params["id"], time.time())
         )
 
@@ -101,30 +106,30 @@ class _Api:
         record = self.predictions.get(request.path_params["id"])
         if record is None or record.status(time.time()) != "succeeded":
             raise not_found()
-        if self.faults.read().of(record.model).drawn(record.id) == "not_an_image":
+        if self.faults.read().for_model(record.model).failure_for(record.id) == "not_an_image":
             return Response(b"This is no image.", media_type="image/png")
         png = draw_png(record.model, record.input["prompt"], record.seed, *record.size)
         return Response(png, media_type="image/png")
 
     async def _create(self, request: Request, model: Model, body: Mapping[str, Any]) -> Response:
-        asked = checked_input(body)
-        hold, deadline = hold_seconds(request), deadline_seconds(request)
-        self._answer_tags(asked["prompt"])
+        fields = validated_input(body)
+        wait, deadline = wait_seconds(request), deadline_seconds(request)
+        self._raise_for_tags(fields["prompt"])
         faults = self.faults.read()
-        wrong, prediction_id = faults.of(model.id), new_id()
-        failure = wrong.drawn(prediction_id)
-        _answer_failure(failure, wrong)
-        record = self._record(prediction_id, model, asked, deadline, wrong, failure)
+        model_faults, prediction_id = faults.for_model(model.id), new_id()
+        failure = model_faults.failure_for(prediction_id)
+        _raise_failure(failure, model_faults)
+        record = self._record(prediction_id, model, fields, deadline, model_faults, failure)
         try:
-            await run_in_threadpool(self.predictions.add, record, faults.limit(model.id))
+            await run_in_threadpool(self.predictions.add, record, faults.rate_limit(model.id))
         except RateLimited as error:
             raise throttled(error.retry_after) from error
-        if hold is None:
-            return self._answer(request, record, 201)
-        record = await self._held(record, hold)
-        return self._answer(request, record, 201 if time.time() >= record.ends_at else 202)
+        if wait is None:
+            return self._respond(request, record, 201)
+        record = await self._wait_for_end(record, wait)
+        return self._respond(request, record, 201 if time.time() >= record.ends_at else 202)
 
-    def _answer_tags(self, prompt: str) -> None:
+    def _raise_for_tags(self, prompt: str) -> None:
         tags = prompt.lower()
         for tag in _TAGS:
             if f"[{tag}]" in tags:
@@ -137,7 +142,7 @@ class _Api:
         self,
         prediction_id: str,
         model: Model,
-        asked: Mapping[str, Any],
+        fields: Mapping[str, Any],
         deadline: float,
         faults: ModelFaults,
         failure: str | None,
@@ -146,15 +151,15 @@ class _Api:
         usual = draw_schedule(
             model,
             prediction_id,
-            asked["prompt"],
+            fields["prompt"],
             speed=self.speed,
             failure_rate=self.failure_rate,
         )
-        schedule = faults.bent(usual, failure)
+        schedule = faults.applied_to(usual, failure)
         return Record(
             id=prediction_id,
             model=model.id,
-            input=asked,
+            input=fields,
             created_at=now,
             started_at=now + schedule.starts,
             finished_at=now + schedule.ends,
@@ -163,16 +168,16 @@ class _Api:
             error=schedule.error,
         )
 
-    async def _held(self, record: Record, seconds: float) -> Record:
+    async def _wait_for_end(self, record: Record, seconds: float) -> Record:
         until = time.time() + seconds
         while (left := min(record.ends_at, until) - time.time()) > 0:
             # Another request may cancel it meanwhile.
-            await asyncio.sleep(min(left, HOLD_CHECK_SECONDS))
+            await asyncio.sleep(min(left, WAIT_CHECK_SECONDS))
             stored = await run_in_threadpool(self.predictions.get, record.id)
             record = stored or record
         return record
 
-    def _answer(self, request: Request, record: Record | None, status: int = 200) -> Response:
+    def _respond(self, request: Request, record: Record | None, status: int = 200) -> Response:
         if record is None:
             raise not_found()
         base_url = str(request.base_url).rstrip("/")
@@ -185,15 +190,15 @@ class _TokenGuard:
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shown = dict(scope["headers"]).get(b"authorization", b"")
-        if hmac.compare_digest(shown, self._expected):
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if hmac.compare_digest(given, self._expected):
             await self._app(scope, receive, send)
             return
         await Problem(*_PROBLEMS["401"]).response()(scope, receive, send)
 
 
 class _Outage:
-    """Answers nothing but 503 while that fault is in force."""
+    """Middleware that responds 503 to everything while that fault is active."""
 
     def __init__(self, app: ASGIApp, faults: FaultFile) -> None:
         self._app = app
@@ -206,19 +211,19 @@ class _Outage:
         await self._app(scope, receive, send)
 
 
-def _answer_failure(failure: str | None, faults: ModelFaults) -> None:
+def _raise_failure(failure: str | None, faults: ModelFaults) -> None:
     if failure == "429":
         raise throttled(faults.retry_after)
     if failure in _PROBLEMS:
         raise Problem(*_PROBLEMS[failure])
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
+async def _problem_response(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return error.response()
 
 
-async def _refuse_route(_request: Request, error: Exception) -> Response:
+async def _http_error_response(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = not_found() if error.status_code == 404 else None
     return (problem or Problem(error.status_code, error.detail, error.detail)).response()

@@ -1,7 +1,7 @@
-"""Faults on purpose: what the simulator does wrong until it is told to stop.
+"""Fault injection: errors and delays that the simulator produces until they are removed.
 
-They are kept in a file beside the predictions, so that all processes which share the folder
-agree, and a simulator that starts anew goes on with them.
+They are stored in a file next to the predictions, so that all processes which share the folder
+agree, and they survive a restart of the simulator.
 """
 
 import json
@@ -30,38 +30,38 @@ FAILURES = {
     "404": "model unknown (HTTP 404)",
     "422": "input refused (HTTP 422)",
 }
-"""What a share of the predictions can meet, in words. Those of HTTP meet their creation."""
+"""Failures for a percentage of predictions; the HTTP errors occur when one is created."""
 OUTAGES = {
     "cut": "Every connection is cut without an answer",
     "unavailable": "Every request is answered with HTTP 503",
 }
-MOST_SLOWER, MOST_SECONDS, MOST_RETRY_AFTER, MOST_CREATES = 100, 600, 3600, 600
+MAX_SLOWDOWN, MAX_EXTRA_SECONDS, MAX_RETRY_AFTER, MAX_CREATES = 100, 600, 3600, 600
 
 
 class FaultsError(ValueError):
-    """Faults that cannot be; the message says which and what could."""
+    """Invalid faults; the message says which and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFaults:
-    """What goes wrong with the predictions of a model. Raises FaultsError when it cannot be."""
+    """Faults of a model's predictions. Raises FaultsError if invalid."""
 
     slower: float = 1.0
-    """By how much run times are multiplied."""
+    """Multiplier of run times."""
     extra_seconds: float = 0.0
-    """Added to run times as they are then."""
+    """Added to run times after the multiplication."""
     failures: Mapping[str, float] = field(default_factory=dict)
-    """Kinds of FAILURES with their shares in percent, at most 100 together."""
+    """Kinds of FAILURES with their percentages, at most 100 in total."""
     retry_after: int = 30
-    """Seconds that a throttled creation is asked to wait."""
+    """Seconds in Retry-After when a creation is throttled."""
     creates_per_minute: int | None = None
 
     def __post_init__(self) -> None:
-        _check("slower", self.slower, 1, MOST_SLOWER)
-        _check("extra_seconds", self.extra_seconds, 0, MOST_SECONDS)
-        _check("retry_after", self.retry_after, 1, MOST_RETRY_AFTER)
+        _check("slower", self.slower, 1, MAX_SLOWDOWN)
+        _check("extra_seconds", self.extra_seconds, 0, MAX_EXTRA_SECONDS)
+        _check("retry_after", self.retry_after, 1, MAX_RETRY_AFTER)
         if self.creates_per_minute is not None:
-            _check("creates_per_minute", self.creates_per_minute, 1, MOST_CREATES)
+            _check("creates_per_minute", self.creates_per_minute, 1, MAX_CREATES)
         for kind, percent in self.failures.items():
             if kind not in FAILURES:
                 raise FaultsError(f"There is no failure {kind}: choose of {', '.join(FAILURES)}.")
@@ -69,8 +69,8 @@ class ModelFaults:
         if sum(self.failures.values()) > 100:
             raise FaultsError("The shares of failures come to more than 100 % together.")
 
-    def drawn(self, prediction_id: str) -> str | None:
-        """The kind of failure that a prediction meets, the same one for the same id."""
+    def failure_for(self, prediction_id: str) -> str | None:
+        """The kind of failure of a prediction, if any; always the same for the same ID."""
         draw = Random(f"fault {prediction_id}").random() * 100
         for kind in FAILURES:
             draw -= self.failures.get(kind, 0)
@@ -78,37 +78,37 @@ class ModelFaults:
                 return kind
         return None
 
-    def bent(self, schedule: Schedule, failure: str | None) -> Schedule:
-        """The course of a prediction that meets these faults."""
+    def applied_to(self, schedule: Schedule, failure: str | None) -> Schedule:
+        """The schedule of a prediction with these faults."""
         runs = (schedule.ends - schedule.starts) * self.slower + self.extra_seconds
-        bent = replace(schedule, ends=schedule.starts + runs)
+        slowed = replace(schedule, ends=schedule.starts + runs)
         if failure == "prediction_failed":
-            return replace(bent, error=OUT_OF_MEMORY)
-        return replace(bent, ends=math.inf) if failure == "never_ends" else bent
+            return replace(slowed, error=OUT_OF_MEMORY)
+        return replace(slowed, ends=math.inf) if failure == "never_ends" else slowed
 
     @property
-    def words(self) -> list[str]:
-        """What they do, each in a few words; nothing when all is normal."""
-        words = []
+    def summary(self) -> list[str]:
+        """A short description of each fault; empty without faults."""
+        parts = []
         if self.slower > 1:
-            words.append(f"runs take {self.slower:g} times as long")
+            parts.append(f"runs take {self.slower:g} times as long")
         if self.extra_seconds:
-            words.append(f"runs take {self.extra_seconds:g} s longer")
+            parts.append(f"runs take {self.extra_seconds:g} s longer")
         for kind, percent in self.failures.items():
-            asked = f", asked to wait {self.retry_after} s" if kind == "429" else ""
+            wait_hint = f", asked to wait {self.retry_after} s" if kind == "429" else ""
             if percent:
-                words.append(f"{FAILURES[kind]} for {percent:g} %{asked}")
+                parts.append(f"{FAILURES[kind]} for {percent:g} %{wait_hint}")
         if self.creates_per_minute:
-            words.append(f"at most {self.creates_per_minute} creations a minute")
-        return words
+            parts.append(f"at most {self.creates_per_minute} creations a minute")
+        return parts
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """All that is wrong. What a model has of its own stands in place of that of all models."""
+    """All injected faults. A model's own faults replace those of all models."""
 
     outage: str | None = None
-    """One of OUTAGES: then nothing else matters."""
+    """One of OUTAGES, which makes all other faults irrelevant."""
     all_models: ModelFaults = field(default_factory=ModelFaults)
     models: Mapping[str, ModelFaults] = field(default_factory=dict)
     since: datetime | None = None
@@ -121,51 +121,55 @@ class Faults:
             if model not in MODELS:
                 raise FaultsError(f"The simulator has no model {model}.")
 
-    def of(self, model: str) -> ModelFaults:
-        """What is wrong with a model."""
+    def for_model(self, model: str) -> ModelFaults:
+        """The faults of a model."""
         return self.models.get(model, self.all_models)
 
-    def limit(self, model: str) -> RateLimit | None:
-        """The rate limit that creations of a model meet; that of all models is one for all."""
-        creates = self.of(model).creates_per_minute
+    def rate_limit(self, model: str) -> RateLimit | None:
+        """The limit for creating predictions of a model; models without their own share one."""
+        creates = self.for_model(model).creates_per_minute
         return RateLimit(creates, model if model in self.models else None) if creates else None
 
     @property
-    def words(self) -> list[str]:
-        """What they do, each in a sentence without its end; nothing when all is normal."""
+    def summary(self) -> list[str]:
+        """A description of each fault, without a full stop; empty without faults."""
         outage = [OUTAGES[self.outage]] if self.outage else []
-        every = [f"All models: {word}" for word in self.all_models.words]
+        every = [f"All models: {part}" for part in self.all_models.summary]
         return (
             outage
             + every
-            + [f"{model}: {word}" for model, faults in self.models.items() for word in faults.words]
+            + [
+                f"{model}: {part}"
+                for model, faults in self.models.items()
+                for part in faults.summary
+            ]
         )
 
 
 class FaultFile:
-    """The faults in force for all simulators that share a folder."""
+    """The active faults of all simulators that share a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "faults.json"
 
     def exists(self) -> bool:
-        """Whether there are any."""
+        """Whether any faults are active."""
         return self._path.exists()
 
     def read(self) -> Faults:
-        """Those in force. Raises FaultsError when someone else has spoilt the file."""
+        """The active faults. Raises FaultsError if the file is corrupt."""
         try:
             text = self._path.read_text()
         except FileNotFoundError:
             return Faults()
         try:
-            return _parsed(json.loads(text))
+            return _parse_faults(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FaultsError(f"The file of the faults cannot be read: {error}") from error
 
     def write(self, faults: Faults) -> None:
-        """Puts faults in force, in place of all before; none are left when they do nothing."""
-        if not faults.words:
+        """Replace the active faults; if `faults` does nothing, remove the file."""
+        if not faults.summary:
             self._path.unlink(missing_ok=True)
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +178,7 @@ class FaultFile:
         os.replace(draft, self._path)
 
 
-def _parsed(value: dict[str, Any]) -> Faults:
+def _parse_faults(value: dict[str, Any]) -> Faults:
     since = value.pop("since")
     return Faults(
         all_models=ModelFaults(**value.pop("all_models")),

@@ -1,4 +1,4 @@
-"""Pictures that pass for a model's: hills under a coloured sky, different for every prompt."""
+"""Draw plausible images: hills under a coloured sky, different for every prompt."""
 
 import colorsys
 import io
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 CANVAS_SIDE = 320
-"""Pixels of the longer side while painting: soft shapes survive enlarging, and it is quick."""
+"""Longer side in pixels while painting: fast, and soft shapes scale up well."""
 
 Pixels = NDArray[np.float64]
 
 
 def draw_png(model: str, prompt: str, seed: int, width: int, height: int) -> bytes:
-    """A PNG of width x height pixels; the same bytes for the same arguments."""
+    """A PNG of width x height pixels; deterministic."""
     digest = sha256(f"{model}\n{seed}\n{prompt}".encode()).digest()
     draws = np.random.default_rng(int.from_bytes(digest))
     scale = CANVAS_SIDE / max(width, height)
@@ -63,7 +63,7 @@ def _colour(hue: float, saturation: float, value: float) -> Pixels:
 
 
 def _mix(under: Pixels, over: Pixels, share: Pixels) -> Pixels:
-    """Blends two colours or canvases; `share` (one value per pixel) is how much of the second."""
+    """Blend two colours or canvases; `share` (one value per pixel) is the weight of the second."""
     share = share[..., np.newaxis]
     return under * (1 - share) + over * share
 
@@ -75,7 +75,7 @@ def _spot(x: Pixels, y: Pixels, at_x: float, at_y: float, radius: float) -> Pixe
 
 
 def _edge(outside: Pixels, height: int) -> Pixels:
-    """1 within a shape, 0 beyond, with an edge of about two pixels in between."""
+    """1 inside a shape, 0 outside, with an antialiased edge about two pixels wide."""
     return (0.5 - outside * height / 2).clip(0, 1)
 
 

@@ -1,29 +1,29 @@
-"""The simulated models: the eight of the models table, under the same ids."""
+"""The simulated models: the eight of the models table, under the same IDs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model and how it behaves. Run times are lognormal."""
+    """A simulated model. Run times are lognormally distributed."""
 
     id: str
     median_seconds: float
     spread: float
     """Standard deviation of the logarithm of the run time."""
     steps: int
-    """Steps of the progress bar when the input does not say."""
+    """Default number of steps in the progress bar."""
     single_output: bool
     """Whether the output is one URL instead of a list."""
     version: str | None = None
-    """Set for a community model, which runs by version only."""
+    """Set for a community model, which can only be run by version."""
     cold_start_share: float = 0.0
-    """Share of predictions that first wait for a machine to start."""
+    """Fraction of predictions that first wait for a cold start."""
 
 
-# The medians are estimates, rounded, from the run times that the models' public pages showed;
-# the spreads are guesses: narrow for models that are always warm, wide for those that call
-# another provider's queue. Only community models go cold: official ones are kept running.
+# The medians are rounded estimates from the run times on the models' public pages; the spreads are
+# guesses: narrow for models that are always warm, wide for those behind another provider's queue.
+# Only community models have cold starts: official ones are kept warm.
 _MODELS = (
     Model("black-forest-labs/flux-schnell", 1.0, 0.25, 4, single_output=False),
     Model("black-forest-labs/flux-dev", 6.0, 0.30, 28, single_output=False),
@@ -51,4 +51,4 @@ VERSIONS = {
     if model.version
     for name in (model.version, f"{model.id}:{model.version}")
 }
-"""What may be asked for as `version`."""
+"""Accepted values of `version`."""

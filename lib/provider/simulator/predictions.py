@@ -1,6 +1,6 @@
-"""The stored predictions. Their state is never written: it follows from the clock.
+"""The stored predictions. Their status is not stored but derived from the clock.
 
-So a killed process loses nothing, and processes that share the folder agree.
+This way a killed process loses nothing, and processes that share the folder agree.
 """
 
 import json
@@ -20,14 +20,14 @@ from lib.files import create_once
 from lib.provider.simulator.models import MODELS, Model
 
 RETENTION_SECONDS = 3600
-"""How long predictions and their images are kept, as by Replicate."""
+"""How long predictions and their images are kept, as at Replicate."""
 CREATES_PER_MINUTE = 600
-"""Replicate's documented limit for an account."""
+"""Replicate's documented limit per account."""
 LOCK_WAIT_SECONDS = 10
 
 
 class RateLimited(Exception):
-    """Too many predictions were created; `retry_after` seconds from now one more is allowed."""
+    """Too many predictions were created; the next is allowed after `retry_after` seconds."""
 
     def __init__(self, limit: int, retry_after: float) -> None:
         super().__init__(f"{limit} creates a minute")
@@ -36,7 +36,7 @@ class RateLimited(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How many predictions may be created a minute, of one model or of all together (None)."""
+    """How many predictions may be created per minute, of one model or of all (None)."""
 
     creates: int
     model: str | None = None
@@ -44,7 +44,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A prediction with its whole course. Times are seconds since 1970."""
+    """A prediction with its whole timeline. Times are Unix timestamps in seconds."""
 
     id: str
     model: str
@@ -58,18 +58,18 @@ class Record:
 
     @property
     def ends_at(self) -> float:
-        """When it ends, by itself or not."""
+        """When it ends: by itself, at its deadline or by cancellation."""
         ends = min(self.finished_at, self.deadline_at)
         return ends if self.canceled_at is None else min(ends, self.canceled_at)
 
     @property
-    def details(self) -> Model:
-        """The model that runs it."""
+    def model_details(self) -> Model:
+        """The simulated model that runs it."""
         return MODELS[self.model]
 
     @property
     def seed(self) -> int:
-        """The seed asked for, else one made from the id."""
+        """The requested seed, or one derived from the ID."""
         seed: int = self.input.get("seed", int.from_bytes(sha256(self.id.encode()).digest()[:4]))
         return seed
 
@@ -79,7 +79,7 @@ class Record:
         return self.input.get("width", 1024), self.input.get("height", 1024)
 
     def status(self, now: float) -> str:
-        """Its status at a time, in Replicate's words."""
+        """Its status at a given time, in Replicate's terms."""
         if now < self.ends_at:
             return "processing" if now >= self.started_at else "starting"
         if self.ends_at == self.finished_at:
@@ -87,14 +87,14 @@ class Record:
         overdue_before_start = self.ends_at == self.deadline_at < self.started_at
         return "aborted" if overdue_before_start else "canceled"
 
-    def done(self, now: float) -> float:
-        """Share of the run that is done at a time, 0 to 1."""
+    def progress(self, now: float) -> float:
+        """Fraction of the run completed at a given time, 0 to 1."""
         ran = min(now, self.ends_at) - self.started_at
         return min(max(ran / (self.finished_at - self.started_at), 0.0), 1.0)
 
 
 def new_id() -> str:
-    """An id that nobody can guess, since images are served without a token."""
+    """An unguessable ID, since images are served without authentication."""
     return b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
@@ -107,15 +107,15 @@ class Predictions:
         create_once(self._path, self._create)
 
     def add(self, record: Record, limit: RateLimit | None = None) -> None:
-        """Stores a new prediction and forgets those past their retention.
+        """Store a new prediction and delete those past their retention.
 
-        Raises RateLimited, by the account's limit or by another one.
+        Raises RateLimited, by `limit` or by the account's limit.
         """
         with self._connection() as connection, connection:
             connection.execute("begin immediate")
             for each in (limit, RateLimit(CREATES_PER_MINUTE)):
                 if each:
-                    self._check_limit(connection, each, record.created_at)
+                    self._enforce_limit(connection, each, record.created_at)
             self._sql.remove_created_before(
                 connection, moment=record.created_at - RETENTION_SECONDS
             )
@@ -132,19 +132,19 @@ class Predictions:
             )
 
     def get(self, prediction_id: str) -> Record | None:
-        """A prediction, None when there is none of this id (any more)."""
+        """A prediction; None if it does not exist (any more)."""
         with self._connection() as connection:
             row = self._sql.prediction(connection, id=prediction_id)
         return Record(**{**row, "input": json.loads(row["input"])}) if row else None
 
     def cancel(self, prediction_id: str, now: float) -> Record | None:
-        """Ends a prediction, unless it has ended; the prediction as it is then."""
+        """Cancel a prediction unless it has ended. Returns the resulting prediction."""
         with self._connection() as connection:
             self._sql.cancel(connection, id=prediction_id, moment=now)
         return self.get(prediction_id)
 
-    def _check_limit(self, connection: sqlite3.Connection, limit: RateLimit, now: float) -> None:
-        # Once this one is a minute old, less than the limit are younger.
+    def _enforce_limit(self, connection: sqlite3.Connection, limit: RateLimit, now: float) -> None:
+        # Once this one is a minute old, fewer than the limit are younger.
         last = self._sql.newest_but(
             connection, moment=now - 60, model=limit.model, skipped=limit.creates - 1
         )
@@ -157,10 +157,10 @@ class Predictions:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        # One for each call: endpoints run in many threads.
+        # One per call: endpoints run in many threads.
         connection = sqlite3.connect(self._path, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
-        # Safe when the process dies; only a crash of the machine may lose the newest.
+        # Safe if the process dies; only a crash of the machine may lose the newest rows.
         connection.execute("pragma synchronous = normal")
         with closing(connection):
             yield connection

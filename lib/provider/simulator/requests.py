@@ -1,4 +1,4 @@
-"""What a request to create a prediction asks for, checked."""
+"""Parse and validate requests to create a prediction."""
 
 import json
 import re
@@ -7,16 +7,16 @@ from typing import Any
 
 from starlette.requests import Request
 
-from lib.provider.simulator.answers import Problem
+from lib.provider.simulator.responses import Problem
 
-SMALLEST_SIDE, LARGEST_SIDE = 64, 2048
-LONGEST_HOLD_SECONDS = 60
-LONGEST_RUN_SECONDS = 1800
-"""After which Replicate cancels any prediction."""
+MIN_SIDE, MAX_SIDE = 64, 2048
+MAX_WAIT_SECONDS = 60
+MAX_RUN_SECONDS = 1800
+"""Replicate cancels any prediction after this time."""
 
 
 async def read_body(request: Request) -> Mapping[str, Any]:
-    """The request's JSON object. Raises Problem."""
+    """Parse the request body as a JSON object. Raises Problem."""
     try:
         body = json.loads(await request.body())
     except ValueError as error:
@@ -26,44 +26,44 @@ async def read_body(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def checked_input(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The model's input. Raises Problem naming the first field that is wrong."""
-    asked = body.get("input")
-    if not isinstance(asked, dict):
+def validated_input(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The model's input. Raises Problem naming the first invalid field."""
+    fields = body.get("input")
+    if not isinstance(fields, dict):
         raise _invalid("input", "input is required")
-    prompt = asked.get("prompt")
+    prompt = fields.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         raise _invalid("input.prompt", "prompt is required")
     for side in ("width", "height"):
-        length = asked.get(side, SMALLEST_SIDE)
-        if type(length) is not int:
+        pixels = fields.get(side, MIN_SIDE)
+        if type(pixels) is not int:
             raise _invalid(f"input.{side}", "Invalid type. Expected: integer")
-        if not SMALLEST_SIDE <= length <= LARGEST_SIDE:
-            raise _invalid(f"input.{side}", f"Must be from {SMALLEST_SIDE} to {LARGEST_SIDE}")
-    if type(asked.get("seed", 0)) is not int:
+        if not MIN_SIDE <= pixels <= MAX_SIDE:
+            raise _invalid(f"input.{side}", f"Must be from {MIN_SIDE} to {MAX_SIDE}")
+    if type(fields.get("seed", 0)) is not int:
         raise _invalid("input.seed", "Invalid type. Expected: integer")
-    return asked
+    return fields
 
 
-def hold_seconds(request: Request) -> float | None:
-    """How long `Prefer: wait` holds the answer back; None without it."""
+def wait_seconds(request: Request) -> float | None:
+    """How long `Prefer: wait` delays the response; None without it."""
     wait = re.search(r"\bwait\b(?:=(\d+))?", request.headers.get("prefer", ""))
     if wait is None:
         return None
-    return min(max(int(wait[1] or LONGEST_HOLD_SECONDS), 1), LONGEST_HOLD_SECONDS)
+    return min(max(int(wait[1] or MAX_WAIT_SECONDS), 1), MAX_WAIT_SECONDS)
 
 
 def deadline_seconds(request: Request) -> float:
-    """After how long `Cancel-After` (such as 90s or 1m30s) ends the prediction. Raises Problem."""
+    """The deadline set by `Cancel-After` (such as 90s or 1m30s). Raises Problem."""
     header = request.headers.get("cancel-after")
     if header is None:
-        return LONGEST_RUN_SECONDS
+        return MAX_RUN_SECONDS
     parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", header)
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
     total = hours * 3600 + minutes * 60 + seconds
     if not total:
         raise _invalid("Cancel-After", "Invalid duration. Expected: for example 90s or 1m30s")
-    return min(total, LONGEST_RUN_SECONDS)
+    return min(total, MAX_RUN_SECONDS)
 
 
 def _invalid(field: str, description: str) -> Problem:

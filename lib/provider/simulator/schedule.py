@@ -1,4 +1,4 @@
-"""When a prediction starts and ends, and with which error: drawn once, from its id."""
+"""When a prediction starts and ends, and its error: drawn once, seeded by its ID."""
 
 import math
 import random
@@ -30,12 +30,13 @@ class Schedule:
 def draw_schedule(
     model: Model, prediction_id: str, prompt: str, *, speed: float, failure_rate: float
 ) -> Schedule:
-    """The course of a prediction; the same one for the same id.
+    """The schedule of a prediction; always the same for the same ID.
 
-    `failure_rate` is the share that fails at random. In the prompt, [fail] and [nsfw] make it
-    fail, [slow] makes it ten times slower and [hang] endless. `speed` divides all times.
+    `failure_rate` is the fraction that fails at random. In the prompt, [fail] and [nsfw] make it
+    fail, [slow] makes it ten times slower and [hang] makes it never end. `speed` divides all
+    times.
     """
-    # Every draw is made in any case: a tag changes its own effect and nothing else.
+    # Make all draws unconditionally, so that a tag does not change later draws.
     draws = random.Random(prediction_id)
     waits = draws.uniform(*QUEUE_SECONDS)
     cold_start = draws.uniform(*COLD_START_SECONDS)

@@ -1,4 +1,4 @@
-"""Runs the simulated API in a thread of this process, on the loopback interface only."""
+"""Run the simulated API in a thread of this process, on the loopback interface only."""
 
 import secrets
 import socket
@@ -16,15 +16,15 @@ from lib.provider.simulator.faults import FaultFile
 HOST = "127.0.0.1"
 START_SECONDS = 10
 DRAIN_SECONDS = 2
-"""How long a stop waits for requests in flight, such as those held by `Prefer: wait`."""
+"""How long stop() waits for in-flight requests, such as those with `Prefer: wait`."""
 
 
 class Simulator:
-    """Replicate on this machine, for callers who show `token`.
+    """A simulated Replicate on this machine; callers authenticate with `token`.
 
-    Predictions and token live in `folder`, which several processes may share. `speed` divides
-    all run times; `failure_rate` is the share of predictions that fail at random, 0 to 1; port 0
-    takes any free port. A stopped simulator can be started again.
+    Predictions and token are stored in `folder`, which several processes may share. `speed`
+    divides all run times; `failure_rate` is the fraction of predictions that fail at random, 0 to
+    1; port 0 picks a free port. A stopped simulator can be restarted.
     """
 
     def __init__(self, folder: Path, *, speed: float, failure_rate: float, port: int = 0) -> None:
@@ -38,13 +38,13 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Where the API is, without a trailing slash; the port is known from the start on."""
+        """The URL of the API, without a trailing slash; valid once started."""
         return f"http://{HOST}:{self._port}"
 
     def start(self) -> None:
-        """Returns once requests are accepted.
+        """Start the server and return once it accepts requests.
 
-        Raises OSError when the port is taken and RuntimeError when the server does not start.
+        Raises OSError if the port is taken and RuntimeError if the server does not start.
         """
         app = build_app(
             self._folder, self.token, speed=self._speed, failure_rate=self._failure_rate
@@ -53,7 +53,7 @@ class Simulator:
             app,
             http=_faulty_protocol(FaultFile(self._folder)),
             lifespan="off",
-            # The handlers are those of the process.
+            # Logging is configured by the process.
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -66,9 +66,9 @@ class Simulator:
             target=server.run, args=([listener],), name="replicate-simulator", daemon=True
         )
         thread.start()
-        patience = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         while not server.started:
-            if not thread.is_alive() or time.monotonic() > patience:
+            if not thread.is_alive() or time.monotonic() > deadline:
                 server.should_exit = True
                 listener.close()
                 raise RuntimeError("The Replicate simulator did not start; see the log.")
@@ -76,7 +76,7 @@ class Simulator:
         self._running = server, thread
 
     def stop(self) -> None:
-        """Returns once the server has ended; its predictions run on by the clock."""
+        """Stop the server and wait for it; its predictions continue by the clock."""
         if self._running is None:
             return
         server, thread = self._running
@@ -87,7 +87,7 @@ class Simulator:
 
 def _faulty_protocol(faults: FaultFile) -> type[H11Protocol]:
     class FaultyProtocol(H11Protocol):
-        """HTTP that cuts its connections while that fault is in force."""
+        """HTTP protocol that drops connections while that fault is active."""
 
         def data_received(self, data: bytes) -> None:
             if faults.read().outage == "cut":
@@ -99,7 +99,7 @@ def _faulty_protocol(faults: FaultFile) -> type[H11Protocol]:
 
 
 def shared_token(folder: Path) -> str:
-    """The token in `folder`, made if there is none yet."""
+    """The token in `folder`, generated if there is none yet."""
     path = folder / "token"
     token = f"r8_{secrets.token_urlsafe(28)}"
     create_once(path, lambda draft: draft.write_text(token))

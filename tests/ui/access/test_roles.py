@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.api.loopback import from_here, is_loopback
+from lib.api.loopback import is_local_request, is_loopback
 from lib.roles import Role
 from lib.ui.access.gate import providers
 from lib.ui.access.roles import role_of
@@ -107,7 +107,7 @@ def test_what_is_this_computer(host, here) -> None:
     ],
 )
 def test_who_asks_from_here(peer, headers, here) -> None:
-    assert from_here(peer, headers) is here
+    assert is_local_request(peer, headers) is here
 
 
 def test_what_a_provider_lacks_is_said() -> None:

@@ -1,4 +1,4 @@
-"""What the simulator answers: predictions and errors in Replicate's JSON."""
+"""The simulator's responses: predictions and errors in Replicate's JSON format."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ BAR_WIDTH = 10
 
 
 class Problem(Exception):
-    """A refusal in the form of RFC 7807."""
+    """An error response in the format of RFC 7807."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Problem(Exception):
         self.invalid_fields = invalid_fields
 
     def response(self) -> JSONResponse:
-        """The refusal as an answer."""
+        """The error as a response."""
         body: dict[str, Any] = {"title": self.title, "detail": self.detail, "status": self.status}
         if self.invalid_fields:
             body["invalid_fields"] = self.invalid_fields
@@ -40,19 +40,19 @@ class Problem(Exception):
 
 
 def not_found() -> Problem:
-    """The refusal of anything unknown."""
+    """The error for anything unknown."""
     return Problem(404, "Not found", "The requested resource could not be found.")
 
 
 def throttled(seconds: float) -> Problem:
-    """The refusal of a request too many."""
+    """The error for exceeding a rate limit."""
     wait = math.ceil(seconds)
     detail = f"Request was throttled. Your rate limit resets in ~{wait}s."
     return Problem(429, "Too many requests", detail, headers={"Retry-After": str(wait)})
 
 
 def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
-    """The prediction as it is now. `base_url` is how the caller reaches the simulator."""
+    """The prediction as JSON. `base_url` is the simulator's URL as seen by the caller."""
     status = record.status(now)
     started = min(now, record.ends_at) >= record.started_at
     ended = now >= record.ends_at
@@ -61,7 +61,7 @@ def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
         "id": record.id,
         "model": record.model,
         # Replicate hides the versions of official models.
-        "version": record.details.version or "hidden",
+        "version": record.model_details.version or "hidden",
         "input": dict(record.input),
         "logs": _logs(record, now),
         "output": _output(record, base_url) if status == "succeeded" else None,
@@ -69,9 +69,9 @@ def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
         "error": record.error if status == "failed" else None,
         "source": "api",
         "status": status,
-        "created_at": _moment(record.created_at),
-        "started_at": _moment(record.started_at) if started else None,
-        "completed_at": _moment(record.ends_at) if ended else None,
+        "created_at": _timestamp(record.created_at),
+        "started_at": _timestamp(record.started_at) if started else None,
+        "completed_at": _timestamp(record.ends_at) if ended else None,
         "metrics": _metrics(record, started) if ended else {},
         "urls": {
             "get": api,
@@ -84,7 +84,7 @@ def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
 
 def _output(record: Record, base_url: str) -> str | list[str]:
     url = f"{base_url}/files/{record.id}/out-0.png"
-    return url if record.details.single_output else [url]
+    return url if record.model_details.single_output else [url]
 
 
 def _metrics(record: Record, started: bool) -> dict[str, float]:
@@ -98,9 +98,13 @@ def _logs(record: Record, now: float) -> str:
     ran = min(now, record.ends_at) - record.started_at
     if ran < 0:
         return ""
-    asked = record.input.get("num_inference_steps") or record.input.get("steps")
-    steps = asked if isinstance(asked, int) and 0 < asked <= 100 else record.details.steps
-    done = int(record.done(now) * steps)
+    requested = record.input.get("num_inference_steps") or record.input.get("steps")
+    steps = (
+        requested
+        if isinstance(requested, int) and 0 < requested <= 100
+        else record.model_details.steps
+    )
+    done = int(record.progress(now) * steps)
     lines = [f"Using seed: {record.seed}"]
     lines += [_progress_bar(step, steps, ran * step / max(done, 1)) for step in range(done + 1)]
     return "\n".join(lines) + "\n"
@@ -120,6 +124,6 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
-def _moment(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
