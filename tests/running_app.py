@@ -1,5 +1,6 @@
 """The whole app as its users start it: a process of its own, on a data folder of its own."""
 
+import atexit
 import shutil
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import httpx
 from environment import bare
 
 from lib.database import connect, embedded
+from lib.service import prepare_database
+from lib.settings import parse
 from lib.settings.keys import Keys, local_keys
 
 PROJECT = Path(__file__).parents[1]
@@ -30,7 +34,13 @@ class App:
         self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "App":
+    def start(self, *, empty_folder: bool = False) -> "App":
+        """Starts on a copy of a prepared database, or on what the folder holds already."""
+        prepared = not (empty_folder or "DATABASE_URL" in self._settings)
+        if prepared and not (self.folder / "postgres").exists():
+            source = prepared_folder(self._settings.get("DARKROOM_SAMPLE_DATA", "1"))
+            # With its owner: as root the server runs as another OS user.
+            subprocess.run(["cp", "-a", source / "postgres", self.folder], check=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -76,6 +86,18 @@ class App:
     def rows(self, query: str) -> list[dict[str, Any]]:
         with connect(embedded.start(self.folder / "postgres").url) as connection:
             return connection.execute(query).fetchall()
+
+
+@cache
+def prepared_folder(sample_data: str) -> Path:
+    """A data folder as the app leaves it after its first start, made once a run."""
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-prepared-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    values = {"DARKROOM_DATA": str(folder), "DARKROOM_SAMPLE_DATA": sample_data}
+    prepare_database(parse(values))
+    embedded.start(folder / "postgres").stop()
+    return folder
 
 
 @contextmanager

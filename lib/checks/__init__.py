@@ -1,9 +1,9 @@
-"""What is right or wrong, and what to do about it.
+"""Checks: what is wrong, how severe it is, and how to fix it.
 
-- `health`: the verdict on the Overview.
-- `job_state`: why a job is where it is.
-- `error_guide`: what errors mean.
-- `regression`: whether a model has become slower or fails more.
-- `workers_and_cron`, `cron_jobs`: whether anything works on the queue or wakes it.
-- `deployment`, `selftest`, `troubleshooting`: the catalogues of the pages of that name.
+- `health`: the queue's health, as the Overview shows it.
+- `job_state`: why a job is in its current state.
+- `error_guide`: what each kind of error means and how to resolve it.
+- `regression`: whether a model became slower or fails more often.
+- `workers_and_cron`, `cron_jobs`: problems with workers and with pg_cron jobs.
+- `deployment`, `selftest`, `troubleshooting`: the checks of the pages of the same name.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a cron job, each with its consequence and its repair."""
+"""Problems with a pg_cron job: what each one causes and how to fix it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from lib.formats import duration
 from lib.ops.cron.schedule import corrected, explain_misreading, in_words
 
 KEY_NAME = "darkroom_secret_key"
-"""Under which the schedule of process-jobs finds its key, as schedule_process_jobs does."""
+"""Name of the secret key in Vault or the settings; the default of schedule_process_jobs."""
 STORE_KEY = "select vault.create_secret('<the secret key>', '{name}');"
 SET_KEY = "alter database {database} set {name} = '<the secret key>';"
 RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is right."
@@ -16,9 +16,10 @@ RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`sentence` says what is wrong and what comes of it, `repair` what to do about it.
+    """A problem with a cron job.
 
-    Both may quote the job, so they are shown as text. `sql` is what does the repair in psql.
+    `sentence` names the problem and its consequence, `repair` the fix, `sql` the fix in SQL.
+    `sentence` and `repair` may quote the job: render them as text, not Markdown.
     """
 
     level: Literal["act", "look"]
@@ -28,9 +29,9 @@ class Finding:
 
 
 def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Finding]:
-    """The findings of a job of the query `jobs` of queries/cron.sql, the gravest first.
+    """Problems with a cron job, most severe first.
 
-    `there` is a row of the query `environment`.
+    `job` and `environment` are rows of the queries `jobs` and `environment` in queries/cron.sql.
     """
     found = [
         _explain(job, environment, each["finding"], each["detail"]) for each in job["findings"]
@@ -39,7 +40,7 @@ def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Find
 
 
 def store_key(environment: Mapping[str, Any], name: str) -> str:
-    """The SQL that stores the secret key under a name, where cron jobs find it."""
+    """SQL that stores the secret key under `name`, in Vault or else in a database setting."""
     if environment["vault"]:
         return STORE_KEY.format(name=name)
     return SET_KEY.format(database=environment["database"], name=f"app.settings.{name}")

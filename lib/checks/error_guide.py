@@ -1,7 +1,7 @@
-"""What kinds of errors usually mean, and what to do about them: one entry a kind.
+"""The error guide: what each kind of error means and how to resolve it.
 
-Keyed by the code that our worker gives an error; errors without one, from older deployments or
-other workers, are known by their words.
+Entries are looked up by the worker's error code. Errors without a code, from older deployments or
+other workers, are matched by their message.
 """
 
 import re
@@ -11,11 +11,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What an operator should know about one kind of error; all in our own words.
+    """Guide entry for one kind of error; contains no text from jobs or providers.
 
-    `retry` says what a retry by hand does: "helps", helps "after" the cause is removed, or is
-    "useless". `words` is a pattern by which errors without a code are known; with `narrows` an
-    error that has the code must match it too, so that the entry is about some of them only.
+    `retry`: whether a manual retry "helps", helps only "after" the cause is fixed, or is
+    "useless". `pattern`: regular expression that recognizes errors without a code. With `narrows`,
+    errors with the code must match `pattern` too.
     """
 
     code: str
@@ -247,7 +247,7 @@ UNKNOWN = Guide(
 
 
 def guide(code: str | None, message: str | None) -> Guide:
-    """The entry for an error: by its code, without one by its words, else UNKNOWN."""
+    """Look up an error by its code, or by its message if the code is missing or unknown."""
     known = [entry for entry in CATALOGUE if entry.code == code]
     for entry in known:
         if not entry.narrows or _matches(entry, message):

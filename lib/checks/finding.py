@@ -1,4 +1,4 @@
-"""What a check is, what it finds, and what repairs it."""
+"""The building blocks of troubleshooting: symptoms, checks, findings and repairs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,16 @@ from lib.database import Pool
 from lib.roles import Role
 
 Facts = Mapping[str, Any]
-"""Answers to the queries of a symptom, by the query's name."""
+"""Query results of a symptom, by query name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a button does: `label` as a verb, `effect` in words with how many jobs it is about.
+    """A fix that a button applies.
 
-    Both may quote job data: they are text, not Markdown. `run` returns the report.
+    `label` is the button text, `effect` what it does and to how many jobs; both may quote job data,
+    so they are text, not Markdown. `run` takes the pool and the actor and returns a report.
+    `needs` is the required role.
     """
 
     label: str
@@ -26,12 +28,12 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A cause that holds now.
+    """A cause found by a check.
 
-    `evidence` is what was seen; both are text that may quote job data. `jobs` is how many it
-    concerns: more jobs, likelier cause. `level` is what to do about it: act, or look soon.
-    `todo` is what to do where no button can. `page` is the file of the page that says more, with
-    `filters` in its URL.
+    `cause` and `evidence` may quote job data: text, not Markdown. `jobs` is the number of affected
+    jobs, used for ranking. `level` is "act" (critical) or "look" (warning). `todo` describes the
+    manual fix. `page` is the module name of the page with details, opened with `filters` as query
+    parameters.
     """
 
     cause: str
@@ -46,9 +48,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question about a symptom; `look` answers it from the facts: nothing when all is well.
+    """A check for one possible cause of a symptom.
 
-    `about` is a paragraph: what it means and why it happens.
+    `run` returns its findings, empty if there is no problem. `about` explains the cause in a
+    paragraph.
     """
 
     name: str
@@ -59,9 +62,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """What an operator notices. `queries` are (file, query) pairs whose answers are its facts.
+    """A symptom an operator notices.
 
-    The checks stand in the order of how often each is the cause.
+    `queries` are the (file, query) pairs its checks need. `checks` are ordered by how often each
+    one is the cause.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Is the queue healthy? What an operator reads first: everything that is wrong, the worst first."""
+"""Health of the queue: every problem, most severe first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from lib.queue.operator_actions import ALL_TYPES
 COVERED_RULES = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
 )  # fmt: skip
-"""Alert rules whose measures are looked at here, by their limits; of the others, what fires."""
+"""Alert rules that the checks below cover; the other rules are reported only while they fire."""
 LEVEL_LABELS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
-"""What there is to do, by level."""
+"""Label of each level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that is wrong.
+    """A problem with the queue.
 
-    `name` is that of its check. `level` is what to do about it: look soon, or act. `reason` says
-    what is wrong, in a sentence; it may quote a provider or an operator. `page` is the file of the
-    page that explains it, None for the overview itself.
+    `name` identifies the check. `level` is "act" (critical) or "look" (warning). `reason` is a
+    sentence that may quote a provider or an operator. `page` is the module name of the page with
+    details; None for the Overview itself.
     """
 
     name: str
@@ -33,9 +33,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All conditions that hold, the worst first; none when all is well.
+    """Overall health, with every current problem, most severe first.
 
-    `level` is that of the worst, `reason` its sentence, or one that says why all is well.
+    `level` and `reason` are those of the most severe condition; without conditions the level is
+    "good" and `reason` says what is going well.
     """
 
     level: Literal["good", "look", "act"]
@@ -44,13 +45,13 @@ class Verdict:
 
     @property
     def short(self) -> str:
-        """In a few words, with the number of conditions of the worst level: "Act now (2)"."""
+        """Label of the level with its number of conditions, such as "Act now (2)"."""
         worst = sum(condition.level == self.level for condition in self.conditions)
         return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
 
 def verdict(now: Mapping[str, Any]) -> Verdict:
-    """The verdict on one row of the overview's `now` query."""
+    """Assess the row of the query `now` in queries/overview.sql."""
     found = [condition for check in CHECKS for condition in check(now)]
     found.sort(key=lambda condition: condition.level != "act")
     if found:
@@ -61,7 +62,7 @@ def verdict(now: Mapping[str, Any]) -> Verdict:
 
 
 def no_worker(now: Mapping[str, Any]) -> list[Condition]:
-    """Nobody is there to claim jobs."""
+    """No worker is alive to claim jobs."""
     if now["workers_alive"]:
         return []
     silent = now["worker_seen_seconds"]
@@ -74,7 +75,7 @@ def no_worker(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def provider_down(now: Mapping[str, Any]) -> list[Condition]:
-    """Breakers that are open."""
+    """Providers whose circuit breaker is open."""
     return [
         Condition(
             "provider_down",
@@ -88,7 +89,7 @@ def provider_down(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
-    """Due jobs that workers could claim, and do not."""
+    """The oldest pending job exceeds the wait threshold although workers are alive."""
     late = now["due"] and now["oldest_due_seconds"] > _threshold(now, "oldest_pending")
     if not (now["workers_alive"] and late):
         return []
@@ -104,7 +105,7 @@ def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def many_failures(now: Mapping[str, Any]) -> list[Condition]:
-    """Too large a share of the last hour's jobs failed."""
+    """The failure rate of the last hour exceeds its threshold."""
     ended, failed = _ended(now), now["last_hour_failed"]
     if ended < now["rules"]["failure_rate"]["minimum"]:
         return []
@@ -115,7 +116,7 @@ def many_failures(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def paused(now: Mapping[str, Any]) -> list[Condition]:
-    """Types of jobs whose claiming an operator has stopped."""
+    """Job types that are paused."""
     if not now["paused"]:
         return []
     types = ", ".join(
@@ -127,7 +128,7 @@ def paused(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def stuck(now: Mapping[str, Any]) -> list[Condition]:
-    """Jobs whose worker has gone silent."""
+    """Running jobs without a recent heartbeat."""
     if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
     reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
@@ -135,7 +136,7 @@ def stuck(now: Mapping[str, Any]) -> list[Condition]:
 
 
 def alerts(now: Mapping[str, Any]) -> list[Condition]:
-    """Alerts that fire about what no other check looks at."""
+    """Firing alerts that no other check covers."""
     return [
         Condition(
             alert["rule"],
@@ -149,16 +150,16 @@ def alerts(now: Mapping[str, Any]) -> list[Condition]:
 
 
 CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck, alerts)
-"""In the order in which conditions of one level are listed."""
+"""Conditions of the same level are listed in this order."""
 
 
 def type_name(job_type: str) -> str:
-    """A type of jobs in a sentence."""
+    """A job type as it appears in a sentence."""
     return "all jobs" if job_type == ALL_TYPES else job_type
 
 
 def _threshold(now: Mapping[str, Any], rule: str) -> float:
-    """Above which the measure of a rule is wrong now."""
+    """Threshold of an alert rule."""
     return float(now["rules"][rule]["limit"])
 
 
@@ -167,5 +168,5 @@ def _level(now: Mapping[str, Any], rule: str) -> Literal["look", "act"]:
 
 
 def _ended(now: Mapping[str, Any]) -> int:
-    """Jobs of the last hour that say something about its success."""
+    """Jobs completed or failed in the last hour; cancelled jobs do not count."""
     return int(now["last_hour_completed"] + now["last_hour_failed"])

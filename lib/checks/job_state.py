@@ -1,4 +1,4 @@
-"""Why is a job where it is? One sentence, by one rule for each case."""
+"""Explain in one sentence why a job is in its current state."""
 
 import textwrap
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from lib.formats import duration
 from lib.queue.operator_actions import ALL_TYPES
 
 MAX_COUNTED_AHEAD = 1_000
-"""Of more jobs in front it is said only that they are more."""
+"""The query counts jobs ahead in line only up to this limit."""
 
 Job = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """`sentence` quotes errors and names, so it is shown as text.
+    """A job's state. `sentence` quotes errors and names: render it as text, not Markdown.
 
-    `level`: done; underway, which needs nobody; held, by something that ends by itself or that
-    somebody ended it on purpose; act, by somebody who looks into it.
+    `level`: "done"; "underway", nothing to do; "held", delayed by something that resolves by
+    itself, or cancelled; "act", an operator has to intervene.
     """
 
     level: Literal["done", "underway", "held", "act"]
@@ -27,7 +27,7 @@ class JobState:
 
 
 def job_state(job: Job) -> JobState:
-    """Why a job is where it is, from a row of the query `job` of queries/job.sql."""
+    """Explain the state of a job, a row of the query `job` in queries/job.sql."""
     match job["status"]:
         case "pending":
             return _pending(job)

@@ -1,21 +1,21 @@
-"""When a model has clearly got worse than it was before: the rule, and its words."""
+"""Whether a model became clearly slower or fails clearly more often than before."""
 
 import math
 from dataclasses import dataclass
 
 SLOWDOWN_FACTOR = 1.25
-"""Percentiles come in steps of a tenth: p50 has then moved by three, which chance hardly does."""
+"""Histogram buckets are 10% wide, so p50 moves by three buckets, rarely by chance."""
 MIN_FAILURE_RISE = 0.02
-"""The failure share must rise by two points, or there is nothing to do about it."""
+"""A smaller rise of the failure rate (two percentage points) is not worth acting on."""
 MIN_DEVIATIONS = 3.0
-"""And by three standard deviations of the difference of two shares, or it may be chance."""
+"""The rise must also exceed three standard deviations, or it may be chance."""
 MIN_JOBS = 50
-"""Fewer jobs, in either time, do not show it."""
+"""Jobs needed in each period for a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Jobs of a model that completed and failed in a time, and p50 of their run time in seconds."""
+    """A model's jobs in one period; `run_p50` is the median run time in seconds."""
 
     completed: int
     failed: int
@@ -23,19 +23,19 @@ class Period:
 
     @property
     def ended(self) -> int:
-        """Completed or failed."""
+        """Jobs completed or failed."""
         return self.completed + self.failed
 
 
 def slower(now: Period, before: Period) -> bool:
-    """Whether p50 of the run time is at least a quarter longer, of enough completed jobs."""
+    """Whether the median run time rose by at least a quarter; False with too few jobs."""
     if min(now.completed, before.completed) < MIN_JOBS or not now.run_p50 or not before.run_p50:
         return False
     return now.run_p50 >= SLOWDOWN_FACTOR * before.run_p50
 
 
 def fails_more(now: Period, before: Period) -> bool:
-    """Whether the failure share is higher by two points, and more than chance explains."""
+    """Whether the failure rate rose significantly; False with too few jobs."""
     if min(now.ended, before.ended) < MIN_JOBS:
         return False
     rise = now.failed / now.ended - before.failed / before.ended

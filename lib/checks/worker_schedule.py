@@ -1,4 +1,4 @@
-"""What a worker does by itself, in the shape of a schedule: the clock where there is no pg_cron."""
+"""A worker's recurring tasks as a schedule, shown where pg_cron is not installed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,18 +9,19 @@ from lib.queue.upkeep import RESCUE_CHECKS_PER_TIMEOUT, ROLLUP_SECONDS
 from lib.settings import Settings
 
 STOPPED_AFTER = timedelta(minutes=1)
-"""Nothing is due any more of a worker that has shown no life for so long."""
+"""A worker without a heartbeat for this long has no next run."""
 
 
 def worker_schedule(
     settings: Settings, last: Mapping[str, Any], now: datetime
 ) -> list[dict[str, Any]]:
-    """Rows of what, schedule (in words), last and next; None where nobody writes it down.
+    """Rows of what, schedule (in words), last and next run; None if that is not recorded.
 
-    By this process's settings; `last` is a row of the query `own_schedule` of queries/workers.sql.
+    Uses this process's settings. `last` is a row of the query `own_schedule` in
+    queries/workers.sql.
     """
-    silence = settings.rescue_seconds
-    look = duration(silence / RESCUE_CHECKS_PER_TIMEOUT)
+    rescue_seconds = settings.rescue_seconds
+    rescue_interval = duration(rescue_seconds / RESCUE_CHECKS_PER_TIMEOUT)
     return [
         {
             "what": "Look for due jobs",
@@ -30,7 +31,7 @@ def worker_schedule(
         },
         {
             "what": "Take the jobs of workers that fell silent",
-            "schedule": f"Every {look}, after {duration(silence)} of silence",
+            "schedule": f"Every {rescue_interval}, after {duration(rescue_seconds)} of silence",
             "last": None,
             "next": None,
         },

@@ -1,4 +1,4 @@
-"""Does somebody work on the queue, and does something wake it? What is wrong, the worst first."""
+"""Problems with workers and with pg_cron jobs, most severe first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,9 +21,9 @@ def conditions(
     environment: Row,
     now: datetime,
 ) -> list[Condition]:
-    """What is wrong, from the queries of queries/workers.sql and queries/cron.sql.
+    """All problems, from rows of queries/workers.sql and queries/cron.sql.
 
-    `runs` are the newest ones, of all jobs.
+    `runs` are the latest runs of all cron jobs.
     """
     found = [*lost_workers(workers), *nothing_runs(workers, jobs, environment)]
     for job in jobs:
@@ -38,7 +38,7 @@ def conditions(
 
 
 def lost_workers(workers: Sequence[Row]) -> list[Condition]:
-    """Workers that have left with jobs in hand."""
+    """Workers that died or stopped without giving their jobs back."""
     return [
         Condition(
             "gone",
@@ -56,7 +56,7 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
 
 
 def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) -> list[Condition]:
-    """Neither a worker lives nor does a cron job wake the queue."""
+    """No worker is alive and no active cron job calls process-jobs."""
     waking = [job for job in jobs if job["wakes_queue"]]
     if any(worker["state"] == "alive" for worker in workers) or any(j["active"] for j in waking):
         return []
@@ -71,7 +71,7 @@ def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) 
 
 
 def schedule_problems(job: Row, environment: Row) -> list[Condition]:
-    """The traps that the job's schedule and command are in."""
+    """Problems with the job's schedule or command."""
     return [
         Condition("finding", finding.level, f"{cron_job_name(job)}: {finding.sentence}")
         for finding in explain(job, environment)
@@ -79,7 +79,7 @@ def schedule_problems(job: Row, environment: Row) -> list[Condition]:
 
 
 def failing_runs(job: Row) -> list[Condition]:
-    """The SQL of the job's last runs failed."""
+    """The SQL of the job's latest runs failed."""
     times, message = job["failures_in_row"], " ".join((job["last_message"] or "").split())
     if not times:
         return []
@@ -88,11 +88,11 @@ def failing_runs(job: Row) -> list[Condition]:
 
 
 def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Condition]:
-    """The last run went well for pg_cron, but not for the function that it called."""
+    """The last run succeeded in pg_cron, but its HTTP call failed."""
     if job["failures_in_row"]:
         return []
-    seen = (outcome(run, now, environment["call_seconds"]) for run in runs)
-    last = next((found for found in seen if found.level != "underway"), None)
+    outcomes = (outcome(run, now, environment["call_seconds"]) for run in runs)
+    last = next((found for found in outcomes if found.level != "underway"), None)
     if last is None or last.level != "bad":
         return []
     reason = (
@@ -102,9 +102,9 @@ def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime)
 
 
 def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:
-    """The last run, or the last change, should have been followed by a run by now."""
+    """No run since the last run or schedule change although one was due."""
     last, changed = job["last_started_at"], job["changed_at"]
-    # Nobody knows since when a job is due that was scheduled elsewhere and has not run yet.
+    # A job scheduled outside Darkroom that has never run has no known start time.
     if not job["active"] or not (last or changed):
         return []
     since = max(at for at in (last or job["runs_since"], changed) if at)
@@ -119,22 +119,22 @@ def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:
 
 
 def missed_runs(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Gap]:
-    """The gaps among those runs of a job, since its last change; newest first."""
+    """Gaps between the given runs of a job since its last change, newest first."""
     since = job["changed_at"]
     starts = [run["started_at"] for run in runs]
     if since and any(start < since for start in starts):
-        # From its change on it was due by the schedule of now.
+        # Before that change another schedule applied.
         starts = [since, *(start for start in starts if start >= since)]
     return [gap for gap in _gaps(job, starts, environment, now) if gap.until or job["active"]]
 
 
 def cron_job_name(job: Row) -> str:
-    """What a cron job is called: its name, or its number where it has none."""
+    """Display name of a cron job: its name or, if it has none, its id."""
     return str(job["job_name"] or f"job {job['job_id']}")
 
 
 def _gaps(job: Row, starts: Sequence[datetime], environment: Row, now: datetime) -> list[Gap]:
-    """None of a schedule that only pg_cron can read."""
+    """Gaps in a schedule; empty if only pg_cron can parse it."""
     try:
         return gaps(job["schedule"], starts, now, ZoneInfo(environment["time_zone"]))
     except ScheduleError:

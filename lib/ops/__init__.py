@@ -1,10 +1,10 @@
-"""What operators do beyond single jobs.
+"""Operations beyond single jobs.
 
 - `alerts`: rules, channels, delivery.
-- `cron`: jobs of pg_cron.
-- `maintenance`: purging, space, recurring tasks.
-- `test_runs`: generations submitted to try the system out.
-- `migration_path`, `rollback`: the way to the queue and back.
+- `cron`: pg_cron jobs.
+- `maintenance`: purging, disk space, recurring tasks.
+- `test_runs`: generations that operators submit as a test.
+- `migration_path`, `rollback`: moving an application to the queue and back.
 - `fault_injection`: faults of the simulated provider.
-- `capacity`: how long a backlog lasts.
+- `capacity`: backlog and concurrency estimates.
 """

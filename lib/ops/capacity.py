@@ -1,12 +1,12 @@
-"""How long a backlog lasts, and how many jobs must run at once to hold the wait.
+"""Estimates how long a backlog lasts and how much concurrency a wait target needs.
 
-The queue is taken for an M/M/c queue: jobs arrive at random, run times vary exponentially, and c
-jobs run at once, oldest first. With a = arrivals a second x mean run time (the jobs that run at
-once on average, Little's law) the share of jobs that wait at all is Erlang's C formula
+The model is an M/M/c queue: Poisson arrivals, exponential run times, c jobs running concurrently,
+first in, first out. With a = arrivals per second x mean run time (the offered load: by Little's law
+the average number of running jobs), Erlang's C formula gives the share of jobs that wait at all:
 
     B(0) = 1,  B(c) = a B(c - 1) / (c + a B(c - 1)),  C(c) = c B(c) / (c - a (1 - B(c)))
 
-and the share that waits longer than t is C(c) exp(-(c - a) t / mean run time). A. K. Erlang, 1917;
+The share that waits longer than t is C(c) exp(-(c - a) t / mean run time). A. K. Erlang, 1917;
 derived in L. Kleinrock, Queueing Systems, volume 1 (1975), section 3.5.
 """
 
@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 KEEPING_UP_SECONDS = 60.0
-"""A backlog that the last hour's pace works off within this long is none."""
+"""A backlog that clears within this time at the current pace does not count as one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What becomes of a backlog at the present pace."""
+    """How a backlog develops at the current pace."""
 
     state: Literal["empty", "keeping up", "draining", "growing"]
     seconds: float | None = None
-    """Until nothing waits any more, while it is draining."""
+    """Time until the backlog is cleared; only while draining."""
 
 
 def outlook(waiting: int, arrived: int, ended: int, seconds: float = 3600) -> Outlook:
-    """The outlook of the waiting jobs when as many arrive and end as did in the last `seconds`."""
+    """Outlook for a backlog if jobs keep arriving and ending as in the last `seconds`."""
     if waiting == 0:
         return Outlook("empty")
     if waiting * seconds < ended * KEEPING_UP_SECONDS:
@@ -39,9 +39,9 @@ def outlook(waiting: int, arrived: int, ended: int, seconds: float = 3600) -> Ou
 
 
 def erlang_c(slots: int, load: float) -> float:
-    """The share of jobs that wait when `slots` run at once and `load` do on average.
+    """Share of jobs that wait, given concurrent `slots` and the offered `load`.
 
-    1 when the load is not below the slots: then the queue grows without end.
+    1 if the load reaches or exceeds the slots, since the queue then grows without bound.
     """
     if load >= slots:
         return 1.0
@@ -49,10 +49,10 @@ def erlang_c(slots: int, load: float) -> float:
 
 
 def slots_for(load: float, run_seconds: float, wait_seconds: float, share: float = 0.95) -> int:
-    """The fewest jobs to run at once for a share of them to wait no longer than wait_seconds.
+    """Minimum concurrency at which `share` of the jobs wait at most `wait_seconds`.
 
-    `load` is arrivals a second x run_seconds, the mean run time. Raises ValueError for a negative
-    load or wait, a run time that is not positive, or a share not between 0 and 1.
+    `load` is arrivals per second x `run_seconds`, the mean run time. Raises ValueError for a
+    negative load or wait, a run time that is not positive, or a share not between 0 and 1.
     """
     if load < 0 or wait_seconds < 0 or run_seconds <= 0 or not 0 < share < 1:
         raise ValueError(
@@ -70,7 +70,7 @@ def slots_for(load: float, run_seconds: float, wait_seconds: float, share: float
 
 
 def _blocked(slots: int, load: float) -> float:
-    """Erlang's B formula, step by step, so that nothing overflows."""
+    """Erlang's B formula, computed iteratively to avoid overflow."""
     blocked = 1.0
     for count in range(1, slots + 1):
         blocked = load * blocked / (count + load * blocked)

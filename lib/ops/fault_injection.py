@@ -1,4 +1,4 @@
-"""Faults of the simulated provider, put in force by operators and recorded."""
+"""Fault injection for the simulated provider, recorded in the audit log."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ PRESETS: Mapping[str, ModelFaults] = {
     "One in three fails": ModelFaults(failures={"prediction_failed": 33}),
     "Rate limited": ModelFaults(creates_per_minute=6),
 }
-"""What often goes wrong with a model, or with all."""
+"""Common faults, for one model or all models."""
 
 
 def fault_file(settings: Settings) -> FaultFile | None:
-    """Where the faults of the simulated provider are kept; None with the real Replicate."""
+    """The file that holds the simulator's faults; None when the real Replicate is used."""
     return None if settings.replicate_token else FaultFile(settings.data / "replicate")
 
 
 def inject(pool: Pool, actor: str, file: FaultFile, faults: Faults) -> None:
-    """Puts faults in force for every simulator of the data folder, in place of all before.
+    """Replace the faults of every simulator that uses the data folder.
 
-    Faults that do nothing clear all. Raises DatabaseUnavailable, when nothing is changed, since
-    it could not be recorded.
+    Empty faults clear all. Raises DatabaseUnavailable, in which case nothing is changed, because
+    the change could not be recorded.
     """
     try:
         before = file.read().summary
@@ -39,9 +39,9 @@ def inject(pool: Pool, actor: str, file: FaultFile, faults: Faults) -> None:
 
 
 def with_model(faults: Faults, model: str | None, model_faults: ModelFaults) -> Faults:
-    """Faults with those of one model, or of all (None), replaced. An outage stays."""
+    """Replace the faults of one model, or of all models (None); an outage stays."""
     if model is None:
         return replace(faults, all_models=model_faults)
     others = {name: each for name, each in faults.models.items() if name != model}
-    # Nothing wrong means: as all others.
+    # Without an entry a model gets the faults of all models.
     return replace(faults, models=others | ({model: model_faults} if model_faults.summary else {}))

@@ -1,6 +1,6 @@
-"""The way to the queue: which users take it, and the synchronous path for the others.
+"""Gradual migration to the queue: rollout by user, and the synchronous path for everyone else.
 
-For applications that call the model inside the request and move to the queue bit by bit.
+For applications that call the model inside the request and move to the queue step by step.
 """
 
 import asyncio
@@ -19,22 +19,22 @@ from lib.storage import Storage, StorageError, StoredImage
 logger = logging.getLogger(__name__)
 
 CREATE_SECONDS = 10.0
-"""How long a cancelled request waits to hear of the prediction that it has just asked for."""
+"""How long a cancelled request waits for the id of the prediction it just created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """An image that was made inside the request."""
+    """An image generated synchronously."""
 
     generation_id: UUID
     image_url: str
 
 
 class GenerationFailed(Exception):
-    """The image was not made; the message says why.
+    """The image could not be generated; the message says why.
 
-    `code` names the kind of error, `permanent` says that the same request cannot succeed later,
-    `retry_after` is the wait in seconds that the provider asked for, if it did.
+    `code` is the error code. `permanent` means a retry cannot succeed. `retry_after` is the wait in
+    seconds that the provider requested, if any.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class GenerationFailed(Exception):
 
 
 class Rollout:
-    """Both paths of an application. `deadline_seconds` is the longest run of a prediction.
+    """Both paths of an application. `deadline_seconds` limits the run time of a prediction.
 
-    Every method raises DatabaseUnavailable while the database is away.
+    Every method raises DatabaseUnavailable while the database is unreachable.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Rollout:
         self._sql = load_async("synchronous_path")
 
     async def use_async_for_user(self, user_id: UUID | None) -> bool:
-        """Whether the user's generations go through the queue: the same answer at every call.
+        """Whether the user's generations go through the queue; stable for each user.
 
-        Requests without a user (None) go there once everybody does.
+        Requests without a user (None) do so only at 100%.
         """
         async with connected(self._pool) as connection:
             return bool(await self._sql.use_async_for_user(connection, user_id=user_id))
@@ -90,7 +90,7 @@ class Rollout:
         model_id: str,
         parameters: Mapping[str, Any],
     ) -> StartedGeneration | Generated:
-        """Starts a generation on the queue, or runs it here to its end, as the rollout says.
+        """Enqueue a generation or run it synchronously, depending on the rollout.
 
         Raises what Queue.start_generation and generate_synchronously raise.
         """
@@ -116,12 +116,11 @@ class Rollout:
         parameters: Mapping[str, Any],
         source: Literal["app", "test"] = "app",
     ) -> Generated:
-        """Makes an image inside the request, within the user's limits, and records how it ended.
+        """Generate an image within the request, subject to the user's limits; record the outcome.
 
-        There is one attempt, as there always was. A caller that is cancelled cancels the
-        prediction. Raises GenerationFailed, and QueryError with sqlstate DR404 (no such model),
-        DR429 (over the limit, the limits in its detail) or 22023 (empty prompt), when nothing
-        was begun.
+        Makes a single attempt. Cancelling the caller cancels the prediction. Raises
+        GenerationFailed. Raises QueryError before anything is started, with sqlstate DR404 (unknown
+        model), DR429 (over the limit; limits in its detail) or 22023 (empty prompt).
         """
         row = await self._start(user_id, prompt, model_id, parameters, source)
         generation_id: UUID = row["generation_id"]
@@ -139,7 +138,7 @@ class Rollout:
             await self._end(generation_id, run, "cancelled", "cancelled", message)
             raise
         except DatabaseUnavailable:
-            raise  # Nor could this be recorded.
+            raise  # The outcome cannot be recorded either.
         except Exception as error:
             await self._end(generation_id, run, "failed", "internal_error", str(error))
             raise
@@ -188,7 +187,7 @@ class Rollout:
 
 
 class _Run:
-    """One run of a model. `prediction_id` is known as soon as there is a prediction."""
+    """One run of a model; `prediction_id` is set once the prediction is created."""
 
     def __init__(self, provider: Provider, deadline_seconds: float) -> None:
         self.prediction_id: str | None = None
@@ -196,7 +195,7 @@ class _Run:
         self._deadline_seconds = deadline_seconds
 
     async def image(self, model_id: str, input: Mapping[str, Any], version: str | None) -> bytes:
-        """Runs the model to the end and fetches its image. Raises ProviderError."""
+        """Run the model to completion and download the image. Raises ProviderError."""
         creating = asyncio.create_task(self._create(model_id, input, version))
         try:
             prediction = await asyncio.shield(creating)
@@ -204,7 +203,7 @@ class _Run:
             async for state in following:
                 prediction = state
         except asyncio.CancelledError:
-            # It may have been started by now, and would be paid for.
+            # The prediction may already be running and would be billed.
             await asyncio.wait([creating], timeout=CREATE_SECONDS)
             creating.cancel()
             await self._cancel()

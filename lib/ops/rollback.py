@@ -1,8 +1,8 @@
-"""The way back from the queue, and the way forth again: steps that each say what they will do.
+"""Rollback from the queue to the synchronous path, and the way back: step by step.
 
-A rollback is opened first, so that what is stopped is known and can be put back. No step drops
-anything; each may be repeated, left out or taken in another order. Everything raises
-DatabaseUnavailable while the database is away, and QueryError DR409 when the rollback has ended.
+An open rollback records what it stops, so that it can be restored. No step deletes anything; steps
+can be repeated, skipped or reordered. All functions raise DatabaseUnavailable while the database is
+unreachable, and QueryError DR409 if the rollback has ended.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,17 +18,19 @@ from lib.roles import Role
 State = Mapping[str, Any]
 """The row of the query `state` of queries/rollback.sql."""
 Progress = Callable[[float], object]
-"""Told the share that is done, up to 1."""
+"""Callback with the completed share, up to 1."""
 StepStatus = Literal["done", "open", "unneeded"]
 MAX_COUNTED = 100_000
-"""Cancelled jobs that are counted."""
+"""The query counts cancelled jobs only up to this limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `found` says how things are, `effect` what it will do and to how many.
+    """A step of a rollback.
 
-    `run` does it as an actor and returns the report.
+    `situation` describes the current situation, `effect` what the step will do and to how many
+    jobs. `run` performs it on behalf of an actor and returns a report. `needs` is the required
+    role, `decline` the label of the button that cancels.
     """
 
     name: str
@@ -43,17 +45,17 @@ class Step:
 
 
 def start(pool: Pool, actor: str, reason: str) -> None:
-    """Opens a rollback; nothing is stopped yet. Raises QueryError DR409 when one is open."""
+    """Open a rollback without stopping anything. Raises QueryError DR409 if one is open."""
     _call(pool, "start", actor=actor, reason=reason)
 
 
 def record_notice(pool: Pool, actor: str, rollback: UUID, who: str, message: str) -> None:
-    """Records who was told, and what."""
+    """Record who was notified, and with which message."""
     _call(pool, "note_told", actor=actor, rollback=rollback, who=who, message=message)
 
 
 def end(pool: Pool, actor: str, rollback: UUID) -> None:
-    """Closes a rollback; what is still stopped stays so."""
+    """Close a rollback; whatever is still stopped stays stopped."""
     _call(pool, "end", actor=actor, rollback=rollback)
 
 
@@ -97,8 +99,13 @@ def _cancel(
 ) -> Callable[[Pool, str, State, Progress], str]:
     def run(pool: Pool, actor: str, state: State, progress: Progress) -> str:
         done = 0
-        asked = {"actor": actor, "rollback": state["id"], "status": status, "until": state["now"]}
-        while some := _call(pool, "cancel", **asked):
+        parameters = {
+            "actor": actor,
+            "rollback": state["id"],
+            "status": status,
+            "until": state["now"],
+        }
+        while some := _call(pool, "cancel", **parameters):
             done += some
             progress(min(done / max(state[count], 1), 1.0))
         return f"{plural(done)} cancelled."
@@ -209,7 +216,7 @@ ROLLBACK_STEPS = (
         decline="Let them finish",
     ),
 )
-"""The way back, in order."""
+"""Steps from the queue to the synchronous path, in order."""
 
 RESUME_STEPS = (
     Step(
@@ -266,4 +273,4 @@ RESUME_STEPS = (
         _restore,
     ),
 )
-"""The way forth again, in order."""
+"""Steps back to the queue, in order."""

@@ -1,9 +1,9 @@
-"""The deployment checklist: every point examined live, with its evidence and its repair.
+"""The deployment checklist: live checks, each with evidence and a repair.
 
-- `catalogue`: all points, in order. One point is one entry there, one function, one test.
-- `expected`: what a complete database has and who may do what in it.
+- `catalogue`: all checks, in order. Each is one entry there, one function and one test.
+- `expected`: the objects and privileges of a complete database.
 - `schema`, `rights`, `functions_and_cron`, `outcomes`: the checks, by subject.
-- `progress`: runs all of them, and keeps since when each is done.
-- `apply_migrations`: the pending migrations, and applying them.
-- `report`: the checklist as a file to keep.
+- `progress`: runs all checks and records since when each one is done.
+- `apply_migrations`: previews and applies pending migrations.
+- `report`: the checklist as an HTML file.
 """

@@ -1,4 +1,4 @@
-"""The migrations that are not applied yet: what they hold, and applying them."""
+"""Preview and apply pending migrations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from lib.database.migrations import apply, pending
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A migration that is not applied: its file's name and its SQL."""
+    """A pending migration: file name and SQL."""
 
     name: str
     sql: str
 
 
 def preview(pool: Pool) -> list[PendingFile]:
-    """What would be applied now, in order. Raises DatabaseError."""
+    """Pending migrations in order. Raises DatabaseError."""
     with translated(), pool.connection() as connection:
         return [
             PendingFile(migration.path.name, migration.path.read_text(encoding="utf-8"))
@@ -26,11 +26,11 @@ def preview(pool: Pool) -> list[PendingFile]:
 
 
 def apply_pending(url: str, actor: str, shown: Sequence[PendingFile]) -> list[str]:
-    """Applies what is pending and returns the files' names; each is recorded as done by `actor`.
+    """Apply the pending migrations, recorded as applied by `actor`; return the file names.
 
-    One process at a time applies, in a connection of its own without a time limit. Refuses when
-    what is pending is no longer what was `shown`. Each file is a transaction: after an error
-    those before it stay applied. Raises DatabaseError.
+    Uses a dedicated connection without a time limit; only one process applies at a time. Each file
+    is one transaction: after an error, earlier files stay applied. Raises DatabaseError, also if
+    the pending migrations are no longer those `shown` to the operator.
     """
     with connect(url) as connection:
         require_supabase(connection)

@@ -1,4 +1,4 @@
-"""The points of the checklist, in the order in which a deployment is made."""
+"""All points of the checklist, in the order of a deployment."""
 
 from lib.checks.deployment import functions_and_cron, outcomes, rights, schema
 from lib.checks.deployment.check import Check, Manual

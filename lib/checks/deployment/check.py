@@ -1,4 +1,4 @@
-"""What a point of the checklist is, and how it can come out."""
+"""Points of the deployment checklist and their findings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any
 from lib.database.migrations import Migration
 
 MAX_NAMED = 8
-"""Faults that are named in a sentence."""
+"""Names listed before the rest is only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How a point stands.
+    """Result of a check.
 
-    `done` is None where this deployment does not need it. `evidence` says what was found, in
-    sentences that may quote the database. `repair` says what to do, with the SQL, if any, after
-    an empty line. `page` is the file of the page that helps, without its ending.
+    `done` is None if this deployment does not need the point. `evidence` is text that may quote
+    the database. `repair` is the fix in words, followed by a blank line and SQL if there is any.
+    `page` is the module name of the page that helps.
     """
 
     done: bool | None
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a function answered to one call: `status` is 0 when there was no answer."""
+    """Response of a function to a call; `status` is 0 if there was none."""
 
     function: str
     status: int
@@ -36,18 +36,18 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Where checks get what they look at; all may raise DatabaseUnavailable."""
+    """Data sources of the checks; all may raise DatabaseUnavailable."""
 
     query: Callable[[str], Any]
-    """The answer to a named query of queries/deployment.sql."""
+    """Runs a query of queries/deployment.sql, by name."""
     pending: Callable[[], Sequence[Migration]]
     call: Callable[[str, bool], Reply]
-    """Calls a function by its name, with the secret key or without any key."""
+    """Calls a function by name, with the secret key (True) or without a key (False)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A point that is looked at."""
+    """A point that is checked automatically."""
 
     name: str
     section: str
@@ -57,7 +57,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """A point that only people can judge, and tick."""
+    """A point that only people can judge and tick off."""
 
     name: str
     title: str
@@ -65,7 +65,7 @@ class Manual:
 
 
 def from_faults(faults: Mapping[str, str]) -> Finding:
-    """A point that is not done, from its faults, each with the SQL against it."""
+    """The finding of an open point, from its faults and the SQL that fixes each."""
     sql = "\n".join(dict.fromkeys(faults.values()))
     return Finding(
         False,
@@ -75,7 +75,7 @@ def from_faults(faults: Mapping[str, str]) -> Finding:
 
 
 def abbreviated(names: Iterable[str]) -> str:
-    """The first of them in a sentence, and how many more there are."""
+    """Comma-separated names, cut off after MAX_NAMED: "a, b and 3 more"."""
     all_names = list(names)
     more = f" and {len(all_names) - MAX_NAMED} more" if len(all_names) > MAX_NAMED else ""
     return f"{', '.join(all_names[:MAX_NAMED])}{more}"

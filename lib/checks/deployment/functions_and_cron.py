@@ -1,4 +1,4 @@
-"""Do the functions answer, does something wake the queue, are changes published?"""
+"""Checks of the HTTP functions, workers, pg_cron jobs and the realtime publication."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from lib.checks.deployment.check import Facts, Finding
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
 UNAUTHORIZED = 401
 KEY_NAME = "darkroom_secret_key"
-"""The name under which schedule_process_jobs looks for the key."""
+"""Name of the secret key that schedule_process_jobs uses by default."""
 LATE_SECONDS = 2 * 3600
-"""A schedule that wakes the queue has run within that time, however rarely it is set to run."""
+"""Any schedule that calls process-jobs should have run within this time."""
 
 
 def functions_answer(facts: Facts) -> Finding:
-    """All three functions answer, and refuse who shows no key."""
+    """All functions respond and reject calls without a key."""
     for name in FUNCTIONS:
         reply = facts.call(name, False)
         if reply.status == 0:
@@ -34,9 +34,9 @@ def functions_answer(facts: Facts) -> Finding:
 
 
 def functions_accept_key(facts: Facts) -> Finding:
-    """The functions accept the secret key of these settings. Nothing is run to find out."""
+    """The functions accept the secret key of these settings; the call runs no job."""
     reply = facts.call("process-generation", True)
-    # The call names no generation: whoever accepts the key misses that, or has no such generation.
+    # The call names no generation, so a function that accepts the key answers with one of these.
     if reply.status in (400, 404, 422):
         return Finding(True, "process-generation accepts the secret key of these settings.")
     return Finding(
@@ -51,7 +51,7 @@ def functions_accept_key(facts: Facts) -> Finding:
 
 
 def queue_driven(facts: Facts) -> Finding:
-    """A worker is alive, or pg_cron calls process-jobs."""
+    """A worker is alive or pg_cron calls process-jobs."""
     cron, workers = facts.query("cron"), facts.query("workers")
     active = [job for job in cron["jobs"] if job["active"]]
     sources = []
@@ -81,7 +81,7 @@ def queue_driven(facts: Facts) -> Finding:
 
 
 def cron_runs(facts: Facts) -> Finding:
-    """The schedule's last runs succeeded, and nothing is known to be wrong with it."""
+    """The last run of each cron job succeeded, and its schedule and command are sound."""
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
@@ -114,7 +114,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
 
 
 def cron_key(facts: Facts) -> Finding:
-    """The schedule finds the secret key where it looks for it."""
+    """The cron jobs can read the secret key."""
     cron = facts.query("cron")
     if not cron["available"] and not cron["jobs"]:
         return Finding(None, "There is no pg_cron here that would need the key.")
@@ -125,7 +125,7 @@ def cron_key(facts: Facts) -> Finding:
     ]
     if not missing and cron["key"]:
         return Finding(True, f"Vault or a setting has the secret {KEY_NAME}.")
-    # A schedule of one's own may look elsewhere: then what it names is there.
+    # A custom job may use another name; the findings show that it exists.
     if not missing and any(job["active"] for job in cron["jobs"]):
         return Finding(True, "What the schedule names is there.")
     return Finding(
@@ -141,7 +141,7 @@ def cron_key(facts: Facts) -> Finding:
 
 
 def realtime(facts: Facts) -> Finding:
-    """Changes of generations are in the publication of Supabase Realtime."""
+    """The publication of Supabase Realtime includes changes of generations."""
     found = facts.query("publication")
     sql = []
     if not found["present"]:

@@ -1,16 +1,16 @@
-"""Does it work, and is nothing left undone?"""
+"""Checks that the deployment works and no job needs attention."""
 
 from lib.checks.deployment.check import Facts, Finding
 from lib.formats import duration
 
 OLD_SECONDS = 7 * 86_400
-"""A self-test of that age says little about today."""
+"""A self-test older than this no longer counts."""
 MAX_COUNTED = 1000
-"""Failed jobs that are counted."""
+"""The query counts failed jobs only up to this limit."""
 
 
 def end_to_end(facts: Facts) -> Finding:
-    """The last self-test passed, and is not old."""
+    """The last self-test passed and is recent."""
     last = facts.query("self_test")
     run = "Run it on the page Self-test, or from a shell: .venv/bin/python -m lib.checks.selftest"
     if last is None:
@@ -29,7 +29,7 @@ def end_to_end(facts: Facts) -> Finding:
 
 
 def no_failed(facts: Facts) -> Finding:
-    """No job failed for good in the last 24 hours."""
+    """No job failed permanently in the last 24 hours."""
     failed = facts.query("failed")
     if not failed["jobs"]:
         return Finding(True, "No job failed in the last 24 hours.")
@@ -44,7 +44,7 @@ def no_failed(facts: Facts) -> Finding:
 
 
 def no_stuck(facts: Facts) -> Finding:
-    """No running job has gone silent."""
+    """No running job lacks a heartbeat."""
     stuck = facts.query("stuck")
     if not stuck["jobs"]:
         return Finding(True, "No job is stuck.")

@@ -1,4 +1,4 @@
-"""Looks at every point of the checklist, and keeps since when each is done."""
+"""Runs every check of the checklist and records since when each point is done."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from lib.database.migrations import pending
 
 APPLY_FIRST = "Apply the pending migrations first: what is missing is probably in them."
 CALL_TIMEOUT_SECONDS = 3.0
-"""How long a function may take to answer a call that makes it do nothing."""
+"""Time limit of a call that runs no job."""
 
 
 @dataclass(frozen=True, slots=True)
 class PointRecord:
-    """What is known of a point from before: times in UTC, None for never."""
+    """Recorded history of a point; times in UTC, None for never."""
 
     done: bool
     since: datetime
@@ -32,26 +32,26 @@ class PointRecord:
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """How all points stand: those that are looked at, and what is kept of these and the others."""
+    """The whole checklist: findings of the checks, and the records of all points."""
 
     findings: Mapping[str, Finding]
     records: Mapping[str, PointRecord]
 
     def open_checks(self) -> list[Check]:
-        """The points that are looked at and not done."""
+        """Checks that are not done."""
         return [check for check in CHECKS if self.findings[check.name].done is False]
 
     def ticked(self, name: str) -> bool:
-        """Whether somebody has ticked a point that only people can judge."""
+        """Whether a manual point is ticked."""
         return name in self.records and self.records[name].done
 
 
 def checklist(pool: Pool, target: Target) -> Checklist:
-    """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
+    """Run all checks and record the results. Raises DatabaseUnavailable."""
     sources = facts(pool, target)
     findings = {check.name: _run(check, sources) for check in CHECKS}
     if findings["migrations"].done is False:
-        # Their objects, made by hand, would only make them fail.
+        # Creating the missing objects by hand would make the migrations fail.
         findings |= {
             check.name: replace(findings[check.name], repair=APPLY_FIRST)
             for check in CHECKS[1:]
@@ -62,12 +62,12 @@ def checklist(pool: Pool, target: Target) -> Checklist:
 
 
 def facts(pool: Pool, target: Target) -> Facts:
-    """What there is to look at in a deployment."""
+    """The data sources for the checks of a deployment."""
     return Facts(partial(_query, pool), partial(_pending, pool), partial(_call, target))
 
 
 def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
-    """Ticks or unticks a point that only people can judge. Raises DatabaseError."""
+    """Tick or untick a manual point. Raises DatabaseError."""
     with translated(), pool.connection() as connection:
         load("deployment").tick(connection, actor=actor, name=name, done=done)
 
@@ -95,7 +95,7 @@ def _record(pool: Pool, findings: Mapping[str, Finding]) -> dict[str, PointRecor
             queries.note(connection, points=json.dumps(points))
             rows: Sequence[dict[str, Any]] = queries.points(connection)
     except SchemaMissing:
-        return {}  # Its migration is pending, and the first point says so.
+        return {}  # The migration of that table is pending, which the first point reports.
     return {
         row["name"]: PointRecord(row["done"], row["since"], row["last_done_at"], row["ticked_by"])
         for row in rows

@@ -1,4 +1,4 @@
-"""The checklist as one HTML file, to print or to keep; all that is quoted stays text."""
+"""The checklist as a single HTML file; all quoted data is escaped."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,7 +22,7 @@ STYLE = (
 
 
 def report(checklist: Checklist, target: Target, at: datetime, by: str, zone: ZoneInfo) -> str:
-    """The whole page: `at` is when it was looked at, `by` for whom, times are those of `zone`."""
+    """Render the report of a checklist run `at` that time for user `by`, with times in `zone`."""
     done = sum(found.done is not False for found in checklist.findings.values())
     ticked = sum(checklist.ticked(point.name) for point in MANUAL)
     people = [

@@ -1,4 +1,4 @@
-"""May everybody do what they need, and no more?"""
+"""Checks of row-level security and privileges."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ ROLES = (*USERS, "service_role")
 
 
 def row_security(facts: Facts) -> Finding:
-    """Every table obeys its policies, and has those that it needs."""
+    """Row-level security is enabled on every table, and every policy exists."""
     found = {row["table"]: row for row in facts.query("policies")}
     present = [table for table in names("table") if table in found]
     faults: dict[str, str] = {}
@@ -29,7 +29,7 @@ def row_security(facts: Facts) -> Finding:
 
 
 def grants(facts: Facts) -> Finding:
-    """The rights of each role on tables, views and functions are those that it needs."""
+    """Each role has the expected privileges on tables, views and functions."""
     faults: dict[str, str] = {}
     relations = {*names("table"), *names("view")}
     rows = [row for row in facts.query("rights") if row["name"] in relations]
@@ -51,7 +51,7 @@ def grants(facts: Facts) -> Finding:
 
 
 def table_rights(table: str) -> str:
-    """The SQL that gives a table its rights and policies."""
+    """SQL that sets the privileges and policies of a table."""
     return "\n".join(
         [
             _secure(table),
@@ -66,7 +66,7 @@ def _secure(table: str) -> str:
 
 
 def _policies(table: str) -> dict[str, str]:
-    """The policies of a table by name, each with the SQL that makes it."""
+    """Policies of a table: name → SQL that creates it."""
     found = {
         SERVICE: f'create policy "{SERVICE}" on public.{table}\n'
         "    for all to service_role using (true) with check (true);"
@@ -87,14 +87,14 @@ def _wanted(name: str, role: str, *, view: bool) -> Sequence[str]:
 
 
 def _excess(name: str, role: str, wanted: Sequence[str], has: Sequence[str]) -> set[str]:
-    """Rights that endanger something: the service has all of them on older projects."""
+    """Dangerous extra privileges. service_role has all privileges on older projects."""
     if role in USERS:
         return set(has) - set(wanted)
     return set(has) & {"update", "delete", "truncate"} if name in APPEND_ONLY else set()
 
 
 def _regrant(name: str, role: str, wanted: Sequence[str]) -> str:
-    # From public as well: what everybody may do, the role may do.
+    # Also from public: every role inherits the privileges of public.
     sql = f"revoke all on public.{name} from public, {role};"
     return f"{sql}\ngrant {', '.join(wanted)} on public.{name} to {role};" if wanted else sql
 

@@ -1,4 +1,4 @@
-"""Does the database have everything that the migrations make?"""
+"""Checks that the database has every object the migrations create."""
 
 from lib.checks.deployment.check import Facts, Finding, abbreviated, from_faults
 from lib.checks.deployment.expected import JOB_QUEUE, columns, names
@@ -7,7 +7,7 @@ from lib.checks.expected_schema import Definition, definitions
 
 
 def migrations(facts: Facts) -> Finding:
-    """Every migration of this version is applied."""
+    """All migrations of this version are applied."""
     pending = facts.pending()
     if not pending:
         return Finding(True, "Every migration of this version is applied.")
@@ -21,7 +21,7 @@ def migrations(facts: Facts) -> Finding:
 
 
 def tables(facts: Facts) -> Finding:
-    """Every table is there with its columns, and job_queue has exactly those it must have."""
+    """Every table and column exists, and job_queue has no other column or type."""
     found: dict[str, dict[str, str]] = {}
     for row in facts.query("columns"):
         found.setdefault(row["table"], {})[row["column"]] = row["type"]
@@ -45,12 +45,12 @@ def tables(facts: Facts) -> Finding:
 
 
 def functions(facts: Facts) -> Finding:
-    """Every function is there."""
+    """Every function exists."""
     return _present("function", {row["name"] for row in facts.query("functions")})
 
 
 def views(facts: Facts) -> Finding:
-    """Every view is there and goes by the rights of who asks."""
+    """Every view exists and is security_invoker."""
     found = {row["name"]: row["invoker"] for row in facts.query("views")}
     faults = {
         f"{name} reads past row-level security": (
@@ -63,7 +63,7 @@ def views(facts: Facts) -> Finding:
 
 
 def triggers(facts: Facts) -> Finding:
-    """Every trigger is there and enabled."""
+    """Every trigger exists and is enabled."""
     found = {(row["table"], row["name"]): row["enabled"] for row in facts.query("triggers")}
     faults: dict[str, str] = {}
     wanted = [definition for definition in definitions().values() if definition.kind == "trigger"]

@@ -1,11 +1,11 @@
-"""The self-test of a deployment: every step that must work, tried for real and taken back.
+"""End-to-end self-test of a deployment; cleans up everything it creates.
 
-- `catalogue`: the checks in the order in which they run.
-- `check`, `context`: what a check is, and what it works with.
-- `runner`: runs the checks of one run and cleans up after them, come what may.
-- `cleanup`: takes out again what a run made.
-- `report`: a run's results as JSON and as text.
-- the others: one subject each.
+- `catalogue`: all checks, in execution order.
+- `check`, `context`: what a check is, and the state that the checks of a run share.
+- `runner`: runs the checks and always cleans up afterwards.
+- `cleanup`: removes what a run created.
+- `report`: results as JSON and as text.
+- other modules: the checks, one subject each.
 
-`python -m lib.checks.selftest` runs it from the shell.
+Run it from the shell with `python -m lib.checks.selftest`.
 """

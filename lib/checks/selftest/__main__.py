@@ -1,9 +1,8 @@
-"""`python -m lib.checks.selftest`: tests the deployment that the settings name.
+"""Command-line self-test of the deployment given by the settings.
 
     python -m lib.checks.selftest [--json] [--only NAME,…]
 
-Exits with 0 when all checks passed or were skipped for a reason that is no fault, 1 when one
-failed, 2 when nothing could be tested.
+Exit codes: 0 if no check failed, 1 if one failed, 2 if the self-test could not run.
 """
 
 import argparse
@@ -25,7 +24,7 @@ PASSED, FAILED, CANNOT_RUN = 0, 1, 2
 
 
 def main() -> int:
-    """Runs the self-test and prints its report. Returns the exit code."""
+    """Run the self-test, print its report and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.checks.selftest",
         description="Test the deployment that the settings name. Makes up to three real"
@@ -34,8 +33,8 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--only", default="", help="names of checks, with commas between")
-    asked = parser.parse_args()
-    names = [name.strip() for name in asked.only.split(",") if name.strip()]
+    arguments = parser.parse_args()
+    names = [name.strip() for name in arguments.only.split(",") if name.strip()]
     unknown = set(names) - {check.name for check in CHECKS}
     if unknown:
         parser.error(f"there is no check {', '.join(sorted(unknown))}")
@@ -43,21 +42,21 @@ def main() -> int:
     try:
         report = asyncio.run(_run(names))
     except (CannotRun, SettingsError, DatabaseError) as error:
-        if asked.json:
+        if arguments.json:
             print(json.dumps({"outcome": "cannot run", "error": str(error)}))
         print(f"The self-test cannot run: {error}", file=sys.stderr)
         return CANNOT_RUN
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("Interrupted; what it had made is removed.", file=sys.stderr)
         return CANNOT_RUN
-    print(as_json(report) if asked.json else as_text(report))
+    print(as_json(report) if arguments.json else as_text(report))
     return PASSED if report["outcome"] == "passed" else FAILED
 
 
 async def _run(names: list[str]) -> Report:
     this = asyncio.current_task()
     assert this is not None
-    # As Ctrl-C: the run is cancelled and cleans up.
+    # Like Ctrl-C: cancels the run, which then cleans up.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     deployment = await asyncio.to_thread(target, settings())
     return await SelfTest(deployment, f"{getpass.getuser()} (shell)", names).run()

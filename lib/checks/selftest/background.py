@@ -1,4 +1,4 @@
-"""A run of the self-test beside the pages, in a thread of its own."""
+"""Self-test runs in a background thread."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundRun:
-    """One run, begun when it is made. It goes on to its end whether or not anyone watches."""
+    """A self-test run that starts on creation and does not depend on any browser session."""
 
     def __init__(self, target: Target, actor: str, on_end: Callable[[], object]) -> None:
-        """`on_end` is called in the run's thread when it has ended."""
+        """Start the run; `on_end` is called in its thread when it has ended."""
         self.report: Report | None = None
         self.error = ""
-        """Why there is no report, once the run has ended without one."""
+        """Why the run ended without a report."""
         self._target = target
         self._test = SelfTest(target, actor)
         self._on_end = on_end
@@ -28,12 +28,12 @@ class BackgroundRun:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the run is still in progress."""
         return self._thread.is_alive()
 
     @property
     def checks(self) -> list[Outcome]:
-        """How the checks stand now."""
+        """Current state of every check."""
         return outcomes(self._test.results, self._target)
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""The checks of the self-test, in the order in which they run."""
+"""All self-test checks, in execution order."""
 
 from lib.checks.selftest import (
     cleanup,
@@ -175,13 +175,13 @@ CLEAN_UP = Check(
     cleanup.remove_run,
     time_limit=cleanup.WAIT_SECONDS + 20,
 )
-"""Runs last, however the run goes."""
+"""Always runs last, even if the run fails or is cancelled."""
 ALWAYS = ("schema", "leftovers")
-"""What every selection of checks contains: they explain and prevent the trouble of the others."""
+"""Included in every selection: they explain or prevent failures of the other checks."""
 
 
 def selected(names: frozenset[str]) -> list[Check]:
-    """The named checks with all that they need; all checks for no names.
+    """The named checks and their dependencies; all checks if no names are given.
 
     Raises KeyError for an unknown name.
     """

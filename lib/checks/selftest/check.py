@@ -1,4 +1,4 @@
-"""What a check is, and how it ends."""
+"""Self-test checks and their results."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ Status = Literal["waiting", "running", "passed", "failed", "skipped"]
 
 
 class CheckFailed(Exception):
-    """Something else came back than was expected.
+    """The check failed.
 
-    `repair` says what to do about it: in words, then after an empty line the SQL, if it is SQL.
+    `came_back` is the actual result. `repair` is the fix in words, followed by a blank line and SQL
+    if SQL fixes it.
     """
 
     def __init__(self, came_back: str, repair: str) -> None:
@@ -22,15 +23,15 @@ class CheckFailed(Exception):
 
 
 class CheckSkipped(Exception):
-    """The check cannot say anything now; the message says why."""
+    """The check does not apply or cannot run; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One step of the self-test.
 
-    `run` returns what came back, in a sentence, or raises CheckFailed or CheckSkipped. `needs`
-    are the names of checks without which this one would only fail for the same reason.
+    `run` returns the actual result in a sentence, or raises CheckFailed or CheckSkipped. `needs`
+    names the checks that must pass first.
     """
 
     name: str
@@ -40,16 +41,16 @@ class Check:
     run: Callable[[RunContext], Awaitable[str]]
     needs: tuple[str, ...] = ()
     time_limit: float = 20
-    """The time limit."""
+    """Seconds."""
     on_timeout: str = (
         "Look at the page Overview for what keeps the database busy, then run the self-test again."
     )
-    """What to do when the time limit is reached."""
+    """What to do if the time limit is exceeded."""
 
 
 @dataclass(slots=True)
 class Result:
-    """How a check stands: for those who watch, it changes while the check runs."""
+    """Result of a check, updated while it runs."""
 
     check: Check
     status: Status = "waiting"

@@ -1,4 +1,4 @@
-"""Takes out again what the self-test made: rows, users and stored images."""
+"""Removal of everything the self-test created: rows, users and stored images."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from lib.checks.selftest.context import RunContext
 from lib.storage import Storage
 
 WAIT_SECONDS = 60.0
-"""How long a generation that a worker still runs is waited for: taken away under it, its image
-would be stored afterwards."""
+"""How long to wait for a generation that is still running: if it were deleted now, the worker
+would store its image afterwards."""
 POLL_SECONDS = 0.1
 
 
 async def remove_leftovers(context: RunContext) -> str:
-    """Removes what runs left that were killed more than fifteen minutes ago."""
+    """Remove leftovers of runs that were killed more than 15 minutes ago."""
     removed = await context.query("remove", run=None)
     await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if not (removed["generations"] or removed["users"]):
@@ -24,7 +24,7 @@ async def remove_leftovers(context: RunContext) -> str:
 
 
 async def remove_run(context: RunContext) -> str:
-    """Removes everything that this run has made."""
+    """Remove everything this run created."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             await _wait_until_finished(context)
@@ -56,5 +56,5 @@ def _counts(removed: Any) -> str:
 
 
 def _delete_images(storage: Storage, paths: Sequence[str]) -> list[str]:
-    """Deletes images of our storage. Returns those that are not in it."""
+    """Delete images from our storage and return the paths not found there."""
     return [path for path in paths if not storage.delete(path)]

@@ -1,4 +1,4 @@
-"""What the checks of one run work with."""
+"""State and helpers that the checks of a self-test run share."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from lib.database import AsyncPool, SchemaMissing, connected, load_async, transl
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a function answered."""
+    """Response of a function."""
 
     status: int
     body: Mapping[str, Any]
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The code of the error; empty when there is none."""
+        """Error code, or empty."""
         error = self.body.get("error")
         return str(error.get("code", "")) if isinstance(error, dict) else ""
 
@@ -35,12 +35,12 @@ class Answer:
 
 
 class Unreachable(Exception):
-    """A function gave no answer that could be read; the message says what came instead."""
+    """A function gave no readable response; the message has the details."""
 
 
 @dataclass(slots=True)
 class RunContext:
-    """One run: its id, the deployment, and what earlier checks found."""
+    """Context of one run: its id, the deployment, and results of earlier checks."""
 
     target: Target
     pool: AsyncPool
@@ -48,25 +48,22 @@ class RunContext:
     run: UUID = field(default_factory=uuid4)
     sql: Any = field(default_factory=lambda: load_async("self_test"))
     is_darkroom: bool = True
-    """Whether Darkroom's functions answer, not a project's own by the same names."""
+    """False if a project's own functions respond under the same names."""
     generation_id: UUID | None = None
-    """What is followed to its image."""
+    """The generation that the end-to-end check follows."""
     user: UUID | None = None
-    """The run's user, once they have signed in."""
+    """The run's user, once signed in."""
     token: str | None = field(default=None, repr=False)
-    """Of that user."""
+    """That user's access token."""
 
     @property
     def job_type(self) -> str:
-        """A type of jobs that no worker and no other run takes."""
+        """A job type that no worker or other run claims."""
         return f"self-test-{self.run.hex}"
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncIterator[Any]:
-        """A connection in a transaction that is rolled back: nobody else sees what happens in it.
-
-        Raises DatabaseError.
-        """
+        """A connection in a transaction that is always rolled back. Raises DatabaseError."""
         with translated():
             async with (
                 self.pool.connection() as connection,
@@ -75,7 +72,7 @@ class RunContext:
                 yield connection
 
     async def query(self, query_name: str, **parameters: Any) -> Any:
-        """The value, row or count of a named query of queries/self_test.sql, committed.
+        """Run and commit a query of queries/self_test.sql; returns its value, row or count.
 
         Raises DatabaseError.
         """
@@ -83,7 +80,7 @@ class RunContext:
             return await getattr(self.sql, query_name)(connection, **parameters)
 
     async def rows(self, query_name: str) -> list[Mapping[str, Any]]:
-        """The rows of a named query. Raises DatabaseError."""
+        """Rows of a query of queries/self_test.sql. Raises DatabaseError."""
         async with connected(self.pool) as connection:
             return [row async for row in getattr(self.sql, query_name)(connection)]
 
@@ -95,14 +92,14 @@ class RunContext:
         *,
         token: str | None = None,
     ) -> Answer:
-        """Calls a function with a key, or without one, and with a user's token.
+        """Call a function, optionally with an API key and a user's access token.
 
-        Raises Unreachable, and SchemaMissing when the function says that the schema is missing.
+        Raises Unreachable, and SchemaMissing if the function reports a missing schema.
         """
         url = f"{self.target.functions_url}/functions/v1/{function}"
         try:
             headers = {"apikey": key} if key else {}
-            # Legacy keys are tokens, and a project's own functions want one of them as Bearer.
+            # Legacy keys are JWTs, which third-party functions expect as bearer token.
             if bearer := token or (key if key and key.startswith("eyJ") else None):
                 headers["Authorization"] = f"Bearer {bearer}"
             response = await self.http.post(url, json=body or {}, headers=headers)

@@ -1,4 +1,4 @@
-"""Does a generation become an image that a browser can fetch?"""
+"""End-to-end check: a generation becomes an image that a browser can fetch."""
 
 import asyncio
 
@@ -11,11 +11,11 @@ from lib.formats import duration
 
 POLL_SECONDS = 0.1
 SECONDS = 150.0
-"""How long the generation may take, waiting included."""
+"""How long the generation may take, including the time it is pending."""
 
 
 async def start_to_image(context: RunContext) -> str:
-    """Follows what start-generation started until its image is fetched."""
+    """Follow the generation of the check start-generation until its image can be fetched."""
     assert context.generation_id is not None
     generation = await context.query("generation", generation_id=context.generation_id)
     while generation and generation["status"] in ("queued", "processing"):

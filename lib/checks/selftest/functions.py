@@ -1,4 +1,4 @@
-"""Do the HTTP functions answer as they should, each to those who may call it?"""
+"""Checks of the HTTP functions: responses and access control."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,7 +9,7 @@ from lib.checks.selftest.context import Answer, RunContext, Unreachable
 from lib.checks.selftest.users import sign_in
 
 MAX_TRIES = 3
-"""Attempts of one generation: a provider may fail at random."""
+"""Attempts at a generation, since providers fail at random."""
 UNKNOWN_MODEL = "darkroom/no-such-model"
 CHECK_KEYS = (
     "The functions do not accept this self-test's keys. Give both the same"
@@ -25,15 +25,15 @@ READ_LOG = "Look at the log of the app, or of the function: it has the error."
 
 
 class Started(NamedTuple):
-    """What start-generation answered."""
+    """Response of start-generation."""
 
     generation_id: UUID
     job_id: UUID | None
-    """None where functions that are not Darkroom's do not say it."""
+    """None if third-party functions do not return it."""
 
 
 async def refuse_without_key(context: RunContext) -> str:
-    """The functions are there, and refuse who shows no key; notes whose functions they are."""
+    """The functions reject calls without a key; sets `context.is_darkroom`."""
     try:
         answer = await context.call("start-generation")
     except Unreachable as error:
@@ -51,9 +51,9 @@ async def refuse_without_key(context: RunContext) -> str:
 
 
 async def start_generation(context: RunContext) -> str:
-    """A generation is started with the secret key; the publishable key may not start a test.
+    """The secret key starts a test generation; the publishable key may not.
 
-    Of functions that are not Darkroom's, by a signed-in user: they know no tests.
+    Third-party functions have no test mode, so a signed-in user starts the generation there.
     """
     if not context.is_darkroom:
         await sign_in(context)
@@ -83,7 +83,7 @@ async def start_generation(context: RunContext) -> str:
 async def request_generation(
     context: RunContext, *, key: str, token: str | None = None, **extra: Any
 ) -> Started:
-    """Starts a generation of the run. Raises CheckFailed."""
+    """Start a generation for this run. Raises CheckFailed."""
     body = {"prompt": await _prompt(context), "model_id": await _model(context), **extra}
     answer = await context.call("start-generation", body, key, token=token)
     _expect(answer, 200, "")
@@ -99,7 +99,7 @@ async def request_generation(
 
 
 async def process_jobs(context: RunContext) -> str:
-    """process-jobs runs what is due for the secret key, and nothing for the publishable one."""
+    """process-jobs runs pending jobs for the secret key and rejects the publishable key."""
     refusal = await context.call("process-jobs", key=context.target.keys.publishable)
     if context.is_darkroom:
         _expect(refusal, 403, "secret_key_needed")
@@ -108,13 +108,13 @@ async def process_jobs(context: RunContext) -> str:
             f"{refusal} for the publishable key, which everybody has.",
             "Let the function refuse every key but the secret one.",
         )
-    answer = await _call_and_forget(context, "process-jobs")
+    answer = await _call_unrecorded(context, "process-jobs")
     _expect(answer, 200, "")
     return _require_counts(answer) if context.is_darkroom else str(answer)
 
 
 async def process_generation(context: RunContext) -> str:
-    """process-generation runs a generation to its end, thrice if the provider fails."""
+    """process-generation completes a generation, in up to MAX_TRIES attempts."""
     if not context.is_darkroom:
         raise CheckSkipped(NOT_DARKROOM)
     model_id = await _model(context)
@@ -128,7 +128,7 @@ async def process_generation(context: RunContext) -> str:
     tries = 0
     while True:
         tries += 1
-        answer = await _call_and_forget(context, "process-generation", body)
+        answer = await _call_unrecorded(context, "process-generation", body)
         if answer.status == 409:
             await skip_if_held(context)
         _expect(answer, 200, "")
@@ -141,9 +141,9 @@ async def process_generation(context: RunContext) -> str:
 
 
 async def invalid_model(context: RunContext) -> str:
-    """A job of a model that the provider does not know fails at once, and is listed as failed."""
+    """A job for an unknown model fails in its first attempt and is in failed_jobs_recent."""
     made = await context.query("start", run=context.run, model_id=UNKNOWN_MODEL)
-    answer = await _call_and_forget(
+    answer = await _call_unrecorded(
         context, "process-generation", {"generation_id": str(made["generation_id"])}
     )
     if answer.status == 409:
@@ -168,7 +168,7 @@ async def invalid_model(context: RunContext) -> str:
 
 
 async def skip_if_held(context: RunContext) -> None:
-    """Raises CheckSkipped while an operator holds generations back, CheckFailed for a provider."""
+    """Raise CheckSkipped while generations are paused, CheckFailed while the provider is down."""
     held = await context.query("paused", job_type="generate-image")
     if held["paused_by"]:
         raise CheckSkipped(
@@ -183,7 +183,7 @@ async def skip_if_held(context: RunContext) -> None:
 
 
 def generation_failed(status: str, error: str | None) -> CheckFailed:
-    """A generation that ended without an image, with what its error usually means."""
+    """The failure for a generation without an image, with the guide's advice on its error."""
     found = guide(None, error)
     return CheckFailed(
         f"The generation is {status}: {error or 'without an error'}",
@@ -191,7 +191,7 @@ def generation_failed(status: str, error: str | None) -> CheckFailed:
     )
 
 
-async def _call_and_forget(
+async def _call_unrecorded(
     context: RunContext, function: str, body: dict[str, Any] | None = None
 ) -> Answer:
     since = await context.query("clock")

@@ -1,4 +1,4 @@
-"""Do the queue's functions do what workers rely on? Each time undone again, seen by nobody."""
+"""Checks of the queue's SQL functions, in transactions that are rolled back."""
 
 from typing import Any
 from uuid import UUID
@@ -17,11 +17,11 @@ REFUSALS = {
     "complete_unknown": ("complete_job of an unknown job", "DR404"),
     "reset_without_actor": ("reset_stuck_jobs by nobody", "22023"),
 }
-"""Calls that must be refused, and the SQLSTATE with which."""
+"""Invalid calls and the SQLSTATE each must be refused with."""
 
 
 def restore_functions(*functions: str) -> str:
-    """A repair that puts functions back as the migrations have them."""
+    """A repair that restores functions as the migrations define them."""
     drops = "\n".join(f"drop function public.{name};" for name in functions)
     return (
         "These functions are not as the migrations make them: compare them, and if they were"
@@ -31,7 +31,7 @@ def restore_functions(*functions: str) -> str:
 
 
 async def enqueue(context: RunContext) -> str:
-    """A job is waiting once it is enqueued."""
+    """An enqueued job is pending."""
     async with context.rolled_back() as connection:
         job = await context.sql.job(connection, job_id=await _enqueue_job(context, connection))
     _expect(job and (job["status"], job["attempts"]), ("pending", 0), "enqueue_job")
@@ -39,7 +39,7 @@ async def enqueue(context: RunContext) -> str:
 
 
 async def claim(context: RunContext) -> str:
-    """An enqueued job is claimed, once."""
+    """An enqueued job can be claimed exactly once."""
     async with context.rolled_back() as connection:
         job_id = await _enqueue_job(context, connection)
         job = await claim_job(context, connection)
@@ -55,7 +55,7 @@ async def claim(context: RunContext) -> str:
 
 
 async def complete(context: RunContext) -> str:
-    """A claim ends with success or with a retry, and one that is no longer current with nothing."""
+    """A claim ends in success or a retry; a stale claim changes nothing."""
     async with context.rolled_back() as connection:
         outcomes = []
         for error in (None, "a failure on purpose"):
@@ -72,7 +72,7 @@ async def complete(context: RunContext) -> str:
 
 
 async def invalid_arguments(context: RunContext) -> str:
-    """Bad arguments are refused with the documented error."""
+    """Invalid arguments are refused with the documented error."""
     faults = []
     async with context.rolled_back() as connection:
         for query, (call, sqlstate) in REFUSALS.items():
@@ -94,7 +94,7 @@ async def invalid_arguments(context: RunContext) -> str:
 
 
 async def claim_job(context: RunContext, connection: Any) -> Any:
-    """The job that the run has enqueued, claimed. Raises CheckSkipped while claiming is paused."""
+    """Claim the job this run enqueued. Raises CheckSkipped while all jobs are paused."""
     job = await context.sql.claim(connection, job_type=context.job_type)
     if job is None:
         held = await context.sql.paused(connection, job_type=context.job_type)
@@ -124,7 +124,7 @@ def _expect(came_back: Any, expected: Any, *functions: str) -> None:
 
 
 async def stuck_job_reset(context: RunContext) -> str:
-    """A claimed job is made silent, found in stuck_jobs, and reset. Undone, seen by nobody."""
+    """A claimed job without a heartbeat is in stuck_jobs and can be reset; rolled back."""
     async with context.rolled_back() as connection:
         job_id = await context.sql.enqueue(connection, job_type=context.job_type, created_by=None)
         await claim_job(context, connection)
@@ -162,7 +162,7 @@ START_A_WORKER = (
 
 
 async def worker_alive(context: RunContext) -> str:
-    """A worker has shown life in the last minute, or process-jobs was called in the last two."""
+    """A worker sent a heartbeat in the last minute, or process-jobs ran in the last two."""
     found = await context.query("worker")
     if not (found["alive"] or context.is_darkroom):
         return "Workers that are not Darkroom's leave no sign; the generation below shows them."

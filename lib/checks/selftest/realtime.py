@@ -1,4 +1,4 @@
-"""Do those who wait for a generation hear of its changes?"""
+"""Check that clients receive the changes of a generation."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,13 +12,13 @@ from lib.database import notifications
 CHANNEL = "image_generations"
 TRIGGER = "image_generations_changed"
 RECEIVE_SECONDS = 5.0
-"""How long a change may take to arrive."""
+"""How long a notification may take to arrive."""
 
 
 async def changes_arrive(context: RunContext) -> str:
-    """By Supabase Realtime where the settings name a project, by NOTIFY elsewhere."""
+    """Changes arrive over Supabase Realtime, or by NOTIFY without a Supabase project."""
     if context.target.supabase_url:
-        # Loaded only where it is used: it takes half a second.
+        # Imported lazily: loading it takes half a second.
         from lib.checks.selftest.supabase_realtime import changes_arrive as by_supabase
 
         return await by_supabase(context)
@@ -27,7 +27,7 @@ async def changes_arrive(context: RunContext) -> str:
 
 async def _by_notify(context: RunContext) -> str:
     stream = notifications(context.target.database_url, CHANNEL)
-    # The first one only says that it listens.
+    # The first item only confirms that the listener is ready.
     await anext(stream)
     generation_id: UUID = await context.query("make_generation", run=context.run)
     if not await _receives(stream, generation_id):

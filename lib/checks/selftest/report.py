@@ -1,4 +1,4 @@
-"""A run of the self-test as others read it: JSON for programs, text for a terminal."""
+"""Self-test reports: JSON for programs, text for terminals."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ STATUS_LABELS = {
 
 
 class Outcome(TypedDict):
-    """One check in a report; seconds is null for one that did not run."""
+    """One check in a report; `seconds` is null if it did not run."""
 
     name: str
     area: str
@@ -31,7 +31,7 @@ class Outcome(TypedDict):
 
 
 class Report(TypedDict):
-    """A whole run. `outcome` is passed when no check failed."""
+    """Report of a run. `outcome` is "passed" if no check failed, else "failed"."""
 
     run: str
     outcome: str
@@ -44,7 +44,7 @@ class Report(TypedDict):
 
 
 def outcomes(results: Sequence[Result], target: Target) -> list[Outcome]:
-    """How checks stand, without secrets."""
+    """Results with secrets redacted."""
     return [
         Outcome(
             name=result.check.name,
@@ -61,12 +61,12 @@ def outcomes(results: Sequence[Result], target: Target) -> list[Outcome]:
 
 
 def as_json(report: Report | dict[str, Any]) -> str:
-    """A report as JSON text."""
+    """The report as JSON."""
     return json.dumps(report, indent=2, ensure_ascii=False)
 
 
 def as_text(report: Report) -> str:
-    """A report for a terminal: a line for each check, more for one that failed."""
+    """The report for a terminal: a line per check, with details for failed checks."""
     lines = [
         f"Database: {report['database']}; functions: {report['functions']};"
         f" provider: {report['provider']}"
@@ -87,7 +87,7 @@ def as_text(report: Report) -> str:
 
 
 def summary(checks: Sequence[Outcome]) -> str:
-    """How many passed, failed and were skipped, in words."""
+    """Counts such as "15 passed, 1 failed, 2 skipped"."""
     counts = Counter(check["status"] for check in checks)
     parts = [f"{counts[status]} {status}" for status in ("passed", "failed", "skipped")]
     return ", ".join(word for word in parts if not word.startswith("0 ")) or "Nothing was run"

@@ -1,4 +1,4 @@
-"""Does a signed-in user see their own jobs and generations, and nobody else's?"""
+"""Check that signed-in users see only their own jobs and generations."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SERVICE = "Service role has full access"
 
 
 async def users_see_their_own(context: RunContext) -> str:
-    """Two users look, each as the role that their token gives; undone, seen by nobody."""
+    """Two users each see only their own rows; runs in a transaction that is rolled back."""
     broken = [fault for table in await context.rows("policies") for fault in _faults(table)]
     if broken:
         raise CheckFailed(
@@ -55,10 +55,10 @@ async def _seen_by(
         return seen
 
 
-def _expect(table: str, seen: list[UUID], every: list[UUID], own: int) -> None:
-    if seen == [every[own]]:
+def _expect(table: str, seen: list[UUID], rows: list[UUID], user: int) -> None:
+    if seen == [rows[user]]:
         return
-    what = "another user's row" if every[1 - own] in seen else "not even the own row"
+    what = "another user's row" if rows[1 - user] in seen else "not even the own row"
     policy = OWN_ROWS[table]
     raise CheckFailed(
         f"In {table} a signed-in user saw {what}.",
@@ -71,8 +71,8 @@ def _expect(table: str, seen: list[UUID], every: list[UUID], own: int) -> None:
 
 
 def _faults(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong with a table's protection, and the SQL against it."""
-    name, own = table["table"], OWN_ROWS[table["table"]]
+    """Faults in a table's row-level security, each with the SQL that fixes it."""
+    name, policy = table["table"], OWN_ROWS[table["table"]]
     found = []
     if not table["secured"]:
         found.append(
@@ -88,8 +88,8 @@ def _faults(table: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"grant select on public.{name} to authenticated;",
             )
         )
-    if own not in table["policies"]:
-        found.append((f'{name} lacks the policy "{own}"', definitions()["policy", own].sql()))
+    if policy not in table["policies"]:
+        found.append((f'{name} lacks the policy "{policy}"', definitions()["policy", policy].sql()))
     if SERVICE not in table["policies"]:
         found.append(
             (

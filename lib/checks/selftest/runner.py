@@ -1,4 +1,4 @@
-"""Runs the checks of one run, one after the other, and cleans up after them."""
+"""Runs the self-test's checks in order and cleans up afterwards."""
 
 import asyncio
 import json
@@ -26,18 +26,19 @@ logger = logging.getLogger(__name__)
 
 STATEMENT_SECONDS = 15.0
 MAX_RUN_SECONDS = 600.0
-"""For all checks together. What is older than fifteen minutes counts as left by a killed run."""
+"""Time limit for all checks together. Must stay below the 15 minutes after which rows count as
+leftovers of a killed run."""
 
 
 class CannotRun(Exception):
-    """Nothing could be tested; the message says what to do first."""
+    """The self-test could not start; the message says what to fix first."""
 
 
 class SelfTest:
-    """One run. `results` change while it runs, for those who watch from another thread."""
+    """A self-test run. `results` are updated in place and may be read from other threads."""
 
     def __init__(self, target: Target, actor: str, only: Collection[str] = ()) -> None:
-        """`only` names checks; what they need is run too. Raises KeyError for an unknown name."""
+        """Select the checks in `only` and their dependencies. Raises KeyError for unknown names."""
         self._target = target
         self._actor = actor
         self._clean_up = Result(CLEAN_UP)
@@ -45,14 +46,14 @@ class SelfTest:
         self.results = [*self._check_results, self._clean_up]
 
     async def run(self) -> Report:
-        """Runs all checks, cleans up, and writes the report into the audit log.
+        """Run the checks, clean up, and record the report in the audit log.
 
-        Cancelled, it cleans up and writes no report. Raises CannotRun.
+        If cancelled, it cleans up but records no report. Raises CannotRun.
         """
         started_at, start = datetime.now(UTC), time.monotonic()
         target = self._target
         try:
-            # Not by the pool, which would wait for the database before it says what is wrong.
+            # A plain connection fails at once; the pool would wait for the database first.
             (await asyncio.to_thread(connect, target.database_url)).close()
         except DatabaseError as error:
             raise CannotRun(target.without_secrets(str(error))) from error

@@ -1,17 +1,17 @@
-"""Does the database have everything that the migrations make?"""
+"""Check that the database has every object the migrations create."""
 
 from lib.checks.expected_schema import Definition, definitions
 from lib.checks.selftest.check import CheckFailed
 from lib.checks.selftest.context import RunContext
 
 MAX_NAMED = 10
-"""Missing objects that are named."""
+"""Missing objects listed by name."""
 MAX_REPAIR_STATEMENTS = 3
-"""Missing objects up to which the repair is SQL for each."""
+"""With more missing objects the repair is to apply the migrations."""
 
 
 async def schema_complete(context: RunContext) -> str:
-    """Compares what schema public has with what the migrations make, by name."""
+    """Compare the objects in schema public with those of the migrations, by name."""
     found = {(row["kind"], row["name"]) for row in await context.rows("objects")}
     needed = [definition for definition in definitions().values() if _is_needed(definition)]
     missing = [
@@ -25,7 +25,7 @@ async def schema_complete(context: RunContext) -> str:
 
 
 def _is_needed(definition: Definition) -> bool:
-    # Policies and the trigger that tells changes have checks of their own.
+    # Policies and the notification trigger have separate checks.
     return definition.kind != "policy" and definition.table != "image_generations"
 
 

@@ -1,4 +1,4 @@
-"""Do the functions know a signed-in user, and does what they start belong to them?"""
+"""Checks that signed-in users own what they start and are rate-limited."""
 
 from lib.checks.selftest.check import CheckFailed
 from lib.checks.selftest.context import RunContext
@@ -7,11 +7,11 @@ from lib.checks.selftest.queue import restore_functions
 from lib.checks.selftest.users import sign_in
 
 ADD_LIMIT_CHECK = "Let start-generation ask public.get_user_limits before it starts anything."
-"""What to do about functions of a project's own that know no limit."""
+"""Repair for third-party functions that enforce no limits."""
 
 
 async def own_generation(context: RunContext) -> str:
-    """A user of this run starts a generation with the publishable key and their token."""
+    """A generation started with a user's token belongs to that user."""
     user = await sign_in(context)
     if context.is_darkroom or context.generation_id is None:
         made = await request_generation(
@@ -29,7 +29,7 @@ async def own_generation(context: RunContext) -> str:
 
 
 async def over_limit_refused(context: RunContext) -> str:
-    """The same user, who may start one generation an hour, starts another."""
+    """A user limited to one generation per hour is refused the second one."""
     body = {
         "prompt": await context.query("prompt", run=context.run),
         "model_id": await context.query("model"),

@@ -1,4 +1,4 @@
-"""Do changes of a generation arrive over Supabase Realtime?"""
+"""Check that changes of a generation arrive over Supabase Realtime."""
 
 import asyncio
 from uuid import UUID
@@ -11,7 +11,7 @@ from lib.checks.selftest.context import RunContext
 from supabase import acreate_client
 
 RETRY_SECONDS = 1.0
-"""A subscription hears only what happens a moment after it was answered."""
+"""Interval between updates: a new subscription misses changes for a moment."""
 RECEIVE_SECONDS = 20.0
 REPAIR = (
     "The table is in the publication. In the project's dashboard look whether Realtime is enabled"
@@ -21,7 +21,7 @@ REPAIR = (
 
 
 async def changes_arrive(context: RunContext) -> str:
-    """Subscribes to one generation with the secret key and waits for a change of its progress."""
+    """Subscribe to a generation with the secret key and wait for a progress update."""
     await _check_publication(context)
     generation_id: UUID = await context.query("make_generation", run=context.run)
     client = await acreate_client(context.target.supabase_url or "", context.target.keys.secret)
@@ -34,11 +34,11 @@ async def changes_arrive(context: RunContext) -> str:
         table="image_generations",
         filter=f"id=eq.{generation_id}",
     )
-    answer = "no answer"
+    problem = "no answer"
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
             await channel.subscribe(lambda state, _: states.put_nowait(state))
-            answer = f"the subscription was answered with {(await states.get()).value}"
+            problem = f"the subscription was answered with {(await states.get()).value}"
             progress = 0
             while not received.is_set():
                 progress = progress % 99 + 1
@@ -46,7 +46,7 @@ async def changes_arrive(context: RunContext) -> str:
                 await asyncio.wait([asyncio.create_task(received.wait())], timeout=RETRY_SECONDS)
     except TimeoutError:
         raise CheckFailed(
-            f"No change of a generation arrived within {RECEIVE_SECONDS:g} s: {answer}.", REPAIR
+            f"No change of a generation arrived within {RECEIVE_SECONDS:g} s: {problem}.", REPAIR
         ) from None
     except (OSError, WebSocketException) as error:
         raise CheckFailed(f"Realtime does not answer: {type(error).__name__}.", REPAIR) from error

@@ -1,4 +1,4 @@
-"""The deployment that is tested, as the settings give it."""
+"""The deployment under test, as given by the settings."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -12,33 +12,33 @@ from lib.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the parts of a deployment are. Printed, it shows no secret."""
+    """Addresses and keys of a deployment; its repr contains no secrets."""
 
     database_url: str = field(repr=False)
     functions_url: str
     supabase_url: str | None
     keys: Keys
     storage: Storage
-    """Where our workers keep images."""
+    """Where workers store images."""
     provider: str
     secrets: tuple[str, ...] = field(repr=False)
 
     @property
     def database(self) -> str:
-        """Where the database is, without user and password."""
+        """Address of the database without user and password."""
         return redact(self.database_url)
 
     def without_secrets(self, text: str) -> str:
-        """A text in which no secret of the deployment is left."""
+        """Redact the deployment's secrets in a text."""
         for secret in self.secrets:
             text = text.replace(secret, "[secret]")
         return text
 
 
 def target(settings: Settings, app_url: str | None = None) -> Target:
-    """The deployment of these settings; `own_url` is where this app is, when that is known.
+    """The deployment given by the settings; `app_url` is this app's address, if known.
 
-    Starts the embedded database if it is in use and does not run. Raises SettingsError and
+    Starts the embedded database if it is configured and not running. Raises SettingsError and
     DatabaseError.
     """
     url = database_url(settings)

@@ -1,4 +1,4 @@
-"""The user of a run, signed in as the deployment signs people in."""
+"""The user of a self-test run, signed in the way the deployment signs users in."""
 
 import secrets
 import time
@@ -12,14 +12,14 @@ from lib.checks.selftest.context import RunContext
 
 TOKEN_SECONDS = 600
 PASSWORD_SIGN_IN_DISABLED = frozenset({"email_provider_disabled", "captcha_failed"})
-"""What a project answers that lets nobody sign in with a password alone:
+"""Error codes of projects that do not allow signing in with just a password:
 https://supabase.com/docs/guides/auth/debugging/error-codes"""
 
 
 async def sign_in(context: RunContext) -> UUID:
-    """The run's user, who may start one generation an hour; `trial.token` is theirs from now on.
+    """Sign in the run's user, limited to one generation per hour, and set `context.token`.
 
-    Raises CheckFailed, and CheckSkipped where nobody signs in with a password.
+    Raises CheckFailed, and CheckSkipped if the deployment has no password sign-in.
     """
     if context.user is None:
         signed_in = _by_password if context.target.supabase_url else _by_jwt_secret
@@ -29,7 +29,7 @@ async def sign_in(context: RunContext) -> UUID:
 
 
 async def _by_jwt_secret(context: RunContext) -> tuple[UUID, str]:
-    """A user and their token where there is no project that signs people in."""
+    """Create a user and sign a token for them; for deployments without a Supabase project."""
     secret = context.target.keys.jwt_secret
     if secret is None:
         raise CheckSkipped("Neither SUPABASE_URL nor SUPABASE_JWT_SECRET is set: nobody signs in.")
@@ -39,8 +39,8 @@ async def _by_jwt_secret(context: RunContext) -> tuple[UUID, str]:
 
 
 async def _by_password(context: RunContext) -> tuple[UUID, str]:
-    """A user whom the project has made and signed in, as an application would."""
-    # Loaded only where they are used: Supabase's client takes half a second.
+    """Create a user in the Supabase project and sign in like an application."""
+    # Imported lazily: loading Supabase's client takes half a second.
     from supabase import AuthError, acreate_client
 
     url = context.target.supabase_url or ""

@@ -1,7 +1,7 @@
-"""What is wrong, the likeliest cause first, and what repairs it.
+"""Troubleshooting: finds the causes of a symptom, most likely first, and offers repairs.
 
 - `pending`, `immediate_failures`, `stuck`, `failure_rate`, `realtime`, `duplicates`, `slow`: one
-  symptom each; one check is one entry there, one function and one test.
+  symptom each; every check is one entry there, one function and one test.
 - `catalogue`: all symptoms, and running their checks.
 - `indexes`: the indexes that the queue needs.
 """

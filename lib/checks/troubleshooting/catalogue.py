@@ -1,4 +1,4 @@
-"""All symptoms, and looking at them."""
+"""All symptoms, and running their checks."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,19 +18,18 @@ CheckFindings = tuple[Check, list[Finding]]
 
 
 def run_checks(symptom: Symptom, query: Callable[[str, str], Any]) -> list[CheckFindings]:
-    """The checks of a symptom, each with what it found.
+    """Run the checks of a symptom and return each with its findings.
 
-    `ask` gives the answer to a query, by file and name.
+    `query` runs a query, given its file and name.
     """
     facts = {name: query(file, name) for file, name in symptom.queries}
     return [(check, check.run(facts)) for check in symptom.checks]
 
 
 def ranked(results: Sequence[CheckFindings]) -> list[Finding]:
-    """What was found, the likeliest cause first.
+    """All findings, most likely cause first.
 
-    What stops jobs now comes before what only might, more jobs before fewer, and of those that
-    explain as many the check that stands first.
+    Sorted by level, then by the number of affected jobs, then by the order of the checks.
     """
     found = [finding for _, findings in results for finding in findings]
     return sorted(found, key=lambda finding: (finding.level != "act", -finding.jobs))

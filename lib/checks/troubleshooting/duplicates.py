@@ -1,4 +1,4 @@
-"""The same image is made twice."""
+"""Symptom: the same image is generated twice."""
 
 from functools import partial
 
@@ -10,11 +10,11 @@ from lib.queue.operator_actions import cancel_duplicates
 from lib.roles import Role
 
 MIN_REPEATS = 5
-"""Repeated requests that one impatient user makes."""
+"""Fewer repeated requests may come from one impatient user."""
 
 
 def waiting_duplicates(facts: Facts) -> list[Finding]:
-    """Waiting jobs that nobody needs."""
+    """Pending jobs whose generation has another job."""
     now = facts["duplicates"]
     if not now["waiting"]:
         return []
@@ -40,7 +40,7 @@ def _cancel(pool: Pool, actor: str) -> str:
 
 
 def duplicate_guard(facts: Facts) -> list[Finding]:
-    """The index that refuses a second live job."""
+    """The unique index that prevents a second live job is missing."""
     if facts["duplicates"]["guarded"]:
         return []
     return [
@@ -60,7 +60,7 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
 
 
 def repeated_requests(facts: Facts) -> list[Finding]:
-    """Requests that an application repeats."""
+    """Applications that repeat requests without an idempotency key."""
     count = facts["duplicates"]["twice"]
     if count < MIN_REPEATS:
         return []

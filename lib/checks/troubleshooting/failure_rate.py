@@ -1,4 +1,4 @@
-"""Many jobs fail."""
+"""Symptom: many jobs fail."""
 
 from collections import Counter
 from functools import partial
@@ -11,12 +11,12 @@ from lib.queue.operator_actions import enable_model, pause_queue
 from lib.roles import Role
 
 MAJORITY = 0.5
-"""Share of all failures from which on one cause is the cause."""
+"""A cause must explain more than this share of all failures."""
 PROVIDER_CODES = ("unreachable", "provider_error", "rate_limited", "deadline_exceeded")
 
 
 def is_high(facts: Facts) -> bool:
-    """Whether too many of the jobs of the last hour or two failed."""
+    """Whether the failure rate of the last hour or two exceeds its threshold."""
     completed = sum(row["completed"] for row in facts["models_now"])
     failed = sum(row["failed"] for row in facts["models_now"])
     ended = completed + failed
@@ -25,7 +25,7 @@ def is_high(facts: Facts) -> bool:
 
 
 def one_model(facts: Facts) -> list[Finding]:
-    """One model fails, the others do not."""
+    """Most failures are of a single model."""
     failed = sum(row["failed"] for row in facts["models_now"])
     others = len(facts["models_now"]) > 1
     return [
@@ -62,7 +62,7 @@ def _disable(model_id: str, pool: Pool, actor: str) -> str:
 
 
 def provider(facts: Facts) -> list[Finding]:
-    """The provider answers badly, whatever the model."""
+    """Most failures are provider errors, regardless of the model."""
     failed = sum(row["jobs"] for row in facts["failures"])
     provider_failures = [row for row in facts["failures"] if row["code"] in PROVIDER_CODES]
     jobs = sum(row["jobs"] for row in provider_failures)
@@ -93,7 +93,7 @@ def _pause(pool: Pool, actor: str) -> str:
 
 
 def one_error(facts: Facts) -> list[Finding]:
-    """One kind of error is most of them."""
+    """Most failures are of one kind of error."""
     failed = sum(row["jobs"] for row in facts["failures"])
     by_code = Counter[str]()
     for row in facts["failures"]:

@@ -1,4 +1,4 @@
-"""Jobs fail at once."""
+"""Symptom: jobs fail immediately."""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -18,7 +18,7 @@ REFUSED_CODES = ("invalid_input", "invalid_payload")
 
 
 def retry(row: Mapping[str, Any]) -> Repair:
-    """The failed jobs of one code and model back on the queue."""
+    """Retry the failed jobs of one error code and model."""
     return Repair(
         f"Retry {plural(row['jobs'])}",
         f"Puts the {plural(row['jobs'])} that failed in the last hour with this error back on the"
@@ -35,7 +35,7 @@ def _retry(code: str, model_id: str, pool: Pool, actor: str) -> str:
 
 
 def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
-    """What the guide of errors says about one code and model."""
+    """The error guide's advice as a finding about one error code and model."""
     entry = guide(row["code"] or None, row["message"])
     model = f" for {row['model_id']}" if row["model_id"] else ""
     return Finding(
@@ -50,12 +50,12 @@ def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
 
 
 def with_codes(codes: Collection[str], facts: Facts) -> list[Finding]:
-    """Failures of some codes."""
+    """Failures with one of the given error codes."""
     return [finding_from_guide(row) for row in facts["failures"] if row["code"] in codes]
 
 
 def unknown_model(facts: Facts) -> list[Finding]:
-    """Models that the provider or the models table does not have."""
+    """Models unknown to the provider or missing from the models table."""
     return [
         finding_from_guide(row, page="maintenance", filters={"view": "Models"})
         for row in facts["failures"]
@@ -65,7 +65,7 @@ def unknown_model(facts: Facts) -> list[Finding]:
 
 
 def disabled_model(facts: Facts) -> list[Finding]:
-    """Models that users asked for and that are disabled."""
+    """Disabled models that users requested recently."""
     return [
         Finding(
             f"The model {row['model_id']} is disabled: requests for it are refused.",
@@ -92,7 +92,7 @@ def _enable(model_id: str, pool: Pool, actor: str) -> str:
 
 
 def other(facts: Facts) -> list[Finding]:
-    """Everything else that fails in its first attempt."""
+    """Other errors that end jobs in their first attempt."""
     return [
         finding_from_guide(row)
         for row in facts["failures"]

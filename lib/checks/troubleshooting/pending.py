@@ -1,4 +1,4 @@
-"""Jobs stay pending."""
+"""Symptom: jobs stay pending."""
 
 from functools import partial
 
@@ -11,11 +11,11 @@ from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, 
 from lib.roles import Role
 
 BUSY_SECONDS = 60.0
-"""A shorter wait is what happens between two jobs."""
+"""Shorter waits are normal between two jobs."""
 
 
 def paused(facts: Facts) -> list[Finding]:
-    """Types of jobs that an operator has stopped."""
+    """Job types that are paused."""
     return [
         Finding(
             f"An operator has paused {type_name(pause['job_type'])}.",
@@ -40,7 +40,7 @@ def _resume(job_type: str, pool: Pool, actor: str) -> str:
 
 
 def provider_down(facts: Facts) -> list[Finding]:
-    """Breakers that are open."""
+    """Providers whose circuit breaker is open."""
     return [
         Finding(
             f"The provider {down['provider']} is held for down, so its jobs wait.",
@@ -67,7 +67,7 @@ def _probe(provider: str, pool: Pool, actor: str) -> str:
 
 
 def no_worker(facts: Facts) -> list[Finding]:
-    """Nobody is there to claim jobs."""
+    """No worker is alive to claim jobs."""
     now = facts["pending"]
     if now["workers"]:
         return []
@@ -88,7 +88,7 @@ def no_worker(facts: Facts) -> list[Finding]:
 
 
 def cron_fails(facts: Facts) -> list[Finding]:
-    """Schedules that should wake the queue, and do not."""
+    """Paused or failing cron jobs that should call process-jobs."""
     now = facts["pending"]
     found = []
     for job in now["cron"]:
@@ -126,9 +126,9 @@ def _resume_cron(job_id: int, pool: Pool, actor: str) -> str:
 
 
 def no_handler(facts: Facts) -> list[Finding]:
-    """Types that no living worker runs."""
+    """Job types that no live worker handles."""
     if not facts["pending"]["workers"]:
-        return []  # Then nobody runs anything.
+        return []  # The check no_worker covers this.
     return [
         Finding(
             f"No worker knows jobs of type {unknown['job_type']}.",
@@ -158,7 +158,7 @@ def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
 
 
 def rate_limited_models(facts: Facts) -> list[Finding]:
-    """Models whose provider asked for a rest."""
+    """Models that are rate-limited by their provider."""
     return [
         Finding(
             f"The provider limits the rate of {held['model_id']}, so its jobs rest.",
@@ -173,7 +173,7 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
 
 
 def all_busy(facts: Facts) -> list[Finding]:
-    """All that workers can run at once runs, and more waits."""
+    """All worker slots are in use while jobs are pending."""
     now = facts["pending"]
     if not (now["workers"] and now["due"]) or now["oldest_due_seconds"] <= BUSY_SECONDS:
         return []
@@ -193,7 +193,7 @@ def all_busy(facts: Facts) -> list[Finding]:
 
 
 def not_due(facts: Facts) -> list[Finding]:
-    """Jobs whose time has not come."""
+    """Jobs scheduled for later."""
     now = facts["pending"]
     if not now["later"] or now["due"]:
         return []

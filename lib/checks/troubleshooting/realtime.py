@@ -1,4 +1,4 @@
-"""Those who wait hear nothing."""
+"""Symptom: clients receive no updates."""
 
 from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
 from lib.database import Pool
@@ -20,7 +20,7 @@ RESTORE = Repair(
 
 
 def publication(facts: Facts) -> list[Finding]:
-    """Supabase Realtime reads changes from a publication."""
+    """The publication of Supabase Realtime lacks image_generations."""
     now = facts["realtime"]
     if now["published"]:
         return []
@@ -36,7 +36,7 @@ def publication(facts: Facts) -> list[Finding]:
 
 
 def notify(facts: Facts) -> list[Finding]:
-    """Clients with a database connection wait for NOTIFY."""
+    """The trigger that sends NOTIFY is missing."""
     if facts["realtime"]["trigger"]:
         return []
     return [
@@ -49,7 +49,7 @@ def notify(facts: Facts) -> list[Finding]:
 
 
 def access(facts: Facts) -> list[Finding]:
-    """Realtime tells users only of rows that they may read."""
+    """Users may not read their own rows, so Realtime sends them nothing."""
     missing = facts["realtime"]["missing"]
     if not missing:
         return []

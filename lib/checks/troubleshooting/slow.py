@@ -1,4 +1,4 @@
-"""Everything becomes slower."""
+"""Symptom: performance declines."""
 
 from functools import partial
 
@@ -13,13 +13,13 @@ from lib.roles import Role
 from lib.settings import settings
 
 BEHIND_SECONDS = 900.0
-"""Folding waits for open transactions for ten minutes at most."""
+"""The rollup waits up to ten minutes for open transactions, so a shorter lag is normal."""
 LIVE_TABLES = ("job_queue", "image_generations", "job_leases")
 MAX_FOLDS = 60
 
 
 def missing_indexes(facts: Facts) -> list[Finding]:
-    """Indexes without which the queue reads whole tables."""
+    """Missing or invalid indexes, which cause full table scans."""
     existing = {row["name"] for row in facts["valid_indexes"]}
     return [
         Finding(
@@ -40,7 +40,7 @@ def missing_indexes(facts: Facts) -> list[Finding]:
 
 
 def dead_rows(facts: Facts) -> list[Finding]:
-    """Tables that vacuum does not keep up with."""
+    """Tables where vacuum does not keep up."""
     return [
         Finding(
             f"Vacuum does not keep up with {table['name']}.",
@@ -67,7 +67,7 @@ def _vacuum(name: str, _pool: Pool, actor: str) -> str:
 
 
 def open_transactions(facts: Facts) -> list[Finding]:
-    """Sessions that hold vacuum and folding back."""
+    """Long transactions that hold back vacuum and the rollup."""
     found = []
     for session in facts["long_transactions"]:
         idle = session["idle_seconds"]
@@ -97,7 +97,7 @@ def _end_session(pid: int, pool: Pool, actor: str) -> str:
 
 
 def rollup_behind(facts: Facts) -> list[Finding]:
-    """History that is not folded, so that pages read it row by row."""
+    """The rollup lags behind, so pages read jobs row by row."""
     behind = facts["slow"]["behind_seconds"]
     if behind is None or behind <= BEHIND_SECONDS:
         return []
@@ -126,7 +126,7 @@ def _fold(pool: Pool, _actor: str) -> str:
 
 
 def backlog(facts: Facts) -> list[Finding]:
-    """More arrives than gets done."""
+    """More jobs arrive than finish."""
     now = facts["slow"]
     if not now["due"] or now["oldest_due_seconds"] <= facts["limits"]["oldest_due_seconds"]:
         return []
@@ -145,7 +145,7 @@ def backlog(facts: Facts) -> list[Finding]:
 
 
 def slow_models(facts: Facts) -> list[Finding]:
-    """Models that take longer than the week before."""
+    """Models that are slower than in the week before."""
     found = []
     for row in facts["model_speeds"]:
         now = Period(row["completed"], row["failed"], row["run_p50"])

@@ -1,4 +1,4 @@
-"""Jobs are stuck."""
+"""Symptom: jobs are stuck."""
 
 from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
 from lib.database import Pool, load, translated
@@ -11,7 +11,7 @@ def _reset(pool: Pool, actor: str) -> str:
 
 
 def reset(count: int) -> Repair:
-    """All stuck jobs back on the queue."""
+    """Put all stuck jobs back on the queue."""
     return Repair(
         f"Reset {plural(count, 'stuck job')}",
         f"Puts {plural(count)} back on the queue with their attempts unchanged. A job whose worker"
@@ -21,7 +21,7 @@ def reset(count: int) -> Repair:
 
 
 def silent_worker(facts: Facts) -> list[Finding]:
-    """Workers that fell silent with jobs in hand."""
+    """Workers that stopped sending heartbeats while running jobs."""
     now = facts["stuck"]
     held = now["stuck"] - now["unleased"]
     if not held:
@@ -50,7 +50,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
 
 
 def no_lease(facts: Facts) -> list[Finding]:
-    """Jobs that are processing though nobody promised to work on them."""
+    """Processing jobs without a lease."""
     now = facts["stuck"]
     if not now["unleased"]:
         return []
@@ -69,7 +69,7 @@ def no_lease(facts: Facts) -> list[Finding]:
 
 
 def long_running(facts: Facts) -> list[Finding]:
-    """Jobs that run for very long although their worker lives."""
+    """Jobs that run very long although their worker is alive."""
     now = facts["stuck"]
     if not now["long"]:
         return []

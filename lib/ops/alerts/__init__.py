@@ -1,4 +1,4 @@
-"""Alerts: what the rules of alert_rules say of the queue, and who is told of it.
+"""Alerts: rules, evaluation and notification channels.
 
-Measured, compared and remembered in SQL (evaluate_alerts); told by the library Apprise.
+Rules are evaluated and alerts stored in SQL (evaluate_alerts); Apprise delivers notifications.
 """

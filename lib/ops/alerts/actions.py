@@ -1,7 +1,7 @@
-"""What admins and operators do to alerts. Each is recorded with who did it.
+"""Actions of admins and operators on alerts, recorded in the audit log.
 
-All raise DatabaseUnavailable while the database is away, and QueryError for what makes no sense;
-then nothing changed.
+All raise DatabaseUnavailable while the database is unreachable and QueryError for invalid
+arguments; nothing changes then.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ Severity = Literal["warning", "critical"]
 
 @dataclass(frozen=True, slots=True)
 class RuleChange:
-    """A rule as it is to be: columns as in alert_rules."""
+    """New values of a rule; the columns of alert_rules."""
 
     rule: str
     enabled: bool
@@ -29,7 +29,7 @@ class RuleChange:
 
 
 def set_rule(pool: Pool, actor: str, change: RuleChange) -> None:
-    """Changes a rule from its next evaluation on."""
+    """Change a rule, effective from its next evaluation."""
     with translated(), pool.connection() as connection:
         load("alert_actions").set_alert_rule(connection, actor=actor, **asdict(change))
 
@@ -37,7 +37,7 @@ def set_rule(pool: Pool, actor: str, change: RuleChange) -> None:
 def silence(
     pool: Pool, actor: str, rule: str | None, subject: str | None, seconds: int, reason: str = ""
 ) -> None:
-    """Lets alerts of a rule (None: of all) and subject (None: of all) fire without a word."""
+    """Suppress notifications for a rule and subject (None: all) for `seconds`."""
     with translated(), pool.connection() as connection:
         load("alert_actions").silence_alerts(
             connection, actor=actor, rule=rule, subject=subject, seconds=seconds, reason=reason
@@ -45,13 +45,13 @@ def silence(
 
 
 def end_silence(pool: Pool, actor: str, silence_id: UUID) -> bool:
-    """Ends a silence. False when it was over."""
+    """End a silence. False if it had already ended."""
     with translated(), pool.connection() as connection:
         return bool(load("alert_actions").end_alert_silence(connection, actor=actor, id=silence_id))
 
 
 def add_channel(pool: Pool, actor: str, name: str, url: str, least_severity: Severity) -> None:
-    """Adds somebody to tell; `url` is a secret. Raises ChannelError for one that is no address."""
+    """Add a notification channel; `url` is a secret. Raises ChannelError if it is invalid."""
     redacted_url = redacted(url)
     with translated(), pool.connection() as connection:
         load("alert_actions").add_alert_channel(
@@ -67,7 +67,7 @@ def add_channel(pool: Pool, actor: str, name: str, url: str, least_severity: Sev
 def set_channel(
     pool: Pool, actor: str, channel_id: UUID, *, enabled: bool, least_severity: Severity
 ) -> None:
-    """Switches a channel on or off, and sets what it is told of."""
+    """Enable or disable a channel and set its minimum severity."""
     with translated(), pool.connection() as connection:
         load("alert_actions").set_alert_channel(
             connection,
@@ -79,7 +79,7 @@ def set_channel(
 
 
 def remove_channel(pool: Pool, actor: str, channel_id: UUID) -> bool:
-    """Deletes a channel and its address. False when it was gone."""
+    """Delete a channel and its address. False if it no longer existed."""
     with translated(), pool.connection() as connection:
         return bool(
             load("alert_actions").remove_alert_channel(connection, actor=actor, id=channel_id)
@@ -87,9 +87,9 @@ def remove_channel(pool: Pool, actor: str, channel_id: UUID) -> bool:
 
 
 def send_test_message(pool: Pool, actor: str, channel_id: UUID) -> str | None:
-    """Sends a test message now. Returns why it did not arrive, None when it did.
+    """Send a test message. Returns an error message, or None if it was delivered.
 
-    Blocks until the receiver has answered, up to channels.TIMEOUT_SECONDS.
+    Blocks for up to channels.TIMEOUT_SECONDS.
     """
     sql = load("alert_actions")
     with translated(), pool.connection() as connection:

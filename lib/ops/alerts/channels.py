@@ -1,4 +1,4 @@
-"""Sending by Apprise, whose addresses are secrets: nothing here shows, logs or quotes one."""
+"""Delivery through Apprise. Addresses are secrets: never log or quote one here."""
 
 import logging
 import re
@@ -8,10 +8,10 @@ from apprise import Apprise, AppriseAsset, AppriseResultStatus, NotifyBase, Noti
 from lib.ops.alerts.messages import Message
 
 HOST_SCHEMES = ("json", "xml", "form", "mailto", "gotify", "apprise")
-"""Schemes, also with s, whose host is one. That of many others is a token."""
+"""Schemes (also with a trailing s) whose host part is safe to show; elsewhere it is a token."""
 TIMEOUT_SECONDS = 20
-# At lower levels Apprise, and what it sends with, write whole addresses, tokens included. What
-# Apprise says of a failure is in its result, from where we take the status alone.
+# Below WARNING, Apprise and urllib3 log full addresses, including tokens. Errors are taken from
+# Apprise's result instead, and only their HTTP status.
 for _verbose_logger in ("apprise", "urllib3"):
     logging.getLogger(_verbose_logger).setLevel(logging.WARNING)
 logging.getLogger("apprise").propagate = False
@@ -19,13 +19,13 @@ logging.getLogger("apprise").addHandler(logging.NullHandler())
 
 
 class ChannelError(Exception):
-    """An address that cannot be used; the message says what would, and quotes nothing of it."""
+    """Invalid address. The message gives valid examples and does not quote the address."""
 
 
 def redacted(url: str) -> str:
-    """What of an address may be seen: its scheme, and its host where that is no token.
+    """The public part of an address: its scheme, and its host unless that is a token.
 
-    Raises ChannelError for an address that Apprise does not take.
+    Raises ChannelError for an address that Apprise does not accept.
     """
     service = _service(url)
     if service is None:
@@ -43,7 +43,7 @@ def redacted(url: str) -> str:
 
 
 def send(url: str, message: Message) -> str | None:
-    """Sends a message. Returns why that failed, in words without the address; None when it worked.
+    """Send a message. Returns an error message without the address, or None if it was delivered.
 
     Blocks for up to TIMEOUT_SECONDS.
     """
@@ -56,7 +56,7 @@ def send(url: str, message: Message) -> str | None:
         title=message.title,
         body=message.body,
         notify_type=message.kind,
-        # What comes from jobs is text, whatever the receiver makes of Markdown or HTML.
+        # Job data must not be interpreted as Markdown or HTML.
         body_format=NotifyFormat.TEXT,
         interpret_escapes=False,
     )

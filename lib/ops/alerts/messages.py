@@ -1,4 +1,4 @@
-"""What somebody is told: of an alert's beginning, of its end, or by way of trial."""
+"""Notification messages: alert firing, alert resolved, channel test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lib.settings import settings
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Plain text, and what kind of news it is."""
+    """A plain-text message; `kind` is an Apprise notification type."""
 
     title: str
     body: str
@@ -26,7 +26,7 @@ TEST = Message(
 
 
 def message(notification: Mapping[str, Any]) -> Message:
-    """The message for a row of claim_notifications."""
+    """Message for a row of claim_notifications."""
     rule = RULES[notification["rule"]]
     name = (
         f"{rule.title} ({subject_name(notification)})" if subject_name(notification) else rule.title

@@ -1,4 +1,4 @@
-"""The alert rules in words: what each measures, and what to do when it fires."""
+"""The alert rules: what each one measures and what to do when it fires."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from lib.formats import duration
 from lib.queue.operator_actions import ALL_TYPES
 
 Alert = Mapping[str, Any]
-"""A row of alerts, of which `rule`, `subject`, `value` and `detail` are put into words."""
+"""A row of the table alerts; uses `rule`, `subject`, `value` and `detail`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An entry of the catalogue.
+    """Description of an alert rule.
 
-    `unit` is that of its measure, `measures` and `todo` are sentences, `page` is the file of the
-    page that explains what is wrong. `says` puts an alert into a sentence, which may quote names
-    of workers, providers, cron jobs and types of jobs.
+    `measures` and `todo` are sentences, `unit` is the unit of the measured value, `page` the module
+    name of the page with details. `describe` turns an alert into a sentence that may quote names of
+    workers, providers, cron jobs and job types.
     """
 
     title: str
@@ -57,7 +57,7 @@ def _paused(alert: Alert) -> str:
 
 
 def _with_duration(before: str, after: str = "") -> Callable[[Alert], str]:
-    """A sentence around how long; {} in it is the subject."""
+    """Describe an alert as `before`, its duration, `after`; {} stands for the subject."""
     return lambda alert: (
         f"{before.replace('{}', alert['subject'])} {duration(alert['value'])}{after}."
     )
@@ -158,18 +158,18 @@ RULES: Mapping[str, Rule] = {
         ),
     ),
 }
-"""By name, in the order in which alerts of one severity are listed."""
+"""By name; alerts of the same severity are listed in this order."""
 
 
 def subject_name(alert: Alert) -> str:
-    """Whom or what an alert is about, in words; empty for the queue as a whole."""
+    """What an alert is about, for display; empty for the queue as a whole."""
     if alert["rule"] == "worker_gone":
         return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
     return "all jobs" if alert["subject"] == ALL_TYPES else str(alert["subject"])
 
 
 def format_measure(unit: str, value: float) -> str:
-    """A measure with its unit in words, such as "10 %" or "5 min"."""
+    """Format a measured value with its unit, such as "10 %" or "5 min"."""
     if unit == "seconds":
         return duration(value) if value else "0 s"
     if unit == "share":

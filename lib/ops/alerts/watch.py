@@ -1,4 +1,4 @@
-"""Evaluates the rules now and then, and tells who is to be told."""
+"""Periodic evaluation of alert rules and delivery of notifications."""
 
 import asyncio
 import logging
@@ -12,28 +12,28 @@ logger = logging.getLogger(__name__)
 
 EVALUATE_SECONDS = 15.0
 START_SECONDS = 3.0
-"""A worker's first seconds belong to the jobs that wait for it."""
+"""Delay before the first evaluation: a starting worker claims jobs first."""
 
 
 async def evaluate_and_notify(pool: AsyncPool) -> None:
-    """Evaluates the rules, unless somebody else just has, and sends what is due.
+    """Evaluate the rules, unless another process just did, and send pending notifications.
 
-    What the database does not do is logged: the next one to watch sends what this one would have.
+    Database errors are logged, not raised: the next evaluation sends whatever is still unsent.
     """
     sql = load_async("alert_watch")
     try:
         async with connected(pool) as connection:
-            # Of many workers any one does it.
+            # Any one of the workers is enough.
             await sql.evaluate_alerts(connection, every_seconds=EVALUATE_SECONDS / 2)
             claimed = [row async for row in sql.claim_notifications(connection)]
         await _finish(asyncio.gather(*(_deliver(pool, notification) for notification in claimed)))
     except DatabaseError as error:
-        # Away, or a channel was removed at this moment: no reason to end a worker.
+        # Database unreachable or channel just removed: must not stop the worker.
         logger.warning("Alerts were not evaluated: %s", error)
 
 
 async def keep_evaluating_alerts(pool: AsyncPool) -> None:
-    """Watches the alerts until cancelled."""
+    """Evaluate the rules periodically until cancelled."""
     await asyncio.sleep(min(START_SECONDS, EVALUATE_SECONDS))
     while True:
         await evaluate_and_notify(pool)
@@ -41,7 +41,7 @@ async def keep_evaluating_alerts(pool: AsyncPool) -> None:
 
 
 async def _finish(deliveries: asyncio.Future[Any]) -> None:
-    """Waits however often it is cancelled: what was sent, but not noted, would be sent again."""
+    """Wait even if cancelled: a message sent but not settled would be sent again."""
     cancelled = False
     while not deliveries.done():
         try:
@@ -68,7 +68,7 @@ async def _deliver(pool: AsyncPool, notification: Mapping[str, Any]) -> None:
 
 
 def _send(url: str, message: Message) -> str | None:
-    # Apprise is large, and a worker that has nothing to tell starts sooner without it.
+    # Imported lazily: Apprise is large and would slow down every worker start.
     from lib.ops.alerts.channels import send
 
     return send(url, message)

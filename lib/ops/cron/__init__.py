@@ -1,1 +1,1 @@
-"""Jobs of pg_cron: their schedules, their runs, and changing them."""
+"""pg_cron jobs: schedules, runs and actions."""

@@ -1,7 +1,7 @@
-"""What operators do to cron jobs. Each is recorded with who did it.
+"""Actions of operators on cron jobs, recorded in the audit log.
 
-All raise DatabaseUnavailable while the database is away, and QueryError with a sentence for what
-pg_cron cannot do; then nothing changed.
+All raise DatabaseUnavailable while the database is unreachable, and QueryError with an explanation
+for what pg_cron cannot do; nothing changes then.
 """
 
 import json
@@ -14,7 +14,7 @@ from lib.database import Pool, load, translated
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How a call of process-jobs ended: `said` is its answer or what went wrong, in words."""
+    """Outcome of a process-jobs call; `message` is its response or the error."""
 
     succeeded: bool
     message: str
@@ -23,9 +23,9 @@ class Call:
 def schedule_process_jobs(
     pool: Pool, actor: str, schedule: str, url: str, key_name: str, timeout_seconds: int
 ) -> int:
-    """Has pg_cron call process-jobs in place of all jobs that do so. Returns the job's id.
+    """Schedule process-jobs in pg_cron, replacing all jobs that call it. Returns the job's id.
 
-    `key_name` is that of a Vault secret or of a setting app.settings.<name>.
+    `key_name` is the name of a Vault secret or of a setting app.settings.<name>.
     """
     with translated(), pool.connection() as connection:
         return int(
@@ -41,7 +41,7 @@ def schedule_process_jobs(
 
 
 def change_schedule(pool: Pool, actor: str, job_id: int, schedule: str) -> bool:
-    """Gives a job another schedule. False when it had that already."""
+    """Change a job's schedule. False if it is unchanged."""
     with translated(), pool.connection() as connection:
         return bool(
             load("cron").change_cron_job(connection, actor=actor, job_id=job_id, schedule=schedule)
@@ -49,7 +49,7 @@ def change_schedule(pool: Pool, actor: str, job_id: int, schedule: str) -> bool:
 
 
 def set_active(pool: Pool, actor: str, job_id: int, active: bool) -> bool:
-    """Pauses a job or lets it run again. False when it was like that already."""
+    """Pause or resume a job. False if it already was in that state."""
     with translated(), pool.connection() as connection:
         return bool(
             load("cron").set_cron_job_active(connection, actor=actor, job_id=job_id, active=active)
@@ -57,7 +57,7 @@ def set_active(pool: Pool, actor: str, job_id: int, active: bool) -> bool:
 
 
 def unschedule(pool: Pool, actor: str, job_id: int) -> bool:
-    """Removes a job. False when it was gone already."""
+    """Remove a job. False if it no longer existed."""
     with translated(), pool.connection() as connection:
         return bool(load("cron").unschedule_cron_job(connection, actor=actor, job_id=job_id))
 
@@ -65,9 +65,9 @@ def unschedule(pool: Pool, actor: str, job_id: int) -> bool:
 def call_process_jobs(
     pool: Pool, actor: str, functions_url: str, key: str, timeout_seconds: float
 ) -> Call:
-    """Calls process-jobs as its schedule does, and waits up to so many seconds until it has ended.
+    """Call process-jobs like its schedule does and wait for the response.
 
-    A call that is not answered may go on all the same.
+    After `timeout_seconds` the call counts as failed, but the function may still be running.
     """
     url = f"{functions_url}/functions/v1/process-jobs"
     try:

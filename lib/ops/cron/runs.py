@@ -1,4 +1,4 @@
-"""What became of a run of a cron job: of its SQL, and of the request that it sent."""
+"""Outcome of a cron job's run: its SQL command and the HTTP request it sent."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 RESPONSE_RETENTION = timedelta(hours=6)
-"""How long pg_net keeps answers."""
+"""How long pg_net keeps responses."""
 UNFINISHED = ("starting", "connecting", "sending", "running")
 FAILURE_HINTS = (
     (
@@ -34,7 +34,7 @@ FAILURE_HINTS = (
     (r"does not exist", "The command names something that is not there (any more)."),
     (r"timeout|canceling statement", "The command took longer than it may."),
 )
-"""What failed runs say, and what that means; the first that fits."""
+"""Patterns for the messages of failed runs, with explanations; the first match applies."""
 STATUS_HINTS = {
     401: "The function does not accept the key: store the project's secret key.",
     403: "The key may not do this: store the secret key, not the publishable one.",
@@ -47,9 +47,9 @@ STATUS_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`level`: good, underway, unknown (nobody wrote down what came back), or bad.
+    """Outcome of a run. `level` is "unknown" if no response was recorded.
 
-    `words` and `why` may quote the database or the function, so they are shown as text.
+    `summary` and `hint` may quote the database or the function: render them as text.
     """
 
     level: Literal["good", "underway", "unknown", "bad"]
@@ -58,9 +58,9 @@ class Outcome:
 
 
 def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outcome:
-    """The outcome of a row of the query `runs` of queries/cron.sql.
+    """Outcome of a run, a row of the query `runs` in queries/cron.sql.
 
-    `call_seconds` is how long a call of process-jobs may take.
+    `call_seconds` is the maximum duration of a process-jobs call.
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
@@ -86,7 +86,7 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
 
 
 def explanation(message: str) -> str:
-    """What a failed run's message means; empty for one that is not known."""
+    """Explain the message of a failed run; empty if it is unknown."""
     found = (hint for pattern, hint in FAILURE_HINTS if re.search(pattern, message, re.IGNORECASE))
     return next(found, "")
 
@@ -110,7 +110,7 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
 
 
 def _response_message(text: str | None) -> str:
-    """The sentence of a function's answer: its message, or that of its error."""
+    """The message or error message in a function's response."""
     try:
         body = json.loads(text or "")
     except ValueError:

@@ -1,7 +1,7 @@
-"""When a job of pg_cron runs: in words, the next times, and the times when it did not.
+"""pg_cron schedules: description, next runs, missed runs.
 
-pg_cron reads `minute hour day month weekday` as Debian's cron does, and from 1.5 on also
-`30 seconds`. Of six fields it takes the first five for these and says nothing.
+pg_cron reads `minute hour day month weekday` like Debian's cron, and since 1.5 also `30 seconds`.
+Given six fields, it silently uses the first five.
 """
 
 import re
@@ -26,18 +26,18 @@ NICKNAMES = {
 EVERY_MINUTE = "* * * * *"
 NO_SCHEDULE = "“{}” is not a schedule, or no time ever fits it."
 LATE_AFTER = timedelta(seconds=90)
-"""How late a run may be before it counts as missed."""
+"""A run later than this counts as missed."""
 MAX_MISSED = 1_000
-"""Of more missed times in one gap it is said only that they are more."""
+"""Missed runs in one gap are counted only up to this limit."""
 
 
 class ScheduleError(ValueError):
-    """pg_cron cannot read this, or not as it was meant; the message says what would be right."""
+    """pg_cron cannot read the schedule or would misread it; the message gives the correct form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Times between two runs at which no run began; `until` is None when it goes on."""
+    """Scheduled times without a run; `until` is None if the gap is still open."""
 
     after: datetime
     until: datetime | None
@@ -45,7 +45,7 @@ class Gap:
 
 
 def in_words(schedule: str) -> str:
-    """What pg_cron makes of a schedule, such as "Every 5 minutes". Raises ScheduleError."""
+    """Describe a schedule as pg_cron reads it: "Every 5 minutes". Raises ScheduleError."""
     if seconds := _seconds(schedule):
         return "Every second" if seconds == 1 else f"Every {seconds} seconds"
     options = Options()
@@ -59,18 +59,18 @@ def in_words(schedule: str) -> str:
 
 
 def next_runs(schedule: str, after: datetime, zone: ZoneInfo, count: int) -> list[datetime]:
-    """The next times, at most `count`, in pg_cron's time zone. Raises ScheduleError.
+    """The next runs, at most `count`, in pg_cron's time zone. Raises ScheduleError.
 
-    Of a schedule in seconds the runs count from the last one, so `after` should be that.
+    Schedules in seconds count from the last run, so `after` should be that.
     """
     return list(islice(_runs(schedule, after.astimezone(zone)), count))
 
 
 def gaps(schedule: str, starts: Sequence[datetime], now: datetime, zone: ZoneInfo) -> list[Gap]:
-    """Between which runs times were missed, newest first; `starts` in any order, from its first on.
+    """Gaps after the earliest of `starts` (in any order), newest first.
 
-    A run that is a little late is none, one that had to wait for the run before it is. Judged by
-    the schedule as it is now. Raises ScheduleError.
+    Slightly late runs leave no gap; runs delayed by the run before them do. Uses the current
+    schedule. Raises ScheduleError.
     """
     found = []
     ordered = sorted(starts)
@@ -83,7 +83,7 @@ def gaps(schedule: str, starts: Sequence[datetime], now: datetime, zone: ZoneInf
 
 
 def check(schedule: str, *, supports_seconds: bool) -> None:
-    """Raises ScheduleError, with the right form, for what pg_cron refuses or would misread."""
+    """Validate a schedule. Raises ScheduleError if pg_cron would refuse or misread it."""
     fields = schedule.split()
     if len(fields) > 5:
         correction = corrected(schedule, supports_seconds=supports_seconds)
@@ -101,7 +101,7 @@ def check(schedule: str, *, supports_seconds: bool) -> None:
 
 
 def explain_misreading(schedule: str) -> str:
-    """What pg_cron makes of a schedule of more than five fields, in a sentence."""
+    """Explain how pg_cron misreads a schedule of more than five fields."""
     fields = len(schedule.split())
     return (
         f"pg_cron has no field for seconds. Of the {fields} fields it reads the first five, so this"
@@ -110,7 +110,7 @@ def explain_misreading(schedule: str) -> str:
 
 
 def corrected(schedule: str, *, supports_seconds: bool) -> str:
-    """What somebody meant who wrote a field of seconds in front of the five."""
+    """The intended schedule if a seconds field was put in front of the five fields."""
     first, *rest = schedule.split()[:6]
     five_fields = " ".join(rest)
     step = re.fullmatch(r"\*/([1-9]|[1-5]\d)", first)
@@ -120,9 +120,9 @@ def corrected(schedule: str, *, supports_seconds: bool) -> str:
 
 
 def _effective_fields(schedule: str) -> str:
-    """The five fields that pg_cron reads, as cronsim writes them."""
+    """The five fields that pg_cron reads, in cronsim's notation."""
     fields = NICKNAMES.get(schedule.strip(), schedule).split()[:5]
-    # The last day of the month, from 1.5 on.
+    # Last day of the month, since pg_cron 1.5.
     return " ".join(
         "L" if field == "$" and place == 2 else field for place, field in enumerate(fields)
     )
@@ -145,13 +145,13 @@ def _runs(schedule: str, after: datetime) -> Iterator[datetime]:
 
 
 def _missed_count(schedule: str, before: datetime, after: datetime | None, now: datetime) -> int:
-    """Times after one run at which none began; the next run stands for the last of them."""
+    """Scheduled times after a run without one; the next run accounts for the last of them."""
     seconds = _seconds(schedule)
     until = after or now - LATE_AFTER
     if seconds:
         times = int((until - before).total_seconds() / seconds + 0.5)
     else:
-        # A run begins some moments after its time.
+        # A run starts a moment after its scheduled time.
         due = _runs(schedule, before.replace(second=0, microsecond=0))
         times = 0
         for at in islice(due, MAX_MISSED + 1):

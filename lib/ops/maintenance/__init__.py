@@ -1,1 +1,1 @@
-"""What keeps the queue in order: recurring tasks, purging, space, growth."""
+"""Maintenance: recurring tasks, purging, disk space, growth."""

@@ -1,30 +1,30 @@
-"""How the number of finished jobs grows, from the days before."""
+"""Growth of finished jobs: trend and forecast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, linear_regression
 
 MIN_DAYS = 7
-"""Of history, for a forecast."""
+"""Days of history needed for a trend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Jobs a day now, and by how many a day that grows, from the days before."""
+    """Linear trend: jobs per day today, and its daily change."""
 
     jobs_per_day: float
     growth_per_day: float
 
     def on_day(self, day: int) -> float:
-        """Jobs that are expected on a day from now, 1 for tomorrow."""
+        """Expected jobs on a future day; 1 is tomorrow."""
         return max(self.jobs_per_day + self.growth_per_day * day, 0.0)
 
 
 def growth(days: Sequence[int]) -> Growth | None:
-    """The growth that the jobs of the last full days show; None with fewer than FEWEST_DAYS.
+    """Trend of the jobs per day, given the latest full days; None with fewer than MIN_DAYS.
 
-    The straight line with the least squares through the last four weeks: whole weeks, or the
-    quiet weekend would look like a decline. With less than two weeks the mean.
+    Linear regression over up to four weeks. Only whole weeks count, or a quiet weekend would look
+    like a decline. With less than two weeks, the mean without growth.
     """
     weeks = min(len(days) // 7, 4)
     if len(days) < MIN_DAYS:
@@ -40,16 +40,16 @@ def growth(days: Sequence[int]) -> Growth | None:
 def forecast(
     days: Sequence[int], trend: Growth, stored: int, days_ahead: int, retention_days: int | None
 ) -> list[float]:
-    """How many finished jobs are kept at the end of each of the next `ahead` days.
+    """Finished jobs stored at the end of each of the next `days_ahead` days.
 
-    `kept` are kept now, `days` ended on the last days. With `retention` jobs are purged once they
-    are so many days old, beginning tomorrow; None: never.
+    `stored` is the current number, `days` the jobs that ended on each of the last days. From
+    tomorrow on, jobs older than `retention_days` are purged; None means never.
     """
     predicted = [trend.on_day(day) for day in range(1, days_ahead + 1)]
     if retention_days is None:
         return [stored + sum(predicted[: day + 1]) for day in range(days_ahead)]
     all_days = [*map(float, days), *predicted]
-    # Where the days before are not known all of it is taken for younger than that.
+    # Jobs from before the known days count as younger than the retention.
     return [
         min(
             sum(all_days[max(end - retention_days, 0) : end]),

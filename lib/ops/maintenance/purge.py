@@ -1,4 +1,4 @@
-"""Purging finished jobs beside the queue: small batches, with rests that grow with the load."""
+"""Purges finished jobs in small batches, with pauses that adapt to the load."""
 
 import logging
 import time
@@ -13,16 +13,16 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 GIVE_UP_SECONDS = 500.0
-"""Before the database would take the run for an interrupted one."""
+"""Stay below the time after which the database treats the run as interrupted."""
 
 
 @dataclass(slots=True)
 class Pace:
-    """How large the next batch is, and how long to rest before it.
+    """Adaptive batch size and pause.
 
-    A batch is to take `batch_seconds`; of the whole time the share `duty` goes to batches. On a
-    busy server a batch takes longer, so that both fewer jobs and longer rests follow. A standby
-    that lags by more than `most_lag_seconds` is waited for.
+    Batches aim at `batch_seconds` and use the share `duty` of the time. On a busy server batches
+    take longer, which leads to smaller batches and longer pauses. Pauses for at least a second
+    while a standby lags by more than `max_lag_seconds`.
     """
 
     batch_seconds: float = 0.05
@@ -33,8 +33,8 @@ class Pace:
     max_jobs: int = 5_000
 
     def next(self, seconds: float, lag_seconds: float = 0.0) -> float:
-        """Takes in how long a batch took, and returns the rest in seconds."""
-        # At most doubled or halved, as one batch may have waited for something else.
+        """Adapt to the duration of the last batch and return the pause in seconds."""
+        # At most doubled or halved: a single batch may have been blocked by something else.
         factor = min(max(self.batch_seconds / max(seconds, 1e-6), 0.5), 2.0)
         self.jobs = min(max(int(self.jobs * factor), self.min_jobs), self.max_jobs)
         rest = seconds * (1 - self.duty) / self.duty
@@ -42,10 +42,10 @@ class Pace:
 
 
 class Purge:
-    """One purge, begun when it is made; it goes on whether or not anyone watches.
+    """A purge that starts on creation and runs in a background thread.
 
-    The database knows how far it is, so that every viewer sees it and may stop it. Raises
-    QueryError for an age under a day, or when someone else purges; DatabaseUnavailable.
+    Its progress is stored in the database, so every viewer can see and stop it. Raises QueryError
+    for an age under a day or if another purge is running, and DatabaseUnavailable.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Purge:
         on_end: Callable[[], object],
         pace: Pace | None = None,
     ) -> None:
-        """`on_end` is called in the purge's thread when it has ended."""
+        """Delete the first batch and start the thread, which calls `on_end` when it has ended."""
         self.jobs = 0
-        """Deleted so far."""
+        """Jobs deleted so far."""
         self.ended = False
         self._url, self._actor, self._older_than = url, actor, older_than
         self._on_end = on_end
@@ -70,11 +70,11 @@ class Purge:
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Waits until it has ended."""
+        """Wait until the purge has ended."""
         self._thread.join(seconds)
 
     def _batch(self, connection: Connection) -> float:
-        """Deletes one batch and returns how long to rest, in seconds."""
+        """Delete one batch and return the pause in seconds."""
         began = time.perf_counter()
         with translated():
             done = load("maintenance").purge_finished_jobs(

@@ -1,4 +1,4 @@
-"""Tables that vacuum is late for, indexes that have swollen, and the work on them."""
+"""Overdue vacuums and bloated indexes, and the work on both."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -10,16 +10,16 @@ from lib.database import DatabaseError, connect, load, translated
 logger = logging.getLogger(__name__)
 
 BLOAT_FACTOR = 2.0
-"""Times what its rows need, from which on an index is worth building anew."""
+"""An index is bloated when it is this many times as large as its rows need."""
 MIN_BLOAT_BYTES = 10_000_000
-"""Below this bloat costs nothing."""
+"""Bloat of smaller indexes is negligible."""
 VACUUM_LATE_FACTOR = 2.0
-"""Times the dead rows at which autovacuum should have come."""
+"""Vacuum is late at this multiple of autovacuum's threshold of dead rows."""
 FREEZE_LATE_FACTOR = 1.2
 
 
 def vacuum_due(table: Mapping[str, Any]) -> bool:
-    """Whether autovacuum should have come to a table, or has to freeze it."""
+    """Whether autovacuum is late on a table, by dead rows or by age."""
     late = table["dead"] > VACUUM_LATE_FACTOR * table["due_at"]
     return bool(late or table["age"] > FREEZE_LATE_FACTOR * table["freeze_at"])
 
@@ -34,10 +34,10 @@ def run_in_background(
     url: str, actor: str, task: str, kind: Literal["vacuum", "reindex"], name: str,
     on_end: Callable[[], object],
 ) -> Thread:  # fmt: skip
-    """Vacuums a table or rebuilds an index, without stopping the queue; may take long.
+    """Vacuum a table or rebuild an index in a thread, without blocking the queue.
 
-    What came of it is recorded as the task. Raises LookupError for a name that is none of ours,
-    DatabaseUnavailable.
+    Success is recorded as done for `task`. Raises LookupError if there is no such table or index of
+    ours, and DatabaseUnavailable.
     """
     with translated(), connect(url) as connection:
         statement = getattr(load("maintenance"), f"{kind}_statement")(connection, name=name)

@@ -1,4 +1,4 @@
-"""What has to be done to keep the queue in order, how often, and when it was done last."""
+"""Recurring maintenance tasks: how often they are due and when each was last done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ FREQUENCIES = {"Daily": DAY, "Weekly": 7 * DAY, "Monthly": 30 * DAY}
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do regularly. `page` is the file of the page for it, `view` its part there."""
+    """A recurring task. `page` is the module name of its page, `view` the tab on that page."""
 
     name: str
     frequency: Literal["Daily", "Weekly", "Monthly"]
@@ -89,7 +89,7 @@ TASKS = (
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """When a task was last done and by whom; None for never."""
+    """When a task was last done, and by whom; None for never."""
 
     task: Task
     at: datetime | None
@@ -101,10 +101,10 @@ class TaskState:
 def task_states(
     done: Mapping[str, Mapping[str, Any]], now: datetime | None = None
 ) -> list[TaskState]:
-    """How the tasks stand, those that are overdue first.
+    """State of every task, overdue tasks first.
 
-    `done` has rows of the query `done` by task. A task is overdue once it was last done longer
-    ago than its rhythm, and when it was never done.
+    `done` holds rows of the query `done`, by task. A task is overdue if it was never done, or last
+    done longer ago than its frequency allows.
     """
     moment = now or datetime.now(UTC)
     found = []
@@ -117,6 +117,6 @@ def task_states(
 
 
 def record(pool: Pool, actor: str, task: str, note: str = "") -> None:
-    """Records that a task was done now. Raises DatabaseUnavailable."""
+    """Record that a task was done now. Raises DatabaseUnavailable."""
     with translated(), pool.connection() as connection:
         load("maintenance").record_maintenance(connection, actor=actor, task=task, note=note)

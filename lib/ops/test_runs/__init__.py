@@ -1,1 +1,1 @@
-"""Test runs: generations that an operator submits together, their progress and results."""
+"""Test runs: batches of generations that an operator submits, their progress and results."""

@@ -1,4 +1,4 @@
-"""Where a job of a test run is, in words."""
+"""Progress of a test run's jobs, in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from lib.formats import duration
 
 STORING_PERCENT = 95
-"""The progress at which the worker has the image and stores it."""
+"""Progress at which the worker has the image and stores it."""
 LIVE = ("queued", "processing")
 PHASES = (
     "Scheduled", "Queued", "Starting", "Running", "Storing", "Completed", "Failed", "Cancelled",
@@ -19,8 +19,8 @@ Job = Mapping[str, Any]
 def phase(job: Job) -> str:
     """One of PHASES.
 
-    Starting: a worker has it, the provider not yet. Running: the provider has it. Storing: the
-    image is on its way to where it is kept.
+    Starting: claimed by a worker, but not sent to the provider yet. Running: the provider works on
+    it. Storing: the worker stores the image.
     """
     match job["status"]:
         case "queued":
@@ -34,7 +34,7 @@ def phase(job: Job) -> str:
 
 
 def queue_position(job: Job) -> str:
-    """Where a waiting job is in the queue; empty for any other."""
+    """Position of a pending job in the queue; empty for any other."""
     if job["status"] != "queued":
         return ""
     if job["due_in_seconds"] > 0:
@@ -50,7 +50,7 @@ def queue_position(job: Job) -> str:
 
 
 def timings(job: Job, usual: float | None) -> str:
-    """How long it waited and runs or ran, against what its model usually takes."""
+    """Wait and run time, compared with the usual run time of the model (in seconds)."""
     parts = [
         f"{'waits' if job['status'] == 'queued' else 'waited'} {duration(job['wait_seconds'])}"
     ]
@@ -65,7 +65,7 @@ def timings(job: Job, usual: float | None) -> str:
 
 
 def overdue(job: Job, usual: float | None) -> bool:
-    """Whether it runs for more than three times as long as usual, and 10 seconds at least."""
+    """Whether a job has run more than three times as long as usual, and over 10 seconds."""
     return (
         job["status"] == "processing"
         and usual is not None

@@ -1,4 +1,4 @@
-"""Test runs started and removed."""
+"""Start and delete test runs."""
 
 import json
 from collections.abc import Mapping
@@ -27,11 +27,10 @@ def start_run(
     submission: Submission,
     models: Mapping[str, Model],
 ) -> None:
-    """Notes the run and starts its jobs through start-generation, one request for each model.
+    """Record a run and start its jobs through start-generation, one request per model.
 
-    Started again with the same id it starts nothing new. Raises Invalid before anything is
-    started; StartRefused, after which nothing of that model or those behind it was started;
-    DatabaseUnavailable.
+    Idempotent by `run_id`. Raises Invalid before anything is started. Raises StartRefused if a
+    request is refused; that model and those after it are not started. Raises DatabaseUnavailable.
     """
     check(submission, models)
     sql = load("test_runs")
@@ -79,10 +78,10 @@ def _start_share(
 
 
 def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
-    """Cancels what is live of a run and removes its jobs, generations and images.
+    """Cancel the live jobs of a run and delete its jobs, generations and images.
 
-    Returns how many generations were removed. Raises QueryError with sqlstate DR404 when there is
-    no such run.
+    Returns the number of deleted generations. Raises QueryError with sqlstate DR404 if there is no
+    such run.
     """
     with translated(), pool.connection() as connection:
         rows = load("test_runs").delete_run(connection, actor=actor, run=run_id)

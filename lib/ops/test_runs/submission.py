@@ -1,15 +1,15 @@
-"""What an operator submits at once: its values, checked, and what they cost."""
+"""Validation and cost of a test run's submission."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_MODELS = 4
-"""More do not fit side by side."""
+"""More do not fit side by side on the page."""
 MAX_IMAGES = 8
-"""Of each model, where all are due at once."""
+"""Per model, unless it is a load test."""
 MAX_JOBS = 500
-"""Of a load test."""
+"""Per load test."""
 MAX_PER_SECOND = 20.0
 MAX_PROMPT_CHARS = 10_000
 MIN_SIDE, MAX_SIDE = 64, 2048
@@ -21,7 +21,7 @@ Model = Mapping[str, Any]
 
 
 class Invalid(Exception):
-    """What was asked for cannot be started; `field` is the name in the form of what is wrong."""
+    """The submission is invalid; `field` is the label of the invalid form field."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -30,7 +30,7 @@ class Invalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a model takes beside prompt, size and seed; a row of its parameter_schema."""
+    """A model-specific parameter, from the model's parameter_schema."""
 
     name: str
     label: str
@@ -44,10 +44,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the form holds.
+    """Values of the form.
 
-    `images` are due at once, of each model; a load test has `jobs` in all and `per_second` of them
-    due each second instead. `parameters` are the models' own, by model and name.
+    `images` is the number per model, started immediately. A load test starts `jobs` in total
+    instead, `per_second` of them each second. `parameters`: model → parameter name → value.
     """
 
     prompt: str
@@ -64,7 +64,7 @@ class Submission:
 
     @property
     def shares(self) -> dict[str, int]:
-        """How many jobs each model gets."""
+        """Number of jobs per model."""
         if not self.load_test:
             return dict.fromkeys(self.models, self.images)
         each, rest = divmod(self.jobs, max(len(self.models), 1))
@@ -72,14 +72,14 @@ class Submission:
 
     @property
     def total(self) -> int:
-        """How many jobs it starts."""
+        """Total number of jobs."""
         return sum(self.shares.values())
 
 
 def parameters_of(model: Model) -> list[Parameter]:
-    """The parameters of a model's own, without the negative prompt.
+    """Model-specific parameters, except the negative prompt.
 
-    Those in its defaults that its schema does not describe are left to the defaults.
+    Defaults that the schema does not describe are omitted; they still apply.
     """
     defaults = model["default_parameters"]
     return [
@@ -99,12 +99,12 @@ def parameters_of(model: Model) -> list[Parameter]:
 
 
 def takes_negative_prompt(model: Model) -> bool:
-    """Whether a negative prompt is sent to the model."""
+    """Whether the model supports a negative prompt."""
     return any(entry["name"] == NEGATIVE_PROMPT for entry in model["parameter_schema"])
 
 
 def check(submission: Submission, models: Mapping[str, Model]) -> None:
-    """Raises Invalid, naming the first field that is wrong. `models` are those that are enabled."""
+    """Validate a submission against the enabled models. Raises Invalid for the first bad field."""
     if not submission.prompt.strip():
         raise Invalid("Prompt", "write what the image shall show.")
     if not submission.models:
@@ -151,17 +151,17 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
     name = f"{parameter.label} of {model}"
     match parameter.kind:
         case "boolean":
-            fits = isinstance(value, bool)
+            is_valid = isinstance(value, bool)
         case "choice":
             if value not in parameter.choices:
                 raise Invalid(name, f"choose one of {', '.join(map(str, parameter.choices))}.")
-            fits = True
+            is_valid = True
         case "text":
-            fits = isinstance(value, str) and len(value) <= MAX_PROMPT_CHARS
+            is_valid = isinstance(value, str) and len(value) <= MAX_PROMPT_CHARS
         case kind:
-            fits = isinstance(value, int if kind == "integer" else int | float)
-            fits = fits and not isinstance(value, bool)
-    if not fits:
+            is_valid = isinstance(value, int if kind == "integer" else int | float)
+            is_valid = is_valid and not isinstance(value, bool)
+    if not is_valid:
         raise Invalid(name, f"{value!r} is no {parameter.kind}.")
     if parameter.min is not None and value < parameter.min:
         raise Invalid(name, f"is {value:g}, the least is {parameter.min:g}.")
@@ -170,7 +170,7 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
 
 
 def cost(submission: Submission, models: Mapping[str, Model]) -> float | None:
-    """About what the run costs at the provider, in US dollars; None where a price is unknown."""
+    """Estimated cost in US dollars; None if the price of a model is unknown."""
     prices = [
         (models[model]["price_per_image"], jobs)
         for model, jobs in submission.shares.items()
