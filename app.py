@@ -22,15 +22,18 @@ else:
     from lib.access.middleware import ClosedBeyondLoopback
     from lib.assets import Assets
     from lib.dashboard import own_url
+    from lib.database import DatabaseError
     from lib.functions.routes import routes
-    from lib.service import Service
+    from lib.service import Service, refuse_other_schema
     from lib.setting_values import SettingsError
     from lib.settings import settings
 
     logs.configure()
     try:
         chosen = settings()
-    except SettingsError as error:
+        # Here, because the server would show an error of its lifespan as a traceback.
+        refuse_other_schema(chosen)
+    except (SettingsError, DatabaseError) as error:
         sys.exit(f"Darkroom cannot start: {error}")
     # st.navigation would say so too, but too late for a first visit that is a link to a page:
     # the folder's name alone would make Streamlit run that page without this script.

@@ -12,15 +12,18 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from lib import logs, metrics
+from lib.database import DatabaseError
 from lib.functions.routes import routes
-from lib.service import Service
+from lib.service import Service, refuse_other_schema
 from lib.setting_values import SettingsError
 from lib.settings import settings
 
 logs.configure()
 try:
     chosen = settings()
-except SettingsError as error:
+    # Here, because the server would show an error of its lifespan as a traceback.
+    refuse_other_schema(chosen)
+except (SettingsError, DatabaseError) as error:
     sys.exit(f"Darkroom cannot start: {error}")
 service = Service(chosen, with_worker=True)
 app = Starlette(

@@ -12,9 +12,17 @@ from typing import Any
 from weakref import WeakSet
 
 from lib.alerts.watch import keep_watch
-from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
+from lib.database import (
+    AsyncPool,
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaMismatch,
+    connect,
+    embedded,
+    open_async_pool,
+)
 from lib.database.bootstrap import bootstrap
-from lib.database.migrations import apply
+from lib.database.migrations import apply, check_schema
 from lib.functions.routes import Functions
 from lib.functions.user_tokens import UserTokens
 from lib.generation import GenerationHandler
@@ -44,12 +52,33 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or embedded.start(settings.data / "postgres").url
 
 
+def refuse_other_schema(settings: Settings) -> None:
+    """Raises SchemaMismatch with what to do where another version made the database's schema.
+
+    Says nothing of a database that does not answer or has no schema yet. Raises DatabaseError.
+    """
+    try:
+        with connect(database_url(settings)) as connection:
+            check_schema(connection)
+    except DatabaseUnavailable:
+        if not settings.database_url:
+            raise
+    except SchemaMismatch as error:
+        if settings.database_url:
+            raise
+        raise SchemaMismatch(
+            "The embedded database was made by another version of Darkroom: delete the folder"
+            f" {settings.data.resolve()}, with all jobs and images in it, and start again."
+        ) from error
+
+
 def prepare_database(settings: Settings) -> str:
     """The URL of the database in use, ready to work with.
 
     The embedded one is migrated and, when empty, given its sample history; a configured one is
-    taken as it is. Raises DatabaseError with what to do.
+    taken as it is, unless another version made its schema. Raises DatabaseError with what to do.
     """
+    refuse_other_schema(settings)
     url = database_url(settings)
     if settings.database_url:
         return url

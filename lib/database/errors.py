@@ -32,6 +32,10 @@ class SchemaMissing(DatabaseUnavailable):
     """The database has not got our schema, or an older one; the message says what to run."""
 
 
+class SchemaMismatch(DatabaseError):
+    """Another version of the migrations made the schema; the message says what to do."""
+
+
 class TimeLimitReached(DatabaseUnavailable):
     """The database stopped a statement at its time limit: too much was asked, or it waited."""
 
