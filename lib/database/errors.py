@@ -33,7 +33,11 @@ class SchemaMissing(DatabaseUnavailable):
 
 
 class SchemaMismatch(DatabaseError):
-    """Another version of the migrations made the schema; the message says what to do."""
+    """Another version of the migrations made the schema; `advice` says what to do."""
+
+    def __init__(self, fault: str, advice: str) -> None:
+        super().__init__(f"{fault}: {advice}.")
+        self.advice = advice
 
 
 class TimeLimitReached(DatabaseUnavailable):

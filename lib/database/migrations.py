@@ -95,9 +95,9 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
         same = all(_is_recorded(row, file) for row, file in ours) if ours else not history.ours(conn)
     if not same:
         raise SchemaMismatch(
-            "The schema of this database was made by another version of Darkroom: point"
-            " DATABASE_URL to an empty database, or drop what that version made, its rows in"
-            " supabase_migrations.schema_migrations included."
+            "The schema of this database was made by another version of Darkroom",
+            "point DATABASE_URL to an empty database, or drop what that version made, its rows in"
+            " supabase_migrations.schema_migrations included",
         )
     return complete
 

@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 
 from lib.database import Pool, SchemaMissing, load, translated
-from lib.database.migrations import pending
+from lib.database.migrations import check_schema, pending
 from lib.deployment.catalogue import CHECKS, DATABASE
 from lib.deployment.check import Check, Facts, Finding, Reply
 from lib.selftest.target import Target
 
 FIRST = "Apply the pending migrations first: what is missing is probably in them."
+OTHER = "See the point Schema of this version: nothing done to this schema helps."
 ANSWER_SECONDS = 3.0
 """How long a function may take to answer a call that makes it do nothing."""
 
@@ -50,20 +51,29 @@ def checklist(pool: Pool, target: Target) -> Checklist:
     """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
     seen = facts(pool, target)
     findings = {check.name: _look(check, seen) for check in CHECKS}
-    if findings["migrations"].done is False:
+    advice, rest = "", CHECKS[:0]
+    if findings["schema"].done is False:
+        advice, rest = OTHER, CHECKS[1:]
+    elif findings["migrations"].done is False:
         # Their objects, made by hand, would only make them fail.
-        findings |= {
-            check.name: replace(findings[check.name], repair=FIRST)
-            for check in CHECKS[1:]
-            if check.section == DATABASE and findings[check.name].done is False
-        }
+        advice, rest = FIRST, CHECKS[2:]
+    findings |= {
+        check.name: replace(findings[check.name], repair=advice)
+        for check in rest
+        if check.section == DATABASE and findings[check.name].done is False
+    }
     findings = {name: _clean(found, target) for name, found in findings.items()}
     return Checklist(findings, _note(pool, findings))
 
 
 def facts(pool: Pool, target: Target) -> Facts:
     """What there is to look at in a deployment."""
-    return Facts(partial(_ask, pool), partial(_pending, pool), partial(_call, target))
+    return Facts(
+        partial(_ask, pool),
+        partial(_pending, pool),
+        partial(_check_schema, pool),
+        partial(_call, target),
+    )
 
 
 def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
@@ -110,6 +120,11 @@ def _ask(pool: Pool, query: str) -> Any:
 def _pending(pool: Pool) -> Any:
     with translated(), pool.connection() as connection:
         return pending(connection)
+
+
+def _check_schema(pool: Pool) -> None:
+    with translated(), pool.connection() as connection:
+        check_schema(connection)
 
 
 def _call(target: Target, function: str, with_key: bool) -> Reply:

@@ -1,9 +1,21 @@
 """Does the database have everything that the migrations make?"""
 
+from lib.database import SchemaMismatch
 from lib.deployment.check import Facts, Finding, broken, some
 from lib.deployment.expected import JOB_QUEUE, columns, names
 from lib.deployment.rights import table_rights
 from lib.selftest.definitions import Definition, definitions
+
+
+def version(facts: Facts) -> Finding:
+    """What is there was made by the migrations of this version, not by another state of them."""
+    try:
+        facts.check_schema()
+    except SchemaMismatch as error:
+        return Finding(
+            False, "Another version of Darkroom made this schema.", f"To repair it, {error.advice}."
+        )
+    return Finding(True, "Nothing here was made by another version of Darkroom.")
 
 
 def migrations(facts: Facts) -> Finding:
