@@ -88,11 +88,10 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
     complete = bool(history.fingerprinted(conn))
     if complete:
         same = history.fingerprint(conn) == fingerprint(folder)
+    elif recorded := _recorded(conn, folder):
+        same = all(_is_recorded(row, file) for row, file in recorded)
     else:
-        files = {migration.version: migration for migration in _read(folder)}
-        rows = history.recorded(conn) if history.readable(conn) else []
-        ours = [(row, files[row["version"]]) for row in rows if row["version"] in files]
-        same = all(_is_recorded(row, file) for row, file in ours) if ours else not history.ours(conn)
+        same = not history.ours(conn)
     if not same:
         raise SchemaMismatch(
             "The schema of this database was made by another version of Darkroom",
@@ -102,11 +101,16 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
     return complete
 
 
+def _recorded(conn: Connection, folder: Path) -> list[tuple[dict[str, Any], Migration]]:
+    """The records of versions that are ours, each with the file that has the version now."""
+    files = {migration.version: migration for migration in _read(folder)}
+    rows = history.recorded(conn) if history.readable(conn) else []
+    return [(row, files[row["version"]]) for row in rows if row["version"] in files]
+
+
 def _is_recorded(row: dict[str, Any], file: Migration) -> bool:
-    return row["name"] in (None, file.name) and row["text"] in (
-        None,
-        file.path.read_text(encoding="utf-8"),
-    )
+    text = file.path.read_text(encoding="utf-8")
+    return row["name"] in (None, file.name) and row["text"] in (None, text)
 
 
 @translated()

@@ -51,17 +51,11 @@ def checklist(pool: Pool, target: Target) -> Checklist:
     """Looks at everything and notes how it came out. Raises DatabaseUnavailable."""
     seen = facts(pool, target)
     findings = {check.name: _look(check, seen) for check in CHECKS}
-    advice, rest = "", CHECKS[:0]
     if findings["schema"].done is False:
-        advice, rest = OTHER, CHECKS[1:]
+        findings |= _advised(findings, CHECKS[1:], OTHER)
     elif findings["migrations"].done is False:
         # Their objects, made by hand, would only make them fail.
-        advice, rest = FIRST, CHECKS[2:]
-    findings |= {
-        check.name: replace(findings[check.name], repair=advice)
-        for check in rest
-        if check.section == DATABASE and findings[check.name].done is False
-    }
+        findings |= _advised(findings, CHECKS[2:], FIRST)
     findings = {name: _clean(found, target) for name, found in findings.items()}
     return Checklist(findings, _note(pool, findings))
 
@@ -80,6 +74,17 @@ def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
     """Ticks or unticks a point that only people can judge. Raises DatabaseError."""
     with translated(), pool.connection() as connection:
         load("deployment").tick(connection, actor=actor, name=name, done=done)
+
+
+def _advised(
+    findings: Mapping[str, Finding], checks: Sequence[Check], advice: str
+) -> dict[str, Finding]:
+    """Those of the database that are not done, with one piece of advice in place of their own."""
+    return {
+        check.name: replace(findings[check.name], repair=advice)
+        for check in checks
+        if check.section == DATABASE and findings[check.name].done is False
+    }
 
 
 def _look(check: Check, facts: Facts) -> Finding:

@@ -82,9 +82,7 @@ def test_another_fingerprint_is_refused_and_nothing_is_changed(db: Connection) -
 
 
 @pytest.mark.parametrize("split", [False, True], ids=["by our migrator", "by the Supabase CLI"])
-def test_an_old_record_is_refused_and_nothing_is_changed(
-    empty_database: str, split: bool
-) -> None:
+def test_an_old_record_is_refused_and_nothing_is_changed(empty_database: str, split: bool) -> None:
     """What the versions stood for before, and now stand for something else."""
     statements = ["create table one ()", "create table two ()"]
     with connect(empty_database) as conn:
