@@ -41,6 +41,8 @@ class Facts:
     query: Callable[[str], Any]
     """The answer to a named query of queries/deployment.sql."""
     pending: Callable[[], Sequence[Migration]]
+    check_schema: Callable[[], object]
+    """Raises SchemaMismatch where another version made the schema."""
     call: Callable[[str, bool], Reply]
     """Calls a function by its name, with the secret key or without any key."""
 
