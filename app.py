@@ -21,7 +21,8 @@ else:
     from lib import logs
     from lib.api import metrics
     from lib.api.routes import routes
-    from lib.service import Service
+    from lib.database import DatabaseError
+    from lib.service import Service, refuse_other_schema
     from lib.settings import SettingsError, settings
     from lib.ui import charts  # noqa: F401
     from lib.ui.access.middleware import LoopbackOnly
@@ -31,7 +32,9 @@ else:
     logs.configure()
     try:
         config = settings()
-    except SettingsError as error:
+        # Checked here because the server shows an error of its lifespan as a traceback.
+        refuse_other_schema(config)
+    except (SettingsError, DatabaseError) as error:
         sys.exit(f"Darkroom cannot start: {error}")
     # st.navigation sets this too, but too late if the first visit is a deep link: because of the
     # folder's name, Streamlit would run that page without this script.

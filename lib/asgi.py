@@ -14,13 +14,16 @@ from starlette.staticfiles import StaticFiles
 from lib import logs
 from lib.api import metrics
 from lib.api.routes import routes
-from lib.service import Service
+from lib.database import DatabaseError
+from lib.service import Service, refuse_other_schema
 from lib.settings import SettingsError, settings
 
 logs.configure()
 try:
     config = settings()
-except SettingsError as error:
+    # Checked here because the server shows an error of its lifespan as a traceback.
+    refuse_other_schema(config)
+except (SettingsError, DatabaseError) as error:
     sys.exit(f"Darkroom cannot start: {error}")
 service = Service(config, with_worker=True)
 app = Starlette(

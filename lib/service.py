@@ -13,9 +13,17 @@ from weakref import WeakSet
 
 from lib.api.routes import Functions
 from lib.api.user_tokens import UserTokens
-from lib.database import AsyncPool, DatabaseError, connect, embedded, open_async_pool
+from lib.database import (
+    AsyncPool,
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaMismatch,
+    connect,
+    embedded,
+    open_async_pool,
+)
 from lib.database.bootstrap import bootstrap
-from lib.database.migrations import apply
+from lib.database.migrations import apply, check_schema
 from lib.database.sample_history import load_sample_history
 from lib.ops.alerts.watch import keep_evaluating_alerts
 from lib.provider.replicate.client import Replicate
@@ -32,12 +40,35 @@ logger = logging.getLogger(__name__)
 EMBEDDED_CHECK_SECONDS = 3
 
 
+def refuse_other_schema(settings: Settings) -> None:
+    """Raise SchemaMismatch, saying what to do, if another version made the database's schema.
+
+    Accepts a database that does not answer or has no schema yet. Raises DatabaseError.
+    """
+    try:
+        with connect(database_url(settings)) as connection:
+            check_schema(connection)
+    except DatabaseUnavailable:
+        if not settings.database_url:
+            raise
+    except SchemaMismatch as error:
+        if settings.database_url:
+            raise
+        raise SchemaMismatch(
+            "The embedded database was made by another version of Darkroom",
+            f"delete the folder {settings.data.resolve()}, with all jobs and images in it, and"
+            " start again",
+        ) from error
+
+
 def prepare_database(settings: Settings) -> str:
     """The URL of the database in use, ready for use.
 
-    The embedded database is migrated and, if empty, filled with sample history; a configured
-    one is used as is. Raises DatabaseError, whose message says what to do.
+    The embedded one is migrated and, if empty, filled with sample history; a configured one is
+    used as is, unless another version made its schema. Raises DatabaseError, whose message says
+    what to do.
     """
+    refuse_other_schema(settings)
     url = database_url(settings)
     if settings.database_url:
         return url

@@ -74,8 +74,8 @@ ALLOWED = {
         *("settings", "ui", "provider.simulator.faults", "provider.simulator.models"),
     },
     # Entry points.
-    "app": {"api", "logs", "service", "settings", "ui"},
-    "asgi": {"api", "logs", "service", "settings"},
+    "app": {"api", "database", "logs", "service", "settings", "ui"},
+    "asgi": {"api", "database", "logs", "service", "settings"},
     "worker.__main__": {"database", "logs", "service", "settings"},
 }
 """Which rooms of lib each room may import, besides itself: imports point down."""

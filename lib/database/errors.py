@@ -32,6 +32,14 @@ class SchemaMissing(DatabaseUnavailable):
     """The database has no schema of ours or an older one; the message says what to run."""
 
 
+class SchemaMismatch(DatabaseError):
+    """Another version of the migrations made the schema; `advice` says what to do."""
+
+    def __init__(self, fault: str, advice: str) -> None:
+        super().__init__(f"{fault}: {advice}.")
+        self.advice = advice
+
+
 class TimeLimitReached(DatabaseUnavailable):
     """A statement hit its time limit: it was too expensive or waited for a lock."""
 

@@ -17,6 +17,35 @@ alter table supabase_migrations.schema_migrations add column if not exists name 
 -- name: versions()
 select version from supabase_migrations.schema_migrations order by version;
 
+-- name: fingerprinted()$
+-- Whether the last migration, which stores the fingerprint of all, has been applied.
+select to_regprocedure('public.schema_fingerprint()') is not null;
+
+-- name: fingerprint()$
+select public.schema_fingerprint();
+
+-- name: ours()$
+-- Whether tables of ours are there, recorded or not.
+select to_regclass('public.job_leases') is not null;
+
+-- name: readable()$
+-- Whether there is a record that this user may read.
+select exists (
+    select from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'supabase_migrations' and c.relname = 'schema_migrations'
+      and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+);
+
+-- name: recorded()
+-- Columns: version, name (null in the oldest records), text: the whole file where this program
+-- recorded it, null where the Supabase CLI recorded its single statements.
+select
+    m.version,
+    to_jsonb(m) ->> 'name' as name,
+    case when to_jsonb(m) #>> '{statements,1}' is null then to_jsonb(m) #>> '{statements,0}' end as text
+from supabase_migrations.schema_migrations m;
+
 -- name: record(version, name, text)!
 insert into supabase_migrations.schema_migrations (version, name, statements)
 values (:version, :name, array[:text::text]);

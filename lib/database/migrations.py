@@ -9,12 +9,14 @@ ignored, and the record holds a file's text whole instead of split into statemen
 """
 
 import argparse
+import hashlib
 import logging
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -22,12 +24,14 @@ from psycopg.pq import TransactionStatus
 
 from lib.database.address import redact
 from lib.database.bootstrap import bootstrap, require_supabase
-from lib.database.errors import DatabaseError, translated
+from lib.database.errors import DatabaseError, SchemaMismatch, translated
 from lib.database.pool import Connection, connect
 from lib.database.queries import load
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
+FINGERPRINT = re.compile(r"^return '[0-9a-f]{16}';$", re.M)
+"""The line of the last file that holds the fingerprint of all files."""
 logger = logging.getLogger(__name__)
 history = load("history", Path(__file__).parent)
 
@@ -62,6 +66,53 @@ def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     return waiting
 
 
+def fingerprint(folder: Path = MIGRATIONS) -> str:
+    """Return what tells these files from every other state of them: 16 hex digits.
+
+    Made of all names and texts, but for the line that holds it. Raises MigrationError.
+    """
+    parts = [
+        f"{migration.path.name}\n{FINGERPRINT.sub('', migration.path.read_text(encoding='utf-8'))}"
+        for migration in _read(folder)
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@translated()
+def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
+    """Return whether the database has the whole schema of these files; writes nothing.
+
+    False where all or the rest of it is still to be applied. Raises SchemaMismatch where
+    another state of the files made it, and DatabaseUnavailable.
+    """
+    complete = bool(history.fingerprinted(conn))
+    if complete:
+        same = history.fingerprint(conn) == fingerprint(folder)
+    elif recorded := _recorded(conn, folder):
+        same = all(_is_recorded(row, file) for row, file in recorded)
+    else:
+        same = not history.ours(conn)
+    if not same:
+        raise SchemaMismatch(
+            "The schema of this database was made by another version of Darkroom",
+            "point DATABASE_URL to an empty database, or drop what that version made, its rows in"
+            " supabase_migrations.schema_migrations included",
+        )
+    return complete
+
+
+def _recorded(conn: Connection, folder: Path) -> list[tuple[dict[str, Any], Migration]]:
+    """The records of versions that are ours, each with the file that has the version now."""
+    files = {migration.version: migration for migration in _read(folder)}
+    rows = history.recorded(conn) if history.readable(conn) else []
+    return [(row, files[row["version"]]) for row in rows if row["version"] in files]
+
+
+def _is_recorded(row: dict[str, Any], file: Migration) -> bool:
+    text = file.path.read_text(encoding="utf-8")
+    return row["name"] in (None, file.name) and row["text"] in (None, text)
+
+
 @translated()
 def apply(
     conn: Connection, folder: Path = MIGRATIONS, *, actor: str | None = None
@@ -72,9 +123,10 @@ def apply(
 
     Each file runs in a transaction of its own together with its record. When several
     processes apply at once, each migration runs once and all of them succeed.
-    Raises MigrationError, the migrations before the failed one staying applied, and
-    DatabaseUnavailable.
+    Raises MigrationError, the migrations before the failed one staying applied,
+    SchemaMismatch, nothing having been changed, and DatabaseUnavailable.
     """
+    check_schema(conn, folder)
     waiting = pending(conn, folder)
     if waiting:
         _prepare_history(conn)
@@ -159,6 +211,7 @@ def main() -> None:
             if chosen.bootstrap and not chosen.dry_run:
                 bootstrap(conn)
             require_supabase(conn)
+            check_schema(conn)
             migrations = pending(conn) if chosen.dry_run else apply(conn)
         for migration in migrations:
             print("Would apply" if chosen.dry_run else "Applied", migration.path.name)

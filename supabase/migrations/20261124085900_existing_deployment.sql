@@ -1,8 +1,7 @@
--- Makes room in a database that already has a queue by other hands: what has a name of ours goes
--- to the schema before_darkroom, where it stays as it was; tables stay where they are and are
--- given the columns that they lack. In a database that has our tables nothing happens.
+-- Prepares a database that already has another queue: functions and views whose names we need move to
+-- the schema before_darkroom, and the tables that we share get the columns they lack.
 
--- Whoever applies this by the dashboard is recorded in it. The tables' own migration leaves it alone.
+-- Made before all other tables: applying a file from the dashboard is already an audited action.
 create table if not exists public.audit_log (
     id       bigint      generated always as identity primary key,
     at       timestamptz not null default now(),
@@ -11,7 +10,9 @@ create table if not exists public.audit_log (
     affected int         not null,
     details  jsonb       not null default '{}'
 );
+comment on table public.audit_log is 'What operators did, to how many jobs, and who did it.';
 
+-- Does nothing in a database that has our tables.
 do $$
 declare
     v_object record;
@@ -51,29 +52,32 @@ begin
     for v_column in
         select * from (values
             ('models', 'id', 'text', null),
-            ('models', 'display_name', 'text', ''''''),
-            ('models', 'version', 'text', null),
-            ('models', 'default_parameters', 'jsonb', '''{}'''),
-            ('models', 'enabled', 'boolean', 'true'),
-            ('models', 'created_at', 'timestamp with time zone', 'now()'),
-            ('models', 'updated_at', 'timestamp with time zone', 'now()'),
+            ('models', 'display_name', 'text', 'not null default '''''),
+            ('models', 'version', 'text', ''),
+            ('models', 'default_parameters', 'jsonb', 'not null default ''{}'''),
+            ('models', 'enabled', 'boolean', 'not null default true'),
+            ('models', 'created_at', 'timestamp with time zone', 'not null default now()'),
+            ('models', 'updated_at', 'timestamp with time zone', 'not null default now()'),
+            ('models', 'parameter_schema', 'jsonb',
+             'not null default ''[]'' check (jsonb_typeof(parameter_schema) = ''array'')'),
+            ('models', 'price_per_image', 'numeric', '(10, 5) check (price_per_image >= 0)'),
             ('image_generations', 'id', 'uuid', null),
-            ('image_generations', 'user_id', 'uuid', null),
-            ('image_generations', 'prompt', 'text', ''''''),
-            ('image_generations', 'model_id', 'text', ''''''),
-            ('image_generations', 'parameters', 'jsonb', '''{}'''),
-            ('image_generations', 'status', 'text', '''queued'''),
-            ('image_generations', 'progress', 'integer', '0'),
-            ('image_generations', 'image_url', 'text', null),
-            ('image_generations', 'storage_path', 'text', null),
-            ('image_generations', 'error_message', 'text', null),
-            ('image_generations', 'prediction_id', 'text', null),
-            ('image_generations', 'source', 'text', '''app'''),
-            ('image_generations', 'created_at', 'timestamp with time zone', 'now()'),
-            ('image_generations', 'started_at', 'timestamp with time zone', null),
-            ('image_generations', 'completed_at', 'timestamp with time zone', null),
-            ('image_generations', 'updated_at', 'timestamp with time zone', 'now()')
-        ) as c (relation, name, kind, fallback)
+            ('image_generations', 'user_id', 'uuid', ''),
+            ('image_generations', 'prompt', 'text', 'not null default '''''),
+            ('image_generations', 'model_id', 'text', 'not null default '''''),
+            ('image_generations', 'parameters', 'jsonb', 'not null default ''{}'''),
+            ('image_generations', 'status', 'text', 'not null default ''queued'''),
+            ('image_generations', 'progress', 'integer', 'not null default 0'),
+            ('image_generations', 'image_url', 'text', ''),
+            ('image_generations', 'storage_path', 'text', ''),
+            ('image_generations', 'error_message', 'text', ''),
+            ('image_generations', 'prediction_id', 'text', ''),
+            ('image_generations', 'source', 'text', 'not null default ''app'''),
+            ('image_generations', 'created_at', 'timestamp with time zone', 'not null default now()'),
+            ('image_generations', 'started_at', 'timestamp with time zone', ''),
+            ('image_generations', 'completed_at', 'timestamp with time zone', ''),
+            ('image_generations', 'updated_at', 'timestamp with time zone', 'not null default now()')
+        ) as c (relation, name, kind, terms)
         where pg_catalog.to_regclass('public.' || c.relation) is not null
     loop
         perform from pg_catalog.pg_attribute a
@@ -98,8 +102,8 @@ begin
                       );
         end if;
         execute format(
-            'alter table public.%I add column %I %s %s', v_column.relation, v_column.name, v_column.kind,
-            case when v_column.fallback is null then '' else 'not null default ' || v_column.fallback end
+            'alter table public.%I add column %I %s %s',
+            v_column.relation, v_column.name, v_column.kind, v_column.terms
         );
     end loop;
 end;

@@ -1,5 +1,7 @@
--- Tables of the queue. Written so that a database which already holds the
--- 15-column job_queue keeps every row.
+-- Tables of the queue, with their indexes. A database that already has the 15-column job_queue keeps
+-- every row: hence "if not exists".
+
+-- Jobs --------------------------------------------------------------------------------------------
 
 create table if not exists public.job_queue (
     id            uuid        primary key default gen_random_uuid(),
@@ -24,42 +26,10 @@ comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) id
 comment on column public.job_queue.priority is 'Higher is claimed first.';
 comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the errors of all attempts, oldest first.';
 
-create table if not exists public.models (
-    id                 text        primary key check (id <> ''),
-    display_name       text        not null,
-    version            text,
-    default_parameters jsonb       not null default '{}' check (jsonb_typeof(default_parameters) = 'object'),
-    enabled            boolean     not null default true,
-    created_at         timestamptz not null default now(),
-    updated_at         timestamptz not null default now()
-);
-comment on column public.models.id is 'The model at Replicate, as owner/name.';
-comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
-
-create table if not exists public.image_generations (
-    id            uuid        primary key default gen_random_uuid(),
-    user_id       uuid        references auth.users (id) on delete cascade,
-    prompt        text        not null,
-    model_id      text        not null,
-    parameters    jsonb       not null default '{}' check (jsonb_typeof(parameters) = 'object'),
-    status        text        not null default 'queued'
-                  check (status in ('queued', 'processing', 'completed', 'failed', 'cancelled')),
-    progress      int         not null default 0 check (progress between 0 and 100),
-    image_url     text,
-    storage_path  text,
-    error_message text,
-    prediction_id text,
-    source        text        not null default 'app' check (source in ('app', 'test', 'sample')),
-    created_at    timestamptz not null default now(),
-    started_at    timestamptz,
-    completed_at  timestamptz,
-    updated_at    timestamptz not null default now()
-);
-comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
-comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
-
+-- No foreign key and no further index: both would cost every claim, and a lease has no other writer than
+-- the functions of the queue. There are as few rows as running jobs.
 create table if not exists public.job_leases (
-    job_id       uuid        primary key references public.job_queue (id) on delete cascade,
+    job_id       uuid        primary key,
     attempt      int         not null,
     worker_id    uuid,
     heartbeat_at timestamptz not null
@@ -83,6 +53,47 @@ create table if not exists public.workers (
 );
 comment on column public.workers.process_started_at is 'When the operating system started the process: with host and pid it tells a restarted process from its predecessor.';
 
+-- Generations -------------------------------------------------------------------------------------
+
+create table if not exists public.models (
+    id                 text        primary key check (id <> ''),
+    display_name       text        not null,
+    version            text,
+    default_parameters jsonb       not null default '{}' check (jsonb_typeof(default_parameters) = 'object'),
+    enabled            boolean     not null default true,
+    created_at         timestamptz not null default now(),
+    updated_at         timestamptz not null default now(),
+    parameter_schema   jsonb       not null default '[]' check (jsonb_typeof(parameter_schema) = 'array'),
+    price_per_image    numeric(10, 5) check (price_per_image >= 0)
+);
+comment on column public.models.id is 'The model at Replicate, as owner/name.';
+comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
+comment on column public.models.parameter_schema is
+    'What the model takes beside prompt, size and seed: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help. A model takes a negative prompt when negative_prompt is in it.';
+comment on column public.models.price_per_image is 'In US dollars, for estimates; null where it is not known.';
+
+create table if not exists public.image_generations (
+    id            uuid        primary key default gen_random_uuid(),
+    user_id       uuid        references auth.users (id) on delete cascade,
+    prompt        text        not null,
+    model_id      text        not null,
+    parameters    jsonb       not null default '{}' check (jsonb_typeof(parameters) = 'object'),
+    status        text        not null default 'queued'
+                  check (status in ('queued', 'processing', 'completed', 'failed', 'cancelled')),
+    progress      int         not null default 0 check (progress between 0 and 100),
+    image_url     text,
+    storage_path  text,
+    error_message text,
+    prediction_id text,
+    source        text        not null default 'app' check (source in ('app', 'test', 'sample')),
+    created_at    timestamptz not null default now(),
+    started_at    timestamptz,
+    completed_at  timestamptz,
+    updated_at    timestamptz not null default now()
+);
+comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
+comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
+
 create table if not exists public.user_limits (
     user_id      uuid        primary key references auth.users (id) on delete cascade,
     daily_limit  int         check (daily_limit >= 0),
@@ -102,17 +113,68 @@ create table if not exists public.idempotency_keys (
 );
 comment on table public.idempotency_keys is 'Answers of start_generation kept for a day, so that a repeated request gets the first answer.';
 
-create table if not exists public.audit_log (
-    id       bigint      generated always as identity primary key,
-    at       timestamptz not null default now(),
-    actor    text        not null check (actor <> ''),
-    action   text        not null,
-    affected int         not null,
-    details  jsonb       not null default '{}'
-);
-comment on table public.audit_log is 'What operators did, to how many jobs, and who did it.';
+-- What may be claimed: job types, pauses, circuit breakers, rate-limited models -------------------
 
--- Live duplicates of older deployments would refuse the unique index below: the oldest stays live.
+create table public.job_types (
+    job_type             text    primary key check (job_type <> ''),
+    provider             text,
+    backoff_base_seconds numeric not null default 10 check (backoff_base_seconds > 0),
+    backoff_max_seconds  numeric not null default 3600 check (backoff_max_seconds > 0),
+    backoff_jitter       numeric not null default 0.25 check (backoff_jitter between 0 and 1)
+);
+comment on table public.job_types is 'Types of jobs that differ from the defaults; a type without a row has no provider and the default backoff.';
+comment on column public.job_types.backoff_jitter is 'Share of the wait that is added at random, never subtracted.';
+
+insert into public.job_types (job_type, provider) values ('generate-image', 'replicate');
+
+create table public.queue_pauses (
+    job_type  text        primary key check (job_type <> ''),
+    paused_at timestamptz not null default now(),
+    paused_by text        not null,
+    reason    text
+);
+comment on table public.queue_pauses is 'Types of jobs that no worker claims for now; the type * stands for all.';
+
+create table public.provider_breakers (
+    provider   text        primary key,
+    failures   int         not null default 0,
+    openings   int         not null default 0,
+    opened_at  timestamptz,
+    open_until timestamptz,
+    probing    boolean     not null default false,
+    reason     text
+);
+comment on table public.provider_breakers is
+    'Circuit breakers. Closed while open_until is null; open until then; afterwards one job at a time probes the provider.';
+comment on column public.provider_breakers.failures is 'Failures of the provider in a row while closed.';
+comment on column public.provider_breakers.openings is 'Openings in a row: each doubles the wait.';
+
+create table public.model_holds (
+    model_id   text        primary key,
+    held_until timestamptz not null,
+    reason     text
+);
+comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before.';
+
+-- Indexes -----------------------------------------------------------------------------------------
+
+create index if not exists job_queue_pending_idx
+    on public.job_queue (priority desc, scheduled_at, created_at) where status = 'pending';
+create index if not exists job_queue_processing_idx
+    on public.job_queue (started_at) where status = 'processing';
+create index if not exists job_queue_failed_idx
+    on public.job_queue (completed_at) where status = 'failed';
+create index if not exists job_queue_finished_idx
+    on public.job_queue (completed_at) where status in ('completed', 'failed', 'cancelled');
+
+create function public.generation_of(p_payload jsonb) returns uuid
+language sql immutable parallel safe set search_path = ''
+return case when p_payload ->> 'generation_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+            then (p_payload ->> 'generation_id')::uuid end;
+comment on function public.generation_of(jsonb) is 'The generation that a payload names; null when it names none.';
+
+-- An older deployment may have live duplicates, which the unique index below would refuse: the oldest job
+-- of a generation stays live.
 update public.job_queue q
 set status = 'cancelled',
     completed_at = now(),
@@ -127,25 +189,27 @@ where q.status = 'pending'
             > (q.status = 'processing', older.created_at, older.id)
   );
 
-create index if not exists job_queue_pending_idx
-    on public.job_queue (priority desc, scheduled_at, created_at) where status = 'pending';
-create index if not exists job_queue_processing_idx
-    on public.job_queue (started_at) where status = 'processing';
-create index if not exists job_queue_failed_idx
-    on public.job_queue (completed_at) where status = 'failed';
-create index if not exists job_queue_finished_idx
-    on public.job_queue (completed_at) where status in ('completed', 'failed', 'cancelled');
-create unique index if not exists job_queue_live_generation_key
-    on public.job_queue ((payload ->> 'generation_id')) where status in ('pending', 'processing');
+-- One live job per generation, however its id is spelled; jobs without a generation cost nothing.
+create unique index job_queue_live_generation_key
+    on public.job_queue (public.generation_of(payload)) where status in ('pending', 'processing');
 
 create index if not exists image_generations_user_idx on public.image_generations (user_id, created_at desc);
 create index if not exists image_generations_test_idx
     on public.image_generations (created_at desc) where source = 'test';
-create index if not exists job_leases_worker_idx on public.job_leases (worker_id);
-create index if not exists audit_log_at_idx on public.audit_log (at desc);
 
--- Every job is updated at least twice and the live ones are few: vacuum by count, not by share of the table.
+-- A change of status leaves this index alone (HOT): only inserting a generation pays for it.
+create index image_generations_created_idx on public.image_generations (created_at desc, user_id);
+
+-- Storage parameters ------------------------------------------------------------------------------
+
+-- Every job is updated at least twice and few are live: vacuum by number of rows, not by share of the table.
 alter table public.job_queue set (
     autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, fillfactor = 85
 );
 alter table public.job_leases set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The newest generations are read by index-only scans, which reach as far as vacuum has been.
+alter table public.image_generations set (
+    autovacuum_vacuum_scale_factor = 0.005, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0.005
+);

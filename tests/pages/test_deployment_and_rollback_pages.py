@@ -61,12 +61,13 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
 
 
 def test_a_pending_migration_is_shown_and_applied(app, page: Page):
-    version = "20261124163000"
+    # Nothing is lost when this one runs again.
+    version = "20261124085900"
     change(app, FORGET, version)
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     main.get_by_test_id("stExpander").get_by_text(version).click(timeout=LONG)
-    expect(main.get_by_text("alter table public.image_generations set (")).to_be_visible()
+    expect(main.get_by_text("create table if not exists public.audit_log (")).to_be_visible()
     main.get_by_role("button", name="Apply 1 migration").click()
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     expect(main.get_by_text("1 migration applied.")).to_be_visible(timeout=LONG)
@@ -74,19 +75,19 @@ def test_a_pending_migration_is_shown_and_applied(app, page: Page):
     [logged] = app.rows(
         "select actor, details from public.audit_log where action = 'apply_migration'"
     )
-    assert logged["details"]["file"] == f"{version}_generations_vacuum.sql"
+    assert logged["details"]["file"] == f"{version}_existing_deployment.sql"
     assert logged["actor"].endswith("(local)")
 
 
 def test_a_migration_that_fails_is_told_in_words(app, page: Page):
-    version = "20261124174000"
+    version = "20261124091400"
     change(app, FORGET, version)
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     main.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     expect(dialog.get_by_text("It was not done, or not all of it:")).to_be_visible(timeout=LONG)
-    expect(dialog.get_by_text(f"{version}_test_runs.sql: column")).to_be_visible()
+    expect(dialog.get_by_text(f"{version}_test_runs.sql: relation")).to_be_visible()
     assert "Traceback" not in page.content()
     change(app, "insert into supabase_migrations.schema_migrations (version) values (%s)", version)
 

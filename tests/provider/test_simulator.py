@@ -26,7 +26,7 @@ from lib.provider.simulator.server import Simulator
 
 SCHNELL = "black-forest-labs/flux-schnell"
 DEV = MODELS["black-forest-labs/flux-dev"]
-MIGRATION = Path("supabase/migrations/20261124090100_models.sql")
+MIGRATION = Path("supabase/migrations/20261124090200_models.sql")
 
 RECORD = Record(
     id="p1",

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.database import DatabaseError, Pool, connect, translated
+from lib.database import DatabaseError, Pool, SchemaMismatch, connect, translated
 from lib.database.bootstrap import require_supabase
-from lib.database.migrations import apply, pending
+from lib.database.migrations import apply, check_schema, pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,12 @@ class PendingFile:
 
 
 def preview(pool: Pool) -> list[PendingFile]:
-    """Pending migrations in order. Raises DatabaseError."""
+    """Pending migrations in order; none for another version's schema. Raises DatabaseError."""
     with translated(), pool.connection() as connection:
+        try:
+            check_schema(connection)
+        except SchemaMismatch:
+            return []
         return [
             PendingFile(migration.path.name, migration.path.read_text(encoding="utf-8"))
             for migration in pending(connection)

@@ -6,6 +6,7 @@ from lib.checks.deployment.check import Check, Manual
 DATABASE, FUNCTIONS, SCHEDULE, WORKS = "Database", "Functions", "Schedule", "It works"
 
 CHECKS = (
+    Check("schema", DATABASE, "Schema of this version", schema.version),
     Check("migrations", DATABASE, "Every migration is applied", schema.migrations),
     Check("tables", DATABASE, "Tables and columns", schema.tables),
     Check("functions", DATABASE, "SQL functions", schema.functions),

@@ -41,6 +41,8 @@ class Facts:
     query: Callable[[str], Any]
     """Runs a query of queries/deployment.sql, by name."""
     pending: Callable[[], Sequence[Migration]]
+    check_schema: Callable[[], object]
+    """Raises SchemaMismatch where another version made the schema."""
     call: Callable[[str, bool], Reply]
     """Calls a function by name, with the secret key (True) or without a key (False)."""
 

@@ -13,9 +13,10 @@ from lib.checks.deployment.catalogue import CHECKS, DATABASE
 from lib.checks.deployment.check import Check, Facts, Finding, Reply
 from lib.checks.selftest.target import Target
 from lib.database import Pool, SchemaMissing, load, translated
-from lib.database.migrations import pending
+from lib.database.migrations import check_schema, pending
 
 APPLY_FIRST = "Apply the pending migrations first: what is missing is probably in them."
+OTHER_SCHEMA = "See the point Schema of this version: nothing done to this schema helps."
 CALL_TIMEOUT_SECONDS = 3.0
 """Time limit of a call that runs no job."""
 
@@ -50,26 +51,40 @@ def checklist(pool: Pool, target: Target) -> Checklist:
     """Run all checks and record the results. Raises DatabaseUnavailable."""
     sources = facts(pool, target)
     findings = {check.name: _run(check, sources) for check in CHECKS}
-    if findings["migrations"].done is False:
+    if findings["schema"].done is False:
+        findings |= _with_repair(findings, CHECKS[1:], OTHER_SCHEMA)
+    elif findings["migrations"].done is False:
         # Creating the missing objects by hand would make the migrations fail.
-        findings |= {
-            check.name: replace(findings[check.name], repair=APPLY_FIRST)
-            for check in CHECKS[1:]
-            if check.section == DATABASE and findings[check.name].done is False
-        }
+        findings |= _with_repair(findings, CHECKS[2:], APPLY_FIRST)
     findings = {name: _redact(found, target) for name, found in findings.items()}
     return Checklist(findings, _record(pool, findings))
 
 
 def facts(pool: Pool, target: Target) -> Facts:
     """The data sources for the checks of a deployment."""
-    return Facts(partial(_query, pool), partial(_pending, pool), partial(_call, target))
+    return Facts(
+        partial(_query, pool),
+        partial(_pending, pool),
+        partial(_check_schema, pool),
+        partial(_call, target),
+    )
 
 
 def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
     """Tick or untick a manual point. Raises DatabaseError."""
     with translated(), pool.connection() as connection:
         load("deployment").tick(connection, actor=actor, name=name, done=done)
+
+
+def _with_repair(
+    findings: Mapping[str, Finding], checks: Sequence[Check], repair: str
+) -> dict[str, Finding]:
+    """The open points of the database among the checks, with one repair in place of their own."""
+    return {
+        check.name: replace(findings[check.name], repair=repair)
+        for check in checks
+        if check.section == DATABASE and findings[check.name].done is False
+    }
 
 
 def _run(check: Check, facts: Facts) -> Finding:
@@ -110,6 +125,11 @@ def _query(pool: Pool, query: str) -> Any:
 def _pending(pool: Pool) -> Any:
     with translated(), pool.connection() as connection:
         return pending(connection)
+
+
+def _check_schema(pool: Pool) -> None:
+    with translated(), pool.connection() as connection:
+        check_schema(connection)
 
 
 def _call(target: Target, function: str, with_key: bool) -> Reply:

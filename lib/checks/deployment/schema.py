@@ -4,6 +4,18 @@ from lib.checks.deployment.check import Facts, Finding, abbreviated, from_faults
 from lib.checks.deployment.expected import JOB_QUEUE, columns, names
 from lib.checks.deployment.rights import table_rights
 from lib.checks.expected_schema import Definition, definitions
+from lib.database import SchemaMismatch
+
+
+def version(facts: Facts) -> Finding:
+    """What is there was made by the migrations of this version, not by another state of them."""
+    try:
+        facts.check_schema()
+    except SchemaMismatch as error:
+        return Finding(
+            False, "Another version of Darkroom made this schema.", f"To repair it, {error.advice}."
+        )
+    return Finding(True, "Nothing here was made by another version of Darkroom.")
 
 
 def migrations(facts: Facts) -> Finding:

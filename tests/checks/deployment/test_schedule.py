@@ -41,7 +41,7 @@ def look(cron):
     def ask(query):
         return getattr(queries, query)(cron)
 
-    facts = Facts(ask, lambda: [], lambda function, with_key: Reply(function, 0, ""))
+    facts = Facts(ask, lambda: [], lambda: None, lambda function, with_key: Reply(function, 0, ""))
     looks = {check.name: partial(check.run, facts) for check in CHECKS}
     return lambda name: looks[name]()
 

@@ -5,7 +5,7 @@ import pytest
 from lib.checks.deployment.apply_migrations import apply_pending, preview
 from lib.checks.deployment.progress import checklist
 from lib.checks.selftest.target import target
-from lib.database import DatabaseError, connect, open_pool
+from lib.database import DatabaseError, SchemaMismatch, connect, open_pool
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import MIGRATIONS
 from lib.settings import parse
@@ -58,6 +58,7 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
     bootstrap(conn)
     settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
     seen = checklist(pool, target(settings))
+    assert seen.findings["schema"].done is True
     assert seen.findings["migrations"].done is False
     assert FILES[0] in seen.findings["migrations"].evidence
     for name in ("tables", "functions", "views", "row-security", "grants", "no-stuck"):
@@ -66,3 +67,30 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
         assert seen.findings[name].repair.startswith("Apply the pending migrations first")
     assert "apply the schema" in seen.findings["no-stuck"].evidence
     assert seen.records == {}
+
+
+def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(empty, tmp_path):
+    url, pool, conn = empty
+    bootstrap(conn)
+    shown = preview(pool)
+    apply_pending(url, "Kim", shown)
+    # A file that has been edited since, and one more that waits.
+    conn.execute(
+        "create or replace function public.schema_fingerprint() returns text"
+        " language sql immutable parallel safe set search_path = '' return '0123456789abcdef'"
+    )
+    conn.execute("delete from supabase_migrations.schema_migrations where name = 'views'")
+    conn.execute("drop view public.stuck_jobs")
+    settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
+    seen = checklist(pool, target(settings))
+    assert seen.open_checks()[0].name == "schema"
+    assert "Another version of Darkroom made" in seen.findings["schema"].evidence
+    assert "point DATABASE_URL to an empty database" in seen.findings["schema"].repair
+    for name in ("migrations", "views"):
+        assert seen.findings[name].done is False
+        # Nothing helps that is done to this schema.
+        assert seen.findings[name].repair.startswith("See the point Schema of this version")
+    assert preview(pool) == []
+    [views] = [file for file in shown if file.name.endswith("_views.sql")]
+    with pytest.raises(SchemaMismatch):
+        apply_pending(url, "Kim", [views])

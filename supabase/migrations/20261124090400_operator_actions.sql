@@ -1,15 +1,40 @@
--- The audit log: every action of an operator with the values before and after it, and read quickly
--- by who did what and when, however long it gets.
+-- What operators do to jobs, the queue and users, and the audit log that records all of it.
 
--- (at, id) is the order of the page; an equality before it keeps that order within what is chosen.
-drop index public.audit_log_at_idx;
+-- Audit log ---------------------------------------------------------------------------------------
+
+-- The page reads in the order (at, id); an equality in front keeps that order within what is filtered.
 create index audit_log_at_idx on public.audit_log (at, id);
 create index audit_log_actor_idx on public.audit_log (actor, at, id);
 create index audit_log_action_idx on public.audit_log (action, at, id);
 create index audit_log_actor_action_idx on public.audit_log (actor, action, at, id);
--- Each was about one action.
-drop index public.audit_log_rollout_idx;
-drop index public.audit_log_self_test_idx;
+
+create function public.require_actor(p_actor text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+    if coalesce(btrim(p_actor), '') = '' then
+        raise exception 'actor is empty: say who does this' using errcode = '22023';
+    end if;
+end;
+$$;
+comment on function public.require_actor is 'Refuses an operator''s action without an actor for the audit log.';
+
+create function public.job_states(p_job_ids uuid[]) returns jsonb
+language sql stable set search_path = ''
+as $$
+    select coalesce(jsonb_object_agg(s.status, s.jobs), '{}')
+    from (select q.status, count(*) as jobs from public.job_queue q where q.id = any (p_job_ids) group by q.status) s;
+$$;
+comment on function public.job_states is 'How many of the jobs are in each status, for the audit log.';
+
+create function public.record_action(p_actor text, p_action text, p_job_ids uuid[], p_details jsonb default '{}')
+returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, p_action, cardinality(p_job_ids), p_details || jsonb_build_object('job_ids', to_jsonb(p_job_ids)));
+$$;
+comment on function public.record_action is 'Writes an operator''s action on jobs into the audit log.';
 
 create function public.audit_entries(
     p_actor text, p_action text, p_from timestamptz, p_to timestamptz,
@@ -40,15 +65,9 @@ $$;
 comment on function public.audit_entries is
     'Entries of the audit log from p_from to before p_to, newest first: of an actor and an action, null for all; those next before the entry p_before in time, or those next after p_after.';
 
-create function public.job_states(p_job_ids uuid[]) returns jsonb
-language sql stable set search_path = ''
-as $$
-    select coalesce(jsonb_object_agg(s.status, s.jobs), '{}')
-    from (select q.status, count(*) as jobs from public.job_queue q where q.id = any (p_job_ids) group by q.status) s;
-$$;
-comment on function public.job_states is 'How many of the jobs are in each status, for the audit log.';
+-- Jobs --------------------------------------------------------------------------------------------
 
-create or replace function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
+create function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
@@ -95,8 +114,12 @@ begin
     return query select * from public.job_queue q where q.id = any (v_ids);
 end;
 $$;
+comment on function public.reset_stuck_jobs is
+    'Puts stuck jobs (all, or those of p_job_ids that are still stuck) back to pending, attempts unchanged, and records who did it.';
 
-create or replace function public.cancel_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
+-- A job that is cancelled while it waits for another attempt loses its start: it did not run from its last
+-- attempt until now, and must not count in means and percentiles.
+create function public.cancel_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -113,6 +136,7 @@ begin
     v_before := public.job_states(v_ids);
     update public.job_queue q
     set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(),
+        started_at = case when q.status = 'processing' then q.started_at end,
         error_message = format('Cancelled by %s.', p_actor)
     where q.id = any (v_ids);
     -- Without its lease a worker learns at its next heartbeat that it lost the job.
@@ -126,8 +150,10 @@ begin
     return query select * from public.job_queue q where q.id = any (v_ids);
 end;
 $$;
+comment on function public.cancel_jobs is
+    'Cancels those of the jobs that wait or run, and records who did it. The worker of a running one drops it at its next heartbeat.';
 
-create or replace function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
+create function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -180,8 +206,46 @@ begin
     return query select * from public.job_queue q where q.id = any (v_ids);
 end;
 $$;
+comment on function public.retry_jobs is
+    'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
 
-create or replace function public.cancel_duplicates(p_actor text) returns setof public.job_queue
+-- The index of live generations refuses most duplicates. This finds what it lets through: ids that are not
+-- UUIDs, and jobs that come after their image is complete.
+create function public.live_duplicates()
+returns table (id uuid, generation_id text, kept_id uuid, reason text)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+begin
+    return query
+    with live as materialized (
+        select q.id, q.status, q.created_at, q.payload
+        from public.job_queue q where q.status = 'pending' and q.payload ? 'generation_id'
+        union all
+        select q.id, q.status, q.created_at, q.payload
+        from public.job_queue q where q.status = 'processing' and q.payload ? 'generation_id'
+    ), ranked as (
+        select l.id, l.status, l.payload, lower(l.payload ->> 'generation_id') as generation_id,
+               -- What runs costs money already, so it counts as the oldest.
+               first_value(l.id) over (partition by lower(l.payload ->> 'generation_id')
+                                       order by l.status = 'processing' desc, l.created_at, l.id) as kept_id
+        from live l
+        where l.payload ->> 'generation_id' <> ''
+    )
+    select r.id, r.generation_id, nullif(r.kept_id, r.id),
+           case when r.kept_id <> r.id then 'an older job of its generation is live' else 'its image is done already' end
+    from ranked r
+    where r.status = 'pending'
+      and (r.kept_id <> r.id
+           or exists (
+               select from public.image_generations g
+               where g.id = public.generation_of(r.payload) and g.status = 'completed'
+           ));
+end;
+$$;
+comment on function public.live_duplicates() is
+    'Waiting jobs that nobody needs: their generation has another live job, kept_id (the one that runs, else the oldest), or was completed by an earlier job.';
+
+create function public.cancel_duplicates(p_actor text) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -194,7 +258,7 @@ begin
     order by q.id for update;
     with cancelled as (
         update public.job_queue q
-        set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(),
+        set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(), started_at = null,
             error_message = format('Cancelled by %s as a duplicate: %s.', p_actor, d.reason)
         from public.live_duplicates() d
         where q.id = d.id and q.status = 'pending'
@@ -208,8 +272,12 @@ begin
     return query select * from public.job_queue q where q.id = any (v_ids);
 end;
 $$;
+comment on function public.cancel_duplicates is
+    'Cancels the live_duplicates, keeps the job of each generation that runs or is the oldest, and records who did it.';
 
-create or replace function public.pause_queue(p_actor text, p_job_type text default '*', p_reason text default null)
+-- Queue -------------------------------------------------------------------------------------------
+
+create function public.pause_queue(p_actor text, p_job_type text default '*', p_reason text default null)
 returns setof public.queue_pauses
 language plpgsql volatile set search_path = ''
 as $$
@@ -234,8 +302,9 @@ begin
     return query select * from public.queue_pauses p where p.job_type = p_job_type;
 end;
 $$;
+comment on function public.pause_queue is 'Stops the claiming of a type of jobs, or of all; running jobs go on. A pause that stands is kept.';
 
-create or replace function public.resume_queue(p_actor text, p_job_type text default '*') returns boolean
+create function public.resume_queue(p_actor text, p_job_type text default '*') returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -253,92 +322,67 @@ begin
     return v_before.job_type is not null;
 end;
 $$;
+comment on function public.resume_queue is 'Lifts the pause of a type of jobs, or the pause of all; pauses of single types stay. False when there was none.';
 
-create function public.start_test_run(
-    p_actor text, p_run_id uuid, p_prompt text, p_models text[], p_settings jsonb, p_jobs int
-) returns void
+create function public.probe_provider(p_actor text, p_provider text) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
+declare
+    v_before timestamptz;
 begin
     perform public.require_actor(p_actor);
-    insert into public.test_runs (id, actor, prompt, models, settings, jobs)
-    values (p_run_id, p_actor, p_prompt, p_models, p_settings, p_jobs)
-    on conflict (id) do nothing;
-    if found then
-        insert into public.audit_log (actor, action, affected, details)
-        values (p_actor, 'start_test_run', p_jobs, jsonb_build_object(
-            'run_id', p_run_id, 'models', to_jsonb(p_models), 'prompt', p_prompt
-        ));
-    end if;
-end;
-$$;
-comment on function public.start_test_run is 'Notes a test run and who submits it; a repetition changes nothing.';
-
-create function public.withdraw_test_run(p_actor text, p_run_id uuid) returns boolean
-language plpgsql volatile set search_path = ''
-as $$
-begin
-    perform public.require_actor(p_actor);
-    delete from public.test_runs r
-    where r.id = p_run_id and not exists (select from public.test_run_jobs t where t.run_id = r.id);
+    select b.open_until into v_before from public.provider_breakers b
+    where b.provider = p_provider and b.open_until > clock_timestamp() and not b.probing
+    for update;
     if not found then
         return false;
     end if;
+    update public.provider_breakers b set open_until = clock_timestamp() where b.provider = p_provider;
     insert into public.audit_log (actor, action, affected, details)
-    values (p_actor, 'withdraw_test_run', 0, jsonb_build_object('run_id', p_run_id));
+    values (p_actor, 'probe_provider', 1, jsonb_build_object('provider', p_provider, 'open_until', v_before));
+    perform pg_notify('job_queue', 'probe');
     return true;
 end;
 $$;
-comment on function public.withdraw_test_run is 'Removes a test run that was refused before any of its jobs was started. False when some were.';
+comment on function public.probe_provider is
+    'Lets the next job try a provider whose breaker is open, without waiting any longer. False when it is not open.';
 
-create or replace function public.delete_test_run(p_actor text, p_run_id uuid)
-returns table (generation_id uuid, storage_path text)
+-- Users -------------------------------------------------------------------------------------------
+
+create function public.set_user_limits(p_actor text, p_user_id uuid, p_daily_limit int, p_hourly_limit int)
+returns public.user_limits
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_jobs        uuid[];
-    v_live        uuid[];
-    v_generations uuid[];
-    v_before      jsonb;
+    v_before public.user_limits;
+    v_after  public.user_limits;
 begin
     perform public.require_actor(p_actor);
-    perform from public.test_runs r where r.id = p_run_id for update;
-    if not found then
-        raise exception 'there is no test run %: it may have been deleted already', p_run_id using errcode = 'DR404';
+    if p_user_id is null then
+        raise exception 'user is empty: say whose limits' using errcode = '22023';
     end if;
-    select coalesce(array_agg(t.job_id), '{}'), coalesce(array_agg(t.generation_id), '{}')
-    into v_jobs, v_generations
-    from public.test_run_jobs t where t.run_id = p_run_id;
-    v_before := public.job_states(v_jobs);
-    v_live := array(
-        select q.id from public.job_queue q where q.id = any (v_jobs) and q.status in ('pending', 'processing')
-    );
-    if cardinality(v_live) > 0 then
-        perform public.cancel_jobs(p_actor, v_live);
+    if p_daily_limit < 0 or p_hourly_limit < 0 then
+        raise exception 'a limit is below zero: give 0 to allow nothing, null for the default' using errcode = '22023';
     end if;
-    delete from public.job_queue q where q.id = any (v_jobs);
-    delete from public.idempotency_keys k where k.scope = 'test' and k.generation_id = any (v_generations);
-    return query
-        delete from public.image_generations g where g.id = any (v_generations) returning g.id, g.storage_path;
-    delete from public.test_runs r where r.id = p_run_id;
-    perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object(
-        'run_id', p_run_id, 'before', v_before, 'after', public.job_states(v_jobs)
+    -- One at a time per user, so that what the log calls before is what was replaced.
+    perform pg_advisory_xact_lock(hashtextextended('set_user_limits:' || p_user_id, 0));
+    select * into v_before from public.user_limits l where l.user_id = p_user_id;
+    insert into public.user_limits as l (user_id, daily_limit, hourly_limit)
+    values (p_user_id, p_daily_limit, p_hourly_limit)
+    on conflict (user_id) do update
+    set daily_limit = excluded.daily_limit, hourly_limit = excluded.hourly_limit, updated_at = now()
+    returning * into v_after;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'set_user_limits', 1, jsonb_build_object(
+        'user_id', p_user_id,
+        'before', jsonb_build_object('daily_limit', v_before.daily_limit, 'hourly_limit', v_before.hourly_limit),
+        'after', jsonb_build_object('daily_limit', v_after.daily_limit, 'hourly_limit', v_after.hourly_limit)
     ));
+    return v_after;
+exception
+    when foreign_key_violation then
+        raise exception 'there is no user %', p_user_id using errcode = 'DR404';
 end;
 $$;
-
-do $$
-declare
-    v_function regprocedure;
-begin
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in ('audit_entries', 'job_states', 'start_test_run', 'withdraw_test_run')
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
-end;
-$$;
+comment on function public.set_user_limits is
+    'Sets how many generations a user may start in 24 hours and in one; null stands for the default. Recorded with what was before. Error: DR404 for no such user.';

@@ -1,62 +1,5 @@
--- Test runs: what an operator submits at once on the page Generate, kept together and apart from
--- what users ask for, and removed together.
-
-alter table public.models
-    add column parameter_schema jsonb not null default '[]' check (jsonb_typeof(parameter_schema) = 'array'),
-    add column price_per_image numeric(10, 5) check (price_per_image >= 0);
-comment on column public.models.parameter_schema is
-    'What the model takes beside prompt, size and seed: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help. A model takes a negative prompt when negative_prompt is in it.';
-comment on column public.models.price_per_image is 'In US dollars, for estimates; null where it is not known.';
-
--- For estimates, and to begin with: what an account pays and what a model takes are for its operator
--- to check. Models that are billed by the second, such as SDXL, cost about this much.
-update public.models m
-set price_per_image = s.price, parameter_schema = s.parameters::jsonb
-from (values
-    ('black-forest-labs/flux-schnell', 0.003, '[
-        {"name": "num_inference_steps", "label": "Steps", "kind": "integer", "min": 1, "max": 4, "default": 4,
-         "help": "More steps, finer image, longer run."},
-        {"name": "go_fast", "label": "Go fast", "kind": "boolean", "default": true,
-         "help": "Runs with reduced precision."}]'),
-    ('black-forest-labs/flux-dev', 0.025, '[
-        {"name": "num_inference_steps", "label": "Steps", "kind": "integer", "min": 1, "max": 50, "default": 28,
-         "help": "More steps, finer image, longer run."},
-        {"name": "guidance", "label": "Guidance", "kind": "number", "min": 0, "max": 10, "default": 3.5,
-         "help": "How closely the image follows the prompt."},
-        {"name": "go_fast", "label": "Go fast", "kind": "boolean", "default": true,
-         "help": "Runs with reduced precision."}]'),
-    ('black-forest-labs/flux-1.1-pro', 0.04, '[
-        {"name": "prompt_upsampling", "label": "Prompt upsampling", "kind": "boolean", "default": false,
-         "help": "Lets the model rewrite the prompt."},
-        {"name": "safety_tolerance", "label": "Safety tolerance", "kind": "integer", "min": 1, "max": 6, "default": 2,
-         "help": "1 is strictest."}]'),
-    ('stability-ai/stable-diffusion-3.5-large', 0.065, '[
-        {"name": "cfg", "label": "Guidance", "kind": "number", "min": 1, "max": 10, "default": 5,
-         "help": "How closely the image follows the prompt."},
-        {"name": "steps", "label": "Steps", "kind": "integer", "min": 1, "max": 50, "default": 35,
-         "help": "More steps, finer image, longer run."},
-        {"name": "negative_prompt", "label": "Negative prompt", "kind": "text"}]'),
-    ('stability-ai/sdxl', 0.005, '[
-        {"name": "num_inference_steps", "label": "Steps", "kind": "integer", "min": 1, "max": 500, "default": 30,
-         "help": "More steps, finer image, longer run."},
-        {"name": "guidance_scale", "label": "Guidance", "kind": "number", "min": 1, "max": 50, "default": 7.5,
-         "help": "How closely the image follows the prompt."},
-        {"name": "scheduler", "label": "Scheduler", "kind": "choice", "default": "K_EULER",
-         "choices": ["DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM"]},
-        {"name": "negative_prompt", "label": "Negative prompt", "kind": "text"}]'),
-    ('ideogram-ai/ideogram-v3-turbo', 0.03, '[
-        {"name": "style_type", "label": "Style", "kind": "choice", "default": "Auto",
-         "choices": ["Auto", "General", "Realistic", "Design"]},
-        {"name": "magic_prompt_option", "label": "Magic prompt", "kind": "choice", "default": "Auto",
-         "choices": ["Auto", "On", "Off"], "help": "Lets the model rewrite the prompt."}]'),
-    ('recraft-ai/recraft-v3', 0.04, '[
-        {"name": "style", "label": "Style", "kind": "choice", "default": "any",
-         "choices": ["any", "realistic_image", "digital_illustration"]}]'),
-    ('google/imagen-4', 0.04, '[
-        {"name": "safety_filter_level", "label": "Safety filter", "kind": "choice", "default": "block_only_high",
-         "choices": ["block_low_and_above", "block_medium_and_above", "block_only_high"]}]')
-) as s (id, price, parameters)
-where m.id = s.id;
+-- Test runs: what an operator submits at once on the page Generate, kept apart from what users ask for
+-- and deleted together.
 
 create table public.test_runs (
     id         uuid        primary key,
@@ -70,6 +13,7 @@ create table public.test_runs (
 comment on table public.test_runs is 'What an operator submitted at once.';
 comment on column public.test_runs.settings is 'What the form held, so that it can be filled again.';
 comment on column public.test_runs.jobs is 'How many jobs were asked for; those that were started are in test_run_jobs.';
+
 create index test_runs_created_idx on public.test_runs (created_at desc, id);
 
 create table public.test_run_jobs (
@@ -83,6 +27,26 @@ create table public.test_run_jobs (
 comment on table public.test_run_jobs is 'The generations of a test run and their jobs, in the order in which they were started.';
 comment on column public.test_run_jobs.job_id is 'No foreign key: finished jobs may be purged before their run is removed.';
 comment on column public.test_run_jobs.due_at is 'When the job was first to run: a load test spreads its jobs over time.';
+
+create function public.start_test_run(
+    p_actor text, p_run_id uuid, p_prompt text, p_models text[], p_settings jsonb, p_jobs int
+) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    perform public.require_actor(p_actor);
+    insert into public.test_runs (id, actor, prompt, models, settings, jobs)
+    values (p_run_id, p_actor, p_prompt, p_models, p_settings, p_jobs)
+    on conflict (id) do nothing;
+    if found then
+        insert into public.audit_log (actor, action, affected, details)
+        values (p_actor, 'start_test_run', p_jobs, jsonb_build_object(
+            'run_id', p_run_id, 'models', to_jsonb(p_models), 'prompt', p_prompt
+        ));
+    end if;
+end;
+$$;
+comment on function public.start_test_run is 'Notes a test run and who submits it; a repetition changes nothing.';
 
 create function public.start_test_generations(
     p_run_id          uuid,
@@ -139,6 +103,23 @@ $$;
 comment on function public.start_test_generations is
     'Starts generations of a test run, p_per_second of them due each second (null: all at once). A seed goes up by one from each to the next. Answers and errors are those of start_generation, for the first.';
 
+create function public.withdraw_test_run(p_actor text, p_run_id uuid) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    perform public.require_actor(p_actor);
+    delete from public.test_runs r
+    where r.id = p_run_id and not exists (select from public.test_run_jobs t where t.run_id = r.id);
+    if not found then
+        return false;
+    end if;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'withdraw_test_run', 0, jsonb_build_object('run_id', p_run_id));
+    return true;
+end;
+$$;
+comment on function public.withdraw_test_run is 'Removes a test run that was refused before any of its jobs was started. False when some were.';
+
 create function public.delete_test_run(p_actor text, p_run_id uuid)
 returns table (generation_id uuid, storage_path text)
 language plpgsql volatile set search_path = ''
@@ -147,6 +128,7 @@ declare
     v_jobs        uuid[];
     v_live        uuid[];
     v_generations uuid[];
+    v_before      jsonb;
 begin
     perform public.require_actor(p_actor);
     perform from public.test_runs r where r.id = p_run_id for update;
@@ -156,6 +138,7 @@ begin
     select coalesce(array_agg(t.job_id), '{}'), coalesce(array_agg(t.generation_id), '{}')
     into v_jobs, v_generations
     from public.test_run_jobs t where t.run_id = p_run_id;
+    v_before := public.job_states(v_jobs);
     v_live := array(
         select q.id from public.job_queue q where q.id = any (v_jobs) and q.status in ('pending', 'processing')
     );
@@ -167,33 +150,10 @@ begin
     return query
         delete from public.image_generations g where g.id = any (v_generations) returning g.id, g.storage_path;
     delete from public.test_runs r where r.id = p_run_id;
-    perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object('run_id', p_run_id));
+    perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object(
+        'run_id', p_run_id, 'before', v_before, 'after', public.job_states(v_jobs)
+    ));
 end;
 $$;
 comment on function public.delete_test_run is
     'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images are, for whoever deletes those. Error: DR404 for no such run.';
-
-do $$
-declare
-    v_name     text;
-    v_function regprocedure;
-begin
-    foreach v_name in array array['test_runs', 'test_run_jobs'] loop
-        execute format('alter table public.%I enable row level security', v_name);
-        execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_name);
-        execute format('grant select, insert, update, delete on public.%I to service_role', v_name);
-        execute format(
-            'create policy "Service role has full access" on public.%I for all to service_role '
-            'using (true) with check (true)', v_name);
-    end loop;
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in ('start_test_generations', 'delete_test_run')
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
-end;
-$$;

@@ -1,5 +1,7 @@
--- The way from the model called inside the request to the queue: which users take the queue
--- already, what the synchronous path did, and how long both take from the request to the image.
+-- The way from a model called inside the request (synchronous) to the queue (asynchronous): which users
+-- take the queue already, what the synchronous path did, and how long both take from request to image.
+
+-- Which users take the queue ----------------------------------------------------------------------
 
 create table public.async_rollout (
     only_row   boolean     primary key default true check (only_row),
@@ -8,9 +10,8 @@ create table public.async_rollout (
     changed_at timestamptz
 );
 comment on table public.async_rollout is 'How many percent of the users take the queue. Changed by set_async_rollout.';
-insert into public.async_rollout default values;
 
-create index audit_log_rollout_idx on public.audit_log (at desc) where action = 'set_async_rollout';
+insert into public.async_rollout default values;
 
 create function public.rollout_position(p_user_id uuid) returns double precision
 language sql immutable parallel safe set search_path = ''
@@ -53,9 +54,10 @@ $$;
 comment on function public.set_async_rollout is
     'Sets how many percent of the users take the queue, from their next request on. Recorded with what was before.';
 
--- The synchronous path. Its image is found where those of the queue are; what only it has is here,
--- so that nothing is added to the tables that every job of the queue writes.
+-- The synchronous path ----------------------------------------------------------------------------
 
+-- Its images are in image_generations too; what only this path has is here, so that the tables which every
+-- job of the queue writes stay as they are.
 create table public.sync_generations (
     generation_id uuid        primary key references public.image_generations (id) on delete cascade,
     model_id      text        not null,
@@ -65,9 +67,10 @@ create table public.sync_generations (
     error_code    text,
     check ((ended_at is null) = (outcome is null))
 );
-create index sync_generations_unended_idx on public.sync_generations (started_at) where ended_at is null;
 comment on table public.sync_generations is
     'Generations that ran inside a request. One that never ends was lost with its process.';
+
+create index sync_generations_unended_idx on public.sync_generations (started_at) where ended_at is null;
 
 create table public.path_rollup (
     hour            timestamptz not null,
@@ -83,15 +86,6 @@ create table public.path_rollup (
 comment on table public.path_rollup is
     'Generations by the hour in which they ended. sync: all, counted as they end. async: the completed ones of hours before rollup_state.totals_until; what failed on the queue is in job_rollup.';
 comment on column public.path_rollup.total_us is 'Sum of the times from the request to the end, in microseconds; total_histogram as in job_rollup.';
-
-alter table public.rollup_state add column totals_until timestamptz not null default '-infinity';
-comment on column public.rollup_state.totals_until is 'Completed jobs that ended before it are in path_rollup.';
-
-create function public.histogram_of(p_us bigint) returns numeric
-language sql immutable parallel safe set search_path = ''
-return ('1e' || 12 * case when p_us < 1000 then 0
-    else least(1 + floor(ln(p_us / 1000.0::double precision) / ln(1.1::double precision)), 255) end::int)::numeric;
-comment on function public.histogram_of is 'The histogram of a single time in microseconds; sum() merges them.';
 
 create function public.start_sync_generation(
     p_user_id uuid, p_prompt text, p_model_id text, p_parameters jsonb default '{}', p_source text default 'app'
@@ -170,7 +164,7 @@ $$;
 comment on function public.end_sync_generation is
     'Records how a generation inside a request ended, and counts it. False when it had ended before: then nothing changed.';
 
--- The queue's times. A completed job stays completed, so that each hour is folded once, when it is closed.
+-- Times of the queue ------------------------------------------------------------------------------
 
 create function public.async_totals(p_from timestamptz, p_to timestamptz)
 returns table (hour timestamptz, model_id text, generations bigint, total_us bigint, total_histogram numeric)
@@ -194,6 +188,7 @@ $$;
 comment on function public.async_totals is
     'Generations that the queue completed in a time: from created to completed, retries and waits included.';
 
+-- A completed job stays completed, so that each hour is folded once, when it is closed.
 create function public.fold_async_totals() returns trigger
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off
 as $$
@@ -235,6 +230,8 @@ create trigger rollup_state_refreshed
     for each row
     execute function public.fold_async_totals();
 
+-- Both paths --------------------------------------------------------------------------------------
+
 create function public.path_stats(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (
     bucket timestamptz, path text, model_id text, outcome text, error_code text,
@@ -262,31 +259,3 @@ end;
 $$;
 comment on function public.path_stats is
     'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day. A key may come in several rows. Of those that the queue did not complete there are no times.';
-
-do $$
-declare
-    v_name     text;
-    v_function regprocedure;
-begin
-    foreach v_name in array array['async_rollout', 'sync_generations', 'path_rollup'] loop
-        execute format('alter table public.%I enable row level security', v_name);
-        execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_name);
-        execute format('grant select, insert, update, delete on public.%I to service_role', v_name);
-        execute format(
-            'create policy "Service role has full access" on public.%I for all to service_role '
-            'using (true) with check (true)', v_name);
-    end loop;
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in (
-              'rollout_position', 'use_async_for_user', 'set_async_rollout', 'histogram_of',
-              'start_sync_generation', 'end_sync_generation', 'async_totals', 'fold_async_totals', 'path_stats'
-          )
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
-end;
-$$;

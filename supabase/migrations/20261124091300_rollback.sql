@@ -1,59 +1,4 @@
--- Deployment and rollback: which points of the checklist are done and since when, and what a
--- rollback has to put back when it ends.
-
-create table public.deployment_points (
-    name         text        primary key check (name <> ''),
-    done         boolean     not null,
-    since        timestamptz not null,
-    last_done_at timestamptz,
-    seen_at      timestamptz not null,
-    ticked_by    text        check (ticked_by <> '')
-);
-comment on table public.deployment_points is
-    'The points of the deployment checklist: done or not, since when, when last done, when last looked at.';
-comment on column public.deployment_points.ticked_by is
-    'Who ticked or unticked a point that only people can judge; null for a point that is checked.';
-
-create function public.note_deployment(p_points jsonb) returns void
-language sql volatile set search_path = ''
-as $$
-    insert into public.deployment_points as d (name, done, since, last_done_at, seen_at)
-    select p.key, p.value::boolean, now(), case when p.value::boolean then now() end, now()
-    from jsonb_each_text(p_points) p
-    order by p.key
-    on conflict (name) do update
-    set done = excluded.done, seen_at = excluded.seen_at,
-        since = case when d.done = excluded.done then d.since else excluded.since end,
-        last_done_at = coalesce(excluded.last_done_at, d.last_done_at)
-    -- Whoever looks notes it, so mostly there is nothing new.
-    where d.ticked_by is null and (d.done <> excluded.done or d.seen_at < now() - interval '1 minute');
-$$;
-comment on function public.note_deployment is
-    'Notes how the checks of a deployment came out, as {name: done}, at most once a minute while nothing changes. Ticked points stay.';
-
-create function public.tick_deployment_point(p_actor text, p_name text, p_done boolean)
-returns public.deployment_points
-language plpgsql volatile set search_path = ''
-as $$
-declare
-    v_before boolean;
-    v_after  public.deployment_points;
-begin
-    perform public.require_actor(p_actor);
-    select d.done into v_before from public.deployment_points d where d.name = p_name for update;
-    insert into public.deployment_points as d (name, done, since, last_done_at, seen_at, ticked_by)
-    values (p_name, p_done, now(), case when p_done then now() end, now(), p_actor)
-    on conflict (name) do update
-    set done = excluded.done, since = excluded.since, seen_at = excluded.seen_at, ticked_by = excluded.ticked_by,
-        last_done_at = coalesce(excluded.last_done_at, d.last_done_at)
-    returning * into v_after;
-    insert into public.audit_log (actor, action, affected, details)
-    values (p_actor, 'tick_deployment_point', 1,
-            jsonb_build_object('point', p_name, 'before', coalesce(v_before, false), 'after', p_done));
-    return v_after;
-end;
-$$;
-comment on function public.tick_deployment_point is 'Ticks or unticks a point of the checklist that only people can judge.';
+-- Rollback: taking the users off the queue and stopping it, with what has to be put back at the end.
 
 create table public.rollbacks (
     id             uuid        primary key default gen_random_uuid(),
@@ -66,12 +11,13 @@ create table public.rollbacks (
     ended_at       timestamptz,
     check ((ended_by is null) = (ended_at is null))
 );
--- One at a time.
-create unique index rollbacks_open_key on public.rollbacks ((ended_at is null)) where ended_at is null;
-create index rollbacks_started_idx on public.rollbacks (started_at desc);
 comment on table public.rollbacks is 'Rollbacks, the open one without an end, each with what it has to put back.';
 comment on column public.rollbacks.rollout_before is 'Percent of the users that took the queue before.';
 comment on column public.rollbacks.cron_jobs is 'Ids of the jobs of pg_cron that the rollback stopped.';
+
+-- One open rollback at a time.
+create unique index rollbacks_open_key on public.rollbacks ((ended_at is null)) where ended_at is null;
+create index rollbacks_started_idx on public.rollbacks (started_at desc);
 
 create table public.rollback_jobs (
     rollback_id uuid        not null references public.rollbacks (id) on delete cascade,
@@ -79,28 +25,16 @@ create table public.rollback_jobs (
     settled_at  timestamptz,
     primary key (rollback_id, job_id)
 );
-create index rollback_jobs_unsettled_idx on public.rollback_jobs (rollback_id) where settled_at is null;
 comment on table public.rollback_jobs is 'Jobs that a rollback cancelled. No foreign key to them: they may be purged.';
 comment on column public.rollback_jobs.settled_at is 'When the job was put back on the queue, or left for good because it was no longer cancelled.';
 
--- What happened in rollbacks is read from the audit log.
+create index rollback_jobs_unsettled_idx on public.rollback_jobs (rollback_id) where settled_at is null;
+
+-- The history of a rollback is read from the audit log.
 create index audit_log_rollback_idx on public.audit_log (at desc)
     where action in ('start_rollback', 'note_notified', 'end_rollback');
 
-create function public.open_rollback(p_rollback_id uuid) returns public.rollbacks
-language plpgsql volatile set search_path = ''
-as $$
-declare
-    v_rollback public.rollbacks;
-begin
-    select * into v_rollback from public.rollbacks r where r.id = p_rollback_id and r.ended_at is null for update;
-    if not found then
-        raise exception 'this rollback has ended, or there is none: start one first' using errcode = 'DR409';
-    end if;
-    return v_rollback;
-end;
-$$;
-comment on function public.open_rollback is 'The rollback, held until the transaction ends. Error DR409 when it is not open.';
+-- Start and end -----------------------------------------------------------------------------------
 
 create function public.start_rollback(p_actor text, p_reason text) returns public.rollbacks
 language plpgsql volatile set search_path = ''
@@ -127,6 +61,59 @@ end;
 $$;
 comment on function public.start_rollback is
     'Opens a rollback; nothing is stopped by it. Error DR409 when one is open, 22023 without a reason.';
+
+create function public.open_rollback(p_rollback_id uuid) returns public.rollbacks
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_rollback public.rollbacks;
+begin
+    select * into v_rollback from public.rollbacks r where r.id = p_rollback_id and r.ended_at is null for update;
+    if not found then
+        raise exception 'this rollback has ended, or there is none: start one first' using errcode = 'DR409';
+    end if;
+    return v_rollback;
+end;
+$$;
+comment on function public.open_rollback is 'The rollback, held until the transaction ends. Error DR409 when it is not open.';
+
+create function public.note_notified(p_actor text, p_rollback_id uuid, p_who text, p_message text default null)
+returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_rollback public.rollbacks;
+begin
+    perform public.require_actor(p_actor);
+    if coalesce(btrim(p_who), '') = '' then
+        raise exception 'nobody is named: say who was told' using errcode = '22023';
+    end if;
+    v_rollback := public.open_rollback(p_rollback_id);
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'note_notified', 1, jsonb_build_object(
+        'rollback', v_rollback.id, 'who', p_who, 'message', nullif(btrim(p_message), '')));
+end;
+$$;
+comment on function public.note_notified is 'Records who was told of the rollback, and what.';
+
+create function public.end_rollback(p_actor text, p_rollback_id uuid) returns public.rollbacks
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_rollback public.rollbacks;
+begin
+    perform public.require_actor(p_actor);
+    v_rollback := public.open_rollback(p_rollback_id);
+    update public.rollbacks r set ended_by = p_actor, ended_at = clock_timestamp()
+    where r.id = v_rollback.id returning * into v_rollback;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'end_rollback', 1, jsonb_build_object('rollback', v_rollback.id, 'reason', v_rollback.reason));
+    return v_rollback;
+end;
+$$;
+comment on function public.end_rollback is 'Closes a rollback. It changes nothing else: what is still stopped stays so.';
+
+-- Steps, each with its way back -------------------------------------------------------------------
 
 create function public.roll_back_to_synchronous(p_actor text, p_rollback_id uuid) returns int
 language plpgsql volatile set search_path = ''
@@ -269,68 +256,3 @@ end;
 $$;
 comment on function public.put_back_cancelled is
     'Puts up to p_most of the jobs that the rollback cancelled back on the queue, those that are still cancelled and whose generation has no live job. Call it until looked_at is 0.';
-
-create function public.note_notified(p_actor text, p_rollback_id uuid, p_who text, p_message text default null)
-returns void
-language plpgsql volatile set search_path = ''
-as $$
-declare
-    v_rollback public.rollbacks;
-begin
-    perform public.require_actor(p_actor);
-    if coalesce(btrim(p_who), '') = '' then
-        raise exception 'nobody is named: say who was told' using errcode = '22023';
-    end if;
-    v_rollback := public.open_rollback(p_rollback_id);
-    insert into public.audit_log (actor, action, affected, details)
-    values (p_actor, 'note_notified', 1, jsonb_build_object(
-        'rollback', v_rollback.id, 'who', p_who, 'message', nullif(btrim(p_message), '')));
-end;
-$$;
-comment on function public.note_notified is 'Records who was told of the rollback, and what.';
-
-create function public.end_rollback(p_actor text, p_rollback_id uuid) returns public.rollbacks
-language plpgsql volatile set search_path = ''
-as $$
-declare
-    v_rollback public.rollbacks;
-begin
-    perform public.require_actor(p_actor);
-    v_rollback := public.open_rollback(p_rollback_id);
-    update public.rollbacks r set ended_by = p_actor, ended_at = clock_timestamp()
-    where r.id = v_rollback.id returning * into v_rollback;
-    insert into public.audit_log (actor, action, affected, details)
-    values (p_actor, 'end_rollback', 1, jsonb_build_object('rollback', v_rollback.id, 'reason', v_rollback.reason));
-    return v_rollback;
-end;
-$$;
-comment on function public.end_rollback is 'Closes a rollback. It changes nothing else: what is still stopped stays so.';
-
-do $$
-declare
-    v_name     text;
-    v_function regprocedure;
-begin
-    foreach v_name in array array['deployment_points', 'rollbacks', 'rollback_jobs'] loop
-        execute format('alter table public.%I enable row level security', v_name);
-        execute format('revoke all on public.%I from public, anon, authenticated, service_role', v_name);
-        execute format('grant select, insert, update, delete on public.%I to service_role', v_name);
-        execute format(
-            'create policy "Service role has full access" on public.%I for all to service_role '
-            'using (true) with check (true)', v_name);
-    end loop;
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in (
-              'note_deployment', 'tick_deployment_point', 'open_rollback', 'start_rollback',
-              'roll_back_to_synchronous', 'restore_rollout', 'stop_cron', 'restart_cron', 'cancel_for_rollback',
-              'put_back_cancelled', 'note_notified', 'end_rollback'
-          )
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
-end;
-$$;

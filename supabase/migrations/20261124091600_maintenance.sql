@@ -1,4 +1,7 @@
--- What keeps the queue small: purging finished jobs and what pg_cron remembers; and what was done when.
+-- What keeps the queue small and working: purging finished jobs and old records of pg_cron, ending
+-- forgotten sessions, and repairs offered by the page Troubleshooting.
+
+-- Purging finished jobs ---------------------------------------------------------------------------
 
 create table public.purge_runs (
     id              bigint      generated always as identity primary key,
@@ -18,6 +21,7 @@ comment on table public.purge_runs is 'Purges of finished jobs: a run is many sm
 comment on column public.purge_runs.finished_before is 'Jobs that ended before it go: the beginning of an hour.';
 comment on column public.purge_runs.purged_until is 'Where the next batch begins to look, past the index entries of what is gone.';
 comment on column public.purge_runs.outcome is 'interrupted: nobody asked for another batch in ten minutes.';
+
 create unique index purge_runs_open_key on public.purge_runs ((ended_at is null)) where ended_at is null;
 create index purge_runs_started_idx on public.purge_runs (started_at desc);
 
@@ -141,9 +145,7 @@ end;
 $$;
 comment on function public.stop_purge is 'Ends the purge that is under way, after its running batch. False when there is none.';
 
--- One way to purge.
-drop function public.purge_jobs(text, timestamptz, int);
-comment on column public.job_rollup.purged is 'False: equals the rows of job_queue. True: jobs that purge_finished_jobs deleted; only ever grows.';
+-- Records of pg_cron ------------------------------------------------------------------------------
 
 create function public.purge_cron_history(p_actor text, p_older_than interval, p_limit int default 10000) returns int
 language plpgsql volatile security definer set search_path = ''
@@ -186,6 +188,8 @@ end;
 $$;
 comment on function public.cron_history_rows is 'How many runs pg_cron keeps a record of; null without pg_cron.';
 
+-- Tasks done by hand ------------------------------------------------------------------------------
+
 create function public.record_maintenance(p_actor text, p_task text, p_note text default null) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -199,29 +203,121 @@ begin
 end;
 $$;
 comment on function public.record_maintenance is 'Records that a task of the page Maintenance was done now.';
+
 create index audit_log_maintenance_idx on public.audit_log ((details ->> 'task'), at desc) where action = 'maintenance';
 
-do $$
+-- Sessions: an open transaction keeps vacuum from everything deleted since it began ---------------
+
+create function public.forgotten_after() returns interval
+language sql immutable parallel safe set search_path = ''
+return interval '5 minutes';
+comment on function public.forgotten_after() is 'How long a transaction may be open before it counts as forgotten.';
+
+create function public.end_session(p_actor text, p_pid int) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
 declare
-    v_function regprocedure;
+    v_session record;
 begin
-    alter table public.purge_runs enable row level security;
-    revoke all on public.purge_runs from public, anon, authenticated, service_role;
-    grant select, insert, update, delete on public.purge_runs to service_role;
-    create policy "Service role has full access" on public.purge_runs for all to service_role
-        using (true) with check (true);
-    revoke all on sequence public.purge_runs_id_seq from public, anon, authenticated, service_role;
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in (
-              'end_purge', 'delete_finished_jobs', 'purge_finished_jobs', 'stop_purge', 'purge_cron_history',
-              'cron_history_rows', 'record_maintenance'
-          )
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
+    perform public.require_actor(p_actor);
+    -- Only what the page shows: another session may have got the number meanwhile.
+    select a.pid, a.usename, a.application_name, a.state, a.xact_start into v_session
+    from pg_catalog.pg_stat_activity a
+    where a.pid = p_pid and a.datname = current_database() and a.pid <> pg_backend_pid()
+      and a.xact_start < now() - public.forgotten_after();
+    if not found or not pg_terminate_backend(p_pid) then
+        return false;
+    end if;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'end_session', 1, to_jsonb(v_session));
+    return true;
 end;
 $$;
+comment on function public.end_session is
+    'Ends a session of this database whose transaction has been open for longer than forgotten_after(); what it did in it is undone. False when there is none such any more.';
+
+-- Repairs -----------------------------------------------------------------------------------------
+
+create function public.restore_realtime(p_actor text) returns text[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_restored text[] := '{}';
+    v_enabled  "char" := (
+        select t.tgenabled from pg_catalog.pg_trigger t
+        where t.tgrelid = 'public.image_generations'::regclass and t.tgname = 'image_generations_changed'
+    );
+begin
+    perform public.require_actor(p_actor);
+    if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
+        create publication supabase_realtime;
+        v_restored := v_restored || text 'the publication supabase_realtime';
+    end if;
+    if not exists (
+        select from pg_catalog.pg_publication_tables
+        where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'image_generations'
+    ) then
+        alter publication supabase_realtime add table public.image_generations;
+        v_restored := v_restored || text 'image_generations in the publication';
+    end if;
+    if v_enabled is null then
+        create trigger image_generations_changed
+            after insert or update of status, progress, image_url, error_message on public.image_generations
+            for each row execute function public.tell_generation_change();
+    elsif v_enabled = 'D' then
+        alter table public.image_generations enable trigger image_generations_changed;
+    end if;
+    if v_enabled is null or v_enabled = 'D' then
+        v_restored := v_restored || text 'the trigger that sends NOTIFY';
+    end if;
+    if cardinality(v_restored) > 0 then
+        insert into public.audit_log (actor, action, affected, details)
+        values (p_actor, 'restore_realtime', cardinality(v_restored), jsonb_build_object('restored', v_restored));
+    end if;
+    return v_restored;
+end;
+$$;
+comment on function public.restore_realtime is
+    'Puts back what tells those who wait of changes: the publication of Supabase Realtime and the trigger that sends NOTIFY. Returns what was missing.';
+
+create function public.restore_user_access(p_actor text) returns text[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_table    record;
+    v_restored text[] := '{}';
+begin
+    perform public.require_actor(p_actor);
+    for v_table in
+        select c.oid, c.relname, c.relrowsecurity, t.policy, t.owner
+        from (values
+            ('public.job_queue'::regclass, 'Users can view their own jobs', 'created_by'),
+            ('public.image_generations'::regclass, 'Users can view their own generations', 'user_id')
+        ) as t (id, policy, owner)
+        join pg_catalog.pg_class c on c.oid = t.id
+    loop
+        if not v_table.relrowsecurity then
+            execute format('alter table public.%I enable row level security', v_table.relname);
+            v_restored := v_restored || format('row-level security of %s', v_table.relname);
+        end if;
+        if not has_table_privilege('authenticated', v_table.oid, 'select') then
+            execute format('grant select on public.%I to authenticated', v_table.relname);
+            v_restored := v_restored || format('the right to read %s', v_table.relname);
+        end if;
+        if not exists (
+            select from pg_catalog.pg_policy p where p.polrelid = v_table.oid and p.polname = v_table.policy
+        ) then
+            execute format('create policy %I on public.%I for select to authenticated using ((select auth.uid()) = %I)',
+                           v_table.policy, v_table.relname, v_table.owner);
+            v_restored := v_restored || format('the policy "%s" of %s', v_table.policy, v_table.relname);
+        end if;
+    end loop;
+    if cardinality(v_restored) > 0 then
+        insert into public.audit_log (actor, action, affected, details)
+        values (p_actor, 'restore_user_access', cardinality(v_restored), jsonb_build_object('restored', v_restored));
+    end if;
+    return v_restored;
+end;
+$$;
+comment on function public.restore_user_access is
+    'Puts back what lets signed-in users read their own jobs and generations, and only those. Returns what was missing.';

@@ -1,5 +1,63 @@
--- The self-test: what it puts into the database, and how all of it is taken out again.
--- A run is known by its id: its generations by their prompt, its user by the e-mail address.
+-- The deployment checklist, and the self-test: what it writes and how all of that is removed again.
+
+-- Deployment checklist ----------------------------------------------------------------------------
+
+create table public.deployment_points (
+    name         text        primary key check (name <> ''),
+    done         boolean     not null,
+    since        timestamptz not null,
+    last_done_at timestamptz,
+    seen_at      timestamptz not null,
+    ticked_by    text        check (ticked_by <> '')
+);
+comment on table public.deployment_points is
+    'The points of the deployment checklist: done or not, since when, when last done, when last looked at.';
+comment on column public.deployment_points.ticked_by is
+    'Who ticked or unticked a point that only people can judge; null for a point that is checked.';
+
+create function public.note_deployment(p_points jsonb) returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.deployment_points as d (name, done, since, last_done_at, seen_at)
+    select p.key, p.value::boolean, now(), case when p.value::boolean then now() end, now()
+    from jsonb_each_text(p_points) p
+    order by p.key
+    on conflict (name) do update
+    set done = excluded.done, seen_at = excluded.seen_at,
+        since = case when d.done = excluded.done then d.since else excluded.since end,
+        last_done_at = coalesce(excluded.last_done_at, d.last_done_at)
+    -- Whoever looks notes it, so mostly there is nothing new.
+    where d.ticked_by is null and (d.done <> excluded.done or d.seen_at < now() - interval '1 minute');
+$$;
+comment on function public.note_deployment is
+    'Notes how the checks of a deployment came out, as {name: done}, at most once a minute while nothing changes. Ticked points stay.';
+
+create function public.tick_deployment_point(p_actor text, p_name text, p_done boolean)
+returns public.deployment_points
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_before boolean;
+    v_after  public.deployment_points;
+begin
+    perform public.require_actor(p_actor);
+    select d.done into v_before from public.deployment_points d where d.name = p_name for update;
+    insert into public.deployment_points as d (name, done, since, last_done_at, seen_at, ticked_by)
+    values (p_name, p_done, now(), case when p_done then now() end, now(), p_actor)
+    on conflict (name) do update
+    set done = excluded.done, since = excluded.since, seen_at = excluded.seen_at, ticked_by = excluded.ticked_by,
+        last_done_at = coalesce(excluded.last_done_at, d.last_done_at)
+    returning * into v_after;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'tick_deployment_point', 1,
+            jsonb_build_object('point', p_name, 'before', coalesce(v_before, false), 'after', p_done));
+    return v_after;
+end;
+$$;
+comment on function public.tick_deployment_point is 'Ticks or unticks a point of the checklist that only people can judge.';
+
+-- Self-test ----------------------------------------------------------------------------------------
+-- A run is known by its id, which is in the prompt of its generations and the e-mail address of its user.
 
 create function public.self_test_prompt(p_run uuid) returns text
 language sql immutable parallel safe set search_path = ''
@@ -53,6 +111,8 @@ $$;
 comment on function public.silence_self_test_job is
     'Makes a running job of the self-test look as if its worker had fallen silent. False, and nothing changed, for any other job.';
 
+-- A project with its own functions ends a generation and its job at two different moments, so that its jobs
+-- are found by the run's user and the time of the run.
 create function public.remove_self_test(p_run uuid default null)
 returns table (users int, generations int, jobs int, storage_paths text[])
 language plpgsql volatile set search_path = ''
@@ -85,6 +145,11 @@ begin
         join public.job_queue q on q.completed_at = g.completed_at
         where g.id = any (v_generations)
           and q.status in ('completed', 'failed', 'cancelled') and public.generation_of(q.payload) = g.id
+        union
+        select q.id from auth.users u
+        join public.job_queue q
+            on q.completed_at between u.created_at and u.created_at + interval '15 minutes' and q.created_by = u.id
+        where u.id = any (v_users) and q.status in ('completed', 'failed', 'cancelled')
     );
     perform from public.job_queue q where q.id = any (v_jobs) order by q.id for update;
     delete from public.job_leases l where l.job_id = any (v_jobs);
@@ -103,24 +168,3 @@ end;
 $$;
 comment on function public.remove_self_test is
     'Deletes what a run of the self-test made, or for null what runs of more than 15 minutes ago left behind, and nothing else. Returns how much, and the images that are still stored.';
-
--- The last run is read from the audit log.
-create index audit_log_self_test_idx on public.audit_log (at desc) where action = 'self_test';
-
-do $$
-declare
-    v_function regprocedure;
-begin
-    for v_function in
-        select p.oid::regprocedure
-        from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-          and p.proname in (
-              'self_test_prompt', 'self_test_email', 'start_self_test', 'silence_self_test_job', 'remove_self_test'
-          )
-    loop
-        execute format('revoke execute on function %s from public, anon, authenticated', v_function);
-        execute format('grant execute on function %s to service_role', v_function);
-    end loop;
-end;
-$$;

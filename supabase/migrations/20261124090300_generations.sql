@@ -1,4 +1,7 @@
--- Image generations: limits, start, and what a worker writes while it runs one.
+-- Image generations: the limits of a user, starting one, what a worker writes while it runs, and telling
+-- those who wait for it.
+
+-- Limits ------------------------------------------------------------------------------------------
 
 create function public.get_user_limits(p_user_id uuid) returns jsonb
 language plpgsql stable set search_path = ''
@@ -37,6 +40,32 @@ end;
 $$;
 comment on function public.get_user_limits is
     'A user''s generations of the last 24 hours and of the last hour against the limits; null asks for requests without a user.';
+
+create function public.limit_resets_in(p_user_id uuid, p_limits jsonb) returns int
+language sql stable set search_path = ''
+as $$
+    select greatest(1, ceil(extract(epoch from max(w.at) - now())))::int
+    from (
+        -- The slot is free when the generation that fills the window's last place leaves it.
+        select case when n.allowed = 0 then now() else (
+            select g.created_at from public.image_generations g
+            where g.user_id is not distinct from p_user_id
+              and g.created_at > now() - n.length
+              and g.source <> 'test'
+            order by g.created_at desc
+            offset n.allowed - 1 limit 1
+        ) end + n.length as at
+        from (values
+            (interval '1 hour', (p_limits ->> 'hourly_limit')::int, (p_limits ->> 'hourly_used')::int),
+            (interval '1 day', (p_limits ->> 'daily_limit')::int, (p_limits ->> 'daily_used')::int)
+        ) as n (length, allowed, used)
+        where n.used >= n.allowed
+    ) w;
+$$;
+comment on function public.limit_resets_in is
+    'Seconds until a user over the limit may start another generation; a limit of zero answers with its window.';
+
+-- Start -------------------------------------------------------------------------------------------
 
 create function public.start_generation(
     p_user_id         uuid,
@@ -103,25 +132,7 @@ $$;
 comment on function public.start_generation is
     'Checks the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. Errors: DR404 model, DR409 key reused, DR429 limit (limits in DETAIL).';
 
-create function public.limit_resets_in(p_user_id uuid, p_limits jsonb) returns int
-language sql stable set search_path = ''
-as $$
-    select greatest(1, ceil(extract(epoch from max(w.at) - now())))::int
-    from (
-        -- The slot is free when the generation that fills the window's last place leaves it.
-        select g.created_at + case when n.window_name = 'hourly' then interval '1 hour' else interval '1 day' end as at
-        from (values ('hourly'), ('daily')) as n (window_name)
-        cross join lateral (
-            select g.created_at from public.image_generations g
-            where (g.user_id = p_user_id or (p_user_id is null and g.user_id is null and g.source = 'app'))
-              and g.source <> 'test'
-            order by g.created_at desc
-            offset greatest((p_limits ->> (n.window_name || '_limit'))::int - 1, 0) limit 1
-        ) g
-        where (p_limits ->> (n.window_name || '_used'))::int >= (p_limits ->> (n.window_name || '_limit'))::int
-    ) w;
-$$;
-comment on function public.limit_resets_in is 'Seconds until a user over the limit may start another generation.';
+-- Run ---------------------------------------------------------------------------------------------
 
 create function public.begin_generation(p_job_id uuid, p_attempt int)
 returns table (
@@ -208,3 +219,22 @@ begin
 end;
 $$;
 comment on function public.record_progress is 'Raises the progress of a generation, in percent; false when the claim is lost.';
+
+-- Notify ------------------------------------------------------------------------------------------
+
+create function public.tell_generation_change() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+    perform pg_notify('image_generations', new.id::text);
+    return null;
+end;
+$$;
+comment on function public.tell_generation_change is
+    'Sends the id of a generation that changed to channel image_generations. Hosted clients hear of it by Realtime instead.';
+
+-- Every change that a user sees is sent, so that nobody has to poll.
+create trigger image_generations_changed
+    after insert or update of status, progress, image_url, error_message on public.image_generations
+    for each row
+    execute function public.tell_generation_change();

@@ -1,4 +1,12 @@
--- What the rollups say, exact at any moment: they, plus by index what they do not hold yet.
+-- What the rollups say, exact at any moment: what is folded, plus by index what is not folded yet.
+
+-- Histograms --------------------------------------------------------------------------------------
+
+create function public.histogram_of(p_us bigint) returns numeric
+language sql immutable parallel safe set search_path = ''
+return ('1e' || 12 * case when p_us < 1000 then 0
+    else least(1 + floor(ln(p_us / 1000.0::double precision) / ln(1.1::double precision)), 255) end::int)::numeric;
+comment on function public.histogram_of is 'The histogram of a single time in microseconds; sum() merges them.';
 
 create function public.histogram_counts(p_histogram numeric, out lowest_bin int, out counts bigint[])
 language plpgsql immutable parallel safe set search_path = ''
@@ -37,28 +45,47 @@ $$;
 comment on function public.histogram_bins is
     'The bins of a histogram that are not empty: jobs that took at least from_seconds and less than to_seconds, which is 1.1 times as long.';
 
-create function public.histogram_percentile(p_histogram numeric, p_fraction double precision)
-returns double precision
+create function public.histogram_percentiles(p_histogram numeric, p_fractions double precision[])
+returns double precision[]
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 declare
-    v_h    record := public.histogram_counts(p_histogram);
-    v_left bigint := (select greatest(ceil(p_fraction * sum(c)), 1) from unnest(v_h.counts) c);
-    v_bin  int := v_h.lowest_bin;
+    v_h        record := public.histogram_counts(p_histogram);
+    v_counts   bigint[] := v_h.counts;
+    v_place    int := cardinality(v_counts);
+    v_jobs     bigint := (select sum(c) from unnest(v_counts) c);
+    v_seen     bigint := v_counts[v_place];
+    v_bin      int := v_h.lowest_bin;
+    v_rank     bigint;
+    v_fraction double precision;
+    v_found    double precision[] := '{}';
 begin
     if p_histogram is null or p_histogram = 0 then
-        return null;
+        return array_fill(null::double precision, array[cardinality(p_fractions)]);
     end if;
-    for v_place in reverse cardinality(v_h.counts) .. 1 loop
-        v_left := v_left - v_h.counts[v_place];
-        exit when v_left <= 0;
-        v_bin := v_bin + 1;
+    foreach v_fraction in array p_fractions loop
+        v_rank := ceil(v_fraction * v_jobs);
+        while v_seen < v_rank loop
+            v_place := v_place - 1;
+            v_seen := v_seen + v_counts[v_place];
+            v_bin := v_bin + 1;
+        end loop;
+        v_found := v_found || case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 0.5) end;
     end loop;
-    return case when v_bin = 0 then 0 else 0.001 * 1.1::double precision ^ (v_bin - 0.5) end;
+    return v_found;
 end;
 $$;
+comment on function public.histogram_percentiles is
+    'histogram_percentile for several fractions, which must ascend, at the price of one.';
+
+create function public.histogram_percentile(p_histogram numeric, p_fraction double precision)
+returns double precision
+language sql immutable parallel safe set search_path = ''
+return (public.histogram_percentiles(p_histogram, array[p_fraction]))[1];
 comment on function public.histogram_percentile is
     'Seconds that a share of the jobs (0.95 for p95) stayed within. At most 5 % from what percentile_disc gives of the rows, between 1 ms and a year; below 1 ms it is 0. Null for an empty histogram. sum() merges histograms.';
+
+-- By hour and day ---------------------------------------------------------------------------------
 
 create function public.rollup_ranges(
     p_from timestamptz, p_to timestamptz,
@@ -100,12 +127,11 @@ $$;
 comment on function public.rollup_ranges is
     'How to read a time: rollup hours from folded_from to folded_to except the dirty ones, and the rows that ended in the ranges row_from to row_to (of row_status, null for all).';
 
-create function public.job_stats(p_from timestamptz, p_to timestamptz, p_bucket text default 'hour')
+create function public.job_stats_parts(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (
     bucket timestamptz, job_type text, model_id text, status text, jobs bigint,
-    runs bigint, run_seconds double precision, run_seconds_min double precision, run_seconds_max double precision,
-    run_histogram numeric,
-    waits bigint, wait_seconds double precision, wait_seconds_max double precision, wait_histogram numeric,
+    runs bigint, run_us bigint, run_us_min bigint, run_us_max bigint, run_histogram numeric,
+    waits bigint, wait_us bigint, wait_us_max bigint, wait_histogram numeric,
     oldest timestamptz, newest timestamptz
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
@@ -162,14 +188,36 @@ begin
     )
     select
         case p_bucket when 'hour' then p.day when 'day' then date_trunc('day', p.day, 'UTC') end,
-        p.job_type, p.model_id, p.status, sum(p.jobs)::bigint,
+        p.job_type, p.model_id, p.status, p.jobs,
+        p.runs, p.run_us, p.run_us_min, p.run_us_max, p.run_histogram,
+        p.waits, p.wait_us, p.wait_us_max, p.wait_histogram, p.oldest, p.newest
+    from parts p;
+end;
+$$;
+comment on function public.job_stats_parts is
+    'What job_stats sums up, in microseconds. A key may come in several rows: who needs coarser sums takes them from here, and merges fewer histograms.';
+
+create function public.job_stats(p_from timestamptz, p_to timestamptz, p_bucket text default 'hour')
+returns table (
+    bucket timestamptz, job_type text, model_id text, status text, jobs bigint,
+    runs bigint, run_seconds double precision, run_seconds_min double precision, run_seconds_max double precision,
+    run_histogram numeric,
+    waits bigint, wait_seconds double precision, wait_seconds_max double precision, wait_histogram numeric,
+    oldest timestamptz, newest timestamptz
+)
+language plpgsql stable set search_path = '' set jit = off
+as $$
+begin
+    return query
+    select
+        p.bucket, p.job_type, p.model_id, p.status, sum(p.jobs)::bigint,
         sum(p.runs)::bigint, (sum(p.run_us) / 1000000)::double precision,
         min(p.run_us_min) / 1000000.0::double precision, max(p.run_us_max) / 1000000.0::double precision,
         sum(p.run_histogram),
         sum(p.waits)::bigint, (sum(p.wait_us) / 1000000)::double precision,
         max(p.wait_us_max) / 1000000.0::double precision, sum(p.wait_histogram),
         min(p.oldest), max(p.newest)
-    from parts p
+    from public.job_stats_parts(p_from, p_to, p_bucket) p
     group by 1, 2, 3, 4;
 end;
 $$;
@@ -245,32 +293,161 @@ $$;
 comment on function public.arrival_stats is
     'Jobs created in each hour that begins from p_from (rounded down to the hour) to before p_to, by type and model, purged ones included.';
 
--- The same answer as one GROUP BY over all of job_queue, plus what was purged.
-create or replace view public.queue_health with (security_invoker = true) as
-select
-    h.job_type,
-    h.status,
-    sum(h.jobs)::bigint as count,
-    round(sum(h.run_us) / 1000000 / nullif(sum(h.runs), 0), 3)::double precision as avg_duration_seconds,
-    min(h.oldest) as oldest,
-    max(h.newest) as newest
-from (
-    select q.job_type, q.status, count(*) as jobs, 0 as runs, 0::numeric as run_us,
-           min(q.created_at) as oldest, max(q.created_at) as newest
-    from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
+create function public.queue_flow(p_from timestamptz)
+returns table (hour timestamptz, arrivals bigint, ends bigint)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_from constant timestamptz := date_trunc('hour', p_from, 'UTC');
+    v_r    record := public.rollup_ranges(v_from, 'infinity');
+begin
+    return query
+    -- A job that was created since then has ended since then, or not at all.
+    with ended as materialized (
+        select a.created_hour, a.hour as ended_hour, sum(a.jobs) as jobs
+        from public.arrival_rollup a
+        where a.hour >= v_from
+          and (a.purged or (a.hour, a.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses)))
+        group by 1, 2
+        union all
+        select n.created_hour, n.hour, n.jobs
+        from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+        cross join lateral public.arrival_rollup_of(r.lo, r.hi, r.status) n
+    )
+    select f.at, sum(f.arrived)::bigint, sum(f.ended)::bigint
+    from (
+        select e.created_hour as at, sum(e.jobs) as arrived, 0 as ended
+        from ended e where e.created_hour >= v_from group by 1
+        union all
+        select e.ended_hour, 0, sum(e.jobs) from ended e group by 1
+        union all
+        select date_trunc('hour', q.created_at, 'UTC'), count(*), 0
+        from public.job_queue q where q.status = 'pending' and q.created_at >= v_from group by 1
+        union all
+        select date_trunc('hour', q.created_at, 'UTC'), count(*), 0
+        from public.job_queue q where q.status = 'processing' and q.created_at >= v_from group by 1
+    ) f
+    group by f.at;
+end;
+$$;
+comment on function public.queue_flow is
+    'Jobs created and jobs ended in each hour from that of p_from until now, purged ones included; hours without either are absent.';
+
+create function public.bucket_span(
+    p_start timestamptz, p_length interval, p_bucket text, out since timestamptz, out until timestamptz
+)
+language sql stable set search_path = ''
+as $$
+    select
+        date_trunc(p_bucket, t.first, 'UTC'),
+        case when p_start is null then t.last
+             else least(date_trunc(p_bucket, t.last - interval '1 microsecond', 'UTC') + ('1 ' || p_bucket)::interval, now())
+        end
+    from (
+        select coalesce(p_start, now() - p_length) as first, coalesce(p_start + p_length, now()) as last
+    ) t;
+$$;
+comment on function public.bucket_span is
+    'A time as whole buckets (minute, hour or day of UTC): p_length from p_start, or up to now when that is null. Rounded outwards, but never past now.';
+
+-- By minute ---------------------------------------------------------------------------------------
+
+create function public.minute_ranges(
+    p_from timestamptz,
+    out since timestamptz, out dirty_hours timestamptz[], out dirty_statuses text[],
+    out row_from timestamptz[], out row_to timestamptz[], out row_status text[]
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+    v_r record;
+begin
+    since := date_trunc('minute', p_from, 'UTC');
+    if since is null or since < public.minutes_since() then
+        raise exception 'from is %: by the minute the time since % is known', p_from, public.minutes_since()
+            using errcode = '22023';
+    end if;
+    v_r := public.rollup_ranges(date_trunc('hour', since, 'UTC'), 'infinity');
+    dirty_hours := v_r.dirty_hours;
+    dirty_statuses := v_r.dirty_statuses;
+    row_from := array(select greatest(f, since) from unnest(v_r.row_from) with ordinality as r (f, n) order by n);
+    row_to := v_r.row_to;
+    row_status := v_r.row_status;
+end;
+$$;
+comment on function public.minute_ranges is
+    'How to read the last hours by the minute: the rollups of the minutes from since except the dirty hours, and the rows that ended in the ranges row_from to row_to (of row_status, null for all).';
+
+create function public.recent_jobs(p_from timestamptz) returns setof public.job_minutes
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_r record := public.minute_ranges(p_from);
+begin
+    return query
+    select m.*
+    from public.job_minutes m
+    where m.minute >= v_r.since
+      and (date_trunc('hour', m.minute, 'UTC'), m.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses))
     union all
-    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
-    from public.job_queue q where q.status = 'processing' group by q.job_type, q.status
+    select n.*
+    from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+    cross join lateral public.job_minutes_of(r.lo, r.hi, r.status) n
+    where r.lo < r.hi;
+end;
+$$;
+comment on function public.recent_jobs is
+    'Jobs that ended since the minute of p_from, which is at most two hours ago, by minute, type and status; purged ones are missing. A key may come in several rows: sum them.';
+
+create function public.recent_arrivals(p_from timestamptz) returns table (minute timestamptz, jobs bigint)
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_r record := public.minute_ranges(p_from);
+begin
+    return query
+    -- What was created since then has ended since then, or is live.
+    select a.created_minute, a.jobs
+    from public.arrival_minutes a
+    where a.hour >= date_trunc('hour', v_r.since, 'UTC') and a.created_minute >= v_r.since
+      and (a.hour, a.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses))
     union all
-    -- From before our functions: finished, but nobody wrote down when.
-    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
-    from public.job_queue q
-    where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
-    group by q.job_type, q.status
+    select n.created_minute, n.jobs
+    from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
+    cross join lateral public.arrival_minutes_of(r.lo, r.hi, r.status) n
+    where r.lo < r.hi and n.created_minute >= v_r.since
     union all
-    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest
-    from public.job_stats('-infinity', 'infinity', 'all') s
-) h
-group by h.job_type, h.status;
-comment on view public.queue_health is
-    'Jobs per type and status, with the average run time of the finished ones: live jobs by index, finished ones from the rollup, purged ones included.';
+    select date_trunc('minute', q.created_at, 'UTC'), count(*)
+    from public.job_queue q where q.status = 'pending' and q.created_at >= v_r.since group by 1
+    union all
+    select date_trunc('minute', q.created_at, 'UTC'), count(*)
+    from public.job_queue q where q.status = 'processing' and q.created_at >= v_r.since group by 1;
+end;
+$$;
+comment on function public.recent_arrivals is
+    'Jobs created since the minute of p_from, which is at most two hours ago, by minute; purged ones are missing. A minute may come in several rows: sum them.';
+
+-- Totals for a monitor: counters that only grow ---------------------------------------------------
+
+create table public.job_totals (
+    job_type text   not null,
+    status   text   not null,
+    jobs     bigint not null,
+    primary key (job_type, status)
+);
+comment on table public.job_totals is 'The highest numbers of ended jobs that ended_totals has told.';
+
+create function public.ended_totals() returns setof public.job_totals
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    insert into public.job_totals as t (job_type, status, jobs)
+    select s.job_type, s.status, sum(s.jobs)::bigint from public.job_stats_parts('-infinity', 'infinity', 'all') s
+    group by s.job_type, s.status
+    order by s.job_type, s.status
+    on conflict (job_type, status) do update set jobs = excluded.jobs where excluded.jobs > t.jobs;
+    return query select * from public.job_totals;
+end;
+$$;
+comment on function public.ended_totals is
+    'How many jobs have ended so far, purged ones included. Never less than before, though a retried job is not failed any more: a monitor takes a fall for a restart from zero.';

@@ -1,0 +1,614 @@
+-- The life of a job: enqueued, claimed, kept alive by heartbeats, completed, failed, released, rescued.
+-- Error codes: DR404 (no such job), DR409 (not in a state that allows it), 22023 (bad argument).
+
+-- State machine -----------------------------------------------------------------------------------
+
+create function public.refuse_transition() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+    raise exception 'job % is %: it cannot become %', old.id, old.status, new.status
+        using errcode = 'DR409', hint = 'Use the functions of the queue: they know which state may follow which.';
+end;
+$$;
+comment on function public.refuse_transition is 'Refuses a change of status that the state machine does not have.';
+
+-- The condition costs next to nothing for every job; the function runs for illegal transitions only.
+create trigger job_queue_legal_transition
+    before update of status on public.job_queue
+    for each row
+    when (
+        old.status <> new.status
+        and not (
+            (old.status = 'pending' and new.status in ('processing', 'cancelled'))
+            or old.status = 'processing'
+            or (old.status in ('failed', 'cancelled') and new.status = 'pending')
+        )
+    )
+    execute function public.refuse_transition();
+
+-- Enqueue -----------------------------------------------------------------------------------------
+
+create function public.enqueue_job(
+    p_job_type     text,
+    p_payload      jsonb,
+    p_priority     int default 0,
+    p_scheduled_at timestamptz default now(),
+    p_max_attempts int default 3,
+    p_created_by   uuid default null
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    if p_job_type is null or btrim(p_job_type) = '' then
+        raise exception 'job_type is empty: name the kind of job, for example ''generate-image''' using errcode = '22023';
+    end if;
+    if p_payload is null or jsonb_typeof(p_payload) <> 'object' then
+        raise exception 'payload must be a JSON object' using errcode = '22023';
+    end if;
+    if coalesce(p_max_attempts, 3) not between 1 and 100 then
+        raise exception 'max_attempts is %: choose 1 to 100', p_max_attempts using errcode = '22023';
+    end if;
+
+    insert into public.job_queue (job_type, payload, priority, scheduled_at, max_attempts, created_by)
+    values (p_job_type, p_payload, coalesce(p_priority, 0), coalesce(p_scheduled_at, now()),
+            coalesce(p_max_attempts, 3), p_created_by)
+    on conflict (public.generation_of(payload)) where status in ('pending', 'processing') do nothing
+    returning id into v_id;
+
+    if v_id is null then
+        raise exception 'generation % already has a job that is waiting or running', p_payload ->> 'generation_id'
+            using errcode = 'DR409';
+    end if;
+    perform pg_notify('job_queue', p_job_type);
+    return v_id;
+end;
+$$;
+comment on function public.enqueue_job is 'Adds a job and wakes the workers. Returns its id.';
+
+-- Retries -----------------------------------------------------------------------------------------
+
+create function public.append_attempt_error(
+    p_error_details jsonb, p_attempt int, p_error text, p_details jsonb
+) returns jsonb
+language sql stable set search_path = ''
+return coalesce(p_details, '{}') || jsonb_build_object(
+    'attempts',
+    case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
+         then p_error_details -> 'attempts' else '[]'::jsonb end
+    || jsonb_build_object(
+        'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error,
+        'details', coalesce(p_details, '{}')
+    )
+);
+comment on function public.append_attempt_error(jsonb, int, text, jsonb) is 'error_details of a job after one more failed attempt.';
+
+create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
+returns interval
+language sql volatile set search_path = ''
+as $$
+    select make_interval(secs => (
+        greatest(least(t.base * 2 ^ (least(greatest(p_attempt, 1), 30) - 1), t.ceiling), coalesce(p_retry_after_seconds, 0))
+        * (1 + random()::numeric * t.jitter)
+    )::double precision)
+    from (
+        select coalesce(max(j.backoff_base_seconds), 10) as base, coalesce(max(j.backoff_max_seconds), 3600) as ceiling,
+               coalesce(max(j.backoff_jitter), 0.25) as jitter
+        from public.job_types j where j.job_type = p_job_type
+    ) t;
+$$;
+comment on function public.retry_delay(text, int, numeric) is
+    'Wait before the next attempt after attempt number p_attempt failed: doubles up to the type''s maximum, at least what the provider asked for, plus jitter.';
+
+-- Circuit breakers --------------------------------------------------------------------------------
+
+create function public.record_provider_failure(p_provider text, p_reason text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    -- Five in a row are no accident; half a minute is what a deploy takes, five the longest anyone should wait.
+    v_threshold constant int := 5;
+    v_breaker   public.provider_breakers;
+begin
+    insert into public.provider_breakers (provider) values (p_provider) on conflict do nothing;
+    select * into v_breaker from public.provider_breakers b where b.provider = p_provider for update;
+    if v_breaker.open_until is not null and not v_breaker.probing then
+        return;  -- A job that was claimed before the opening: it tells nothing new.
+    end if;
+    if v_breaker.open_until is null and v_breaker.failures + 1 < v_threshold then
+        update public.provider_breakers b set failures = b.failures + 1, reason = p_reason where b.provider = p_provider;
+        return;
+    end if;
+    update public.provider_breakers b
+    set failures = 0, openings = b.openings + 1, probing = false, reason = p_reason,
+        opened_at = coalesce(b.opened_at, clock_timestamp()),
+        open_until = clock_timestamp() + least(30 * 2 ^ least(b.openings, 10), 300) * interval '1 second'
+    where b.provider = p_provider;
+end;
+$$;
+comment on function public.record_provider_failure is 'Counts a failure of a provider, and opens its breaker after five in a row or when a probe failed.';
+
+create function public.record_provider_success(p_provider text) returns void
+language sql volatile set search_path = ''
+as $$
+    -- Nothing is written while all is well, or every job would wait for this row.
+    update public.provider_breakers b
+    set failures = 0, openings = 0, opened_at = null, open_until = null, probing = false, reason = null
+    where b.provider = p_provider and (b.failures > 0 or b.open_until is not null);
+$$;
+comment on function public.record_provider_success is 'Notes that a provider answered: closes its breaker.';
+
+-- Claims ------------------------------------------------------------------------------------------
+
+create function public.barred_job_types() returns text[]
+language sql stable set search_path = ''
+as $$
+    select array(
+        select p.job_type from public.queue_pauses p
+        union all
+        select t.job_type from public.job_types t
+        join public.provider_breakers b using (provider) where b.open_until is not null
+    );
+$$;
+comment on function public.barred_job_types is 'Types of jobs that are not claimed now: paused ones (* for all) and those of a provider that is down.';
+
+-- The settings leave one plan, the only good one: along the index of pending jobs, in claim order. Left to
+-- itself the planner sorts all of them, because it does not know how small the limit is.
+create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+    set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+as $$
+declare
+    v_held  text[] := array(select h.model_id from public.model_holds h where h.held_until > clock_timestamp());
+    v_ids   uuid[] := '{}';
+    v_found uuid[];
+    v_resting uuid[];
+begin
+    loop
+        v_found := array(
+            select q.id from public.job_queue q
+            where q.status = 'pending' and q.scheduled_at <= now()
+              and (p_job_types is null or q.job_type = any (p_job_types))
+              and q.job_type <> all (p_barred)
+              and q.id <> all (v_ids)
+            order by q.priority desc, q.scheduled_at, q.created_at
+            limit p_limit - cardinality(v_ids)
+            for update skip locked
+        );
+        exit when cardinality(v_found) = 0;
+        if cardinality(v_held) = 0 then
+            return v_ids || v_found;
+        end if;
+        -- Jobs of a resting model get out of the way until it is over, spread so that they do not return at once.
+        with moved as (
+            update public.job_queue q
+            set scheduled_at = h.held_until + random() * interval '10 seconds', updated_at = clock_timestamp()
+            from public.model_holds h
+            where q.id = any (v_found) and h.model_id = q.payload ->> 'model_id' and h.held_until > clock_timestamp()
+            returning q.id
+        )
+        select coalesce(array_agg(m.id), '{}') into v_resting from moved m;
+        v_ids := v_ids || array(select f.id from unnest(v_found) as f (id) where f.id <> all (v_resting));
+        exit when cardinality(v_ids) = p_limit or cardinality(v_resting) = 0;
+    end loop;
+    return v_ids;
+end;
+$$;
+comment on function public.pick_jobs is 'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of resting models.';
+
+-- The caller has locked the rows.
+create function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+as $$
+begin
+    return query
+    with claimed as (
+        update public.job_queue q
+        set status = 'processing', attempts = q.attempts + 1, started_at = clock_timestamp(),
+            completed_at = null, updated_at = clock_timestamp()
+        -- By primary key: the planner must not take the index of pending jobs, whose head is full
+        -- of entries that no longer count.
+        where q.id = any (p_job_ids) and q.status || '' = 'pending'
+        returning q.*
+    ), leased as (
+        insert into public.job_leases as l (job_id, attempt, worker_id, heartbeat_at)
+        select c.id, c.attempts, p_worker_id, clock_timestamp() from claimed c
+        on conflict (job_id) do update
+        set attempt = excluded.attempt, worker_id = excluded.worker_id, heartbeat_at = excluded.heartbeat_at
+    )
+    select * from claimed order by priority desc, scheduled_at, created_at;
+end;
+$$;
+comment on function public.start_attempts is 'Turns locked pending jobs into claims of a worker.';
+
+-- Without a generic plan, planning would cost more than a small claim itself.
+create function public.claim_jobs(
+    p_limit int, p_job_types text[] default null, p_worker_id uuid default null
+) returns setof public.job_queue
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_barred   text[] := public.barred_job_types();
+    v_ids      uuid[] := '{}';
+    v_provider text;
+begin
+    if p_limit is null or p_limit < 1 then
+        raise exception 'limit is %: claim at least one job', p_limit using errcode = '22023';
+    end if;
+    if '*' = any (v_barred) then
+        return;
+    end if;
+    if cardinality(v_barred) > 0 then
+        for v_provider in
+            select b.provider from public.provider_breakers b
+            where b.open_until <= clock_timestamp() for update skip locked
+        loop
+            v_ids := public.pick_jobs(
+                1,
+                array(
+                    select t.job_type from public.job_types t
+                    where t.provider = v_provider and (p_job_types is null or t.job_type = any (p_job_types))
+                ),
+                array(select p.job_type from public.queue_pauses p)
+            );
+            if cardinality(v_ids) > 0 then
+                -- One probe a minute, should its worker die.
+                update public.provider_breakers b
+                set probing = true, open_until = clock_timestamp() + interval '1 minute'
+                where b.provider = v_provider;
+                return query select * from public.start_attempts(v_ids, p_worker_id);
+                return;
+            end if;
+        end loop;
+    end if;
+    return query select * from public.start_attempts(public.pick_jobs(p_limit, p_job_types, v_barred), p_worker_id);
+end;
+$$;
+comment on function public.claim_jobs is 'Claims up to p_limit due jobs: highest priority first, then the longest due.';
+
+create function public.claim_next_job(p_job_types text[] default null, p_worker_id uuid default null)
+returns setof public.job_queue
+language sql volatile set search_path = ''
+as $$ select * from public.claim_jobs(1, p_job_types, p_worker_id) $$;
+comment on function public.claim_next_job is 'Claims the next due job; no row when nothing is due.';
+
+create function public.claim_generation(p_generation_id uuid, p_worker_id uuid default null)
+returns setof public.job_queue
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job public.job_queue;
+begin
+    select * into v_job from public.job_queue q
+    where q.status = 'pending' and public.generation_of(q.payload) = p_generation_id
+    for update skip locked;
+    if not found then
+        return;
+    end if;
+    if public.barred_job_types() && array['*', v_job.job_type] then
+        raise exception 'jobs of type % are not run now: they are paused, or their provider is down', v_job.job_type
+            using errcode = 'DR409';
+    end if;
+    return query select * from public.start_attempts(array[v_job.id], p_worker_id);
+end;
+$$;
+comment on function public.claim_generation is
+    'Claims the pending job of one generation, whenever it is scheduled; no row when there is none. Error: DR409 while its type is paused or its provider is down.';
+
+create function public.hold_claim(p_job_id uuid, p_attempt int) returns boolean
+language sql volatile set search_path = ''
+as $$
+    select exists (
+        select from public.job_queue q
+        where q.id = p_job_id and q.attempts = p_attempt and q.status = 'processing'
+        for update
+    );
+$$;
+comment on function public.hold_claim is 'Whether the claim is still current; locks it until the transaction ends.';
+
+create function public.heartbeat_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[])
+returns table (job_id uuid, attempt int, status text)
+language sql volatile set search_path = ''
+as $$
+    with asked as (
+        select * from unnest(p_job_ids, p_attempts) as a (job_id, attempt)
+    ), held as (
+        select l.job_id, l.attempt from public.job_leases l join asked a using (job_id, attempt)
+        where l.worker_id = p_worker_id
+        order by l.job_id
+        for update of l
+    ), beat as (
+        update public.job_leases l set heartbeat_at = clock_timestamp()
+        from held where l.job_id = held.job_id
+    )
+    select a.job_id, a.attempt, q.status
+    from asked a left join public.job_queue q on q.id = a.job_id
+    where not exists (select from held h where h.job_id = a.job_id and h.attempt = a.attempt);
+$$;
+comment on function public.heartbeat_jobs is
+    'Shows that claims are alive. Returns the claims that the worker has lost, with what became of their jobs; null when a job is gone.';
+
+-- Ends of a claim ---------------------------------------------------------------------------------
+
+create function public.follow_job(p_job_id uuid, p_result jsonb default null) returns void
+language sql volatile set search_path = ''
+as $$
+    update public.image_generations g
+    set status = case q.status when 'pending' then 'queued' else q.status end,
+        progress = case q.status when 'completed' then 100 when 'pending' then 0 else g.progress end,
+        image_url = coalesce(p_result ->> 'image_url', g.image_url),
+        storage_path = coalesce(p_result ->> 'storage_path', g.storage_path),
+        error_message = q.error_message,
+        completed_at = q.completed_at,
+        updated_at = clock_timestamp()
+    from public.job_queue q
+    where q.id = p_job_id
+      and g.id = public.generation_of(q.payload)
+      and g.status <> 'completed';
+$$;
+comment on function public.follow_job is 'Brings a job''s generation to the state of the job; a completed generation stays as it is.';
+
+-- The caller has locked the row.
+create function public.fail_claim(p_job public.job_queue, p_error text, p_details jsonb) returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_code        text := p_details ->> 'code';
+    -- The provider refused to begin: that says nothing about the job, so it costs no try.
+    v_limited     boolean := coalesce(v_code = 'rate_limited', false);
+    v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
+                             or (p_job.attempts >= p_job.max_attempts and not v_limited);
+    v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
+                                  then least((p_details ->> 'retry_after_seconds')::numeric, 86400) end;
+    v_model       text := p_job.payload ->> 'model_id';
+    v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
+begin
+    update public.job_queue q
+    set status = case when v_final then 'failed' else 'pending' end,
+        completed_at = case when v_final then clock_timestamp() end,
+        scheduled_at = case when v_final then q.scheduled_at
+                            else clock_timestamp() + public.retry_delay(q.job_type, q.attempts, v_retry_after) end,
+        max_attempts = q.max_attempts + case when v_limited and not v_final then 1 else 0 end,
+        error_message = p_error,
+        error_details = public.append_attempt_error(q.error_details, q.attempts, p_error, p_details),
+        updated_at = clock_timestamp()
+    where q.id = p_job.id;
+
+    if v_limited and v_model is not null then
+        insert into public.model_holds as h (model_id, held_until, reason)
+        -- A provider that does not say for how long is asked by one job after another, not by all.
+        values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', p_error)
+        on conflict (model_id) do update
+        set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason;
+    end if;
+    if v_provider is not null then
+        if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then
+            perform public.record_provider_failure(v_provider, p_error);
+        elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed') then
+            perform public.record_provider_success(v_provider);
+        end if;
+    end if;
+    return case when v_final then 'failed' else 'pending' end;
+end;
+$$;
+comment on function public.fail_claim is
+    'Ends a locked claim with an error: failed, or pending again after its backoff. Holds a rate-limited model and counts for the provider''s breaker.';
+
+create function public.complete_job(
+    p_job_id        uuid,
+    p_success       boolean default true,
+    p_error_message text default null,
+    p_error_details jsonb default null,
+    p_attempt       int default null,
+    p_result        jsonb default null
+) returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job    public.job_queue;
+    v_status text;
+begin
+    select * into v_job from public.job_queue q where q.id = p_job_id for update;
+    if not found then
+        raise exception 'there is no job %', p_job_id using errcode = 'DR404';
+    end if;
+    if p_attempt is not null and (v_job.status <> 'processing' or v_job.attempts <> p_attempt) then
+        return 'lost';
+    end if;
+    if v_job.status <> 'processing' then
+        raise exception 'job % is %: only a processing job can be completed', p_job_id, v_job.status
+            using errcode = 'DR409';
+    end if;
+
+    if coalesce(p_success, true) then
+        v_status := 'completed';
+        update public.job_queue q
+        set status = v_status, completed_at = clock_timestamp(), updated_at = clock_timestamp(), error_message = null
+        where q.id = p_job_id;
+        perform public.record_provider_success(t.provider) from public.job_types t
+        where t.job_type = v_job.job_type and t.provider is not null;
+    else
+        v_status := public.fail_claim(v_job, coalesce(p_error_message, 'failed without a message'), p_error_details);
+    end if;
+    delete from public.job_leases l where l.job_id = p_job_id;
+    perform public.follow_job(p_job_id, p_result);
+    return v_status;
+end;
+$$;
+comment on function public.complete_job is
+    'Ends an attempt: completed, failed, pending again for a later attempt, or lost when p_attempt is no longer the current one (then nothing changed).';
+
+-- The settings leave one plan, by primary keys: choosing it again each time cost more than a small batch
+-- itself.
+create function public.complete_jobs(p_job_ids uuid[], p_attempts int[], p_results jsonb[])
+returns table (job_id uuid, attempt int)
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+declare
+    v_done      uuid[];
+    v_providers text[];
+begin
+    with asked as (
+        select a.* from unnest(p_job_ids, p_attempts, p_results) as a (job_id, attempt, result)
+    ), held as (
+        select q.id, a.result from public.job_queue q
+        join asked a on q.id = a.job_id and q.attempts = a.attempt
+        -- By primary key, not by the index of processing jobs: most of its entries no longer count.
+        where q.status || '' = 'processing'
+        order by q.id for update of q
+    ), done as (
+        update public.job_queue q
+        set status = 'completed', completed_at = clock_timestamp(), updated_at = clock_timestamp(), error_message = null
+        from held where q.id = held.id
+        returning q.id, q.job_type, q.completed_at, q.payload, held.result
+    ), freed as (
+        delete from public.job_leases l using done where l.job_id = done.id
+    ), followed as (
+        update public.image_generations g
+        set status = 'completed', progress = 100, error_message = null,
+            image_url = coalesce(d.result ->> 'image_url', g.image_url),
+            storage_path = coalesce(d.result ->> 'storage_path', g.storage_path),
+            completed_at = d.completed_at, updated_at = clock_timestamp()
+        from done d
+        where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'
+    )
+    select coalesce(array_agg(d.id), '{}'), array_agg(distinct t.provider) filter (where t.provider is not null)
+    into v_done, v_providers
+    from done d left join public.job_types t using (job_type);
+
+    if v_providers is not null then
+        perform public.record_provider_success(p) from unnest(v_providers) as p;
+    end if;
+    if cardinality(v_done) < cardinality(p_job_ids) then
+        return query
+            select a.job_id, a.attempt from unnest(p_job_ids, p_attempts) as a (job_id, attempt)
+            where not exists (
+                select from public.job_queue q
+                where q.id = a.job_id and q.attempts = a.attempt and q.id = any (v_done)
+            );
+    end if;
+end;
+$$;
+comment on function public.complete_jobs is
+    'Ends many claims with success; p_results as in complete_job, null for none. Returns the claims that were lost: nothing of theirs changed.';
+
+create function public.release_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[]) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    for v_id in
+        -- attempts never goes down, or two claims would share a number: the unused try is added to the maximum.
+        update public.job_queue q
+        set status = 'pending', max_attempts = q.max_attempts + 1, scheduled_at = now(), updated_at = clock_timestamp()
+        from unnest(p_job_ids, p_attempts) as a (job_id, attempt), public.job_leases l
+        where q.id = a.job_id and q.attempts = a.attempt and q.status = 'processing'
+          and l.job_id = q.id and l.worker_id = p_worker_id
+        returning q.id
+    loop
+        delete from public.job_leases l where l.job_id = v_id;
+        perform public.follow_job(v_id);
+        return next v_id;
+    end loop;
+    perform pg_notify('job_queue', 'released');
+end;
+$$;
+comment on function public.release_jobs is 'Gives unfinished claims of a stopping worker back to the queue without using up a try.';
+
+-- Lost workers ------------------------------------------------------------------------------------
+
+create function public.stuck_after() returns interval
+language sql immutable parallel safe set search_path = ''
+return interval '10 minutes';
+comment on function public.stuck_after() is 'Silence after which a processing job counts as stuck.';
+
+create function public.rescue_worker_jobs(p_worker_id uuid) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job public.job_queue;
+    v_error constant text := 'The worker died while it ran this job.';
+begin
+    for v_job in
+        select q.* from public.job_queue q
+        where q.status = 'processing'
+          and q.id in (select l.job_id from public.job_leases l where l.worker_id = p_worker_id)
+        order by q.id
+        for update
+    loop
+        update public.job_queue q
+        set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
+            completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
+            scheduled_at = now(),
+            error_message = v_error,
+            error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, null),
+            updated_at = clock_timestamp()
+        where q.id = v_job.id
+          and exists (select from public.job_leases l where l.job_id = q.id and l.worker_id = p_worker_id
+                      and l.attempt = q.attempts);
+        if found then
+            delete from public.job_leases l where l.job_id = v_job.id;
+            perform public.follow_job(v_job.id);
+            return next v_job.id;
+        end if;
+    end loop;
+    update public.workers w set stopped_at = clock_timestamp() where w.id = p_worker_id and w.stopped_at is null;
+    perform pg_notify('job_queue', 'rescued');
+end;
+$$;
+comment on function public.rescue_worker_jobs is 'Takes the claims of a worker that is known to be dead; the attempt counts.';
+
+create function public.rescue_stuck_jobs(p_silence interval default public.stuck_after(), p_limit int default 500)
+returns setof public.job_queue
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job   public.job_queue;
+    v_since timestamptz;
+    v_error text;
+    v_ids   uuid[] := '{}';
+begin
+    if p_silence is null or p_silence <= interval '0' then
+        raise exception 'silence is %: give a positive interval', p_silence using errcode = '22023';
+    end if;
+    for v_job in
+        select q.* from public.job_queue q
+        where q.status = 'processing' and q.started_at < clock_timestamp() - p_silence
+          -- Without a lease nobody promised to show life: that is for an operator to judge.
+          and exists (
+              select from public.job_leases l
+              where l.job_id = q.id and l.attempt = q.attempts and l.heartbeat_at < clock_timestamp() - p_silence
+          )
+        order by q.id
+        limit p_limit
+        for update of q skip locked
+    loop
+        -- A heartbeat may have come since: it locks the lease, not the job.
+        select l.heartbeat_at into v_since from public.job_leases l where l.job_id = v_job.id for update;
+        continue when not found or v_since >= clock_timestamp() - p_silence;
+        v_error := format('No sign of life from its worker since %s.', date_trunc('second', v_since));
+        update public.job_queue q
+        set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
+            completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
+            scheduled_at = case when q.attempts >= q.max_attempts then q.scheduled_at
+                                else clock_timestamp() + public.retry_delay(q.job_type, q.attempts) end,
+            error_message = v_error,
+            error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, '{"code": "worker_lost"}'),
+            updated_at = clock_timestamp()
+        where q.id = v_job.id;
+        delete from public.job_leases l where l.job_id = v_job.id;
+        perform public.follow_job(v_job.id);
+        v_ids := v_ids || v_job.id;
+    end loop;
+    if cardinality(v_ids) > 0 then
+        perform pg_notify('job_queue', 'rescued');
+    end if;
+    return query select * from public.job_queue q where q.id = any (v_ids);
+end;
+$$;
+comment on function public.rescue_stuck_jobs is
+    'Takes the claims of workers that fell silent. The attempt counts, so that a job which kills its workers ends as failed.';

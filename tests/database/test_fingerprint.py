@@ -1,0 +1,166 @@
+"""A database that another state of the migrations made is refused, whoever meets it."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from generated import command
+
+from lib.database import SchemaMismatch, connect
+from lib.database.bootstrap import bootstrap
+from lib.database.migrations import (
+    FINGERPRINT,
+    MIGRATIONS,
+    apply,
+    check_schema,
+    fingerprint,
+    pending,
+)
+from lib.database.pool import Connection
+
+LAST = max(MIGRATIONS.glob("*.sql"))
+WRITE = command("tests/database/test_fingerprint.py")
+RECORD = (
+    "insert into supabase_migrations.schema_migrations (version, name, statements)"
+    " values (%s, %s, %s)"
+)
+OBJECTS = (
+    "select (select count(*) from pg_class) as relations, (select count(*) from pg_proc) as"
+    " functions, (select count(*) from supabase_migrations.schema_migrations) as records"
+)
+ONE_SENTENCE = (
+    r"^The schema of this database was made by another version [^.]*DATABASE_URL[^.]*"
+    r"supabase_migrations\.schema_migrations [^.]*\.$"
+)
+
+
+def test_the_last_migration_stores_the_fingerprint_of_all() -> None:
+    text = LAST.read_text()
+    now = FINGERPRINT.sub(f"return '{fingerprint()}';", text)
+    if os.environ.get("DARKROOM_WRITE_DOCS") == "1":
+        LAST.write_text(now)
+        text = now
+    assert len(FINGERPRINT.findall(text)) == 1
+    assert text == now, f"A migration has changed: run {WRITE}."
+
+
+def test_it_tells_every_change_of_a_name_or_a_text(tmp_path: Path) -> None:
+    folder = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    assert fingerprint(folder) == fingerprint()
+    last = folder / LAST.name
+    last.write_text(FINGERPRINT.sub("return '0123456789abcdef';", last.read_text()))
+    assert fingerprint(folder) == fingerprint()
+    first = min(folder.glob("*.sql"))
+    text = first.read_text()
+    first.write_text(text + " ")
+    assert fingerprint(folder) != fingerprint()
+    first.write_text(text)
+    first.rename(folder / first.name.replace("existing", "earlier"))
+    assert fingerprint(folder) != fingerprint()
+
+
+def test_a_database_of_these_migrations_is_complete(db: Connection) -> None:
+    assert check_schema(db) is True
+
+
+def test_an_empty_database_is_not_complete_and_not_refused(empty_database: str) -> None:
+    with connect(empty_database) as conn:
+        assert check_schema(conn) is False
+        bootstrap(conn)
+        assert check_schema(conn) is False
+
+
+def test_another_fingerprint_is_refused_and_nothing_is_changed(db: Connection) -> None:
+    db.execute(
+        "create or replace function public.schema_fingerprint() returns text"
+        " language sql immutable parallel safe set search_path = '' return '0123456789abcdef'"
+    )
+    db.execute("delete from supabase_migrations.schema_migrations where name = 'views'")
+    refused(db)
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["by our migrator", "by the Supabase CLI"])
+def test_an_old_record_is_refused_and_nothing_is_changed(empty_database: str, split: bool) -> None:
+    """What the versions stood for before, and now stand for something else."""
+    statements = ["create table one ()", "create table two ()"]
+    with connect(empty_database) as conn:
+        bootstrap(conn)
+        record_old(conn, statements if split else ["; ".join(statements)])
+        refused(conn)
+
+
+def test_an_edited_migration_is_refused_until_the_last_one_is_applied(
+    empty_database: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    (folder / LAST.name).unlink()
+    with connect(empty_database) as conn:
+        bootstrap(conn)
+        apply(conn, folder)
+        assert check_schema(conn) is False
+        [views] = folder.glob("*_views.sql")
+        views.write_text(views.read_text() + "\n-- Edited.\n")
+        refused(conn, folder)
+
+
+def test_a_database_that_was_migrated_halfway_is_continued(
+    empty_database: str, tmp_path: Path
+) -> None:
+    files = sorted(MIGRATIONS.glob("*.sql"))
+    for path in files[:5]:
+        shutil.copy(path, tmp_path)
+    with connect(empty_database) as conn:
+        bootstrap(conn)
+        apply(conn, tmp_path)
+        assert check_schema(conn) is False
+        assert [migration.path for migration in apply(conn)] == files[5:]
+        assert check_schema(conn) is True
+
+
+def test_records_of_another_project_do_not_matter(empty_database: str) -> None:
+    with connect(empty_database) as conn:
+        bootstrap(conn)
+        apply(conn)
+        conn.execute(RECORD, ["20270101000000", "models", ["select 1"]])
+        assert check_schema(conn) is True
+        assert pending(conn) == []
+
+
+def test_an_old_schema_without_a_record_is_refused(empty_database: str) -> None:
+    with connect(empty_database) as conn:
+        bootstrap(conn)
+        conn.execute("create table public.job_leases (job_id uuid primary key)")
+        with pytest.raises(SchemaMismatch, match=ONE_SENTENCE):
+            apply(conn)
+
+
+def test_a_user_who_may_not_read_the_record_is_no_stranger(db: Connection) -> None:
+    db.execute("set role service_role")
+    assert check_schema(db) is True
+    db.execute("reset role")
+    db.execute("drop function public.schema_fingerprint()")
+    db.execute("set role service_role")
+    with pytest.raises(SchemaMismatch):
+        check_schema(db)
+
+
+def record_old(conn: Connection, statements: list[str]) -> None:
+    """As if the first migrations of an older version had been applied."""
+    conn.execute("create schema supabase_migrations")
+    conn.execute(
+        "create table supabase_migrations.schema_migrations"
+        " (version text primary key, statements text[], name text)"
+    )
+    for version, name in [("20261124090000", "tables"), ("20261124090100", "models")]:
+        conn.execute(RECORD, [version, name, statements])
+
+
+def refused(conn: Connection, folder: Path = MIGRATIONS) -> None:
+    before = conn.execute(OBJECTS).fetchone()
+    for attempt in (check_schema, apply):
+        with pytest.raises(SchemaMismatch) as caught:
+            attempt(conn, folder)
+        assert re.fullmatch(ONE_SENTENCE, str(caught.value))
+    assert conn.execute(OBJECTS).fetchone() == before
