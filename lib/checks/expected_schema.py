@@ -74,7 +74,7 @@ def _note(found: dict[tuple[str, str], Definition], file: str, statement: str) -
         name = match["name"] or match["trigger"] or match["policy"]
         table = match["table"] or match["of"]
         if kind == "function" and (kind, name) in found and "or replace" in statement[:20]:
-            # What was granted and set before stays.
+            # What was granted before stays; options that SET gave do not.
             found[kind, name].file = file
             found[kind, name].statements[0] = statement
         else:

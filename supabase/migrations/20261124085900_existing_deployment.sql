@@ -1,7 +1,7 @@
 -- Prepares a database that already has another queue: functions and views whose names we need move to
 -- the schema before_darkroom, and the tables that we share get the columns they lack.
 
--- Made before all other tables: applying a file from the dashboard is already an audited action.
+-- Stands before all other tables because applying this very file from the dashboard is audited.
 create table if not exists public.audit_log (
     id       bigint      generated always as identity primary key,
     at       timestamptz not null default now(),

@@ -26,8 +26,8 @@ comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) id
 comment on column public.job_queue.priority is 'Higher is claimed first.';
 comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the errors of all attempts, oldest first.';
 
--- No foreign key and no further index: both would cost every claim, and a lease has no other writer than
--- the functions of the queue. There are as few rows as running jobs.
+-- No foreign key and no second index: both would slow down every claim. Only the functions of the queue
+-- write leases, and there are no more rows than running jobs.
 create table if not exists public.job_leases (
     job_id       uuid        primary key,
     attempt      int         not null,
@@ -173,8 +173,8 @@ return case when p_payload ->> 'generation_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}
             then (p_payload ->> 'generation_id')::uuid end;
 comment on function public.generation_of(jsonb) is 'The generation that a payload names; null when it names none.';
 
--- An older deployment may have live duplicates, which the unique index below would refuse: the oldest job
--- of a generation stays live.
+-- An existing deployment may have live duplicates, which the unique index below would refuse. The oldest
+-- job of each generation stays live.
 update public.job_queue q
 set status = 'cancelled',
     completed_at = now(),
@@ -189,7 +189,7 @@ where q.status = 'pending'
             > (q.status = 'processing', older.created_at, older.id)
   );
 
--- One live job per generation, however its id is spelled; jobs without a generation cost nothing.
+-- At most one live job per generation, however its id is spelled. Jobs without a generation are not in it.
 create unique index job_queue_live_generation_key
     on public.job_queue (public.generation_of(payload)) where status in ('pending', 'processing');
 
@@ -202,13 +202,14 @@ create index image_generations_created_idx on public.image_generations (created_
 
 -- Storage parameters ------------------------------------------------------------------------------
 
--- Every job is updated at least twice and few are live: vacuum by number of rows, not by share of the table.
+-- Every job is updated at least twice and few jobs are live: vacuum after a number of changed rows, not
+-- after a share of the table.
 alter table public.job_queue set (
     autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000, fillfactor = 85
 );
 alter table public.job_leases set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
--- The newest generations are read by index-only scans, which reach as far as vacuum has been.
+-- Index-only scans of the newest generations need a recently vacuumed table.
 alter table public.image_generations set (
     autovacuum_vacuum_scale_factor = 0.005, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_insert_scale_factor = 0.005

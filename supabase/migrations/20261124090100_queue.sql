@@ -13,7 +13,7 @@ end;
 $$;
 comment on function public.refuse_transition is 'Refuses a change of status that the state machine does not have.';
 
--- The condition costs next to nothing for every job; the function runs for illegal transitions only.
+-- The function runs for illegal transitions only, so that legal ones pay for the condition alone.
 create trigger job_queue_legal_transition
     before update of status on public.job_queue
     for each row
@@ -108,7 +108,8 @@ create function public.record_provider_failure(p_provider text, p_reason text) r
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    -- Five in a row are no accident; half a minute is what a deploy takes, five the longest anyone should wait.
+    -- Five failures in a row are no coincidence. The wait starts at 30 s, about the length of a deployment,
+    -- and ends at 5 min, the longest delay after a recovery that anyone should notice.
     v_threshold constant int := 5;
     v_breaker   public.provider_breakers;
 begin
@@ -133,7 +134,7 @@ comment on function public.record_provider_failure is 'Counts a failure of a pro
 create function public.record_provider_success(p_provider text) returns void
 language sql volatile set search_path = ''
 as $$
-    -- Nothing is written while all is well, or every job would wait for this row.
+    -- Writes nothing while the breaker is closed, or all jobs would contend for this row.
     update public.provider_breakers b
     set failures = 0, openings = 0, opened_at = null, open_until = null, probing = false, reason = null
     where b.provider = p_provider and (b.failures > 0 or b.open_until is not null);
@@ -154,8 +155,8 @@ as $$
 $$;
 comment on function public.barred_job_types is 'Types of jobs that are not claimed now: paused ones (* for all) and those of a provider that is down.';
 
--- The settings leave one plan, the only good one: along the index of pending jobs, in claim order. Left to
--- itself the planner sorts all of them, because it does not know how small the limit is.
+-- The settings force the one good plan, a scan of the index of pending jobs in claim order. The planner
+-- does not know how small the limit is and would sort all pending jobs.
 create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
     set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
@@ -181,7 +182,8 @@ begin
         if cardinality(v_held) = 0 then
             return v_ids || v_found;
         end if;
-        -- Jobs of a resting model get out of the way until it is over, spread so that they do not return at once.
+        -- Jobs of a rate-limited model are postponed until its hold ends, with jitter so that they do not
+        -- all become due at once.
         with moved as (
             update public.job_queue q
             set scheduled_at = h.held_until + random() * interval '10 seconds', updated_at = clock_timestamp()
@@ -208,8 +210,8 @@ begin
         update public.job_queue q
         set status = 'processing', attempts = q.attempts + 1, started_at = clock_timestamp(),
             completed_at = null, updated_at = clock_timestamp()
-        -- By primary key: the planner must not take the index of pending jobs, whose head is full
-        -- of entries that no longer count.
+        -- The concatenation keeps the planner from the index of pending jobs, whose head is full of
+        -- dead entries: the primary key is better.
         where q.id = any (p_job_ids) and q.status || '' = 'pending'
         returning q.*
     ), leased as (
@@ -223,7 +225,7 @@ end;
 $$;
 comment on function public.start_attempts is 'Turns locked pending jobs into claims of a worker.';
 
--- Without a generic plan, planning would cost more than a small claim itself.
+-- Planning each call would cost more than a small claim itself.
 create function public.claim_jobs(
     p_limit int, p_job_types text[] default null, p_worker_id uuid default null
 ) returns setof public.job_queue
@@ -254,7 +256,7 @@ begin
                 array(select p.job_type from public.queue_pauses p)
             );
             if cardinality(v_ids) > 0 then
-                -- One probe a minute, should its worker die.
+                -- If the worker of the probe dies, the next probe starts after a minute.
                 update public.provider_breakers b
                 set probing = true, open_until = clock_timestamp() + interval '1 minute'
                 where b.provider = v_provider;
@@ -356,7 +358,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_code        text := p_details ->> 'code';
-    -- The provider refused to begin: that says nothing about the job, so it costs no try.
+    -- The provider did not even start: this is not the fault of the job and does not use up an attempt.
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_limited);
@@ -378,7 +380,7 @@ begin
 
     if v_limited and v_model is not null then
         insert into public.model_holds as h (model_id, held_until, reason)
-        -- A provider that does not say for how long is asked by one job after another, not by all.
+        -- Without a Retry-After, 10 s keeps all jobs from asking again at once.
         values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', p_error)
         on conflict (model_id) do update
         set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason;
@@ -440,8 +442,7 @@ $$;
 comment on function public.complete_job is
     'Ends an attempt: completed, failed, pending again for a later attempt, or lost when p_attempt is no longer the current one (then nothing changed).';
 
--- The settings leave one plan, by primary keys: choosing it again each time cost more than a small batch
--- itself.
+-- The settings force one plan, by primary key. Planning each call would cost more than a small batch itself.
 create function public.complete_jobs(p_job_ids uuid[], p_attempts int[], p_results jsonb[])
 returns table (job_id uuid, attempt int)
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
@@ -456,7 +457,8 @@ begin
     ), held as (
         select q.id, a.result from public.job_queue q
         join asked a on q.id = a.job_id and q.attempts = a.attempt
-        -- By primary key, not by the index of processing jobs: most of its entries no longer count.
+        -- The concatenation keeps the planner from the index of processing jobs, most of whose entries
+        -- are dead: the primary key is better.
         where q.status || '' = 'processing'
         order by q.id for update of q
     ), done as (
@@ -502,7 +504,8 @@ declare
     v_id uuid;
 begin
     for v_id in
-        -- attempts never goes down, or two claims would share a number: the unused try is added to the maximum.
+        -- Lowering attempts would give two claims the same number, so the unused attempt is added to the
+        -- maximum instead.
         update public.job_queue q
         set status = 'pending', max_attempts = q.max_attempts + 1, scheduled_at = now(), updated_at = clock_timestamp()
         from unnest(p_job_ids, p_attempts) as a (job_id, attempt), public.job_leases l
@@ -578,7 +581,7 @@ begin
     for v_job in
         select q.* from public.job_queue q
         where q.status = 'processing' and q.started_at < clock_timestamp() - p_silence
-          -- Without a lease nobody promised to show life: that is for an operator to judge.
+          -- Without a lease no heartbeat is expected: an operator has to decide.
           and exists (
               select from public.job_leases l
               where l.job_id = q.id and l.attempt = q.attempts and l.heartbeat_at < clock_timestamp() - p_silence
@@ -587,7 +590,7 @@ begin
         limit p_limit
         for update of q skip locked
     loop
-        -- A heartbeat may have come since: it locks the lease, not the job.
+        -- A heartbeat locks the lease, not the job, so one may have arrived since.
         select l.heartbeat_at into v_since from public.job_leases l where l.job_id = v_job.id for update;
         continue when not found or v_since >= clock_timestamp() - p_silence;
         v_error := format('No sign of life from its worker since %s.', date_trunc('second', v_since));

@@ -1,7 +1,8 @@
--- The models that generations use: eight well-known ones at Replicate to begin with, and changing them.
+-- The models that generations can use: eight well-known ones at Replicate, and the function that adds or
+-- changes one.
 
--- Prices are for estimates: what an account pays and what a model takes are for its operator to check. A
--- model that is billed by the second, such as SDXL, costs about this much.
+-- Prices are estimates, to be checked against the account by its operator. For a model that is billed by
+-- the second, such as SDXL, this is an average.
 insert into public.models as m (id, display_name, version, default_parameters, price_per_image, parameter_schema) values
     ('black-forest-labs/flux-schnell', 'FLUX.1 schnell', null,
      '{"num_inference_steps": 4}', 0.003, '[
@@ -53,7 +54,7 @@ insert into public.models as m (id, display_name, version, default_parameters, p
      '{"safety_filter_level": "block_only_high"}', 0.04, '[
          {"name": "safety_filter_level", "label": "Safety filter", "kind": "choice", "default": "block_only_high",
           "choices": ["block_low_and_above", "block_medium_and_above", "block_only_high"]}]')
--- A model that the database had before keeps everything of its own, and gets what only we know.
+-- A model that an existing deployment already has keeps its own values and gets what it lacks.
 on conflict (id) do update
 set price_per_image = coalesce(m.price_per_image, excluded.price_per_image), parameter_schema = excluded.parameter_schema;
 
@@ -87,7 +88,7 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
     select * into v_before from public.models m where m.id = p_id;
-    -- What the model is known to take must fit: a wrong default fails every job of the model.
+    -- A default that the model does not accept would fail every one of its jobs.
     select format('%s must be %s', s.name, s.needs) into v_bad
     from (
         select

@@ -1,5 +1,5 @@
--- Image generations: the limits of a user, starting one, what a worker writes while it runs, and telling
--- those who wait for it.
+-- Image generations: the limits of a user, starting a generation, what a worker records while it runs, and
+-- notifying clients of changes.
 
 -- Limits ------------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ language sql stable set search_path = ''
 as $$
     select greatest(1, ceil(extract(epoch from max(w.at) - now())))::int
     from (
-        -- The slot is free when the generation that fills the window's last place leaves it.
+        -- A slot becomes free when the generation in the last place of the window leaves the window.
         select case when n.allowed = 0 then now() else (
             select g.created_at from public.image_generations g
             where g.user_id is not distinct from p_user_id
@@ -85,7 +85,7 @@ declare
     v_generation_id uuid := gen_random_uuid();
     v_job_id  uuid;
 begin
-    -- One start at a time per user: parallel requests cannot pass the limit together.
+    -- One start at a time per user, so that parallel requests cannot exceed the limit together.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || v_scope, 0));
 
     if p_idempotency_key is not null then
@@ -156,7 +156,7 @@ begin
     end if;
 
     if not exists (select from public.image_generations g where g.id = v_id) then
-        -- Enqueued by hand or by an older client: the generation is made from the payload.
+        -- Enqueued by hand or by an older client: create the generation from the payload.
         if coalesce(btrim(v_payload ->> 'prompt'), '') = '' then
             raise exception 'payload.prompt is missing: say what the image shows' using errcode = 'DR422';
         end if;
@@ -233,7 +233,7 @@ $$;
 comment on function public.tell_generation_change is
     'Sends the id of a generation that changed to channel image_generations. Hosted clients hear of it by Realtime instead.';
 
--- Every change that a user sees is sent, so that nobody has to poll.
+-- Notifies of every change that a user can see, so that no client has to poll.
 create trigger image_generations_changed
     after insert or update of status, progress, image_url, error_message on public.image_generations
     for each row

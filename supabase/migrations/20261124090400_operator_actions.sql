@@ -2,7 +2,7 @@
 
 -- Audit log ---------------------------------------------------------------------------------------
 
--- The page reads in the order (at, id); an equality in front keeps that order within what is filtered.
+-- The page Audit sorts by (at, id). With the filtered columns in front, each index keeps that order.
 create index audit_log_at_idx on public.audit_log (at, id);
 create index audit_log_actor_idx on public.audit_log (actor, at, id);
 create index audit_log_action_idx on public.audit_log (action, at, id);
@@ -48,7 +48,7 @@ declare
     v_at    timestamptz;
 begin
     select a.at into v_at from public.audit_log a where a.id = v_place;
-    -- Composed, so that every choice of filters gets the plan of its own index.
+    -- Dynamic SQL, so that each combination of filters is planned for its own index.
     return query execute format(
         'select * from (
             select * from public.audit_log a
@@ -76,7 +76,7 @@ declare
     v_id  uuid;
 begin
     perform public.require_actor(p_actor);
-    -- Job first, then lease, as complete_job does: a late heartbeat waits here or is seen below.
+    -- Lock the job first, then the lease, as complete_job does: a late heartbeat waits here or is seen below.
     v_ids := array(
         select q.id from public.job_queue q
         where q.status = 'processing'
@@ -93,7 +93,7 @@ begin
     ), reset as (
         update public.job_queue q
         set status = 'pending',
-            -- Spread out, so that a mass reset is no flood.
+            -- Spread out, so that a mass reset does not flood the provider.
             scheduled_at = clock_timestamp() + least((s.place - 1) * interval '100 milliseconds', interval '1 minute'),
             error_message = s.error,
             error_details = public.append_attempt_error(q.error_details, q.attempts, s.error, null),
@@ -117,8 +117,8 @@ $$;
 comment on function public.reset_stuck_jobs is
     'Puts stuck jobs (all, or those of p_job_ids that are still stuck) back to pending, attempts unchanged, and records who did it.';
 
--- A job that is cancelled while it waits for another attempt loses its start: it did not run from its last
--- attempt until now, and must not count in means and percentiles.
+-- A pending job loses started_at: the time since its last attempt is not run time and must not count in
+-- means and percentiles.
 create function public.cancel_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
@@ -139,7 +139,7 @@ begin
         started_at = case when q.status = 'processing' then q.started_at end,
         error_message = format('Cancelled by %s.', p_actor)
     where q.id = any (v_ids);
-    -- Without its lease a worker learns at its next heartbeat that it lost the job.
+    -- Without the lease, the worker learns at its next heartbeat that it lost the job.
     delete from public.job_leases l where l.job_id = any (v_ids);
     foreach v_id in array v_ids loop
         perform public.follow_job(v_id);
@@ -168,7 +168,7 @@ begin
         order by q.id for update
     );
     with places as (
-        -- Of several ended jobs of one generation only the newest can live again.
+        -- Of several ended jobs of one generation only the newest can be retried.
         select q.id, q.status,
                row_number() over (partition by coalesce(public.generation_of(q.payload), q.id)
                                   order by q.created_at desc, q.id) as rank,
@@ -178,7 +178,7 @@ begin
         update public.job_queue q
         set status = 'pending', completed_at = null, error_message = null, updated_at = clock_timestamp(),
             max_attempts = greatest(q.max_attempts, q.attempts + 1),
-            -- Spread out, so that a mass retry is no flood.
+            -- Spread out, so that a mass retry does not flood the provider.
             scheduled_at = clock_timestamp() + least((p.place - 1) * interval '100 milliseconds', interval '1 minute')
         from places p
         where q.id = p.id and p.rank = 1
@@ -209,8 +209,8 @@ $$;
 comment on function public.retry_jobs is
     'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
 
--- The index of live generations refuses most duplicates. This finds what it lets through: ids that are not
--- UUIDs, and jobs that come after their image is complete.
+-- The unique index of live generations prevents most duplicates. This finds the rest: ids that are not
+-- UUIDs, and jobs enqueued after the generation completed.
 create function public.live_duplicates()
 returns table (id uuid, generation_id text, kept_id uuid, reason text)
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
@@ -225,7 +225,7 @@ begin
         from public.job_queue q where q.status = 'processing' and q.payload ? 'generation_id'
     ), ranked as (
         select l.id, l.status, l.payload, lower(l.payload ->> 'generation_id') as generation_id,
-               -- What runs costs money already, so it counts as the oldest.
+               -- A running job already costs money, so it counts as the oldest.
                first_value(l.id) over (partition by lower(l.payload ->> 'generation_id')
                                        order by l.status = 'processing' desc, l.created_at, l.id) as kept_id
         from live l
@@ -252,7 +252,7 @@ declare
     v_ids uuid[];
 begin
     perform public.require_actor(p_actor);
-    -- Those to be kept are locked too: one that fails meanwhile must not lose its substitute.
+    -- Lock the kept jobs too: if one fails meanwhile, its duplicate must not be cancelled.
     perform from public.job_queue q
     where q.id in (select unnest(array[d.id, d.kept_id]) from public.live_duplicates() d)
     order by q.id for update;
@@ -265,7 +265,7 @@ begin
         returning q.id
     )
     select coalesce(array_agg(c.id order by c.id), '{}') into v_ids from cancelled c;
-    -- The generations are left as they are: they follow the jobs that were kept.
+    -- The generations stay as they are: they follow the jobs that were kept.
     perform public.record_action(p_actor, 'cancel_duplicates', v_ids, jsonb_build_object(
         'before', jsonb_build_object('pending', cardinality(v_ids)), 'after', public.job_states(v_ids)
     ));
@@ -364,7 +364,7 @@ begin
     if p_daily_limit < 0 or p_hourly_limit < 0 then
         raise exception 'a limit is below zero: give 0 to allow nothing, null for the default' using errcode = '22023';
     end if;
-    -- One at a time per user, so that what the log calls before is what was replaced.
+    -- One change at a time per user, so that "before" in the log is what was replaced.
     perform pg_advisory_xact_lock(hashtextextended('set_user_limits:' || p_user_id, 0));
     select * into v_before from public.user_limits l where l.user_id = p_user_id;
     insert into public.user_limits as l (user_id, daily_limit, hourly_limit)

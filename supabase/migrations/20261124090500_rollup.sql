@@ -1,8 +1,9 @@
--- History folded by minute, hour and day, so that no page reads job_queue row by row: the tables, and
--- what they hold of a row. The folding itself is in the next file.
+-- History aggregated by minute, hour and day, so that no page reads job_queue row by row: the tables, and
+-- the functions that compute their rows from jobs. The next file folds jobs into them.
 --
--- What finished before rollup_state.folded_until (the watermark) is folded; readers add what finished
--- since, by index. The hot path pays nothing for it. Times are in microseconds; hours and days are UTC.
+-- Jobs that finished before rollup_state.folded_until (the watermark) are folded. Readers add the ones that
+-- finished since, by index. Claims and completions pay nothing for it. Times are in microseconds, hours and
+-- days are UTC.
 
 -- Tables ------------------------------------------------------------------------------------------
 
@@ -35,7 +36,7 @@ comment on column public.job_rollup.run_histogram is
 comment on column public.job_rollup.oldest is 'First and last (newest) created_at.';
 comment on column public.job_rollup.purged is 'False: equals the rows of job_queue. True: jobs that purge_finished_jobs deleted; only ever grows.';
 
--- Long ranges read whole days: all hours of a day, purged or not.
+-- For long ranges. Unlike job_rollup it does not separate purged jobs.
 create table public.job_rollup_daily (
     day            timestamptz not null,
     job_type       text        not null,
@@ -89,8 +90,8 @@ comment on table public.failure_rollup is 'Failed jobs by the hour in which they
 comment on column public.failure_rollup.error_code is 'code of error_details; empty when it has none.';
 comment on column public.failure_rollup.users is 'Who created the jobs, each once, in order.';
 
--- The last hours by minute: the two full hours before the current one, folded and marked dirty together
--- with the hours they belong to. Purged jobs are not in them.
+-- By minute there are only the current hour and the two before it, folded and marked dirty together with
+-- their hour. Purged jobs are not included.
 create table public.job_minutes (
     minute   timestamptz not null,
     job_type text        not null,
@@ -158,7 +159,7 @@ end;
 $$;
 comment on function public.mark_rollup_dirty is 'Notes that a finished job is finished no more, or gone.';
 
--- Triggers, so that every caller is covered; a job that never comes back costs nothing.
+-- Triggers catch every caller, whatever function it uses. Jobs that stay finished cost nothing.
 create trigger job_queue_reopened
     after update of status on public.job_queue
     for each row
@@ -184,7 +185,7 @@ begin
     end if;
     v_error := regexp_replace(v_error, '[a-z][a-z0-9+.-]*://[^\s"''<>]+', '<url>', 'gi');
     v_error := regexp_replace(v_error, '\m[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\M', '<id>', 'gi');
-    -- Hashes, and the ids of predictions: letters and digits mixed.
+    -- Hashes and the ids of predictions: mixed letters and digits.
     v_error := regexp_replace(v_error, '\m(?=[a-z]*[0-9])(?=[0-9]*[a-z])([0-9a-f]{8,}|[0-9a-z]{20,})\M', '<id>', 'gi');
     v_error := regexp_replace(v_error, '[0-9]+([.,:][0-9]+)*', '<n>', 'g');
     return left(btrim(regexp_replace(v_error, '\s+', ' ', 'g')), 200);
@@ -213,7 +214,7 @@ $$;
 comment on function public.failure_key(text, text, text) is
     'The error_key of one error. job_queue_failure_key_idx holds it: whoever changes error_group or error_key builds that index anew.';
 
--- Finds the failed jobs of one kind without reading the others; written once per failed job, never for others.
+-- Finds the failed jobs of one kind without reading the others. Only failed jobs are in it, each once.
 create index job_queue_failure_key_idx
     on public.job_queue (
         public.failure_key(error_message, error_details ->> 'code', payload ->> 'model_id'), completed_at
@@ -240,7 +241,7 @@ begin
             then greatest((extract(epoch from q.started_at - q.scheduled_at) * 1000000)::bigint, 0) end,
         q.created_at, q.completed_at
     from (
-        -- One of the three, each by its own index; the planner drops the others before it runs.
+        -- Only one branch runs, each with its own index: the planner prunes the others.
         select * from public.job_queue f
         where p_ids is null and p_status is null
           and f.status in ('completed', 'failed', 'cancelled') and f.completed_at >= p_from and f.completed_at < p_to
@@ -261,7 +262,7 @@ $$;
 comment on function public.finished_jobs is
     'The finished jobs of a time, of one status or all, or those of p_ids, with what is folded of each.';
 
--- Columns as in the table, for hour ranges that do not overlap: what folding writes and readers add.
+-- Same columns as the table. Folding stores these rows, readers add them to what is stored.
 create function public.job_rollup_of(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
 ) returns table (

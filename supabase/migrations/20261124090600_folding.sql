@@ -1,7 +1,7 @@
--- Folding finished jobs into the rollups: what has just finished, hours that changed after the fact, all
--- of it again, and the check that rollups and rows agree.
+-- Folds finished jobs into the rollups: newly finished ones, hours that changed later, or everything again,
+-- and verifies that the rollups match the rows.
 
--- Adding to the rollups: the caller has locked the row of rollup_state ----------------------------
+-- Adding to the rollups (the caller has locked the row of rollup_state) ---------------------------
 
 create function public.add_to_hours(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
@@ -130,8 +130,8 @@ as $$
 declare
     v_safe timestamptz;
 begin
-    -- completed_at is taken by transactions that already hold a lock, so have a number. All that took it
-    -- before checkpoint_at have a lower number than the transaction which began then.
+    -- A transaction that sets completed_at already holds a lock and so has a transaction id. Those that set
+    -- it before checkpoint_at have a lower id than the transaction of the checkpoint.
     update public.rollup_state s
     set safe_until = greatest(s.safe_until, s.checkpoint_at), checkpoint_at = now(), checkpoint_xid = pg_current_xact_id()
     where pg_snapshot_xmin(pg_current_snapshot()) >= s.checkpoint_xid
@@ -163,7 +163,7 @@ begin
             perform public.add_to_rollups(v_from, v_next);
             v_from := v_next;
         end if;
-        -- Longer steps where history is thin.
+        -- Longer steps where there are few jobs.
         v_step := case when clock_timestamp() - v_began < interval '50 milliseconds'
                        then least(v_step * 2, interval '1 day') else interval '1 hour' end;
     end loop;
@@ -184,7 +184,7 @@ begin
         select distinct d.hour, d.status from public.rollup_dirty d order by d.hour desc, d.status
     loop
         exit when clock_timestamp() > p_deadline;
-        -- First the marks that are seen, then the rows: a change in between leaves its own mark.
+        -- Delete the mark before reading the rows: a change in between leaves a mark of its own.
         delete from public.rollup_dirty d where d.hour = v_mark.hour and d.status = v_mark.status;
         if v_mark.hour < p_until then
             perform public.refold_hour(v_mark.hour, p_until, v_mark.status);
@@ -220,7 +220,7 @@ begin
 
     perform public.refold_dirty_hours(v_state.folded_until, v_state.days_until, v_deadline);
 
-    -- Each hour once more some time after its end. Hours that are first folded then already need it not.
+    -- Fold each hour again some time after its end, unless it was folded for the first time only then.
     v_due := date_trunc('hour', v_safe - public.rollup_patience() - interval '5 minutes', 'UTC');
     v_hour := v_state.closed_until;
     while isfinite(v_hour) and v_hour < least(v_due, v_state.folded_until) loop

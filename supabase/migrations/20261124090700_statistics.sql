@@ -1,4 +1,4 @@
--- What the rollups say, exact at any moment: what is folded, plus by index what is not folded yet.
+-- Statistics for pages and monitors, exact at any moment: the rollups plus, by index, the jobs not folded yet.
 
 -- Histograms --------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ declare
     v_watermark timestamptz;
 begin
     select s.folded_until, s.days_until into v_watermark, days_until from public.rollup_state s;
-    -- Whole hours; of the watermark's own, what is folded.
+    -- Whole hours, and of the hour of the watermark the folded part.
     folded_from := date_trunc('hour', p_from, 'UTC');
     folded_from := folded_from + case when folded_from < p_from then interval '1 hour' else '0' end;
     folded_to := case when p_to >= v_watermark then v_watermark else date_trunc('hour', p_to, 'UTC') end;
@@ -175,7 +175,7 @@ begin
         from hours h
         where h.purged or (h.hour, h.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses))
         union all
-        -- Purged before they were folded.
+        -- Purged before their hour was folded.
         select h.hour, h.job_type, h.model_id, h.status, h.jobs,
                h.runs, h.run_us, h.run_us_min, h.run_us_max, h.run_histogram,
                h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest
@@ -264,7 +264,7 @@ declare
     v_to   constant timestamptz := date_trunc('hour', p_to, 'UTC')
         + case when date_trunc('hour', p_to, 'UTC') < p_to then interval '1 hour' else '0' end;
 begin
-    -- When a job was created says nothing about when it ended: all that is not folded counts.
+    -- A job created in this range may have ended at any time, so every job not folded yet counts.
     v_r := public.rollup_ranges('-infinity', 'infinity');
     return query
     select p.created_hour, p.job_type, p.model_id, sum(p.jobs)::bigint
@@ -302,7 +302,7 @@ declare
     v_r    record := public.rollup_ranges(v_from, 'infinity');
 begin
     return query
-    -- A job that was created since then has ended since then, or not at all.
+    -- A job created since then has either ended since then or is live.
     with ended as materialized (
         select a.created_hour, a.hour as ended_hour, sum(a.jobs) as jobs
         from public.arrival_rollup a
@@ -406,7 +406,7 @@ declare
     v_r record := public.minute_ranges(p_from);
 begin
     return query
-    -- What was created since then has ended since then, or is live.
+    -- A job created since then has either ended since then or is live.
     select a.created_minute, a.jobs
     from public.arrival_minutes a
     where a.hour >= date_trunc('hour', v_r.since, 'UTC') and a.created_minute >= v_r.since
@@ -427,7 +427,7 @@ $$;
 comment on function public.recent_arrivals is
     'Jobs created since the minute of p_from, which is at most two hours ago, by minute; purged ones are missing. A minute may come in several rows: sum them.';
 
--- Totals for a monitor: counters that only grow ---------------------------------------------------
+-- Counters for a monitor --------------------------------------------------------------------------
 
 create table public.job_totals (
     job_type text   not null,

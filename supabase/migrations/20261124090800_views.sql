@@ -1,6 +1,6 @@
--- The views that operators and their tools read.
+-- Views for operators and their tools, such as psql, Supabase Studio and Grafana.
 
--- The same answer as one GROUP BY over all of job_queue, plus what was purged.
+-- Equals one GROUP BY over all of job_queue plus the purged jobs, without reading finished jobs.
 create view public.queue_health with (security_invoker = true) as
 select
     h.job_type,
@@ -17,7 +17,7 @@ from (
     select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
     from public.job_queue q where q.status = 'processing' group by q.job_type, q.status
     union all
-    -- From before our functions: finished, but nobody wrote down when.
+    -- Jobs of an existing deployment that finished without a completed_at.
     select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
     from public.job_queue q
     where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null

@@ -1,16 +1,15 @@
 -- Jobs of pg_cron, above all the one that wakes the queue: what they are, what is wrong with them, what
 -- came of their runs, and changing them.
 --
--- Nothing here needs pg_cron, pg_net or Vault to exist; without pg_cron the lists are empty and changes
--- are refused. The lists run as their owner (security definer), because the tables of pg_cron
--- belong to that role.
+-- Works without pg_cron, pg_net and Vault: lists are then empty and changes are refused. Functions that read
+-- or change the tables of pg_cron run as their owner (security definer), who alone may do so.
 
--- A request in pg_net names no run that sent it: this table does.
+-- pg_net does not record which run of a job sent a request.
 create table public.cron_requests (
     requested_at timestamptz not null default clock_timestamp(),
     request_id   bigint      not null,
     pid          int         not null default pg_backend_pid(),
-    -- The ids of pg_net begin anew after a crash, since its tables are unlogged.
+    -- The tables of pg_net are unlogged: after a crash its ids start again.
     primary key (requested_at, request_id)
 );
 comment on table public.cron_requests is 'Requests of request_process_jobs, kept for a week. pid and time say which run of a cron job sent one.';
@@ -31,7 +30,7 @@ comment on function public.cron_at_least is 'Whether pg_cron is here, in that ve
 
 create function public.cron_available() returns boolean
 language sql stable set search_path = ''
--- Earlier ones can neither pause a job nor keep what became of its runs.
+-- Earlier versions can neither pause a job nor keep the results of its runs.
 return public.cron_at_least(1, 4);
 comment on function public.cron_available is 'Whether pg_cron is installed in this database, in a version that can be worked with (1.4).';
 
@@ -67,7 +66,7 @@ create function public.setting_readable(p_name text) returns boolean
 language sql stable set search_path = ''
 as $$
     select coalesce(current_setting(p_name, true), '') <> '' or exists (
-        -- What was set for the database meanwhile holds for new sessions only, as those of cron are.
+        -- A setting of the database or role applies to new sessions, such as those of pg_cron.
         select from pg_catalog.pg_db_role_setting s
         cross join lateral unnest(s.setconfig) as c (line)
         where s.setdatabase in (0, (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))
@@ -90,21 +89,21 @@ create function public.mask_secrets(p_text text) returns text
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 declare
-    -- Each with what stays of it.
+    -- Each pattern with its replacement.
     v_pattern text[];
 begin
     foreach v_pattern slice 1 in array array[
-        -- Supabase's keys and other JWTs
+        -- keys of Supabase and other JWTs
         ['(eyJ[\w-]{6,}\.[\w-]+\.[\w-]*|sb_secret_[\w-]+)', '***'],
-        -- user:password@ and ?key=… of an address
+        -- user:password@ and ?key=… in a URL
         ['(://[^/\s:@''"]*:)[^/\s@''"]+(?=@)', '\1***'],
         ['([?&][\w-]*(?:key|secret|token|password)=)[^&\s''"]+', '\1***'],
-        -- Bearer and Basic with what follows
+        -- the token after Bearer or Basic
         ['((?:bearer|basic)\s+(?:["'']\s*\|\|\s*["''])?)[^\s''"|*]{4,}', '\1***'],
-        -- a literal beside the name of a header that holds a key
+        -- a literal after the name of a header that holds a key
         ['((?:authorization|[\w-]*(?:key|secret|token|password))["'']\s*(?:,|:|=>)\s*["''])'
          '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''])', '\1***'],
-        -- any other long literal without a space that looks random
+        -- any other long literal without spaces that looks random
         ['([''"])(?=[^''"]*\d)(?=[^''"]*[a-z])[\w+=.-][\w+/=.-]{39,}(?=[''"])', '\1***']
     ] loop
         p_text := regexp_replace(p_text, v_pattern[1], v_pattern[2], 'gi');
@@ -129,7 +128,7 @@ begin
         return;
     end if;
     return query
-    -- pg_cron keeps all runs and has no index on their job: its last ten thousand are looked at.
+    -- pg_cron keeps every run and has no index by job, so only the last 10,000 runs are read.
     with runs as materialized (
         select r.* from cron.job_run_details r order by r.runid desc limit 10000
     )
@@ -266,7 +265,7 @@ begin
     left join lateral (
         select q.* from public.cron_requests q
         where q.pid = r.job_pid and q.requested_at >= r.start_time
-          -- pg_cron may note an end that is some milliseconds too early.
+          -- pg_cron may record an end that is a few milliseconds early.
           and q.requested_at < coalesce(r.end_time + interval '10 seconds', 'infinity')
         order by q.requested_at limit 1
     ) sent on true
@@ -276,7 +275,7 @@ begin
             where case when sent.request_id is not null
                 then n.request_id = sent.request_id
                     and n.at >= sent.requested_at and n.at < sent.requested_at + interval '1 hour'
-                -- Nobody wrote down which request it was: the only answer of its time is probably its own.
+                -- Not recorded: the only response in this time is probably that of this run.
                 else r.asks and not n.ours
                     and n.at >= r.start_time and n.at < least(r.next_start, r.start_time + interval '10 minutes')
                 end
@@ -308,7 +307,7 @@ begin
         body => jsonb '{}',
         params => jsonb '{}',
         headers => jsonb_build_object('Content-Type', 'application/json', 'apikey', v_key)
-            -- The new keys are no tokens, and the platform refuses them as Bearer.
+            -- The new keys are not JWTs, and the platform refuses them as Bearer.
             || case when v_key like 'eyJ%' then jsonb_build_object('Authorization', 'Bearer ' || v_key) else '{}' end,
         timeout_milliseconds => 1000 * p_timeout_seconds
     );
@@ -404,7 +403,7 @@ begin
         raise exception 'there is no key: neither Vault has a secret % nor is app.settings.% set', p_key_name, p_key_name
             using errcode = 'DR409';
     end if;
-    -- All that wake the queue give way to the one, or it would be woken twice.
+    -- Replaces every job that wakes the queue, or it would be woken twice.
     v_replaced := array(select j.jobid from cron.job j where j.command ~ 'process-jobs' order by j.jobid);
     v_before := public.cron_job_state(v_replaced);
     perform cron.unschedule(j.jobid) from cron.job j
@@ -496,5 +495,5 @@ end;
 $$;
 comment on function public.unschedule_cron_job is 'Removes a cron job, and records who did it with what it was. False when there is none.';
 
--- The last change of a job bounds what its schedule can say about its past.
+-- Finds the last change of a job: its current schedule says nothing about runs before that.
 create index audit_log_cron_idx on public.audit_log (at desc) where details ? 'cron_job_ids';

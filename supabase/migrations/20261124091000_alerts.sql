@@ -1,8 +1,8 @@
 -- Alerts: the rules, what they measure, what fires, and the notifications to send.
 --
--- evaluate_alerts() does all of it in one transaction under one row lock, so that of any number of
--- evaluators only one changes anything. A notification is one row per alert, channel and kind; whoever
--- claims it sends it: at least once, and never forgotten.
+-- evaluate_alerts() runs in one transaction under one row lock, so that any number of processes may call it.
+-- A notification is one row per alert, channel and kind. The process that claims it sends it, and it is
+-- delivered at least once.
 
 -- Tables ------------------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ comment on column public.alert_rules.resolve_at is 'A measure at or below it is 
 comment on column public.alert_rules.for_seconds is 'How long it must be wrong before it fires, and right before it is over.';
 comment on column public.alert_rules.minimum_jobs is 'Jobs that a share or percentile needs to mean something; null where it is neither.';
 
--- The deployment guide's thresholds where it has one. Critical: jobs are not run, or run wrongly.
+-- Thresholds of the deployment guide, where it has one. Critical means that jobs do not run or run wrongly.
 insert into public.alert_rules (rule, severity, threshold, resolve_at, for_seconds, minimum_jobs) values
     ('pending_jobs',   'warning',   100,    80,  60, null),
     ('failure_rate',   'critical',  0.1,  0.08,   0, 10),
@@ -127,7 +127,7 @@ comment on table public.alert_watch is 'When the alerts were last evaluated. Who
 
 insert into public.alert_watch default values;
 
--- Measures: each is bounded, none reads more the more jobs wait -----------------------------------
+-- Measures (each reads a bounded number of rows, however many jobs are pending) -------------------
 
 create function public.oldest_due(p_barred text[]) returns timestamptz
 language plpgsql stable set search_path = ''
@@ -152,7 +152,7 @@ begin
             select q.scheduled_at, q.job_type from public.job_queue q
             where q.status = 'pending' and q.priority = p.priority and q.scheduled_at <= now()
             order by q.scheduled_at
-            -- What is barred stands in front of what is not.
+            -- Jobs of barred types may stand in front of those that can be claimed.
             limit case when cardinality(p_barred) = 0 then 1 else 10000 end
         ) due
         where due.job_type <> all (p_barred)
@@ -200,7 +200,7 @@ declare
         select count(*) from (select from public.job_queue q where q.status = 'pending' limit v_most) counted
     );
     v_waited  constant double precision := extract(epoch from now() - public.oldest_due(public.barred_job_types()));
-    -- Of the newest 10,000 at most: after so many failures nothing has completed for long enough.
+    -- Reads the newest 10,000 at most: if all of them failed, nothing has completed for long enough.
     v_since   constant double precision := (
         select extract(epoch from now() - newest.completed_at)
         from (
@@ -221,7 +221,7 @@ begin
         value := v_waited;
         detail := '{}';
         return next;
-        -- A queue that had nothing to do is not at fault: what counts begins with the oldest wait.
+        -- An idle queue is not a fault, so this counts from the start of the oldest wait.
         rule := 'no_completion';
         value := least(v_waited, v_since);
         return next;
@@ -258,7 +258,7 @@ as $$
     select 'stuck_jobs', '', count(*)::double precision, jsonb '{}' from public.stuck_jobs
     union all
     select 'no_worker', '', extract(epoch from clock_timestamp() - greatest(max(w.last_seen_at), (
-        -- Of a database that never had one nothing else is known.
+        -- For a database that has never had a worker.
         select a.began_at from public.alert_watch a
     )))::double precision, '{}'
     from public.workers w where w.kind in ('worker', 'process-jobs')
@@ -364,7 +364,7 @@ as $$
       )
     on conflict (alert_id, channel_id, kind) do nothing;
 
-    -- Whoever was told of the beginning is told of the end, in spite of silences.
+    -- A channel that was notified of the beginning is notified of the end, even during a silence.
     insert into public.alert_notifications (alert_id, channel_id, kind, value)
     select a.id, n.channel_id, 'resolved', a.value
     from public.alerts a
@@ -416,7 +416,7 @@ as $$
         select n.id from public.alert_notifications n
         join public.alert_channels c on c.id = n.channel_id and c.enabled
         where n.sent_at is null and n.given_up_at is null and n.due_at <= clock_timestamp() and n.kind <> 'test'
-          -- Nobody hears of the end before the beginning.
+          -- Never send the end before the beginning.
           and not exists (
               select from public.alert_notifications first
               where first.alert_id = n.alert_id and first.channel_id = n.channel_id and first.kind < n.kind

@@ -97,7 +97,8 @@ end;
 $$;
 comment on function public.end_alert_silence is 'Ends a silence now. False when it was over.';
 
--- Channels: an address leaves alert_channel_urls only to be sent to -------------------------------
+-- Channels ----------------------------------------------------------------------------------------
+-- Only the functions that send read alert_channel_urls, because a URL may contain a token.
 
 create function public.add_alert_channel(
     p_actor text, p_name text, p_url text, p_shown text, p_least_severity text

@@ -1,7 +1,7 @@
--- The way from a model called inside the request (synchronous) to the queue (asynchronous): which users
--- take the queue already, what the synchronous path did, and how long both take from request to image.
+-- Migration from calling the model inside the request (synchronous) to the queue (asynchronous): which users
+-- already use the queue, what the synchronous path did, and how long both take from request to image.
 
--- Which users take the queue ----------------------------------------------------------------------
+-- Rollout to users --------------------------------------------------------------------------------
 
 create table public.async_rollout (
     only_row   boolean     primary key default true check (only_row),
@@ -15,7 +15,7 @@ insert into public.async_rollout default values;
 
 create function public.rollout_position(p_user_id uuid) returns double precision
 language sql immutable parallel safe set search_path = ''
--- SHA-256, because PostgreSQL's own hashes may change with its version.
+-- SHA-256, because the hash functions of PostgreSQL may change with its version.
 return ('x' || encode(substr(sha256(convert_to('async rollout ' || p_user_id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint
     / 42949672.96::double precision;
 comment on function public.rollout_position is
@@ -24,7 +24,7 @@ comment on function public.rollout_position is
 create function public.use_async_for_user(p_user_id uuid) returns boolean
 language sql stable set search_path = ''
 as $$
-    -- Nothing tells requests without a user apart, so they move together, last of all.
+    -- Requests without a user cannot be told apart, so they move together, at 100 percent.
     select coalesce(public.rollout_position(p_user_id), 99.999) < r.percentage from public.async_rollout r;
 $$;
 comment on function public.use_async_for_user is
@@ -56,8 +56,8 @@ comment on function public.set_async_rollout is
 
 -- The synchronous path ----------------------------------------------------------------------------
 
--- Its images are in image_generations too; what only this path has is here, so that the tables which every
--- job of the queue writes stay as they are.
+-- A table of its own for what only this path needs, so that image_generations, which every job of the queue
+-- writes, stays narrow.
 create table public.sync_generations (
     generation_id uuid        primary key references public.image_generations (id) on delete cascade,
     model_id      text        not null,
@@ -97,7 +97,7 @@ declare
     v_limits jsonb;
     v_id     uuid;
 begin
-    -- The lock of start_generation: the limits hold for both paths together.
+    -- The same lock as in start_generation, because both paths share the limits.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
     if coalesce(btrim(p_prompt), '') = '' then
         raise exception 'the prompt is empty: say what the image shows' using errcode = '22023';
@@ -164,7 +164,7 @@ $$;
 comment on function public.end_sync_generation is
     'Records how a generation inside a request ended, and counts it. False when it had ended before: then nothing changed.';
 
--- Times of the queue ------------------------------------------------------------------------------
+-- Times of the asynchronous path ------------------------------------------------------------------
 
 create function public.async_totals(p_from timestamptz, p_to timestamptz)
 returns table (hour timestamptz, model_id text, generations bigint, total_us bigint, total_histogram numeric)
@@ -188,7 +188,7 @@ $$;
 comment on function public.async_totals is
     'Generations that the queue completed in a time: from created to completed, retries and waits included.';
 
--- A completed job stays completed, so that each hour is folded once, when it is closed.
+-- A completed job stays completed, so each hour is folded once, when it is closed.
 create function public.fold_async_totals() returns trigger
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off
 as $$
@@ -197,7 +197,7 @@ declare
     v_first    timestamptz;
 begin
     if new.folded_until = '-infinity' then
-        -- Everything is folded anew, but for hours whose jobs have been purged.
+        -- Everything is folded again, except hours whose jobs have been purged.
         select date_trunc('hour', min(q.completed_at), 'UTC') into v_first from public.job_queue q
         where q.status in ('completed', 'failed', 'cancelled');
         if exists (select from public.job_rollup r where r.hour = v_first and r.purged) then

@@ -1,4 +1,4 @@
--- Rollback: taking the users off the queue and stopping it, with what has to be put back at the end.
+-- Rollback: moves users off the queue and stops it, and keeps what has to be restored afterwards.
 
 create table public.rollbacks (
     id             uuid        primary key default gen_random_uuid(),
@@ -113,7 +113,7 @@ end;
 $$;
 comment on function public.end_rollback is 'Closes a rollback. It changes nothing else: what is still stopped stays so.';
 
--- Steps, each with its way back -------------------------------------------------------------------
+-- Steps and their reversal ------------------------------------------------------------------------
 
 create function public.roll_back_to_synchronous(p_actor text, p_rollback_id uuid) returns int
 language plpgsql volatile set search_path = ''

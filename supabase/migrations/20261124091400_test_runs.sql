@@ -1,5 +1,5 @@
--- Test runs: what an operator submits at once on the page Generate, kept apart from what users ask for
--- and deleted together.
+-- Test runs: the generations that an operator submits together on the page Generate. They are kept apart
+-- from those of users and deleted together.
 
 create table public.test_runs (
     id         uuid        primary key,
@@ -71,7 +71,7 @@ begin
     if p_per_second <= 0 then
         raise exception 'per_second is %: choose more than 0', p_per_second using errcode = '22023';
     end if;
-    -- Who adds to a run does so alone.
+    -- One caller at a time adds to a run.
     perform from public.test_runs r where r.id = p_run_id for update;
     if not found then
         raise exception 'there is no test run %', p_run_id using errcode = '22023';
@@ -80,7 +80,7 @@ begin
     for n in 0 .. p_jobs - 1 loop
         v_next := public.start_generation(
             null, p_prompt, p_model_id,
-            -- The same seed would give the same image again.
+            -- The same seed would produce the same image.
             p_parameters || case when n > 0 and jsonb_typeof(p_parameters -> 'seed') = 'number' then
                 jsonb_build_object('seed', ((p_parameters ->> 'seed')::numeric + n) % 4294967296) else '{}' end,
             'test', case when n = 0 then p_idempotency_key end

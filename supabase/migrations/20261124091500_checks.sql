@@ -26,7 +26,7 @@ as $$
     set done = excluded.done, seen_at = excluded.seen_at,
         since = case when d.done = excluded.done then d.since else excluded.since end,
         last_done_at = coalesce(excluded.last_done_at, d.last_done_at)
-    -- Whoever looks notes it, so mostly there is nothing new.
+    -- Every view of the page calls this, and mostly nothing has changed.
     where d.ticked_by is null and (d.done <> excluded.done or d.seen_at < now() - interval '1 minute');
 $$;
 comment on function public.note_deployment is
@@ -56,8 +56,8 @@ end;
 $$;
 comment on function public.tick_deployment_point is 'Ticks or unticks a point of the checklist that only people can judge.';
 
--- Self-test ----------------------------------------------------------------------------------------
--- A run is known by its id, which is in the prompt of its generations and the e-mail address of its user.
+-- Self-test ---------------------------------------------------------------------------------------
+-- The id of a run is in the prompt of its generations and in the e-mail address of its user.
 
 create function public.self_test_prompt(p_run uuid) returns text
 language sql immutable parallel safe set search_path = ''
@@ -86,7 +86,7 @@ begin
         jsonb_build_object(
             'generation_id', generation_id, 'prompt', public.self_test_prompt(p_run), 'model_id', p_model_id, 'test', true
         ),
-        -- Far enough that no worker takes it: it is for process-generation, which does not wait.
+        -- Far enough in the future that no worker claims it: process-generation does not wait for the time.
         p_scheduled_at => now() + interval '1 day'
     );
 end;
@@ -103,7 +103,7 @@ begin
     if not found then
         return false;
     end if;
-    -- With a lease it would be rescued by the next living worker; without one it waits for an operator.
+    -- With a lease, the next worker would rescue it. Without one it stays stuck until an operator acts.
     delete from public.job_leases l where l.job_id = p_job_id;
     return true;
 end;
@@ -111,16 +111,16 @@ $$;
 comment on function public.silence_self_test_job is
     'Makes a running job of the self-test look as if its worker had fallen silent. False, and nothing changed, for any other job.';
 
--- A project with its own functions ends a generation and its job at two different moments, so that its jobs
--- are found by the run's user and the time of the run.
+-- Where a project has its own functions, a generation and its job may end at different times. Such jobs are
+-- found by the user of the run and the time of the run.
 create function public.remove_self_test(p_run uuid default null)
 returns table (users int, generations int, jobs int, storage_paths text[])
 language plpgsql volatile set search_path = ''
-    -- Few rows, each by an index, however large the tables are.
+    -- Forces plans by index: few rows are read, however large the tables are.
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
-    -- No run takes as long: what is older was left by one that was killed.
+    -- No run takes this long: older rows were left by a run that was killed.
     v_before constant timestamptz := case when p_run is null then now() - interval '15 minutes' else 'infinity' end;
     v_users       uuid[];
     v_generations uuid[];
@@ -136,7 +136,7 @@ begin
         union
         select g.id from public.image_generations g where g.user_id = any (v_users)
     );
-    -- A live job by its generation, an ended one by the moment of its end: both have an index.
+    -- Live jobs are found by generation, ended ones by completed_at: both have an index.
     v_jobs := array(
         select q.id from public.job_queue q
         where q.status in ('pending', 'processing') and public.generation_of(q.payload) = any (v_generations)

@@ -1,5 +1,5 @@
--- What keeps the queue small and working: purging finished jobs and old records of pg_cron, ending
--- forgotten sessions, and repairs offered by the page Troubleshooting.
+-- Maintenance: purging finished jobs and the run history of pg_cron, ending forgotten sessions, and repairs
+-- offered by the page Troubleshooting.
 
 -- Purging finished jobs ---------------------------------------------------------------------------
 
@@ -57,7 +57,8 @@ begin
     jobs := cardinality(v_ids);
     if jobs > 0 then
         perform public.add_to_rollups(null, null, null, v_ids);
-        -- Each deleted row marks its hour dirty: until the next refresh its rows are counted, not their rollup.
+        -- Each deleted row marks its hour dirty: until the next refresh, readers count its rows instead of
+        -- its rollup.
         delete from public.job_queue q where q.id = any (v_ids);
     end if;
     return next;
@@ -84,7 +85,7 @@ begin
     if p_limit is null or p_limit not between 1 and 10000 then
         raise exception 'limit is %: choose 1 to 10000', p_limit using errcode = '22023';
     end if;
-    -- Folding skips its turn meanwhile; claims and completions do not need this row.
+    -- Folding skips a turn meanwhile. Claims and completions do not need this row.
     select * into v_state from public.rollup_state s for update;
     select * into v_run from public.purge_runs r where r.ended_at is null for update;
     if v_run.id is not null and v_run.id is distinct from p_run then
@@ -102,7 +103,7 @@ begin
     end if;
     if v_run.id is null then
         insert into public.purge_runs (actor, older_than, finished_before)
-        -- Only hours that every rollup holds: what is not folded is read from the rows.
+        -- Only hours that every rollup includes, because readers need the rows of the others.
         values (p_actor, p_older_than, date_trunc('hour', least(
             now() - p_older_than, v_state.folded_until, v_state.closed_until, v_state.totals_until), 'UTC'))
         returning * into v_run;
@@ -145,7 +146,7 @@ end;
 $$;
 comment on function public.stop_purge is 'Ends the purge that is under way, after its running batch. False when there is none.';
 
--- Records of pg_cron ------------------------------------------------------------------------------
+-- Run history of pg_cron --------------------------------------------------------------------------
 
 create function public.purge_cron_history(p_actor text, p_older_than interval, p_limit int default 10000) returns int
 language plpgsql volatile security definer set search_path = ''
@@ -188,7 +189,7 @@ end;
 $$;
 comment on function public.cron_history_rows is 'How many runs pg_cron keeps a record of; null without pg_cron.';
 
--- Tasks done by hand ------------------------------------------------------------------------------
+-- Record of tasks ---------------------------------------------------------------------------------
 
 create function public.record_maintenance(p_actor text, p_task text, p_note text default null) returns void
 language plpgsql volatile set search_path = ''
@@ -206,7 +207,8 @@ comment on function public.record_maintenance is 'Records that a task of the pag
 
 create index audit_log_maintenance_idx on public.audit_log ((details ->> 'task'), at desc) where action = 'maintenance';
 
--- Sessions: an open transaction keeps vacuum from everything deleted since it began ---------------
+-- Forgotten sessions ------------------------------------------------------------------------------
+-- An open transaction keeps vacuum from removing everything deleted since it began.
 
 create function public.forgotten_after() returns interval
 language sql immutable parallel safe set search_path = ''
@@ -220,7 +222,7 @@ declare
     v_session record;
 begin
     perform public.require_actor(p_actor);
-    -- Only what the page shows: another session may have got the number meanwhile.
+    -- Only a session that the page lists: meanwhile the pid may belong to another one.
     select a.pid, a.usename, a.application_name, a.state, a.xact_start into v_session
     from pg_catalog.pg_stat_activity a
     where a.pid = p_pid and a.datname = current_database() and a.pid <> pg_backend_pid()

@@ -1,12 +1,12 @@
--- Who may do what: all row-level security, policies, grants and publications. At the end stands the
--- fingerprint of all migrations.
+-- Access: all row-level security, policies, grants and publications. At the end, the fingerprint of all
+-- migrations.
 --
--- Older Supabase projects grant everything to the API roles by default, newer ones nothing. So each
--- object is named here: first everything is revoked, then granted what is needed.
+-- Older Supabase projects grant everything to the API roles by default, newer ones nothing. So every object
+-- is listed here, and its rights are first revoked, then granted.
 
 -- service_role: every table, view and function ----------------------------------------------------
 
--- A database in use may have policies of these names.
+-- An existing deployment may have policies with these names.
 drop policy if exists "Service role has full access" on public.job_queue;
 drop policy if exists "Service role has full access" on public.models;
 drop policy if exists "Service role has full access" on public.image_generations;
@@ -41,7 +41,7 @@ begin
 end;
 $$;
 
--- The audit log is append-only, for the secret key as well.
+-- The audit log is append-only, also for holders of the secret key.
 revoke update, delete on public.audit_log from service_role;
 
 revoke all on public.queue_health, public.failed_jobs_recent, public.stuck_jobs
@@ -129,10 +129,10 @@ begin
 end;
 $$;
 
--- Not masked, so for the owner alone: cron_runs calls it with the owner's rights.
+-- Returns unmasked text, so only the owner may call it, as cron_runs does (security definer).
 revoke execute on function public.net_responses from public, anon, authenticated, service_role;
 
--- authenticated and anon: a user's own rows, the enabled models -----------------------------------
+-- authenticated and anon: own rows, enabled models ------------------------------------------------
 
 grant select on public.job_queue, public.image_generations, public.user_limits to authenticated;
 grant select on public.models to anon, authenticated;
@@ -152,7 +152,7 @@ create policy "Everyone can view enabled models" on public.models
 
 -- Realtime ----------------------------------------------------------------------------------------
 
--- Applications watch their generations over Realtime.
+-- Applications follow their generations over Realtime.
 do $$
 begin
     if exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime')
@@ -168,11 +168,11 @@ $$;
 
 -- Fingerprint -------------------------------------------------------------------------------------
 
--- Until 1.0 these files are edited in place, so that a database may come from another state of them. Kept
--- true by tests/database/test_fingerprint.py.
+-- Until 1.0 these files are edited in place, so a database may have been made by another version of them.
+-- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '11a1a3f229c04750';
+return 'f1a113e3bd105382';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
