@@ -185,13 +185,14 @@ def main() -> None:
     """Loads, measures and prints."""
     parser = argparse.ArgumentParser(description="Compare the dashboards of job queues.")
     parser.add_argument("--data", type=Path, required=True, help="folder that is kept")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="jobs that each dashboard shows")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="visits that the medians are of")
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     options = parser.parse_args()
     data = options.data.resolve()
     began = time.monotonic()
     tools = install(data / "peers")
-    ours = loaded_database(data, JOBS)
+    ours = loaded_database(data, options.jobs)
     for peer in PEERS:
         loaded(peer, tools, ours)
     load_before = os.getloadavg()[0]

@@ -1,6 +1,6 @@
 """Pictures of every page for the documentation: docs/pictures/ and the gallery docs/pictures.md.
 
-    python -m bench.pictures [--only PAGE,…]
+    python -m bench.pictures [--only PAGE,…] [--to FOLDER]
 
 Starts the app on a fresh data folder with sample history, does there what operators do, and takes
 each page at 1440x900 and 390x844, light and dark, once all of it is painted and stands still.
@@ -108,19 +108,21 @@ class Shown:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pictures of every page for the documentation.")
     parser.add_argument("--only", default="", help="files of pages, with commas between")
-    only = [name for name in parser.parse_args().only.split(",") if name]
+    parser.add_argument("--to", type=Path, default=PICTURES, help="folder (default: docs/pictures)")
+    options = parser.parse_args()
+    only = [name for name in options.only.split(",") if name]
     began = time.monotonic()
     os.environ |= SETTINGS
-    PICTURES.mkdir(exist_ok=True)
+    options.to.mkdir(exist_ok=True)
     with app() as (running, folder), pool_of(folder) as pool:
         pages = shown(prepared(running, folder, pool), only)
         with chromium() as browser:
             for width in SIZES:
                 for theme in THEMES:
-                    take_all(browser, running, pages, theme, width)
-    if not only:
+                    take_all(browser, running, pages, theme, width, options.to)
+    if not only and options.to == PICTURES:
         GALLERY.write_text(gallery(pages))
-    taken = [file.stat().st_size for file in PICTURES.glob("*.webp")]
+    taken = [file.stat().st_size for file in options.to.glob("*.webp")]
     print(f"{len(taken)} pictures, {sum(taken) / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
 
 
@@ -238,7 +240,12 @@ def shown(paths: Mapping[str, str], only: Sequence[str] = ()) -> list[Shown]:
 
 
 def take_all(
-    browser: Browser, running: App, pages: Sequence[Shown], theme: Theme, width: int
+    browser: Browser,
+    running: App,
+    pages: Sequence[Shown],
+    theme: Theme,
+    width: int,
+    folder: Path,
 ) -> None:
     """Takes every page, in a browser that was here before, as an operator's has."""
     context = browser.new_context(
@@ -252,7 +259,7 @@ def take_all(
     for one in pages:
         page.goto(f"{running.url}{one.path}")
         with Image.open(BytesIO(still(page))) as picture:
-            picture.save(picture_of(one, theme, width), lossless=True, method=4)
+            picture.save(folder / name_of(one, theme, width), lossless=True, method=4)
     context.close()
 
 
@@ -269,8 +276,8 @@ def still(page: Page) -> bytes:
     raise SystemExit(f"{page.url} does not stand still.")
 
 
-def picture_of(one: Shown, theme: str, width: int) -> Path:
-    return PICTURES / f"{one.file.replace('_', '-')}-{theme}-{width}.webp"
+def name_of(one: Shown, theme: str, width: int) -> str:
+    return f"{one.file.replace('_', '-')}-{theme}-{width}.webp"
 
 
 def gallery(pages: Sequence[Shown]) -> str:
@@ -287,7 +294,7 @@ def gallery(pages: Sequence[Shown]) -> str:
 def images(one: Shown) -> Iterator[str]:
     for width, share in SHARES.items():
         for theme in THEMES:
-            source = picture_of(one, theme, width).relative_to(GALLERY.parent)
+            source = f"{PICTURES.name}/{name_of(one, theme, width)}"
             alt = f"{one.title}, {theme}, {width} pixels wide"
             yield f'<img src="{source}" width="{share}" alt="{alt}">'
 

@@ -1,6 +1,6 @@
 """Jobs per second: our queue, plain SQL, other queues, and the limit of the server. Prints a table.
 
-    python -m bench.queue [--jobs 20000] [--only sql,worker,peers,latency,million]
+    python -m bench.queue [--jobs 20000] [--rows 1000000] [--only sql,worker,peers,latency,million]
 
 All on one embedded server of its own with PostgreSQL's default durability. The other queues are
 left out unless they are installed (`pip install -r bench/requirements.txt`, `npm ci --prefix
@@ -46,7 +46,7 @@ def row(what: str, jobs: int, seconds: float, note: str = "") -> None:
     print(f"{what:58} {jobs:9,} {seconds:9.2f} {jobs / seconds:9,.0f}  {note}".rstrip(), flush=True)
 
 
-def measure_sql(url: str, jobs: int) -> None:
+def measure_sql(url: str, jobs: int, _rows: int) -> None:
     """Claim and complete from one connection, and the server's rate of single updates."""
     heading("Claim and complete from one connection")
     with connect(url) as connection:
@@ -86,7 +86,7 @@ def single_row_updates(url: str, connections: int) -> float:
     return float(rate[1])
 
 
-def measure_worker(url: str, jobs: int) -> None:
+def measure_worker(url: str, jobs: int, _rows: int) -> None:
     """Our whole worker, from its start to the last completion."""
     heading("Our worker, jobs that do nothing")
     for batch in WORKER_BATCHES:
@@ -97,7 +97,7 @@ def measure_worker(url: str, jobs: int) -> None:
         row(f"batch {batch}", count, seconds)
 
 
-def measure_peers(url: str, jobs: int) -> None:
+def measure_peers(url: str, jobs: int, _rows: int) -> None:
     """Other queues, from the start of their worker to its last completion."""
     heading("Other queues, jobs that do nothing")
     for peer in peers.PEERS:
@@ -112,19 +112,19 @@ def measure_peers(url: str, jobs: int) -> None:
             row(f"{name}, {peer.setting} {value}", count, seconds)
 
 
-def measure_latency(url: str, _jobs: int) -> None:
+def measure_latency(url: str, jobs: int, _rows: int) -> None:
     """How soon an idle worker starts a job."""
     print("\nFrom enqueueing to start on an idle worker, woken by NOTIFY")
-    print(wake.summary(uvloop.run(wake.pick_up_waits(url, LATENCY_JOBS))), flush=True)
+    print(wake.summary(uvloop.run(wake.pick_up_waits(url, min(jobs, LATENCY_JOBS)))), flush=True)
 
 
-def measure_million(url: str, jobs: int) -> None:
-    """Claiming among a million waiting and a million finished jobs, against few."""
+def measure_million(url: str, jobs: int, rows: int) -> None:
+    """Claiming among `rows` pending and as many completed jobs, against few."""
     print("\nClaims per second by our SQL functions: nearly empty table, full table, ratio")
     with connect(url) as connection:
         counts = {batch: share(jobs, batch) for batch in (1, 50)}
         few = {batch: claim_rate(connection, batch, count) for batch, count in counts.items()}
-        claims.prepare(connection, pending=MILLION, completed=MILLION)
+        claims.prepare(connection, pending=rows, completed=rows)
         for batch, count in counts.items():
             spent = claims.work(connection, FUNCTIONS, batch=batch, jobs=count)
             many = spent.jobs / spent.claiming
@@ -138,7 +138,7 @@ def claim_rate(connection: Connection, batch: int, jobs: int) -> float:
     return jobs / claims.work(connection, FUNCTIONS, batch=batch, jobs=jobs).claiming
 
 
-SECTIONS: dict[str, Callable[[str, int], None]] = {
+SECTIONS: dict[str, Callable[[str, int, int], None]] = {
     "sql": measure_sql,
     "worker": measure_worker,
     "peers": measure_peers,
@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=JOBS, help="jobs to drain (default %(default)s)"
     )
+    parser.add_argument("--rows", type=int, default=MILLION, help="pending jobs of a full table")
     parser.add_argument(
         "--only", default=",".join(SECTIONS), help="sections to run (default %(default)s)"
     )
@@ -174,7 +175,7 @@ def main() -> None:
     with temporary_server() as url:
         print_machine(url)
         for name in chosen:
-            SECTIONS[name](url, arguments.jobs)
+            SECTIONS[name](url, arguments.jobs, arguments.rows)
 
 
 if __name__ == "__main__":

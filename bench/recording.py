@@ -92,8 +92,12 @@ def named(calls: Sequence[Call]) -> dict[str, Call]:
 
 @contextmanager
 def dashboard_on(url: str) -> Iterator[None]:
-    """The pages of this process read another database."""
-    with patch.dict(os.environ, DATABASE_URL=url):
+    """The pages of this process read another database, and take the visitor for a local one."""
+    with (
+        patch.dict(os.environ, DATABASE_URL=url),
+        # AppTest has no connection whose address could be asked for.
+        patch.object(type(st.context), "ip_address", "127.0.0.1"),
+    ):
         settings.cache_clear()
         dashboard.pool.clear()
         yield

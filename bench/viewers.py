@@ -1,6 +1,6 @@
 """Do thirty viewers cost the database more than one? Prints queries a second.
 
-    python -m bench.viewers --data FOLDER [--viewers 30] [--page failures]
+    python -m bench.viewers --data FOLDER [--viewers 30] [--page failures] [--seconds 60]
 
 Each viewer is a session of a live page, the Overview unless another is named, that asks for its
 redrawing as the browser does; thirty Chromiums would measure the machine instead. Fails when all
@@ -110,15 +110,15 @@ class Load:
     """Share of one core that the app takes."""
 
 
-async def load_of(viewers: int, app: App, page: str, database_url: str) -> Load:
-    """Watches so many viewers for a minute."""
+async def load_of(viewers: int, app: App, page: str, database_url: str, seconds: float) -> Load:
+    """The load of that many viewers, measured for `seconds`."""
     process = psutil.Process(app.pid)
     async with watching(viewers, app, page) as seen:
         with connect(database_url) as connection:
             process.cpu_percent()
             redraws = [viewer.redraws for viewer in seen]
             queries, began = statistics.commits(connection), time.monotonic()
-            await asyncio.sleep(SECONDS)
+            await asyncio.sleep(seconds)
             queries, took = statistics.commits(connection) - queries, time.monotonic() - began
             fewest = min(v.redraws - n for v, n in zip(seen, redraws, strict=True))
             return Load(queries / took, fewest / took, process.cpu_percent() / 100)
@@ -131,6 +131,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--viewers", type=int, default=30)
     parser.add_argument("--page", default="", help="the page's path")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="to measure each")
     options = parser.parse_args()
     url = loaded_database(options.data.resolve(), options.jobs)
     with connect(url) as connection:
@@ -140,7 +141,7 @@ def main() -> int:
     loads = []
     with tempfile.TemporaryDirectory() as folder, running_app(url, Path(folder)) as app:
         for viewers in (1, options.viewers):
-            load = asyncio.run(load_of(viewers, app, options.page, url))
+            load = asyncio.run(load_of(viewers, app, options.page, url, options.seconds))
             loads.append(load)
             print(
                 f"{viewers:3} viewers: {load.queries:6.2f} queries/s, each drawn at least"

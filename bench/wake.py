@@ -1,11 +1,12 @@
 """How long after its enqueuing does an idle worker start a job? Prints milliseconds.
 
-    python -m bench.wake
+    python -m bench.wake [JOBS]
 
 On an embedded server of its own; the worker polls once an hour, so that only NOTIFY wakes it.
 """
 
 import asyncio
+import sys
 
 import uvloop
 
@@ -52,4 +53,5 @@ def summary(waits: list[float]) -> str:
 
 if __name__ == "__main__":
     with temporary_server() as url:
-        print(summary(uvloop.run(pick_up_waits(url, JOBS))))
+        count = int(sys.argv[1]) if len(sys.argv) > 1 else JOBS
+        print(summary(uvloop.run(pick_up_waits(url, count))))

@@ -183,7 +183,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def copied(server_url: str, source: str) -> Iterator[str]:
     name = sql.Identifier(f"test_{os.getpid()}_{uuid.uuid4().hex[:8]}")
     with psycopg.connect(server_url, autocommit=True) as admin:
-        create = sql.SQL("create database {} template {}")
+        create = sql.SQL("create database {} template {} strategy file_copy")
         admin.execute(create.format(name, sql.Identifier(source)))
         yield at(server_url, name.as_string().strip('"'))
         admin.execute(sql.SQL("drop database {} with (force)").format(name))

@@ -12,6 +12,8 @@ from rig import SCHNELL, Rig, rigged, throttled
 
 from lib.database.pool import Connection
 
+pytestmark = pytest.mark.slow
+
 LAUNCHER = str(Path(__file__).with_name("shifted_clock.py"))
 HOUR = 3600
 LIVE = {

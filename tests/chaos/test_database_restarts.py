@@ -7,6 +7,8 @@ import pytest
 
 from lib.database import connect
 
+pytestmark = pytest.mark.slow
+
 JOBS = 300
 BETWEEN_STOPS = 40
 """Jobs that end between two stops, so that the workers are busy at each."""

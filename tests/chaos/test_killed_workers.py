@@ -5,6 +5,9 @@ import time
 
 import httpx
 import journal
+import pytest
+
+pytestmark = pytest.mark.slow
 
 JOBS = 500
 WORKERS = 4

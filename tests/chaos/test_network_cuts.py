@@ -19,6 +19,8 @@ from rig import Rig, database_proxy, rigged, through
 from lib.database import connect
 from lib.database.pool import Connection
 
+pytestmark = pytest.mark.slow
+
 CUTS = ["cut", "frozen"]
 
 

@@ -19,6 +19,8 @@ from lib.queue.worker_calls import Queue
 from lib.storage.local import LocalStorage
 from lib.worker.worker import Worker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rig(

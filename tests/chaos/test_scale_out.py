@@ -3,6 +3,8 @@
 import journal
 import pytest
 
+pytestmark = pytest.mark.slow
+
 JOBS = 400
 WORKERS = 4
 

@@ -18,6 +18,8 @@ from lib.database.bootstrap import bootstrap
 from lib.database.migrations import MIGRATIONS, apply, check_schema
 from lib.database.pool import Connection
 
+pytestmark = pytest.mark.slow
+
 EXISTING = Path(__file__).parents[1] / "sql" / "existing_deployment.sql"
 OS_USER = "nobody" if os.geteuid() == 0 else None
 FOLDERS = [

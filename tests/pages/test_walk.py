@@ -13,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from running_app import App, apps
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 FAULTS = (Path(__file__).parent / "faults.js").read_text()
 ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()

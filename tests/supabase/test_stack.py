@@ -29,7 +29,7 @@ READY = """() => document.querySelector('h1')
 LONG = 30_000
 GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schnell"}
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from playwright.sync_api import Locator, Page, expect
 from lib.database import connect
 from lib.database.pool import Connection
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 SCHEDULES = ["* * * * *", "*/2 * * * *", "*/5 * * * *", "*/15 * * * *", "0 * * * *"]
 MISSING = "select current_setting('app.settings.no_such_key')"

@@ -15,6 +15,8 @@ from lib.database import load
 from lib.provider.simulator.faults import FaultFile, Faults
 from lib.ui.navigation import SECTIONS, page_path
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent
 PUBLISHABLE = "sb_publishable_q1w2e3r4t5y6u7i8o9p0"
 SECRETS = {
