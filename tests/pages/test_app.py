@@ -30,7 +30,7 @@ def test_a_generation_runs_to_an_image_that_the_app_serves(make_app, eventually)
 
 
 def test_starts_with_labelled_history_and_makes_its_keys_once_and_never_logs_them(make_app):
-    app = make_app().start()
+    app = make_app().start(empty_folder=True)
     keys = app.keys
     [jobs] = app.rows("select count(*) from public.job_queue")
     assert jobs["count"] > 10_000
