@@ -29,7 +29,7 @@ from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.growth import capacity
-from lib.ui.parts.models import models
+from lib.ui.parts.model_settings import models
 from lib.ui.parts.space import space
 
 VIEWS = ["Tasks", "Purge", "Space", "Growth", "Models", "Limits"]
