@@ -148,7 +148,7 @@ def main() -> None:
     with connect(urlsplit(url)._replace(path="/template1").geturl()) as connection:
         queries.drop_copy(connection)
     if not (quiet.seconds and beside.seconds):
-        sys.exit("No phase lasted long enough to measure: purge more jobs, or give fewer --seconds.")
+        sys.exit("No phase lasted long enough to measure: purge more jobs or give fewer --seconds.")
     ratio = beside.rate / quiet.rate
     print(
         f"Claimed and completed a second: {quiet.rate:,.0f} without a purge, {beside.rate:,.0f}"
