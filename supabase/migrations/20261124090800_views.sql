@@ -16,12 +16,12 @@ where w.running or (w.kind = 'process-jobs' and w.last_seen_at > now() - interva
 comment on view public.live_workers is
 'Which workers are alive? A worker is alive while it runs and sent a heartbeat in the last minute; a call of process-jobs also for two minutes after its last heartbeat, because cron calls it every minute.
 
-- id: of the worker (uuid)
+- id: of the worker
 - kind: worker (a process that keeps running), process-jobs or process-generation (one call)
 - host: name of its machine
 - pid: its process id there
 - version: of Darkroom
-- job_types: types of jobs that it runs (list)
+- job_types: types of jobs that it runs
 - concurrency: jobs that it runs at once
 - started_at: when it started
 - last_seen_at: its last heartbeat
@@ -64,18 +64,18 @@ where s.last_sign_of_life < clock_timestamp() - public.stuck_after();
 comment on view public.stuck_jobs is
 'Which running jobs are stuck, that is without a start or a heartbeat for stuck_after()?
 
-- id: of the job (uuid)
+- id: of the job
 - job_type: its type
-- payload: its input (JSON)
+- payload: its input
 - attempts: attempts so far, the current one included
 - max_attempts: attempts that it may use
 - priority: higher runs first
-- created_by: user who created it (uuid), null for none
+- created_by: user who created it, null for none
 - created_at: when it was created
 - started_at: when the current attempt started
-- worker_id: worker that holds it (uuid), null without a lease
+- worker_id: worker that holds it, null without a lease
 - last_sign_of_life: start or last heartbeat of the attempt, the later one
-- silent_for: time since then (interval)
+- silent_for: time since then
 
 Cost: reads the running jobs by their partial index.';
 
@@ -89,14 +89,14 @@ order by q.completed_at desc;
 comment on view public.failed_jobs_recent is
 'Which jobs failed in the last 24 hours, newest first?
 
-- id: of the job (uuid)
+- id: of the job
 - job_type: its type
-- payload: its input (JSON)
+- payload: its input
 - error_message: the last error
-- error_details: details of the last error; under "attempts" the errors of all attempts (JSON)
+- error_details: details of the last error; under "attempts" the errors of all attempts
 - attempts: attempts used
 - max_attempts: attempts that it could use
-- created_by: user who created it (uuid), null for none
+- created_by: user who created it, null for none
 - created_at: when it was created
 - started_at: when the last attempt started
 - completed_at: when it failed

@@ -1,11 +1,13 @@
 -- Throughput views: arrivals, ends, queue length, wait and run times by minute, hour or day.
 --
 -- In each function p_from and p_to bound the range, rounded outward to whole buckets but never past now;
--- p_to null: up to now. Custom plans, since the best index depends on the range.
+-- p_to null: up to now. The functions here and in the next files keep one plan: planning each call would take
+-- longer than running it.
 
 create function public.throughput(p_from timestamptz, p_to timestamptz, p_bucket text, p_by text)
 returns table (at timestamptz, place int, name text, jobs bigint)
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+    set jit = off set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -60,7 +62,8 @@ returns table (
     at timestamptz, run_p50 double precision, run_p95 double precision, run_p99 double precision,
     wait_p50 double precision, wait_p95 double precision, wait_p99 double precision
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+    set jit = off set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -125,9 +128,11 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 
 Cost: by hour and day the rollup rows of the range and the jobs that ended since the last fold; by minute each job of the hour, by index.';
 
+-- Not a kept plan: queue_flow inherits the setting, and which index is best for it depends on p_from.
 create function public.queue_lengths(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (at timestamptz, arrivals bigint, ends bigint, busiest bigint, queue bigint)
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
+    set jit = off set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare

@@ -13,7 +13,7 @@ create function public.model_timings_between(
     wait_p99 double precision, wait_max double precision,
     before_completed bigint, before_failed bigint, before_p50 double precision, trend double precision[]
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -112,7 +112,9 @@ Cost: the rollup rows of both ranges, by day where p_step is day, and the jobs t
 create view public.model_timings with (security_invoker = true) as
 select * from public.model_timings_between(now() - interval '24 hours', null);
 comment on view public.model_timings is
-'How often did each model run in the last 24 hours, how long, and how does that compare with the 24 hours before? Starts on a full hour; the 200 most used models. Other ranges: the function model_timings_between, which has the same columns.
+'How often did each model run in the last 24 hours, how long, and how does that compare with the 24 hours before? Starts on a full hour; the 200 most used models. Other ranges: the function.
+
+Columns: as model_timings_between.
 
 Cost: two days of the hourly rollup, and the jobs that ended since the last fold.';
 
@@ -121,7 +123,7 @@ create function public.model_time_distribution(
 ) returns table (
     what text, period text, from_seconds double precision, to_seconds double precision, jobs bigint, share double precision
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -177,7 +179,7 @@ create function public.model_trend(
     run_p50 double precision, run_p95 double precision, run_p99 double precision,
     wait_p50 double precision, wait_p95 double precision, wait_p99 double precision
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare

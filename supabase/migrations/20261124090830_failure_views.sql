@@ -5,7 +5,7 @@ returns table (
     key text, error_group text, error_code text, jobs bigint, first_at timestamptz, last_at timestamptz,
     models text[], users bigint, trend bigint[], total bigint, kinds bigint
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -86,6 +86,8 @@ Cost: the failure rollup rows of the range, and the jobs that failed since the l
 create view public.failure_groups with (security_invoker = true) as
 select * from public.failure_groups_between(date_trunc('hour', now() - interval '24 hours', 'UTC'), null);
 comment on view public.failure_groups is
-'Which kinds of errors made jobs fail in the last 24 hours, from a full hour on? At most 200 kinds, the most frequent first; trend is by the hour. Other ranges: the function failure_groups_between, which has the same columns.
+'Which kinds of errors made jobs fail in the last 24 hours, from a full hour on? At most 200 kinds, the most frequent first; trend is by the hour. Other ranges: the function.
+
+Columns: as failure_groups_between.
 
 Cost: a day of the failure rollup, and the jobs that failed since the last fold.';

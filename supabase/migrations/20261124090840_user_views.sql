@@ -5,7 +5,7 @@ returns table (
     user_id uuid, asked bigint, completed bigint, failed bigint, ended bigint, looked_at bigint,
     looked_back_to timestamptz
 )
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -51,7 +51,7 @@ comment on function public.user_usage_between is
 
 Parameters: p_from and p_to bound the range (p_to null: no end).
 
-- user_id: user (uuid); null for requests without a user
+- user_id: user; null for requests without a user
 - asked: generations that they requested, of those examined
 - completed: of their newest 100 in the range, completed
 - failed: of these 100, failed
@@ -64,7 +64,9 @@ Cost: up to 3,000 index entries, and up to 100 generations of each of twenty use
 create view public.user_usage with (security_invoker = true) as
 select * from public.user_usage_between(now() - interval '24 hours', null);
 comment on view public.user_usage is
-'Which users requested the most images in the last 24 hours, and with what result? Other ranges: the function user_usage_between, which has the same columns.
+'Which users requested the most images in the last 24 hours, and with what result? Other ranges: the function.
+
+Columns: as user_usage_between.
 
 Cost: up to 3,000 index entries, and up to 100 generations of each of twenty users by index.';
 
@@ -106,7 +108,7 @@ Cost: the generations of the user in the last 24 hours, by index.';
 create function public.user_requests(
     p_user_id uuid, p_from timestamptz, p_to timestamptz, p_bucket text default 'hour', p_zone text default 'UTC'
 ) returns table (bucket timestamptz, status text, generations bigint, first_at timestamptz)
-language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set jit = off
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
 #variable_conflict use_column
 begin

@@ -62,6 +62,7 @@ select
     ) as alerts,
     extract(epoch from now() - public.worker_seen_at())::double precision as worker_seen_seconds,
     last_hour.*,
+    arrived.last_hour_arrived,
     pending + processing + last_hour_ended - last_hour_arrived as live_before,
     extract(epoch from now() - (
         select max(q.completed_at)
