@@ -188,16 +188,8 @@ class Queue:
             )
             return [row["job_id"] async for row in rows]
 
-    async def stuck_after_seconds(self) -> float:
-        """Seconds without a heartbeat after which a running job is stuck."""
-        async with connected(self._pool) as connection:
-            return float(await self._sql.stuck_after(connection))
-
     async def rescue(self, silence_seconds: float | None = None) -> list[UUID]:
-        """Rescue jobs without a heartbeat for `silence_seconds`. Returns the jobs.
-
-        None stands for the SQL function `stuck_after()`.
-        """
+        """Rescue jobs without a heartbeat for `silence_seconds`, or for `stuck_after()`."""
         async with connected(self._pool) as connection:
             rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
             return [row["id"] async for row in rows]

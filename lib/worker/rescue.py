@@ -17,15 +17,15 @@ RETRY_SECONDS = 10.0
 """Wait before asking again for a timeout that the database could not tell."""
 
 
-async def keep_rescuing(queue: Queue, timeout_seconds: float | None) -> None:
+async def keep_rescuing(pool: AsyncPool, timeout_seconds: float | None) -> None:
     """Rescue jobs without a heartbeat for `timeout_seconds`, until cancelled.
 
     None stands for the SQL function `stuck_after()`.
     """
-    known_timeout = timeout_seconds
+    queue, known_timeout = Queue(pool), timeout_seconds
     while True:
         try:
-            known_timeout = known_timeout or await queue.stuck_after_seconds()
+            known_timeout = known_timeout or await _stuck_after_seconds(pool)
             if rescued := await queue.rescue(timeout_seconds):
                 logger.warning("Took %d jobs of workers that fell silent", len(rescued))
         except DatabaseUnavailable as error:
@@ -33,6 +33,11 @@ async def keep_rescuing(queue: Queue, timeout_seconds: float | None) -> None:
         await asyncio.sleep(
             known_timeout / RESCUE_CHECKS_PER_TIMEOUT if known_timeout else RETRY_SECONDS
         )
+
+
+async def _stuck_after_seconds(pool: AsyncPool) -> float:
+    async with connected(pool) as connection:
+        return float(await load_async("queue").stuck_after(connection))
 
 
 async def rescue_dead_workers(pool: AsyncPool) -> int:

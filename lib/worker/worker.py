@@ -84,7 +84,7 @@ class Worker:
         async with asyncio.TaskGroup() as helpers:
             intake_tasks = [
                 helpers.create_task(keep_listening(url, self._wake)),
-                helpers.create_task(keep_rescuing(self._queue, self._rescue_seconds)),
+                helpers.create_task(keep_rescuing(self._pool, self._rescue_seconds)),
                 helpers.create_task(keep_rollup_fresh(self._pool)),
             ]
             support_tasks = [
