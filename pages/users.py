@@ -242,8 +242,8 @@ def limits_form(user_id: UUID) -> None:
     st.header("Set their limits")
     with st.form("limits", width=560):
         with st.container(horizontal=True):
-            hourly = limit_input("In one hour", 20, user["own_hourly"], user_id)
-            daily = limit_input("In 24 hours", 100, user["own_daily"], user_id)
+            hourly = limit_input("In one hour", user["default_hourly"], user["own_hourly"], user_id)
+            daily = limit_input("In 24 hours", user["default_daily"], user["own_daily"], user_id)
         st.caption("Left empty, the default holds. 0 allows nothing.")
         if st.form_submit_button("Set limits"):
             ask(limits_action(user_id, daily, hourly))

@@ -88,8 +88,7 @@ left join pg_catalog.pg_publication p on p.pubname = 'supabase_realtime';
 -- name: workers^
 -- Columns: alive, hosts: up to five of their hosts.
 with alive as (
-    select w.host from public.workers w
-    where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '1 minute'
+    select w.host from public.live_workers w where w.kind = 'worker'
 )
 select
     (select count(*) from alive) as alive,
@@ -116,7 +115,7 @@ select
         from public.cron_findings() f
     ), '[]') as findings,
     to_regproc('net.http_post') is not null as pg_net,
-    public.secret_readable('darkroom_secret_key') as key;
+    public.secret_readable(public.secret_key_name()) as key;
 
 -- name: failed^
 -- Jobs that failed permanently in the last 24 hours. Columns: jobs (1001 stands for more than

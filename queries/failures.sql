@@ -3,77 +3,14 @@
 -- range; :key (text; null for all) of a kind of error, as returned by groups.
 
 -- name: groups
--- Up to 200 kinds of errors, the most frequent first, purged jobs included. Columns: key,
--- error_group, error_code, jobs, first_at, last_at, models (ids), users (count), trend (jobs per
--- hour, per day beyond a week; at least the last day), total (failed jobs of all kinds), kinds
--- (number of kinds).
-with span as materialized (
-    select since, until, step, date_trunc(step, least(since, until - interval '1 day'), 'UTC') as trend_since
-    from (
-        select
-            coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC')) as since,
-            coalesce(:start::timestamptz + :length::interval, now()) as until,
-            case when :length::interval > interval '7 days' then 'day' else 'hour' end as step
-    ) s
-), failures as materialized (
-    select f.* from span cross join lateral public.failure_stats(span.since, span.until) f
-), before as materialized (
-    -- At least a day: a shorter sparkline would show little.
-    select f.error_group, f.error_code, f.hour, f.jobs
-    from span cross join lateral public.failure_stats(span.trend_since, span.since) f
-    where span.since > span.until - interval '1 day'
-), kinds as materialized (
-    select c.*, sum(c.jobs) over ()::bigint as total, count(*) over () as kinds,
-           row_number() over (order by c.jobs desc, c.last_at desc, c.error_group) as place
-    from (
-        select
-            f.error_group, f.error_code, sum(f.jobs)::bigint as jobs, min(f.first_at) as first_at,
-            max(f.last_at) as last_at, array_agg(distinct f.model_id order by f.model_id) as models
-        from failures f
-        group by f.error_group, f.error_code
-    ) c
-    order by place
-    limit 200
-), affected as (
-    select a.error_group, a.error_code, count(*) as users
-    from (
-        select distinct f.error_group, f.error_code, u.id
-        from failures f cross join unnest(f.users) as u (id)
-    ) a
-    group by a.error_group, a.error_code
-), points as (
-    select k.place, date_trunc(span.step, p.hour, 'UTC') as at, sum(p.jobs)::bigint as jobs
-    from span, (
-        select f.error_group, f.error_code, f.hour, f.jobs from failures f
-        union all
-        select * from before
-    ) p
-    join kinds k using (error_group, error_code)
-    group by 1, 2
-), trends as (
-    select k.place, array_agg(coalesce(p.jobs, 0) order by step.begins) as trend
-    from span
-    cross join lateral generate_series(span.trend_since, span.until, ('1 ' || span.step)::interval) as step (begins)
-    cross join kinds k
-    left join points p on p.place = k.place and p.at = step.begins
-    group by k.place
-)
-select
-    public.error_key(k.error_group, k.error_code) as key,
-    k.error_group,
-    k.error_code,
-    k.jobs,
-    k.first_at,
-    k.last_at,
-    k.models,
-    coalesce(a.users, 0) as users,
-    t.trend,
-    k.total,
-    k.kinds
-from kinds k
-join trends t using (place)
-left join affected a using (error_group, error_code)
-order by k.place;
+-- Up to 200 kinds of errors, the most frequent first, purged jobs included. trend: jobs per hour,
+-- per day beyond a week; at least the last day.
+select key, error_group, error_code, jobs, first_at, last_at, models, users, trend, total, kinds
+from public.failure_groups_between(
+    coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC')),
+    :start::timestamptz + :length::interval,
+    case when :length::interval > interval '7 days' then 'day' else 'hour' end
+);
 
 -- name: failed
 -- Failed jobs of a range and kind before the position (:before, timestamptz, and :before_id),

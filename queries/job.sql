@@ -55,12 +55,7 @@ select
     extract(epoch from b.open_until - clock_timestamp())::double precision as probe_in_seconds,
     b.reason as down_reason,
     (
-        -- A recent call of process-jobs counts as a worker: a cron schedule calls it every minute.
-        select count(*) from public.workers a
-        where q.job_type = any(a.job_types) and (
-            (a.stopped_at is null and a.last_seen_at > now() - interval '1 minute')
-            or (a.kind = 'process-jobs' and a.last_seen_at > now() - interval '2 minutes')
-        )
+        select count(*) from public.live_workers a where q.job_type = any(a.job_types)
     ) as workers_alive,
     ahead.jobs as ahead,
     ahead.seen <= 1000 as ahead_is_all,

@@ -205,11 +205,10 @@ with users as (
 ), limited as (
     select
         u.*, l.user_id is not null as own,
-        coalesce(l.daily_limit, (d.defaults ->> 'daily_limit')::int) as daily_limit,
-        coalesce(l.hourly_limit, (d.defaults ->> 'hourly_limit')::int) as hourly_limit
+        coalesce(l.daily_limit, d.daily_limit) as daily_limit,
+        coalesce(l.hourly_limit, d.hourly_limit) as hourly_limit
     from users u
-    -- The nil user id yields the default limits.
-    cross join (select public.get_user_limits('00000000-0000-0000-0000-000000000000') as defaults) d
+    cross join public.default_limits() d
     left join public.user_limits l using (user_id)
 ), shares as (
     select

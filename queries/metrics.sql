@@ -18,12 +18,7 @@ select
         select coalesce(extract(epoch from nullif(evaluated_at, '-infinity')), 0)::double precision
         from public.alert_watch
     ) as evaluated_at
-from (
-    select count(*) as workers, coalesce(sum(concurrency), 0)::int as slots
-    from public.workers
-    where (stopped_at is null and last_seen_at > now() - interval '1 minute')
-       or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
-) workers;
+from (select count(*) as workers, coalesce(sum(concurrency), 0)::int as slots from public.live_workers) workers;
 
 -- name: ended
 select job_type, status, jobs from public.ended_totals();
@@ -33,8 +28,9 @@ select job_type, status, jobs from public.ended_totals();
 select kind, p50, p95, p99 from public.recent_times();
 
 -- name: barriers
--- Providers with an open circuit breaker or not, and paused job types (* for all).
-select 'provider' as kind, provider as name, open_until is not null as closed from public.provider_breakers
+-- What holds jobs back. Columns: kind (provider or job_type), name (* for all job types), active:
+-- whether the provider's circuit breaker is open, or the job type paused.
+select 'provider' as kind, provider as name, open_until is not null as active from public.provider_breakers
 union all
 select 'job_type', job_type, true from public.queue_pauses;
 

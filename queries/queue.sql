@@ -41,8 +41,16 @@ where unheld.job_ids is not null;
 -- name: rescue_worker_jobs
 select rescue_worker_jobs as job_id from public.rescue_worker_jobs(:worker_id::uuid);
 
+-- name: stuck_after$
+-- Seconds without a heartbeat after which a running job is stuck.
+select extract(epoch from public.stuck_after())::double precision;
+
 -- name: rescue_stuck_jobs
-select id from public.rescue_stuck_jobs(make_interval(secs => :silence_seconds));
+-- :silence_seconds null: as stuck_after() says.
+select id
+from public.rescue_stuck_jobs(
+    coalesce(make_interval(secs => :silence_seconds::double precision), public.stuck_after())
+);
 
 -- name: prediction_of$
 select g.prediction_id

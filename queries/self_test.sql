@@ -99,9 +99,9 @@ select
 -- Workers that could run generations now. Columns: alive (workers and recent calls of
 -- process-jobs), seen_seconds since the last heartbeat of any, null if never.
 select
-    count(*) filter (
-        where (stopped_at is null and last_seen_at > now() - interval '1 minute')
-           or (kind = 'process-jobs' and last_seen_at > now() - interval '2 minutes')
+    (
+        select count(*) from public.live_workers l
+        where l.kind in ('worker', 'process-jobs') and 'generate-image' = any (l.job_types)
     ) as alive,
     extract(epoch from now() - max(last_seen_at))::double precision as seen_seconds
 from public.workers

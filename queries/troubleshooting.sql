@@ -19,10 +19,7 @@ from public.alert_rules r;
 -- runs); held: model_id, seconds, reason; cron: job_id, name, active, failures, message (of the
 -- schedules that wake the queue).
 with alive as materialized (
-    select w.job_types, w.concurrency
-    from public.workers w
-    where (w.stopped_at is null and w.last_seen_at > now() - interval '1 minute')
-       or (w.kind = 'process-jobs' and w.last_seen_at > now() - interval '2 minutes')
+    select w.job_types, w.concurrency from public.live_workers w
 ), waiting as materialized (
     select
         q.job_type, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
@@ -140,7 +137,7 @@ order by jobs desc, m.id
 limit 20;
 
 -- name: stuck^
--- Why jobs hang. stuck: no heartbeat for ten minutes; of them unleased: without a lease; silent:
+-- Why jobs hang. stuck: no heartbeat for stuck_after_seconds; of them unleased: without a lease; silent:
 -- host, pid, jobs, seconds (since their worker's last heartbeat, the longest first); rescuers:
 -- workers alive that would take over; long: jobs that have run for more than half an hour although
 -- their worker sends heartbeats, longest_seconds.
@@ -155,10 +152,8 @@ select
             limit 20
         ) w
     ) as silent,
-    (
-        select count(*) from public.workers w
-        where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '1 minute'
-    ) as rescuers,
+    (select count(*) from public.live_workers w where w.kind = 'worker') as rescuers,
+    extract(epoch from public.stuck_after())::double precision as stuck_after_seconds,
     l.long, l.longest_seconds
 from (
     select count(*) as stuck, count(*) filter (where worker_id is null) as unleased from public.stuck_jobs

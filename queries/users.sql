@@ -23,84 +23,22 @@ select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 
 -- name: most_active
 -- The twenty users with the most generations among the newest 3,000 of a range (start and length as
--- in lib/ui/time_range.py), most first. Columns: user_id (null for requests without a user), asked;
--- of their newest 100 in that range: completed, failed, ended; looked_at: generations examined;
--- looked_back_to: time of the oldest of them.
-select
-    t.user_id,
-    t.asked,
-    o.completed,
-    o.failed,
-    o.ended,
-    t.looked_at,
-    t.looked_back_to
-from (
-    select
-        n.user_id,
-        count(*) as asked,
-        sum(count(*)) over ()::bigint as looked_at,
-        min(min(n.created_at)) over () as looked_back_to
-    from (
-        select g.user_id, g.created_at
-        from public.image_generations g
-        where g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
-          and g.created_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
-        order by g.created_at desc
-        limit 3000
-    ) n
-    group by n.user_id
-    order by asked desc, n.user_id
-    limit 20
-) t
-left join lateral (
-    select
-        count(*) filter (where l.status = 'completed') as completed,
-        count(*) filter (where l.status = 'failed') as failed,
-        count(*) filter (where l.status in ('completed', 'failed')) as ended
-    from (
-        select g.status
-        from public.image_generations g
-        where g.user_id = t.user_id
-          and g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
-          and g.created_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
-        order by g.created_at desc
-        limit 100
-    ) l
-) o on true
-order by t.asked desc, t.user_id;
+-- in lib/ui/time_range.py), most first.
+select user_id, asked, completed, failed, ended, looked_at, looked_back_to
+from public.user_usage_between(coalesce(:start::timestamptz, now() - :length::interval), :start::timestamptz + :length::interval)
+order by asked desc, user_id;
 
 -- name: user^
--- A user's limits and usage. Columns: limits (from get_user_limits), own_daily and own_hourly (null
--- for the default), last_asked_at (null: never).
-select
-    public.get_user_limits(:user_id::uuid) as limits,
-    l.daily_limit as own_daily,
-    l.hourly_limit as own_hourly,
-    (
-        select g.created_at from public.image_generations g
-        where g.user_id = :user_id::uuid
-        order by g.created_at desc
-        limit 1
-    ) as last_asked_at
-from (select) as one
-left join public.user_limits l on l.user_id = :user_id::uuid;
+-- A user's limits and usage.
+select limits, own_daily, own_hourly, default_daily, default_hourly, last_asked_at
+from public.user_standing(:user_id::uuid);
 
 -- name: asked
 -- Results of the newest 2,000 generations that a user requested in a range, per hour or day
--- (bucket) of a time zone. Columns: bucket, status, generations; first_at: the oldest of all.
-select
-    date_trunc(:bucket, g.created_at, :zone) as bucket,
-    g.status,
-    count(*) as generations,
-    min(min(g.created_at)) over () as first_at
-from (
-    select n.created_at, n.status
-    from public.image_generations n
-    where n.user_id = :user_id::uuid
-      and n.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
-      and n.created_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
-    order by n.created_at desc
-    limit 2000
-) g
-group by 1, 2
-order by 1, 2;
+-- (bucket) of a time zone.
+select bucket, status, generations, first_at
+from public.user_requests(
+    :user_id::uuid, coalesce(:start::timestamptz, now() - :length::interval), :start::timestamptz + :length::interval,
+    :bucket, :zone
+)
+order by bucket, status;

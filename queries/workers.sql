@@ -16,12 +16,13 @@ from (
         coalesce(held.jobs, 0) as holds,
         extract(epoch from now() - held.oldest)::double precision as oldest_claim_seconds,
         case
-            when w.stopped_at is null and w.last_seen_at > now() - interval '1 minute' then 'alive'
+            when not live.stands_for_cron then 'alive'
             when held.jobs > 0 then 'gone'
             when w.stopped_at is null then 'silent'
             else 'stopped'
         end as state
     from public.workers w
+    left join public.live_workers live on live.id = w.id
     left join (
         select l.worker_id, count(*) as jobs, min(q.started_at) as oldest
         from public.job_leases l join public.job_queue q on q.id = l.job_id
@@ -57,19 +58,22 @@ select
     w.started_at, w.host, w.pid, w.processed, w.errors,
     case
         when w.stopped_at is not null then 'ended'
-        when w.last_seen_at > now() - interval '1 minute' then 'running'
+        when not live.stands_for_cron then 'running'
         else 'lost'
     end as state,
     extract(epoch from coalesce(w.stopped_at, now()) - w.started_at)::double precision as seconds
 from public.workers w
+left join public.live_workers live on live.id = w.id
 where w.kind = 'process-jobs'
 order by w.started_at desc
 limit :most;
 
 -- name: own_schedule^
 -- Last time of each of a worker's periodic tasks: claimed_at (newest claim still running), seen_at
--- (heartbeat), folded_at (history folded). Null if never.
+-- (heartbeat), folded_at (history folded). Null if never. stuck_after_seconds: silence after which a
+-- job is rescued, unless a setting says otherwise.
 select
     (select max(started_at) from public.job_queue where status = 'processing') as claimed_at,
     (select max(last_seen_at) from public.workers where kind = 'worker') as seen_at,
-    (select nullif(refreshed_at, '-infinity') from public.rollup_state) as folded_at;
+    (select nullif(refreshed_at, '-infinity') from public.rollup_state) as folded_at,
+    extract(epoch from public.stuck_after())::double precision as stuck_after_seconds;

@@ -51,7 +51,7 @@ class QueueCollector(Collector):
             ])  # fmt: skip
         for name, (kind, help_text) in BARRIER_GAUGES.items():
             yield _gauge(name, help_text, [kind], [
-                ([row["name"]], row["closed"]) for row in self.barriers if row["kind"] == kind
+                ([row["name"]], row["active"]) for row in self.barriers if row["kind"] == kind
             ])  # fmt: skip
         yield _gauge("alert_firing", "Alerts that fire.", ["rule", "subject", "severity"], [
             ([row["rule"], row["subject"], row["severity"]], 1) for row in self.firing

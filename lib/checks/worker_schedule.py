@@ -20,7 +20,7 @@ def worker_schedule(
     Uses this process's settings. `last` is a row of the query `own_schedule` in
     queries/workers.sql.
     """
-    rescue_seconds = settings.rescue_seconds
+    rescue_seconds = settings.rescue_seconds or last["stuck_after_seconds"]
     rescue_interval = duration(rescue_seconds / RESCUE_CHECKS_PER_TIMEOUT)
     return [
         {

@@ -188,8 +188,8 @@ class Queue:
             )
             return [row["job_id"] async for row in rows]
 
-    async def rescue(self, silence_seconds: float) -> list[UUID]:
-        """Rescue jobs without a heartbeat for `silence_seconds`. Returns the jobs."""
+    async def rescue(self, silence_seconds: float | None = None) -> list[UUID]:
+        """Rescue jobs without a heartbeat for `silence_seconds`, or for `stuck_after()`."""
         async with connected(self._pool) as connection:
             rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
             return [row["id"] async for row in rows]

@@ -20,6 +20,7 @@ from lib.settings.values import (
     jwt_secret,
     number,
     one_value,
+    optional_number,
     project_of_url,
     project_url,
     replicate_token,
@@ -71,7 +72,8 @@ class Settings:
     claim_batch: int
     max_parallel_jobs: int
     heartbeat_seconds: float
-    rescue_seconds: float
+    rescue_seconds: float | None
+    """None: as the SQL function `stuck_after()` says."""
     poll_seconds: float
     generation_seconds: float
     stop_grace_seconds: float
@@ -129,7 +131,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
         max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),
         heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS"),
-        rescue_seconds=number(values, "DARKROOM_RESCUE_SECONDS"),
+        rescue_seconds=optional_number(values, "DARKROOM_RESCUE_SECONDS"),
         poll_seconds=number(values, "DARKROOM_POLL_SECONDS"),
         generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS"),
         stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS"),

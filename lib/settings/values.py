@@ -48,6 +48,11 @@ def number(values: Mapping[str, str], name: str) -> float:
     return given
 
 
+def optional_number(values: Mapping[str, str], name: str) -> float | None:
+    """A number; None if unset."""
+    return number(values, name) if values.get(name) else None
+
+
 def database_url(name: str, text: str) -> str:
     """A PostgreSQL URL, checked for mistakes that libpq reports late or cryptically."""
     bare(name, text)

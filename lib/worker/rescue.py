@@ -13,15 +13,31 @@ from lib.queue.worker_calls import Queue
 logger = logging.getLogger(__name__)
 
 
-async def keep_rescuing(queue: Queue, timeout_seconds: float) -> None:
-    """Rescue jobs without a heartbeat for `timeout_seconds`, until cancelled."""
+RETRY_SECONDS = 10.0
+"""Wait before asking again for a timeout that the database could not tell."""
+
+
+async def keep_rescuing(pool: AsyncPool, timeout_seconds: float | None) -> None:
+    """Rescue jobs without a heartbeat for `timeout_seconds`, until cancelled.
+
+    None stands for the SQL function `stuck_after()`.
+    """
+    queue, known_timeout = Queue(pool), timeout_seconds
     while True:
         try:
+            known_timeout = known_timeout or await _stuck_after_seconds(pool)
             if rescued := await queue.rescue(timeout_seconds):
                 logger.warning("Took %d jobs of workers that fell silent", len(rescued))
         except DatabaseUnavailable as error:
             logger.warning("Cannot look for silent workers: %s", error)
-        await asyncio.sleep(timeout_seconds / RESCUE_CHECKS_PER_TIMEOUT)
+        await asyncio.sleep(
+            known_timeout / RESCUE_CHECKS_PER_TIMEOUT if known_timeout else RETRY_SECONDS
+        )
+
+
+async def _stuck_after_seconds(pool: AsyncPool) -> float:
+    async with connected(pool) as connection:
+        return float(await load_async("queue").stuck_after(connection))
 
 
 async def rescue_dead_workers(pool: AsyncPool) -> int:

@@ -27,8 +27,8 @@ class Worker:
     """A worker: a row in the workers table and the jobs that it has claimed.
 
     `heartbeat_pool` is only for heartbeats, so that they never wait behind queries of jobs.
-    `rescue_seconds` is the time without a heartbeat after which it rescues other workers' jobs,
-    `batch` the maximum number of jobs per claim.
+    `rescue_seconds` is the time without a heartbeat after which it rescues other workers' jobs
+    (None: the SQL function `stuck_after()`), `batch` the maximum number of jobs per claim.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Worker:
         kind: str,
         concurrency: int,
         heartbeat_seconds: float,
-        rescue_seconds: float,
+        rescue_seconds: float | None,
         batch: int,
     ) -> None:
         self.id = uuid4()
@@ -84,7 +84,7 @@ class Worker:
         async with asyncio.TaskGroup() as helpers:
             intake_tasks = [
                 helpers.create_task(keep_listening(url, self._wake)),
-                helpers.create_task(keep_rescuing(self._queue, self._rescue_seconds)),
+                helpers.create_task(keep_rescuing(self._pool, self._rescue_seconds)),
                 helpers.create_task(keep_rollup_fresh(self._pool)),
             ]
             support_tasks = [

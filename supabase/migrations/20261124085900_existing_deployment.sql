@@ -27,7 +27,11 @@ begin
                c.oid::regclass::text as name
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('v', 'm')
-          and c.relname in ('queue_health', 'failed_jobs_recent', 'stuck_jobs')
+          and c.relname in (
+              'queue_health', 'failed_jobs_recent', 'stuck_jobs', 'live_workers', 'live_jobs',
+              'queue_health_recent', 'queue_state', 'queue_hours', 'queue_pace', 'throughput_hourly',
+              'model_timings', 'failure_groups', 'user_usage'
+          )
         union all
         select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
                p.oid::regprocedure::text

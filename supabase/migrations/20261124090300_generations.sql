@@ -41,6 +41,15 @@ $$;
 comment on function public.get_user_limits is
     'A user''s generations of the last 24 hours and of the last hour against the limits; null asks for requests without a user.';
 
+create function public.default_limits(out daily_limit int, out hourly_limit int)
+language sql stable set search_path = ''
+as $$
+    select (l ->> 'daily_limit')::int, (l ->> 'hourly_limit')::int
+    -- No user has the nil id, so none differs from the defaults there.
+    from public.get_user_limits('00000000-0000-0000-0000-000000000000') l;
+$$;
+comment on function public.default_limits is 'Limits of users without a row in user_limits, as get_user_limits has them.';
+
 create function public.limit_resets_in(p_user_id uuid, p_limits jsonb) returns int
 language sql stable set search_path = ''
 as $$

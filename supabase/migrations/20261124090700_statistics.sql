@@ -333,22 +333,27 @@ $$;
 comment on function public.queue_flow is
     'Jobs created and jobs ended in each hour from that of p_from until now, purged ones included; hours without either are absent.';
 
-create function public.bucket_span(
-    p_start timestamptz, p_length interval, p_bucket text, out since timestamptz, out until timestamptz
+create function public.whole_buckets(
+    p_from timestamptz, p_to timestamptz, p_bucket text, out since timestamptz, out until timestamptz
 )
 language sql stable set search_path = ''
 as $$
     select
-        date_trunc(p_bucket, t.first, 'UTC'),
-        case when p_start is null then t.last
-             else least(date_trunc(p_bucket, t.last - interval '1 microsecond', 'UTC') + ('1 ' || p_bucket)::interval, now())
-        end
-    from (
-        select coalesce(p_start, now() - p_length) as first, coalesce(p_start + p_length, now()) as last
-    ) t;
+        date_trunc(p_bucket, p_from, 'UTC'),
+        case when p_to is null then now()
+             else least(date_trunc(p_bucket, p_to - interval '1 microsecond', 'UTC') + ('1 ' || p_bucket)::interval, now())
+        end;
 $$;
+comment on function public.whole_buckets is
+    'A range rounded outward to whole buckets (minute, hour or day of UTC), but never past now; p_to null: up to now.';
+
+create function public.bucket_span(
+    p_start timestamptz, p_length interval, p_bucket text, out since timestamptz, out until timestamptz
+)
+language sql stable set search_path = ''
+as $$ select * from public.whole_buckets(coalesce(p_start, now() - p_length), p_start + p_length, p_bucket) $$;
 comment on function public.bucket_span is
-    'A time as whole buckets (minute, hour or day of UTC): p_length from p_start, or up to now when that is null. Rounded outwards, but never past now.';
+    'whole_buckets of p_length from p_start, or of the last p_length when p_start is null.';
 
 -- By minute ---------------------------------------------------------------------------------------
 

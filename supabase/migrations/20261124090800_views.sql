@@ -1,43 +1,53 @@
--- Views for operators and their tools, such as psql, Supabase Studio and Grafana.
+-- Live views: workers, live jobs, stuck and failed jobs. For operators and their tools, such as psql,
+-- Supabase Studio and Grafana; docs/views.md lists all views with their columns.
 
--- Equals one GROUP BY over all of job_queue plus the purged jobs, without reading finished jobs.
-create view public.queue_health with (security_invoker = true) as
+-- Workers -----------------------------------------------------------------------------------------
+
+create view public.live_workers with (security_invoker = true) as
 select
-    h.job_type,
-    h.status,
-    sum(h.jobs)::bigint as count,
-    round(sum(h.run_us) / 1000000 / nullif(sum(h.runs), 0), 3)::double precision as avg_duration_seconds,
-    min(h.oldest) as oldest,
-    max(h.newest) as newest
+    w.id, w.kind, w.host, w.pid, w.version, w.job_types, w.concurrency, w.started_at, w.last_seen_at,
+    extract(epoch from now() - w.last_seen_at)::double precision as silent_seconds,
+    not w.running as stands_for_cron
 from (
-    select q.job_type, q.status, count(*) as jobs, 0 as runs, 0::numeric as run_us,
-           min(q.created_at) as oldest, max(q.created_at) as newest
-    from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
-    union all
-    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
-    from public.job_queue q where q.status = 'processing' group by q.job_type, q.status
-    union all
-    -- Jobs of an existing deployment that finished without a completed_at.
-    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
-    from public.job_queue q
-    where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
-    group by q.job_type, q.status
-    union all
-    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest
-    from public.job_stats('-infinity', 'infinity', 'all') s
-) h
-group by h.job_type, h.status;
-comment on view public.queue_health is
-    'Jobs per type and status, with the average run time of the finished ones: live jobs by index, finished ones from the rollup, purged ones included.';
+    select *, stopped_at is null and last_seen_at > now() - interval '1 minute' as running from public.workers
+) w
+-- Cron calls process-jobs every minute: between two calls the last one stands for the next.
+where w.running or (w.kind = 'process-jobs' and w.last_seen_at > now() - interval '2 minutes');
+comment on view public.live_workers is
+'Which workers are alive? A worker is alive while it runs and sent a heartbeat in the last minute; a call of process-jobs also for two minutes after its last heartbeat, because cron calls it every minute.
 
-create view public.failed_jobs_recent with (security_invoker = true) as
-select
-    q.id, q.job_type, q.payload, q.error_message, q.error_details, q.attempts, q.max_attempts,
-    q.created_by, q.created_at, q.started_at, q.completed_at
-from public.job_queue q
-where q.status = 'failed' and q.completed_at > now() - interval '24 hours'
-order by q.completed_at desc;
-comment on view public.failed_jobs_recent is 'Jobs that failed for good in the last 24 hours, newest first.';
+- id: of the worker
+- kind: worker (a process that keeps running), process-jobs or process-generation (one call)
+- host: name of its machine
+- pid: its process id there
+- version: of Darkroom
+- job_types: types of jobs that it runs
+- concurrency: jobs that it runs at once
+- started_at: when it started
+- last_seen_at: its last heartbeat
+- silent_seconds: seconds since then
+- stands_for_cron: true for a call of process-jobs that has ended; cron is expected to make the next one
+
+Cost: reads the table of workers, which keeps one day.';
+
+-- Live jobs ---------------------------------------------------------------------------------------
+
+create view public.live_jobs with (security_invoker = true) as
+select q.job_type, q.status, count(*) as count, min(q.created_at) as oldest, max(q.created_at) as newest
+from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
+union all
+select q.job_type, q.status, count(*), min(q.created_at), max(q.created_at)
+from public.job_queue q where q.status = 'processing' group by q.job_type, q.status;
+comment on view public.live_jobs is
+'How many jobs are pending and running, by type?
+
+- job_type: type of the jobs
+- status: pending or processing (running)
+- count: jobs
+- oldest: when the oldest of them was created
+- newest: when the newest of them was created
+
+Cost: reads the live jobs by their partial indexes, never the finished ones.';
 
 create view public.stuck_jobs with (security_invoker = true) as
 select s.*, clock_timestamp() - s.last_sign_of_life as silent_for
@@ -51,4 +61,102 @@ from (
     where q.status = 'processing'
 ) s
 where s.last_sign_of_life < clock_timestamp() - public.stuck_after();
-comment on view public.stuck_jobs is 'Processing jobs that showed no sign of life, neither start nor heartbeat, for stuck_after().';
+comment on view public.stuck_jobs is
+'Which running jobs are stuck, that is without a start or a heartbeat for stuck_after()?
+
+- id: of the job
+- job_type: its type
+- payload: its input
+- attempts: attempts so far, the current one included
+- max_attempts: attempts that it may use
+- priority: higher runs first
+- created_by: user who created it, null for none
+- created_at: when it was created
+- started_at: when the current attempt started
+- worker_id: worker that holds it, null without a lease
+- last_sign_of_life: start or last heartbeat of the attempt, the later one
+- silent_for: time since then
+
+Cost: reads the running jobs by their partial index.';
+
+create view public.failed_jobs_recent with (security_invoker = true) as
+select
+    q.id, q.job_type, q.payload, q.error_message, q.error_details, q.attempts, q.max_attempts,
+    q.created_by, q.created_at, q.started_at, q.completed_at
+from public.job_queue q
+where q.status = 'failed' and q.completed_at > now() - interval '24 hours'
+order by q.completed_at desc;
+comment on view public.failed_jobs_recent is
+'Which jobs failed in the last 24 hours, newest first?
+
+- id: of the job
+- job_type: its type
+- payload: its input
+- error_message: the last error
+- error_details: details of the last error; under "attempts" the errors of all attempts
+- attempts: attempts used
+- max_attempts: attempts that it could use
+- created_by: user who created it, null for none
+- created_at: when it was created
+- started_at: when the last attempt started
+- completed_at: when it failed
+
+Cost: one row for each failed job of the day, by the partial index of failed jobs; add a limit to read less.';
+
+-- Jobs by type and status -------------------------------------------------------------------------
+
+-- Equals one GROUP BY over all of job_queue plus the purged jobs, without reading finished jobs.
+create view public.queue_health with (security_invoker = true) as
+select
+    h.job_type,
+    h.status,
+    sum(h.jobs)::bigint as count,
+    round(sum(h.run_us) / 1000000 / nullif(sum(h.runs), 0), 3)::double precision as avg_duration_seconds,
+    min(h.oldest) as oldest,
+    max(h.newest) as newest
+from (
+    select l.job_type, l.status, l.count as jobs, 0 as runs, 0::numeric as run_us, l.oldest, l.newest
+    from public.live_jobs l
+    union all
+    -- Jobs of an existing deployment that finished without a completed_at.
+    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
+    from public.job_queue q
+    where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
+    group by q.job_type, q.status
+    union all
+    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest
+    from public.job_stats('-infinity', 'infinity', 'all') s
+) h
+group by h.job_type, h.status;
+comment on view public.queue_health is
+'How many jobs are there of each type and status, and how long do they run? All time, purged jobs included.
+
+- job_type: type of the jobs
+- status: pending, processing (running), completed, failed or cancelled
+- count: jobs
+- avg_duration_seconds: mean run time of the finished ones, in seconds; null for live ones
+- oldest: when the oldest of them was created
+- newest: when the newest of them was created
+
+Cost: live jobs by their partial indexes, finished ones from the daily rollup: it grows with the days of history, not with the jobs.';
+
+create view public.queue_health_recent with (security_invoker = true) as
+select l.job_type, l.status, l.count, null::double precision as avg_seconds, l.oldest, l.newest
+from public.live_jobs l
+union all
+select
+    p.job_type, p.status, sum(p.jobs)::bigint, (sum(p.run_us) / 1000000 / nullif(sum(p.runs), 0))::double precision,
+    min(p.oldest), max(p.newest)
+from public.job_stats_parts(date_trunc('hour', now(), 'UTC') - interval '24 hours', now(), 'all') p
+group by p.job_type, p.status;
+comment on view public.queue_health_recent is
+'How many jobs of each type are pending and running now, and how many ended in the last 24 full hours or the current one? Purged jobs included.
+
+- job_type: type of the jobs
+- status: pending, processing (running), completed, failed or cancelled
+- count: jobs
+- avg_seconds: mean run time of the finished ones, in seconds; null for live ones
+- oldest: when the oldest of them was created
+- newest: when the newest of them was created
+
+Cost: live jobs by their partial indexes, a day of the hourly rollup, and the jobs that ended since it was last folded.';

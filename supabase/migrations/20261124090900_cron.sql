@@ -374,9 +374,14 @@ as $$
 $$;
 comment on function public.record_cron_change is 'Writes a change of cron jobs into the audit log, with what was before and is now.';
 
+create function public.secret_key_name() returns text
+language sql immutable parallel safe set search_path = ''
+return 'darkroom_secret_key';
+comment on function public.secret_key_name is 'Name under which Vault, or a setting app.settings.<name>, holds the secret key that cron sends.';
+
 create function public.schedule_process_jobs(
     p_actor text, p_schedule text, p_url text,
-    p_key_name text default 'darkroom_secret_key', p_timeout_seconds int default public.process_jobs_seconds()
+    p_key_name text default public.secret_key_name(), p_timeout_seconds int default public.process_jobs_seconds()
 ) returns bigint
 language plpgsql volatile security definer set search_path = ''
 as $$

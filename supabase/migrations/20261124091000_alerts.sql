@@ -252,16 +252,24 @@ $$;
 comment on function public.measure_ended is
     'failure_rate: share that failed of the jobs that completed or failed in the last hour. wait_p95: seconds, as in recent_times. Neither is measured on fewer jobs than its rule asks for.';
 
+create function public.worker_seen_at() returns timestamptz
+language sql stable set search_path = ''
+as $$
+    select greatest(
+        (select max(w.last_seen_at) from public.workers w where w.kind in ('worker', 'process-jobs')),
+        -- For a database that has never had a worker.
+        (select a.began_at from public.alert_watch a)
+    );
+$$;
+comment on function public.worker_seen_at is
+    'Last heartbeat of any worker or call of process-jobs; in a database that never had one, when alerts began.';
+
 create function public.measure_workers() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
 as $$
     select 'stuck_jobs', '', count(*)::double precision, jsonb '{}' from public.stuck_jobs
     union all
-    select 'no_worker', '', extract(epoch from clock_timestamp() - greatest(max(w.last_seen_at), (
-        -- For a database that has never had a worker.
-        select a.began_at from public.alert_watch a
-    )))::double precision, '{}'
-    from public.workers w where w.kind in ('worker', 'process-jobs')
+    select 'no_worker', '', extract(epoch from clock_timestamp() - public.worker_seen_at())::double precision, '{}'
     union all
     select 'worker_gone', w.id::text, extract(epoch from clock_timestamp() - w.last_seen_at)::double precision,
            jsonb_build_object('host', w.host, 'pid', w.pid, 'jobs', held.jobs)

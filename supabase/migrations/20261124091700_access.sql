@@ -44,9 +44,16 @@ $$;
 -- The audit log is append-only, also for holders of the secret key.
 revoke update, delete on public.audit_log from service_role;
 
-revoke all on public.queue_health, public.failed_jobs_recent, public.stuck_jobs
+revoke all on
+    public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     from public, anon, authenticated, service_role;
-grant select on public.queue_health, public.failed_jobs_recent, public.stuck_jobs to service_role;
+grant select on
+    public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
+    to service_role;
 
 -- Identity columns need no right on their sequence.
 revoke all on sequence public.audit_log_id_seq, public.purge_runs_id_seq
@@ -71,7 +78,7 @@ begin
             -- models
             'set_model',
             -- generations
-            'get_user_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
+            'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'record_prediction', 'record_progress', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'reset_stuck_jobs',
@@ -88,17 +95,22 @@ begin
             -- statistics
             'histogram_of', 'histogram_counts', 'histogram_bins', 'histogram_percentiles',
             'histogram_percentile', 'rollup_ranges', 'job_stats_parts', 'job_stats',
-            'failure_stats', 'arrival_stats', 'queue_flow', 'bucket_span', 'minute_ranges',
+            'failure_stats', 'arrival_stats', 'queue_flow', 'whole_buckets', 'bucket_span',
+            'minute_ranges',
             'recent_jobs', 'recent_arrivals', 'ended_totals',
+            -- …_views
+            'throughput', 'job_times', 'queue_lengths', 'purged_jobs', 'model_timings_between',
+            'model_time_distribution', 'model_trend', 'failure_groups_between',
+            'user_usage_between', 'user_standing', 'user_requests',
             -- cron
             'cron_version', 'cron_at_least', 'cron_available', 'http_post_function',
-            'process_jobs_seconds', 'named_secret', 'setting_readable', 'secret_readable',
+            'process_jobs_seconds', 'secret_key_name', 'named_secret', 'setting_readable', 'secret_readable',
             'mask_secrets', 'cron_jobs', 'cron_findings', 'cron_runs', 'request_process_jobs',
             'require_cron', 'require_cron_schedule', 'cron_job_state', 'record_cron_change',
             'schedule_process_jobs', 'unschedule_process_jobs', 'change_cron_job',
             'set_cron_job_active', 'unschedule_cron_job',
             -- alerts
-            'oldest_due', 'recent_times', 'measure_waiting', 'measure_ended', 'measure_workers',
+            'oldest_due', 'recent_times', 'measure_waiting', 'measure_ended', 'worker_seen_at', 'measure_workers',
             'measure_barriers', 'measure_cron', 'alert_measures', 'follow_alerts',
             'announce_alerts', 'forget_alerts', 'evaluate_alerts', 'claim_notifications',
             'settle_notification',
@@ -172,7 +184,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'f1a113e3bd105382';
+return '2dfa60aa0488309e';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -100,7 +100,7 @@ def test_an_edited_migration_is_refused_until_the_last_one_is_applied(
         bootstrap(conn)
         apply(conn, folder)
         assert check_schema(conn) is False
-        [views] = folder.glob("*_views.sql")
+        [views] = folder.glob("*0800_views.sql")
         views.write_text(views.read_text() + "\n-- Edited.\n")
         refused(conn, folder)
 

@@ -16,7 +16,7 @@ WORKER = (
 )
 BREAKS = {
     # id: the point, the SQL that breaks it, what its evidence and its repair then say
-    "table": ("tables", "drop table public.model_holds", "model_holds is missing", "create table"),
+    "table": ("tables", "drop table public.model_holds cascade", "model_holds is missing", "create table"),
     "column": (
         "tables",
         "alter table public.job_queue drop column priority cascade",
@@ -31,6 +31,7 @@ BREAKS = {
     ),
     "type": (
         "tables",
+        "drop view public.queue_state, public.queue_pace;"
         "alter table public.job_queue alter column scheduled_at type timestamptz(0)",
         "job_queue.scheduled_at is timestamp(0) with time zone, not timestamp with time zone",
         "alter column scheduled_at type timestamp with time zone",
@@ -43,7 +44,7 @@ BREAKS = {
     ),
     "view": (
         "views",
-        "drop view public.stuck_jobs",
+        "drop view public.stuck_jobs cascade",
         "view stuck_jobs is missing",
         "create view public.stuck_jobs",
     ),
@@ -198,7 +199,7 @@ def test_function_put_back_is_open_to_nobody_else(deployed):
 
 
 def test_table_put_back_is_secured_and_open_to_nobody_else(deployed):
-    deployed.db.execute("drop table public.model_holds")
+    deployed.db.execute("drop table public.model_holds cascade")
     deployed.repair("tables")
     findings = deployed.look().findings
     assert all(findings[name].done for name in ("tables", "row-security", "grants"))

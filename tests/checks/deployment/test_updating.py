@@ -80,7 +80,7 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
         " language sql immutable parallel safe set search_path = '' return '0123456789abcdef'"
     )
     conn.execute("delete from supabase_migrations.schema_migrations where name = 'views'")
-    conn.execute("drop view public.stuck_jobs")
+    conn.execute("drop view public.stuck_jobs cascade")
     settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
     seen = checklist(pool, target(settings))
     assert seen.open_checks()[0].name == "schema"
@@ -91,6 +91,6 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
         # Nothing helps that is done to this schema.
         assert seen.findings[name].repair.startswith("See the point Schema of this version")
     assert preview(pool) == []
-    [views] = [file for file in shown if file.name.endswith("_views.sql")]
+    [views] = [file for file in shown if file.name.endswith("0800_views.sql")]
     with pytest.raises(SchemaMismatch):
         apply_pending(url, "Kim", [views])

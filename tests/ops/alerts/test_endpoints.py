@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from lib.api.metrics import routes
-from lib.database import open_async_pool
+from lib.database import load, open_async_pool
 from lib.settings import parse
 
 
@@ -61,6 +61,19 @@ async def test_metrics_tell_what_there_is(db, queue, asking):
     assert found["darkroom_provider_down", "replicate"] == 0
     assert found["darkroom_alert_firing", "failure_rate", "critical", ""] == 1
     assert found["darkroom_alerts_evaluated_timestamp_seconds",] > 1e9
+
+
+async def test_metrics_tell_an_open_circuit_breaker(db, queue, asking):
+    for _ in range(5):
+        queue.one("select public.record_provider_failure('down', 'No.')")
+    queue.one("select public.record_provider_failure('up', 'No.')")
+    queue.one("select public.pause_queue('me', 'paused')")
+    found = await scraped(asking())
+    assert found["darkroom_provider_down", "down"] == 1
+    assert found["darkroom_provider_down", "up"] == 0
+    assert found["darkroom_queue_paused", "paused"] == 1
+    active = {row["name"]: row["active"] for row in load("metrics").barriers(db)}
+    assert active == {"down": True, "up": False, "paused": True}
 
 
 async def test_metrics_of_an_empty_queue(asking):

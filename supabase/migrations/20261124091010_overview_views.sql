@@ -1,0 +1,217 @@
+-- Overview views: the state of the queue now, and its last 24 hours.
+
+create view public.queue_state with (security_invoker = true) as
+with barred as materialized (
+    select public.barred_job_types() as types
+), hour as materialized (
+    select
+        date_trunc('hour', now() - interval '1 hour', 'UTC') as first,
+        date_trunc('hour', now(), 'UTC') as second,
+        extract(epoch from now() - date_trunc('hour', now(), 'UTC'))::double precision / 3600 as second_share
+), days as materialized (
+    select day
+    from hour, public.rollup_state s, generate_series(1, 7) as number
+    cross join lateral (select number * interval '24 hours' as day) d
+    where hour.first - day > (select min(r.hour) from public.job_rollup r)
+      and hour.second + interval '1 hour' - day <= s.folded_until
+)
+select
+    pending.*,
+    processing.processing,
+    (select count(*) from public.stuck_jobs) as stuck,
+    workers.*,
+    (
+        select coalesce(
+            jsonb_agg(jsonb_build_object(
+                'job_type', job_type,
+                'by', paused_by,
+                'seconds', extract(epoch from now() - paused_at),
+                'reason', reason
+            ) order by job_type), '[]'
+        )
+        from public.queue_pauses
+    ) as paused,
+    (
+        select coalesce(
+            jsonb_agg(jsonb_build_object(
+                'provider', provider,
+                'seconds', extract(epoch from now() - opened_at),
+                'reason', reason
+            ) order by opened_at), '[]'
+        )
+        from public.provider_breakers where open_until is not null
+    ) as down,
+    array(select model_id from public.model_holds where held_until > now() order by model_id) as held_models,
+    (
+        select jsonb_object_agg(r.rule, jsonb_build_object(
+            'limit', case
+                when exists (
+                    select from public.alerts a
+                    where a.rule = r.rule and a.fired_at is not null and a.resolved_at is null
+                ) then r.resolve_at
+                else r.threshold
+            end,
+            'minimum', r.minimum_jobs,
+            'critical', r.severity = 'critical'
+        ))
+        from public.alert_rules r
+    ) as rules,
+    (
+        select coalesce(jsonb_agg(to_jsonb(a) order by a.severity, a.fired_at), '[]')
+        from public.alerts a where a.fired_at is not null and a.resolved_at is null
+    ) as alerts,
+    extract(epoch from now() - public.worker_seen_at())::double precision as worker_seen_seconds,
+    last_hour.*,
+    arrived.last_hour_arrived,
+    pending + processing + last_hour_ended - last_hour_arrived as live_before,
+    extract(epoch from now() - (
+        select max(q.completed_at)
+        from public.job_queue q
+        where q.completed_at >= last_completed.since
+          and q.completed_at < last_completed.until
+          and q.status = 'completed'
+          and q.status in ('completed', 'failed', 'cancelled')
+    ))::double precision as last_completion_seconds,
+    last_hour_failed / nullif(last_hour_completed + last_hour_failed, 0)::double precision as last_hour_failure_share,
+    usual.*,
+    usual_failed / nullif(usual_completed + usual_failed, 0) as usual_failure_share
+from (
+    select
+        count(*) as pending,
+        count(*) filter (where attempts > 0) as retrying,
+        count(*) filter (where scheduled_at <= now() and not held) as due,
+        extract(epoch from now() - min(scheduled_at) filter (where not held))::double precision as oldest_due_seconds,
+        extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds
+    from public.job_queue
+    cross join barred
+    cross join lateral (select job_type = any (barred.types) or '*' = any (barred.types) as held) h
+    where status = 'pending'
+) pending
+cross join (
+    select count(*) as processing from public.job_queue where status = 'processing'
+) processing
+cross join (
+    select count(*) as workers_alive, coalesce(sum(concurrency), 0) as slots from public.live_workers
+) workers
+cross join (
+    select
+        coalesce(sum(jobs), 0)::bigint as last_hour_ended,
+        coalesce(sum(jobs) filter (where status = 'completed'), 0)::bigint as last_hour_completed,
+        coalesce(sum(jobs) filter (where status = 'failed'), 0)::bigint as last_hour_failed,
+        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as last_hour_wait_seconds,
+        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as last_hour_run_seconds,
+        max(minute) filter (where status = 'completed') as last_completed_minute
+    from public.recent_jobs(now() - interval '1 hour')
+) last_hour
+cross join (
+    select coalesce(sum(jobs), 0)::bigint as last_hour_arrived from public.recent_arrivals(now() - interval '1 hour')
+) arrived
+cross join lateral (
+    select
+        coalesce(last_completed_minute, hour) as since,
+        coalesce(last_completed_minute + interval '1 minute', hour + interval '1 hour') as until
+    from (select) as one
+    left join lateral (
+        select r.hour from public.job_rollup r
+        where last_completed_minute is null and r.status = 'completed' and not r.purged
+        order by r.hour desc limit 1
+    ) r on true
+) last_completed
+cross join (
+    select
+        coalesce(sum(jobs * share) filter (where status = 'completed'), 0) / (select nullif(count(*), 0) from days) as usual_completed,
+        coalesce(sum(jobs * share) filter (where status = 'failed'), 0) / (select nullif(count(*), 0) from days) as usual_failed,
+        sum(wait_us * share) / 1000000 / nullif(sum(waits * share), 0) as usual_wait_seconds,
+        sum(run_us * share) / 1000000 / nullif(sum(runs * share), 0) as usual_run_seconds
+    from days
+    cross join hour
+    cross join lateral (
+        values (hour.first - day, 1 - hour.second_share), (hour.second - day, hour.second_share)
+    ) as clock (hour, share)
+    join public.job_rollup r on r.hour = clock.hour
+) usual;
+comment on view public.queue_state is
+'What is the state of the queue now? One row. The last hour starts on a full minute; "usual" is the mean of the same hour on the previous seven days, or as many as there are, null without any.
+
+- pending: pending jobs
+- retrying: of these, failed before
+- due: of these, past their scheduled time, neither paused nor behind an open circuit breaker
+- oldest_due_seconds: longest wait of the due ones, in seconds; null if none
+- oldest_pending_seconds: longest wait of a pending job past its scheduled time, in seconds; negative until the first is due
+- processing: running jobs
+- stuck: stuck jobs (stuck_jobs)
+- workers_alive: workers alive (live_workers)
+- slots: jobs that they run at once
+- paused: pauses (JSON list of job_type, * for all; by; seconds; reason)
+- down: open circuit breakers (JSON list of provider; seconds since it opened; reason)
+- held_models: rate-limited models (list of ids)
+- rules: alert rules by name (JSON: limit, above which the measure is a problem; minimum of jobs; critical)
+- alerts: firing alerts (JSON list, columns as in the table alerts)
+- worker_seen_seconds: seconds since the last heartbeat of any worker, or since alerts exist
+- last_hour_ended: jobs that ended in the last hour
+- last_hour_completed: of these, completed
+- last_hour_failed: of these, failed
+- last_hour_wait_seconds: mean wait of these, from due to start, in seconds; null if none
+- last_hour_run_seconds: mean run time of these, in seconds; null if none
+- last_completed_minute: minute of the last completion in the last hour; null if none
+- last_hour_arrived: jobs created in the last hour
+- live_before: pending and running jobs at the start of the last hour
+- last_completion_seconds: seconds since a job last completed; null if none did
+- last_hour_failure_share: failed jobs / (completed + failed) in the last hour, 0 to 1; null if none
+- usual_completed: usual number of completed jobs
+- usual_failed: usual number of failed jobs
+- usual_wait_seconds: usual mean wait, in seconds
+- usual_run_seconds: usual mean run time, in seconds
+- usual_failure_share: usual failed jobs / (completed + failed), 0 to 1
+
+Cost: the live jobs by their partial indexes, an hour of the rollups by minute, sixteen hours of the hourly rollup, small tables, and the jobs that ended since the last fold.';
+
+create view public.queue_hours with (security_invoker = true) as
+with hours as materialized (
+    select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(0, 24) as number
+), ended as materialized (
+    select
+        bucket as hour,
+        sum(jobs) as jobs,
+        sum(jobs) filter (where status = 'completed') as completed,
+        sum(jobs) filter (where status = 'failed') as failed,
+        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as wait_seconds,
+        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as run_seconds
+    from public.job_stats_parts((select min(hour) from hours), now(), 'hour')
+    group by bucket
+), arrived as materialized (
+    select hour, sum(jobs) as jobs
+    from public.arrival_stats((select min(hour) from hours), now())
+    group by hour
+)
+select
+    hour,
+    (live - coalesce(sum(coalesce(arrived.jobs, 0) - coalesce(ended.jobs, 0)) over later, 0))::bigint as live,
+    coalesce(ended.completed, 0)::bigint as completed,
+    coalesce(ended.failed, 0)::bigint as failed,
+    (coalesce(ended.failed, 0) / nullif(coalesce(ended.completed, 0) + coalesce(ended.failed, 0), 0))::double precision as failure_share,
+    ended.wait_seconds,
+    ended.run_seconds
+from hours
+cross join (
+    select
+        (select count(*) from public.job_queue where status = 'pending')
+        + (select count(*) from public.job_queue where status = 'processing') as live
+) now
+left join ended using (hour)
+left join arrived using (hour)
+window later as (order by hour desc rows between unbounded preceding and 1 preceding)
+order by hour
+limit 24;
+comment on view public.queue_hours is
+'How did the queue do in each of the last 24 full hours (UTC)? Oldest first; purged jobs included.
+
+- hour: start of the hour
+- live: jobs pending or running at its end
+- completed: jobs completed in it
+- failed: jobs failed in it
+- failure_share: failed / (completed + failed), 0 to 1; null if none
+- wait_seconds: mean wait of the jobs that ended in it, from due to start, in seconds; null if none
+- run_seconds: mean run time of these, in seconds; null if none
+
+Cost: the live jobs by their partial indexes, a day of the hourly rollups, and the jobs that ended since the last fold.';
