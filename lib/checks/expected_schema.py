@@ -160,7 +160,7 @@ def _missing(kind: str, name: str) -> Difference:
 
 def _columns(table: str, wanted: Details, found: Details) -> Iterator[Difference]:
     for column, (type_name, rest) in wanted.items():
-        text, alter = "", f"alter table public.{table}"
+        text, sql, alter = "", "", f"alter table public.{table}"
         if column not in found:
             text = f"{table} lacks the column {column}"
             sql = f"{alter} add column {column} {type_name} {rest}".rstrip() + ";"
