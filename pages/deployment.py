@@ -5,10 +5,11 @@ from itertools import groupby
 
 import streamlit as st
 
+from lib.checks.check import abbreviated
 from lib.checks.deployment.apply_migrations import PendingFile, apply_pending, preview
 from lib.checks.deployment.catalogue import CHECKS, MANUAL
-from lib.checks.deployment.check import Check, Manual, abbreviated
-from lib.checks.deployment.progress import Checklist, checklist, tick
+from lib.checks.deployment.facts import Manual
+from lib.checks.deployment.progress import Checklist, Point, checklist, tick
 from lib.checks.deployment.report import report
 from lib.checks.selftest.target import target
 from lib.formats import escaped, plural
@@ -29,12 +30,14 @@ from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 
 REFRESH_SECONDS = 10.0
+OPEN, DONE = ":red-badge[Open]", ":green-badge[Done]"
 BADGES = {
-    True: ":green-badge[Done]",
-    False: ":red-badge[Open]",
-    None: ":gray-badge[Not needed]",
+    "ok": DONE,
+    "not_applicable": ":gray-badge[Not needed]",
+    "warning": OPEN,
+    "critical": OPEN,
 }
-MANUAL_BADGES = {True: BADGES[True], False: ":orange-badge[To tick]"}
+MANUAL_BADGES = {True: DONE, False: ":orange-badge[To tick]"}
 
 st.caption(
     "What must be there and work before users come, each point looked at now. What is open says"
@@ -101,12 +104,12 @@ def apply_action(pending: list[PendingFile]) -> Action:
     )
 
 
-def open_point(check: Check, state: Checklist) -> None:
+def open_point(check: Point, state: Checklist) -> None:
     found = state.findings[check.name]
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"{BADGES[False]} **{check.title}**{status_times(check.name, state)}")
+        st.markdown(f"{OPEN} **{check.title}**{status_times(check.name, state)}")
         st.text(found.evidence)
-        text, _, sql = found.repair.partition("\n\n")
+        text, _, sql = found.todo.partition("\n\n")
         st.caption("How to repair it")
         st.text(text)
         if sql:
@@ -122,14 +125,14 @@ def all_points(state: Checklist) -> None:
             found = state.findings[check.name]
             with st.container(gap=None):
                 st.markdown(
-                    f"{BADGES[found.done]} **{check.title}**{status_times(check.name, state)}"
+                    f"{BADGES[found.status]} **{check.title}**{status_times(check.name, state)}"
                 )
                 st.text(found.evidence)
 
 
 def status_times(name: str, state: Checklist) -> str:
     kept = state.records.get(name)
-    if kept is None or state.findings[name].done is None:
+    if kept is None or state.findings[name].status == "not_applicable":
         return ""
     if kept.done:
         return f" · since {format_time(kept.since)}"

@@ -5,8 +5,9 @@ from functools import partial
 
 import streamlit as st
 
-from lib.checks.finding import Finding, Repair, Symptom
+from lib.checks.check import Finding, Repair
 from lib.checks.troubleshooting.catalogue import SYMPTOMS, CheckFindings, ranked, run_checks
+from lib.checks.troubleshooting.symptom import Symptom
 from lib.formats import escaped, plural
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, pool, read
@@ -14,7 +15,7 @@ from lib.ui.live import live
 from lib.ui.navigation import link
 
 REFRESH_SECONDS = 4.0
-LEVEL_BADGES = {"act": ":red-badge[Act now]", "look": ":orange-badge[Look soon]"}
+BADGES = {"critical": ":red-badge[Critical]", "warning": ":orange-badge[Warning]"}
 
 st.caption(
     "Looks for the usual causes of what operators notice, the likeliest first, and offers what"
@@ -37,7 +38,7 @@ def panel() -> None:
     chosen = [one for one in SYMPTOMS if symptom in (None, one.name)]
     results = [(one, run_checks(one, read)) for one in chosen]
     problems = [(one, ranked(checks), checks) for one, checks in results if ranked(checks)]
-    problems.sort(key=lambda found: (found[1][0].level != "act", -found[1][0].jobs))
+    problems.sort(key=lambda found: (found[1][0].status != "critical", -found[1][0].jobs))
     show_summary(problems, sum(len(checks) for _, checks in results))
     for one, found, checks in problems:
         st.header(one.title)
@@ -62,7 +63,7 @@ def show_summary(
         return
     lines = [f"- **{one.title}**: {escaped(found[0].cause)}" for one, found, _ in problems]
     text = "What is wrong now:\n\n" + "\n".join(lines)
-    if problems[0][1][0].level == "act":
+    if problems[0][1][0].status == "critical":
         st.error(text, icon=":material/error:")
     else:
         st.warning(text, icon=":material/visibility:")
@@ -72,14 +73,14 @@ def show_checks(label: str, results: Sequence[CheckFindings]) -> None:
     with st.expander(label):
         for check, findings in results:
             badge = ":orange-badge[Found]" if findings else ":green-badge[Fine]"
-            st.markdown(f"{badge} **{check.question}**")
+            st.markdown(f"{badge} **{check.title}**")
             st.caption(check.about)
 
 
 def show_cause(one: Symptom, place: int, finding: Finding) -> None:
     with st.container(border=True, gap="xsmall"):
         likeliest = " Most likely:" if place == 0 else ""
-        st.markdown(f"{LEVEL_BADGES[finding.level]}{likeliest} **{escaped(finding.cause)}**")
+        st.markdown(f"{BADGES[finding.status]}{likeliest} **{escaped(finding.cause)}**")
         st.text(finding.evidence)
         if finding.todo:
             st.caption(escaped(finding.todo))

@@ -19,22 +19,6 @@ select public.record_action(
     :actor, 'self_test', '{}', jsonb_build_object('report', :report::jsonb)
 );
 
--- name: objects
--- Objects in schema public, as named in the migrations. Columns: kind (table, view, function,
--- trigger), name.
-select case c.relkind when 'v' then 'view' else 'table' end as kind, c.relname as name
-from pg_catalog.pg_class c
-where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
-union all
-select distinct 'function', p.proname
-from pg_catalog.pg_proc p
-where p.pronamespace = 'public'::regnamespace
-union all
-select 'trigger', t.tgname
-from pg_catalog.pg_trigger t
-join pg_catalog.pg_class c on c.oid = t.tgrelid
-where c.relnamespace = 'public'::regnamespace and not t.tgisinternal and t.tgenabled <> 'D';
-
 -- name: enqueue$
 -- Enqueues a job of :job_type created by :created_by (uuid, may be null).
 select public.enqueue_job(:job_type, '{"test": true}', p_created_by => :created_by::uuid);
@@ -191,27 +175,6 @@ select
         where pubname = 'supabase_realtime' and schemaname = 'public'
           and tablename = 'image_generations'
     ) as published;
-
--- name: has_trigger$
--- Whether a trigger of image_generations exists and is enabled.
-select exists (
-    select from pg_catalog.pg_trigger
-    where tgrelid = 'public.image_generations'::regclass and tgname = :name and tgenabled <> 'D'
-);
-
--- name: policies
--- Tables of which users read their own rows. Columns: table, secured (row-level security is
--- enabled), readable (users may select from it at all), policies (names).
-select
-    c.relname as "table",
-    c.relrowsecurity as secured,
-    has_table_privilege('authenticated', c.oid, 'select') as readable,
-    array(
-        select p.polname::text from pg_catalog.pg_policy p where p.polrelid = c.oid order by 1
-    ) as policies
-from pg_catalog.pg_class c
-where c.oid in ('public.job_queue'::regclass, 'public.image_generations'::regclass)
-order by 1;
 
 -- name: make_any_user!
 -- Creates a user who disappears with the transaction.

@@ -300,14 +300,6 @@ group by model_id
 order by completed desc, model_id
 limit 50;
 
--- name: valid_indexes
--- Valid indexes of the queue's tables. Column: name.
-select i.relname as name
-from pg_catalog.pg_index x
-join pg_catalog.pg_class i on i.oid = x.indexrelid
-where x.indrelid in ('public.job_queue'::regclass, 'public.image_generations'::regclass, 'public.job_leases'::regclass)
-  and x.indisvalid;
-
 -- name: drop_statement$
 -- The statement that drops one of our indexes; null if it does not exist.
 select format('drop index concurrently public.%%I', c.relname)

@@ -1,101 +1,243 @@
-"""What the migrations make, and the SQL that makes it: for saying how to repair what is gone."""
+"""What a database lacks of the schema that the migrations make, with the SQL that repairs it.
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+schema.json holds that schema as the queries of queries/schema.sql see it in a freshly migrated
+database, and where in the migrations each object's statements stand: `at`, a list of [file, first
+line, last line]. It is written, and kept true, by tests/checks/test_expected_schema.py.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from lib.database.migrations import MIGRATIONS
 
-# What may hold a semicolon that ends no statement: comments, strings, bodies of functions.
-_TOKEN = re.compile(
-    r"--[^\n]*|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$|\bbegin atomic\b.*?\bend(?=\s*;)|;",
-    re.DOTALL | re.IGNORECASE,
-)
-_BEFORE = re.compile(r"(?:\s|--[^\n]*\n)*")
-_CREATES = re.compile(
-    r"create (?:or replace )?(?P<kind>table|view|function) (?:if not exists )?public\.(?P<name>\w+)"
-    r"|create trigger (?P<trigger>\w+)\b.*?\bon public\.(?P<table>\w+)"
-    r'|create policy "(?P<policy>[^"]+)"\s+on public\.(?P<of>\w+)',
-    re.DOTALL,
-)
-_DROPS = re.compile(r"drop (?P<kind>table|view|function) (?:if exists )?public\.(?P<name>\w+)")
-_RENAMES = re.compile(
-    r"alter function public\.(?P<name>\w+)\([^)]*\) rename to (?P<new>\w+)", re.DOTALL
-)
-_CHANGES = re.compile(
-    r"(?:alter|grant execute on|revoke execute on) function public\.(?P<name>\w+)"
-)
+Details = Mapping[str, Any]
+Schema = Mapping[str, Mapping[str, Details]]
+"""Objects by kind (table, view, function, trigger, policy, index) and name."""
+Area = Literal["tables", "views", "functions", "triggers", "row-security", "grants", "indexes"]
+SNAPSHOT = Path(__file__).with_name("schema.json")
+KINDS = ("table", "view", "function", "trigger", "policy", "index")
+EXACT_TABLE = "job_queue"
+"""The table that may have no column of others, because other tools rely on its columns."""
 
 
-@dataclass(slots=True)
-class Definition:
-    """One object of schema public: the file that made it last, and the statements for it.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as the migrations make it.
 
-    `kind` is table, view, function, trigger or policy, `table` that of a trigger or a policy.
+    `text` says what, without a full stop; `sql` repairs it. `name` is the key in the snapshot.
     """
 
+    area: Area
     kind: str
     name: str
-    file: str
-    table: str | None = None
-    statements: list[str] = field(default_factory=list)
-
-    def sql(self) -> str:
-        """The SQL that makes the object again, open to nobody who should not have it."""
-        made, *changed = self.statements
-        access = {
-            "function": [
-                f"revoke execute on function public.{self.name} from public, anon, authenticated;",
-                f"grant execute on function public.{self.name} to service_role;",
-            ],
-            "view": [
-                f"revoke all on public.{self.name} from public, anon, authenticated;",
-                f"grant select on public.{self.name} to service_role;",
-            ],
-        }.get(self.kind, [])
-        return "\n".join([made, *access, *changed])
+    text: str
+    sql: str
+    missing: bool = False
 
 
 @cache
-def definitions(folder: Path = MIGRATIONS) -> dict[tuple[str, str], Definition]:
-    """All objects that are left once every migration of the folder is applied, by kind and name."""
-    found: dict[tuple[str, str], Definition] = {}
-    for path in sorted(folder.glob("*.sql")):
-        for statement in statements(path.read_text(encoding="utf-8")):
-            _note(found, path.name, statement)
+def expected() -> Schema:
+    """The schema that the migrations of this version make."""
+    schema: Schema = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    return schema
+
+
+def as_schema(rows: Iterable[Mapping[str, Any]]) -> Schema:
+    """Rows of queries/schema.sql as a schema."""
+    schema: dict[str, dict[str, Details]] = {kind: {} for kind in KINDS}
+    for row in rows:
+        schema[row["kind"]][row["name"]] = row["details"]
+    return schema
+
+
+def differences(rows: Iterable[Mapping[str, Any]], *kinds: str) -> list[Difference]:
+    """Compare a database with the snapshot: all kinds but indexes, or those named.
+
+    `rows` are those of queries/schema.sql in that database. Objects of others are ignored.
+    """
+    found = as_schema(rows)
+    return [
+        difference
+        for kind in kinds or KINDS[:-1]
+        for name, wanted in expected()[kind].items()
+        for difference in _compare(kind, name, wanted, found)
+    ]
+
+
+def create(kind: str, name: str) -> str:
+    """SQL that makes an object, with its rights. For a table: policies too, but not its indexes."""
+    wanted = expected()[kind][name]
+    match kind:
+        case "policy":
+            return _create_policy(wanted)
+        case "index":
+            return f"{wanted['definition']};"
+        case "trigger":
+            return _statements(wanted)
+        case "function":
+            return f"{_statements(wanted)}\n{_function_rights(name, wanted)}"
+    rights = [_relation_rights(name, role, wanted) for role in wanted["rights"]]
+    if kind == "table":
+        secured = f"alter table public.{name} enable row level security;"
+        policies = expected()["policy"].values()
+        rights = [secured, *rights, *(_create_policy(p) for p in policies if p["table"] == name)]
+    return "\n".join([_statements(wanted), *rights])
+
+
+def restore(kind: str, name: str) -> str:
+    """SQL that makes an existing function, view or trigger again as the migrations make it."""
+    if kind == "function":
+        # What depends on it stays, as long as its result has the same type.
+        return create(kind, name).replace("create function", "create or replace function", 1)
+    on_table = name if kind == "trigger" else f"public.{name}"
+    drop = f"drop {kind} if exists {on_table.replace(' on ', ' on public.')};"
+    return f"{drop}\n{create(kind, name)}"
+
+
+def function(name: str) -> str:
+    """The name with signature of one of our functions."""
+    [found] = [full for full in expected()["function"] if full.startswith(f"{name}(")]
     return found
 
 
-def _note(found: dict[tuple[str, str], Definition], file: str, statement: str) -> None:
-    if match := _CREATES.match(statement):
-        kind = match["kind"] or ("trigger" if match["trigger"] else "policy")
-        name = match["name"] or match["trigger"] or match["policy"]
-        table = match["table"] or match["of"]
-        if kind == "function" and (kind, name) in found and "or replace" in statement[:20]:
-            # What was granted before stays; options that SET gave do not.
-            found[kind, name].file = file
-            found[kind, name].statements[0] = statement
-        else:
-            found[kind, name] = Definition(kind, name, file, table, [statement])
-    elif match := _DROPS.match(statement):
-        found.pop((match["kind"], match["name"]), None)
-    elif match := _RENAMES.match(statement):
-        old, new = f"public.{match['name']}(", f"public.{match['new']}("
-        renamed = found.pop(("function", match["name"]))
-        renamed.name = match["new"]
-        renamed.statements = [made.replace(old, new, 1) for made in renamed.statements]
-        found["function", match["new"]] = renamed
-    elif (match := _CHANGES.match(statement)) and ("function", match["name"]) in found:
-        found["function", match["name"]].statements.append(statement)
+def sources(kind: str, name: str) -> list[str]:
+    """The migration files with an object's statements, such as "supabase/migrations/….sql"."""
+    at = expected()[kind][name].get("at", [])
+    return list(dict.fromkeys(f"supabase/migrations/{file}" for file, *_ in at))
 
 
-def statements(text: str) -> Iterator[str]:
-    """The statements of an SQL file, each from its first word to its semicolon."""
-    start = 0
-    for token in _TOKEN.finditer(text):
-        if token[0] == ";":
-            begins = _BEFORE.match(text, start)
-            yield text[begins.end() if begins else start : token.end()]
-            start = token.end()
+def _compare(kind: str, name: str, wanted: Details, here: Schema) -> Iterator[Difference]:
+    found = here[kind].get(name)
+    if found is None:
+        # The SQL for a missing table makes its policies too.
+        if kind != "policy" or wanted["table"] in here["table"]:
+            yield _missing(kind, name)
+        return
+    match kind:
+        case "table":
+            yield from _columns(name, wanted["columns"], found["columns"])
+            if not found["secured"]:
+                sql = f"alter table public.{name} enable row level security;"
+                text = f"row-level security of {name} is off"
+                yield Difference("row-security", kind, name, text, sql)
+            yield from _relation_right_faults(kind, name, wanted, found)
+        case "view":
+            if not found["invoker"]:
+                sql = f"alter view public.{name} set (security_invoker = true);"
+                text = f"{name} reads past row-level security"
+                yield Difference("views", kind, name, text, sql)
+            if found["columns"] != wanted["columns"]:
+                text = f"view {name} has other columns"
+                yield Difference("views", kind, name, text, restore(kind, name))
+            yield from _relation_right_faults(kind, name, wanted, found)
+        case "function":
+            if any(found[key] != wanted[key] for key in ("hash", "options", "definer")):
+                text = f"function {_short(name)} has been changed"
+                yield Difference("functions", kind, name, text, restore(kind, name))
+            yield from _function_right_faults(name, wanted, found)
+        case "trigger" if not found["enabled"]:
+            sql = f"alter table public.{wanted['table']} enable trigger {wanted['trigger']};"
+            yield Difference("triggers", kind, name, f"trigger {name} is disabled", sql)
+        case "index" if not found["valid"]:
+            sql = f"drop index public.{name};\n{create(kind, name)}"
+            yield Difference("indexes", kind, name, f"index {name} is invalid", sql)
+
+
+def _missing(kind: str, name: str) -> Difference:
+    areas: dict[str, Area] = {
+        "table": "tables", "view": "views", "function": "functions", "trigger": "triggers",
+        "policy": "row-security", "index": "indexes",
+    }  # fmt: skip
+    sql = "\n".join([*(f"-- from {file}" for file in sources(kind, name)), create(kind, name)])
+    if kind == "table":
+        sql += "\n-- Its indexes are in that file; its rows come back only from a backup."
+    return Difference(areas[kind], kind, name, f"{kind} {_short(name)} is missing", sql, True)
+
+
+def _columns(table: str, wanted: Details, found: Details) -> Iterator[Difference]:
+    for column, (type_name, rest) in wanted.items():
+        text, sql, alter = "", "", f"alter table public.{table}"
+        if column not in found:
+            text = f"{table} lacks the column {column}"
+            sql = f"{alter} add column {column} {type_name} {rest}".rstrip() + ";"
+            for columns, definition in expected()["table"][table]["constraints"]:
+                if column in columns:
+                    sql += f"\n{alter} add {definition};"
+        elif (found_type := found[column][0]) != type_name:
+            text = f"{table}.{column} is {found_type}, not {type_name}"
+            sql = f"{alter} alter column {column} type {type_name} using {column}::{type_name};"
+        if text:
+            yield Difference("tables", "table", table, text, sql)
+    if table == EXACT_TABLE:
+        for column in found.keys() - wanted.keys():
+            text = f"{table} has a column {column} that is not ours"
+            sql = (
+                "-- Nothing of this version reads it, and dropping it loses what it holds:\n"
+                f"-- alter table public.{table} drop column {column};"
+            )
+            yield Difference("tables", "table", table, text, sql)
+
+
+def _relation_right_faults(
+    kind: str, name: str, wanted: Details, found: Details
+) -> Iterator[Difference]:
+    for role, rights in wanted["rights"].items():
+        has, sql = set(found["rights"].get(role, ())), _relation_rights(name, role, wanted)
+        excess = has - set(rights)
+        if role == "service_role":
+            # It has every right in older projects; only what must not be changed is guarded.
+            guarded = kind == "table" and "update" not in rights
+            excess &= {"update", "delete", "truncate"} if guarded else set()
+        for right in set(rights) - has:
+            text = f"{role} may not {right} {name}"
+            yield Difference("grants", kind, name, text, sql)
+        for right in excess:
+            yield Difference("grants", kind, name, f"{role} may {right} {name}", sql)
+
+
+def _function_right_faults(name: str, wanted: Details, found: Details) -> Iterator[Difference]:
+    has, needed = set(found["roles"]), set(wanted["roles"])
+    for roles, may in ((has - needed, "may run"), (needed - has, "may not run")):
+        if roles:
+            text = f"{' and '.join(sorted(roles))} {may} {_short(name)}"
+            yield Difference("grants", "function", name, text, _function_rights(name, wanted))
+
+
+def _relation_rights(name: str, role: str, wanted: Details) -> str:
+    # Also from public: every role inherits the privileges of public.
+    sql = f"revoke all on public.{name} from public, {role};"
+    rights = wanted["rights"][role]
+    return f"{sql}\ngrant {', '.join(rights)} on public.{name} to {role};" if rights else sql
+
+
+def _function_rights(name: str, wanted: Details) -> str:
+    everybody = ", ".join(["public", "anon", "authenticated", "service_role"])
+    sql = f"revoke execute on function public.{name} from {everybody};"
+    if not wanted["roles"]:
+        return sql
+    return f"{sql}\ngrant execute on function public.{name} to {', '.join(wanted['roles'])};"
+
+
+def _create_policy(wanted: Details) -> str:
+    sql = (
+        f'create policy "{wanted["policy"]}" on public.{wanted["table"]}\n'
+        f"    for {wanted['command']} to {', '.join(wanted['roles'])} using ({wanted['using']})"
+    )
+    return f"{sql} with check ({wanted['check']});" if wanted["check"] else f"{sql};"
+
+
+def _statements(wanted: Details) -> str:
+    """An object's statements, as they stand in the migrations."""
+    return "\n".join(
+        "\n".join((MIGRATIONS / file).read_text(encoding="utf-8").splitlines()[first - 1 : last])
+        for file, first, last in wanted["at"]
+    )
+
+
+def _short(name: str) -> str:
+    """A name without the arguments of a function."""
+    return name.partition("(")[0]

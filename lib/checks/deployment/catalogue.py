@@ -1,30 +1,41 @@
 """All points of the checklist, in the order of a deployment."""
 
-from lib.checks.deployment import functions_and_cron, outcomes, rights, schema
-from lib.checks.deployment.check import Check, Manual
+from lib.checks.check import Check, Finding
+from lib.checks.deployment import functions_and_cron, outcomes, schema
+from lib.checks.deployment.facts import Facts, Manual
 
 DATABASE, FUNCTIONS, SCHEDULE, WORKS = "Database", "Functions", "Schedule", "It works"
 
-CHECKS = (
-    Check("schema", DATABASE, "Schema of this version", schema.version),
-    Check("migrations", DATABASE, "Every migration is applied", schema.migrations),
-    Check("tables", DATABASE, "Tables and columns", schema.tables),
-    Check("functions", DATABASE, "SQL functions", schema.functions),
-    Check("views", DATABASE, "Views", schema.views),
-    Check("triggers", DATABASE, "Triggers", schema.triggers),
-    Check("row-security", DATABASE, "Row-level security and policies", rights.row_security),
-    Check("grants", DATABASE, "Rights of each role", rights.grants),
-    Check("realtime", DATABASE, "Realtime publication", functions_and_cron.realtime),
-    Check("functions-answer", FUNCTIONS, "Functions answer", functions_and_cron.functions_answer),
+CHECKS: tuple[Check[Facts, Finding], ...] = (
+    Check("schema", "Schema of this version", schema.version, section=DATABASE),
+    Check("migrations", "Every migration is applied", schema.migrations, section=DATABASE),
+    Check("tables", "Tables and columns", schema.tables, section=DATABASE),
+    Check("functions", "SQL functions", schema.functions, section=DATABASE),
+    Check("views", "Views", schema.views, section=DATABASE),
+    Check("triggers", "Triggers", schema.triggers, section=DATABASE),
+    Check("row-security", "Row-level security and policies", schema.row_security, section=DATABASE),
+    Check("grants", "Rights of each role", schema.grants, section=DATABASE),
+    Check("realtime", "Realtime publication", functions_and_cron.realtime, section=DATABASE),
     Check(
-        "key-accepted", FUNCTIONS, "Secret key is accepted", functions_and_cron.functions_accept_key
+        "functions-answer",
+        "Functions answer",
+        functions_and_cron.functions_answer,
+        section=FUNCTIONS,
     ),
-    Check("woken", SCHEDULE, "Something wakes the queue", functions_and_cron.queue_driven),
-    Check("cron-key", SCHEDULE, "Cron can read the secret key", functions_and_cron.cron_key),
-    Check("cron-runs", SCHEDULE, "Cron runs succeed", functions_and_cron.cron_runs),
-    Check("end-to-end", WORKS, "A generation becomes an image", outcomes.end_to_end),
-    Check("no-failed", WORKS, "No failed jobs", outcomes.no_failed),
-    Check("no-stuck", WORKS, "No stuck jobs", outcomes.no_stuck),
+    Check(
+        "key-accepted",
+        "Secret key is accepted",
+        functions_and_cron.functions_accept_key,
+        section=FUNCTIONS,
+    ),
+    Check("woken", "Something wakes the queue", functions_and_cron.queue_driven, section=SCHEDULE),
+    Check(
+        "cron-key", "Cron can read the secret key", functions_and_cron.cron_key, section=SCHEDULE
+    ),
+    Check("cron-runs", "Cron runs succeed", functions_and_cron.cron_runs, section=SCHEDULE),
+    Check("end-to-end", "A generation becomes an image", outcomes.end_to_end, section=WORKS),
+    Check("no-failed", "No failed jobs", outcomes.no_failed, section=WORKS),
+    Check("no-stuck", "No stuck jobs", outcomes.no_stuck, section=WORKS),
 )
 
 MANUAL = (

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lib.checks.deployment.check import Facts, Finding
+from lib.checks.check import Finding, run_sql
+from lib.checks.cron_jobs import KEY_NAME
+from lib.checks.deployment.facts import Facts
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
 UNAUTHORIZED = 401
-KEY_NAME = "darkroom_secret_key"
-"""Name of the secret key that schedule_process_jobs uses by default."""
 LATE_SECONDS = 2 * 3600
 """Any schedule that calls process-jobs should have run within this time."""
 
@@ -18,19 +18,19 @@ def functions_answer(facts: Facts) -> Finding:
         reply = facts.call(name, False)
         if reply.status == 0:
             return Finding(
-                False,
+                "critical",
                 f"{name} gave no answer: {reply.message}",
                 "Start the app (streamlit run app.py), or deploy the functions, or set SUPABASE_URL"
                 " to the project that has them.",
             )
         if reply.status != UNAUTHORIZED:
             return Finding(
-                False,
+                "critical",
                 f"{name} answered HTTP {reply.status} to a call without a key: {reply.message}",
                 "It must answer 401. Deploy the functions of this version again; where a gateway"
                 " stands before them, it must pass them on unchanged.",
             )
-    return Finding(True, f"{', '.join(FUNCTIONS)} answer, and refuse who shows no key.")
+    return Finding("ok", f"{', '.join(FUNCTIONS)} answer, and refuse who shows no key.")
 
 
 def functions_accept_key(facts: Facts) -> Finding:
@@ -38,9 +38,9 @@ def functions_accept_key(facts: Facts) -> Finding:
     reply = facts.call("process-generation", True)
     # The call names no generation, so a function that accepts the key answers with one of these.
     if reply.status in (400, 404, 422):
-        return Finding(True, "process-generation accepts the secret key of these settings.")
+        return Finding("ok", "process-generation accepts the secret key of these settings.")
     return Finding(
-        False,
+        "critical",
         f"process-generation answered HTTP {reply.status} to the secret key: {reply.message}"
         if reply.status
         else f"process-generation gave no answer: {reply.message}",
@@ -63,14 +63,14 @@ def queue_driven(facts: Facts) -> Finding:
     if workers["alive"]:
         sources.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
     if sources:
-        return Finding(True, f"{'; '.join(sources)}.", page="workers")
+        return Finding("ok", f"{'; '.join(sources)}.", page="workers")
     paused = " Its schedule is paused." if cron["jobs"] else ""
     worker = "Start a worker: .venv/bin/python -m lib.worker"
     if not cron["available"]:
         evidence = "No worker is alive, and pg_cron is not installed."
-        return Finding(False, evidence, worker, "workers")
+        return Finding("critical", evidence, worker, "workers")
     return Finding(
-        False,
+        "critical",
         f"No worker is alive, and pg_cron does not call process-jobs.{paused}",
         f"{worker}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this SQL"
         " with the address of your project.\n\n"
@@ -85,15 +85,15 @@ def cron_runs(facts: Facts) -> Finding:
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
-        return Finding(None, "pg_cron calls nothing here: workers do its part.")
+        return Finding("not_applicable", "pg_cron calls nothing here: workers do its part.")
     if faults := [fault for job in jobs for fault in _faults(job, cron["findings"])]:
         return Finding(
-            False,
+            "critical",
             " ".join(faults),
             "The page Workers & cron shows the runs, and schedules it anew in the right form.",
             "workers",
         )
-    return Finding(True, "The last run of each job that calls process-jobs succeeded.")
+    return Finding("ok", "The last run of each job that calls process-jobs succeeded.")
 
 
 def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
@@ -117,19 +117,19 @@ def cron_key(facts: Facts) -> Finding:
     """The cron jobs can read the secret key."""
     cron = facts.query("cron")
     if not cron["available"] and not cron["jobs"]:
-        return Finding(None, "There is no pg_cron here that would need the key.")
+        return Finding("not_applicable", "There is no pg_cron here that would need the key.")
     missing = [
         str(finding["detail"])
         for finding in cron["findings"]
         if finding["finding"] in ("missing_secret", "missing_setting")
     ]
     if not missing and cron["key"]:
-        return Finding(True, f"Vault or a setting has the secret {KEY_NAME}.")
+        return Finding("ok", f"Vault or a setting has the secret {KEY_NAME}.")
     # A custom job may use another name; the findings show that it exists.
     if not missing and any(job["active"] for job in cron["jobs"]):
-        return Finding(True, "What the schedule names is there.")
+        return Finding("ok", "What the schedule names is there.")
     return Finding(
-        False,
+        "critical",
         f"Cron finds no key under {', '.join(missing or [KEY_NAME])}.",
         "Put the secret key into Vault; it is never shown again. Where there is no Vault, as on"
         " PostgreSQL of your own, a setting of the database does it, which needs a new session.\n\n"
@@ -151,10 +151,10 @@ def realtime(facts: Facts) -> Finding:
     if not found["published"]:
         sql.append("alter publication supabase_realtime add table public.image_generations;")
     if not sql:
-        return Finding(True, "supabase_realtime publishes the changes of image_generations.")
+        return Finding("ok", "supabase_realtime publishes the changes of image_generations.")
     what = "publishes no changes" if found["published"] else "has not got image_generations"
     return Finding(
-        False,
+        "critical",
         f"The publication supabase_realtime {what if found['present'] else 'is missing'}.",
-        "Run this SQL in the database:\n\n" + "\n".join(sql),
+        run_sql(sql),
     )

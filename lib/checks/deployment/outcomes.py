@@ -1,6 +1,7 @@
 """Checks that the deployment works and no job needs attention."""
 
-from lib.checks.deployment.check import Facts, Finding
+from lib.checks.check import Finding
+from lib.checks.deployment.facts import Facts
 from lib.formats import duration
 
 OLD_SECONDS = 7 * 86_400
@@ -14,28 +15,28 @@ def end_to_end(facts: Facts) -> Finding:
     last = facts.query("self_test")
     run = "Run it on the page Self-test, or from a shell: .venv/bin/python -m lib.checks.selftest"
     if last is None:
-        return Finding(False, "The self-test has not run yet.", run, "self_test")
+        return Finding("critical", "The self-test has not run yet.", run, "self_test")
     when = f"{duration(last['seconds'])} ago, by {last['actor']}"
     if last["outcome"] != "passed":
         return Finding(
-            False,
+            "critical",
             f"The self-test of {when}, failed: {', '.join(last['failed'])}.",
             "The page Self-test says how to repair each; then run it again.",
             "self_test",
         )
     if last["seconds"] > OLD_SECONDS:
-        return Finding(False, f"The last self-test passed, but {when}.", run, "self_test")
-    return Finding(True, f"The self-test passed {when}.", page="self_test")
+        return Finding("critical", f"The last self-test passed, but {when}.", run, "self_test")
+    return Finding("ok", f"The self-test passed {when}.", page="self_test")
 
 
 def no_failed(facts: Facts) -> Finding:
     """No job failed permanently in the last 24 hours."""
     failed = facts.query("failed")
     if not failed["jobs"]:
-        return Finding(True, "No job failed in the last 24 hours.")
+        return Finding("ok", "No job failed in the last 24 hours.")
     count = f"More than {MAX_COUNTED:,}" if failed["jobs"] > MAX_COUNTED else f"{failed['jobs']:,}"
     return Finding(
-        False,
+        "critical",
         f"{count} failed in the last 24 hours, the newest"
         f" {duration(failed['newest_seconds'])} ago.",
         "The page Failures says of each kind what it means and what to do, and retries them.",
@@ -47,9 +48,9 @@ def no_stuck(facts: Facts) -> Finding:
     """No running job lacks a heartbeat."""
     stuck = facts.query("stuck")
     if not stuck["jobs"]:
-        return Finding(True, "No job is stuck.")
+        return Finding("ok", "No job is stuck.")
     return Finding(
-        False,
+        "critical",
         f"{stuck['jobs']:,} stuck, silent for up to {duration(stuck['longest_seconds'])}.",
         "Reset them on the page Stuck jobs, or by this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",

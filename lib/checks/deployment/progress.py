@@ -4,19 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
 
+from lib.checks.check import Check, Finding
 from lib.checks.deployment.catalogue import CHECKS, DATABASE
-from lib.checks.deployment.check import Check, Facts, Finding, Reply
+from lib.checks.deployment.facts import Facts, Reply
+from lib.checks.expected_schema import Difference, differences
 from lib.checks.selftest.target import Target
 from lib.database import Pool, SchemaMissing, load, translated
 from lib.database.migrations import check_schema, pending
 
 APPLY_FIRST = "Apply the pending migrations first: what is missing is probably in them."
 OTHER_SCHEMA = "See the point Schema of this version: nothing done to this schema helps."
+Point = Check[Facts, Finding]
 CALL_TIMEOUT_SECONDS = 3.0
 """Time limit of a call that runs no job."""
 
@@ -38,9 +41,9 @@ class Checklist:
     findings: Mapping[str, Finding]
     records: Mapping[str, PointRecord]
 
-    def open_checks(self) -> list[Check]:
+    def open_checks(self) -> list[Point]:
         """Checks that are not done."""
-        return [check for check in CHECKS if self.findings[check.name].done is False]
+        return [check for check in CHECKS if self.findings[check.name].open]
 
     def ticked(self, name: str) -> bool:
         """Whether a manual point is ticked."""
@@ -51,11 +54,11 @@ def checklist(pool: Pool, target: Target) -> Checklist:
     """Run all checks and record the results. Raises DatabaseUnavailable."""
     sources = facts(pool, target)
     findings = {check.name: _run(check, sources) for check in CHECKS}
-    if findings["schema"].done is False:
-        findings |= _with_repair(findings, CHECKS[1:], OTHER_SCHEMA)
-    elif findings["migrations"].done is False:
+    if findings["schema"].open:
+        findings |= _with_todo(findings, CHECKS[1:], OTHER_SCHEMA)
+    elif findings["migrations"].open:
         # Creating the missing objects by hand would make the migrations fail.
-        findings |= _with_repair(findings, CHECKS[2:], APPLY_FIRST)
+        findings |= _with_todo(findings, CHECKS[2:], APPLY_FIRST)
     findings = {name: _redact(found, target) for name, found in findings.items()}
     return Checklist(findings, _record(pool, findings))
 
@@ -66,6 +69,7 @@ def facts(pool: Pool, target: Target) -> Facts:
         partial(_query, pool),
         partial(_pending, pool),
         partial(_check_schema, pool),
+        cache(partial(_differences, pool)),
         partial(_call, target),
     )
 
@@ -76,34 +80,36 @@ def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
         load("deployment").tick(connection, actor=actor, name=name, done=done)
 
 
-def _with_repair(
-    findings: Mapping[str, Finding], checks: Sequence[Check], repair: str
+def _with_todo(
+    findings: Mapping[str, Finding], checks: Sequence[Point], todo: str
 ) -> dict[str, Finding]:
-    """The open points of the database among the checks, with one repair in place of their own."""
+    """The open points of the database among the checks, with one repair in place of its own."""
     return {
-        check.name: replace(findings[check.name], repair=repair)
+        check.name: replace(findings[check.name], todo=todo)
         for check in checks
-        if check.section == DATABASE and findings[check.name].done is False
+        if check.section == DATABASE and findings[check.name].open
     }
 
 
-def _run(check: Check, facts: Facts) -> Finding:
+def _run(check: Point, facts: Facts) -> Finding:
     try:
         return check.run(facts)
     except SchemaMissing as error:
-        return Finding(False, str(error), APPLY_FIRST)
+        return Finding("critical", str(error), APPLY_FIRST)
 
 
 def _redact(finding: Finding, target: Target) -> Finding:
     return replace(
         finding,
         evidence=target.without_secrets(finding.evidence),
-        repair=target.without_secrets(finding.repair),
+        todo=target.without_secrets(finding.todo),
     )
 
 
 def _record(pool: Pool, findings: Mapping[str, Finding]) -> dict[str, PointRecord]:
-    points = {name: found.done for name, found in findings.items() if found.done is not None}
+    points = {
+        name: not found.open for name, found in findings.items() if found.status != "not_applicable"
+    }
     try:
         with translated(), pool.connection() as connection:
             queries = load("deployment")
@@ -130,6 +136,11 @@ def _pending(pool: Pool) -> Any:
 def _check_schema(pool: Pool) -> None:
     with translated(), pool.connection() as connection:
         check_schema(connection)
+
+
+def _differences(pool: Pool) -> list[Difference]:
+    with translated(), pool.connection() as connection:
+        return differences(load("schema").objects(connection))
 
 
 def _call(target: Target, function: str, with_key: bool) -> Reply:

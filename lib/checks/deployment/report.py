@@ -6,12 +6,15 @@ from html import escape
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from lib.checks.check import Status
 from lib.checks.deployment.catalogue import CHECKS, MANUAL
-from lib.checks.deployment.check import Manual
+from lib.checks.deployment.facts import Manual
 from lib.checks.deployment.progress import Checklist, PointRecord
 from lib.checks.selftest.target import Target
 
-STATUS_LABELS = {True: "Done", False: "Open", None: "Not needed"}
+STATUS_LABELS: dict[Status, str] = {
+    "ok": "Done", "not_applicable": "Not needed", "warning": "Open", "critical": "Open",
+}  # fmt: skip
 STYLE = (
     "body{font:15px/1.45 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}"
     "table{border-collapse:collapse;width:100%}tr{break-inside:avoid}"
@@ -23,11 +26,11 @@ STYLE = (
 
 def report(checklist: Checklist, target: Target, at: datetime, by: str, zone: ZoneInfo) -> str:
     """Render the report of a checklist run `at` that time for user `by`, with times in `zone`."""
-    done = sum(found.done is not False for found in checklist.findings.values())
+    done = sum(not found.open for found in checklist.findings.values())
     ticked = sum(checklist.ticked(point.name) for point in MANUAL)
     people = [
         _row(
-            checklist.ticked(point.name),
+            "ok" if checklist.ticked(point.name) else "critical",
             point.title,
             point.meaning,
             when=_ticked(checklist, point, zone),
@@ -53,16 +56,17 @@ def _sections(checklist: Checklist, zone: ZoneInfo) -> Iterable[str]:
         rows = []
         for check in checks:
             found, record = checklist.findings[check.name], checklist.records.get(check.name)
-            when = _times(record, zone) if record and found.done is not None else ""
-            rows.append(_row(found.done, check.title, found.evidence, found.repair, when))
+            when = _times(record, zone) if record and found.status != "not_applicable" else ""
+            rows.append(_row(found.status, check.title, found.evidence, found.todo, when))
         yield f"<h2>{escape(section)}</h2><table>{''.join(rows)}</table>"
 
 
-def _row(done: bool | None, title: str, text: str, repair: str = "", when: str = "") -> str:
-    repair_html = f"<pre>{escape(repair)}</pre>" if repair else ""
-    mark = f"<td{' class=open' if done is False else ''}>{STATUS_LABELS[done]}</td>"
+def _row(status: Status, title: str, text: str, todo: str = "", when: str = "") -> str:
+    todo_html = f"<pre>{escape(todo)}</pre>" if todo else ""
+    label = STATUS_LABELS[status]
+    mark = f"<td{' class=open' if label == 'Open' else ''}>{label}</td>"
     return (
-        f"<tr>{mark}<td><b>{escape(title)}</b><br>{escape(text)}{repair_html}</td>"
+        f"<tr>{mark}<td><b>{escape(title)}</b><br>{escape(text)}{todo_html}</td>"
         f"<td>{escape(when)}</td></tr>"
     )
 

@@ -1,5 +1,6 @@
 """All self-test checks, in execution order."""
 
+from lib.checks.check import Check
 from lib.checks.selftest import (
     cleanup,
     end_to_end,
@@ -10,92 +11,92 @@ from lib.checks.selftest import (
     schema,
     signed_in,
 )
-from lib.checks.selftest.check import Check
+from lib.checks.selftest.result import SelfTestCheck
 
-CHECKS = (
+CHECKS: tuple[SelfTestCheck, ...] = (
     Check(
         "schema",
-        "Database",
         "Everything that the migrations make is there",
-        "Every table, view, function and trigger of supabase/migrations exists.",
         schema.schema_complete,
+        "Every table, view, function and trigger of supabase/migrations exists.",
+        "Database",
     ),
     Check(
         "leftovers",
-        "Database",
         "Nothing is left of earlier self-tests",
-        "What a run left that was killed is removed.",
         cleanup.remove_leftovers,
+        "What a run left that was killed is removed.",
+        "Database",
     ),
     Check(
         "enqueue",
-        "Database",
         "A job is enqueued",
-        "enqueue_job answers with an id, and the job is pending with 0 attempts.",
         queue.enqueue,
+        "enqueue_job answers with an id, and the job is pending with 0 attempts.",
+        "Database",
     ),
     Check(
         "claim",
-        "Database",
         "A job is claimed once",
-        "claim_next_job gives the job as processing with 1 attempt, and not a second time.",
         queue.claim,
+        "claim_next_job gives the job as processing with 1 attempt, and not a second time.",
+        "Database",
         needs=("enqueue",),
     ),
     Check(
         "complete",
-        "Database",
         "A job is completed",
+        queue.complete,
         "complete_job ends a success as completed, a failure as pending for a retry, and changes"
         " nothing for an attempt that is not the current one.",
-        queue.complete,
+        "Database",
         needs=("claim",),
     ),
     Check(
         "invalid-arguments",
-        "Database",
         "Invalid arguments are refused",
-        "Each gives its documented error: SQLSTATE 22023 for a bad argument, DR404 for no job.",
         queue.invalid_arguments,
+        "Each gives its documented error: SQLSTATE 22023 for a bad argument, DR404 for no job.",
+        "Database",
     ),
     Check(
         "row-level-security",
-        "Database",
         "Another user's job is invisible",
-        "Tables have their policies, and of two signed-in users each sees only their own rows.",
         row_security.users_see_their_own,
+        "Tables have their policies, and of two signed-in users each sees only their own rows.",
+        "Database",
     ),
     Check(
         "stuck-jobs",
-        "Database",
         "A stuck job is found and reset",
+        queue.stuck_job_reset,
         "A job without a sign of life is in stuck_jobs; a reset makes it pending, attempts"
         " unchanged.",
-        queue.stuck_job_reset,
+        "Database",
         needs=("claim",),
     ),
     Check(
         "functions",
-        "Functions",
         "The functions answer, and refuse who has no key",
-        "start-generation without a key gives HTTP 401 no_key.",
         functions.refuse_without_key,
+        "start-generation without a key gives HTTP 401 no_key.",
+        "Functions",
     ),
     Check(
         "start-generation",
-        "Functions",
         "start-generation starts a generation",
+        functions.start_generation,
         "HTTP 200 with generation_id and job_id for the secret key; for the publishable key 404 for"
         " an unknown model and 403 for a test.",
-        functions.start_generation,
+        "Functions",
         needs=("schema", "leftovers", "functions"),
     ),
     Check(
         "process-jobs",
-        "Functions",
         "process-jobs runs what is due",
-        "HTTP 200 with counts for the secret key, 403 for the publishable key.",
         functions.process_jobs,
+        "HTTP 200 with counts for the secret key, 403 for the publishable key.",
+        "Functions",
         needs=("functions",),
         time_limit=120,
         on_timeout="process-jobs runs the jobs that are due and answers when they have ended. If"
@@ -104,75 +105,75 @@ CHECKS = (
     ),
     Check(
         "process-generation",
-        "Functions",
         "process-generation runs one generation",
+        functions.process_generation,
         "HTTP 200 for the secret key, and the generation is completed; 403 for the publishable"
         " key.",
-        functions.process_generation,
+        "Functions",
         needs=("schema", "leftovers", "functions"),
         time_limit=120,
         on_timeout="Look at the log of the function for what the provider does, and at Failures.",
     ),
     Check(
         "error-handling",
-        "Functions",
         "A job that cannot succeed ends as failed",
-        "A job of an unknown model is in failed_jobs_recent after 1 attempt.",
         functions.invalid_model,
+        "A job of an unknown model is in failed_jobs_recent after 1 attempt.",
+        "Functions",
         needs=("process-generation",),
         time_limit=60,
     ),
     Check(
         "signed-in-user",
-        "Functions",
         "A signed-in user's generation is theirs",
+        signed_in.own_generation,
         "HTTP 200 for the publishable key with the token of a user who has signed in; generation"
         " and job name that user.",
-        signed_in.own_generation,
+        "Functions",
         needs=("start-generation",),
     ),
     Check(
         "rate-limiting",
-        "Functions",
         "A user over the limit is refused",
+        signed_in.over_limit_refused,
         "Of two starts by a user who may start one an hour, the second gives HTTP 429 with"
         " Retry-After.",
-        signed_in.over_limit_refused,
+        "Functions",
         needs=("signed-in-user",),
     ),
     Check(
         "worker",
-        "Workers",
         "A worker is alive",
-        "A worker showed life within a minute, or process-jobs was called within two.",
         queue.worker_alive,
+        "A worker showed life within a minute, or process-jobs was called within two.",
+        "Workers",
     ),
     Check(
         "realtime",
-        "End to end",
         "Changes arrive while one waits",
+        realtime.changes_arrive,
         "A new generation and its progress are told to whoever listens: over Supabase Realtime, or"
         " by NOTIFY where there is none.",
-        realtime.changes_arrive,
+        "End to end",
         needs=("leftovers",),
         time_limit=30,
     ),
     Check(
         "end-to-end",
-        "End to end",
         "A generation becomes an image",
-        "A worker completes what start-generation started, and its image is fetched over HTTP.",
         end_to_end.start_to_image,
+        "A worker completes what start-generation started, and its image is fetched over HTTP.",
+        "End to end",
         needs=("start-generation", "worker"),
         time_limit=end_to_end.SECONDS + 10,
     ),
 )
-CLEAN_UP = Check(
+CLEAN_UP: SelfTestCheck = Check(
     "clean-up",
-    "Clean-up",
     "Nothing of this run is left",
-    "Its generations, jobs, user and images are removed.",
     cleanup.remove_run,
+    "Its generations, jobs, user and images are removed.",
+    "Clean-up",
     time_limit=cleanup.WAIT_SECONDS + 20,
 )
 """Always runs last, even if the run fails or is cancelled."""
@@ -180,7 +181,7 @@ ALWAYS = ("schema", "leftovers")
 """Included in every selection: they explain or prevent failures of the other checks."""
 
 
-def selected(names: frozenset[str]) -> list[Check]:
+def selected(names: frozenset[str]) -> list[SelfTestCheck]:
     """The named checks and their dependencies; all checks if no names are given.
 
     Raises KeyError for an unknown name.

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from lib.checks.selftest.check import CheckFailed
+from lib.checks.check import Finding
 from lib.checks.selftest.context import RunContext
+from lib.checks.selftest.result import CheckFailed
 from lib.storage import Storage
 
 WAIT_SECONDS = 60.0
@@ -14,16 +15,16 @@ would store its image afterwards."""
 POLL_SECONDS = 0.1
 
 
-async def remove_leftovers(context: RunContext) -> str:
+async def remove_leftovers(context: RunContext) -> Finding:
     """Remove leftovers of runs that were killed more than 15 minutes ago."""
     removed = await context.query("remove", run=None)
     await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if not (removed["generations"] or removed["users"]):
-        return "Nothing was left."
-    return f"Removed of earlier runs: {_counts(removed)}."
+        return Finding("ok", "Nothing was left.")
+    return Finding("ok", f"Removed of earlier runs: {_counts(removed)}.")
 
 
-async def remove_run(context: RunContext) -> str:
+async def remove_run(context: RunContext) -> Finding:
     """Remove everything this run created."""
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -41,7 +42,7 @@ async def remove_run(context: RunContext) -> str:
             " nothing but a test.",
         )
     elsewhere = f" The storage elsewhere keeps {len(kept)} images: {', '.join(kept)}."
-    return f"Removed: {_counts(removed)}.{elsewhere if kept else ''}"
+    return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 
 
 async def _wait_until_finished(context: RunContext) -> None:

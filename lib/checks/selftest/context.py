@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from lib.checks.expected_schema import Difference, differences
 from lib.checks.selftest.target import Target
 from lib.database import AsyncPool, SchemaMissing, connected, load_async, translated
 
@@ -79,10 +80,11 @@ class RunContext:
         async with connected(self.pool) as connection:
             return await getattr(self.sql, query_name)(connection, **parameters)
 
-    async def rows(self, query_name: str) -> list[Mapping[str, Any]]:
-        """Rows of a query of queries/self_test.sql. Raises DatabaseError."""
+    async def differences(self, *kinds: str) -> list[Difference]:
+        """What is not as in the snapshot of the schema. Raises DatabaseError."""
         async with connected(self.pool) as connection:
-            return [row async for row in getattr(self.sql, query_name)(connection)]
+            rows = [row async for row in load_async("schema").objects(connection)]
+        return differences(rows, *kinds)
 
     async def call(
         self,

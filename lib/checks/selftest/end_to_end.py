@@ -4,9 +4,10 @@ import asyncio
 
 import httpx
 
-from lib.checks.selftest.check import CheckFailed
+from lib.checks.check import Finding
 from lib.checks.selftest.context import RunContext
 from lib.checks.selftest.functions import generation_failed, skip_if_held
+from lib.checks.selftest.result import CheckFailed
 from lib.formats import duration
 
 POLL_SECONDS = 0.1
@@ -14,7 +15,7 @@ SECONDS = 150.0
 """How long the generation may take, including the time it is pending."""
 
 
-async def start_to_image(context: RunContext) -> str:
+async def start_to_image(context: RunContext) -> Finding:
     """Follow the generation of the check start-generation until its image can be fetched."""
     assert context.generation_id is not None
     generation = await context.query("generation", generation_id=context.generation_id)
@@ -38,7 +39,7 @@ async def start_to_image(context: RunContext) -> str:
     if generation["status"] != "completed":
         raise generation_failed(generation["status"], generation["error_message"])
     image = await _fetch_image(context, generation["image_url"])
-    return f"Completed; {image} at {generation['image_url']}"
+    return Finding("ok", f"Completed; {image} at {generation['image_url']}")
 
 
 async def _fetch_image(context: RunContext, url: str | None) -> str:

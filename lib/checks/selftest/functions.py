@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from lib.checks.check import Finding
 from lib.checks.error_guide import guide
-from lib.checks.selftest.check import CheckFailed, CheckSkipped
 from lib.checks.selftest.context import Answer, RunContext, Unreachable
+from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.checks.selftest.users import sign_in
 
 MAX_TRIES = 3
@@ -32,7 +33,7 @@ class Started(NamedTuple):
     """None if third-party functions do not return it."""
 
 
-async def refuse_without_key(context: RunContext) -> str:
+async def refuse_without_key(context: RunContext) -> Finding:
     """The functions reject calls without a key; sets `context.is_darkroom`."""
     try:
         answer = await context.call("start-generation")
@@ -45,12 +46,14 @@ async def refuse_without_key(context: RunContext) -> str:
         ) from error
     if answer.status == 401 and not answer.code:
         context.is_darkroom = False
-        return f"{answer}. They are not Darkroom's: judged by what they do, not by their words."
+        return Finding(
+            "ok", f"{answer}. They are not Darkroom's: judged by what they do, not by their words."
+        )
     _expect(answer, 401, "no_key")
-    return str(answer)
+    return Finding("ok", str(answer))
 
 
-async def start_generation(context: RunContext) -> str:
+async def start_generation(context: RunContext) -> Finding:
     """The secret key starts a test generation; the publishable key may not.
 
     Third-party functions have no test mode, so a signed-in user starts the generation there.
@@ -61,7 +64,9 @@ async def start_generation(context: RunContext) -> str:
             context, key=context.target.keys.publishable, token=context.token
         )
         context.generation_id = made.generation_id
-        return f"HTTP 200 with generation {context.generation_id}, for a signed-in user."
+        return Finding(
+            "ok", f"HTTP 200 with generation {context.generation_id}, for a signed-in user."
+        )
     unknown = {"prompt": await _prompt(context), "model_id": UNKNOWN_MODEL}
     _expect(
         await context.call("start-generation", unknown, context.target.keys.publishable),
@@ -77,7 +82,10 @@ async def start_generation(context: RunContext) -> str:
     )
     made = await request_generation(context, key=context.target.keys.secret, test=True)
     context.generation_id = made.generation_id
-    return f"HTTP 200 with generation {context.generation_id}; the publishable key was checked too."
+    return Finding(
+        "ok",
+        f"HTTP 200 with generation {context.generation_id}; the publishable key was checked too.",
+    )
 
 
 async def request_generation(
@@ -98,7 +106,7 @@ async def request_generation(
         raise CheckFailed(f"{answer} without generation_id and job_id.", REDEPLOY) from error
 
 
-async def process_jobs(context: RunContext) -> str:
+async def process_jobs(context: RunContext) -> Finding:
     """process-jobs runs pending jobs for the secret key and rejects the publishable key."""
     refusal = await context.call("process-jobs", key=context.target.keys.publishable)
     if context.is_darkroom:
@@ -110,10 +118,10 @@ async def process_jobs(context: RunContext) -> str:
         )
     answer = await _call_unrecorded(context, "process-jobs")
     _expect(answer, 200, "")
-    return _require_counts(answer) if context.is_darkroom else str(answer)
+    return Finding("ok", _require_counts(answer) if context.is_darkroom else str(answer))
 
 
-async def process_generation(context: RunContext) -> str:
+async def process_generation(context: RunContext) -> Finding:
     """process-generation completes a generation, in up to MAX_TRIES attempts."""
     if not context.is_darkroom:
         raise CheckSkipped(NOT_DARKROOM)
@@ -137,10 +145,10 @@ async def process_generation(context: RunContext) -> str:
             break
     if generation["status"] != "completed":
         raise generation_failed(generation["status"], generation["error_message"])
-    return f"{_require_counts(answer)}; the generation is completed."
+    return Finding("ok", f"{_require_counts(answer)}; the generation is completed.")
 
 
-async def invalid_model(context: RunContext) -> str:
+async def invalid_model(context: RunContext) -> Finding:
     """A job for an unknown model fails in its first attempt and is in failed_jobs_recent."""
     made = await context.query("start", run=context.run, model_id=UNKNOWN_MODEL)
     answer = await _call_unrecorded(
@@ -164,7 +172,7 @@ async def invalid_model(context: RunContext) -> str:
             f"The job failed after {failed['attempts']} attempts: {failed['error_message']}",
             "An unknown model must fail at the first attempt: update the worker to this version.",
         )
-    return f"In failed_jobs_recent after 1 attempt: {failed['error_message']}"
+    return Finding("ok", f"In failed_jobs_recent after 1 attempt: {failed['error_message']}")
 
 
 async def skip_if_held(context: RunContext) -> None:

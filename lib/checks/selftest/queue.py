@@ -3,9 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from lib.checks.expected_schema import definitions
-from lib.checks.selftest.check import CheckFailed, CheckSkipped
+from lib.checks.check import Finding, run_sql
+from lib.checks.expected_schema import function, restore
 from lib.checks.selftest.context import RunContext
+from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.database import QueryError, translated
 from lib.formats import duration
 
@@ -22,23 +23,22 @@ REFUSALS = {
 
 def restore_functions(*functions: str) -> str:
     """A repair that restores functions as the migrations define them."""
-    drops = "\n".join(f"drop function public.{name};" for name in functions)
-    return (
+    return run_sql(
+        (restore("function", function(name)) for name in functions),
         "These functions are not as the migrations make them: compare them, and if they were"
-        f" changed by hand, put them back with this SQL:\n\n{drops}\n"
-        + "\n".join(definitions()["function", name].sql() for name in functions)
+        " changed by hand, put them back with this SQL:",
     )
 
 
-async def enqueue(context: RunContext) -> str:
+async def enqueue(context: RunContext) -> Finding:
     """An enqueued job is pending."""
     async with context.rolled_back() as connection:
         job = await context.sql.job(connection, job_id=await _enqueue_job(context, connection))
     _expect(job and (job["status"], job["attempts"]), ("pending", 0), "enqueue_job")
-    return "A job waited as pending with 0 attempts."
+    return Finding("ok", "A job waited as pending with 0 attempts.")
 
 
-async def claim(context: RunContext) -> str:
+async def claim(context: RunContext) -> Finding:
     """An enqueued job can be claimed exactly once."""
     async with context.rolled_back() as connection:
         job_id = await _enqueue_job(context, connection)
@@ -51,10 +51,12 @@ async def claim(context: RunContext) -> str:
         "start_attempts",
     )
     _expect(second_claim, None, "claim_next_job", "pick_jobs")
-    return "The job was claimed as attempt 1, and could not be claimed a second time."
+    return Finding(
+        "ok", "The job was claimed as attempt 1, and could not be claimed a second time."
+    )
 
 
-async def complete(context: RunContext) -> str:
+async def complete(context: RunContext) -> Finding:
     """A claim ends in success or a retry; a stale claim changes nothing."""
     async with context.rolled_back() as connection:
         outcomes = []
@@ -68,10 +70,12 @@ async def complete(context: RunContext) -> str:
                     )
                 )
     _expect(outcomes, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
-    return "A success ended as completed, a failure as pending again, a false attempt as lost."
+    return Finding(
+        "ok", "A success ended as completed, a failure as pending again, a false attempt as lost."
+    )
 
 
-async def invalid_arguments(context: RunContext) -> str:
+async def invalid_arguments(context: RunContext) -> Finding:
     """Invalid arguments are refused with the documented error."""
     faults = []
     async with context.rolled_back() as connection:
@@ -90,7 +94,7 @@ async def invalid_arguments(context: RunContext) -> str:
             f"{'; '.join(faults)}.",
             restore_functions(*sorted({item.split(" ")[0] for item in faults})),
         )
-    return f"All {len(REFUSALS)} were refused, with SQLSTATE 22023 or DR404."
+    return Finding("ok", f"All {len(REFUSALS)} were refused, with SQLSTATE 22023 or DR404.")
 
 
 async def claim_job(context: RunContext, connection: Any) -> Any:
@@ -123,7 +127,7 @@ def _expect(came_back: Any, expected: Any, *functions: str) -> None:
         )
 
 
-async def stuck_job_reset(context: RunContext) -> str:
+async def stuck_job_reset(context: RunContext) -> Finding:
     """A claimed job without a heartbeat is in stuck_jobs and can be reset; rolled back."""
     async with context.rolled_back() as connection:
         job_id = await context.sql.enqueue(connection, job_type=context.job_type, created_by=None)
@@ -137,8 +141,10 @@ async def stuck_job_reset(context: RunContext) -> str:
         raise CheckFailed(
             f"A job that had just been claimed was {_listed(before)} in stuck_jobs, one silent for"
             f" 11 minutes was {_listed(silent)}.",
-            "The view is not as the migrations make it. Put it back with this SQL:\n\n"
-            "drop view public.stuck_jobs;\n" + definitions()["view", "stuck_jobs"].sql(),
+            run_sql(
+                [restore("view", "stuck_jobs")],
+                "The view is not as the migrations make it. Put it back with this SQL:",
+            ),
         )
     after = [(row["id"], row["status"], row["attempts"]) for row in reset]
     if after != [(job_id, "pending", 1)] or after_reset:
@@ -147,7 +153,10 @@ async def stuck_job_reset(context: RunContext) -> str:
             f"The reset left the job {state or 'as it was'}, in place of pending with 1 attempt.",
             restore_functions("reset_stuck_jobs"),
         )
-    return "The silent job was in stuck_jobs; the reset made it pending, with 1 attempt as before."
+    return Finding(
+        "ok",
+        "The silent job was in stuck_jobs; the reset made it pending, with 1 attempt as before.",
+    )
 
 
 def _listed(is_listed: bool) -> str:
@@ -161,13 +170,15 @@ START_A_WORKER = (
 )
 
 
-async def worker_alive(context: RunContext) -> str:
+async def worker_alive(context: RunContext) -> Finding:
     """A worker sent a heartbeat in the last minute, or process-jobs ran in the last two."""
     found = await context.query("worker")
     if not (found["alive"] or context.is_darkroom):
-        return "Workers that are not Darkroom's leave no sign; the generation below shows them."
+        return Finding(
+            "ok", "Workers that are not Darkroom's leave no sign; the generation below shows them."
+        )
     if not found["alive"]:
         seen = found["seen_seconds"]
         ago = f"The last one was seen {duration(seen)} ago." if seen is not None else ""
         raise CheckFailed(f"No worker for generate-image is alive. {ago}".strip(), START_A_WORKER)
-    return f"{found['alive']} alive."
+    return Finding("ok", f"{found['alive']} alive.")

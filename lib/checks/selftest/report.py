@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from lib.checks.selftest.check import Result
+from lib.checks.selftest.result import Result
 from lib.checks.selftest.target import Target
 
 STATUS_LABELS = {
@@ -48,12 +48,12 @@ def outcomes(results: Sequence[Result], target: Target) -> list[Outcome]:
     return [
         Outcome(
             name=result.check.name,
-            area=result.check.area,
+            area=result.check.section,
             title=result.check.title,
-            expected=result.check.expected,
+            expected=result.check.about,
             status=result.status,
-            came_back=target.without_secrets(result.came_back),
-            repair=target.without_secrets(result.repair),
+            came_back=target.without_secrets(result.finding.evidence if result.finding else ""),
+            repair=target.without_secrets(result.finding.todo if result.finding else ""),
             seconds=None if result.seconds is None else round(result.seconds, 3),
         )
         for result in results

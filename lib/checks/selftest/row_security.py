@@ -5,25 +5,23 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from lib.checks.expected_schema import definitions
-from lib.checks.selftest.check import CheckFailed
+from lib.checks.check import Finding, run_sql
+from lib.checks.expected_schema import Difference, create, expected
 from lib.checks.selftest.context import RunContext
+from lib.checks.selftest.result import CheckFailed
 
 OWN_ROWS = {
-    "job_queue": "Users can view their own jobs",
-    "image_generations": "Users can view their own generations",
+    "job_queue": '"Users can view their own jobs" on job_queue',
+    "image_generations": '"Users can view their own generations" on image_generations',
 }
-SERVICE = "Service role has full access"
+"""The policy by which users read their own rows, for each table."""
 
 
-async def users_see_their_own(context: RunContext) -> str:
+async def users_see_their_own(context: RunContext) -> Finding:
     """Two users each see only their own rows; runs in a transaction that is rolled back."""
-    broken = [fault for table in await context.rows("policies") for fault in _faults(table)]
-    if broken:
-        raise CheckFailed(
-            "; ".join(fault for fault, _ in broken) + ".",
-            "Run this SQL in the database:\n\n" + "\n".join(sql for _, sql in broken),
-        )
+    if broken := [fault for fault in await context.differences() if _concerns_own_rows(fault)]:
+        todo = run_sql(fault.sql for fault in broken)
+        raise CheckFailed("; ".join(fault.text for fault in broken) + ".", todo)
     users = [uuid4(), uuid4()]
     async with context.rolled_back() as connection:
         jobs: list[UUID] = []
@@ -40,7 +38,7 @@ async def users_see_their_own(context: RunContext) -> str:
     for number, rows in enumerate(seen):
         _expect("job_queue", rows["jobs"], jobs, number)
         _expect("image_generations", rows["generations"], generations, number)
-    return "Each of two users saw their own job and generation, and not the other's."
+    return Finding("ok", "Each of two users saw their own job and generation, and not the other's.")
 
 
 async def _seen_by(
@@ -59,43 +57,19 @@ def _expect(table: str, seen: list[UUID], rows: list[UUID], user: int) -> None:
     if seen == [rows[user]]:
         return
     what = "another user's row" if rows[1 - user] in seen else "not even the own row"
-    policy = OWN_ROWS[table]
     raise CheckFailed(
         f"In {table} a signed-in user saw {what}.",
-        f"A policy of {table} lets through too much or too little. Look at all of them in psql:"
-        f" \\d public.{table}\n"
-        "Drop those that are not ours, and put ours back:\n\n"
-        f'drop policy if exists "{policy}" on public.{table};\n'
-        f"{definitions()['policy', policy].sql()}",
+        run_sql(
+            [
+                f"drop policy if exists {OWN_ROWS[table].replace(' on ', ' on public.')};",
+                create("policy", OWN_ROWS[table]),
+            ],
+            f"A policy of {table} lets through too much or too little. Look at all of them in psql:"
+            f" \\d public.{table}\nDrop those that are not ours, and put ours back:",
+        ),
     )
 
 
-def _faults(table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Faults in a table's row-level security, each with the SQL that fixes it."""
-    name, policy = table["table"], OWN_ROWS[table["table"]]
-    found = []
-    if not table["secured"]:
-        found.append(
-            (
-                f"Row-level security of {name} is off",
-                f"alter table public.{name} enable row level security;",
-            )
-        )
-    if not table["readable"]:
-        found.append(
-            (
-                f"Signed-in users may not read {name}",
-                f"grant select on public.{name} to authenticated;",
-            )
-        )
-    if policy not in table["policies"]:
-        found.append((f'{name} lacks the policy "{policy}"', definitions()["policy", policy].sql()))
-    if SERVICE not in table["policies"]:
-        found.append(
-            (
-                f'{name} lacks the policy "{SERVICE}"',
-                f'create policy "{SERVICE}" on public.{name}\n'
-                "    for all to service_role using (true) with check (true);",
-            )
-        )
-    return found
+def _concerns_own_rows(fault: Difference) -> bool:
+    table = expected()[fault.kind][fault.name].get("table", fault.name)
+    return fault.area in ("row-security", "grants") and table in OWN_ROWS

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import httpx
 
+from lib.checks.check import Finding
 from lib.checks.selftest.catalogue import CLEAN_UP, selected
-from lib.checks.selftest.check import CheckFailed, CheckSkipped, Result
 from lib.checks.selftest.context import RunContext, Unreachable
 from lib.checks.selftest.report import Report, outcomes
+from lib.checks.selftest.result import CheckEnded, Result
 from lib.checks.selftest.target import Target
 from lib.database import (
     DatabaseError,
@@ -88,9 +89,11 @@ class SelfTest:
         deadline = time.monotonic() + MAX_RUN_SECONDS
         for result in self._check_results:
             if time.monotonic() > deadline:
-                _skip(result, f"The whole run took longer than {MAX_RUN_SECONDS / 60:g} minutes.")
+                result.finding = _skipped(
+                    f"The whole run took longer than {MAX_RUN_SECONDS / 60:g} minutes."
+                )
             elif reason := self._unmet_dependency(result):
-                _skip(result, reason)
+                result.finding = _skipped(reason)
             else:
                 await self._run_check(result, context)
 
@@ -102,43 +105,45 @@ class SelfTest:
         return ""
 
     async def _run_check(self, result: Result, context: RunContext) -> None:
-        check, start = result.check, time.monotonic()
-        result.status = "running"
+        start = time.monotonic()
+        result.running = True
         try:
-            async with asyncio.timeout(check.time_limit):
-                result.came_back = await check.run(context)
-            result.status = "passed"
-        except CheckFailed as failure:
-            _fail(result, failure.came_back, failure.repair)
-        except CheckSkipped as skipped:
-            _skip(result, str(skipped))
-        except SchemaMissing as error:
-            self._handle_missing_schema(result, error)
-        except DatabaseUnavailable as error:
-            _fail(result, str(error), "See that the database runs, then run the self-test again.")
-        except Unreachable as error:
-            _fail(result, str(error), "Look at the log of the app, or of the function.")
-        except TimeoutError:
-            _fail(result, f"Not done after {check.time_limit:g} s.", check.on_timeout)
+            async with asyncio.timeout(result.check.time_limit):
+                finding = await result.check.run(context)
         except asyncio.CancelledError:
-            _skip(result, "Interrupted.")
+            result.finding = _skipped("Interrupted.")
             raise
-        except Exception as error:
-            logger.exception("Check %s broke", check.name)
-            _fail(
-                result,
-                f"{type(error).__name__}: {error}",
-                "This is no answer that the self-test knows: the message says what the database or"
-                " the network refused. Its log has the whole of it.",
-            )
-        result.seconds = time.monotonic() - start
+        except Exception as error:  # noqa: BLE001
+            finding = self._explain(error, result)
+        result.finding, result.seconds = finding, time.monotonic() - start
 
-    def _handle_missing_schema(self, result: Result, error: SchemaMissing) -> None:
-        schema = self._check_results[0]
-        if schema.status == "failed" and result is not schema:
-            _skip(result, f'Uses what "{schema.check.title}" found missing.')
-        else:
-            _fail(result, str(error), "DATABASE_URL=… python -m lib.database.migrations")
+    def _explain(self, error: Exception, result: Result) -> Finding:
+        match error:
+            case CheckEnded():
+                return error.finding
+            case SchemaMissing():
+                schema = self._check_results[0]
+                if schema.status == "failed" and result is not schema:
+                    return _skipped(f'Uses what "{schema.check.title}" found missing.')
+                todo = "DATABASE_URL=… python -m lib.database.migrations"
+            case DatabaseUnavailable():
+                todo = "See that the database runs, then run the self-test again."
+            case Unreachable():
+                todo = "Look at the log of the app, or of the function."
+            case TimeoutError():
+                check = result.check
+                return Finding(
+                    "critical", f"Not done after {check.time_limit:g} s.", check.on_timeout
+                )
+            case _:
+                logger.error("Check %s broke", result.check.name, exc_info=error)
+                return Finding(
+                    "critical",
+                    f"{type(error).__name__}: {error}",
+                    "This is no answer that the self-test knows: the message says what the database"
+                    " or the network refused. Its log has the whole of it.",
+                )
+        return Finding("critical", str(error), todo)
 
     async def _record(self, context: RunContext, query: str, **parameters: str) -> None:
         try:
@@ -147,9 +152,5 @@ class SelfTest:
             logger.warning("The self-test is not in the audit log: %s", error)
 
 
-def _fail(result: Result, came_back: str, repair: str) -> None:
-    result.status, result.came_back, result.repair = "failed", came_back, repair
-
-
-def _skip(result: Result, reason: str) -> None:
-    result.status, result.came_back = "skipped", reason
+def _skipped(reason: str) -> Finding:
+    return Finding("not_applicable", reason)

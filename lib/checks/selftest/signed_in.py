@@ -1,16 +1,17 @@
 """Checks that signed-in users own what they start and are rate-limited."""
 
-from lib.checks.selftest.check import CheckFailed
+from lib.checks.check import Finding
 from lib.checks.selftest.context import RunContext
 from lib.checks.selftest.functions import REDEPLOY, Started, request_generation
 from lib.checks.selftest.queue import restore_functions
+from lib.checks.selftest.result import CheckFailed
 from lib.checks.selftest.users import sign_in
 
 ADD_LIMIT_CHECK = "Let start-generation ask public.get_user_limits before it starts anything."
 """Repair for third-party functions that enforce no limits."""
 
 
-async def own_generation(context: RunContext) -> str:
+async def own_generation(context: RunContext) -> Finding:
     """A generation started with a user's token belongs to that user."""
     user = await sign_in(context)
     if context.is_darkroom or context.generation_id is None:
@@ -25,10 +26,10 @@ async def own_generation(context: RunContext) -> str:
             f"What user {user} started does not name them: {owners}.",
             restore_functions("start_generation", "begin_generation"),
         )
-    return f"HTTP 200 for a user's token; what it started belongs to {user}."
+    return Finding("ok", f"HTTP 200 for a user's token; what it started belongs to {user}.")
 
 
-async def over_limit_refused(context: RunContext) -> str:
+async def over_limit_refused(context: RunContext) -> Finding:
     """A user limited to one generation per hour is refused the second one."""
     body = {
         "prompt": await context.query("prompt", run=context.run),
@@ -49,4 +50,4 @@ async def over_limit_refused(context: RunContext) -> str:
         raise CheckFailed(
             f"{answer}, with Retry-After {wait!r}, in place of HTTP 429 with seconds.", REDEPLOY
         )
-    return f"{answer} Retry-After: {wait or 'not said'}."
+    return Finding("ok", f"{answer} Retry-After: {wait or 'not said'}.")

@@ -6,8 +6,9 @@ from uuid import UUID
 from realtime import RealtimePostgresChangesListenEvent, RealtimeSubscribeStates
 from websockets.exceptions import WebSocketException
 
-from lib.checks.selftest.check import CheckFailed
+from lib.checks.check import Finding, run_sql
 from lib.checks.selftest.context import RunContext
+from lib.checks.selftest.result import CheckFailed
 from supabase import acreate_client
 
 RETRY_SECONDS = 1.0
@@ -20,7 +21,7 @@ REPAIR = (
 )
 
 
-async def changes_arrive(context: RunContext) -> str:
+async def changes_arrive(context: RunContext) -> Finding:
     """Subscribe to a generation with the secret key and wait for a progress update."""
     await _check_publication(context)
     generation_id: UUID = await context.query("make_generation", run=context.run)
@@ -52,7 +53,7 @@ async def changes_arrive(context: RunContext) -> str:
         raise CheckFailed(f"Realtime does not answer: {type(error).__name__}.", REPAIR) from error
     finally:
         await client.remove_all_channels()
-    return "A change of a generation arrived over Supabase Realtime."
+    return Finding("ok", "A change of a generation arrived over Supabase Realtime.")
 
 
 async def _check_publication(context: RunContext) -> None:
@@ -61,10 +62,10 @@ async def _check_publication(context: RunContext) -> None:
     if not found["exists"]:
         raise CheckFailed(
             "There is no publication supabase_realtime.",
-            f"Run this SQL in the database:\n\ncreate publication supabase_realtime;\n{add}",
+            run_sql(["create publication supabase_realtime;", add]),
         )
     if not found["published"]:
         raise CheckFailed(
             "The table image_generations is not in the publication supabase_realtime.",
-            f"Run this SQL in the database:\n\n{add}",
+            run_sql([add]),
         )

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 import jwt
 
-from lib.checks.selftest.check import CheckFailed, CheckSkipped
 from lib.checks.selftest.context import RunContext
+from lib.checks.selftest.result import CheckFailed, CheckSkipped
 
 TOKEN_SECONDS = 600
 PASSWORD_SIGN_IN_DISABLED = frozenset({"email_provider_disabled", "captcha_failed"})

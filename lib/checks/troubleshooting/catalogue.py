@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lib.checks.finding import Check, Finding, Symptom
+from lib.checks.check import Finding
 from lib.checks.troubleshooting.duplicates import DUPLICATES
 from lib.checks.troubleshooting.failure_rate import FAILURE_RATE
 from lib.checks.troubleshooting.immediate_failures import IMMEDIATE_FAILURES
@@ -11,10 +11,11 @@ from lib.checks.troubleshooting.pending import PENDING
 from lib.checks.troubleshooting.realtime import REALTIME
 from lib.checks.troubleshooting.slow import SLOW
 from lib.checks.troubleshooting.stuck import STUCK
+from lib.checks.troubleshooting.symptom import CauseCheck, Symptom
 
 SYMPTOMS = (PENDING, IMMEDIATE_FAILURES, STUCK, FAILURE_RATE, REALTIME, DUPLICATES, SLOW)
 
-CheckFindings = tuple[Check, list[Finding]]
+CheckFindings = tuple[CauseCheck, list[Finding]]
 
 
 def run_checks(symptom: Symptom, query: Callable[[str, str], Any]) -> list[CheckFindings]:
@@ -29,7 +30,7 @@ def run_checks(symptom: Symptom, query: Callable[[str, str], Any]) -> list[Check
 def ranked(results: Sequence[CheckFindings]) -> list[Finding]:
     """All findings, most likely cause first.
 
-    Sorted by level, then by the number of affected jobs, then by the order of the checks.
+    Sorted by severity, then by the number of affected jobs, then by the order of the checks.
     """
     found = [finding for _, findings in results for finding in findings]
-    return sorted(found, key=lambda finding: (finding.level != "act", -finding.jobs))
+    return sorted(found, key=lambda finding: (finding.status != "critical", -finding.jobs))

@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.indexes import GUARD, restore
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
 from lib.formats import plural
 from lib.queue.operator_actions import cancel_duplicates
@@ -20,9 +21,9 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Jobs wait that nobody needs: another job has their generation.",
+            "warning",
             f"{'; '.join(now['reasons'])}.",
-            level="look",
+            cause="Jobs wait that nobody needs: another job has their generation.",
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
@@ -45,8 +46,9 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Nothing refuses a second live job for a generation any more.",
+            "critical",
             f"The unique index {GUARD} is missing or invalid.",
+            cause="Nothing refuses a second live job for a generation any more.",
             repair=Repair(
                 "Build the index",
                 f"Builds {GUARD} anew; the queue goes on meanwhile. It fails while a generation has"
@@ -66,10 +68,10 @@ def repeated_requests(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Applications ask for the same image twice.",
+            "warning",
             f"{plural(count, 'generation')} of the last hour repeat prompt, model and parameters of"
             " one by the same user within a minute.",
-            level="look",
+            cause="Applications ask for the same image twice.",
             jobs=count,
             todo="Let the application send an Idempotency-Key with start-generation, the same when"
             " it repeats a request, and disable its button while it waits.",
@@ -86,23 +88,23 @@ DUPLICATES = Symptom(
         Check(
             "waiting",
             "Do jobs wait for a generation that has another?",
+            waiting_duplicates,
             "A job that is enqueued or retried after another one of its generation has ended costs"
             " a second image.",
-            waiting_duplicates,
         ),
         Check(
             "guarded",
             "Is a second live job refused?",
+            duplicate_guard,
             "A unique index over the live jobs refuses a second one for the same generation,"
             " whoever enqueues it.",
-            duplicate_guard,
         ),
         Check(
             "twice",
             "Do applications repeat requests?",
+            repeated_requests,
             "A request that is repeated without an Idempotency-Key is a new generation: the user"
             " pressed twice, or the application retried after a timeout.",
-            repeated_requests,
         ),
     ],
 )

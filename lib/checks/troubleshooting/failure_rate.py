@@ -3,8 +3,9 @@
 from collections import Counter
 from functools import partial
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.immediate_failures import finding_from_guide
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
 from lib.formats import share
 from lib.queue.operator_actions import enable_model, pause_queue
@@ -30,9 +31,10 @@ def one_model(facts: Facts) -> list[Finding]:
     others = len(facts["models_now"]) > 1
     return [
         Finding(
-            f"Most failures are of one model: {row['model_id']}.",
+            "critical",
             f"{row['failed']:,} of {failed:,} failures are its own;"
             f" {share(row['failed'], row['failed'] + row['completed'])} of its jobs failed.",
+            cause=f"Most failures are of one model: {row['model_id']}.",
             jobs=row["failed"],
             repair=Repair(
                 f"Disable {row['model_id']}",
@@ -70,10 +72,11 @@ def provider(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "The provider itself has trouble.",
+            "critical",
             f"{jobs:,} of {failed:,} failures are timeouts, refusals or errors of the provider,"
             f" with {len({row['model_id'] for row in provider_failures})} models. The newest said:"
             f" {provider_failures[0]['message'] or 'nothing'}",
+            cause="The provider itself has trouble.",
             jobs=jobs,
             repair=Repair(
                 "Pause the queue",
@@ -120,21 +123,21 @@ FAILURE_RATE = Symptom(
         Check(
             "provider",
             "Does the provider have trouble?",
-            "Timeouts, internal errors and refusals that come with every model are the provider's.",
             provider,
+            "Timeouts, internal errors and refusals that come with every model are the provider's.",
         ),
         Check(
             "one_model",
             "Is it one model?",
+            one_model,
             "When one model fails and the others do not, its version, its defaults or the model"
             " itself is the cause.",
-            one_model,
         ),
         Check(
             "one_error",
             "Is it one kind of error?",
-            "Failures of one kind mostly have one cause, and the guide of errors knows what to do.",
             one_error,
+            "Failures of one kind mostly have one cause, and the guide of errors knows what to do.",
         ),
     ],
 )

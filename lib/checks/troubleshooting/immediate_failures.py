@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
+from lib.checks.check import Check, Finding, Repair
 from lib.checks.error_guide import guide
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import plural
 from lib.queue.operator_actions import enable_model, in_batches, retry_jobs
@@ -39,9 +40,10 @@ def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
     entry = guide(row["code"] or None, row["message"])
     model = f" for {row['model_id']}" if row["model_id"] else ""
     return Finding(
-        f"{entry.title}{model}. {entry.meaning}",
+        "critical",
         f"{plural(row['jobs'])} failed with it in the last hour, {row['at_once']:,} in their first"
         f" attempt. The newest said: {row['message'] or 'nothing'}",
+        cause=f"{entry.title}{model}. {entry.meaning}",
         jobs=row["jobs"],
         repair=None if entry.retry == "useless" else retry(row),
         todo=entry.todo,
@@ -68,10 +70,10 @@ def disabled_model(facts: Facts) -> list[Finding]:
     """Disabled models that users requested recently."""
     return [
         Finding(
-            f"The model {row['model_id']} is disabled: requests for it are refused.",
+            "warning",
             f"Users made {plural(row['jobs'], 'image')} with it in the last seven days."
             + (f" {row['actor']} changed it last." if row["actor"] else ""),
-            level="look",
+            cause=f"The model {row['model_id']} is disabled: requests for it are refused.",
             repair=Repair(
                 f"Enable {row['model_id']}",
                 f"Users may ask for {row['model_id']} again at once.",
@@ -112,43 +114,43 @@ IMMEDIATE_FAILURES = Symptom(
         Check(
             "token",
             "Does the provider accept the token?",
+            partial(with_codes, TOKEN_CODES),
             "With a missing, revoked or wrong token every job of the provider fails within a"
             " second, and after five its breaker opens.",
-            partial(with_codes, TOKEN_CODES),
         ),
         Check(
             "credit",
             "Does the account have credit?",
+            partial(with_codes, CREDIT_CODES),
             "Without credit the provider refuses to begin. Jobs fail for good, and can be retried"
             " once there is credit.",
-            partial(with_codes, CREDIT_CODES),
         ),
         Check(
             "unknown_model",
             "Does the model exist?",
+            unknown_model,
             "A model that the provider has renamed or removed, or that the payload misspells,"
             " fails for good in the first attempt.",
-            unknown_model,
         ),
         Check(
             "disabled_model",
             "Is a model disabled that users ask for?",
+            disabled_model,
             "start-generation refuses a disabled model with 404, so that users see an error and no"
             " job exists to look at.",
-            disabled_model,
         ),
         Check(
             "refused",
             "Is the input acceptable?",
+            partial(with_codes, REFUSED_CODES),
             "A wrong default parameter in the models table makes every job of the model fail; a"
             " wrong value from a client only its own.",
-            partial(with_codes, REFUSED_CODES),
         ),
         Check(
             "other",
             "Does anything else end jobs in their first attempt?",
-            "Errors for which another attempt would be pointless end a job at once.",
             other,
+            "Errors for which another attempt would be pointless end a job at once.",
         ),
     ],
 )

@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
 from lib.checks.health import type_name
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
 from lib.ops.cron.actions import set_active
@@ -18,11 +19,11 @@ def paused(facts: Facts) -> list[Finding]:
     """Job types that are paused."""
     return [
         Finding(
-            f"An operator has paused {type_name(pause['job_type'])}.",
+            "critical" if pause["jobs"] else "warning",
             f"Paused for {duration(pause['seconds'])} by {pause['by']}"
             + (f": {pause['reason']}" if pause["reason"] else "")
             + f". Waiting for it: {plural(pause['jobs'], 'due job')}.",
-            level="act" if pause["jobs"] else "look",
+            cause=f"An operator has paused {type_name(pause['job_type'])}.",
             jobs=pause["jobs"],
             repair=Repair(
                 f"Resume {type_name(pause['job_type'])}",
@@ -43,10 +44,10 @@ def provider_down(facts: Facts) -> list[Finding]:
     """Providers whose circuit breaker is open."""
     return [
         Finding(
-            f"The provider {down['provider']} is held for down, so its jobs wait.",
+            "critical" if down["jobs"] else "warning",
             f"For {duration(down['seconds'])}; next try in {duration(down['probe_in_seconds'])}."
             f" Its last error: {down['reason'] or 'unknown'}",
-            level="act" if down["jobs"] else "look",
+            cause=f"The provider {down['provider']} is held for down, so its jobs wait.",
             jobs=down["jobs"],
             repair=Repair(
                 f"Try {down['provider']} now",
@@ -74,11 +75,11 @@ def no_worker(facts: Facts) -> list[Finding]:
     too_long = now["due"] and now["oldest_due_seconds"] > facts["limits"]["no_worker_seconds"]
     return [
         Finding(
-            "No worker is alive.",
+            "critical" if too_long else "warning",
             f"None has shown life for a minute, and process-jobs was not called for two."
             f" Waiting: {plural(now['due'], 'due job')}"
             + (f", the longest for {duration(now['oldest_due_seconds'])}." if now["due"] else "."),
-            level="act" if too_long else "look",
+            cause="No worker is alive.",
             jobs=now["due"],
             todo="Start a worker: python -m lib.worker. With cron instead of workers, see that its"
             " schedule runs.",
@@ -97,11 +98,11 @@ def cron_fails(facts: Facts) -> list[Finding]:
             continue
         found.append(
             Finding(
-                f"The schedule {name} has failed {job['failures']} times in a row."
+                "warning" if now["workers"] else "critical",
+                f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
+                cause=f"The schedule {name} has failed {job['failures']} times in a row."
                 if job["active"]
                 else f"The schedule {name} is paused.",
-                f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
-                level="look" if now["workers"] else "act",
                 jobs=0 if now["workers"] else now["due"],
                 repair=None
                 if job["active"]
@@ -131,10 +132,11 @@ def no_handler(facts: Facts) -> list[Finding]:
         return []  # The check no_worker covers this.
     return [
         Finding(
-            f"No worker knows jobs of type {unknown['job_type']}.",
+            "critical",
             f"{plural(unknown['jobs'])} due, and no living worker"
             f" ({facts['pending']['workers']:,}) names this type. A typing error where they are"
             " enqueued, or a worker that is older than the program that enqueues.",
+            cause=f"No worker knows jobs of type {unknown['job_type']}.",
             jobs=unknown["jobs"],
             repair=Repair(
                 f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",
@@ -161,9 +163,9 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
     """Models that are rate-limited by their provider."""
     return [
         Finding(
-            f"The provider limits the rate of {held['model_id']}, so its jobs rest.",
+            "warning",
             f"For {duration(held['seconds'])} more. It said: {held['reason'] or 'nothing'}",
-            level="look",
+            cause=f"The provider limits the rate of {held['model_id']}, so its jobs rest.",
             todo="Nothing: they go on by themselves. If it happens often, run fewer jobs at once or"
             " ask the provider for a higher limit.",
             page="models",
@@ -181,9 +183,10 @@ def all_busy(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "The workers are busy: more jobs are due than they can run at once.",
+            "critical",
             f"{now['running']:,} run of {now['slots']:,} at once, {now['due']:,} are due, the"
             f" longest for {duration(now['oldest_due_seconds'])}.",
+            cause="The workers are busy: more jobs are due than they can run at once.",
             jobs=now["due"],
             todo="Start more workers or let each run more at once (DARKROOM_CONCURRENCY); the page"
             " Throughput says how many are needed.",
@@ -199,10 +202,10 @@ def not_due(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "The jobs that wait are not due yet.",
+            "warning",
             f"{now['later']:,} wait for their time, the next one in"
             f" {duration(now['next_in_seconds'])}: retries after an error, or enqueued for later.",
-            level="look",
+            cause="The jobs that wait are not due yet.",
             todo="Nothing. Each job's page says when it is due.",
             page="jobs",
             filters={"status": "pending"},
@@ -218,58 +221,58 @@ PENDING = Symptom(
         Check(
             "paused",
             "Has somebody paused the queue?",
+            paused,
             "A pause stops the claiming of one type of jobs or of all until it is lifted; what"
             " runs goes on. It is easily forgotten after an incident.",
-            paused,
         ),
         Check(
             "no_worker",
             "Is a worker alive?",
+            no_worker,
             "Jobs are claimed by workers, or by process-jobs when cron calls it. Without either"
             " they wait for ever, and nothing else is wrong.",
-            no_worker,
         ),
         Check(
             "cron_fails",
             "Does cron wake the queue?",
+            cron_fails,
             "Where pg_cron calls process-jobs, a paused or failing schedule looks like a dead"
             " worker. A missing key or pg_net is the usual reason.",
-            cron_fails,
         ),
         Check(
             "no_handler",
             "Does a worker know these jobs?",
+            no_handler,
             "A worker claims only the types that it has a handler for. Jobs of another type wait"
             " although workers are idle.",
-            no_handler,
         ),
         Check(
             "provider_down",
             "Is the provider held for down?",
+            provider_down,
             "After five failures of a provider in a row its jobs wait, half a minute at first and"
             " five at most, and one job at a time tries whether it is back.",
-            provider_down,
         ),
         Check(
             "model_rests",
             "Does a model rest?",
+            rate_limited_models,
             "When a provider refuses a request as one too many, all jobs of the model rest for as"
             " long as it asks.",
-            rate_limited_models,
         ),
         Check(
             "all_busy",
             "Can the workers keep up?",
+            all_busy,
             "Each worker runs so many jobs at once. When all of these run, the rest waits its"
             " turn, higher priorities first.",
-            all_busy,
         ),
         Check(
             "not_due",
             "Are they due at all?",
+            not_due,
             "A job that is retried waits from ten seconds up to an hour first, and one may be"
             " enqueued for later. Until then it is pending and nobody's fault.",
-            not_due,
         ),
     ],
 )

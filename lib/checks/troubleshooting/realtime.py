@@ -1,6 +1,7 @@
 """Symptom: clients receive no updates."""
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
 from lib.queue.operator_actions import restore_realtime, restore_user_access
 from lib.roles import Role
@@ -26,10 +27,11 @@ def publication(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Supabase Realtime is not told of generations.",
+            "critical",
             "The table image_generations is not in the publication supabase_realtime."
             if now["has_publication"]
             else "There is no publication supabase_realtime.",
+            cause="Supabase Realtime is not told of generations.",
             repair=RESTORE,
         )
     ]
@@ -41,8 +43,9 @@ def notify(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Clients that listen in the database are not told of generations.",
+            "critical",
             "The trigger image_generations_changed is missing or disabled.",
+            cause="Clients that listen in the database are not told of generations.",
             repair=RESTORE,
         )
     ]
@@ -55,8 +58,9 @@ def access(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Users may not see their own rows, so Realtime tells them nothing.",
+            "critical",
             f"{'; '.join(missing)}.",
+            cause="Users may not see their own rows, so Realtime tells them nothing.",
             repair=Repair(
                 "Put the policies back",
                 "Turns row-level security on and puts back the right and the policies by which"
@@ -80,22 +84,22 @@ REALTIME = Symptom(
         Check(
             "publication",
             "Is the table in the publication?",
+            publication,
             "Supabase Realtime tells of changes in tables of the publication supabase_realtime. A"
             " table that was made anew is no longer in it.",
-            publication,
         ),
         Check(
             "access",
             "May users see their own rows?",
+            access,
             "Realtime obeys row-level security: who may not read a row does not hear of it, and no"
             " error says so.",
-            access,
         ),
         Check(
             "notify",
             "Is NOTIFY sent?",
-            "Without Supabase the client listens in the database; a trigger tells it of changes.",
             notify,
+            "Without Supabase the client listens in the database; a trigger tells it of changes.",
         ),
     ],
 )

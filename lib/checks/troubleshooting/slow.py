@@ -2,9 +2,11 @@
 
 from functools import partial
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
+from lib.checks.expected_schema import differences
 from lib.checks.regression import Period, slower
-from lib.checks.troubleshooting.indexes import needed, restore
+from lib.checks.troubleshooting.indexes import restore
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration
 from lib.ops.maintenance.space import run_in_background, vacuum_due
@@ -20,22 +22,21 @@ MAX_FOLDS = 60
 
 def missing_indexes(facts: Facts) -> list[Finding]:
     """Missing or invalid indexes, which cause full table scans."""
-    existing = {row["name"] for row in facts["valid_indexes"]}
     return [
         Finding(
-            f"The index {name} is missing or invalid.",
+            "critical",
             "Without it the database reads a whole table for what it finds there, the slower the"
             " longer the history is.",
+            cause=f"The index {index.name} is missing or invalid.",
             repair=Repair(
-                f"Build {name}",
-                f"Builds {name} beside the running queue (CREATE INDEX CONCURRENTLY); it takes up"
-                " to minutes for millions of jobs. Wait until it says that it is built.",
-                partial(restore, name),
+                f"Build {index.name}",
+                f"Builds {index.name} beside the running queue (CREATE INDEX CONCURRENTLY); it"
+                " takes up to minutes for millions of jobs. Wait until it says that it is built.",
+                partial(restore, index.name),
                 needs=Role.ADMIN,
             ),
         )
-        for name in needed()
-        if name not in existing
+        for index in differences(facts["indexes"], "index")
     ]
 
 
@@ -43,10 +44,10 @@ def dead_rows(facts: Facts) -> list[Finding]:
     """Tables where vacuum does not keep up."""
     return [
         Finding(
-            f"Vacuum does not keep up with {table['name']}.",
+            "warning",
             f"{table['dead']:,} dead rows beside {table['live']:,} live ones; it should come at"
             f" {table['due_at']:,}.",
-            level="look",
+            cause=f"Vacuum does not keep up with {table['name']}.",
             repair=Repair(
                 f"Vacuum {table['name']}",
                 f"Frees the space of deleted rows of {table['name']}; the queue goes on meanwhile.",
@@ -75,10 +76,10 @@ def open_transactions(facts: Facts) -> list[Finding]:
         who = f"{session['program'] or 'a program without a name'} of {session['user']}"
         found.append(
             Finding(
-                f"A transaction has been open for {duration(session['seconds'])}.",
+                "warning",
                 f"Session {session['pid']}, {who}, {doing}. Vacuum keeps all that was deleted since"
                 " it began, and folding waits for it.",
-                level="look",
+                cause=f"A transaction has been open for {duration(session['seconds'])}.",
                 repair=Repair(
                     f"End session {session['pid']}",
                     f"Ends the connection of {who}. What it did in its open transaction is undone.",
@@ -103,9 +104,9 @@ def rollup_behind(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Pages are slow because history is not folded.",
+            "warning",
             f"The oldest job that is not folded ended {duration(behind)} ago.",
-            level="look",
+            cause="Pages are slow because history is not folded.",
             repair=Repair(
                 "Fold now",
                 "Folds what has finished since, for up to a minute. No job is touched.",
@@ -134,9 +135,10 @@ def backlog(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "More jobs arrive than the workers finish.",
+            "critical",
             f"{now['arrived']:,} arrived and {now['ended']:,} ended in the last hour;"
             f" {now['due']:,} are due, the longest for {duration(now['oldest_due_seconds'])}.",
+            cause="More jobs arrive than the workers finish.",
             jobs=now["due"],
             todo="Start more workers: the page Throughput says how many are needed.",
             page="throughput",
@@ -153,10 +155,10 @@ def slow_models(facts: Facts) -> list[Finding]:
         if slower(now, before):
             found.append(
                 Finding(
-                    f"The model {row['model_id']} has become slower.",
+                    "warning",
                     f"Half of its jobs took longer than {duration(now.run_p50)} in the last six"
                     f" hours, {duration(before.run_p50)} in the week before.",
-                    level="look",
+                    cause=f"The model {row['model_id']} has become slower.",
                     jobs=row["completed"],
                     todo="Look at the model's page at the provider, or use another one meanwhile.",
                     page="models",
@@ -172,7 +174,7 @@ SLOW = Symptom(
         ("troubleshooting", "limits"),
         ("troubleshooting", "slow"),
         ("troubleshooting", "model_speeds"),
-        ("troubleshooting", "valid_indexes"),
+        ("schema", "indexes"),
         ("troubleshooting", "long_transactions"),
         ("maintenance", "tables"),
     ],
@@ -180,44 +182,44 @@ SLOW = Symptom(
         Check(
             "backlog",
             "Do the workers keep up?",
+            backlog,
             "When more jobs arrive than end, every job waits longer than the one before, whatever"
             " else is well.",
-            backlog,
         ),
         Check(
             "slow_models",
             "Has a model become slower?",
+            slow_models,
             "A job's time is nearly all its model's. A new version or a crowded provider shows in"
             " the median of one model.",
-            slow_models,
         ),
         Check(
             "missing_indexes",
             "Are all indexes there?",
+            missing_indexes,
             "An index that was dropped, or whose build failed, turns a look-up into a read of the"
             " whole table.",
-            missing_indexes,
         ),
         Check(
             "dead_rows",
             "Does vacuum keep up?",
+            dead_rows,
             "Each job leaves several dead rows. Vacuum frees them by itself, unless it is switched"
             " off or held back, and until then every read goes through them.",
-            dead_rows,
         ),
         Check(
             "open_transactions",
             "Does a transaction stay open?",
+            open_transactions,
             "A program that begins a transaction and forgets it keeps vacuum and folding from all"
             " that came after.",
-            open_transactions,
         ),
         Check(
             "rollup_behind",
             "Is history folded?",
+            rollup_behind,
             "Workers fold what has finished every few seconds, and pages read the sums. What is"
             " not folded they read row by row.",
-            rollup_behind,
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Symptom: jobs are stuck."""
 
-from lib.checks.finding import Check, Facts, Finding, Repair, Symptom
+from lib.checks.check import Check, Finding, Repair
+from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
 from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs
@@ -38,9 +39,9 @@ def silent_worker(facts: Facts) -> list[Finding]:
     )
     return [
         Finding(
-            "A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
+            "warning" if now["rescuers"] else "critical",
             f"{plural(held)}: {workers or 'of workers that are no longer known'}. {rescue}",
-            level="look" if now["rescuers"] else "act",
+            cause="A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
             jobs=held,
             repair=reset(now["stuck"]),
             todo="Look at the logs and the memory of that machine, and start the worker again.",
@@ -56,10 +57,11 @@ def no_lease(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Jobs are marked as processing, and no worker has them.",
+            "critical",
             f"{plural(now['unleased'])} without a worker: claimed by a program that shows no life,"
             " such as an older worker or a call of claim_next_job by hand. Workers leave them"
             " alone, for nobody knows whether it still runs.",
+            cause="Jobs are marked as processing, and no worker has them.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),
             todo="If that program still runs, wait for it: its jobs would run twice.",
@@ -75,10 +77,10 @@ def long_running(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "Jobs run for more than half an hour although their worker is alive.",
+            "warning",
             f"{plural(now['long'])}, the longest for {duration(now['longest_seconds'])}. A handler"
             " that hangs, or a DARKROOM_GENERATION_SECONDS that is very long.",
-            level="look",
+            cause="Jobs run for more than half an hour although their worker is alive.",
             jobs=now["long"],
             repair=Repair(
                 f"Cancel {plural(now['long'])}",
@@ -106,22 +108,22 @@ STUCK = Symptom(
         Check(
             "silent_worker",
             "Has a worker fallen silent?",
+            silent_worker,
             "A worker shows life for its jobs every few seconds. After ten minutes of silence they"
             " count as stuck, and any living worker takes them over.",
-            silent_worker,
         ),
         Check(
             "no_lease",
             "Does nobody work on jobs that are processing?",
+            no_lease,
             "Who claims without showing life leaves its jobs behind when it dies. They wait for an"
             " operator.",
-            no_lease,
         ),
         Check(
             "runs_long",
             "Do jobs run without an end?",
-            "A job whose worker shows life never counts as stuck, however long it takes.",
             long_running,
+            "A job whose worker shows life never counts as stuck, however long it takes.",
         ),
     ],
 )

@@ -12,8 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from lib.api.routes import routes
+from lib.checks.check import Finding
 from lib.checks.deployment.catalogue import CHECKS
-from lib.checks.deployment.check import Finding
 from lib.checks.deployment.progress import Checklist, checklist, facts
 from lib.checks.selftest.target import Target, target
 from lib.database import Pool, open_pool
@@ -38,7 +38,7 @@ class Deployed:
 
     def repair(self, name: str) -> None:
         """Runs the SQL of a point's repair, as an operator who copies it would."""
-        words, _, sql = self.finding(name).repair.partition("\n\n")
+        words, _, sql = self.finding(name).todo.partition("\n\n")
         assert words
         assert sql
         self.db.execute(sql.encode())

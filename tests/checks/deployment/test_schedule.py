@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from lib.checks.deployment.catalogue import CHECKS
-from lib.checks.deployment.check import Facts, Reply
+from lib.checks.deployment.facts import Facts, Reply
 from lib.database import connect, load
 
 URL = "https://project.example/functions/v1/process-jobs"
@@ -41,7 +41,9 @@ def look(cron):
     def ask(query):
         return getattr(queries, query)(cron)
 
-    facts = Facts(ask, lambda: [], lambda: None, lambda function, with_key: Reply(function, 0, ""))
+    facts = Facts(
+        ask, lambda: [], lambda: None, lambda: [], lambda function, with_key: Reply(function, 0, "")
+    )
     looks = {check.name: partial(check.run, facts) for check in CHECKS}
     return lambda name: looks[name]()
 
@@ -53,13 +55,13 @@ def scheduled(cron):
 
 def test_nothing_wakes_the_queue_until_it_is_scheduled(cron, look):
     found = look("woken")
-    assert found.done is False
+    assert found.open
     assert "pg_cron does not call process-jobs" in found.evidence
     cron.execute(KEY)
-    _, _, sql = found.repair.partition("\n\n")
+    _, _, sql = found.todo.partition("\n\n")
     cron.execute(sql.replace("https://your-project.supabase.co", "https://a.example").encode())
     found = look("woken")
-    assert found.done is True
+    assert found.status == "ok"
     assert "pg_cron calls process-jobs: process-jobs (* * * * *)" in found.evidence
 
 
@@ -67,18 +69,18 @@ def test_paused_schedule_is_no_schedule(cron, look):
     job = scheduled(cron)
     cron.execute("select public.set_cron_job_active('Kim', %s, false)", [job])
     found = look("woken")
-    assert found.done is False
+    assert found.open
     assert "Its schedule is paused." in found.evidence
 
 
 def test_key_is_missing_until_vault_or_a_setting_has_it(cron, look):
     found = look("cron-key")
-    assert found.done is False
+    assert found.open
     assert "Cron finds no key under darkroom_secret_key." in found.evidence
-    assert "select vault.create_secret('<the secret key>', 'darkroom_secret_key');" in found.repair
+    assert "select vault.create_secret('<the secret key>', 'darkroom_secret_key');" in found.todo
     cron.execute(KEY)
     found = look("cron-key")
-    assert found.done is True
+    assert found.status == "ok"
     assert "sb_secret_a" not in found.evidence
 
 
@@ -89,7 +91,7 @@ def test_schedule_that_reads_a_key_of_another_name_is_told(cron, look):
         [f"select net.http_post(url := '{URL}', body := current_setting('app.settings.key'))"],
     )
     found = look("cron-key")
-    assert found.done is False
+    assert found.open
     assert "app.settings.key" in found.evidence
 
 
@@ -98,10 +100,10 @@ def test_runs_must_succeed_and_be_recent(cron, look):
     assert "has not run yet" in look("cron-runs").evidence
     cron.execute(RAN, [job, "failed", "ERROR: no such thing", "2 minutes"])
     found = look("cron-runs")
-    assert found.done is False
+    assert found.open
     assert "process-jobs failed 1 times in a row: ERROR: no such thing" in found.evidence
     cron.execute(RAN, [job, "succeeded", "1 row", "1 minute"])
-    assert look("cron-runs").done is True
+    assert look("cron-runs").status == "ok"
 
 
 def test_run_of_long_ago_is_told(cron, look):
@@ -116,7 +118,7 @@ def test_schedule_that_pg_cron_misreads_is_told(cron, look):
         [f"select public.request_process_jobs('{URL}', 'darkroom_secret_key', 150)"],
     )
     found = look("cron-runs")
-    assert found.done is False
+    assert found.open
     assert "six: six fields (*/30 * * * * *)" in found.evidence
 
 

@@ -58,13 +58,13 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
     bootstrap(conn)
     settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
     seen = checklist(pool, target(settings))
-    assert seen.findings["schema"].done is True
-    assert seen.findings["migrations"].done is False
+    assert seen.findings["schema"].status == "ok"
+    assert seen.findings["migrations"].open
     assert FILES[0] in seen.findings["migrations"].evidence
     for name in ("tables", "functions", "views", "row-security", "grants", "no-stuck"):
-        assert seen.findings[name].done is False
+        assert seen.findings[name].open
         # Made by hand, what is missing would only make the migrations fail.
-        assert seen.findings[name].repair.startswith("Apply the pending migrations first")
+        assert seen.findings[name].todo.startswith("Apply the pending migrations first")
     assert "apply the schema" in seen.findings["no-stuck"].evidence
     assert seen.records == {}
 
@@ -85,11 +85,11 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
     seen = checklist(pool, target(settings))
     assert seen.open_checks()[0].name == "schema"
     assert "Another version of Darkroom made" in seen.findings["schema"].evidence
-    assert "point DATABASE_URL to an empty database" in seen.findings["schema"].repair
+    assert "point DATABASE_URL to an empty database" in seen.findings["schema"].todo
     for name in ("migrations", "views"):
-        assert seen.findings[name].done is False
+        assert seen.findings[name].open
         # Nothing helps that is done to this schema.
-        assert seen.findings[name].repair.startswith("See the point Schema of this version")
+        assert seen.findings[name].todo.startswith("See the point Schema of this version")
     assert preview(pool) == []
     [views] = [file for file in shown if file.name.endswith("0800_views.sql")]
     with pytest.raises(SchemaMismatch):

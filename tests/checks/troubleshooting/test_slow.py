@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from lib.checks.troubleshooting.indexes import needed
+from lib.checks.expected_schema import expected
 from lib.database import connect
 
 INDEXES = (
@@ -28,7 +28,7 @@ def run(db, jobs, seconds, ago):
 
 
 def test_the_needed_indexes_are_those_that_the_migrations_leave(db):
-    assert {row["name"] for row in db.execute(INDEXES).fetchall()} == needed().keys()
+    assert {row["name"] for row in db.execute(INDEXES).fetchall()} == expected()["index"].keys()
 
 
 @pytest.mark.parametrize("name", ["job_queue_pending_idx", "image_generations_user_idx"])

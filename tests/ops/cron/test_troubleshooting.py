@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from cron_calls import BY_HAND, one, ran, schedule
 
-from lib.checks.finding import Finding
+from lib.checks.check import Finding
 from lib.checks.troubleshooting.catalogue import ranked, run_checks
 from lib.checks.troubleshooting.pending import PENDING
 from lib.database import Pool, connect, load, open_pool
@@ -44,9 +44,9 @@ def test_a_paused_schedule_is_resumed(conn: Connection, pool: Pool):
     assert causes(conn) == []
     conn.execute("select cron.alter_job(%s, active => false)", [job])
     [finding] = causes(conn)
-    assert (finding.cause, finding.level, finding.jobs) == (
+    assert (finding.cause, finding.status, finding.jobs) == (
         "The schedule <wake> is paused.",
-        "act",
+        "critical",
         1,
     )
     assert finding.repair is not None
