@@ -119,7 +119,7 @@ def main() -> None:
         with chromium() as browser:
             for width in SIZES:
                 for theme in THEMES:
-                    take_all(browser, running, pages, theme, width, options.to)
+                    take_all(browser, running.url, pages, theme, width, options.to)
     if not only and options.to == PICTURES:
         GALLERY.write_text(gallery(pages))
     taken = [file.stat().st_size for file in options.to.glob("*.webp")]
@@ -240,12 +240,7 @@ def shown(paths: Mapping[str, str], only: Sequence[str] = ()) -> list[Shown]:
 
 
 def take_all(
-    browser: Browser,
-    running: App,
-    pages: Sequence[Shown],
-    theme: Theme,
-    width: int,
-    folder: Path,
+    browser: Browser, url: str, pages: Sequence[Shown], theme: Theme, width: int, folder: Path
 ) -> None:
     """Takes every page, in a browser that was here before, as an operator's has."""
     context = browser.new_context(
@@ -257,7 +252,7 @@ def take_all(
     context.add_init_script(WATCH)
     page = context.new_page()
     for one in pages:
-        page.goto(f"{running.url}{one.path}")
+        page.goto(f"{url}{one.path}")
         with Image.open(BytesIO(still(page))) as picture:
             picture.save(folder / name_of(one, theme, width), lossless=True, method=4)
     context.close()
