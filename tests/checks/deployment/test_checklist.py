@@ -16,7 +16,12 @@ WORKER = (
 )
 BREAKS = {
     # id: the point, the SQL that breaks it, what its evidence and its repair then say
-    "table": ("tables", "drop table public.model_holds cascade", "model_holds is missing", "create table"),
+    "table": (
+        "tables",
+        "drop table public.model_holds cascade",
+        "model_holds is missing",
+        "create table",
+    ),
     "column": (
         "tables",
         "alter table public.job_queue drop column priority cascade",
