@@ -64,7 +64,7 @@ class QueueCollector(Collector):
 
 SIMPLE_GAUGES = (
     ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a job that could be claimed."),
-    ("stuck_jobs", "stuck", "Running jobs without a sign of life for ten minutes."),
+    ("stuck_jobs", "stuck", "Running jobs without a heartbeat for stuck_after()."),
     ("workers", "workers", "Workers that are alive."),
     ("worker_slots", "slots", "Jobs that they run at once."),
     ("alert_notifications_waiting", "undelivered", "Notifications that are not delivered yet."),
