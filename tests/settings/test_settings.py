@@ -171,11 +171,6 @@ def test_a_wrong_value_gives_one_sentence_and_no_secret(
         ),
     ],
 )
-def test_without_a_setting_sql_says_when_a_job_is_rescued() -> None:
-    assert parse({}).rescue_seconds is None
-    assert parse({"DARKROOM_RESCUE_SECONDS": "100"}).rescue_seconds == 100
-
-
 def test_keys_of_both_families_and_under_the_older_names(
     values: dict[str, str], publishable: list[str], secret: list[str], tmp_path: Path
 ) -> None:
@@ -188,6 +183,11 @@ def test_keys_of_both_families_and_under_the_older_names(
     keys = project_keys(found)
     assert (keys.publishable, keys.secret) == (found.publishable_keys[0], found.secret_keys[0])
     assert keys.jwt_secret is None
+
+
+def test_without_a_setting_sql_says_when_a_job_is_rescued() -> None:
+    assert parse({}).rescue_seconds is None
+    assert parse({"DARKROOM_RESCUE_SECONDS": "100"}).rescue_seconds == 100
 
 
 def test_a_project_elsewhere_may_be_reached_by_http_and_any_keys_of_one_role() -> None:
