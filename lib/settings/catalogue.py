@@ -140,7 +140,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "DARKROOM_RESCUE_SECONDS",
             "silence of a worker after which the others take its jobs",
-            "600, from the SQL function `stuck_after()`",
+            "as the SQL function `stuck_after()` says",
             least=1,
         ),
         Setting(

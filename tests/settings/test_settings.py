@@ -185,6 +185,11 @@ def test_keys_of_both_families_and_under_the_older_names(
     assert keys.jwt_secret is None
 
 
+def test_without_a_setting_sql_says_when_a_job_is_rescued() -> None:
+    assert parse({}).rescue_seconds is None
+    assert parse({"DARKROOM_RESCUE_SECONDS": "100"}).rescue_seconds == 100
+
+
 def test_a_project_elsewhere_may_be_reached_by_http_and_any_keys_of_one_role() -> None:
     url = "http://kong.internal:8000"
     assert parse(PROJECT_VALUES | {"SUPABASE_URL": url}).supabase_url == url

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from handlers import forever, succeed
 
 
@@ -100,13 +101,16 @@ async def test_leaves_other_types_of_jobs_alone(db, running, enqueue, job, until
     assert job(other)["status"] == "pending"
 
 
-async def test_takes_the_job_of_a_worker_that_fell_silent(db, running, enqueue, job, until):
+@pytest.mark.parametrize("seconds", [60, None], ids=["as set", "as SQL says"])
+async def test_takes_the_job_of_a_worker_that_fell_silent(
+    db, running, enqueue, job, until, seconds
+):
     id = enqueue()
     db.execute("select public.claim_next_job()")
     with db.transaction():
         db.execute("update public.job_queue set started_at = now() - interval '1 hour'")
         db.execute("update public.job_leases set heartbeat_at = now() - interval '1 hour'")
-    async with running(succeed, rescue_seconds=60):
+    async with running(succeed, rescue_seconds=seconds):
         await until(lambda: job(id)["status"] == "pending")
         db.execute("update public.job_queue set scheduled_at = now() where id = %s", (id,))
         await until(lambda: job(id)["status"] == "completed")
