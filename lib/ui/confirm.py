@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 
@@ -36,7 +37,7 @@ class Action:
     """Equivalent SQL for psql, shown in the dialog."""
 
 
-def ask(action: Action) -> None:
+def ask(action: Action) -> NoReturn:
     """Open the confirmation dialog, or show a refusal if the viewer's role is too low.
 
     Reruns the page first: the next refresh of a live panel would close a dialog that it opened.
@@ -81,8 +82,8 @@ def _show_report() -> None:
 
 
 def _confirm(action: Action) -> None:
-    st.write(f"{action.effect} The audit log records it as done by:")
-    st.text(current_user())
+    st.write(action.effect)
+    st.text(f"Logged as {current_user()}")
     if action.statement:
         st.code(action.statement, language="sql", wrap_lines=True)
     with st.container(horizontal=True):
