@@ -1,8 +1,7 @@
 """Which alerts are firing, since when, and who gets notified?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -12,15 +11,14 @@ from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, format_measure, subject_name
 from lib.ui.columns import time_column
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read, read_once
-from lib.ui.export import csv_export
+from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
+from lib.ui.export import NEWEST, batches, csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
 
 REFRESH_SECONDS = 5.0
 MAX_SHOWN = 100
-NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 COLUMNS = [
     "fired_at", "resolved_at", "seconds", "severity", "rule", "subject", "worst", "told", "id",
 ]  # fmt: skip
@@ -213,16 +211,14 @@ def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def pages() -> Iterator[list[dict[str, Any]]]:
-    place: dict[str, Any] = dict(NEWEST)
-    while rows := read_once("alerts", "history", most=2000, **place):
-        yield rows
-        place = {"before": rows[-1]["fired_at"], "before_id": rows[-1]["id"]}
-
-
 VIEWS = {"Rules": rules, "Channels": parts.channel_list, "Silences": silences, "History": history}
 
 confirmations()
 live(panel, seconds=REFRESH_SECONDS)
 if st.session_state.get("view") == "History":
-    csv_export("alerts", COLUMNS, MAX_SHOWN, pages)
+    csv_export(
+        "alerts",
+        COLUMNS,
+        MAX_SHOWN,
+        lambda: batches("alerts", "history", NEWEST, ["fired_at", "id"]),
+    )

@@ -9,9 +9,9 @@ import streamlit as st
 
 from lib.ui.columns import count_column, time_column
 from lib.ui.dashboard import read
-from lib.ui.export import csv_export
+from lib.ui.export import batches, csv_export
 from lib.ui.live import live, rerun_when_reachable
-from lib.ui.parts.audit_entries import PAGE_ROWS, action_label, describe_change, pages
+from lib.ui.parts.audit_entries import PAGE_ROWS, action_label, describe_change
 from lib.ui.selection import selectable
 from lib.ui.time_range import ALL_TIME, RANGES, time_range
 
@@ -145,4 +145,9 @@ with rerun_when_reachable():
     chosen = filters()
     reset_position_on_filter_change(chosen)
     live(partial(panel, chosen), seconds=REFRESH_SECONDS)
-    csv_export("audit log", COLUMNS, PAGE_ROWS, lambda: pages(chosen))
+    csv_export(
+        "audit log",
+        COLUMNS,
+        PAGE_ROWS,
+        lambda: batches("audit", "export", {"before": None}, ["id"], **chosen),
+    )

@@ -10,14 +10,17 @@ import streamlit as st
 from lib.formats import duration, plural
 from lib.queue.operator_actions import cancel_duplicates
 from lib.ui.columns import job_column, job_links, time_column
-from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import REFRESH_SECONDS, actor, database_errors_shown, pool, read, read_once
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import REFRESH_SECONDS, database_errors_shown, read, read_once
 from lib.ui.export import MAX_ROWS, csv_export
 from lib.ui.live import live
+from lib.ui.parts import job_dialogs
+from lib.ui.parts.job_dialogs import Matching
 from lib.ui.time_range import TimeRange, time_range
 
 MAX_RANGE = timedelta(days=7)
 MAX_SHOWN = 500
+KEPT = "Each generation keeps its running or else its oldest job, and its image."
 COLUMNS = [
     "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
     "completed_at", "id",
@@ -61,23 +64,7 @@ def panel() -> None:
         column_config=columns,
     )
     if st.button(f"Cancel all {total:,}", type="primary"):
-        confirm_cancel(total)
-
-
-def confirm_cancel(count: int) -> None:
-    def cancel() -> str:
-        return f"{plural(len(cancel_duplicates(pool(), actor())))} cancelled."
-
-    ask(
-        Action(
-            title="Cancel duplicates",
-            effect=f"Cancels {plural(count)} that wait. Of each generation the job that runs, else"
-            " the oldest, is kept, and a finished image stays.",
-            button=f"Cancel {plural(count)}",
-            decline="Leave them",
-            run=cancel,
-        )
-    )
+        ask(job_dialogs.cancel(Matching(total, cancel_duplicates), "pending", KEPT))
 
 
 def show_repeated(span: TimeRange) -> None:

@@ -1,8 +1,8 @@
 """Which jobs fail, why, and what can be done about it?"""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 from uuid import UUID
 
 import pandas as pd
@@ -13,7 +13,7 @@ from lib.formats import duration, plural, share
 from lib.ui.columns import count_column, job_column, job_links, time_column
 from lib.ui.confirm import ask, confirmations
 from lib.ui.dashboard import REFRESH_SECONDS, read, read_once
-from lib.ui.export import csv_export
+from lib.ui.export import NEWEST, batches, csv_export
 from lib.ui.live import live
 from lib.ui.parts import job_dialogs
 from lib.ui.selection import selectable
@@ -22,7 +22,6 @@ from lib.ui.time_range import time_range
 MAX_SHOWN = 200
 MAX_JOBS = 100_000
 """Most jobs that one action can affect."""
-NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 COLUMNS = [
     "completed_at", "model_id", "error_message", "error_code", "prompt", "attempts", "max_attempts",
     "created_by", "job_type", "created_at", "id",
@@ -272,23 +271,13 @@ def due_text(seconds: float) -> str:
     return f"in {duration(seconds)}" if seconds > 0 else "is due"
 
 
-def confirm_retry_all(key: str | None, kind: dict[str, Any] | None) -> None:
+def confirm_retry_all(key: str | None, kind: dict[str, Any] | None) -> NoReturn:
     found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MAX_JOBS)
     confirm_retry([row["id"] for row in found], kind)
 
 
-def confirm_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> None:
+def confirm_retry(job_ids: list[UUID], kind: dict[str, Any] | None) -> NoReturn:
     ask(job_dialogs.retry(job_ids, RETRY_ADVICE[guide_for(kind).retry] if kind else ""))
-
-
-def pages(key: str | None) -> Iterator[list[dict[str, Any]]]:
-    position = dict(NEWEST)
-    while True:
-        rows = read_once("failures", "failed", **span.parameters, key=key, most=5000, **position)
-        yield rows
-        if len(rows) < 5000:
-            return
-        position = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
 
 
 # Long ranges cost more to aggregate, and change more slowly.
@@ -297,4 +286,11 @@ exported = selected_key()
 st.caption(
     f"All failed jobs of {span.description}{' and of the selected kind' if exported else ''}:"
 )
-csv_export("failures", COLUMNS, MAX_SHOWN, lambda: pages(exported))
+csv_export(
+    "failures",
+    COLUMNS,
+    MAX_SHOWN,
+    lambda: batches(
+        "failures", "failed", NEWEST, ["completed_at", "id"], **span.parameters, key=exported
+    ),
+)

@@ -13,6 +13,7 @@ from lib.queue.job_filters import LIVE, STATUSES, Filters
 from lib.queue.job_list import (
     Count,
     Cursor,
+    JobRow,
     Page,
     all_pages,
     by_id,
@@ -201,7 +202,7 @@ def heading(page: Page, number: Count | None) -> None:
         )
 
 
-def table(rows: Sequence[Any]) -> None:
+def table(rows: Sequence[JobRow]) -> None:
     selected = selectable(
         pd.DataFrame([cells(row) for row in rows]),
         [row["id"] for row in rows],
@@ -227,7 +228,7 @@ def table(rows: Sequence[Any]) -> None:
     actions([row for row in rows if row["id"] in selected])
 
 
-def cells(row: Any) -> dict[str, Any]:
+def cells(row: JobRow) -> dict[str, Any]:
     started, ended = row["started_at"], row["completed_at"]
     return {
         **row,
@@ -240,7 +241,7 @@ def cells(row: Any) -> dict[str, Any]:
     }
 
 
-def actions(selected: Sequence[Any]) -> None:
+def actions(selected: Sequence[JobRow]) -> None:
     retried = [row["id"] for row in selected if row["status"] in ("failed", "cancelled")]
     cancelled = [row["id"] for row in selected if row["status"] in LIVE]
     with st.container(horizontal=True, vertical_alignment="center"):

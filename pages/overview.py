@@ -11,6 +11,7 @@ import streamlit as st
 from lib.checks.health import LEVEL_LABELS, Condition, Verdict, type_name, verdict
 from lib.formats import duration, escaped, number, percent, plural, share
 from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
+from lib.queue.queue_state import QueueState
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, format_time, pool, read, read_once
 from lib.ui.export import csv_export
@@ -23,7 +24,7 @@ MAX_EXPLAINED = 4
 
 
 def panel() -> None:
-    now = read("overview", "now")
+    now: QueueState = read("overview", "now")
     hours = pd.DataFrame(read("overview", "hours"), columns=HOUR_COLUMNS)
     health = read("overview", "health")
     first_look = read("overview", "first_look")
@@ -84,7 +85,7 @@ def show_welcome(first_look: str) -> None:
         link("generate", "Submit your first generation", ":material/add_photo_alternate:")
 
 
-def resume_buttons(now: Mapping[str, Any]) -> None:
+def resume_buttons(now: QueueState) -> None:
     with st.container(horizontal=True):
         for job_type in (pause["job_type"] for pause in now["paused"]):
             label = f"Resume {escaped(type_name(job_type))}"
@@ -92,7 +93,7 @@ def resume_buttons(now: Mapping[str, Any]) -> None:
                 ask(resume_action(job_type))
 
 
-def pause_button(now: Mapping[str, Any]) -> None:
+def pause_button(now: QueueState) -> None:
     if ALL_TYPES in (pause["job_type"] for pause in now["paused"]):
         return
     if st.button("Pause the queue", icon=":material/pause:"):
@@ -139,7 +140,7 @@ HOUR_COLUMNS = [
 ]
 
 
-def state_tiles(now: Mapping[str, Any]) -> list[Tile]:
+def state_tiles(now: QueueState) -> list[Tile]:
     """Current state."""
     return [
         Tile(
@@ -175,7 +176,7 @@ def state_tiles(now: Mapping[str, Any]) -> list[Tile]:
     ]
 
 
-def failure_tiles(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+def failure_tiles(now: QueueState, hours: pd.DataFrame) -> list[Tile]:
     """Failures and workers."""
     return [
         Tile(
@@ -217,7 +218,7 @@ def failure_tiles(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
     ]
 
 
-def flow_tiles(now: Mapping[str, Any], hours: pd.DataFrame) -> list[Tile]:
+def flow_tiles(now: QueueState, hours: pd.DataFrame) -> list[Tile]:
     """Throughput and latency."""
     live = now["pending"] + now["processing"]
     difference_text = difference(live, now["live_before"], number)

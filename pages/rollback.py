@@ -1,7 +1,6 @@
 """How do I roll back to the synchronous path, and return to the queue?"""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import streamlit as st
@@ -11,7 +10,7 @@ from lib.ops.rollback import RESUME_STEPS, ROLLBACK_STEPS, State, Step, end, rec
 from lib.ui.columns import count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, format_time, pool, read, read_once
-from lib.ui.export import csv_export
+from lib.ui.export import NEWEST, batches, csv_export
 from lib.ui.live import live, rerun_when_reachable
 
 DIRECTIONS = {"Roll back": ROLLBACK_STEPS, "Resume": RESUME_STEPS}
@@ -25,8 +24,7 @@ FAILED_COLUMNS = [
     "created_by", "created_at", "started_at", "completed_at",
 ]  # fmt: skip
 HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newest"]
-NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
-EXPORT_BATCH = 5000
+FAILED_ESTIMATE = 5000
 
 st.caption(
     "Back to the time before the queue, step by step, and forth again. No step deletes anything;"
@@ -156,17 +154,15 @@ def evidence() -> None:
     left, right = st.columns(2)
     with left:
         st.text("Failed jobs")
-        csv_export("failed jobs", FAILED_COLUMNS, EXPORT_BATCH, failed)
+        csv_export(
+            "failed jobs",
+            FAILED_COLUMNS,
+            FAILED_ESTIMATE,
+            lambda: batches("rollback", "failed", NEWEST, ["completed_at", "id"]),
+        )
     with right:
         st.text("Queue health")
         csv_export("queue health", HEALTH_COLUMNS, 20, lambda: [read_once("rollback", "health")])
-
-
-def failed() -> Iterator[list[dict[str, Any]]]:
-    position = dict(NEWEST)
-    while rows := read_once("rollback", "failed", **position, most=EXPORT_BATCH):
-        yield rows
-        position = {"before": rows[-1]["completed_at"], "before_id": rows[-1]["id"]}
 
 
 def note_form(state: State) -> None:

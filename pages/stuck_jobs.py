@@ -1,19 +1,22 @@
 """Which running jobs have had no heartbeat for too long?"""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NoReturn
 from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
-from lib.formats import duration, plural
+from lib.formats import duration
 from lib.queue.operator_actions import reset_stuck_jobs
 from lib.ui.columns import job_column, job_links, time_column
-from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, pool, read, read_once
-from lib.ui.export import csv_export
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import read, read_once
+from lib.ui.export import Row, batches, csv_export
 from lib.ui.live import live
+from lib.ui.parts import job_dialogs
+from lib.ui.parts.job_dialogs import Matching
 from lib.ui.selection import selectable
 
 MAX_SHOWN = 500
@@ -100,31 +103,16 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
             f"Reset {len(selected)} selected" if selected else "Reset selected",
             disabled=not selected,
         ):
-            confirm_reset(selected, len(selected))
+            ask(job_dialogs.reset(selected))
         if st.button(f"Reset all {count:,}", type="primary"):
             confirm_reset_all(chosen, count)
 
 
-def confirm_reset_all(chosen: dict[str, str | None], count: int) -> None:
+def confirm_reset_all(chosen: dict[str, str | None], count: int) -> NoReturn:
     if not any(chosen.values()):
-        confirm_reset(None, count)
+        ask(job_dialogs.reset(Matching(count, partial(reset_stuck_jobs, job_ids=None))))
     found = read_once("stuck_jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_JOBS)
-    confirm_reset([row["id"] for row in found], len(found))
-
-
-def confirm_reset(job_ids: list[UUID] | None, count: int) -> None:
-    def reset() -> str:
-        return f"{plural(len(reset_stuck_jobs(pool(), actor(), job_ids)))} put back on the queue."
-
-    ask(
-        Action(
-            title="Reset stuck jobs",
-            effect=f"Puts {plural(count)} back on the queue. Attempts stay as they are, and workers"
-            " claim them within seconds.",
-            button=f"Reset {plural(count)}",
-            run=reset,
-        )
-    )
+    ask(job_dialogs.reset([row["id"] for row in found]))
 
 
 def resets() -> None:
@@ -144,18 +132,13 @@ def resets() -> None:
     )
 
 
-def pages() -> Iterator[list[dict[str, Any]]]:
+def all_stuck() -> Iterator[Sequence[Row]]:
     chosen = {"model_id": st.session_state.get("model"), "job_type": st.session_state.get("type")}
-    position = dict(LONGEST_SILENT)
-    while True:
-        rows = read_once("stuck_jobs", "stuck", **chosen, **position, most=5000)
-        yield rows
-        if len(rows) < 5000:
-            return
-        position = {"after": rows[-1]["last_sign_of_life"], "after_id": rows[-1]["id"]}
+    keys = ["last_sign_of_life", "id"]
+    return batches("stuck_jobs", "stuck", LONGEST_SILENT, keys, **chosen)
 
 
 confirmations()
 live(panel)
 st.caption("All stuck jobs, of the chosen model and type:")
-csv_export("stuck jobs", COLUMNS, MAX_SHOWN, pages)
+csv_export("stuck jobs", COLUMNS, MAX_SHOWN, all_stuck)

@@ -1,6 +1,6 @@
 """Which workers run, and what wakes the queue?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from lib.settings import settings
 from lib.ui.columns import count_column, job_column, job_links, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, functions_url, pool, read, read_once
-from lib.ui.export import csv_export
+from lib.ui.export import batches, csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.cron_job import job_details, schedule_text, upcoming_runs
@@ -265,17 +265,6 @@ def call_action() -> Action:
     )
 
 
-def run_batches() -> Iterator[Sequence[Row]]:
-    """All recorded runs, newest first, in batches."""
-    before = None
-    while True:
-        rows = read_once("cron", "runs", job_id=None, before=before, most=5000)
-        yield rows
-        if len(rows) < 5000:
-            return
-        before = rows[-1]["run_id"]
-
-
 with rerun_when_reachable():
     # Uncached: something just done in psql, such as storing the key, must count immediately.
     if live(panel) and (env := read_once("cron", "environment"))["available"]:
@@ -284,4 +273,9 @@ with rerun_when_reachable():
         if request := schedule_form(env, jobs, f"{functions_url()}/functions/v1/process-jobs"):
             ask(schedule_action(request, [job for job in jobs if job["wakes_queue"]]))
         st.caption("All runs that pg_cron keeps:")
-        csv_export("cron runs", RUN_COLUMNS, MAX_SHOWN, run_batches)
+        csv_export(
+            "cron runs",
+            RUN_COLUMNS,
+            MAX_SHOWN,
+            lambda: batches("cron", "runs", {"before": None}, ["run_id"], job_id=None),
+        )

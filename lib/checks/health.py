@@ -1,12 +1,12 @@
 """Health of the queue: every problem, most severe first."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from lib.formats import duration, share
 from lib.ops.alerts.rules import RULES
 from lib.queue.operator_actions import ALL_TYPES
+from lib.queue.queue_state import QueueState
 
 COVERED_RULES = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
@@ -50,7 +50,7 @@ class Verdict:
         return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
 
-def verdict(now: Mapping[str, Any]) -> Verdict:
+def verdict(now: QueueState) -> Verdict:
     """Assess the row of the query `now` in queries/overview.sql."""
     found = [condition for check in CHECKS for condition in check(now)]
     found.sort(key=lambda condition: condition.level != "act")
@@ -61,7 +61,7 @@ def verdict(now: Mapping[str, Any]) -> Verdict:
     return Verdict("good", "Jobs are picked up and finished.")
 
 
-def no_worker(now: Mapping[str, Any]) -> list[Condition]:
+def no_worker(now: QueueState) -> list[Condition]:
     """No worker is alive to claim jobs."""
     if now["workers_alive"]:
         return []
@@ -74,7 +74,7 @@ def no_worker(now: Mapping[str, Any]) -> list[Condition]:
     return [Condition("no_worker", level, f"{reason}: start a worker.", "workers")]
 
 
-def provider_down(now: Mapping[str, Any]) -> list[Condition]:
+def provider_down(now: QueueState) -> list[Condition]:
     """Providers whose circuit breaker is open."""
     return [
         Condition(
@@ -88,7 +88,7 @@ def provider_down(now: Mapping[str, Any]) -> list[Condition]:
     ]
 
 
-def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
+def waits_too_long(now: QueueState) -> list[Condition]:
     """The oldest pending job exceeds the wait threshold although workers are alive."""
     late = now["due"] and now["oldest_due_seconds"] > _threshold(now, "oldest_pending")
     if not (now["workers_alive"] and late):
@@ -104,7 +104,7 @@ def waits_too_long(now: Mapping[str, Any]) -> list[Condition]:
     return [Condition("waits_too_long", _level(now, "oldest_pending"), reason, "throughput")]
 
 
-def many_failures(now: Mapping[str, Any]) -> list[Condition]:
+def many_failures(now: QueueState) -> list[Condition]:
     """The failure rate of the last hour exceeds its threshold."""
     ended, failed = _ended(now), now["last_hour_failed"]
     if ended < now["rules"]["failure_rate"]["minimum"]:
@@ -115,7 +115,7 @@ def many_failures(now: Mapping[str, Any]) -> list[Condition]:
     return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
 
 
-def paused(now: Mapping[str, Any]) -> list[Condition]:
+def paused(now: QueueState) -> list[Condition]:
     """Job types that are paused."""
     if not now["paused"]:
         return []
@@ -127,7 +127,7 @@ def paused(now: Mapping[str, Any]) -> list[Condition]:
     return [Condition("paused", "look", f"The claiming of {types} is paused.")]
 
 
-def stuck(now: Mapping[str, Any]) -> list[Condition]:
+def stuck(now: QueueState) -> list[Condition]:
     """Running jobs without a recent heartbeat."""
     if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
@@ -135,7 +135,7 @@ def stuck(now: Mapping[str, Any]) -> list[Condition]:
     return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
 
 
-def alerts(now: Mapping[str, Any]) -> list[Condition]:
+def alerts(now: QueueState) -> list[Condition]:
     """Firing alerts that no other check covers."""
     return [
         Condition(
@@ -158,15 +158,15 @@ def type_name(job_type: str) -> str:
     return "all jobs" if job_type == ALL_TYPES else job_type
 
 
-def _threshold(now: Mapping[str, Any], rule: str) -> float:
+def _threshold(now: QueueState, rule: str) -> float:
     """Threshold of an alert rule."""
     return float(now["rules"][rule]["limit"])
 
 
-def _level(now: Mapping[str, Any], rule: str) -> Literal["look", "act"]:
+def _level(now: QueueState, rule: str) -> Literal["look", "act"]:
     return "act" if now["rules"][rule]["critical"] else "look"
 
 
-def _ended(now: Mapping[str, Any]) -> int:
+def _ended(now: QueueState) -> int:
     """Jobs completed or failed in the last hour; cancelled jobs do not count."""
     return int(now["last_hour_completed"] + now["last_hour_failed"])

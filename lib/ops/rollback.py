@@ -12,6 +12,7 @@ from uuid import UUID
 
 from lib.database import Pool, load, translated
 from lib.formats import plural
+from lib.ops.action_texts import BACK, CANCELLED, cancel_effect, outcome
 from lib.queue.operator_actions import pause_queue, resume_queue
 from lib.roles import Role
 
@@ -108,7 +109,7 @@ def _cancel(
         while some := _call(pool, "cancel", **parameters):
             done += some
             progress(min(done / max(state[count], 1), 1.0))
-        return f"{plural(done)} cancelled."
+        return outcome(CANCELLED, done)
 
     return run
 
@@ -119,7 +120,7 @@ def _put_back(pool: Pool, actor: str, state: State, progress: Progress) -> str:
         looked_at += some["looked_at"]
         put_back += some["put_back"]
         progress(min(looked_at / max(state["to_settle"], 1), 1.0))
-    return f"{plural(put_back)} put back on the queue, {looked_at - put_back:,} left alone."
+    return outcome(BACK, put_back, looked_at)
 
 
 def _paused(state: State) -> str:
@@ -191,14 +192,13 @@ ROLLBACK_STEPS = (
     ),
     Step(
         "cancel-waiting",
-        "Cancel waiting jobs",
+        "Cancel pending jobs",
         lambda state: "open" if state["waiting"] else "done",
-        lambda state: f"{plural(state['waiting'])} waiting.",
+        lambda state: f"{plural(state['waiting'])} pending.",
         lambda state: (
-            f"Cancels {plural(state['waiting'])} that wait now, in batches; their users"
-            " see them as cancelled. Which they were is kept: they can be put back."
+            f"{cancel_effect(state['waiting'], 'pending')} This rollback can put them back."
         ),
-        "Cancel waiting jobs",
+        "Cancel pending jobs",
         _cancel("pending", "waiting"),
         decline="Keep them",
     ),
@@ -208,8 +208,8 @@ ROLLBACK_STEPS = (
         lambda state: "open" if state["running"] else "done",
         lambda state: f"{plural(state['running'])} running.",
         lambda state: (
-            f"Cancels {plural(state['running'])} that run now; workers drop them when"
-            " they next show life. Waiting a minute instead lets most of them finish."
+            f"{cancel_effect(state['running'], 'running')} Most finish within a minute if you"
+            " wait instead."
         ),
         "Cancel running jobs",
         _cancel("processing", "running"),

@@ -6,15 +6,14 @@ and the next page continues from there.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 from lib.queue.job_filters import Filters
 
-Row = Mapping[str, Any]
 Fetch = Callable[..., Any]
 """Runs a named query of queries/jobs.sql with parameters."""
 
@@ -38,6 +37,39 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 _FIRST_PRIORITY, _LAST_PRIORITY = -(2**31), 2**31 - 1
 _SERIALIZED = re.compile(r"([a-z]{4,8})_(-?\d{1,10})_(-?\d{1,18})_(-?\d{1,18})_([0-9a-f]{32})")
+
+
+class JobRow(TypedDict):
+    """A job in the list of jobs, as the queries `walk` and `by_id` of queries/jobs.sql return it.
+
+    `prompt` and `error_message` are shortened; the lists of pages have no `payload` and no
+    `whole_error`.
+    """
+
+    id: UUID
+    status: str
+    job_type: str
+    model_id: str | None
+    prompt: str | None
+    created_by: UUID | None
+    priority: int | None
+    attempts: int
+    max_attempts: int
+    created_at: datetime | None
+    scheduled_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_message: str | None
+    payload: str | None
+    whole_error: str | None
+
+
+class _WalkRow(JobRow):
+    walk: str
+    walk_at: datetime
+    walk_id: UUID
+    fits: bool
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +112,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class Page:
     """One page of jobs in list order, with cursors to its neighbours."""
 
-    rows: Sequence[Row]
+    rows: Sequence[JobRow]
     before: Cursor | None
     """The previous page ends before it; None on the first page."""
     after: Cursor | None
@@ -119,7 +151,7 @@ def page_before(fetch: Fetch, filters: Filters, cursor: Cursor, rows: int = PAGE
     return Page(shown, before, _cursor(shown[-1]) if shown else stopped, None if more else stopped)
 
 
-def all_pages(fetch: Fetch, filters: Filters) -> Iterator[Sequence[Row]]:
+def all_pages(fetch: Fetch, filters: Filters) -> Iterator[Sequence[JobRow]]:
     """The whole list with payloads, in chunks of up to EXPORT_ROWS, read by short queries."""
     cursor: Cursor | None = None
     while True:
@@ -130,7 +162,7 @@ def all_pages(fetch: Fetch, filters: Filters) -> Iterator[Sequence[Row]]:
         cursor = page.after
 
 
-def by_id(fetch: Fetch, digits: str) -> Sequence[Row]:
+def by_id(fetch: Fetch, digits: str) -> Sequence[JobRow]:
     """Jobs whose ID, or whose generation's ID, starts with `digits`: up to 50, newest first.
 
     Raises ValueError with a message for the user if `digits` is not an ID prefix.
@@ -140,7 +172,7 @@ def by_id(fetch: Fetch, digits: str) -> Sequence[Row]:
         raise ValueError("An id has only the digits 0 to 9, the letters a to f, and dashes.")
     if len(plain) < MIN_ID_DIGITS:
         raise ValueError(f"Too short: give at least {MIN_ID_DIGITS} digits of the id.")
-    rows: Sequence[Row] = fetch(
+    rows: Sequence[JobRow] = fetch(
         "by_id", low=UUID(plain.ljust(32, "0")), high=UUID(plain.ljust(32, "f"))
     )
     return rows
@@ -178,10 +210,10 @@ def _forward(
 
 def _walk(
     fetch: Fetch, filters: Filters, cursor: Cursor | None, rows: int, *, back: bool, whole: bool
-) -> tuple[list[Row], Cursor | None]:
+) -> tuple[list[_WalkRow], Cursor | None]:
     """Up to one row more than requested, and where a walk stopped at its limit, if it did."""
     walks = filters.walks[::-1] if back else filters.walks
-    found: list[Row] = []
+    found: list[_WalkRow] = []
     for walk in walks[walks.index(cursor.walk) :] if cursor else walks:
         start = cursor if cursor and cursor.walk == walk else _walk_boundary(walk, filters, back)
         if walk == "finished" and not back and any(filters.kind.values()):
@@ -190,7 +222,7 @@ def _walk(
                 continue
             start = after_gap
         wanted = rows + 1 - len(found)
-        stretch = fetch(
+        stretch: Sequence[_WalkRow] = fetch(
             "walk",
             walk=walk,
             back=back,
@@ -234,7 +266,7 @@ def _walk_boundary(walk: str, filters: Filters, back: bool) -> Cursor:
     return Cursor(walk, end, _FIRST_ID)
 
 
-def _cursor(row: Row) -> Cursor:
+def _cursor(row: _WalkRow) -> Cursor:
     return Cursor(
         row["walk"],
         row["walk_at"],

@@ -1,18 +1,38 @@
 """Operator actions: confirmed in a dialog, then run, then reported."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
+from typing import NoReturn
 
 import streamlit as st
 
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError
 from lib.roles import AccessDenied, Role
 from lib.ui.access import require
-from lib.ui.dashboard import clear_cached_answers, current_user, database_errors_shown
+from lib.ui.dashboard import (
+    REFRESH_SECONDS,
+    clear_cached_answers,
+    current_user,
+    database_errors_shown,
+)
 
 REPORT_SECONDS = 10.0
-"""How long a report survives reruns of the page, such as after a short database outage."""
+"""How long a report is visible at least, whatever reruns the page in the meantime."""
+REDRAW_SECONDS = 5.0
+"""After this time, a report that has not reached the browser is drawn again."""
+UNREACHABLE = (
+    "The database did not answer in time, so the action may not have been done. Try again."
+)
+
+
+@dataclass(slots=True)
+class _Report:
+    text: str
+    drawn_at: float | None = None
+    seen_at: float | None = None
+    """When the browser first proved that it shows the report, by refreshing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +56,7 @@ class Action:
     """Equivalent SQL for psql, shown in the dialog."""
 
 
-def ask(action: Action) -> None:
+def ask(action: Action) -> NoReturn:
     """Open the confirmation dialog, or show a refusal if the viewer's role is too low.
 
     Reruns the page first: the next refresh of a live panel would close a dialog that it opened.
@@ -44,6 +64,7 @@ def ask(action: Action) -> None:
     try:
         require(action.needs)
         st.session_state["asked"] = action
+        st.session_state.pop("unreachable", None)
     except AccessDenied as refusal:
         st.session_state["refused"] = str(refusal)
     st.rerun()
@@ -66,23 +87,50 @@ def confirmations() -> None:
 
 def report(done: str) -> None:
     """Show what an action did after the next rerun."""
-    st.session_state["report"] = done
-    st.session_state.pop("report_shown", None)
+    st.session_state["report"] = _Report(done)
+
+
+def report_missed() -> bool:
+    """Whether a report was drawn without reaching the browser, so that it is to be drawn again.
+
+    Streamlit drops the output of a run if another one starts before it was sent.
+    """
+    found: _Report | None = st.session_state.get("report")
+    if found is None or found.drawn_at is None or found.seen_at is not None:
+        return False
+    return time.monotonic() - found.drawn_at > REDRAW_SECONDS
 
 
 def _show_report() -> None:
-    if "report" not in st.session_state:
+    found: _Report | None = st.session_state.get("report")
+    if found is None:
         return
-    first_shown = st.session_state.setdefault("report_shown", time.monotonic())
-    if time.monotonic() - first_shown < REPORT_SECONDS:
-        st.success(st.session_state["report"], icon=":material/check_circle:")
-    else:
+    if _expired(found):
         del st.session_state["report"]
+        return
+    found.drawn_at = time.monotonic()
+    st.fragment(_draw_report, run_every=REFRESH_SECONDS)(found, count())
+
+
+def _draw_report(found: _Report, draws: Iterator[int]) -> None:
+    # The first draw is that of the page, the others are asked for by a browser that shows it.
+    if next(draws) and found.seen_at is None:
+        found.seen_at = time.monotonic()
+    place = st.empty()
+    if not _expired(found):
+        place.success(found.text, icon=":material/check_circle:")
+
+
+def _expired(found: _Report) -> bool:
+    return found.seen_at is not None and time.monotonic() - found.seen_at >= REPORT_SECONDS
 
 
 def _confirm(action: Action) -> None:
-    st.write(f"{action.effect} The audit log records it as done by:")
-    st.text(current_user())
+    st.write(action.effect)
+    if st.session_state.pop("unreachable", False):
+        # Drawn again because the database is back: the error would be gone.
+        st.error(UNREACHABLE)
+    st.text(f"Logged as {current_user()}")
     if action.statement:
         st.code(action.statement, language="sql", wrap_lines=True)
     with st.container(horizontal=True):
@@ -97,6 +145,7 @@ def _confirm(action: Action) -> None:
                 st.error(str(refusal))
                 st.stop()
             except DatabaseUnavailable:
+                st.session_state["unreachable"] = True
                 raise
             except QueryError as refusal:
                 st.error("Nothing was changed:")

@@ -2,17 +2,21 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import streamlit as st
 
-from lib.ui.dashboard import database_errors_shown
+from lib.ui.dashboard import database_errors_shown, read_once
 
 Row = Mapping[str, Any]
 MAX_ROWS = 1_000_000
 """What a spreadsheet can open. The page warns if rows were left out."""
+BATCH_ROWS = 2_000
+NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
+"""Start of a list by time, newest first."""
 
 
 def csv_export(
@@ -47,6 +51,22 @@ def csv_export(
             on_click="ignore",
             key=f"save {name}",
         )
+
+
+def batches(
+    page: str, query: str, start: Mapping[str, Any], keys: Sequence[str], **filters: Any
+) -> Iterator[Sequence[Row]]:
+    """All rows of a query that continues after a given row, in batches of up to BATCH_ROWS.
+
+    `start` has the query's parameters for the first batch; those of the next one are the columns
+    `keys` of the last row, in the same order.
+    """
+    position = dict(start)
+    while rows := read_once(page, query, **filters, **position, most=BATCH_ROWS):
+        yield rows
+        if len(rows) < BATCH_ROWS:
+            return
+        position = {name: rows[-1][key] for name, key in zip(start, keys, strict=True)}
 
 
 def _cell(value: Any) -> Any:

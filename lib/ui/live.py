@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lib.database import DatabaseUnavailable, translated
 from lib.ui.access import role
+from lib.ui.confirm import report_missed
 from lib.ui.dashboard import (
     REFRESH_SECONDS,
     database_errors_shown,
@@ -43,8 +44,8 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool
 
 
 def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
-    if role() != st.session_state["role"]:
-        # The role was revoked or the sign-in has expired.
+    if role() != st.session_state["role"] or report_missed():
+        # The role was revoked, the sign-in has expired, or the report is missing on the screen.
         st.rerun()
     page, placeholder = st.session_state["page"], st.empty()
     if st.session_state.get("drawn") != page:

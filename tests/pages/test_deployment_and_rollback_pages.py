@@ -121,7 +121,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
 
     take("Pause the queue", "700 jobs stay and wait", "The queue is paused")
     take("Switch to synchronous", "Moves the 30 % of the users", "it was 30 % of the users")
-    take("Cancel waiting jobs", "Cancels 700 jobs that wait now", "700 jobs cancelled.")
+    take("Cancel pending jobs", "Cancels 700 pending jobs. Running jobs", "700 jobs cancelled.")
     with page.expect_download() as download:
         main.get_by_role("button", name="Export as CSV").first.click()
         main.get_by_role("button", name="Save 1 rows").click(timeout=LONG)

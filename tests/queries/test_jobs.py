@@ -16,6 +16,7 @@ from lib.queue.job_filters import STATUSES, Filters
 from lib.queue.job_list import (
     Cursor,
     Fetch,
+    JobRow,
     all_pages,
     by_id,
     count,
@@ -355,3 +356,12 @@ def test_jobs_that_come_while_one_pages_do_not_move_what_was_seen(
             " select 'generate-image', 'completed', now() from generate_series(1, 5)"
         )
     assert page_after(fetch, done, first.after, 7) == second
+
+
+def test_a_job_has_the_fields_that_its_type_names(db: Connection, fetch: Fetch) -> None:
+    db.execute("insert into job_queue (id, job_type) values (gen_random_uuid(), 'a')")
+    [row] = first_page(fetch, Filters()).rows
+    internal = {"walk", "walk_at", "walk_id", "fits", "last"}
+    assert row.keys() - internal == JobRow.__annotations__.keys()
+    [row] = by_id(fetch, str(row["id"]))
+    assert row.keys() == JobRow.__annotations__.keys()

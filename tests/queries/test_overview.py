@@ -9,6 +9,7 @@ import pytest
 from lib.checks.health import verdict
 from lib.database import load
 from lib.database.pool import Connection
+from lib.queue.queue_state import QueueState, RuleLimit
 
 overview = load("overview")
 plain = load("overview", Path(__file__).parent)
@@ -52,6 +53,12 @@ def compare(db: Connection) -> None:
 
 def by_type(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
     return {(row["job_type"], row["status"]): row for row in rounded(rows)}
+
+
+def test_the_state_has_the_fields_that_its_type_names(db: Connection) -> None:
+    now = overview.now(db)
+    assert now.keys() - {"last_hour_arrived"} == QueueState.__annotations__.keys()
+    assert now["rules"]["failure_rate"].keys() == RuleLimit.__annotations__.keys()
 
 
 def test_says_what_the_rows_say(filled: Connection) -> None:

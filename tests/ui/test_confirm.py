@@ -1,5 +1,7 @@
 """The report of an action outlives a page that is drawn anew at once, and leaves it alone."""
 
+import time
+
 import pytest
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
@@ -7,9 +9,13 @@ from streamlit.testing.v1 import AppTest
 from lib.ui import confirm
 
 
-def page() -> None:
-    from lib.ui.confirm import confirmations
+def act() -> None:
+    import streamlit as st
 
+    from lib.ui.confirm import confirmations, report
+
+    if st.button("Act"):
+        report("Done.")
     confirmations()
 
 
@@ -17,33 +23,38 @@ def reports(script: AppTest) -> list[str]:
     return [box.value for box in script.run().success]
 
 
-def test_a_report_stays_while_the_page_is_redrawn_and_goes_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    script = AppTest.from_function(page)
-    script.session_state["report"] = "1 job cancelled."
-    assert [reports(script), reports(script)] == [["1 job cancelled."]] * 2
-    monkeypatch.setattr(confirm, "REPORT_SECONDS", 0.0)
+@pytest.fixture
+def script() -> AppTest:
+    """A page whose action has just been done."""
+    return AppTest.from_function(act).run().button[0].click().run()
+
+
+def seen(script: AppTest, seconds_ago: float) -> None:
+    script.session_state["report"].seen_at = time.monotonic() - seconds_ago
+
+
+def test_a_report_stays_until_it_was_seen_for_long_enough(script: AppTest) -> None:
+    assert [reports(script), reports(script)] == [["Done."]] * 2
+    seen(script, confirm.REPORT_SECONDS - 5)
+    assert reports(script) == ["Done."]
+    seen(script, confirm.REPORT_SECONDS)
     assert [reports(script), reports(script)] == [[], []]
 
 
-def test_a_new_report_replaces_one_that_was_shown() -> None:
-    def act() -> None:
-        import streamlit as st
-
-        from lib.ui.confirm import confirmations, report
-
-        if st.button("Act"):
-            report("Done.")
-        confirmations()
-
-    script = AppTest.from_function(act)
-    script.session_state["report"] = "Before."
-    script.session_state["report_shown"] = 0.0
+def test_a_report_that_no_browser_showed_stays_however_late_the_next_rerun(
+    script: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script.run()
-    assert [box.value for box in script.success] == []
-    script.button[0].click().run()
-    assert [box.value for box in script.success] == ["Done."]
+    now = time.monotonic() + 10 * confirm.REPORT_SECONDS
+    monkeypatch.setattr("lib.ui.confirm.time.monotonic", lambda: now)
+    assert reports(script) == ["Done."]
+
+
+def test_a_new_report_replaces_one_that_was_seen(script: AppTest) -> None:
+    script.run()
+    seen(script, confirm.REPORT_SECONDS)
+    assert reports(script) == []
+    assert [box.value for box in script.button[0].click().run().success] == ["Done."]
 
 
 def test_a_report_leaves_what_is_below_it_in_the_browser(make_app, page: Page, database, db):
@@ -57,5 +68,8 @@ def test_a_report_leaves_what_is_below_it_in_the_browser(make_app, page: Page, d
     switch = page.get_by_role("switch", name="Live").element_handle()
     reset.click()
     page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click()
-    expect(page.get_by_text("1 job put back on the queue.")).to_be_visible(timeout=30_000)
+    report = page.get_by_text("1 job put back on the queue.")
+    expect(report).to_be_visible(timeout=30_000)
+    # By itself, once it has been visible for REPORT_SECONDS.
+    expect(report).to_have_count(0, timeout=30_000)
     assert switch.evaluate("element => element.isConnected")

@@ -1,14 +1,9 @@
 """Formatting and export of audit log entries."""
 
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lib.ui.dashboard import read_once
-
 PAGE_ROWS = 50
-EXPORT_ROWS = 2_000
-Row = Mapping[str, Any]
 
 
 def action_label(action: str) -> str:
@@ -30,14 +25,6 @@ def describe_change(before: Any, after: Any) -> str:
             if before[key] != after[key]
         )
     return f"{_format(before)} → {_format(after)}"
-
-
-def pages(filters: Mapping[str, Any]) -> Iterator[list[Row]]:
-    """All entries that match the filters of the query `entries`, newest first, in batches."""
-    before = None
-    while rows := read_once("audit", "export", **filters, before=before, most=EXPORT_ROWS):
-        yield rows
-        before = rows[-1]["id"]
 
 
 def _format(value: Any) -> str:

@@ -1,61 +1,69 @@
-"""Actions on selected jobs: retry, cancel, reset."""
+"""Confirmation dialogs of actions on jobs: retry, cancel, reset."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import streamlit as st
 
 from lib.database import Pool
 from lib.formats import plural
+from lib.ops.action_texts import (
+    BACK,
+    CANCELLED,
+    JobStatus,
+    cancel_effect,
+    outcome,
+    reset_effect,
+    retry_effect,
+)
 from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs, retry_jobs
 from lib.ui.confirm import Action
 from lib.ui.dashboard import actor, pool
 
 
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The jobs that `act` selects itself once it runs; `count` is their number at present."""
+
+    count: int
+    act: Callable[[Pool, str], list[UUID]]
+
+
 def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
     """Retry failed or cancelled jobs; `advice` says whether a retry is likely to help."""
-    return Action(
-        "Retry jobs",
-        f"Puts {plural(len(job_ids))} back on the queue, each with at least one more attempt,"
-        f" spread over up to a minute.{advice and f' {advice}'} A job that has changed meanwhile,"
-        " or whose generation has another job that waits or runs, is left alone.",
-        f"Retry {plural(len(job_ids))}",
-        lambda: _in_batches(retry_jobs, job_ids, "put back on the queue"),
-    )
+    return _action("Retry", job_ids, f"{retry_effect(len(job_ids))} {advice}", retry_jobs, BACK)
 
 
-def cancel(job_ids: Sequence[UUID]) -> Action:
-    """Cancel pending and running jobs."""
-    return Action(
-        "Cancel jobs",
-        f"Cancels {plural(len(job_ids))} for good: no further attempt is made, and the worker of a"
-        " running one drops it when it next shows life. What has ended meanwhile is left alone.",
-        f"Cancel {plural(len(job_ids))}",
-        lambda: _in_batches(cancel_jobs, job_ids, "cancelled"),
-        decline="Keep",
-    )
+def cancel(jobs: Sequence[UUID] | Matching, status: JobStatus = "live", advice: str = "") -> Action:
+    """Cancel jobs of a status; "live" means pending and running."""
+    effect = f"{cancel_effect(_count(jobs), status)} {advice}"
+    return _action("Cancel", jobs, effect, cancel_jobs, CANCELLED, decline="Keep")
 
 
-def reset(job_ids: Sequence[UUID]) -> Action:
+def reset(jobs: Sequence[UUID] | Matching) -> Action:
     """Reset stuck jobs to pending."""
+    return _action("Reset", jobs, reset_effect(_count(jobs)), reset_stuck_jobs, BACK)
 
+
+def _action(
+    verb: str,
+    jobs: Sequence[UUID] | Matching,
+    effect: str,
+    act: Callable[[Pool, str, Sequence[UUID]], list[UUID]],
+    done: str,
+    decline: str = "Cancel",
+) -> Action:
     def run() -> str:
-        done = reset_stuck_jobs(pool(), actor(), job_ids)
-        return f"{plural(len(done))} put back on the queue."
+        if isinstance(jobs, Matching):
+            return outcome(done, len(jobs.act(pool(), actor())))
+        bar = st.progress(0.0, "At work")
+        changed = in_batches(act, pool(), actor(), jobs, bar.progress)
+        return outcome(done, changed, len(jobs))
 
-    return Action(
-        "Reset stuck jobs",
-        f"Puts {plural(len(job_ids))} back on the queue. Attempts stay as they are, and a job whose"
-        " worker has answered meanwhile is left alone.",
-        f"Reset {plural(len(job_ids))}",
-        run,
-    )
+    button = f"{verb} {plural(_count(jobs))}"
+    return Action(button, effect.rstrip(), button, run, decline)
 
 
-def _in_batches(
-    action: Callable[[Pool, str, Sequence[UUID]], list[UUID]], job_ids: Sequence[UUID], done: str
-) -> str:
-    bar = st.progress(0.0, "At work")
-    changed = in_batches(action, pool(), actor(), job_ids, bar.progress)
-    unchanged = len(job_ids) - changed
-    return f"{plural(changed)} {done}." + (f" {plural(unchanged)} left alone." if unchanged else "")
+def _count(jobs: Sequence[UUID] | Matching) -> int:
+    return jobs.count if isinstance(jobs, Matching) else len(jobs)

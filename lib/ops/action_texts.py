@@ -1,0 +1,51 @@
+"""What retrying, cancelling and resetting jobs does, in the words of every dialog and step."""
+
+from typing import Literal
+
+from lib.formats import plural
+
+JobStatus = Literal["pending", "running", "live"]
+"""Which jobs an action selects; live ones are pending or running."""
+CANCELLED, BACK = "cancelled", "put back on the queue"
+"""What happened to jobs, for `outcome`. A retry and a reset put them back."""
+
+
+def retry_effect(count: int) -> str:
+    """The effect of retrying failed or cancelled jobs."""
+    return (
+        f"Puts {plural(count)} back on the queue, each with at least one more attempt, spread over"
+        " up to a minute. Jobs that have changed meanwhile, or whose generation has another live"
+        " job, are not affected."
+    )
+
+
+def cancel_effect(count: int, status: JobStatus = "live") -> str:
+    """The effect of cancelling jobs of a status."""
+    match status:
+        case "pending":
+            return f"Cancels {plural(count, 'pending job')}. Running jobs are not affected."
+        case "running":
+            return (
+                f"Cancels {plural(count, 'running job')}. Each stops at the next heartbeat of its"
+                " worker."
+            )
+        case "live":
+            return (
+                f"Cancels {plural(count)}. Running jobs stop at the next heartbeat of their worker;"
+                " jobs that have ended meanwhile are not affected."
+            )
+
+
+def reset_effect(count: int) -> str:
+    """The effect of resetting stuck jobs."""
+    return (
+        f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
+        " with a heartbeat meanwhile are not affected."
+    )
+
+
+def outcome(done: str, changed: int, selected: int | None = None) -> str:
+    """Report of an action; `selected` is the number of jobs that it was to change, if known."""
+    text = f"{plural(changed)} {done}."
+    left = 0 if selected is None else selected - changed
+    return f"{text} {plural(left)} not affected." if left else text

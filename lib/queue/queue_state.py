@@ -1,0 +1,66 @@
+"""The current state of the queue, as the query `now` of queries/overview.sql returns it."""
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+
+class Pause(TypedDict):
+    """A pause of a job type, or of all types (*)."""
+
+    job_type: str
+    by: str
+    seconds: float
+    reason: str | None
+
+
+class OpenBreaker(TypedDict):
+    """A provider whose circuit breaker is open."""
+
+    provider: str
+    seconds: float
+    reason: str | None
+
+
+class RuleLimit(TypedDict):
+    """When an alert rule's measure is a problem: above `limit`, given `minimum` jobs."""
+
+    limit: float
+    minimum: int
+    critical: bool
+
+
+class QueueState(TypedDict):
+    """One row; the query describes the columns. Times are in seconds, None if not applicable.
+
+    `oldest_due_seconds` is None only if no job is due.
+    """
+
+    pending: int
+    retrying: int
+    due: int
+    oldest_due_seconds: float
+    oldest_pending_seconds: float | None
+    processing: int
+    stuck: int
+    workers_alive: int
+    slots: int
+    paused: list[Pause]
+    down: list[OpenBreaker]
+    held_models: list[str]
+    rules: dict[str, RuleLimit]
+    alerts: list[dict[str, Any]]
+    worker_seen_seconds: float
+    last_hour_ended: int
+    last_hour_completed: int
+    last_hour_failed: int
+    last_hour_wait_seconds: float | None
+    last_hour_run_seconds: float | None
+    last_hour_failure_share: float | None
+    last_completed_minute: datetime | None
+    last_completion_seconds: float | None
+    live_before: int
+    usual_completed: float | None
+    usual_failed: float | None
+    usual_wait_seconds: float | None
+    usual_run_seconds: float | None
+    usual_failure_share: float | None
