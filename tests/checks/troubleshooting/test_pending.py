@@ -120,6 +120,6 @@ def replica(empty_database, monkeypatch):
 
 def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, page, db):
     db.execute("select pause_queue('me')")
-    assert "An operator has paused all jobs." in page.read("pending")
+    assert "Queue paused for all jobs" in page.read("pending")
     assert page.press("Resume all jobs") == "Resumed."
     assert "An operator has paused" not in page.read("pending")

@@ -85,10 +85,10 @@ def test_workers_are_told_apart_by_their_signs_and_what_they_hold(db):
     ] * 3
     assert [call["state"] for call in load("workers").calls(db, most=9)] == ["ended", "running"]
     gone = [reason for name, _, reason in found(db) if name == "gone"]
-    assert [reason.partition(":")[0] for reason in gone] == [
-        "with 3 jobs running",
-        "with 1 job running",
-        "with 1 job running",
+    assert [reason.partition(" running.")[0] for reason in gone] == [
+        "Worker lost on host (pid 7): no heartbeat for 3 min, with 3 jobs",
+        "Worker lost on host (pid 7): stopped 5 min ago, with 1 job",
+        "Worker lost on host (pid 7): no heartbeat for 1 h 30 min, with 1 job",
     ]
 
 
