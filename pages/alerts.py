@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lib.checks.health import LEVEL_LABELS
 from lib.formats import duration, escaped, plural
 from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, format_measure, subject_name
+from lib.ops.conditions import START_WORKER
 from lib.ui.columns import time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
@@ -44,8 +46,8 @@ def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> 
         at = watch["evaluated_at"]
         since = f"since {format_time(at, seconds=True)}" if at else "yet"
         st.error(
-            f"**Nobody watches.** No worker has looked at the rules {since}: what is said here is"
-            " as old. Workers, process-jobs and this app do it.",
+            f"**Alerts not evaluated** {since}: this page is as old. Workers, process-jobs and this"
+            f" app evaluate them. {START_WORKER}",
             icon=":material/error:",
         )
     elif not firing:
@@ -63,7 +65,7 @@ def show_alert(alert: Mapping[str, Any]) -> None:
     quiet = f", silenced until {format_time(silent)}" if silent else ""
     calming = ", about to be over" if alert["calming"] else ""
     critical = alert["severity"] == "critical"
-    words = f"**{'Act now' if critical else 'Look soon'}.** {escaped(rule.describe(alert))}"
+    words = f"**{LEVEL_LABELS[alert['severity']]}.** {escaped(rule.describe(alert))}"
     # The text may be long, so the actions go below it.
     with st.container(border=True, gap="xsmall"):
         (st.error if critical else st.warning)(

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.checks.health import LEVEL_LABELS, Condition, Verdict, type_name, verdict
+from lib.checks.health import LEVEL_LABELS, Condition, Verdict, verdict
 from lib.formats import duration, escaped, number, percent, plural, share
+from lib.ops.conditions import type_name
 from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
 from lib.queue.queue_state import QueueState
 from lib.ui.confirm import Action, ask, confirmations
@@ -62,7 +63,7 @@ def show_conditions(level: str, conditions: list[Condition]) -> None:
     if more := len(conditions) - len(reasons):
         reasons.append(f"And {more} more.")
     text = f"**{LEVEL_LABELS[level]}.** " + "  \n".join(reasons)
-    if level == "act":
+    if level == "critical":
         st.error(text, icon=":material/error:")
     else:
         st.warning(text, icon=":material/visibility:")

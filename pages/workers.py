@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lib.checks.health import LEVEL_LABELS
 from lib.checks.worker_schedule import worker_schedule
 from lib.checks.workers_and_cron import conditions, cron_job_name
 from lib.formats import duration, escaped, plural
+from lib.ops.conditions import START_WORKER
 from lib.ops.cron.actions import call_process_jobs
 from lib.resources import project_keys
 from lib.settings import settings
@@ -61,18 +63,17 @@ def show_conditions(
     found = conditions(workers, jobs, runs, env, now)
     for condition in found:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            if condition.level == "act":
-                st.error(f"**Act now.** {escaped(condition.reason)}", icon=":material/error:")
+            text = f"**{LEVEL_LABELS[condition.level]}.** {escaped(condition.reason)}"
+            if condition.level == "critical":
+                st.error(text, icon=":material/error:")
             else:
-                st.warning(
-                    f"**Look soon.** {escaped(condition.reason)}", icon=":material/visibility:"
-                )
+                st.warning(text, icon=":material/visibility:")
             if condition.page:
                 link(condition.page)
     if not found:
         alive = sum(worker["state"] == "alive" for worker in workers)
         st.success(
-            f"**Well.** {plural(alive, 'worker')} alive, and no schedule is in a trap.",
+            f"**All good.** {plural(alive, 'worker')} alive, no schedule problems.",
             icon=":material/check_circle:",
         )
 
@@ -80,7 +81,7 @@ def show_conditions(
 def worker_table(workers: Sequence[Row]) -> None:
     st.header("Who works?")
     if not workers:
-        st.info("No worker was seen in the last hour. Start one with: python -m lib.worker")
+        st.info(f"No heartbeat in the last hour. {START_WORKER}")
         return
     st.dataframe(
         pd.DataFrame(workers).assign(

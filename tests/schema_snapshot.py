@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,14 @@ def described(conn: Connection, places: dict[int, list[Place]]) -> dict[str, dic
             at = {"at": places[row["id"]]} if row["id"] in places else {}
             schema[row["kind"]][row["name"]] = row["details"] | at
     return schema
+
+
+def without_places(schema: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A schema without where its statements stand."""
+    return {
+        kind: {name: {**details, "at": None} for name, details in objects.items()}
+        for kind, objects in schema.items()
+    }
 
 
 def as_text(schema: dict[str, dict[str, Any]]) -> str:

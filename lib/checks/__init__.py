@@ -1,5 +1,7 @@
 """Checks: what is wrong, how severe it is, and how to fix it.
 
+- `check`: what a check and a finding are, for the three catalogues below.
+- `expected_schema`, schema.json: the schema that the migrations make, compared with a database's.
 - `health`: the queue's health, as the Overview shows it.
 - `job_state`: why a job is in its current state.
 - `error_guide`: what each kind of error means and how to resolve it.

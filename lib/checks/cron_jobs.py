@@ -1,9 +1,9 @@
 """Problems with a pg_cron job: what each one causes and how to fix it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from lib.checks.check import Finding, run_sql
 from lib.formats import duration
 from lib.ops.cron.schedule import corrected, explain_misreading, in_words
 
@@ -14,20 +14,6 @@ SET_KEY = "alter database {database} set {name} = '<the secret key>';"
 RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is right."
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem with a cron job.
-
-    `sentence` names the problem and its consequence, `repair` the fix, `sql` the fix in SQL.
-    `sentence` and `repair` may quote the job: render them as text, not Markdown.
-    """
-
-    level: Literal["act", "look"]
-    sentence: str
-    repair: str
-    sql: str | None = None
-
-
 def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Finding]:
     """Problems with a cron job, most severe first.
 
@@ -36,7 +22,7 @@ def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Find
     found = [
         _explain(job, environment, each["finding"], each["detail"]) for each in job["findings"]
     ]
-    return sorted(found, key=lambda finding: finding.level != "act")
+    return sorted(found, key=lambda finding: finding.status != "critical")
 
 
 def store_key(environment: Mapping[str, Any], name: str) -> str:
@@ -56,27 +42,27 @@ def _explain(
             return _key_in_clear(job, environment)
         case "missing_setting":
             return Finding(
-                "act",
+                "critical",
                 f"The command reads the setting {detail}, which no session has: each run fails, or"
                 " sends no key.",
-                f"{_repair(job)} Where settings may be set (not on hosted Supabase), set it.",
-                SET_KEY.format(database=environment["database"], name=detail),
+                run_sql(
+                    [SET_KEY.format(database=environment["database"], name=detail)],
+                    f"{_repair(job)} Where settings may be set (not on hosted Supabase), set it.",
+                ),
             )
         case "missing_secret":
             return Finding(
-                "act",
+                "critical",
                 f"The command reads the secret {detail}, which is not there: each run fails, or"
                 " sends no key.",
-                "Store the key under that name.",
-                store_key(environment, str(detail)),
+                run_sql([store_key(environment, str(detail))], "Store the key under that name."),
             )
         case "pg_net_missing":
             return Finding(
-                "act",
+                "critical",
                 "The command sends a request through pg_net, which is not installed: each run"
                 " fails.",
-                "Install pg_net.",
-                "create extension pg_net;",
+                run_sql(["create extension pg_net;"], "Install pg_net."),
             )
         case _:
             return _short_timeout(job, environment, int(detail or 0))
@@ -87,22 +73,26 @@ def _six_fields(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Findi
     right = corrected(schedule, supports_seconds=environment["seconds"])
     note = "" if environment["seconds"] else " (seconds need pg_cron 1.5)"
     return Finding(
-        "act",
+        "critical",
         explain_misreading(schedule),
-        f"Change the schedule to “{right}”: {in_words(right).lower()}{note}.",
-        f"select public.change_cron_job('<your name>', {job['job_id']}, '{right}');",
+        run_sql(
+            [f"select public.change_cron_job('<your name>', {job['job_id']}, '{right}');"],
+            f"Change the schedule to “{right}”: {in_words(right).lower()}{note}.",
+        ),
     )
 
 
 def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Finding:
     where = "Vault" if environment["vault"] else "a setting"
     return Finding(
-        "act",
+        "critical",
         "The command holds a key in clear text: whoever reads cron.job, its runs, a log or a backup"
         " has it.",
-        f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"
-        " the key itself, because it was written down.",
-        store_key(environment, KEY_NAME),
+        run_sql(
+            [store_key(environment, KEY_NAME)],
+            f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"
+            " the key itself, because it was written down.",
+        ),
     )
 
 
@@ -111,7 +101,7 @@ def _short_timeout(
 ) -> Finding:
     call_seconds = environment["call_seconds"]
     return Finding(
-        "look",
+        "warning",
         f"pg_net waits {duration(milliseconds / 1000)} for the answer, and a call of process-jobs"
         f" may take {duration(call_seconds)}: a good run is recorded as timed out.",
         f"{_repair(job)} Or add to the call: timeout_milliseconds := {1000 * call_seconds}",

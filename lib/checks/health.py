@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.formats import duration, share
+from lib.ops import conditions
 from lib.ops.alerts.rules import RULES
 from lib.queue.operator_actions import ALL_TYPES
 from lib.queue.queue_state import QueueState
@@ -12,7 +12,7 @@ COVERED_RULES = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
 )  # fmt: skip
 """Alert rules that the checks below cover; the other rules are reported only while they fire."""
-LEVEL_LABELS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
+LEVEL_LABELS = {"good": "Healthy", "warning": "Warning", "critical": "Critical"}
 """Label of each level."""
 
 
@@ -20,13 +20,13 @@ LEVEL_LABELS = {"good": "Healthy", "look": "Look soon", "act": "Act now"}
 class Condition:
     """A problem with the queue.
 
-    `name` identifies the check. `level` is "act" (critical) or "look" (warning). `reason` is a
+    `name` identifies the check. `level` is "critical" or "warning". `reason` is a
     sentence that may quote a provider or an operator. `page` is the module name of the page with
     details; None for the Overview itself.
     """
 
     name: str
-    level: Literal["look", "act"]
+    level: Literal["warning", "critical"]
     reason: str
     page: str | None = None
 
@@ -39,13 +39,13 @@ class Verdict:
     "good" and `reason` says what is going well.
     """
 
-    level: Literal["good", "look", "act"]
+    level: Literal["good", "warning", "critical"]
     reason: str
     conditions: tuple[Condition, ...] = ()
 
     @property
     def short(self) -> str:
-        """Label of the level with its number of conditions, such as "Act now (2)"."""
+        """Label of the level with its number of conditions, such as "Critical (2)"."""
         worst = sum(condition.level == self.level for condition in self.conditions)
         return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
@@ -53,12 +53,12 @@ class Verdict:
 def verdict(now: QueueState) -> Verdict:
     """Assess the row of the query `now` in queries/overview.sql."""
     found = [condition for check in CHECKS for condition in check(now)]
-    found.sort(key=lambda condition: condition.level != "act")
+    found.sort(key=lambda condition: condition.level != "critical")
     if found:
         return Verdict(found[0].level, found[0].reason, tuple(found))
     if not (_ended(now) or now["due"] or now["processing"]):
-        return Verdict("good", "Nothing waits, and a worker is ready.")
-    return Verdict("good", "Jobs are picked up and finished.")
+        return Verdict("good", "No pending jobs; a worker is ready.")
+    return Verdict("good", "Jobs are being picked up and completed.")
 
 
 def no_worker(now: QueueState) -> list[Condition]:
@@ -66,12 +66,9 @@ def no_worker(now: QueueState) -> list[Condition]:
     if now["workers_alive"]:
         return []
     silent = now["worker_seen_seconds"]
-    level = _level(now, "no_worker") if silent > _threshold(now, "no_worker") else "look"
-    reason = f"No worker has been seen for {duration(silent)}"
-    if now["due"]:
-        waited = duration(now["oldest_due_seconds"])
-        reason += f", and due jobs wait ({now['due']:,}), the longest for {waited}"
-    return [Condition("no_worker", level, f"{reason}: start a worker.", "workers")]
+    level = _level(now, "no_worker") if silent > _threshold(now, "no_worker") else "warning"
+    reason = conditions.no_worker(silent, now["due"], now["oldest_due_seconds"])
+    return [Condition("no_worker", level, f"{reason} {conditions.START_WORKER}", "workers")]
 
 
 def provider_down(now: QueueState) -> list[Condition]:
@@ -80,8 +77,7 @@ def provider_down(now: QueueState) -> list[Condition]:
         Condition(
             "provider_down",
             _level(now, "provider_down"),
-            f"The provider {down['provider']} has been down for {duration(down['seconds'])}: its"
-            f" jobs wait until it answers again. {down['reason'] or ''}".rstrip(),
+            conditions.provider_down(down["provider"], down["seconds"], down["reason"]),
             "failures",
         )
         for down in now["down"]
@@ -93,14 +89,8 @@ def waits_too_long(now: QueueState) -> list[Condition]:
     late = now["due"] and now["oldest_due_seconds"] > _threshold(now, "oldest_pending")
     if not (now["workers_alive"] and late):
         return []
-    models = ", ".join(now["held_models"])
-    why = (
-        f"workers cannot keep up, or must not: the provider limits the rate of {models}."
-        if models
-        else "workers cannot keep up."
-    )
-    waited = duration(now["oldest_due_seconds"])
-    reason = f"A due job has waited for {waited}: {why}"
+    cause = conditions.cannot_keep_up(now["held_models"])
+    reason = conditions.long_wait(now["oldest_due_seconds"], cause)
     return [Condition("waits_too_long", _level(now, "oldest_pending"), reason, "throughput")]
 
 
@@ -111,27 +101,24 @@ def many_failures(now: QueueState) -> list[Condition]:
         return []
     if failed / ended <= _threshold(now, "failure_rate"):
         return []
-    reason = f"{share(failed, ended)} of the last hour's jobs failed ({failed:,} of {ended:,})."
+    reason = conditions.failure_rate(failed, ended)
     return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
 
 
 def paused(now: QueueState) -> list[Condition]:
     """Job types that are paused."""
-    if not now["paused"]:
-        return []
-    types = ", ".join(
-        f"{type_name(pause['job_type'])} (for {duration(pause['seconds'])}, by {pause['by']}"
-        + (f": {pause['reason']})" if pause["reason"] else ")")
+    reasons = [
+        conditions.paused(pause["job_type"], pause["seconds"], pause["by"], pause["reason"])
         for pause in now["paused"]
-    )
-    return [Condition("paused", "look", f"The claiming of {types} is paused.")]
+    ]
+    return [Condition("paused", "warning", " ".join(reasons))] if reasons else []
 
 
 def stuck(now: QueueState) -> list[Condition]:
     """Running jobs without a recent heartbeat."""
     if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
-    reason = f"{now['stuck']:,} stuck: no worker has shown life for them."
+    reason = conditions.stuck(now["stuck"])
     return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
 
 
@@ -163,8 +150,8 @@ def _threshold(now: QueueState, rule: str) -> float:
     return float(now["rules"][rule]["limit"])
 
 
-def _level(now: QueueState, rule: str) -> Literal["look", "act"]:
-    return "act" if now["rules"][rule]["critical"] else "look"
+def _level(now: QueueState, rule: str) -> Literal["warning", "critical"]:
+    return "critical" if now["rules"][rule]["critical"] else "warning"
 
 
 def _ended(now: QueueState) -> int:

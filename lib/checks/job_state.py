@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.formats import duration
-from lib.queue.operator_actions import ALL_TYPES
+from lib.ops.conditions import START_WORKER, no_worker, paused, provider_down, rate_limited
 
 MAX_COUNTED_AHEAD = 1_000
 """The query counts jobs ahead in line only up to this limit."""
@@ -48,8 +48,7 @@ def _pending(job: Job) -> JobState:
     if held is not None:
         return JobState(
             "held",
-            f"Waits because the model {job['model_id']} rests for {duration(held)} more:"
-            f" {_short(job['hold_reason']) or 'nobody said why'}",
+            rate_limited(job["model_id"], held, _short(job["hold_reason"])),
         )
     if due_in > 0 and job["attempts"]:
         return JobState(
@@ -64,29 +63,21 @@ def _pending(job: Job) -> JobState:
     if not job["workers_alive"]:
         return JobState(
             "act",
-            f"Due for {duration(-due_in)}, but no worker that takes {job['job_type']} jobs is"
-            " alive: start one.",
+            f"Pending for {duration(-due_in)}. {no_worker(job_type=job['job_type'])}"
+            f" {START_WORKER}",
         )
     return JobState("underway", _in_line(job))
 
 
 def _paused(job: Job) -> str:
-    what = "all jobs" if job["pause_type"] == ALL_TYPES else f"{job['pause_type']} jobs"
-    reason = f" ({_short(job['pause_reason'])})" if job["pause_reason"] else ""
-    return (
-        f"Waits because {job['paused_by']} paused the claiming of {what}"
-        f" {duration(job['paused_seconds'])} ago{reason}. Resume it on the Overview."
-    )
+    reason = _short(job["pause_reason"])
+    text = paused(job["pause_type"], job["paused_seconds"], job["paused_by"], reason)
+    return f"{text} Resume it on the Overview."
 
 
 def _provider_down(job: Job) -> str:
-    probe = job["probe_in_seconds"]
-    when = f"in {duration(probe)}" if probe > 0 else "now"
-    return (
-        f"Waits because the provider {job['provider']} has been down for"
-        f" {duration(job['down_seconds'])}; it is tried again {when}."
-        f" {_short(job['down_reason'])}".rstrip()
-    )
+    reason = _short(job["down_reason"])
+    return provider_down(job["provider"], job["down_seconds"], reason, job["probe_in_seconds"])
 
 
 def _in_line(job: Job) -> str:

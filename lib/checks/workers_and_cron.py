@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from lib.checks.cron_jobs import explain
 from lib.checks.health import Condition
 from lib.formats import duration
+from lib.ops.conditions import START_WORKER, cron_failing, no_worker, worker_lost
 from lib.ops.cron.runs import outcome
 from lib.ops.cron.schedule import Gap, ScheduleError, gaps
 
@@ -34,7 +35,7 @@ def conditions(
             *failed_calls(job, job_runs, environment, now),
         ]
         found += overdue_runs(job, environment, now)
-    return sorted(found, key=lambda condition: condition.level != "act")
+    return sorted(found, key=lambda condition: condition.level != "critical")
 
 
 def lost_workers(workers: Sequence[Row]) -> list[Condition]:
@@ -42,12 +43,15 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
     return [
         Condition(
             "gone",
-            "act",
-            f"A worker is gone with {worker['holds']:,} {'job' if worker['holds'] == 1 else 'jobs'}"
-            f" in hand: {worker['host']}, pid {worker['pid']},"
-            f" {'stopped' if worker['stopped_at'] else 'silent for'}"
-            f" {duration(worker['silent_seconds'])}{' ago' if worker['stopped_at'] else ''}. The"
-            " others take its jobs after ten minutes; they can be reset before that.",
+            "critical",
+            worker_lost(
+                worker["host"],
+                worker["pid"],
+                worker["silent_seconds"],
+                worker["holds"],
+                stopped=bool(worker["stopped_at"]),
+            )
+            + " Other workers take its jobs over when their leases expire, or reset them now.",
             "stuck_jobs",
         )
         for worker in workers
@@ -62,29 +66,32 @@ def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) 
         return []
     if waking:
         names = ", ".join(cron_job_name(job) for job in waking)
-        reason = f"the cron job that wakes the queue is paused ({names}): resume it."
+        reason = f"The cron job that wakes the queue is paused ({names}): resume it."
     elif environment["available"]:
-        reason = "nothing wakes the queue: schedule process-jobs below, or start a worker."
+        reason = f"Nothing wakes the queue. Schedule process-jobs below, or: {START_WORKER}"
     else:
-        reason = "nothing wakes the queue: start a worker with python -m lib.worker"
-    return [Condition("nobody", "act", f"No worker is alive, and {reason}")]
+        reason = f"Nothing wakes the queue. {START_WORKER}"
+    return [Condition("nobody", "critical", f"{no_worker()} {reason}")]
 
 
 def schedule_problems(job: Row, environment: Row) -> list[Condition]:
     """Problems with the job's schedule or command."""
     return [
-        Condition("finding", finding.level, f"{cron_job_name(job)}: {finding.sentence}")
+        Condition(
+            "finding",
+            "critical" if finding.status == "critical" else "warning",
+            f"{cron_job_name(job)}: {finding.evidence}",
+        )
         for finding in explain(job, environment)
     ]
 
 
 def failing_runs(job: Row) -> list[Condition]:
     """The SQL of the job's latest runs failed."""
-    times, message = job["failures_in_row"], " ".join((job["last_message"] or "").split())
-    if not times:
+    if not job["failures_in_row"]:
         return []
-    how_often = "its last run failed" if times == 1 else f"its last {times:,} runs failed"
-    return [Condition("failing", "act", f"{cron_job_name(job)}: {how_often}. {message}".strip())]
+    reason = cron_failing(cron_job_name(job), job["failures_in_row"], job["last_message"])
+    return [Condition("failing", "critical", reason)]
 
 
 def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Condition]:
@@ -98,7 +105,7 @@ def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime)
     reason = (
         f"{cron_job_name(job)}: pg_cron ran it, but the call failed. {last.summary}. {last.hint}"
     )
-    return [Condition("unanswered", "act", reason.strip())]
+    return [Condition("unanswered", "critical", reason.strip())]
 
 
 def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:
@@ -114,7 +121,7 @@ def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:
             f" though {gap.missed:,} {'was' if gap.missed == 1 else 'were'} due."
             " Is pg_cron running?"
         )
-        return [Condition("overdue", "act", reason)]
+        return [Condition("overdue", "critical", reason)]
     return []
 
 

@@ -26,7 +26,7 @@ class _State:
 
 _UNREACHABLE = _State("Database away", "icon_away.svg")
 _SLOW = _State("Database slow", "icon_look.svg")
-_ICON_BY_LEVEL = {"good": "icon.svg", "look": "icon_look.svg", "act": "icon_act.svg"}
+_ICON_BY_LEVEL = {"good": "icon.svg", "warning": "icon_look.svg", "critical": "icon_act.svg"}
 
 
 def name_tab(title: str) -> None:

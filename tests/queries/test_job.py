@@ -119,13 +119,14 @@ def test_no_worker_is_alive(bench: Bench) -> None:
     said = bench.said(bench.enqueue(due="-3 minutes"))
     assert said.level == "act"
     assert said.sentence == (
-        "Due for 3 min, but no worker that takes generate-image jobs is alive: start one."
+        "Pending for 3 min. No worker alive for generate-image jobs."
+        " Start a worker: python -m lib.worker"
     )
 
 
 def test_a_worker_of_other_types_does_not_help(bench: Bench) -> None:
     bench.db.execute("update workers set job_types = '{upscale}'")
-    assert "no worker" in bench.said(bench.enqueue()).sentence
+    assert "No worker alive" in bench.said(bench.enqueue()).sentence
 
 
 def test_cron_counts_as_a_worker(bench: Bench) -> None:
@@ -148,7 +149,7 @@ def test_waits_for_its_next_attempt(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paused", "words"), [("generate-image", "generate-image jobs"), ("*", "all jobs")]
+    ("paused", "words"), [("generate-image", "generate-image"), ("*", "all jobs")]
 )
 def test_paused(bench: Bench, paused: str, words: str) -> None:
     job = bench.enqueue(due="1 hour")
@@ -157,8 +158,7 @@ def test_paused(bench: Bench, paused: str, words: str) -> None:
     said = bench.said(job)
     assert said.level == "act"
     assert said.sentence == (
-        f"Waits because Ada paused the claiming of {words} 5 min ago (new keys)."
-        " Resume it on the Overview."
+        f"Queue paused for {words} 5 min ago by Ada: new keys. Resume it on the Overview."
     )
 
 
@@ -172,7 +172,9 @@ def test_its_model_rests(bench: Bench) -> None:
     bench.fail(job, code="rate_limited", retry_after_seconds=60)
     said = bench.said(job)
     assert said.level == "held"
-    assert said.sentence == f"Waits because the model {MODEL} rests for 1 min more: no *luck*"
+    assert said.sentence == (
+        f"Model {MODEL} rate-limited for another 1 min. Provider said: no *luck*"
+    )
 
 
 def test_a_rest_that_is_over(bench: Bench) -> None:
@@ -187,11 +189,11 @@ def test_its_provider_is_down(bench: Bench) -> None:
     said = bench.said(job)
     assert said.level == "act"
     assert said.sentence == (
-        "Waits because the provider replicate has been down for 0.0 s; it is tried again in 30 s."
-        " HTTP 502"
+        "Provider replicate down for 0.0 s (circuit open); its jobs stay pending. Next retry in"
+        " 30 s. HTTP 502"
     )
     bench.db.execute("update provider_breakers set open_until = now() - interval '1 s'")
-    assert "it is tried again now." in bench.said(job).sentence
+    assert "Next retry now." in bench.said(job).sentence
 
 
 def test_running(bench: Bench) -> None:

@@ -26,22 +26,22 @@ def test_follows_the_state_while_a_page_is_open(make_app, page: Page, database, 
     page.goto(f"{make_app(DATABASE_URL=database).start().url}/models")
     shows(page, "Models – Darkroom", "icon.svg")
     db.execute("select pause_queue('me', 'a')")
-    shows(page, "Look soon (1) · Models – Darkroom", "icon_look.svg")
+    shows(page, "Warning (1) · Models – Darkroom", "icon_look.svg")
     db.execute(
         "insert into provider_breakers (provider, opened_at, open_until)"
         " values ('replicate', now() - interval '12 minutes', now())"
     )
-    shows(page, "Act now (1) · Models – Darkroom", "icon_act.svg")
+    shows(page, "Critical (1) · Models – Darkroom", "icon_act.svg")
     page.get_by_role("link", name="Deployment").click()
-    shows(page, "Act now (1) · Deployment – Darkroom", "icon_act.svg")
+    shows(page, "Critical (1) · Deployment – Darkroom", "icon_act.svg")
     with database_away():
         shows(page, "Database away · Deployment – Darkroom", "icon_away.svg")
-    shows(page, "Act now (1) · Deployment – Darkroom", "icon_act.svg")
+    shows(page, "Critical (1) · Deployment – Darkroom", "icon_act.svg")
     with db.transaction():
         # Whoever reads it waits until the time limit.
         db.execute("lock table queue_pauses")
         shows(page, "Database slow · Deployment – Darkroom", "icon_look.svg")
-    shows(page, "Act now (1) · Deployment – Darkroom", "icon_act.svg")
+    shows(page, "Critical (1) · Deployment – Darkroom", "icon_act.svg")
     db.execute("delete from provider_breakers")
     db.execute("delete from queue_pauses")
     shows(page, "Deployment – Darkroom", "icon.svg")

@@ -5,6 +5,7 @@ from typing import Any
 from lib.checks.check import Finding, run_sql
 from lib.checks.cron_jobs import KEY_NAME
 from lib.checks.deployment.facts import Facts
+from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
 UNAUTHORIZED = 401
@@ -64,16 +65,15 @@ def queue_driven(facts: Facts) -> Finding:
         sources.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
     if sources:
         return Finding("ok", f"{'; '.join(sources)}.", page="workers")
-    paused = " Its schedule is paused." if cron["jobs"] else ""
-    worker = "Start a worker: .venv/bin/python -m lib.worker"
     if not cron["available"]:
-        evidence = "No worker is alive, and pg_cron is not installed."
-        return Finding("critical", evidence, worker, "workers")
+        evidence = f"{no_worker()} pg_cron is not installed."
+        return Finding("critical", evidence, START_WORKER, "workers")
+    paused = "its schedule is paused" if cron["jobs"] else "it has no schedule"
     return Finding(
         "critical",
-        f"No worker is alive, and pg_cron does not call process-jobs.{paused}",
-        f"{worker}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this SQL"
-        " with the address of your project.\n\n"
+        f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
+        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this"
+        " SQL with the address of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
         "workers",
@@ -105,7 +105,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
         if finding["job_id"] == job["id"]
     ]
     if job["failures"]:
-        found.append(f"{name} failed {job['failures']} times in a row: {job['last_message']}")
+        found.append(cron_failing(name, job["failures"], job["last_message"]))
     elif job["last_seconds"] is None:
         found.append(f"{name} has not run yet.")
     elif job["last_seconds"] > LATE_SECONDS:

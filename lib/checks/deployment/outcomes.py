@@ -3,6 +3,7 @@
 from lib.checks.check import Finding
 from lib.checks.deployment.facts import Facts
 from lib.formats import duration
+from lib.ops import conditions
 
 OLD_SECONDS = 7 * 86_400
 """A self-test older than this no longer counts."""
@@ -51,7 +52,7 @@ def no_stuck(facts: Facts) -> Finding:
         return Finding("ok", "No job is stuck.")
     return Finding(
         "critical",
-        f"{stuck['jobs']:,} stuck, silent for up to {duration(stuck['longest_seconds'])}.",
+        conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
         "Reset them on the page Stuck jobs, or by this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",

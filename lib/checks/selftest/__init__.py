@@ -1,7 +1,7 @@
 """End-to-end self-test of a deployment; cleans up everything it creates.
 
 - `catalogue`: all checks, in execution order.
-- `check`, `context`: what a check is, and the state that the checks of a run share.
+- `result`, `context`: how a check ends, and the state that the checks of a run share.
 - `runner`: runs the checks and always cleans up afterwards.
 - `cleanup`: removes what a run created.
 - `report`: results as JSON and as text.

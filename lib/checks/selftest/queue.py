@@ -8,7 +8,7 @@ from lib.checks.expected_schema import function, restore
 from lib.checks.selftest.context import RunContext
 from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.database import QueryError, translated
-from lib.formats import duration
+from lib.ops.conditions import START_WORKER, no_worker
 
 REFUSALS = {
     "enqueue_without_type": ("enqueue_job with an empty type", "22023"),
@@ -163,8 +163,8 @@ def _listed(is_listed: bool) -> str:
     return "listed" if is_listed else "not listed"
 
 
-START_A_WORKER = (
-    "Start a worker: python -m lib.worker\nWith the embedded database the app runs one itself:"
+WAKE_QUEUE = (
+    f"{START_WORKER}\nWith the embedded database the app runs one itself:"
     " restart the app (streamlit run app.py). Where cron wakes process-jobs instead, look at the"
     " schedule: it must call process-jobs with the secret key at least every two minutes."
 )
@@ -178,7 +178,6 @@ async def worker_alive(context: RunContext) -> Finding:
             "ok", "Workers that are not Darkroom's leave no sign; the generation below shows them."
         )
     if not found["alive"]:
-        seen = found["seen_seconds"]
-        ago = f"The last one was seen {duration(seen)} ago." if seen is not None else ""
-        raise CheckFailed(f"No worker for generate-image is alive. {ago}".strip(), START_A_WORKER)
+        text = no_worker(found["seen_seconds"], job_type="generate-image")
+        raise CheckFailed(text, WAKE_QUEUE)
     return Finding("ok", f"{found['alive']} alive.")

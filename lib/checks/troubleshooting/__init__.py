@@ -2,6 +2,7 @@
 
 - `pending`, `immediate_failures`, `stuck`, `failure_rate`, `realtime`, `duplicates`, `slow`: one
   symptom each; every check is one entry there, one function and one test.
+- `symptom`: what a symptom is.
 - `catalogue`: all symptoms, and running their checks.
-- `indexes`: the indexes that the queue needs.
+- `indexes`: builds an index that the queue needs.
 """

@@ -3,10 +3,11 @@
 from functools import partial
 
 from lib.checks.check import Check, Finding, Repair
-from lib.checks.health import type_name
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
+from lib.ops import conditions
+from lib.ops.conditions import type_name
 from lib.ops.cron.actions import set_active
 from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, resume_queue
 from lib.roles import Role
@@ -20,10 +21,10 @@ def paused(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if pause["jobs"] else "warning",
-            f"Paused for {duration(pause['seconds'])} by {pause['by']}"
-            + (f": {pause['reason']}" if pause["reason"] else "")
-            + f". Waiting for it: {plural(pause['jobs'], 'due job')}.",
-            cause=f"An operator has paused {type_name(pause['job_type'])}.",
+            f"Held back by it: {plural(pause['jobs'], 'pending job')}.",
+            cause=conditions.paused(
+                pause["job_type"], pause["seconds"], pause["by"], pause["reason"]
+            ),
             jobs=pause["jobs"],
             repair=Repair(
                 f"Resume {type_name(pause['job_type'])}",
@@ -45,9 +46,11 @@ def provider_down(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if down["jobs"] else "warning",
-            f"For {duration(down['seconds'])}; next try in {duration(down['probe_in_seconds'])}."
-            f" Its last error: {down['reason'] or 'unknown'}",
-            cause=f"The provider {down['provider']} is held for down, so its jobs wait.",
+            f"Held back by it: {plural(down['jobs'], 'pending job')}."
+            f" Last error: {down['reason'] or 'unknown'}",
+            cause=conditions.provider_down(
+                down["provider"], down["seconds"], retry_seconds=down["probe_in_seconds"]
+            ),
             jobs=down["jobs"],
             repair=Repair(
                 f"Try {down['provider']} now",
@@ -64,7 +67,7 @@ def provider_down(facts: Facts) -> list[Finding]:
 
 def _probe(provider: str, pool: Pool, actor: str) -> str:
     done = probe_provider(pool, actor, provider)
-    return "The next job tries it." if done else "It is not held for down, or is tried already."
+    return "The next job tries it." if done else "It is not down, or is being tried already."
 
 
 def no_worker(facts: Facts) -> list[Finding]:
@@ -76,13 +79,10 @@ def no_worker(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if too_long else "warning",
-            f"None has shown life for a minute, and process-jobs was not called for two."
-            f" Waiting: {plural(now['due'], 'due job')}"
-            + (f", the longest for {duration(now['oldest_due_seconds'])}." if now["due"] else "."),
-            cause="No worker is alive.",
+            "No heartbeat for a minute, and process-jobs was not called for two.",
+            cause=conditions.no_worker(due=now["due"], waited_seconds=now["oldest_due_seconds"]),
             jobs=now["due"],
-            todo="Start a worker: python -m lib.worker. With cron instead of workers, see that its"
-            " schedule runs.",
+            todo=f"{conditions.START_WORKER}. With cron instead of workers, check its schedule.",
             page="workers",
         )
     ]
@@ -100,9 +100,9 @@ def cron_fails(facts: Facts) -> list[Finding]:
             Finding(
                 "warning" if now["workers"] else "critical",
                 f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
-                cause=f"The schedule {name} has failed {job['failures']} times in a row."
+                cause=conditions.cron_failing(name, job["failures"])
                 if job["active"]
-                else f"The schedule {name} is paused.",
+                else f"Cron job {name} is paused.",
                 jobs=0 if now["workers"] else now["due"],
                 repair=None
                 if job["active"]
@@ -164,8 +164,8 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"For {duration(held['seconds'])} more. It said: {held['reason'] or 'nothing'}",
-            cause=f"The provider limits the rate of {held['model_id']}, so its jobs rest.",
+            "Its jobs stay pending until then.",
+            cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
             todo="Nothing: they go on by themselves. If it happens often, run fewer jobs at once or"
             " ask the provider for a higher limit.",
             page="models",
@@ -248,7 +248,7 @@ PENDING = Symptom(
         ),
         Check(
             "provider_down",
-            "Is the provider held for down?",
+            "Is the provider down?",
             provider_down,
             "After five failures of a provider in a row its jobs wait, half a minute at first and"
             " five at most, and one job at a time tries whether it is back.",

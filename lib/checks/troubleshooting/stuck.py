@@ -4,6 +4,7 @@ from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
+from lib.ops.conditions import no_worker
 from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs
 
 
@@ -35,7 +36,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
     rescue = (
         "The living workers take its jobs by themselves within a minute or two."
         if now["rescuers"]
-        else "No other worker is alive to take its jobs."
+        else no_worker()
     )
     return [
         Finding(

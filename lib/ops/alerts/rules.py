@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.formats import duration
-from lib.queue.operator_actions import ALL_TYPES
+from lib.ops import conditions
 
 Alert = Mapping[str, Any]
 """A row of the table alerts; uses `rule`, `subject`, `value` and `detail`."""
@@ -28,39 +28,14 @@ class Rule:
     describe: Callable[[Alert], str]
 
 
-def _pending(alert: Alert) -> str:
-    least = "At least " if alert["detail"].get("at_least") else ""
-    return f"{least}{alert['value']:,.0f} jobs wait."
+def _worker_lost(alert: Alert) -> str:
+    detail = alert["detail"]
+    return conditions.worker_lost(detail["host"], detail["pid"], alert["value"], detail["jobs"])
 
 
-def _failures(alert: Alert) -> str:
-    failed, ended = alert["detail"]["failed"], alert["detail"]["ended"]
-    return f"{100 * alert['value']:.1f} % of the last hour's jobs failed ({failed:,} of {ended:,})."
-
-
-def _stuck(alert: Alert) -> str:
-    return f"Stuck jobs: {alert['value']:,.0f}. No worker has shown life for them."
-
-
-def _worker_gone(alert: Alert) -> str:
-    return (
-        f"The worker on {subject_name(alert)} has been silent for {duration(alert['value'])}. Jobs"
-        f" it holds: {alert['detail']['jobs']:,}."
-    )
-
-
-def _paused(alert: Alert) -> str:
-    return (
-        f"The claiming of {subject_name(alert)} has been paused for {duration(alert['value'])},"
-        f" by {alert['detail']['by']}."
-    )
-
-
-def _with_duration(before: str, after: str = "") -> Callable[[Alert], str]:
-    """Describe an alert as `before`, its duration, `after`; {} stands for the subject."""
-    return lambda alert: (
-        f"{before.replace('{}', alert['subject'])} {duration(alert['value'])}{after}."
-    )
+def _seconds(sentence: Callable[[float], str]) -> Callable[[Alert], str]:
+    """Describe an alert by its value alone."""
+    return lambda alert: sentence(alert["value"])
 
 
 RULES: Mapping[str, Rule] = {
@@ -68,9 +43,9 @@ RULES: Mapping[str, Rule] = {
         "No worker",
         "seconds",
         "How long ago any worker, or a call of process-jobs, was last seen.",
-        "Start a worker (python -m lib.worker), or see why cron does not call process-jobs.",
+        f"{conditions.START_WORKER}. With cron instead of workers, check its schedule.",
         "workers",
-        _with_duration("No worker has been seen for"),
+        _seconds(conditions.no_worker),
     ),
     "provider_down": Rule(
         "Provider down",
@@ -79,7 +54,7 @@ RULES: Mapping[str, Rule] = {
         "See which errors it gives and look at its status page. Jobs go on by themselves once it"
         " answers again.",
         "failures",
-        _with_duration("The provider {} has been down for"),
+        lambda alert: conditions.provider_down(alert["subject"], alert["value"]),
     ),
     "no_completion": Rule(
         "Nothing completes",
@@ -87,7 +62,7 @@ RULES: Mapping[str, Rule] = {
         "How long jobs that could be claimed have waited while none completed.",
         "See whether workers are alive and what they hold, then what their last jobs failed with.",
         "throughput",
-        _with_duration("No job has completed for", " while jobs wait"),
+        _seconds(conditions.no_completion),
     ),
     "oldest_pending": Rule(
         "Oldest pending job",
@@ -95,7 +70,7 @@ RULES: Mapping[str, Rule] = {
         "How long the oldest job that could be claimed has been due.",
         "Start more workers, or raise their concurrency.",
         "throughput",
-        _with_duration("A job that could run has waited for"),
+        _seconds(conditions.long_wait),
     ),
     "failure_rate": Rule(
         "Failure rate",
@@ -103,7 +78,7 @@ RULES: Mapping[str, Rule] = {
         "Share that failed of the jobs that completed or failed in the last hour.",
         "See which error is the most frequent and what to do about it.",
         "failures",
-        _failures,
+        lambda alert: conditions.failure_rate(alert["detail"]["failed"], alert["detail"]["ended"]),
     ),
     "worker_gone": Rule(
         "Worker gone",
@@ -112,15 +87,15 @@ RULES: Mapping[str, Rule] = {
         "Look at its host and start it again. Others take its jobs by themselves, or reset them"
         " now on the page Stuck jobs.",
         "workers",
-        _worker_gone,
+        _worker_lost,
     ),
     "stuck_jobs": Rule(
         "Stuck jobs",
         "jobs",
-        "Running jobs without a sign of life for ten minutes.",
+        "Running jobs without a recent heartbeat.",
         "Reset them, so that a living worker takes them.",
         "stuck_jobs",
-        _stuck,
+        lambda alert: conditions.stuck(round(alert["value"])),
     ),
     "pending_jobs": Rule(
         "Pending jobs",
@@ -128,7 +103,9 @@ RULES: Mapping[str, Rule] = {
         "Jobs that wait, later retries included, counted up to 10,000.",
         "See whether more arrive than workers finish, and start more workers if so.",
         "throughput",
-        _pending,
+        lambda alert: conditions.many_pending(
+            round(alert["value"]), at_least=bool(alert["detail"].get("at_least"))
+        ),
     ),
     "wait_p95": Rule(
         "Wait, 95th percentile",
@@ -137,15 +114,15 @@ RULES: Mapping[str, Rule] = {
         " started; of the newest 5,000.",
         "See when the waits began to grow, and start more workers.",
         "throughput",
-        _with_duration("One in twenty jobs waits longer than"),
+        _seconds(conditions.high_wait_p95),
     ),
     "queue_paused": Rule(
         "Queue paused",
         "seconds",
         "How long the claiming of a type of jobs, or of all, has been paused.",
-        "Resume it on the Overview, unless it is still meant.",
+        "Resume it on the Overview, unless the pause is intentional.",
         "overview",
-        _paused,
+        lambda alert: conditions.paused(alert["subject"], alert["value"], alert["detail"]["by"]),
     ),
     "cron_failing": Rule(
         "Cron job failing",
@@ -153,9 +130,7 @@ RULES: Mapping[str, Rule] = {
         "Runs of an active pg_cron job that failed since its last success.",
         "Read the message of its last run, and what is said of its schedule.",
         "workers",
-        lambda alert: (
-            f"The cron job {alert['subject']} has failed {alert['value']:,.0f} times in a row."
-        ),
+        lambda alert: conditions.cron_failing(alert["subject"], round(alert["value"])),
     ),
 }
 """By name; alerts of the same severity are listed in this order."""
@@ -165,7 +140,7 @@ def subject_name(alert: Alert) -> str:
     """What an alert is about, for display; empty for the queue as a whole."""
     if alert["rule"] == "worker_gone":
         return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
-    return "all jobs" if alert["subject"] == ALL_TYPES else str(alert["subject"])
+    return conditions.type_name(str(alert["subject"]))
 
 
 def format_measure(unit: str, value: float) -> str:

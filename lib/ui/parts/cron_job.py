@@ -55,11 +55,12 @@ def job_details(jobs: Sequence[Row], env: Row, now: datetime) -> None:
         return
     job = jobs_by_label[chosen]
     for finding in explain(job, env):
-        show = st.error if finding.level == "act" else st.warning
-        show(escaped(finding.sentence), icon=":material/error:")
-        st.text(finding.repair)
-        if finding.sql:
-            st.code(finding.sql, language="sql", wrap_lines=True)
+        show = st.error if finding.status == "critical" else st.warning
+        show(escaped(finding.evidence), icon=":material/error:")
+        text, _, sql = finding.todo.partition("\n\n")
+        st.text(text)
+        if sql:
+            st.code(sql, language="sql", wrap_lines=True)
     st.code(job["command"], language="sql", wrap_lines=True)
     next_times = [format_time(at, seconds=True) for at in upcoming_runs(job, env, now, 3)]
     changed = job["changed_at"]

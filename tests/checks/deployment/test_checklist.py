@@ -178,7 +178,7 @@ BREAKS = {
         "no-stuck",
         "insert into public.job_queue (job_type, status, attempts, started_at)"
         " values ('a', 'processing', 1, now() - interval '2 hours')",
-        "1 stuck, silent for up to 2 h",
+        "1 job stuck: no heartbeat for up to 2 h",
         "public.reset_stuck_jobs(",
     ),
 }
@@ -263,7 +263,7 @@ def test_functions_with_another_key(served):
 def test_nobody_works(deployed):
     found = deployed.finding("woken")
     assert found.open
-    assert "No worker is alive, and pg_cron is not installed." in found.evidence
+    assert "No worker alive. pg_cron is not installed." in found.evidence
     assert "python -m lib.worker" in found.todo
     deployed.db.execute(WORKER)
     assert "1 worker(s) alive on box" in deployed.finding("woken").evidence

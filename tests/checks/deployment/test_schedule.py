@@ -70,7 +70,7 @@ def test_paused_schedule_is_no_schedule(cron, look):
     cron.execute("select public.set_cron_job_active('Kim', %s, false)", [job])
     found = look("woken")
     assert found.open
-    assert "Its schedule is paused." in found.evidence
+    assert "its schedule is paused." in found.evidence
 
 
 def test_key_is_missing_until_vault_or_a_setting_has_it(cron, look):
@@ -101,7 +101,7 @@ def test_runs_must_succeed_and_be_recent(cron, look):
     cron.execute(RAN, [job, "failed", "ERROR: no such thing", "2 minutes"])
     found = look("cron-runs")
     assert found.open
-    assert "process-jobs failed 1 times in a row: ERROR: no such thing" in found.evidence
+    assert "process-jobs: last run failed. ERROR: no such thing" in found.evidence
     cron.execute(RAN, [job, "succeeded", "1 row", "1 minute"])
     assert look("cron-runs").status == "ok"
 

@@ -21,8 +21,9 @@ def test_a_paused_queue_is_resumed(page, db, start_worker, ended):
     db.execute("select pause_queue('Eve *x*', 'generate-image', 'an <b>incident</b>')")
     db.execute(IMAGE)
     said = page.read("pending")
-    assert "An operator has paused generate-image." in said
-    assert "by Eve *x*: an <b>incident</b>. Waiting for it: 1 due job." in said
+    assert "Queue paused for generate-image" in said
+    assert "by Eve *x*: an <b>incident</b>." in said
+    assert "Held back by it: 1 pending job." in said
     assert page.press("Resume generate-image") == "Resumed."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
@@ -32,8 +33,7 @@ def test_without_a_worker_it_says_how_to_start_one(page, db, start_worker, ended
     db.execute(IMAGE)
     db.execute(LONG_DUE)
     said = page.read("pending")
-    assert "No worker is alive." in said
-    assert "Waiting: 1 due job, the longest for 5 min" in said
+    assert "No worker alive. 1 job pending, the oldest for 5 min" in said
     assert "python -m lib.worker" in said
     start_worker()
     assert ended(1) == ["completed"]
@@ -57,8 +57,8 @@ def test_a_provider_that_is_held_for_down_is_tried(page, db, start_worker, ended
     start_worker()
     db.execute(IMAGE)
     said = page.read("pending")
-    assert "The provider replicate is held for down" in said
-    assert "Its last error: connection refused" in said
+    assert "Provider replicate down for" in said
+    assert "Last error: connection refused" in said
     assert page.press("Try replicate now") == "The next job tries it."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
@@ -68,8 +68,8 @@ def test_a_model_that_rests_is_named(page, db):
     db.execute(ALIVE)
     db.execute("insert into model_holds values ('m', now() + interval '40 seconds', 'throttled')")
     said = page.read("pending")
-    assert "The provider limits the rate of m" in said
-    assert "It said: throttled" in said
+    assert "Model m rate-limited for another" in said
+    assert "Provider said: throttled" in said
     db.execute("update model_holds set held_until = now()")
     assert page.healthy("pending")
 
@@ -98,7 +98,7 @@ def test_jobs_that_are_not_due_are_nobodys_fault(page, db):
 
 @pytest.mark.parametrize(
     ("jobs", "first"),
-    [(1, "An operator has paused upscale"), (9, "No worker is alive")],
+    [(1, "Queue paused for upscale"), (9, "No worker alive")],
 )
 def test_the_likeliest_cause_stands_first(page, db, jobs, first):
     """Paused are four jobs; without a worker waits what is not paused too."""
@@ -120,6 +120,6 @@ def replica(empty_database, monkeypatch):
 
 def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, page, db):
     db.execute("select pause_queue('me')")
-    assert "An operator has paused all jobs." in page.read("pending")
+    assert "Queue paused for all jobs" in page.read("pending")
     assert page.press("Resume all jobs") == "Resumed."
     assert "An operator has paused" not in page.read("pending")

@@ -40,7 +40,7 @@ def confirm(page: Page, button: str) -> None:
 def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver, heard):
     page.goto(f"{app.url}/alerts?view=Channels")
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("Stuck jobs: 4.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("4 jobs stuck: no recent heartbeat.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Nobody is told of an alert")).to_be_visible()
 
     address = main.get_by_role("textbox", name="Address, as Apprise takes it")

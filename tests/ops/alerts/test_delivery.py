@@ -106,7 +106,7 @@ async def test_says_what_is_wrong_and_what_to_do(paused, published, look, receiv
     [told] = receiver.got
     assert told["title"] == "Darkroom: warning: Queue paused (all jobs)"
     first, since, todo, link = told["message"].splitlines()
-    assert first == "The claiming of all jobs has been paused for 2 h, by me."
+    assert first == "Queue paused for all jobs 2 h ago by me."
     assert since.startswith("Since 20")
     assert todo == f"What to do: {RULES['queue_paused'].todo}"
     assert link == "https://darkroom.example/alerts"
@@ -178,7 +178,7 @@ async def test_names_are_told_as_text(queue, only, look, add_channel, receiver):
     for _ in range(5):
         queue.one("select public.record_provider_failure(%s, 'No.')", hostile)
     await look()
-    assert f"The provider {hostile} has been down" in receiver.got[0]["message"]
+    assert f"Provider {hostile} down for" in receiver.got[0]["message"]
 
 
 async def test_no_secret_is_logged_or_kept(db, paused, queue, look, receiver, caplog, capfd):

@@ -85,10 +85,10 @@ def test_workers_are_told_apart_by_their_signs_and_what_they_hold(db):
     ] * 3
     assert [call["state"] for call in load("workers").calls(db, most=9)] == ["ended", "running"]
     gone = [reason for name, _, reason in found(db) if name == "gone"]
-    assert [reason.partition(":")[0] for reason in gone] == [
-        "A worker is gone with 3 jobs in hand",
-        "A worker is gone with 1 job in hand",
-        "A worker is gone with 1 job in hand",
+    assert [reason.partition(" running.")[0] for reason in gone] == [
+        "Worker lost on host (pid 7): no heartbeat for 3 min, with 3 jobs",
+        "Worker lost on host (pid 7): stopped 5 min ago, with 1 job",
+        "Worker lost on host (pid 7): no heartbeat for 1 h 30 min, with 1 job",
     ]
 
 
@@ -96,8 +96,8 @@ def test_somebody_must_work_or_be_woken(with_key):
     conn = with_key
     conn.execute("delete from workers")
     [(_, level, reason)] = found(conn)
-    assert level == "act"
-    assert "nothing wakes the queue: schedule process-jobs" in reason
+    assert level == "critical"
+    assert "Nothing wakes the queue. Schedule process-jobs" in reason
     job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert found(conn) == []
     one(conn, "select set_cron_job_active('me', %s, false)", job_id)
@@ -110,7 +110,7 @@ def test_somebody_must_work_or_be_woken(with_key):
 
 def test_without_pg_cron_a_worker_is_what_is_missing(db):
     assert [reason for _, _, reason in found(db)] == [
-        "No worker is alive, and nothing wakes the queue: start a worker with python -m lib.worker"
+        "No worker alive. Nothing wakes the queue. Start a worker: python -m lib.worker"
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_call_that_fails_is_found_although_pg_cron_is_content(with_key):
         [run],
     )
     [(name, level, reason)] = found(conn)
-    assert (name, level) == ("unanswered", "act")
+    assert (name, level) == ("unanswered", "critical")
     assert "Answered 401. The function does not accept the key" in reason
     one(conn, "update net._http_response set status_code = 200 returning 1")
     assert found(conn) == []
@@ -140,9 +140,11 @@ def test_failing_runs_are_counted_with_their_message(cron):
     worker(cron)
     job_id = schedule(cron, "vacuum")
     ran(cron, job_id, "failed", message="ERROR:  a\n")
-    assert found(cron) == [("failing", "act", "by hand: its last run failed. ERROR: a")]
+    assert found(cron) == [("failing", "critical", "Cron job by hand: last run failed. ERROR: a")]
     ran(cron, job_id, "failed", message="ERROR:  b")
-    assert found(cron) == [("failing", "act", "by hand: its last 2 runs failed. ERROR: b")]
+    assert found(cron) == [
+        ("failing", "critical", "Cron job by hand: last 2 runs failed. ERROR: b")
+    ]
 
 
 def test_a_schedule_that_nothing_follows_is_overdue_until_it_is_paused(cron):
@@ -150,7 +152,7 @@ def test_a_schedule_that_nothing_follows_is_overdue_until_it_is_paused(cron):
     job_id = schedule(cron, "vacuum", "* * * * *")
     ran(cron, job_id)
     [(name, level, reason)] = found(cron)
-    assert (name, level) == ("overdue", "act")
+    assert (name, level) == ("overdue", "critical")
     assert "by hand: no run for 1 h" in reason
     # What was due before a change is judged by another schedule, so it is not judged at all.
     one(cron, "select change_cron_job('me', %s, '*/2 * * * *')", job_id)
@@ -211,10 +213,10 @@ def test_the_repair_of_six_fields_repairs(cron):
     worker(cron)
     schedule(cron, "vacuum", "*/30 * * * * *")
     [finding] = repairs(cron)
-    assert finding.level == "act"
-    assert "reads the first five, so this job runs: every 30 minutes" in finding.sentence
-    assert "“* * * * *”: every minute (seconds need pg_cron 1.5)" in finding.repair
-    cron.execute(finding.sql.replace("<your name>", "me"))
+    assert finding.status == "critical"
+    assert "reads the first five, so this job runs: every 30 minutes" in finding.evidence
+    assert "“* * * * *”: every minute (seconds need pg_cron 1.5)" in finding.todo
+    cron.execute(finding.todo.partition("\n\n")[2].replace("<your name>", "me"))
     assert one(cron, "select schedule from cron_jobs()") == "* * * * *"
     assert repairs(cron) == []
 
@@ -223,26 +225,26 @@ def test_the_repair_of_a_missing_key_repairs(with_key):
     one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     with_key.execute("delete from vault.secrets")
     [finding] = repairs(with_key)
-    assert "reads the secret darkroom_secret_key, which is not there" in finding.sentence
-    with_key.execute(finding.sql.replace("<the secret key>", KEY))
+    assert "reads the secret darkroom_secret_key, which is not there" in finding.evidence
+    with_key.execute(finding.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     assert repairs(with_key) == []
 
 
 def test_the_repair_of_a_missing_setting_repairs(cron):
     schedule(cron, BY_HAND)
     [finding] = repairs(cron)
-    assert "app.settings.service_role_key, which no session has" in finding.sentence
-    cron.execute(finding.sql.replace("<the secret key>", KEY))
+    assert "app.settings.service_role_key, which no session has" in finding.evidence
+    cron.execute(finding.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     assert repairs(cron) == []
 
 
 def test_the_repair_of_a_key_in_clear_is_a_schedule_of_ours(cron):
     schedule(cron, f"""select net.http_post('{URL}', headers := '{{"apikey": "{KEY}"}}')""")
     clear, short = repairs(cron)
-    assert (clear.level, short.level) == ("act", "look")
-    assert "holds a key in clear text" in clear.sentence
-    assert "waits 5.0 s for the answer" in short.sentence
-    cron.execute(clear.sql.replace("<the secret key>", KEY))
+    assert (clear.status, short.status) == ("critical", "warning")
+    assert "holds a key in clear text" in clear.evidence
+    assert "waits 5.0 s for the answer" in short.evidence
+    cron.execute(clear.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     one(cron, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert repairs(cron) == []
 
@@ -251,7 +253,7 @@ def test_without_vault_the_repair_is_a_setting(with_key):
     one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     with_key.execute("drop schema vault cascade")
     [finding] = repairs(with_key)
-    with_key.execute(finding.sql.replace("<the secret key>", KEY))
+    with_key.execute(finding.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     assert repairs(with_key) == []
 
 

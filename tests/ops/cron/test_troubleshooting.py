@@ -35,7 +35,7 @@ def pool(cron_database: str) -> Iterator[Pool]:
 
 def causes(conn: Connection) -> list[Finding]:
     looked = run_checks(PENDING, lambda file, query: getattr(load(file), query)(conn))
-    return [finding for finding in ranked(looked) if "schedule" in finding.cause]
+    return [finding for finding in ranked(looked) if finding.cause.startswith("Cron job ")]
 
 
 def test_a_paused_schedule_is_resumed(conn: Connection, pool: Pool):
@@ -45,7 +45,7 @@ def test_a_paused_schedule_is_resumed(conn: Connection, pool: Pool):
     conn.execute("select cron.alter_job(%s, active => false)", [job])
     [finding] = causes(conn)
     assert (finding.cause, finding.status, finding.jobs) == (
-        "The schedule <wake> is paused.",
+        "Cron job <wake> is paused.",
         "critical",
         1,
     )
@@ -62,7 +62,7 @@ def test_a_schedule_that_fails_is_told_with_its_message(conn: Connection):
     for _ in range(2):
         ran(conn, job, "failed", message='ERROR: unrecognized parameter "app.x"')
     [finding] = causes(conn)
-    assert finding.cause == "The schedule by hand has failed 2 times in a row."
+    assert finding.cause == "Cron job by hand: last 2 runs failed."
     assert 'unrecognized parameter "app.x"' in finding.evidence
     assert finding.page == "workers"
     ran(conn, job)

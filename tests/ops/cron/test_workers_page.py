@@ -97,7 +97,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     # Paused and resumed.
     press(main, "Pause")
     confirm(page, "Pause", "process-jobs is paused.")
-    nobody = "No worker is alive, and the cron job that wakes the queue is paused"
+    nobody = "No worker alive. The cron job that wakes the queue is paused"
     expect(main.get_by_text(nobody)).to_be_visible(timeout=LONG)
     press(main, "Resume")
     confirm(page, "Resume", "process-jobs runs again.")
@@ -114,7 +114,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
 
     # A failing run, explained with its repair.
     failing = re.compile(
-        "<b>broken</b>: its last (run|[0-9]+ runs) failed. ERROR: unrecognized configuration"
+        "Cron job <b>broken</b>: last (run|[0-9]+ runs) failed. ERROR: unrecognized configuration"
     )
     expect(main.get_by_text(failing)).to_be_visible(timeout=LONG)
     main.get_by_role("combobox", name="Which job?").click()
@@ -165,9 +165,7 @@ def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Pa
     page.goto(f"{app.url}/workers")
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("There is no pg_cron in this database")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("1 worker alive, and no schedule is in a trap.")).to_be_visible(
-        timeout=LONG
-    )
+    expect(main.get_by_text("1 worker alive, no schedule problems.")).to_be_visible(timeout=LONG)
     for text in ("Look for due jobs", "Every 5.0 s", "alive"):
         expect(main.locator("canvas", has_text=text)).to_have_count(1, timeout=LONG)
     expect(main.get_by_role("button", name=re.compile("[Ss]chedule"))).to_have_count(0)

@@ -1,0 +1,104 @@
+"""The wording of each condition of the queue, for health, alerts, checks and pages alike.
+
+Each function returns sentences: status first, then the cause. What to do is said by the caller.
+They may quote providers, operators and names: text, not Markdown.
+"""
+
+from collections.abc import Sequence
+
+from lib.formats import duration, plural, share
+from lib.queue.operator_actions import ALL_TYPES
+
+START_WORKER = "Start a worker: python -m lib.worker"
+
+
+def type_name(job_type: str) -> str:
+    """A job type as it appears in a sentence."""
+    return "all jobs" if job_type == ALL_TYPES else job_type
+
+
+def no_worker(
+    seen_seconds: float | None = None,
+    due: int = 0,
+    waited_seconds: float | None = None,
+    job_type: str = "",
+) -> str:
+    """No worker, or none for a job type: when one was last seen, and how many jobs are due."""
+    which = f" for {job_type} jobs" if job_type else ""
+    seen = f": last heartbeat {duration(seen_seconds)} ago" if seen_seconds is not None else ""
+    waiting = f" {plural(due)} pending, the oldest for {duration(waited_seconds)}." if due else ""
+    return f"No worker alive{which}{seen}.{waiting}"
+
+
+def worker_lost(host: str, pid: int, seconds: float, jobs: int, *, stopped: bool = False) -> str:
+    """A worker that stopped, or sends no heartbeat, with jobs running."""
+    how = f"stopped {duration(seconds)} ago" if stopped else f"no heartbeat for {duration(seconds)}"
+    return f"Worker lost on {host} (pid {pid}): {how}, with {plural(jobs)} running."
+
+
+def provider_down(
+    provider: str, seconds: float, reason: str | None = None, retry_seconds: float | None = None
+) -> str:
+    """A provider whose circuit breaker is open; `reason` is its last error."""
+    retry = ""
+    if retry_seconds is not None:
+        retry = f" Next retry {f'in {duration(retry_seconds)}' if retry_seconds > 0 else 'now'}."
+    return (
+        f"Provider {provider} down for {duration(seconds)} (circuit open); its jobs stay pending."
+        f"{retry} {reason or ''}"
+    ).rstrip()
+
+
+def rate_limited(model_id: str, seconds: float, reason: str | None = None) -> str:
+    """A model that its provider rate-limits; `reason` is the provider's answer."""
+    said = f" Provider said: {reason}" if reason else ""
+    return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
+
+
+def long_wait(seconds: float, cause: str = "") -> str:
+    """The wait of the oldest job that could be claimed."""
+    return f"Oldest pending job has waited {duration(seconds)}{f': {cause}' if cause else ''}."
+
+
+def cannot_keep_up(models: Sequence[str] = ()) -> str:
+    """Why jobs wait although workers are alive; `models` are rate-limited."""
+    return f"rate limit of {', '.join(models)}" if models else "workers cannot keep up"
+
+
+def high_wait_p95(seconds: float) -> str:
+    """The 95th percentile of the wait time."""
+    return f"p95 wait was {duration(seconds)} (last 15 min)."
+
+
+def many_pending(jobs: int, *, at_least: bool = False) -> str:
+    """The number of pending jobs."""
+    return f"{'At least ' if at_least else ''}{plural(jobs)} pending."
+
+
+def no_completion(seconds: float) -> str:
+    """Nothing completes although jobs could be claimed."""
+    return f"No job completed for {duration(seconds)} while jobs are pending."
+
+
+def failure_rate(failed: int, ended: int) -> str:
+    """The failure rate of the last hour."""
+    return f"{share(failed, ended)} of jobs failed in the last hour ({failed:,} of {ended:,})."
+
+
+def paused(job_type: str, seconds: float, by: str, reason: str | None = None) -> str:
+    """A job type, or all of them, that an operator has paused."""
+    why = f": {reason.rstrip('.')}" if reason else ""
+    return f"Queue paused for {type_name(job_type)} {duration(seconds)} ago by {by}{why}."
+
+
+def stuck(jobs: int, silent_seconds: float | None = None) -> str:
+    """Running jobs without a recent heartbeat; `silent_seconds` is the longest silence."""
+    silent = "recent heartbeat" if silent_seconds is None else "heartbeat for up to "
+    return f"{plural(jobs)} stuck: no {silent}{duration(silent_seconds) if silent_seconds else ''}."
+
+
+def cron_failing(name: str, runs: int, message: str | None = None) -> str:
+    """A pg_cron job whose last runs failed; `message` is that of the last one."""
+    which = "last run" if runs == 1 else f"last {runs:,} runs"
+    text = f"Cron job {name}: {which} failed."
+    return f"{text} {' '.join((message or '').split())}".rstrip()
