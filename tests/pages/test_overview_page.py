@@ -28,7 +28,7 @@ def test_says_all_that_is_wrong_as_text_and_links_to_the_page_that_explains_it(
     expect(alerts).to_have_count(4, timeout=30_000)
     found = "\n".join(alerts.all_inner_texts()).replace("\u2060", "")
     assert re.findall("Critical|Warning", found) == ["Critical", *["Warning"] * 3]
-    assert f"until it answers again. {HOSTILE}" in found
+    assert f"its jobs stay pending. {HOSTILE}" in found
     assert f"by Eve {HOSTILE}: {HOSTILE}" in found
     expect(alerts.get_by_role("link")).to_have_count(0)
     expect(alerts.get_by_role("img")).to_have_count(0)

@@ -122,4 +122,4 @@ def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, pa
     db.execute("select pause_queue('me')")
     assert "Queue paused for all jobs" in page.read("pending")
     assert page.press("Resume all jobs") == "Resumed."
-    assert "An operator has paused" not in page.read("pending")
+    assert "Queue paused" not in page.read("pending")
