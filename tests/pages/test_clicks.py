@@ -132,7 +132,7 @@ def test_stops_everything(app, rows, operator):
     one = operator(app)
     one.click(one.button("Pause the queue"))
     one.confirm("Pause")
-    one.sees(one.page.get_by_text("The claiming of all jobs (for"))
+    one.sees(one.page.get_by_text("Queue paused for all jobs"))
     assert rows.execute("select job_type from queue_pauses").fetchall() == [{"job_type": "*"}]
 
 

@@ -31,7 +31,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("Sample history")).to_be_visible()
-    expect(page.get_by_text("4 stuck")).to_be_visible()
+    expect(page.get_by_text("4 jobs stuck")).to_be_visible()
 
     page.get_by_role("link", name="Generate").click()
     page.get_by_label("Prompt", exact=True).fill("A red kite over <b>dunes</b>")
@@ -57,7 +57,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("button", name="Pause the queue").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
-    expect(page.get_by_text("The claiming of all jobs (for")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Queue paused for all jobs")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Resume all jobs").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_role("button", name="Pause the queue")).to_be_visible(timeout=30_000)

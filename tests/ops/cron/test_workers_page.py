@@ -139,7 +139,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
-    expect(main.get_by_text("nothing wakes the queue: schedule process-jobs")).to_be_visible(
+    expect(main.get_by_text("Nothing wakes the queue. Schedule process-jobs")).to_be_visible(
         timeout=LONG
     )
 
