@@ -106,6 +106,11 @@ def function(name: str) -> str:
     return found
 
 
+def sources_at(kind: str, name: str) -> list[list[Any]]:
+    """Where the migrations make an object: file and lines, sortable; empty where they do not."""
+    return list(expected().get(kind, {}).get(name, {}).get("at", []))
+
+
 def sources(kind: str, name: str) -> list[str]:
     """The migration files with an object's statements, such as "supabase/migrations/….sql"."""
     at = expected()[kind][name].get("at", [])

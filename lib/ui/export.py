@@ -54,7 +54,7 @@ def csv_export(
 
 
 def batches(
-    page: str, query: str, start: Mapping[str, Any], keys: Sequence[str], **filters: Any
+    page: str, query: str, start: Mapping[str, Any], keys: Sequence[str], /, **filters: Any
 ) -> Iterator[Sequence[Row]]:
     """All rows of a query that continues after a given row, in batches of up to BATCH_ROWS.
 

@@ -2,7 +2,7 @@
 
 from lib.checks.check import Finding, abbreviated, run_sql
 from lib.checks.deployment.facts import Facts
-from lib.checks.expected_schema import EXACT_TABLE, Area, expected
+from lib.checks.expected_schema import EXACT_TABLE, Area, expected, sources_at
 from lib.database import SchemaMismatch
 
 
@@ -78,7 +78,9 @@ def grants(facts: Facts) -> Finding:
 def _compared(facts: Facts, area: Area, complete: str) -> Finding:
     if faults := facts.faults(area):
         named = abbreviated(fault.text for fault in faults)
-        todo = run_sql(fault.sql for fault in faults)
+        # In the order of the migrations: what is missing may build on what else is missing.
+        ordered = sorted(faults, key=lambda fault: sources_at(fault.kind, fault.name))
+        todo = run_sql(fault.sql for fault in ordered)
         return Finding("critical", f"{len(faults)} found: {named}.", todo)
     missing = {fault.name for fault in facts.faults("tables") if fault.missing}
     if missing == expected()["table"].keys():
