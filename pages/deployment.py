@@ -78,7 +78,9 @@ def verdict(state: Checklist) -> None:
 
 def pending_migrations(pending: list[PendingFile]) -> None:
     st.header(f"{plural(len(pending), 'migration')} to apply")
-    if st.button(f"Apply {plural(len(pending), 'migration')}", type="primary"):
+    if st.button(
+        f"Apply {plural(len(pending), 'migration')}", key="apply migrations", type="primary"
+    ):
         ask(apply_action(pending))
     for file in pending:
         with st.expander(escaped(file.name)):

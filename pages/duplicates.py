@@ -63,7 +63,7 @@ def panel() -> None:
         column_order=list(columns),
         column_config=columns,
     )
-    if st.button(f"Cancel all {total:,}", type="primary"):
+    if st.button(f"Cancel all {total:,}", key="cancel all", type="primary"):
         ask(job_dialogs.cancel(Matching(total, cancel_duplicates), "pending", KEPT))
 
 

@@ -175,11 +175,12 @@ def failed_jobs(key: str | None, kind: dict[str, Any] | None) -> None:
     with st.container(horizontal=True):
         if st.button(
             f"Retry {len(selected):,} selected" if selected else "Retry selected",
+            key="retry selected",
             disabled=not selected,
         ):
             confirm_retry(selected, kind)
         label = f"Retry all {count:,} of this kind" if count else "Retry all of this time"
-        if st.button(label, type="primary" if key else "secondary"):
+        if st.button(label, key="retry all", type="primary" if key else "secondary"):
             confirm_retry_all(key, kind)
     if len(selected) == 1:
         job_details("The selected job", selected[0])
@@ -259,10 +260,11 @@ def retrying_jobs(key: str | None) -> None:
     with st.container(horizontal=True):
         if st.button(
             f"Cancel {len(selected):,} selected" if selected else "Cancel selected",
+            key="cancel selected",
             disabled=not selected,
         ):
             ask(job_dialogs.cancel(selected))
-        if st.button(f"Cancel all {total:,}"):
+        if st.button(f"Cancel all {total:,}", key="cancel all"):
             found = read_once("failures", "tried_again", key=key, most=MAX_JOBS)
             ask(job_dialogs.cancel([row["id"] for row in found]))
 

@@ -141,7 +141,7 @@ def presets(file: FaultFile) -> None:
         scope = st.selectbox("Of", [ALL, *MODELS], key="preset model", width=360)
         model = None if scope == ALL else scope
         for name, values in PRESETS.items():
-            if st.button(name):
+            if st.button(name, key=f"preset {name}"):
                 ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
             ask(set_faults_action(file, Faults("cut")))

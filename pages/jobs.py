@@ -247,9 +247,9 @@ def actions(selected: Sequence[JobRow]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Open", disabled=len(selected) != 1, icon=":material/open_in_full:"):
             st.switch_page("pages/job.py", query_params={"id": str(selected[0]["id"])})
-        if st.button(f"Retry {len(retried) or 'selected'}", disabled=not retried):
+        if st.button(f"Retry {len(retried) or 'selected'}", "retry", disabled=not retried):
             ask(job_dialogs.retry(retried))
-        if st.button(f"Cancel {len(cancelled) or 'selected'}", disabled=not cancelled):
+        if st.button(f"Cancel {len(cancelled) or 'selected'}", "cancel", disabled=not cancelled):
             ask(job_dialogs.cancel(cancelled))
         st.caption("Select jobs to retry, cancel or open them; without Live the list stands still.")
 
@@ -275,7 +275,8 @@ def pages(page: Page) -> None:
 
 
 def page_button(label: str, name: str, cursor: Cursor | None, icon: str) -> None:
-    st.button(label, icon=icon, disabled=cursor is None, on_click=go_to, kwargs={name: str(cursor)})
+    place = {name: str(cursor)}
+    st.button(label, name, icon=icon, disabled=cursor is None, on_click=go_to, kwargs=place)
 
 
 def export(chosen: Filters) -> None:

@@ -161,7 +161,12 @@ def purge_form() -> None:
         width=420,
     )
     found = read("maintenance", "purgeable", older_than=timedelta(days=days))
-    if not found["jobs"]:
+    if found["later"]:
+        st.info(
+            f"{plural(found['later'])} that are old enough can be deleted only after they were"
+            " added to the history, which is under way."
+        )
+    if not found["jobs"] and not found["later"]:
         since = (
             f"the oldest is of {format_time(found['oldest'])}"
             if found["oldest"]
@@ -169,11 +174,13 @@ def purge_form() -> None:
         )
         st.success(f"No finished job is as old as that: {since}.", icon=":material/check_circle:")
         return
+    if not found["jobs"]:
+        return
     count = plural(found["jobs"])
     st.markdown(
         f"**About {count}** of {found['kept']:,} ended more than {plural(days, 'day')} ago."
     )
-    if st.button(f"Purge about {count}", type="primary"):
+    if st.button(f"Purge about {count}", key="purge", type="primary"):
         ask(
             Action(
                 "Purge finished jobs",
@@ -200,7 +207,7 @@ def cron_history() -> None:
         return
     st.header("What pg_cron remembers")
     st.markdown(f"**{plural(rows, 'run')}**. pg_cron never forgets one by itself.")
-    if rows and st.button(f"Delete runs older than {CRON_DAYS} days"):
+    if rows and st.button(f"Delete runs older than {CRON_DAYS} days", key="purge runs"):
         ask(
             Action(
                 "Purge the history of pg_cron",

@@ -92,7 +92,10 @@ def rollout_controls(percentage: int, users: dict[int, int]) -> None:
             st.slider("Users on the queue, in percent", 0, 100, percentage, width=420)
         )
         if st.button(
-            f"Set {new_percentage} %", type="primary", disabled=new_percentage == percentage
+            f"Set {new_percentage} %",
+            key="set rollout",
+            type="primary",
+            disabled=new_percentage == percentage,
         ):
             ask(set_rollout_action(percentage, new_percentage, users))
         if st.button("Everyone back to synchronous", disabled=percentage == 0):

@@ -90,7 +90,9 @@ def resume_buttons(now: QueueState) -> None:
     with st.container(horizontal=True):
         for job_type in (pause["job_type"] for pause in now["paused"]):
             label = f"Resume {escaped(type_name(job_type))}"
-            if st.button(label, type="primary", icon=":material/play_arrow:"):
+            if st.button(
+                label, key=f"resume {job_type}", type="primary", icon=":material/play_arrow:"
+            ):
                 ask(resume_action(job_type))
 
 
@@ -164,7 +166,7 @@ def state_tiles(now: QueueState) -> list[Tile]:
             "Stuck",
             f"{now['stuck']:,}",
             "stuck_jobs",
-            "Ten minutes without a sign of life.",
+            "Running without a heartbeat from a worker for too long.",
             condition="stuck",
         ),
         Tile(

@@ -29,8 +29,8 @@ COLUMNS = [
 ]  # fmt: skip
 
 st.caption(
-    "Running for ten minutes without a sign of life from a worker. A reset puts a job back on the"
-    " queue with its attempts unchanged; a job whose worker has answered meanwhile is left alone."
+    "Running without a heartbeat from a worker for too long. A reset puts a job back on the queue"
+    " with its attempts unchanged; jobs with a heartbeat meanwhile are not affected."
 )
 
 
@@ -101,10 +101,11 @@ def table(stuck: pd.DataFrame, count: int, chosen: dict[str, str | None]) -> Non
     with st.container(horizontal=True):
         if st.button(
             f"Reset {len(selected)} selected" if selected else "Reset selected",
+            key="reset selected",
             disabled=not selected,
         ):
             ask(job_dialogs.reset(selected))
-        if st.button(f"Reset all {count:,}", type="primary"):
+        if st.button(f"Reset all {count:,}", key="reset all", type="primary"):
             confirm_reset_all(chosen, count)
 
 

@@ -55,10 +55,14 @@ limit 20;
 
 -- name: purgeable^
 -- What a purge of jobs that ended more than :older_than (interval) ago would delete, from the
--- rollup. Columns: jobs, oldest (hour of the oldest finished job; null if none), kept: number of
--- finished jobs.
+-- rollup. Columns: jobs; later: jobs as old that can be deleted once the history includes their
+-- hour; oldest (hour of the oldest finished job; null if none), kept: number of finished jobs.
 select
-    coalesce(sum(r.jobs) filter (where r.hour < date_trunc('hour', now() - :older_than::interval, 'UTC')), 0)::bigint as jobs,
+    coalesce(sum(r.jobs) filter (where r.hour < public.purge_horizon(:older_than)), 0)::bigint as jobs,
+    coalesce(sum(r.jobs) filter (
+        where r.hour >= public.purge_horizon(:older_than)
+          and r.hour < date_trunc('hour', now() - :older_than::interval, 'UTC')
+    ), 0)::bigint as later,
     min(r.hour) as oldest,
     coalesce(sum(r.jobs), 0)::bigint as kept
 from public.job_rollup r

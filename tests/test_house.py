@@ -222,3 +222,20 @@ def test_a_page_begins_with_its_question():
         question = ast.get_docstring(tree)
         assert question, file
         assert question.splitlines()[0].endswith("?"), file
+
+
+def test_a_button_whose_label_changes_has_a_key():
+    """Without one, Streamlit takes the label for its identity: a click on "Reset all 5" is lost if
+    there are 6 by the time the click arrives."""
+    found = [
+        f"{file}:{node.lineno}"
+        for file, tree in sources("app.py", "lib/ui", "pages")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "button"
+        and not isinstance(node.args[0], ast.Constant)
+        and len(node.args) < 2
+        and all(keyword.arg != "key" for keyword in node.keywords)
+    ]
+    assert found == []

@@ -134,8 +134,8 @@ def _confirm(action: Action) -> None:
     if action.statement:
         st.code(action.statement, language="sql", wrap_lines=True)
     with st.container(horizontal=True):
-        confirmed = st.button(action.button, type="primary")
-        declined = st.button(action.decline)
+        confirmed = st.button(action.button, key="confirm", type="primary")
+        declined = st.button(action.decline, key="decline")
     if confirmed:
         with database_errors_shown():
             try:

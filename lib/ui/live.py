@@ -47,10 +47,11 @@ def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
     if role() != st.session_state["role"] or report_missed():
         # The role was revoked, the sign-in has expired, or the report is missing on the screen.
         st.rerun()
-    page, placeholder = st.session_state["page"], st.empty()
+    # The skeleton is below the panel, so that nothing moves away from a click when it goes.
+    page, content, placeholder = st.session_state["page"], st.container(), st.empty()
     if st.session_state.get("drawn") != page:
         placeholder.skeleton(height=400)
-    with recording_answer_times() as times, database_errors_shown():
+    with content, recording_answer_times() as times, database_errors_shown():
         panel()
     placeholder.empty()
     if times:

@@ -25,6 +25,15 @@ comment on column public.purge_runs.outcome is 'interrupted: nobody asked for an
 create unique index purge_runs_open_key on public.purge_runs ((ended_at is null)) where ended_at is null;
 create index purge_runs_started_idx on public.purge_runs (started_at desc);
 
+create function public.purge_horizon(p_older_than interval) returns timestamptz
+language sql stable set search_path = ''
+return (
+    select date_trunc('hour', least(now() - p_older_than, s.folded_until, s.closed_until, s.totals_until), 'UTC')
+    from public.rollup_state s
+);
+comment on function public.purge_horizon is
+    'A purge deletes jobs that ended before it: p_older_than ago, and in hours that every rollup includes, because readers need the rows of the others.';
+
 create function public.end_purge(p_run public.purge_runs, p_outcome text, p_ended_by text) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -74,7 +83,6 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_run    public.purge_runs;
-    v_state  public.rollup_state;
     v_newest timestamptz;
 begin
     perform public.require_actor(p_actor);
@@ -86,7 +94,7 @@ begin
         raise exception 'limit is %: choose 1 to 10000', p_limit using errcode = '22023';
     end if;
     -- Folding skips a turn meanwhile. Claims and completions do not need this row.
-    select * into v_state from public.rollup_state s for update;
+    perform from public.rollup_state s for update;
     select * into v_run from public.purge_runs r where r.ended_at is null for update;
     if v_run.id is not null and v_run.id is distinct from p_run then
         if v_run.last_batch_at < clock_timestamp() - interval '10 minutes' then
@@ -103,9 +111,7 @@ begin
     end if;
     if v_run.id is null then
         insert into public.purge_runs (actor, older_than, finished_before)
-        -- Only hours that every rollup includes, because readers need the rows of the others.
-        values (p_actor, p_older_than, date_trunc('hour', least(
-            now() - p_older_than, v_state.folded_until, v_state.closed_until, v_state.totals_until), 'UTC'))
+        values (p_actor, p_older_than, public.purge_horizon(p_older_than))
         returning * into v_run;
     end if;
 

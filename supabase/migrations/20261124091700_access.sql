@@ -130,7 +130,7 @@ begin
             'note_deployment', 'tick_deployment_point', 'self_test_prompt', 'self_test_email',
             'start_self_test', 'silence_self_test_job', 'remove_self_test',
             -- maintenance
-            'end_purge', 'delete_finished_jobs', 'purge_finished_jobs', 'stop_purge',
+            'purge_horizon', 'end_purge', 'delete_finished_jobs', 'purge_finished_jobs', 'stop_purge',
             'purge_cron_history', 'cron_history_rows', 'record_maintenance', 'forgotten_after',
             'end_session', 'restore_realtime', 'restore_user_access'
         )
@@ -184,7 +184,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '2dfa60aa0488309e';
+return '2eaa4f4cbed92fcb';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -7,6 +7,7 @@ from lib.checks.troubleshooting.indexes import GUARD, restore
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
 from lib.formats import plural
+from lib.ops.action_texts import CANCELLED, cancel_effect, outcome
 from lib.queue.operator_actions import cancel_duplicates
 from lib.roles import Role
 
@@ -27,8 +28,8 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
-                f"Cancels {plural(now['waiting'])} that wait. Of each generation the job that runs,"
-                " else the oldest, is kept, and a finished image stays.",
+                f"{cancel_effect(now['waiting'], 'pending')} Of each generation the running job,"
+                " else the oldest, is kept.",
                 _cancel,
             ),
             page="duplicates",
@@ -37,7 +38,7 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
 
 
 def _cancel(pool: Pool, actor: str) -> str:
-    return f"{plural(len(cancel_duplicates(pool, actor)))} cancelled."
+    return outcome(CANCELLED, len(cancel_duplicates(pool, actor)))
 
 
 def duplicate_guard(facts: Facts) -> list[Finding]:

@@ -9,6 +9,7 @@ from lib.checks.error_guide import guide
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import plural
+from lib.ops.action_texts import BACK, outcome, retry_effect
 from lib.queue.operator_actions import enable_model, in_batches, retry_jobs
 from lib.roles import Role
 
@@ -22,8 +23,7 @@ def retry(row: Mapping[str, Any]) -> Repair:
     """Retry the failed jobs of one error code and model."""
     return Repair(
         f"Retry {plural(row['jobs'])}",
-        f"Puts the {plural(row['jobs'])} that failed in the last hour with this error back on the"
-        " queue, spread over time. They fail again if the cause is still there.",
+        f"{retry_effect(row['jobs'])} They fail again if the cause is still there.",
         partial(_retry, row["code"], row["model_id"]),
     )
 
@@ -31,8 +31,8 @@ def retry(row: Mapping[str, Any]) -> Repair:
 def _retry(code: str, model_id: str, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         rows = load("troubleshooting").failed_ids(connection, code=code, model_id=model_id)
-    done = in_batches(retry_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
-    return f"{plural(done)} put back on the queue."
+    ids = [row["id"] for row in rows]
+    return outcome(BACK, in_batches(retry_jobs, pool, actor, ids, lambda _: None), len(ids))
 
 
 def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:

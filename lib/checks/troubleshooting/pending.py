@@ -7,6 +7,7 @@ from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
 from lib.ops import conditions
+from lib.ops.action_texts import CANCELLED, cancel_effect, outcome
 from lib.ops.conditions import type_name
 from lib.ops.cron.actions import set_active
 from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, resume_queue
@@ -140,8 +141,8 @@ def no_handler(facts: Facts) -> list[Finding]:
             jobs=unknown["jobs"],
             repair=Repair(
                 f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",
-                f"Cancels {plural(unknown['jobs'], 'due job')} of type {unknown['job_type']}. If a"
-                " worker is to run them, start it instead: they then run by themselves.",
+                f"{cancel_effect(unknown['jobs'], 'pending')} Instead, you can start a worker that"
+                " handles this type: it runs them.",
                 partial(_cancel_type, unknown["job_type"]),
             ),
             todo="Start a worker that knows the type, or mend the name where jobs are enqueued.",
@@ -155,8 +156,8 @@ def no_handler(facts: Facts) -> list[Finding]:
 def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         rows = load("troubleshooting").due_of_type(connection, job_type=job_type)
-    done = in_batches(cancel_jobs, pool, actor, [row["id"] for row in rows], lambda _: None)
-    return f"{plural(done)} cancelled."
+    ids = [row["id"] for row in rows]
+    return outcome(CANCELLED, in_batches(cancel_jobs, pool, actor, ids, lambda _: None), len(ids))
 
 
 def rate_limited_models(facts: Facts) -> list[Finding]:

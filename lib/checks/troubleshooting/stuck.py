@@ -4,20 +4,20 @@ from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
+from lib.ops.action_texts import BACK, CANCELLED, cancel_effect, outcome, reset_effect
 from lib.ops.conditions import no_worker
 from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs
 
 
 def _reset(pool: Pool, actor: str) -> str:
-    return f"{plural(len(reset_stuck_jobs(pool, actor, None)))} put back on the queue."
+    return outcome(BACK, len(reset_stuck_jobs(pool, actor, None)))
 
 
 def reset(count: int) -> Repair:
     """Put all stuck jobs back on the queue."""
     return Repair(
         f"Reset {plural(count, 'stuck job')}",
-        f"Puts {plural(count)} back on the queue with their attempts unchanged. A job whose worker"
-        " has answered meanwhile is left alone.",
+        reset_effect(count),
         _reset,
     )
 
@@ -85,8 +85,7 @@ def long_running(facts: Facts) -> list[Finding]:
             jobs=now["long"],
             repair=Repair(
                 f"Cancel {plural(now['long'])}",
-                f"Cancels the {plural(now['long'])} that have run for more than half an hour. Their"
-                " workers drop them when they next show life.",
+                cancel_effect(now["long"], "running"),
                 _cancel_long,
             ),
             page="jobs",
@@ -98,7 +97,7 @@ def long_running(facts: Facts) -> list[Finding]:
 def _cancel_long(pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         ids = [row["id"] for row in load("troubleshooting").long_running(connection)]
-    return f"{plural(in_batches(cancel_jobs, pool, actor, ids, lambda _: None))} cancelled."
+    return outcome(CANCELLED, in_batches(cancel_jobs, pool, actor, ids, lambda _: None), len(ids))
 
 
 STUCK = Symptom(
@@ -110,8 +109,8 @@ STUCK = Symptom(
             "silent_worker",
             "Has a worker fallen silent?",
             silent_worker,
-            "A worker shows life for its jobs every few seconds. After ten minutes of silence they"
-            " count as stuck, and any living worker takes them over.",
+            "A worker sends heartbeats for its jobs every few seconds. Jobs without one for too"
+            " long count as stuck, and any worker that is alive takes them over.",
         ),
         Check(
             "no_lease",

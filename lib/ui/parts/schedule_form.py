@@ -98,7 +98,7 @@ def schedule_form(
     button = "Replace the schedule" if wake_jobs else "Schedule process-jobs"
     possible = bool(schedule and function_url and readable and env["pg_net"])
     kind: Literal["primary", "secondary"] = "secondary" if wake_jobs else "primary"
-    if st.button(button, type=kind, disabled=not possible) and schedule:
+    if st.button(button, key="schedule", type=kind, disabled=not possible) and schedule:
         return ScheduleRequest(schedule, function_url, key_name, int(seconds))
     return None
 

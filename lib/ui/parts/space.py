@@ -136,7 +136,9 @@ def maintenance_controls(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(label, names, index=first, key=f"{kind} name", width=360)
         verb = "Vacuum and analyze" if kind == "vacuum" else "Rebuild"
-        if name and st.button(verb, type="primary" if recommended else "secondary"):
+        if name and st.button(
+            verb, key=f"{kind} button", type="primary" if recommended else "secondary"
+        ):
             ask(ACTIONS[kind](name))
 
 

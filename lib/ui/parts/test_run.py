@@ -79,7 +79,9 @@ def buttons(run: Row, jobs: Sequence[Row]) -> None:
         if st.button("Change and submit again", icon=":material/edit:"):
             st.session_state["refill"] = run["settings"]
             st.rerun()
-        if live and st.button(f"Cancel {plural(len(live))}", icon=":material/cancel:"):
+        if live and st.button(
+            f"Cancel {plural(len(live))}", key="cancel run", icon=":material/cancel:"
+        ):
             ask(job_dialogs.cancel(live))
         if st.button("Delete this run", icon=":material/delete:"):
             ask(delete_action([run["id"]], len(jobs), len(live)))
@@ -267,7 +269,7 @@ def table(jobs: Sequence[Row]) -> None:
     )
     live = {job["job_id"] for job in jobs if job["status"] in LIVE}
     picked = [job_id for job_id in chosen if job_id in live]
-    if picked and st.button(f"Cancel {len(picked)} selected"):
+    if picked and st.button(f"Cancel {len(picked)} selected", key="cancel selected"):
         ask(job_dialogs.cancel(picked))
 
 

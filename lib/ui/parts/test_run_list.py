@@ -64,7 +64,7 @@ def show_history() -> None:
         if chosen:
             picked = runs[runs["id"].isin(chosen)]
             words = plural(len(chosen), "run")
-            if st.button(f"Delete {words}", icon=":material/delete:"):
+            if st.button(f"Delete {words}", key="delete runs", icon=":material/delete:"):
                 ask(delete_action(chosen, int(picked["started"].sum()), int(picked["live"].sum())))
         else:
             st.caption("Select a run to open it, or several to delete them.")

@@ -90,7 +90,7 @@ def test_only_what_is_ours_is_worked_on(database, kind):
 def test_what_a_purge_would_delete_is_what_it_deletes(filled):
     old = timedelta(days=10)
     said = queries.purgeable(filled, older_than=old)
-    assert said["kept"] == 3000
+    assert (said["kept"], said["later"]) == (3000, 0)
     purged = queries.purge_finished_jobs(filled, actor="me", older_than=old, most=10_000, run=None)
     assert purged["purged"] == said["jobs"] > 1900
     while filled.execute("select refresh_rollup() as more").fetchone()["more"]:
@@ -101,6 +101,15 @@ def test_what_a_purge_would_delete_is_what_it_deletes(filled):
     assert (run["actor"], run["jobs"], run["outcome"]) == ("me", said["jobs"], "finished")
     assert queries.purge_done(filled)["jobs"] == said["jobs"]
     assert queries.purge_now(filled) is None
+
+
+def test_what_the_history_lacks_is_purged_later(filled):
+    old = timedelta(days=10)
+    said = queries.purgeable(filled, older_than=old)
+    filled.execute("update rollup_state set totals_until = '-infinity'")
+    assert queries.purgeable(filled, older_than=old) == said | {"jobs": 0, "later": said["jobs"]}
+    purged = queries.purge_finished_jobs(filled, actor="me", older_than=old, most=10_000, run=None)
+    assert purged["purged"] == 0
 
 
 def test_growth_is_the_line_through_whole_weeks():
