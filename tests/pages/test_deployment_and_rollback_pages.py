@@ -9,6 +9,8 @@ from running_app import App, apps
 
 from lib.database import connect, embedded
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 FORGET = "delete from supabase_migrations.schema_migrations where version = %s"
 

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from running_app import apps
 
+pytestmark = pytest.mark.slow
+
 MODEL = "black-forest-labs/flux-schnell"
 LONG = 30_000
 

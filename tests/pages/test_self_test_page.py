@@ -9,6 +9,8 @@ from environment import bare
 from playwright.sync_api import expect
 from running_app import PROJECT
 
+pytestmark = pytest.mark.slow
+
 FAST = {"DARKROOM_SAMPLE_DATA": "0", "DARKROOM_SIMULATOR_SPEED": "50"}
 BREAKS = {
     "Everything that the migrations make is there": (

@@ -82,6 +82,7 @@ def test_a_click_does_what_its_button_said_when_it_was_aimed_at(make_app, page: 
     expect(page.get_by_role("dialog")).to_contain_text("2 stuck jobs", timeout=30_000)
 
 
+@pytest.mark.slow
 def test_a_report_leaves_what_is_below_it_in_the_browser(make_app, page: Page, database, db):
     db.execute(STUCK)
     page.goto(f"{make_app(DATABASE_URL=database).start().url}/stuck-jobs")

@@ -1,8 +1,11 @@
 """An operator in a real browser: submits a generation, sees its image, resets a stuck job."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from lib.ui.dashboard import REFRESH_SECONDS
+
+pytestmark = pytest.mark.slow
 
 SENTENCE = "The database does not answer."
 PAGES_WITH_MORE = {

@@ -3,9 +3,12 @@
 import base64
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from lib.ui.tab import ICONS
+
+pytestmark = pytest.mark.slow
 
 LONG = 60_000
 

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.slow
+
 LONG = 60_000
 SENTENCE = "This took the database longer than its time limit"
 

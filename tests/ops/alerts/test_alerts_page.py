@@ -5,6 +5,8 @@ from playwright.sync_api import Page, expect
 from receiver import PASSWORD, TOKEN, receiving
 from running_app import apps
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 
 

@@ -11,6 +11,8 @@ from running_app import App
 from lib.database import connect
 from lib.database.pool import Connection
 
+pytestmark = pytest.mark.slow
+
 SCHEDULED = b"""
 insert into vault.secrets values ('darkroom_secret_key', 'sb_secret_sesame');
 select cron.schedule('nightly', '0 3 * * *', 'vacuum');
