@@ -2,18 +2,17 @@
 
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from cron_server import cron_server
+from environment import data_folder
 from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg import sql
 from running_app import App, apps
@@ -48,9 +47,7 @@ def sendable(text: str) -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[embedded.EmbeddedPostgres]:
     """The run's server, with nothing in it."""
-    # Not pytest's own folder: each new run of pytest closes that to other OS users, and as
-    # root the server runs as one.
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
+    folder = data_folder("test")
     server = embedded.start(folder)
     with connect(server.url) as admin:
         # Nothing in it has to outlive a crash; tests that crash a server have one of their own.

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from environment import data_folder
 
 from lib.database import connect
 from lib.database.bootstrap import bootstrap
@@ -37,9 +37,7 @@ SETTINGS = {
 def cron_server() -> Iterator[str]:
     """The URL of a migrated database with pg_cron and stand-ins for pg_net and Vault."""
     require_packages()
-    # Short, unlike pytest's folders: the path of a socket has room for 104 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-cron-"))
-    folder.chmod(0o755)
+    folder = data_folder("cron")
     data, log = folder / "data", folder / "log"
     data.mkdir(mode=0o700)
     log.touch()

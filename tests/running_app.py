@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from environment import bare
+from environment import bare, data_folder
 
 from lib.database import connect, embedded
 from lib.service import prepare_database
@@ -91,8 +90,7 @@ class App:
 @cache
 def prepared_folder(sample_data: str) -> Path:
     """A data folder as the app leaves it after its first start, made once a run."""
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-prepared-"))
-    folder.chmod(0o755)
+    folder = data_folder("prepared")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     values = {"DARKROOM_DATA": str(folder), "DARKROOM_SAMPLE_DATA": sample_data}
     prepare_database(parse(values))
@@ -103,9 +101,7 @@ def prepared_folder(sample_data: str) -> Path:
 @contextmanager
 def apps(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
     """Makes apps on one data folder; whatever still runs is stopped at the end."""
-    # As in the root conftest: as root the server runs as another OS user.
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-app-"))
-    folder.chmod(0o755)
+    folder = data_folder("app")
     made: list[App] = []
 
     def make(**settings: str) -> App:

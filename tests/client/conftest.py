@@ -2,16 +2,15 @@
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import uvicorn
+from environment import data_folder
 from restartable import Server
 from starlette.types import ASGIApp
 from story import Story
@@ -77,8 +76,7 @@ def connections(db: Connection) -> Callable[[], int]:
 @pytest.fixture(scope="module")
 def server(eventually: Callable[..., Any]) -> Iterator[Server]:
     """A migrated database on a server that the test may stop and start."""
-    # As in the root conftest: as root the server runs as another OS user.
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-client-"))
+    folder = data_folder("client")
     made = Server(folder, eventually)
     yield made
     made.end()

