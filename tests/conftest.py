@@ -22,6 +22,7 @@ from lib.database.bootstrap import bootstrap
 from lib.database.pool import Connection
 
 TEMPLATE = "darkroom_template"
+IN_USE = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = %s"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
@@ -183,6 +184,9 @@ def copied(server_url: str, source: str) -> Iterator[str]:
         create = sql.SQL("create database {} template {} strategy file_copy")
         admin.execute(create.format(name, sql.Identifier(source)))
         yield at(server_url, name.as_string().strip('"'))
+        # A server that is to drop a database still in use looks again only after 100 ms.
+        while admin.execute(IN_USE, [name.as_string().strip('"')]).fetchone() != (0,):
+            time.sleep(0.002)
         admin.execute(sql.SQL("drop database {} with (force)").format(name))
 
 

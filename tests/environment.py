@@ -16,8 +16,7 @@ def bare(**settings: str) -> dict[str, str]:
 
 
 def data_folder(purpose: str) -> Path:
-    """A new folder for a server's data, in memory if there is room: to copy a database takes a fifth
-    of the time.
+    """A new folder for a server's data, in memory if there is room: databases are copied faster.
 
     Unlike pytest's folders, other OS users can enter it (as root the server runs as another one),
     and its path is short: that of a socket has room for 104 bytes.

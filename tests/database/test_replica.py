@@ -17,6 +17,8 @@ from lib.database import connect, embedded
 from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 
 

@@ -57,6 +57,7 @@ def test_refuses_other_host_names_and_unknown_functions(make_app):
         assert app.keys.secret not in httpx.get(f"{app.url}{path}").text
 
 
+@pytest.mark.slow
 def test_ten_jobs_survive_a_killed_app_and_complete_once(make_app, eventually):
     app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="2").start()
     slow = GENERATION | {"model_id": "black-forest-labs/flux-dev"}
@@ -75,6 +76,7 @@ def test_ten_jobs_survive_a_killed_app_and_complete_once(make_app, eventually):
     assert len(list((app.folder / "images").glob("*.png"))) == 10
 
 
+@pytest.mark.slow
 def test_two_apps_on_one_folder_share_the_queue(make_app, eventually):
     apps = [
         make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start() for _ in range(2)
@@ -97,6 +99,7 @@ def test_a_stopped_app_gives_its_jobs_back(make_app, eventually):
     assert job == {"status": "pending", "attempts": 1, "max_attempts": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_app_stops_its_database(make_app, how):
     app = make_app(DARKROOM_SAMPLE_DATA="0").start()
@@ -106,6 +109,7 @@ def test_a_stopped_app_stops_its_database(make_app, how):
     assert not pid_file.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_database_is_brought_back(make_app, eventually):
     app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start()
     app.call("start-generation", GENERATION)

@@ -73,6 +73,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
     other.context.close()
 
 
+@pytest.mark.slow
 def test_two_models_side_by_side(app: App, page: Page):
     open_form(page, app, f"?models={SCHNELL}&models={DEV}")
     page.get_by_label("Images of each model", exact=True).fill("2")
@@ -96,6 +97,7 @@ def test_two_models_side_by_side(app: App, page: Page):
     assert rows[0]["parameters"]["num_inference_steps"] == 28
 
 
+@pytest.mark.slow
 def test_a_load_test_of_fifty_adds_up(app: App, page: Page):
     open_form(page, app)
     page.get_by_role("combobox", name="Size").click()
@@ -156,6 +158,7 @@ def test_a_double_click_starts_one(app: App, page: Page):
     assert statuses(app, prompt) == {"completed": 1}
 
 
+@pytest.mark.slow
 def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     app: App, page: Page, eventually: Callable[..., Any]
 ):

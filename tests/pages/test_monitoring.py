@@ -4,6 +4,8 @@ import httpx
 import pytest
 from running_app import apps
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def app(eventually):

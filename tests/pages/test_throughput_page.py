@@ -1,6 +1,9 @@
 """The page Throughput in a real browser."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 COMPLETED = (
     "insert into job_queue (job_type, status, attempts, created_at, started_at, completed_at)"

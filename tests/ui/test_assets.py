@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 from running_app import App, apps
 from streamlit.file_util import get_static_dir
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def app(eventually):

@@ -11,6 +11,8 @@ from running_app import App, apps
 
 from lib.database import connect
 
+pytestmark = pytest.mark.slow
+
 JOB, TWIN, GENERATION, USER = (UUID(f"{n}ad0be00-1111-4111-8111-11111111111{n}") for n in "1234")
 NEAR_JOB = UUID("1ad0be00-2222-4222-8222-222222222222")
 HOSTILE = "<img src=x onerror=alert(1)> **bold** $x$ :red[x] %_\\"

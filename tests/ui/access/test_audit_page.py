@@ -3,7 +3,10 @@
 import csv
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 LONG = 30_000
 

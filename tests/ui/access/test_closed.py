@@ -40,7 +40,7 @@ def frames_of(page: Page) -> list[bytes]:
 @pytest.mark.parametrize(
     ("setting", "paths"),
     [
-        ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, PAGES),
+        pytest.param({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, PAGES, marks=pytest.mark.slow),
         ({"DARKROOM_URL": "https://darkroom.example"}, PAGES[:2]),
     ],
 )

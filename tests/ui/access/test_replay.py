@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import httpx
+import pytest
 from people import LONG, PEOPLE, audit, see_stuck, stuck
 from replay import recorded, replay, whole
 
 from lib.provider.simulator.faults import FaultFile, Faults
+
+pytestmark = pytest.mark.slow
 
 MARK = "markof7e57"
 
