@@ -1,6 +1,7 @@
 """Format numbers and text the same way on every page."""
 
 import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -51,6 +52,14 @@ _AUTO_FORMATTED = re.compile(
     r"(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)|(?<=:)(?=[\w/+-]+:)|(?<=[-<>~=])(?=[-<>=])",
     re.IGNORECASE,
 )
+
+
+def zone(name: str | None) -> ZoneInfo:
+    """The time zone of that name; UTC if there is none, or none of that name."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
 
 
 def escaped(text: str) -> str:

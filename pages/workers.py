@@ -10,7 +10,7 @@ import streamlit as st
 from lib.checks.health import LEVEL_LABELS
 from lib.checks.worker_schedule import worker_schedule
 from lib.checks.workers_and_cron import conditions, cron_job_name
-from lib.formats import duration, escaped, plural
+from lib.formats import duration, escaped, plural, zone
 from lib.ops.conditions import START_WORKER
 from lib.ops.cron.actions import call_process_jobs
 from lib.resources import project_keys
@@ -145,9 +145,14 @@ def held_jobs() -> None:
 def cron_jobs(jobs: Sequence[Row], env: Row, now: datetime) -> None:
     st.header("What does pg_cron run?")
     st.caption(
-        f"pg_cron {env['version']}; its schedules are in {env['time_zone']}, what is shown here"
-        " in your time zone."
+        f"pg_cron {env['version']}; its schedules are in {escaped(env['time_zone'])}, what is shown"
+        " here in your time zone."
     )
+    if zone(env["time_zone"]).key != env["time_zone"]:
+        st.warning(
+            "The time zone of pg_cron is unknown here, so the next runs are reckoned in UTC. Set"
+            " cron.timezone to a name such as Europe/Berlin."
+        )
     if not jobs:
         st.info(
             "Nothing is scheduled. Schedule process-jobs below, if no worker runs all the time."

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from lib.checks.cron_jobs import explain
 from lib.checks.health import Condition
-from lib.formats import duration
+from lib.formats import duration, zone
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker, worker_lost
 from lib.ops.cron.runs import outcome
 from lib.ops.cron.schedule import Gap, ScheduleError, gaps
@@ -143,6 +142,6 @@ def cron_job_name(job: Row) -> str:
 def _gaps(job: Row, starts: Sequence[datetime], environment: Row, now: datetime) -> list[Gap]:
     """Gaps in a schedule; empty if only pg_cron can parse it."""
     try:
-        return gaps(job["schedule"], starts, now, ZoneInfo(environment["time_zone"]))
+        return gaps(job["schedule"], starts, now, zone(environment["time_zone"]))
     except ScheduleError:
         return []

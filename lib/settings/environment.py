@@ -17,6 +17,7 @@ from lib.settings.values import (
     bucket,
     database_url,
     functions_url,
+    header_value,
     jwt_secret,
     number,
     one_value,
@@ -30,6 +31,7 @@ from lib.settings.values import (
 
 PROJECT = Path(__file__).parents[2]
 """The project's root folder."""
+SECRETS = ".streamlit/secrets.toml"
 URL_NAMES = SETTINGS["SUPABASE_URL"].names
 PUBLISHABLE_NAMES = (
     SETTINGS["SUPABASE_PUBLISHABLE_KEY"].names,
@@ -118,6 +120,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
     databases = _databases(values)
     public_url, functions = values.get("DARKROOM_URL"), values.get("DARKROOM_FUNCTIONS_URL")
+    token = values.get("METRICS_TOKEN")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=sample_data == "1",
@@ -126,7 +129,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         **_provider(values),
         functions_url=functions_url("DARKROOM_FUNCTIONS_URL", functions) if functions else None,
         public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
-        metrics_token=values.get("METRICS_TOKEN") or None,
+        metrics_token=header_value("METRICS_TOKEN", token) if token else None,
         concurrency=int(number(values, "DARKROOM_CONCURRENCY")),
         claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
         max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),
@@ -209,10 +212,22 @@ def _provider(values: Mapping[str, str]) -> _Provider:
 @cache
 def settings() -> Settings:
     """The settings of this process. Raises SettingsError."""
-    path = PROJECT / ".streamlit" / "secrets.toml"
+    path = PROJECT / SECRETS
+    secrets = secrets_file(path) if path.exists() else {}
+    return parse(secrets | os.environ)
+
+
+def secrets_file(path: Path) -> dict[str, str]:
+    """The settings in a secrets.toml, without its tables. Raises SettingsError."""
     try:
-        secrets = tomllib.loads(path.read_text()) if path.exists() else {}
+        text = path.read_text("utf-8")
+        if text.startswith("\ufeff"):
+            raise SettingsError(f"{SECRETS} begins with a byte order mark: save it as plain UTF-8.")
+        secrets = tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{SECRETS} is not in UTF-8: save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f".streamlit/secrets.toml cannot be read: {error}.") from None
-    flat = {name: str(value) for name, value in secrets.items() if not isinstance(value, dict)}
-    return parse(flat | os.environ)
+        raise SettingsError(f"{SECRETS} cannot be read: {error}.") from None
+    except OSError as error:
+        raise SettingsError(f"{SECRETS} cannot be read: {error.strerror}.") from None
+    return {name: str(value) for name, value in secrets.items() if not isinstance(value, dict)}

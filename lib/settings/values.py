@@ -36,6 +36,16 @@ def bare(name: str, text: str) -> str:
     return text
 
 
+def header_value(name: str, text: str) -> str:
+    """A token that clients send in a header."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise SettingsError(
+            f"{name} has a character that a header cannot carry, such as a blank, a line end or an"
+            " umlaut: choose another token."
+        )
+    return text
+
+
 def number(values: Mapping[str, str], name: str) -> float:
     """A number; the catalogue's default if unset."""
     text, least = values.get(name, ""), SETTINGS[name].least

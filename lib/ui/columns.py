@@ -6,6 +6,8 @@ from uuid import UUID
 
 import streamlit as st
 
+from lib.formats import zone
+
 
 def count_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
     """Integers with thousands separators."""
@@ -25,7 +27,8 @@ def percent_column(label: str | None = None, help: str | None = None) -> Any:
 def time_column(label: str | None = None, *, seconds: bool = False, year: bool = False) -> Any:
     """Times in the viewer's time zone, to the minute or second."""
     form = f"D MMM {'YYYY ' if year else ''}HH:mm{':ss' if seconds else ''}"
-    return st.column_config.DatetimeColumn(label, format=form, timezone=st.context.timezone)
+    viewers = zone(st.context.timezone).key
+    return st.column_config.DatetimeColumn(label, format=form, timezone=viewers)
 
 
 def job_links(job_ids: Iterable[UUID]) -> list[str]:

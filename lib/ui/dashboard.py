@@ -20,6 +20,7 @@ from lib.database import (
     translated,
 )
 from lib.database.replica import Replica
+from lib.formats import zone
 from lib.resources import database_url
 from lib.roles import Role
 from lib.settings import settings
@@ -164,8 +165,8 @@ def current_user() -> str:
 
 
 def time_zone() -> ZoneInfo:
-    """The viewer's time zone; UTC until the browser reports it."""
-    return ZoneInfo(st.context.timezone or "UTC")
+    """The viewer's time zone; UTC until the browser reports it, or if it reports none we know."""
+    return zone(st.context.timezone)
 
 
 def format_time(at: datetime, *, seconds: bool = False) -> str:

@@ -12,7 +12,7 @@ from lib.roles import Role
 from lib.settings import settings
 from lib.ui.access import role, sign_in_configured
 from lib.ui.access.gate import gate
-from lib.ui.dashboard import current_user, database_errors_shown, read
+from lib.ui.dashboard import current_user, database_errors_shown, read, time_zone
 from lib.ui.search import search
 from lib.ui.tab import name_tab
 
@@ -154,6 +154,8 @@ def _data_sources() -> None:
             st.caption(f"Pages read: {redact(chosen.database_read_url)}")
         st.caption(f"Functions: {chosen.functions_elsewhere or 'this app'}")
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
+        if (reported := st.context.timezone) and reported != time_zone().key:
+            st.caption("Times: UTC, because your browser's time zone is unknown here")
         faults = fault_file(chosen)
         if faults and faults.exists():
             link("fault_injection", "Faults are in force", ":material/bug_report:")

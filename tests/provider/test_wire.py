@@ -115,6 +115,7 @@ async def test_the_wait_may_be_a_date(serve, connect):
         state("succeeded", output={"image": "https://example.com"}),
         state("succeeded", output=[1]),
         state("processing", logs=["12%"]),
+        JSONResponse({"id": "p" * 201, "model": MODEL, "status": "starting"}),
     ],
 )
 async def test_an_answer_of_another_shape_is_an_error(serve, connect, answer):
@@ -127,6 +128,8 @@ async def test_an_answer_of_another_shape_is_an_error(serve, connect, answer):
 @pytest.mark.parametrize(
     ("fields", "output", "error", "progress"),
     [
+        ({"error": "x" * 9_000_000}, [], "x" * 16_000 + " … (9,000,000 characters)", None),
+        ({"logs": "y" * 900_000 + "12%"}, [], None, 12),
         ({}, [], None, None),
         ({"output": None, "error": None, "logs": None}, [], None, None),
         ({"output": "https://a/1.png"}, ["https://a/1.png"], None, None),

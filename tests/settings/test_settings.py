@@ -12,6 +12,7 @@ import pytest
 
 from lib.resources import project_keys
 from lib.settings import SettingsError, parse
+from lib.settings.environment import secrets_file
 
 PROJECT = Path(__file__).parents[2]
 REF, OTHER = "abcdefghijklmnopqrst", "tsrqponmlkjihgfedcba"
@@ -35,6 +36,10 @@ PROJECT_VALUES = {
     "SUPABASE_SECRET_KEY": SECRET,
 }
 WRONG = [
+    *(
+        ({"METRICS_TOKEN": token}, "METRICS_TOKEN has a character that a header cannot carry")
+        for token in ("token\n", "to ken", "tökén")
+    ),
     ({"DATABASE_URL": f"https://{HIDDEN}.supabase.co"}, "DATABASE_URL is the address of a website"),
     ({"DATABASE_URL": f'"{DIRECT}"'}, "DATABASE_URL has blanks or quotation marks"),
     ({"DATABASE_URL": f"{DIRECT} "}, "DATABASE_URL has blanks or quotation marks"),
@@ -183,6 +188,31 @@ def test_keys_of_both_families_and_under_the_older_names(
     keys = project_keys(found)
     assert (keys.publishable, keys.secret) == (found.publishable_keys[0], found.secret_keys[0])
     assert keys.jwt_secret is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('METRICS_TOKEN = "abc"\n'.encode("utf-16"), "is not in UTF-8"),
+        ('METRICS_TOKEN = "é"\n'.encode("latin-1"), "is not in UTF-8"),
+        ('METRICS_TOKEN = "abc"\n'.encode("utf-8-sig"), "begins with a byte order mark"),
+        (b"METRICS_TOKEN = abc\n", "cannot be read: "),
+        (None, "cannot be read: Is a directory"),
+    ],
+)
+def test_a_secrets_file_that_cannot_be_read_is_said_in_a_sentence(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "secrets.toml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(SettingsError, match=said):
+        secrets_file(path)
+
+
+def test_a_secrets_file_gives_its_lines_and_not_its_tables(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.toml"
+    path.write_text('METRICS_TOKEN = "é"\n[auth]\ncookie_secret = "a"\n', "utf-8")
+    assert secrets_file(path) == {"METRICS_TOKEN": "é"}
 
 
 def test_without_a_setting_sql_says_when_a_job_is_rescued() -> None:

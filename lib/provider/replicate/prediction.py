@@ -6,6 +6,9 @@ from typing import Any
 
 from lib.provider.contract import Prediction, ProviderError
 
+MAX_TEXT, MAX_NAME = 16_000, 200
+"""Most characters that are kept of an error and of logs, and that a name or status may have."""
+
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 
@@ -33,6 +36,8 @@ def _text(answer: dict[str, Any], field: str) -> str:
     value = answer.get(field)
     if not isinstance(value, str) or not value:
         raise _unexpected(f"has no {field}")
+    if len(value) > MAX_NAME:
+        raise _unexpected(f"has a {field} of {len(value):,} characters")
     return value
 
 
@@ -44,14 +49,18 @@ def _output(value: Any) -> list[str]:
 
 
 def _error(value: Any) -> str | None:
+    if value is None:
+        return None
     # Some models return an object as error.
-    return value if value is None or isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} … ({len(text):,} characters)"
 
 
 def _logs(value: Any) -> str:
     if value is not None and not isinstance(value, str):
         raise _unexpected("has logs that are not text")
-    return value or ""
+    # The end, which has the progress.
+    return (value or "")[-MAX_TEXT:]
 
 
 def _progress(logs: str) -> int | None:

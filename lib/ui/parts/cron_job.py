@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from lib.checks.cron_jobs import explain
 from lib.checks.workers_and_cron import cron_job_name, missed_runs
-from lib.formats import duration, escaped
+from lib.formats import duration, escaped, zone
 from lib.ops.cron.actions import change_schedule, set_active, unschedule
 from lib.ops.cron.runs import outcome
 from lib.ops.cron.schedule import ScheduleError, corrected, in_words, next_runs
@@ -40,7 +39,7 @@ def upcoming_runs(job: Row, env: Row, now: datetime, count: int) -> list[datetim
     if not job["active"]:
         return []
     try:
-        return next_runs(job["schedule"], last or now, ZoneInfo(env["time_zone"]), count)
+        return next_runs(job["schedule"], last or now, zone(env["time_zone"]), count)
     except ScheduleError:
         return []
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from lib.checks.cron_jobs import KEY_NAME, store_key
 from lib.checks.workers_and_cron import cron_job_name
-from lib.formats import escaped
+from lib.formats import escaped, zone
 from lib.ops.cron.actions import schedule_process_jobs
 from lib.ops.cron.schedule import EVERY_MINUTE, ScheduleError, check, in_words, next_runs
 from lib.roles import Role
@@ -57,7 +56,7 @@ def schedule_input(label: str, env: Mapping[str, Any], first: str, key: str) -> 
         st.error("This schedule would not do what it says.", icon=":material/error:")
         st.text(str(error))
         return None
-    next_times = next_runs(chosen, datetime.now(UTC), ZoneInfo(env["time_zone"]), 3)
+    next_times = next_runs(chosen, datetime.now(UTC), zone(env["time_zone"]), 3)
     st.caption(f"{in_words(chosen)}. Next: {', '.join(format_time(at) for at in next_times)}.")
     return chosen
 
