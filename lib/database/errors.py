@@ -17,6 +17,9 @@ CALLER_ERRORS = (
     errors.CheckViolation,
 )
 
+UNSENDABLE = "22021"
+"""Code of values that the driver cannot send: no text in PostgreSQL has the character NUL."""
+
 SCHEMA_ERRORS = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
 
 
@@ -48,7 +51,7 @@ class QueryError(DatabaseError):
     """PostgreSQL rejected the caller's data.
 
     `sqlstate` is one of our own codes (DR404 not found, DR409 conflict, DR422 invalid,
-    DR429 over a limit) or a standard one: 22023, 22P02, 23503, 23505, 23514.
+    DR429 over a limit) or a standard one: 22021, 22023, 22P02, 23503, 23505, 23514.
     `message` is PostgreSQL's message; `detail` the error's DETAIL if that is a JSON object,
     else `{"detail": text}`, or empty.
     """
@@ -86,7 +89,9 @@ def translated() -> Iterator[None]:
         raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""
-        if not (sqlstate.startswith("DR") or isinstance(error, CALLER_ERRORS)):
+        if isinstance(error, psycopg.DataError) and not sqlstate:
+            sqlstate = UNSENDABLE
+        elif not (sqlstate.startswith("DR") or isinstance(error, CALLER_ERRORS)):
             raise
         message = error.diag.message_primary or str(error)
         raise QueryError(sqlstate, message, _detail(error.diag.message_detail)) from error

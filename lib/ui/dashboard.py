@@ -13,6 +13,7 @@ import streamlit as st
 from lib.database import (
     DatabaseUnavailable,
     Pool,
+    QueryError,
     SchemaMissing,
     TimeLimitReached,
     load,
@@ -116,8 +117,8 @@ def clear_cached_answers() -> None:
 def database_errors_shown() -> Iterator[None]:
     """Show an error in place of the block's output while the database is unreachable.
 
-    The first success afterwards reruns the whole page. A query timeout is shown but does not cause
-    a rerun, since the query would time out again.
+    The first success afterwards reruns the whole page. A query timeout and refused parameters are
+    shown but do not cause a rerun, since the query would fail again.
     """
     try:
         yield
@@ -126,6 +127,10 @@ def database_errors_shown() -> Iterator[None]:
             "This took the database longer than its time limit, so it was stopped. Choose a shorter"
             " time or narrower filters; the queue itself is not affected."
         )
+        return
+    except QueryError as refusal:
+        st.error("The database cannot read what this page was asked for. Check the filters.")
+        st.text(refusal.message)
         return
     except DatabaseUnavailable as error:
         st.session_state["database_away"] = True

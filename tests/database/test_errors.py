@@ -48,6 +48,13 @@ def test_fault_of_the_caller_is_a_query_error(
     assert "\n" not in caught.value.message, "PostgreSQL's sentence alone"
 
 
+def test_text_that_cannot_be_sent_is_a_query_error(conn: Connection) -> None:
+    with pytest.raises(QueryError) as caught, translated():
+        conn.execute("select %s", ["a\0b"])
+    assert caught.value.sqlstate == "22021"
+    assert "NUL" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("detail", "expected"),
     [

@@ -63,6 +63,15 @@ def test_an_id_is_named_alone_since_no_other_filter_counts(app: App, page: Page)
     expect(heading(page, "2 jobs")).to_be_visible(timeout=LONG)
 
 
+@pytest.mark.parametrize("name", ["type", "model", "error", "value"])
+def test_a_parameter_that_no_text_can_be_is_said(app: App, page: Page, name: str):
+    page.goto(f"{app.url}/jobs?{name}=a%00b&field=prompt")
+    expect(
+        page.get_by_text("The database cannot read what this page was asked for.")
+    ).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
 def test_a_user_who_is_none_can_be_cleared(app: App, page: Page):
     page.goto(f"{app.url}/jobs?created_by=ann")
     expect(page.get_by_text("A user is given by id")).to_be_visible(timeout=LONG)
