@@ -50,6 +50,9 @@ def test_a_late_writer_changes_nothing(queue):
     assert queue.one("select record_prediction(%s, 1, 'late')", job_id) is False
     assert queue.heartbeat(job_id) == [{"job_id": job_id, "attempt": 1, "status": "processing"}]
     assert (queue.job(job_id), queue.lease(job_id), queue.generation()) == before
+    # Also beside the second claim, if one worker has had both.
+    both = "select attempt from heartbeat_jobs(%s, array[%s, %s]::uuid[], array[1, 2])"
+    assert queue.rows(both, OTHER, job_id, job_id) == [{"attempt": 1}]
     assert queue.complete(job_id, attempt=2) == "completed"
 
 

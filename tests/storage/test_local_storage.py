@@ -30,3 +30,14 @@ async def test_keeps_nothing_else(tmp_path, content):
     with pytest.raises(NotAnImage):
         await LocalStorage(tmp_path, "http://app").save(uuid4(), content)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_never_leads_out_of_the_folder(tmp_path):
+    outside = tmp_path / "secret.png"
+    outside.write_bytes(b"secret")
+    storage = LocalStorage(tmp_path / "images", "http://app")
+    for path in ("../secret.png", str(outside)):
+        with pytest.raises(FileNotFoundError):
+            storage.read(path)
+        assert not storage.delete(path)
+    assert outside.exists()
