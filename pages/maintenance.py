@@ -166,14 +166,13 @@ def purge_form() -> None:
             f"{plural(found['later'])} that are old enough can be deleted only after they were"
             " added to the history, which is under way."
         )
-    if not found["jobs"] and not found["later"]:
+    elif not found["jobs"]:
         since = (
             f"the oldest is of {format_time(found['oldest'])}"
             if found["oldest"]
             else "there is none"
         )
         st.success(f"No finished job is as old as that: {since}.", icon=":material/check_circle:")
-        return
     if not found["jobs"]:
         return
     count = plural(found["jobs"])

@@ -4,7 +4,7 @@
 -- name: environment^
 -- What is installed. version: of pg_cron (null without it); available: version is supported;
 -- seconds: schedules in seconds are supported; time_zone: of the schedules; pg_net, vault;
--- database: its name; call_seconds: timeout of a process-jobs call.
+-- database: its name; call_seconds: timeout of a process-jobs call; key_name: name of the secret key.
 select
     public.cron_version() as version,
     public.cron_available() as available,
@@ -13,7 +13,8 @@ select
     public.http_post_function() is not null as pg_net,
     to_regclass('vault.decrypted_secrets') is not null as vault,
     current_database()::text as database,
-    public.process_jobs_seconds() as call_seconds;
+    public.process_jobs_seconds() as call_seconds,
+    public.secret_key_name() as key_name;
 
 -- name: jobs
 -- All jobs from cron_jobs, those that wake the queue first. findings: list of objects with finding

@@ -27,7 +27,8 @@ select
 -- The schedule that wakes the queue. Columns: available; jobs: those that call process-jobs, as
 -- objects with id, name, schedule, active, last_status, last_message, last_seconds (since the last
 -- run started), failures (in a row); findings: problems with them, as objects with job_id, finding,
--- detail; pg_net; key: whether cron can read the secret that schedule_process_jobs names.
+-- detail; pg_net; key_name: of the secret that schedule_process_jobs names; key:
+-- whether cron can read it.
 select
     public.cron_available() as available,
     coalesce((
@@ -44,6 +45,7 @@ select
         from public.cron_findings() f
     ), '[]') as findings,
     to_regproc('net.http_post') is not null as pg_net,
+    public.secret_key_name() as key_name,
     public.secret_readable(public.secret_key_name()) as key;
 
 -- name: failed^

@@ -139,8 +139,7 @@ limit 20;
 -- name: stuck^
 -- Why jobs hang. stuck: no heartbeat for stuck_after_seconds; of them unleased: without a lease; silent:
 -- host, pid, jobs, seconds (since their worker's last heartbeat, the longest first); rescuers:
--- workers alive that would take over; long: jobs that have run for more than half an hour although
--- their worker sends heartbeats, longest_seconds.
+-- workers alive that would take over.
 select
     s.stuck, s.unleased,
     (
@@ -153,23 +152,15 @@ select
         ) w
     ) as silent,
     (select count(*) from public.live_workers w where w.kind = 'worker') as rescuers,
-    extract(epoch from public.stuck_after())::double precision as stuck_after_seconds,
-    l.long, l.longest_seconds
+    extract(epoch from public.stuck_after())::double precision as stuck_after_seconds
 from (
     select count(*) as stuck, count(*) filter (where worker_id is null) as unleased from public.stuck_jobs
-) s
-cross join (
-    select count(*) as long, extract(epoch from now() - min(q.started_at))::double precision as longest_seconds
-    from public.job_queue q
-    join public.job_leases l on l.job_id = q.id and l.attempt = q.attempts
-    where q.status = 'processing' and q.started_at < now() - interval '30 minutes'
-      and l.heartbeat_at > now() - interval '1 minute'
-) l;
+) s;
 
 -- name: long_running
--- Jobs that have run for more than half an hour although their worker sends heartbeats, up to
--- 1,000. Column: id.
-select q.id
+-- Jobs that have run for more than half an hour although their worker sends heartbeats, the longest
+-- first, up to 1,000. Columns: id, seconds.
+select q.id, extract(epoch from now() - q.started_at)::double precision as seconds
 from public.job_queue q
 join public.job_leases l on l.job_id = q.id and l.attempt = q.attempts
 where q.status = 'processing' and q.started_at < now() - interval '30 minutes'

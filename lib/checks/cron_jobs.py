@@ -7,8 +7,6 @@ from lib.checks.check import Finding, run_sql
 from lib.formats import duration
 from lib.ops.cron.schedule import corrected, explain_misreading, in_words
 
-KEY_NAME = "darkroom_secret_key"
-"""Name of the secret key in Vault or the settings; the default of schedule_process_jobs."""
 STORE_KEY = "select vault.create_secret('<the secret key>', '{name}');"
 SET_KEY = "alter database {database} set {name} = '<the secret key>';"
 RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is right."
@@ -89,7 +87,7 @@ def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Fin
         "The command holds a key in clear text: whoever reads cron.job, its runs, a log or a backup"
         " has it.",
         run_sql(
-            [store_key(environment, KEY_NAME)],
+            [store_key(environment, environment["key_name"])],
             f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"
             " the key itself, because it was written down.",
         ),

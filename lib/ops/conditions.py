@@ -1,7 +1,7 @@
 """The wording of each condition of the queue, for health, alerts, checks and pages alike.
 
-Each function returns sentences: status first, then the cause. What to do is said by the caller.
-They may quote providers, operators and names: text, not Markdown.
+Each function returns sentences: what is wrong, then why. The caller adds what to do. They may
+quote providers, operators and names, so they are text, not Markdown.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from typing import Any
 
 from lib.checks.check import Finding, run_sql
-from lib.checks.cron_jobs import KEY_NAME
 from lib.checks.deployment.facts import Facts
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
@@ -118,24 +117,25 @@ def cron_key(facts: Facts) -> Finding:
     cron = facts.query("cron")
     if not cron["available"] and not cron["jobs"]:
         return Finding("not_applicable", "There is no pg_cron here that would need the key.")
+    key_name = cron["key_name"]
     missing = [
         str(finding["detail"])
         for finding in cron["findings"]
         if finding["finding"] in ("missing_secret", "missing_setting")
     ]
     if not missing and cron["key"]:
-        return Finding("ok", f"Vault or a setting has the secret {KEY_NAME}.")
+        return Finding("ok", f"Vault or a setting has the secret {key_name}.")
     # A custom job may use another name; the findings show that it exists.
     if not missing and any(job["active"] for job in cron["jobs"]):
         return Finding("ok", "What the schedule names is there.")
     return Finding(
         "critical",
-        f"Cron finds no key under {', '.join(missing or [KEY_NAME])}.",
+        f"Cron finds no key under {', '.join(missing or [key_name])}.",
         "Put the secret key into Vault; it is never shown again. Where there is no Vault, as on"
         " PostgreSQL of your own, a setting of the database does it, which needs a new session.\n\n"
-        f"select vault.create_secret('<the secret key>', '{KEY_NAME}');\n"
+        f"select vault.create_secret('<the secret key>', '{key_name}');\n"
         "-- without Vault:\n"
-        f"-- alter database <name> set app.settings.{KEY_NAME} = '<the secret key>';",
+        f"-- alter database <name> set app.settings.{key_name} = '<the secret key>';",
         "workers",
     )
 

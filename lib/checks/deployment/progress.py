@@ -83,7 +83,7 @@ def tick(pool: Pool, actor: str, name: str, done: bool) -> None:
 def _with_todo(
     findings: Mapping[str, Finding], checks: Sequence[Point], todo: str
 ) -> dict[str, Finding]:
-    """The open points of the database among the checks, with one repair in place of its own."""
+    """The open points of the database among the checks, all with the same repair."""
     return {
         check.name: replace(findings[check.name], todo=todo)
         for check in checks

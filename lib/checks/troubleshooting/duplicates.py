@@ -24,7 +24,7 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{'; '.join(now['reasons'])}.",
-            cause="Jobs wait that nobody needs: another job has their generation.",
+            cause="Pending jobs would do work twice: another job has the same generation.",
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",

@@ -1,4 +1,4 @@
-"""Building an index of the tables that jobs go through anew."""
+"""Rebuilding the indexes of the tables that jobs go through."""
 
 from lib.checks.expected_schema import create
 from lib.database import Pool, connect, load, translated

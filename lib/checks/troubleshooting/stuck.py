@@ -73,19 +73,19 @@ def no_lease(facts: Facts) -> list[Finding]:
 
 def long_running(facts: Facts) -> list[Finding]:
     """Jobs that run very long although their worker is alive."""
-    now = facts["stuck"]
-    if not now["long"]:
+    running = facts["long_running"]
+    if not running:
         return []
     return [
         Finding(
             "warning",
-            f"{plural(now['long'])}, the longest for {duration(now['longest_seconds'])}. A handler"
+            f"{plural(len(running))}, the longest for {duration(running[0]['seconds'])}. A handler"
             " that hangs, or a DARKROOM_GENERATION_SECONDS that is very long.",
             cause="Jobs run for more than half an hour although their worker is alive.",
-            jobs=now["long"],
+            jobs=len(running),
             repair=Repair(
-                f"Cancel {plural(now['long'])}",
-                cancel_effect(now["long"], "running"),
+                f"Cancel {plural(len(running))}",
+                cancel_effect(len(running), "running"),
                 _cancel_long,
             ),
             page="jobs",
@@ -103,7 +103,7 @@ def _cancel_long(pool: Pool, actor: str) -> str:
 STUCK = Symptom(
     "stuck",
     "Jobs are stuck",
-    [("troubleshooting", "stuck")],
+    [("troubleshooting", "stuck"), ("troubleshooting", "long_running")],
     [
         Check(
             "silent_worker",

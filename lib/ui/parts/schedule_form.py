@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from lib.checks.cron_jobs import KEY_NAME, store_key
+from lib.checks.cron_jobs import store_key
 from lib.checks.workers_and_cron import cron_job_name
 from lib.formats import escaped, zone
 from lib.ops.cron.actions import schedule_process_jobs
@@ -74,7 +74,7 @@ def schedule_form(
     function_url = left.text_input("Address of process-jobs", url, key="wake url")
     key_name = middle.text_input(
         "Name of the key",
-        KEY_NAME,
+        env["key_name"],
         key="wake key",
         help="Of the Vault secret, or of the setting app.settings.<name>, that holds the secret"
         " key. The key itself is written nowhere else.",
@@ -90,7 +90,7 @@ def schedule_form(
     readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:
         st.warning("There is no key of that name yet. Store it first:", icon=":material/key:")
-        st.code(store_key(env, key_name or KEY_NAME), language="sql", wrap_lines=True)
+        st.code(store_key(env, key_name or env["key_name"]), language="sql", wrap_lines=True)
     if not env["pg_net"]:
         st.warning("pg_net is not installed, and pg_cron needs it to call a function:")
         st.code("create extension pg_net;", language="sql")

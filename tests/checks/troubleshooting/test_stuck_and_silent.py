@@ -88,7 +88,7 @@ def test_duplicates_are_cancelled(page, db):
     for generation in ("No-UUID", "no-uuid", "no-UUID"):
         db.execute("select enqueue_job('a', %s)", [json.dumps({"generation_id": generation})])
     said = page.read("duplicates")
-    assert "Jobs wait that nobody needs" in said
+    assert "Pending jobs would do work twice" in said
     assert "an older job of its generation is live: 2." in said
     assert page.press("Cancel 2 duplicates") == "2 jobs cancelled."
     assert page.healthy("duplicates")
