@@ -200,6 +200,100 @@ create index if not exists image_generations_test_idx
 -- A change of status leaves this index alone (HOT): only inserting a generation pays for it.
 create index image_generations_created_idx on public.image_generations (created_at desc, user_id);
 
+-- Bounds of a job's columns -----------------------------------------------------------------------
+
+-- A program may insert rows past enqueue_job: with infinite times to park a job or to put it first, or with
+-- numbers that overflow at the next attempt. A single such row must stop neither claims nor figures.
+create function public.bound_job() returns trigger
+language plpgsql set search_path = ''
+as $$
+declare
+    v_first constant timestamptz := '1970-01-01 00:00:00+00';
+    v_last  constant timestamptz := '2200-01-01 00:00:00+00';
+    v_most  constant int := 1000000000;
+begin
+    new.created_at := least(greatest(new.created_at, v_first), v_last);
+    new.scheduled_at := least(greatest(new.scheduled_at, v_first), v_last);
+    new.started_at := case when new.started_at is not null then least(greatest(new.started_at, v_first), v_last) end;
+    new.completed_at := case when new.completed_at is not null then least(greatest(new.completed_at, v_first), v_last) end;
+    new.updated_at := least(greatest(new.updated_at, v_first), v_last);
+    new.attempts := least(new.attempts, v_most);
+    new.max_attempts := least(new.max_attempts, v_most);
+    return new;
+end;
+$$;
+comment on function public.bound_job is
+    'Brings a job''s times into the years 1970 to 2200, and its numbers of attempts to a billion at most.';
+
+-- The condition alone is paid for by every other job. Its numbers leave a claim a billion attempts until it
+-- would be cut, so an attempt's number is never given twice.
+create trigger job_queue_bounds
+    before insert or update on public.job_queue
+    for each row
+    when (
+        new.created_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+        or new.scheduled_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+        or new.started_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+        or new.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+        or new.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+        or new.attempts > 2000000000 or new.max_attempts > 2000000000
+    )
+    execute function public.bound_job();
+
+-- The trigger brings the rows of an existing deployment within the bounds.
+update public.job_queue q set id = q.id
+where q.created_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+   or q.scheduled_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+   or q.started_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+   or q.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+   or q.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
+   or q.attempts > 2000000000 or q.max_attempts > 2000000000;
+
+-- What could not be done --------------------------------------------------------------------------
+
+create table public.set_aside_jobs (
+    job_id uuid        not null,
+    step   text        not null check (step in ('claim', 'rescue', 'history')),
+    error  text        not null,
+    at     timestamptz not null default now(),
+    primary key (job_id, step)
+);
+comment on table public.set_aside_jobs is
+    'Jobs whose row the database refused, for example by a trigger or a constraint of your own. The rest goes on without them.';
+comment on column public.set_aside_jobs.step is
+    'What goes on without the job: claim, rescue (of a stuck job), or history (the figures of finished jobs).';
+comment on column public.set_aside_jobs.at is 'Tried again an hour later.';
+
+create function public.set_aside_job(p_job_id uuid, p_step text, p_error text) returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.set_aside_jobs (job_id, step, error) values (p_job_id, p_step, left(p_error, 2000))
+    on conflict (job_id, step) do update set error = excluded.error, at = now();
+$$;
+comment on function public.set_aside_job is 'Records that a step goes on without a job, and why.';
+
+create table public.background_errors (
+    task     text        primary key,
+    error    text        not null,
+    times    int         not null default 1,
+    first_at timestamptz not null default now(),
+    last_at  timestamptz not null default now()
+);
+comment on table public.background_errors is
+    'Tasks of workers and the app that failed lately and go on trying: the last error, and how often in a row.';
+
+create function public.report_background_error(p_task text, p_error text) returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.background_errors as b (task, error) values (left(p_task, 100), left(p_error, 2000))
+    on conflict (task) do update
+    set error = excluded.error, last_at = now(),
+        times = case when b.last_at < now() - interval '10 minutes' then 1 else b.times + 1 end,
+        first_at = case when b.last_at < now() - interval '10 minutes' then now() else b.first_at end;
+$$;
+comment on function public.report_background_error is
+    'Records that a background task failed. Errors more than ten minutes apart are not one row of failures.';
+
 -- Storage parameters ------------------------------------------------------------------------------
 
 -- Every job is updated at least twice and few jobs are live: vacuum after a number of changed rows, not

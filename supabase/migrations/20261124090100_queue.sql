@@ -45,6 +45,12 @@ begin
     if p_job_type is null or btrim(p_job_type) = '' then
         raise exception 'job_type is empty: name the kind of job, for example ''generate-image''' using errcode = '22023';
     end if;
+    if length(p_job_type) > 200 then
+        raise exception 'job_type has % characters: choose a name of at most 200', length(p_job_type) using errcode = '22023';
+    end if;
+    if p_job_type = '*' then
+        raise exception 'job_type is *, which stands for all types: choose another name' using errcode = '22023';
+    end if;
     if p_payload is null or jsonb_typeof(p_payload) <> 'object' then
         raise exception 'payload must be a JSON object' using errcode = '22023';
     end if;
@@ -66,7 +72,8 @@ begin
     return v_id;
 end;
 $$;
-comment on function public.enqueue_job is 'Adds a job and wakes the workers. Returns its id.';
+comment on function public.enqueue_job is
+    'Adds a job and wakes the workers. Returns its id. A time before 1970 (-infinity) is taken as 1970, one after 2200 (infinity) as 2200.';
 
 -- Retries -----------------------------------------------------------------------------------------
 
@@ -89,9 +96,10 @@ create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after
 returns interval
 language sql volatile set search_path = ''
 as $$
-    select make_interval(secs => (
+    select make_interval(secs => least(
         greatest(least(t.base * 2 ^ (least(greatest(p_attempt, 1), 30) - 1), t.ceiling), coalesce(p_retry_after_seconds, 0))
-        * (1 + random()::numeric * t.jitter)
+        * (1 + random()::numeric * t.jitter),
+        30 * 86400
     )::double precision)
     from (
         select coalesce(max(j.backoff_base_seconds), 10) as base, coalesce(max(j.backoff_max_seconds), 3600) as ceiling,
@@ -100,7 +108,7 @@ as $$
     ) t;
 $$;
 comment on function public.retry_delay(text, int, numeric) is
-    'Wait before the next attempt after attempt number p_attempt failed: doubles up to the type''s maximum, at least what the provider asked for, plus jitter.';
+    'Wait before the next attempt after attempt number p_attempt failed: doubles up to the type''s maximum, at least what the provider asked for, plus jitter; never more than 30 days.';
 
 -- Circuit breakers --------------------------------------------------------------------------------
 
@@ -163,6 +171,7 @@ language plpgsql volatile set search_path = '' set plan_cache_mode = force_gener
 as $$
 declare
     v_held  text[] := array(select h.model_id from public.model_holds h where h.held_until > clock_timestamp());
+    v_aside uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
     v_ids   uuid[] := '{}';
     v_found uuid[];
     v_resting uuid[];
@@ -173,7 +182,7 @@ begin
             where q.status = 'pending' and q.scheduled_at <= now()
               and (p_job_types is null or q.job_type = any (p_job_types))
               and q.job_type <> all (p_barred)
-              and q.id <> all (v_ids)
+              and q.id <> all (v_ids) and q.id <> all (v_aside)
             order by q.priority desc, q.scheduled_at, q.created_at
             limit p_limit - cardinality(v_ids)
             for update skip locked
@@ -276,6 +285,34 @@ language sql volatile set search_path = ''
 as $$ select * from public.claim_jobs(1, p_job_types, p_worker_id) $$;
 comment on function public.claim_next_job is 'Claims the next due job; no row when nothing is due.';
 
+create function public.claim_jobs_singly(
+    p_limit int, p_job_types text[] default null, p_worker_id uuid default null
+) returns setof public.job_queue
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_barred text[] := public.barred_job_types();
+    v_id     uuid;
+begin
+    if '*' = any (v_barred) then
+        return;
+    end if;
+    foreach v_id in array public.pick_jobs(p_limit, p_job_types, v_barred) loop
+        begin
+            return query select * from public.start_attempts(array[v_id], p_worker_id);
+        exception
+            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
+                or operator_intervention or system_error then
+                raise;
+            when others then
+                perform public.set_aside_job(v_id, 'claim', sqlerrm);
+        end;
+    end loop;
+end;
+$$;
+comment on function public.claim_jobs_singly is
+    'Claims as claim_jobs does, each job by itself, after claim_jobs was refused: sets aside the jobs whose rows the database refuses to change.';
+
 create function public.claim_generation(p_generation_id uuid, p_worker_id uuid default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -363,7 +400,7 @@ declare
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_limited);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
-                                  then least((p_details ->> 'retry_after_seconds')::numeric, 86400) end;
+                                  then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
     v_model       text := p_job.payload ->> 'model_id';
     v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
 begin
@@ -586,6 +623,7 @@ begin
               select from public.job_leases l
               where l.job_id = q.id and l.attempt = q.attempts and l.heartbeat_at < clock_timestamp() - p_silence
           )
+          and q.id not in (select a.job_id from public.set_aside_jobs a where a.step = 'rescue')
         order by q.id
         limit p_limit
         for update of q skip locked
@@ -594,18 +632,26 @@ begin
         select l.heartbeat_at into v_since from public.job_leases l where l.job_id = v_job.id for update;
         continue when not found or v_since >= clock_timestamp() - p_silence;
         v_error := format('No sign of life from its worker since %s.', date_trunc('second', v_since));
-        update public.job_queue q
-        set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
-            completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
-            scheduled_at = case when q.attempts >= q.max_attempts then q.scheduled_at
-                                else clock_timestamp() + public.retry_delay(q.job_type, q.attempts) end,
-            error_message = v_error,
-            error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, '{"code": "worker_lost"}'),
-            updated_at = clock_timestamp()
-        where q.id = v_job.id;
-        delete from public.job_leases l where l.job_id = v_job.id;
-        perform public.follow_job(v_job.id);
-        v_ids := v_ids || v_job.id;
+        begin
+            update public.job_queue q
+            set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
+                completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
+                scheduled_at = case when q.attempts >= q.max_attempts then q.scheduled_at
+                                    else clock_timestamp() + public.retry_delay(q.job_type, q.attempts) end,
+                error_message = v_error,
+                error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, '{"code": "worker_lost"}'),
+                updated_at = clock_timestamp()
+            where q.id = v_job.id;
+            delete from public.job_leases l where l.job_id = v_job.id;
+            perform public.follow_job(v_job.id);
+            v_ids := v_ids || v_job.id;
+        exception
+            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
+                or operator_intervention or system_error then
+                raise;
+            when others then
+                perform public.set_aside_job(v_job.id, 'rescue', sqlerrm);
+        end;
     end loop;
     if cardinality(v_ids) > 0 then
         perform pg_notify('job_queue', 'rescued');

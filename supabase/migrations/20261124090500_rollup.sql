@@ -15,12 +15,12 @@ create table public.job_rollup (
     purged         boolean     not null,
     jobs           bigint      not null,
     runs           bigint      not null,
-    run_us         bigint      not null,
+    run_us         numeric     not null,
     run_us_min     bigint,
     run_us_max     bigint,
     run_histogram  numeric     not null,
     waits          bigint      not null,
-    wait_us        bigint      not null,
+    wait_us        numeric     not null,
     wait_us_max    bigint,
     wait_histogram numeric     not null,
     oldest         timestamptz not null,
@@ -28,7 +28,8 @@ create table public.job_rollup (
     primary key (hour, job_type, model_id, status, purged)
 ) with (fillfactor = 70);
 comment on table public.job_rollup is 'Finished jobs by the hour in which they ended.';
-comment on column public.job_rollup.model_id is 'The model_id of the payload; empty when it names none.';
+comment on column public.job_rollup.model_id is
+    'The first 200 characters of the payload''s model_id, empty when it names none. Other names are cut likewise, because an index entry holds 2.7 kB at most.';
 comment on column public.job_rollup.runs is 'Jobs that were started. run_us: sum of completed_at - started_at of their last attempts.';
 comment on column public.job_rollup.wait_us is 'Sum of started_at - scheduled_at of the last attempts, none below 0.';
 comment on column public.job_rollup.run_histogram is
@@ -44,12 +45,12 @@ create table public.job_rollup_daily (
     status         text        not null,
     jobs           bigint      not null,
     runs           bigint      not null,
-    run_us         bigint      not null,
+    run_us         numeric     not null,
     run_us_min     bigint,
     run_us_max     bigint,
     run_histogram  numeric     not null,
     waits          bigint      not null,
-    wait_us        bigint      not null,
+    wait_us        numeric     not null,
     wait_us_max    bigint,
     wait_histogram numeric     not null,
     oldest         timestamptz not null,
@@ -87,7 +88,7 @@ create table public.failure_rollup (
     primary key (hour, job_type, model_id, error_group, error_code, purged)
 ) with (fillfactor = 70);
 comment on table public.failure_rollup is 'Failed jobs by the hour in which they ended and by error_group().';
-comment on column public.failure_rollup.error_code is 'code of error_details; empty when it has none.';
+comment on column public.failure_rollup.error_code is 'The first 60 characters of the code of error_details; empty when it has none.';
 comment on column public.failure_rollup.users is 'Who created the jobs, each once, in order.';
 
 -- By minute there are only the current hour and the two before it, folded and marked dirty together with
@@ -98,9 +99,9 @@ create table public.job_minutes (
     status   text        not null,
     jobs     bigint      not null,
     runs     bigint      not null,
-    run_us   bigint      not null,
+    run_us   numeric     not null,
     waits    bigint      not null,
-    wait_us  bigint      not null,
+    wait_us  numeric     not null,
     primary key (minute, job_type, status)
 ) with (fillfactor = 70);
 comment on table public.job_minutes is 'Finished jobs of the last hours by the minute in which they ended; columns as in job_rollup.';
@@ -181,7 +182,7 @@ declare
     v_error text := left(p_error, 2000);
 begin
     if p_model_id <> '' then
-        v_error := replace(v_error, p_model_id, '<model>');
+        v_error := replace(v_error, left(p_model_id, 200), '<model>');
     end if;
     v_error := regexp_replace(v_error, '[a-z][a-z0-9+.-]*://[^\s"''<>]+', '<url>', 'gi');
     v_error := regexp_replace(v_error, '\m[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\M', '<id>', 'gi');
@@ -198,7 +199,7 @@ create function public.error_key(p_error_group text, p_error_code text) returns 
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 begin
-    return left(md5(coalesce(p_error_code, '') || ' ' || coalesce(p_error_group, '')), 12);
+    return left(md5(coalesce(left(p_error_code, 60), '') || ' ' || coalesce(p_error_group, '')), 12);
 end;
 $$;
 comment on function public.error_key(text, text) is
@@ -231,12 +232,15 @@ create function public.finished_jobs(
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
 as $$
+declare
+    v_aside uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'history');
 begin
     return query
     select
-        date_trunc('hour', q.completed_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''),
+        date_trunc('hour', q.completed_at, 'UTC'), left(q.job_type, 200), left(coalesce(q.payload ->> 'model_id', ''), 200),
         q.status,
-        (extract(epoch from q.completed_at - q.started_at) * 1000000)::bigint,
+        case when q.started_at is not null
+            then greatest((extract(epoch from q.completed_at - q.started_at) * 1000000)::bigint, 0) end,
         case when q.started_at is not null
             then greatest((extract(epoch from q.started_at - q.scheduled_at) * 1000000)::bigint, 0) end,
         q.created_at, q.completed_at
@@ -256,7 +260,8 @@ begin
         union all
         select * from public.job_queue f
         where f.id = any (p_ids)
-    ) q;
+    ) q
+    where q.id <> all (v_aside);
 end;
 $$;
 comment on function public.finished_jobs is
@@ -267,8 +272,8 @@ create function public.job_rollup_of(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
 ) returns table (
     hour timestamptz, job_type text, model_id text, status text, jobs bigint,
-    runs bigint, run_us bigint, run_us_min bigint, run_us_max bigint, run_histogram numeric,
-    waits bigint, wait_us bigint, wait_us_max bigint, wait_histogram numeric,
+    runs bigint, run_us numeric, run_us_min bigint, run_us_max bigint, run_histogram numeric,
+    waits bigint, wait_us numeric, wait_us_max bigint, wait_histogram numeric,
     oldest timestamptz, newest timestamptz
 )
 language plpgsql stable set search_path = ''
@@ -279,10 +284,10 @@ begin
     return query
     select
         j.hour, j.job_type, j.model_id, j.status, count(*),
-        count(j.run_us), coalesce(sum(j.run_us), 0)::bigint, min(j.run_us), max(j.run_us),
+        count(j.run_us), coalesce(sum(j.run_us), 0), min(j.run_us), max(j.run_us),
         coalesce(sum(('1e' || 12 * case when j.run_us < 1000 then 0
             else least(1 + floor(ln(j.run_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric) filter (where j.run_us is not null), 0),
-        count(j.wait_us), coalesce(sum(j.wait_us), 0)::bigint, max(j.wait_us),
+        count(j.wait_us), coalesce(sum(j.wait_us), 0), max(j.wait_us),
         coalesce(sum(('1e' || 12 * case when j.wait_us < 1000 then 0
             else least(1 + floor(ln(j.wait_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric) filter (where j.wait_us is not null), 0),
         min(j.created_at), max(j.created_at)
@@ -315,12 +320,14 @@ returns table (
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
 as $$
+declare
+    v_aside uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'history');
 begin
     return query
     select
-        date_trunc('hour', q.completed_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''),
-        coalesce(public.error_group(q.error_message, coalesce(q.payload ->> 'model_id', '')), ''),
-        coalesce(q.error_details ->> 'code', ''), count(*), min(q.completed_at), max(q.completed_at),
+        date_trunc('hour', q.completed_at, 'UTC'), left(q.job_type, 200), left(coalesce(q.payload ->> 'model_id', ''), 200),
+        coalesce(public.error_group(q.error_message, q.payload ->> 'model_id'), ''),
+        left(coalesce(q.error_details ->> 'code', ''), 60), count(*), min(q.completed_at), max(q.completed_at),
         coalesce(array_agg(distinct q.created_by order by q.created_by) filter (where q.created_by is not null), '{}')
     from (
         select * from public.job_queue f
@@ -329,6 +336,7 @@ begin
         select * from public.job_queue f
         where f.id = any (p_ids) and f.status = 'failed'
     ) q
+    where q.id <> all (v_aside)
     group by 1, 2, 3, 4, 5;
 end;
 $$;
@@ -347,7 +355,7 @@ begin
     return query
     select
         date_trunc('minute', j.completed_at, 'UTC'), j.job_type, j.status, count(*),
-        count(j.run_us), coalesce(sum(j.run_us), 0)::bigint, count(j.wait_us), coalesce(sum(j.wait_us), 0)::bigint
+        count(j.run_us), coalesce(sum(j.run_us), 0), count(j.wait_us), coalesce(sum(j.wait_us), 0)
     from public.finished_jobs(p_from, p_to, p_status) j
     group by 1, 2, 3;
 end;
@@ -375,8 +383,8 @@ begin
     return query
     select
         date_trunc('day', r.hour, 'UTC'), r.job_type, r.model_id, r.status, sum(r.jobs)::bigint,
-        sum(r.runs)::bigint, sum(r.run_us)::bigint, min(r.run_us_min), max(r.run_us_max), sum(r.run_histogram),
-        sum(r.waits)::bigint, sum(r.wait_us)::bigint, max(r.wait_us_max), sum(r.wait_histogram),
+        sum(r.runs)::bigint, sum(r.run_us), min(r.run_us_min), max(r.run_us_max), sum(r.run_histogram),
+        sum(r.waits)::bigint, sum(r.wait_us), max(r.wait_us_max), sum(r.wait_histogram),
         min(r.oldest), max(r.newest)
     from public.job_rollup r
     where r.hour >= p_from and r.hour < p_to

@@ -87,6 +87,67 @@ $$;
 comment on function public.add_to_rollups is
     'Adds the jobs that finished in a time (of one status or all) to the rollups; those of p_ids as purged.';
 
+create function public.history_error(p_ids uuid[]) returns text
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    perform public.add_to_rollups(null, null, null, p_ids);
+    raise exception using errcode = 'DR000';  -- Takes back what was added.
+exception
+    when sqlstate 'DR000' then
+        return null;
+    when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+        raise;
+    when others then
+        return sqlerrm;
+end;
+$$;
+comment on function public.history_error is 'Why finished jobs cannot be added to the rollups; null if they can. Changes nothing.';
+
+create function public.set_aside_unfoldable(p_ids uuid[]) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_half  constant int := cardinality(p_ids) / 2;
+    v_error constant text := case when cardinality(p_ids) > 0 then public.history_error(p_ids) end;
+begin
+    if v_error is null then
+        return;
+    end if;
+    if cardinality(p_ids) = 1 then
+        perform public.set_aside_job(p_ids[1], 'history', v_error);
+        return;
+    end if;
+    perform public.set_aside_unfoldable(p_ids[:v_half]);
+    perform public.set_aside_unfoldable(p_ids[v_half + 1:]);
+end;
+$$;
+comment on function public.set_aside_unfoldable is 'Sets aside the jobs, of those given, that cannot be added to the rollups.';
+
+create function public.fold_jobs(p_from timestamptz, p_to timestamptz, p_status text default null) returns void
+language plpgsql volatile set search_path = '' set enable_seqscan = off
+as $$
+begin
+    begin
+        perform public.add_to_rollups(p_from, p_to, p_status);
+        return;
+    exception
+        when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+            raise;
+        when others then
+            null;  -- Below.
+    end;
+    perform public.set_aside_unfoldable(array(
+        select q.id from public.job_queue q
+        where q.status in ('completed', 'failed', 'cancelled') and (p_status is null or q.status = p_status)
+          and q.completed_at >= p_from and q.completed_at < p_to
+    ));
+    perform public.add_to_rollups(p_from, p_to, p_status);
+end;
+$$;
+comment on function public.fold_jobs is
+    'Adds the jobs that finished in a time (of one status or all) to the rollups. A job that cannot be added is set aside, and the others are added.';
+
 create function public.refold_hour(p_hour timestamptz, p_until timestamptz, p_status text default null) returns void
 language plpgsql volatile set search_path = ''
 as $$
@@ -101,7 +162,7 @@ begin
     where m.minute >= p_hour and m.minute < p_hour + interval '1 hour' and (p_status is null or m.status = p_status);
     delete from public.arrival_minutes a
     where a.hour = p_hour and (p_status is null or a.status = p_status);
-    perform public.add_to_rollups(p_hour, least(p_hour + interval '1 hour', p_until), p_status);
+    perform public.fold_jobs(p_hour, least(p_hour + interval '1 hour', p_until), p_status);
 end;
 $$;
 comment on function public.refold_hour is 'Folds an hour again from its rows, as far as they end before p_until.';
@@ -160,7 +221,7 @@ begin
             v_from := p_until;
         else
             v_next := least(date_trunc('hour', v_next, 'UTC') + v_step, p_until);
-            perform public.add_to_rollups(v_from, v_next);
+            perform public.fold_jobs(v_from, v_next);
             v_from := v_next;
         end if;
         -- Longer steps where there are few jobs.
@@ -198,6 +259,44 @@ end;
 $$;
 comment on function public.refold_dirty_hours is 'Folds again the hours whose finished jobs changed, and sums up their days.';
 
+create function public.rewind_rollup(p_hour timestamptz) returns void
+language sql volatile set search_path = ''
+as $$
+    delete from public.job_rollup r where r.hour >= p_hour and not r.purged;
+    delete from public.arrival_rollup r where r.hour >= p_hour and not r.purged;
+    delete from public.failure_rollup r where r.hour >= p_hour and not r.purged;
+    delete from public.job_rollup_daily d where d.day >= date_trunc('day', p_hour, 'UTC');
+    delete from public.job_minutes m where m.minute >= p_hour;
+    delete from public.arrival_minutes a where a.hour >= p_hour;
+    update public.rollup_state s
+    set folded_until = p_hour, safe_until = p_hour, checkpoint_at = now(), checkpoint_xid = pg_current_xact_id(),
+        days_until = least(s.days_until, date_trunc('day', p_hour, 'UTC')),
+        closed_until = least(s.closed_until, p_hour);
+$$;
+comment on function public.rewind_rollup is
+    'Takes the rollups back to the beginning of an hour, after the server''s clock was set back: jobs that end now would fall before the watermark and never be folded.';
+
+create function public.retry_set_aside_jobs(p_older_than interval default '1 hour') returns int
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_jobs int;
+begin
+    with taken as (
+        delete from public.set_aside_jobs a where a.at <= now() - p_older_than returning a.job_id, a.step
+    ), marked as (
+        insert into public.rollup_dirty (hour, status)
+        select distinct date_trunc('hour', q.completed_at, 'UTC'), q.status
+        from taken t join public.job_queue q on q.id = t.job_id
+        where t.step = 'history' and q.status in ('completed', 'failed', 'cancelled') and q.completed_at is not null
+        on conflict do nothing
+    )
+    select count(*) into v_jobs from taken;
+    return v_jobs;
+end;
+$$;
+comment on function public.retry_set_aside_jobs is 'Lets jobs that were set aside so long ago take part again; those that are refused again are set aside again. Returns how many.';
+
 create function public.refresh_rollup(p_every interval default '0') returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -212,12 +311,18 @@ declare
 begin
     select * into v_state from public.rollup_state s for update skip locked;
     if not found
-       or (v_state.refreshed_at > clock_timestamp() - p_every and v_state.folded_until >= v_state.safe_until)
+       or (v_state.refreshed_at between clock_timestamp() - p_every and clock_timestamp()
+           and v_state.folded_until >= v_state.safe_until)
     then
         return false;
     end if;
+    if v_state.folded_until > clock_timestamp() then
+        perform public.rewind_rollup(date_trunc('hour', clock_timestamp(), 'UTC'));
+        select * into v_state from public.rollup_state s;
+    end if;
     v_safe := public.advance_safe_until();
 
+    perform public.retry_set_aside_jobs();
     perform public.refold_dirty_hours(v_state.folded_until, v_state.days_until, v_deadline);
 
     -- Fold each hour again some time after its end, unless it was folded for the first time only then.

@@ -130,8 +130,8 @@ comment on function public.rollup_ranges is
 create function public.job_stats_parts(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (
     bucket timestamptz, job_type text, model_id text, status text, jobs bigint,
-    runs bigint, run_us bigint, run_us_min bigint, run_us_max bigint, run_histogram numeric,
-    waits bigint, wait_us bigint, wait_us_max bigint, wait_histogram numeric,
+    runs bigint, run_us numeric, run_us_min bigint, run_us_max bigint, run_histogram numeric,
+    waits bigint, wait_us numeric, wait_us_max bigint, wait_histogram numeric,
     oldest timestamptz, newest timestamptz
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
@@ -279,11 +279,11 @@ begin
         cross join lateral public.arrival_rollup_of(r.lo, r.hi, r.status) n
         where n.created_hour >= v_from and n.created_hour < v_to
         union all
-        select date_trunc('hour', q.created_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''), 1
+        select date_trunc('hour', q.created_at, 'UTC'), left(q.job_type, 200), left(coalesce(q.payload ->> 'model_id', ''), 200), 1
         from public.job_queue q
         where q.status = 'pending' and q.created_at >= v_from and q.created_at < v_to
         union all
-        select date_trunc('hour', q.created_at, 'UTC'), coalesce(q.job_type, ''), coalesce(q.payload ->> 'model_id', ''), 1
+        select date_trunc('hour', q.created_at, 'UTC'), left(q.job_type, 200), left(coalesce(q.payload ->> 'model_id', ''), 200), 1
         from public.job_queue q
         where q.status = 'processing' and q.created_at >= v_from and q.created_at < v_to
     ) p
@@ -431,6 +431,41 @@ end;
 $$;
 comment on function public.recent_arrivals is
     'Jobs created since the minute of p_from, which is at most two hours ago, by minute; purged ones are missing. A minute may come in several rows: sum them.';
+
+-- Samples -----------------------------------------------------------------------------------------
+
+create table public.queue_samples (
+    minute     timestamptz primary key,
+    pending    int         not null,
+    due        int         not null,
+    processing int         not null
+);
+comment on table public.queue_samples is
+    'How long the queue was, counted once a minute: what was, whatever is retried or deleted later. Kept for 90 days; a minute in which no worker was alive is missing.';
+comment on column public.queue_samples.due is 'Of the pending jobs, those past their scheduled time.';
+
+create function public.sample_queue() returns boolean
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off
+as $$
+declare
+    v_minute constant timestamptz := date_trunc('minute', now(), 'UTC');
+begin
+    insert into public.queue_samples (minute, pending, due, processing)
+    select v_minute, p.pending, p.due, (select count(*) from public.job_queue q where q.status = 'processing')
+    from (
+        select count(*) as pending, count(*) filter (where q.scheduled_at <= now()) as due
+        from public.job_queue q where q.status = 'pending'
+    ) p
+    where not exists (select from public.queue_samples s where s.minute = v_minute)
+    on conflict do nothing;
+    if not found then
+        return false;
+    end if;
+    delete from public.queue_samples s where s.minute < v_minute - interval '90 days';
+    return true;
+end;
+$$;
+comment on function public.sample_queue is 'Counts the queue, unless somebody has in this minute. True when it did.';
 
 -- Counters for a monitor --------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ create table public.path_rollup (
     outcome         text        not null check (outcome in ('completed', 'failed', 'cancelled')),
     error_code      text        not null default '',
     generations     bigint      not null,
-    total_us        bigint      not null,
+    total_us        numeric     not null,
     total_histogram numeric     not null,
     primary key (hour, path, model_id, outcome, error_code)
 ) with (fillfactor = 70);
@@ -152,7 +152,7 @@ begin
     v_us := (extract(epoch from v_ended.ended_at - v_ended.started_at) * 1000000)::bigint;
     insert into public.path_rollup as r
     values (
-        date_trunc('hour', v_ended.ended_at, 'UTC'), 'sync', v_ended.model_id, p_outcome, coalesce(p_error_code, ''),
+        date_trunc('hour', v_ended.ended_at, 'UTC'), 'sync', left(v_ended.model_id, 200), p_outcome, left(coalesce(p_error_code, ''), 60),
         1, v_us, public.histogram_of(v_us)
     )
     on conflict (hour, path, model_id, outcome, error_code) do update
@@ -167,20 +167,21 @@ comment on function public.end_sync_generation is
 -- Times of the asynchronous path ------------------------------------------------------------------
 
 create function public.async_totals(p_from timestamptz, p_to timestamptz)
-returns table (hour timestamptz, model_id text, generations bigint, total_us bigint, total_histogram numeric)
+returns table (hour timestamptz, model_id text, generations bigint, total_us numeric, total_histogram numeric)
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
 as $$
 begin
     return query
-    select j.hour, j.model_id, count(*), sum(j.us)::bigint, sum(public.histogram_of(j.us))
+    select j.hour, j.model_id, count(*), sum(j.us), sum(public.histogram_of(j.us))
     from (
         select
             date_trunc('hour', q.completed_at, 'UTC') as hour,
-            coalesce(q.payload ->> 'model_id', '') as model_id,
+            left(coalesce(q.payload ->> 'model_id', ''), 200) as model_id,
             greatest((extract(epoch from q.completed_at - q.created_at) * 1000000)::bigint, 0) as us
         from public.job_queue q
         where q.status in ('completed', 'failed', 'cancelled') and q.status = 'completed'
           and q.job_type = 'generate-image' and q.completed_at >= p_from and q.completed_at < p_to
+          and isfinite(q.created_at)
     ) j
     group by j.hour, j.model_id;
 end;
@@ -205,6 +206,10 @@ begin
         end if;
         delete from public.path_rollup r where r.path = 'async' and r.hour >= v_first;
         new.totals_until := least(new.totals_until, v_first);
+    end if;
+    if new.totals_until > new.closed_until then  -- By rewind_rollup.
+        delete from public.path_rollup r where r.path = 'async' and r.hour >= new.closed_until;
+        new.totals_until := new.closed_until;
     end if;
     while new.totals_until < new.closed_until and clock_timestamp() < v_deadline loop
         select date_trunc('hour', min(q.completed_at), 'UTC') into v_first from public.job_queue q
@@ -235,7 +240,7 @@ create trigger rollup_state_refreshed
 create function public.path_stats(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (
     bucket timestamptz, path text, model_id text, outcome text, error_code text,
-    generations bigint, total_us bigint, total_histogram numeric
+    generations bigint, total_us numeric, total_histogram numeric
 )
 language plpgsql stable set search_path = '' set jit = off
 as $$

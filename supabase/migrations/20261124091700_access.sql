@@ -26,7 +26,7 @@ begin
         'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
         'model_holds', 'job_rollup', 'job_rollup_daily', 'arrival_rollup', 'failure_rollup',
         'job_minutes', 'arrival_minutes', 'rollup_state', 'rollup_dirty', 'job_totals',
-        'cron_requests', 'alert_rules', 'alerts', 'alert_channels', 'alert_channel_urls',
+        'set_aside_jobs', 'background_errors', 'queue_samples', 'cron_requests', 'alert_rules', 'alerts', 'alert_channels', 'alert_channel_urls',
         'alert_notifications', 'alert_silences', 'alert_watch', 'async_rollout', 'sync_generations',
         'path_rollup', 'rollbacks', 'rollback_jobs', 'test_runs', 'test_run_jobs',
         'deployment_points', 'purge_runs'
@@ -68,11 +68,11 @@ begin
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             -- tables
-            'generation_of',
+            'bound_job', 'generation_of', 'set_aside_job', 'report_background_error',
             -- queue
             'refuse_transition', 'enqueue_job', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'pick_jobs',
-            'start_attempts', 'claim_jobs', 'claim_next_job', 'claim_generation', 'hold_claim',
+            'start_attempts', 'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim',
             'heartbeat_jobs', 'follow_job', 'fail_claim', 'complete_job', 'complete_jobs',
             'release_jobs', 'stuck_after', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
@@ -89,7 +89,8 @@ begin
             'job_rollup_of', 'arrival_rollup_of', 'failure_rollup_of', 'minutes_since',
             'job_minutes_of', 'arrival_minutes_of', 'rolled_days',
             -- folding
-            'add_to_hours', 'add_to_minutes', 'add_to_rollups', 'refold_hour', 'roll_days',
+            'add_to_hours', 'add_to_minutes', 'add_to_rollups', 'history_error', 'set_aside_unfoldable',
+            'fold_jobs', 'refold_hour', 'roll_days', 'rewind_rollup', 'retry_set_aside_jobs',
             'rollup_patience', 'advance_safe_until', 'fold_until', 'refold_dirty_hours',
             'refresh_rollup', 'rebuild_rollup', 'verify_rollup',
             -- statistics
@@ -97,7 +98,7 @@ begin
             'histogram_percentile', 'rollup_ranges', 'job_stats_parts', 'job_stats',
             'failure_stats', 'arrival_stats', 'queue_flow', 'whole_buckets', 'bucket_span',
             'minute_ranges',
-            'recent_jobs', 'recent_arrivals', 'ended_totals',
+            'recent_jobs', 'recent_arrivals', 'sample_queue', 'ended_totals',
             -- …_views
             'throughput', 'job_times', 'queue_lengths', 'purged_jobs', 'model_timings_between',
             'model_time_distribution', 'model_trend', 'failure_groups_between',
@@ -184,7 +185,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '2eaa4f4cbed92fcb';
+return 'e1ce255f630333c5';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
