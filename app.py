@@ -48,7 +48,10 @@ else:
         "app.py",
         lifespan=service.lifespan,
         # Monitors call from other machines without signing in: /metrics has its own token.
-        routes=[*api_routes, *metrics.routes(lambda: service.pool, config)],
+        routes=[
+            *api_routes,
+            *metrics.routes(lambda: service.pool, lambda: service.worker_ended, config),
+        ],
         # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding for the rest.
         middleware=[
             Middleware(

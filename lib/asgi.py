@@ -30,7 +30,7 @@ app = Starlette(
     lifespan=service.lifespan,
     routes=[
         *routes(lambda: service.functions),
-        *metrics.routes(lambda: service.pool, config),
+        *metrics.routes(lambda: service.pool, lambda: service.worker_ended, config),
         Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
     ],
 )

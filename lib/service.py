@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
@@ -31,6 +32,7 @@ from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
 from lib.resources import database_url, image_storage, jwks_url, project_keys
 from lib.settings import Settings
+from lib.worker.background import keep_running
 from lib.worker.handlers import Handler, handlers
 from lib.worker.rescue import rescue_dead_workers
 from lib.worker.worker import Worker
@@ -89,6 +91,7 @@ class Backend:
     heartbeat_pool: AsyncPool
     queue: Queue
     handlers: Mapping[str, Handler]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: WeakSet[Worker] = field(default_factory=WeakSet)
 
     def worker(self, kind: str) -> Worker:
@@ -110,6 +113,7 @@ class Backend:
 
     def stop(self) -> None:
         """Ask every worker to stop, including those of running requests."""
+        self.stopping.set()
         for worker in self._workers:
             worker.stop()
 
@@ -154,6 +158,8 @@ class Service:
         """`with_worker` adds a worker for a configured database; an embedded one always has one."""
         self._with_worker = with_worker
         self.functions: Functions | None = None
+        self.worker_ended = False
+        """Whether the worker of this process has ended by an error and is not running again yet."""
         self.pool: AsyncPool | None = None
         self._settings = settings
 
@@ -171,24 +177,40 @@ class Service:
             async with asyncio.TaskGroup() as tasks:
                 if self._settings.database_url:
                     # Evaluated here too, or no one would notice that all workers are gone.
-                    watch_task = tasks.create_task(keep_evaluating_alerts(service.pool))
+                    watch_task = tasks.create_task(
+                        keep_running(
+                            "alerts", lambda: keep_evaluating_alerts(service.pool), service.pool
+                        )
+                    )
                 else:
                     if rescued := await rescue_dead_workers(service.pool):
                         logger.warning("Took over %d jobs of a worker that died", rescued)
-                    watch_task = tasks.create_task(_keep_embedded_running(self._settings))
-                if self._with_worker or not self._settings.database_url:
-                    tasks.create_task(
-                        service.worker("worker").run(
-                            url,
-                            poll_seconds=self._settings.poll_seconds,
-                            stop_grace_seconds=self._settings.stop_grace_seconds,
+                    watch_task = tasks.create_task(
+                        keep_running(
+                            "embedded database",
+                            lambda: _keep_embedded_running(self._settings),
+                            service.pool,
                         )
                     )
+                if self._with_worker or not self._settings.database_url:
+                    work = partial(self._work, service, url)
+                    tasks.create_task(keep_running("worker", work, service.pool, service.stopping))
                 with _on_signals(service.stop):
                     yield
                 service.stop()
                 watch_task.cancel()
             self.functions = self.pool = None
+
+    async def _work(self, service: Backend, url: str) -> None:
+        self.worker_ended = False
+        try:
+            await service.worker("worker").run(
+                url,
+                poll_seconds=self._settings.poll_seconds,
+                stop_grace_seconds=self._settings.stop_grace_seconds,
+            )
+        finally:
+            self.worker_ended = not service.stopping.is_set()
 
 
 @asynccontextmanager

@@ -5,6 +5,10 @@
 select id, attempts, job_type, payload::text as payload
 from public.claim_jobs(:limit, :job_types::text[], :worker_id::uuid);
 
+-- name: claim_jobs_singly
+select id, attempts, job_type, payload::text as payload
+from public.claim_jobs_singly(:limit, :job_types::text[], :worker_id::uuid);
+
 -- name: claim_generation^
 select id, attempts, job_type, payload::text as payload
 from public.claim_generation(:generation_id::uuid, :worker_id::uuid);

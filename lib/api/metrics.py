@@ -1,6 +1,7 @@
 """Monitoring endpoints: /metrics in the Prometheus format, and /healthz."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lib.api.loopback import is_local_request
-from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.database import AsyncPool, DatabaseError, DatabaseUnavailable, connected, load_async
 from lib.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 Rows = list[Mapping[str, Any]]
 
@@ -89,8 +92,13 @@ def _gauge(
     return gauge
 
 
-def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Route]:
-    """GET /metrics and GET /healthz; `pool` returns None until the app has started."""
+def routes(
+    pool: Callable[[], AsyncPool | None], worker_ended: Callable[[], bool], settings: Settings
+) -> list[Route]:
+    """GET /metrics and GET /healthz.
+
+    `pool` returns None until the app has started, `worker_ended` whether its worker has ended.
+    """
 
     def endpoint(
         answer: Callable[[Request, AsyncPool], Awaitable[Response]],
@@ -103,6 +111,9 @@ def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Rou
                 return await answer(request, ready)
             except DatabaseUnavailable:
                 return JSONResponse({"status": "database unavailable"}, 503)
+            except DatabaseError:
+                logger.exception("%s could not be answered", request.url.path)
+                return JSONResponse({"status": "database error"}, 503)
 
         return call
 
@@ -111,7 +122,12 @@ def routes(pool: Callable[[], AsyncPool | None], settings: Settings) -> list[Rou
             return refused
         return await _metrics(request, pool)
 
-    return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(_healthz))]
+    async def healthz(_: Request, pool: AsyncPool) -> Response:
+        if worker_ended():
+            return JSONResponse({"status": "the worker ended and is started again"}, 503)
+        return await _healthz(pool)
+
+    return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(healthz))]
 
 
 def _access_error(request: Request, settings: Settings) -> Response | None:
@@ -148,7 +164,7 @@ async def _metrics(request: Request, pool: AsyncPool) -> Response:
     return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
 
 
-async def _healthz(_: Request, pool: AsyncPool) -> Response:
+async def _healthz(pool: AsyncPool) -> Response:
     async with connected(pool) as connection:
         health = await load_async("metrics").health(connection)
     if not health["known"]:

@@ -16,7 +16,7 @@ from lib.api.auth import Caller, authenticate, require_service
 from lib.api.errors import FunctionError, from_query_error
 from lib.api.requests import ProcessGeneration, StartGeneration, parse_body
 from lib.api.user_tokens import UserTokens
-from lib.database import DatabaseUnavailable, QueryError, SchemaMissing
+from lib.database import DatabaseError, DatabaseUnavailable, QueryError, SchemaMissing
 from lib.queue.worker_calls import Queue
 from lib.settings.keys import Keys
 from lib.worker.worker import Worker
@@ -147,7 +147,7 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
                     raise FunctionError(503, "starting", "Still starting: try again in a second.")
                 caller = await authenticate(request, ready.keys, ready.tokens)
                 return await function(request, ready, caller)
-            except (FunctionError, QueryError, DatabaseUnavailable) as error:
+            except (FunctionError, DatabaseError) as error:
                 return _to_function_error(request, error).response()
 
         return call
@@ -165,9 +165,7 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
     return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS])]
 
 
-def _to_function_error(
-    request: Request, error: FunctionError | QueryError | DatabaseUnavailable
-) -> FunctionError:
+def _to_function_error(request: Request, error: FunctionError | DatabaseError) -> FunctionError:
     match error:
         case FunctionError():
             return error
@@ -180,13 +178,18 @@ def _to_function_error(
                 "schema_missing",
                 "The database is not set up for this version: apply the migrations to it.",
             )
-        case _:
+        case DatabaseUnavailable():
             logger.warning("%s: the database is away", request.url.path)
             return FunctionError(
                 503,
                 "database_unavailable",
                 "The database does not answer: try again shortly.",
                 headers={"Retry-After": "5"},
+            )
+        case _:
+            logger.error("%s: %s", request.url.path, error)
+            return FunctionError(
+                500, "internal", "The database refused this request; the log says why."
             )
 
 

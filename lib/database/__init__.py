@@ -16,6 +16,7 @@ from lib.database.errors import (
     QueryError,
     SchemaMismatch,
     SchemaMissing,
+    StatementFailed,
     TimeLimitReached,
     translated,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "QueryError",
     "SchemaMismatch",
     "SchemaMissing",
+    "StatementFailed",
     "TimeLimitReached",
     "connect",
     "connected",

@@ -20,6 +20,9 @@ CALLER_ERRORS = (
 UNSENDABLE = "22021"
 """Code of values that the driver cannot send: no text in PostgreSQL has the character NUL."""
 
+SESSION_ERRORS = (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement)
+"""The server's session is not the one that we prepared statements in, as behind some poolers."""
+
 SCHEMA_ERRORS = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
 
 
@@ -47,6 +50,13 @@ class TimeLimitReached(DatabaseUnavailable):
     """A statement hit its time limit: it was too expensive or waited for a lock."""
 
 
+class StatementFailed(DatabaseError):
+    """PostgreSQL refused a statement, through no fault of the caller or the connection.
+
+    A bug of ours, or a trigger or constraint that somebody added.
+    """
+
+
 class QueryError(DatabaseError):
     """PostgreSQL rejected the caller's data.
 
@@ -65,11 +75,11 @@ class QueryError(DatabaseError):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Translate the driver's errors in the block into DatabaseUnavailable and QueryError.
+    """Translate the driver's errors in the block into a DatabaseError.
 
-    Wrap both acquiring a connection and using it; works around `await` too. Errors caused by
-    neither the caller nor the connection, such as a syntax error, pass through unchanged: they
-    are bugs.
+    DatabaseUnavailable if the same call may succeed later, QueryError if the caller's data was
+    refused, StatementFailed for anything else. Wrap both acquiring a connection and using it; works
+    around `await` too.
     """
     try:
         yield
@@ -80,6 +90,12 @@ def translated() -> Iterator[None]:
             f"The database lacks what this version needs ({error.diag.message_primary}): apply the"
             " schema with: python -m lib.database.migrations"
         ) from error
+    except SESSION_ERRORS as error:
+        raise DatabaseUnavailable(f"A connection cannot be used any more: {error}") from error
+    except errors.FeatureNotSupported as error:
+        if not is_stale(error):
+            raise StatementFailed(_reason(error)) from error
+        raise DatabaseUnavailable(f"A table has changed meanwhile: {_reason(error)}") from error
     except (
         psycopg.OperationalError,
         psycopg.InterfaceError,
@@ -92,9 +108,20 @@ def translated() -> Iterator[None]:
         if isinstance(error, psycopg.DataError) and not sqlstate:
             sqlstate = UNSENDABLE
         elif not (sqlstate.startswith("DR") or isinstance(error, CALLER_ERRORS)):
-            raise
+            raise StatementFailed(_reason(error)) from error
         message = error.diag.message_primary or str(error)
         raise QueryError(sqlstate, message, _detail(error.diag.message_detail)) from error
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether the connection's prepared statements no longer fit the server: it must be closed."""
+    return isinstance(error, SESSION_ERRORS) or (
+        isinstance(error, errors.FeatureNotSupported) and "cached plan" in str(error)
+    )
+
+
+def _reason(error: psycopg.Error) -> str:
+    return f"PostgreSQL refused: {error.diag.message_primary or error} ({error.sqlstate})"
 
 
 def _detail(text: str | None) -> dict[str, Any]:

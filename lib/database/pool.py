@@ -1,8 +1,8 @@
 """Connections, and connection pools that survive a restart of the database."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from lib.database.address import is_transaction_pooler, parse
-from lib.database.errors import translated
+from lib.database.errors import is_stale, translated
 from lib.database.queries import load, load_async
 
 ROOM = Path(__file__).parent
@@ -35,13 +35,41 @@ SILENCE = {
 
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
-Pool = ConnectionPool[Connection]
+
+
+class Pool(ConnectionPool[Connection]):
+    """A pool that replaces its connections once their prepared statements no longer fit."""
+
+    @contextmanager
+    def connection(self, timeout: float | None = None) -> Iterator[Connection]:
+        """A connection of the pool, as psycopg_pool has it."""
+        try:
+            with super().connection(timeout) as connection:
+                yield connection
+        except psycopg.Error as error:
+            if is_stale(error):
+                self.drain()
+            raise
 
 
 class AsyncPool(AsyncConnectionPool[AsyncConnection]):
-    """A pool whose timeout means that the database is unreachable, not that the pool is busy."""
+    """The same for an event loop.
+
+    Its timeout means that the database is unreachable, not that the pool is busy.
+    """
 
     _given = 0
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[AsyncConnection]:  # noqa: ASYNC109
+        """A connection of the pool, as psycopg_pool has it."""
+        try:
+            async with super().connection(timeout) as connection:
+                yield connection
+        except psycopg.Error as error:
+            if is_stale(error):
+                await self.drain()
+            raise
 
     async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109
         """Get a connection, waiting for as long as other callers keep getting theirs.
@@ -96,7 +124,7 @@ def open_pool(
             pool.check()
             raise
 
-    pool = ConnectionPool(
+    pool = Pool(
         url,
         connection_class=psycopg.Connection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},

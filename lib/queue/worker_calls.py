@@ -98,12 +98,13 @@ class Queue:
         self._pool = pool
         self._sql = load_async("queue")
 
-    async def claim(self, worker_id: UUID, job_types: Collection[str], limit: int) -> list[Claim]:
-        """Claim up to `limit` pending jobs that are due, most urgent first."""
+    async def claim(
+        self, worker_id: UUID, job_types: Collection[str], limit: int, *, singly: bool = False
+    ) -> list[Claim]:
+        """Claim up to `limit` due jobs, most urgent first; `singly` sets refused rows aside."""
+        claim = self._sql.claim_jobs_singly if singly else self._sql.claim_jobs
         async with connected(self._pool) as connection:
-            rows = self._sql.claim_jobs(
-                connection, limit=limit, job_types=list(job_types), worker_id=worker_id
-            )
+            rows = claim(connection, limit=limit, job_types=list(job_types), worker_id=worker_id)
             return [_claim(row) async for row in rows]
 
     async def claim_generation(self, worker_id: UUID, generation_id: UUID) -> Claim | None:
@@ -175,10 +176,7 @@ class Queue:
             return {row["job_id"] async for row in rows}
 
     async def release_unheld(self, worker_id: UUID, held: Sequence[Claim]) -> list[UUID]:
-        """Release a worker's claims except those in `held`. Returns the released jobs.
-
-        For a worker that did not receive the response to a claim.
-        """
+        """Release a worker's claims except `held`, after a lost response. Returns the jobs."""
         async with connected(self._pool) as connection:
             rows = self._sql.release_unheld_jobs(
                 connection,

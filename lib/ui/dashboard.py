@@ -15,6 +15,7 @@ from lib.database import (
     Pool,
     QueryError,
     SchemaMissing,
+    StatementFailed,
     TimeLimitReached,
     load,
     open_pool,
@@ -131,6 +132,10 @@ def database_errors_shown() -> Iterator[None]:
     except QueryError as refusal:
         st.error("The database cannot read what this page was asked for. Check the filters.")
         st.text(refusal.message)
+        return
+    except StatementFailed as failure:
+        st.error("The database refused what this page reads. The queue itself goes on.")
+        st.text(str(failure))
         return
     except DatabaseUnavailable as error:
         st.session_state["database_away"] = True

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection
 from uuid import UUID
 
-from lib.database import DatabaseUnavailable, notifications
+from lib.database import DatabaseError, DatabaseUnavailable, notifications
 from lib.queue.worker_calls import Claim, Queue
 
 logger = logging.getLogger(__name__)
@@ -51,24 +51,38 @@ class Claiming:
         try:
             if self._response_lost:
                 await self._queue.release_unheld(self._worker_id, list(self._held))
-                self._response_lost = False
+            # Until every answer is here: an error of one batch cancels the others.
+            self._response_lost = True
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._claim_batch(limit)) for limit in limits]
         except* DatabaseUnavailable as errors:
             logger.warning("Cannot claim jobs: %s", errors.exceptions[0])
-            self._response_lost = True
             self._parallel_claims = 1
             claimed = 0
         else:
+            self._response_lost = False
             claimed = sum(task.result() for task in tasks)
             self._parallel_claims = MAX_PARALLEL_CLAIMS if claimed == sum(limits) else 1
         return claimed > 0
 
     async def _claim_batch(self, limit: int) -> int:
-        claims = await self._queue.claim(self._worker_id, self._job_types, limit)
+        claims = await claim_jobs(self._queue, self._worker_id, self._job_types, limit)
         for claim in claims:
             self._start(claim)
         return len(claims)
+
+
+async def claim_jobs(
+    queue: Queue, worker_id: UUID, job_types: Collection[str], limit: int
+) -> list[Claim]:
+    """Claim up to `limit` due jobs. Those that the database refuses to change are set aside."""
+    try:
+        return await queue.claim(worker_id, job_types, limit)
+    except DatabaseUnavailable:
+        raise
+    except DatabaseError as error:
+        logger.warning("A claim was refused, so jobs are claimed one by one: %s", error)
+        return await queue.claim(worker_id, job_types, limit, singly=True)
 
 
 async def keep_listening(url: str, wake: asyncio.Event) -> None:

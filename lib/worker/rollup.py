@@ -10,14 +10,17 @@ logger = logging.getLogger(__name__)
 
 
 async def refresh_rollup(pool: AsyncPool) -> bool:
-    """Fold for about a second. True if more is left, False also if another refresh is running.
+    """Sample the queue's length, and fold for about a second.
 
-    A database failure is only logged: the next refresh catches up.
+    True if more is left to fold, False also if another refresh is running. A database that is away
+    is only logged: the next refresh catches up.
     """
+    sql = load_async("rollup")
     try:
         async with connected(pool) as connection:
+            await sql.sample_queue(connection)
             return bool(
-                await load_async("rollup").refresh_rollup(
+                await sql.refresh_rollup(
                     # One of all workers does it per interval.
                     connection,
                     every_seconds=REFRESH_SECONDS / 2,

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from uuid import UUID, uuid4
 
 from lib.database import AsyncPool, DatabaseUnavailable, QueryError
 from lib.ops.alerts.watch import evaluate_and_notify, keep_evaluating_alerts
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
-from lib.worker.claiming import RECONNECT_SECONDS, Claiming, keep_listening
+from lib.worker.background import attempt, keep_running
+from lib.worker.claiming import RECONNECT_SECONDS, Claiming, claim_jobs, keep_listening
 from lib.worker.handlers import Cancellable, Handler
 from lib.worker.registration import Registration
 from lib.worker.rescue import keep_rescuing
@@ -81,22 +82,21 @@ class Worker:
         Jobs unfinished after the grace period are released.
         """
         await self._register_when_available()
-        async with asyncio.TaskGroup() as helpers:
-            intake_tasks = [
-                helpers.create_task(keep_listening(url, self._wake)),
-                helpers.create_task(keep_rescuing(self._pool, self._rescue_seconds)),
-                helpers.create_task(keep_rollup_fresh(self._pool)),
-            ]
-            support_tasks = [
-                # Cancelled after the drain: releasing jobs must not wait for alert deliveries.
-                helpers.create_task(keep_evaluating_alerts(self._pool)),
-                helpers.create_task(self._keep_heartbeating()),
-                helpers.create_task(self._settlement.run()),
-            ]
-            while not self._stopping.is_set():
-                self._wake.clear()
-                if not await self._claim_free_slots():
-                    await self._sleep(poll_seconds)
+        intake_tasks = [
+            self._keep("listen", lambda: keep_listening(url, self._wake)),
+            self._keep("rescue", lambda: keep_rescuing(self._pool, self._rescue_seconds)),
+            self._keep("history", lambda: keep_rollup_fresh(self._pool)),
+        ]
+        support_tasks = [
+            # Cancelled after the drain: releasing jobs must not wait for alert deliveries.
+            self._keep("alerts", lambda: keep_evaluating_alerts(self._pool)),
+            *self._support_tasks(),
+        ]
+        try:
+            await keep_running(
+                "claim", lambda: self._keep_claiming(poll_seconds), self._pool, self._stopping
+            )
+        finally:
             await _cancel_and_wait(intake_tasks)
             await self._drain(stop_grace_seconds)
             await _cancel_and_wait(support_tasks)
@@ -108,12 +108,12 @@ class Worker:
         Also rescues jobs, refreshes the rollups and evaluates the alerts.
         """
         await self._register()
-        await self._queue.rescue(self._rescue_seconds)
+        await attempt("rescue", self._queue.rescue(self._rescue_seconds), self._pool)
         await self._run_claims(
-            await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
+            await claim_jobs(self._queue, self.id, self._handlers, self._concurrency)
         )
-        await refresh_rollup(self._pool)
-        await evaluate_and_notify(self._pool)
+        await attempt("history", refresh_rollup(self._pool), self._pool)
+        await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Run the pending job of a generation; False if it has none.
@@ -125,11 +125,17 @@ class Worker:
         await self._run_claims([claim] if claim else [])
         return claim is not None
 
-    async def _run_claims(self, claims: Collection[Claim]) -> None:
-        support_tasks = [
-            asyncio.create_task(self._keep_heartbeating()),
-            asyncio.create_task(self._settlement.run()),
+    def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(keep_running(name, run, self._pool))
+
+    def _support_tasks(self) -> list[asyncio.Task[None]]:
+        return [
+            self._keep("heartbeat", self._keep_heartbeating),
+            self._keep("outcomes", self._settlement.run),
         ]
+
+    async def _run_claims(self, claims: Collection[Claim]) -> None:
+        support_tasks = self._support_tasks()
         for claim in claims:
             self._start(claim)
         try:
@@ -140,6 +146,12 @@ class Worker:
             await self._drain(0)
             await _cancel_and_wait(support_tasks)
             await self._registration.unregister(self.processed, self.errors)
+
+    async def _keep_claiming(self, poll_seconds: float) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            if not await self._claim_free_slots():
+                await self._sleep(poll_seconds)
 
     async def _claim_free_slots(self) -> bool:
         free = min(
