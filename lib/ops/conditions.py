@@ -97,6 +97,17 @@ def stuck(jobs: int, silent_seconds: float | None = None) -> str:
     return f"{plural(jobs)} stuck: no {silent}{duration(silent_seconds) if silent_seconds else ''}."
 
 
+def background_error(task: str, times: int, error: str) -> str:
+    """A background task of a worker or the app that fails and is tried again."""
+    often = f", {times:,} times in a row" if times > 1 else ""
+    return f"Background task “{task}” failed{often}: {error}"
+
+
+def set_aside(step: str, jobs: int, error: str) -> str:
+    """Jobs whose row the database refuses; `step` is what goes on without them."""
+    return f"{plural(jobs)} set aside ({step}): the database refuses to work on them. {error}"
+
+
 def cron_failing(name: str, runs: int, message: str | None = None) -> str:
     """A pg_cron job whose last runs failed; `message` is that of the last one."""
     which = "last run" if runs == 1 else f"last {runs:,} runs"

@@ -35,7 +35,9 @@ insert into public.alert_rules (rule, severity, threshold, resolve_at, for_secon
     ('worker_gone',    'warning',    60,    30,   0, null),
     ('provider_down',  'critical',    0,     0,   0, null),
     ('queue_paused',   'warning',  3600,     0,   0, null),
-    ('cron_failing',   'warning',     2,     0,   0, null);
+    ('cron_failing',   'warning',     2,     0,   0, null),
+    ('background_errors', 'warning',  0,     0,   0, null),
+    ('jobs_set_aside', 'warning',     0,     0,   0, null);
 
 create table public.alerts (
     id          uuid             primary key default gen_random_uuid(),
@@ -52,7 +54,7 @@ create table public.alerts (
 );
 comment on table public.alerts is
     'What is or was wrong, from its beginning to its end. Until fired_at nobody is told; what does not last so long is deleted. Kept for 90 days.';
-comment on column public.alerts.subject is 'Which provider, worker, cron job or type of jobs; empty where the rule is about the whole queue.';
+comment on column public.alerts.subject is 'Which provider, worker, cron job, task or type of jobs; empty where the rule is about the whole queue.';
 comment on column public.alerts.value is 'What was measured last; worst: the highest so far.';
 comment on column public.alerts.calm_since is 'Since when the measure is at or below resolve_at; null while it is not.';
 
@@ -302,6 +304,18 @@ as $$
 $$;
 comment on function public.measure_cron is 'cron_failing: failed runs of an active cron job since its last success.';
 
+create function public.measure_errors() returns table (rule text, subject text, value double precision, detail jsonb)
+language sql stable set search_path = ''
+as $$
+    select 'background_errors', b.task, b.times::double precision, jsonb_build_object('error', b.error)
+    from public.background_errors b where b.last_at > now() - interval '5 minutes'
+    union all
+    select 'jobs_set_aside', a.step, count(*)::double precision, jsonb_build_object('error', min(a.error))
+    from public.set_aside_jobs a group by a.step;
+$$;
+comment on function public.measure_errors is
+    'background_errors: how often in a row a task failed that did so in the last five minutes. jobs_set_aside: jobs that a step goes on without.';
+
 create function public.alert_measures() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
 as $$
@@ -309,7 +323,8 @@ as $$
     union all select * from public.measure_ended()
     union all select * from public.measure_workers()
     union all select * from public.measure_barriers()
-    union all select * from public.measure_cron();
+    union all select * from public.measure_cron()
+    union all select * from public.measure_errors();
 $$;
 comment on function public.alert_measures is
     'What the rules are about, as it is now; what is not measured is right. The measure_… functions say what each is.';

@@ -112,7 +112,7 @@ begin
             'set_cron_job_active', 'unschedule_cron_job',
             -- alerts
             'oldest_due', 'recent_times', 'measure_waiting', 'measure_ended', 'worker_seen_at', 'measure_workers',
-            'measure_barriers', 'measure_cron', 'alert_measures', 'follow_alerts',
+            'measure_barriers', 'measure_cron', 'measure_errors', 'alert_measures', 'follow_alerts',
             'announce_alerts', 'forget_alerts', 'evaluate_alerts', 'claim_notifications',
             'settle_notification',
             -- alert_actions
@@ -185,7 +185,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'e1ce255f630333c5';
+return 'e5ac3270bc268f9f';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

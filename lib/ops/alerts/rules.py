@@ -21,7 +21,7 @@ class Rule:
     """
 
     title: str
-    unit: Literal["jobs", "seconds", "share", "runs"]
+    unit: Literal["jobs", "seconds", "share", "runs", "errors"]
     measures: str
     todo: str
     page: str
@@ -131,6 +131,29 @@ RULES: Mapping[str, Rule] = {
         "Read the message of its last run, and what is said of its schedule.",
         "workers",
         lambda alert: conditions.cron_failing(alert["subject"], round(alert["value"])),
+    ),
+    "background_errors": Rule(
+        "Background task failing",
+        "errors",
+        "How often in a row a task failed that did so in the last five minutes. Such tasks rescue"
+        " jobs, keep the history, send alerts; each goes on trying.",
+        "Read the error, and the log of the worker or the app for more.",
+        "workers",
+        lambda alert: conditions.background_error(
+            alert["subject"], round(alert["value"]), alert["detail"]["error"]
+        ),
+    ),
+    "jobs_set_aside": Rule(
+        "Jobs set aside",
+        "jobs",
+        "Jobs that the database refuses to work on, for example because of a trigger or a constraint"
+        " of your own.",
+        "Find them in the table set_aside_jobs and remove the cause. They are tried again within an"
+        " hour, or at once by: select public.retry_set_aside_jobs('0')",
+        "workers",
+        lambda alert: conditions.set_aside(
+            alert["subject"], round(alert["value"]), alert["detail"]["error"]
+        ),
     ),
 }
 """By name; alerts of the same severity are listed in this order."""

@@ -37,6 +37,7 @@ BREAKS = {
     "type": (
         "tables",
         "drop view public.queue_state, public.queue_pace;"
+        "drop trigger job_queue_bounds on public.job_queue;"
         "alter table public.job_queue alter column scheduled_at type timestamptz(0)",
         "job_queue.scheduled_at is timestamp(0) with time zone, not timestamp with time zone",
         "alter column scheduled_at type timestamp with time zone",

@@ -160,4 +160,18 @@ CAUSES = [
         lambda q: q.db.execute(CRON_JOBS.format(0)),
         "process-jobs",
     ),
+    Cause(
+        "background_errors",
+        lambda q: q.one("select public.report_background_error('rescue', 'No.')"),
+        lambda q: q.back("background_errors", "last_at", 301),
+        "rescue",
+    ),
+    Cause(
+        "jobs_set_aside",
+        lambda q: q.one(
+            "select public.set_aside_job('00000000-0000-0000-0000-00000000000a', 'claim', 'No.')"
+        ),
+        lambda q: q.one("select public.retry_set_aside_jobs('0')"),
+        "claim",
+    ),
 ]

@@ -23,8 +23,9 @@ async def pool(database):
 def asking(pool):
     """A client of the routes, from an address, with settings."""
 
-    def asking(client="127.0.0.1", ready=True, **settings):
-        app = Starlette(routes=routes(lambda: pool if ready else None, parse(settings)))
+    def asking(client="127.0.0.1", ready=True, worker_ended=False, **settings):
+        found = routes(lambda: pool if ready else None, lambda: worker_ended, parse(settings))
+        app = Starlette(routes=found)
         transport = httpx.ASGITransport(app, client=(client, 1))
         return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
@@ -122,6 +123,12 @@ async def test_health_is_the_worst_that_fires(db, queue, asking):
     assert await state() == (503, {"status": "critical", "alerts": [down, paused]})
     queue.one("select public.record_provider_success('a provider')")
     assert await state() == (200, {"status": "warning", "alerts": [paused]})
+
+
+async def test_health_says_that_the_worker_has_ended(asking):
+    answer = await asking(worker_ended=True).get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "the worker ended and is started again"}
 
 
 async def test_health_is_not_known_when_nobody_watches(db, queue, asking):
