@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+LARGEST_LOAD = 100_000.0
+"""Offered load above which the slots are not searched for: their number is the load, within 1 %."""
 KEEPING_UP_SECONDS = 60.0
 """A backlog that clears within this time at the current pace does not count as one."""
 
@@ -60,6 +62,8 @@ def slots_for(load: float, run_seconds: float, wait_seconds: float, share: float
             " wait must not be negative, the run time positive, the share between 0 and 1."
         )
     slots = math.floor(load) + 1
+    if load > LARGEST_LOAD:
+        return slots
     blocked = _blocked(slots, load)
     while True:
         longer = math.exp((load - slots) * wait_seconds / run_seconds)

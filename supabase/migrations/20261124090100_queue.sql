@@ -401,7 +401,7 @@ declare
                              or (p_job.attempts >= p_job.max_attempts and not v_limited);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
                                   then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
-    v_model       text := p_job.payload ->> 'model_id';
+    v_model       text := left(p_job.payload ->> 'model_id', 200);
     v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
 begin
     update public.job_queue q

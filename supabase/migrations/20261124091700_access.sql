@@ -185,7 +185,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'e5ac3270bc268f9f';
+return '9aae47a45c4c48db';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -1,6 +1,7 @@
 """Erlang's C formula against published values, and what is made of it."""
 
 import math
+import time
 
 import pytest
 
@@ -78,3 +79,10 @@ def test_senseless_numbers_are_refused(bad):
 )
 def test_outlook(waiting, arrived, ended, expected):
     assert outlook(waiting, arrived, ended) == expected
+
+
+def test_an_absurd_load_is_answered_at_once():
+    started = time.monotonic()
+    assert slots_for(1e18, 7e9, 60) == 10**18 + 1
+    assert slots_for(99_999, 10, 60) < 99_999 * 1.01
+    assert time.monotonic() - started < 1
