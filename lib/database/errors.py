@@ -20,8 +20,15 @@ CALLER_ERRORS = (
 UNSENDABLE = "22021"
 """Code of values that the driver cannot send: no text in PostgreSQL has the character NUL."""
 
-SESSION_ERRORS = (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement)
-"""The server's session is not the one that we prepared statements in, as behind some poolers."""
+STALE_SESSION_ERRORS = (
+    # The session is not the one that we prepared statements in, as behind some poolers.
+    errors.InvalidSqlStatementName,
+    errors.DuplicatePreparedStatement,
+    # A table has changed since: a plan, or a function that returns its rows, no longer fits.
+    errors.FeatureNotSupported,
+    errors.DatatypeMismatch,
+)
+"""Errors that a new connection does not have."""
 
 SCHEMA_ERRORS = (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedColumn)
 
@@ -90,12 +97,8 @@ def translated() -> Iterator[None]:
             f"The database lacks what this version needs ({error.diag.message_primary}): apply the"
             " schema with: python -m lib.database.migrations"
         ) from error
-    except SESSION_ERRORS as error:
-        raise DatabaseUnavailable(f"A connection cannot be used any more: {error}") from error
-    except errors.FeatureNotSupported as error:
-        if not is_stale(error):
-            raise StatementFailed(_reason(error)) from error
-        raise DatabaseUnavailable(f"A table has changed meanwhile: {_reason(error)}") from error
+    except STALE_SESSION_ERRORS as error:
+        raise DatabaseUnavailable(f"A connection has to be made again: {_reason(error)}") from error
     except (
         psycopg.OperationalError,
         psycopg.InterfaceError,
@@ -111,13 +114,6 @@ def translated() -> Iterator[None]:
             raise StatementFailed(_reason(error)) from error
         message = error.diag.message_primary or str(error)
         raise QueryError(sqlstate, message, _detail(error.diag.message_detail)) from error
-
-
-def is_stale(error: BaseException) -> bool:
-    """Whether the connection's prepared statements no longer fit the server: it must be closed."""
-    return isinstance(error, SESSION_ERRORS) or (
-        isinstance(error, errors.FeatureNotSupported) and "cached plan" in str(error)
-    )
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from lib.database.address import is_transaction_pooler, parse
-from lib.database.errors import is_stale, translated
+from lib.database.errors import STALE_SESSION_ERRORS, translated
 from lib.database.queries import load, load_async
 
 ROOM = Path(__file__).parent
@@ -46,9 +46,8 @@ class Pool(ConnectionPool[Connection]):
         try:
             with super().connection(timeout) as connection:
                 yield connection
-        except psycopg.Error as error:
-            if is_stale(error):
-                self.drain()
+        except STALE_SESSION_ERRORS:
+            self.drain()
             raise
 
 
@@ -66,9 +65,8 @@ class AsyncPool(AsyncConnectionPool[AsyncConnection]):
         try:
             async with super().connection(timeout) as connection:
                 yield connection
-        except psycopg.Error as error:
-            if is_stale(error):
-                await self.drain()
+        except STALE_SESSION_ERRORS:
+            await self.drain()
             raise
 
     async def getconn(self, timeout: float | None = None) -> AsyncConnection:  # noqa: ASYNC109

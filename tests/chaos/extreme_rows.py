@@ -94,7 +94,8 @@ class ExtremeRows:
         row = values | times | {"updated_at": self.draw.choice(TIMES)}
         places = ", ".join(["%s"] * len(columns))
         names = ", ".join(columns)
-        return f"insert into {table} ({names}) values ({places})", [row[c] for c in columns]
+        statement = f"insert into {table} ({names}) values ({places})"  # noqa: S608
+        return statement, [row[column] for column in columns]
 
     def _enqueue(self) -> tuple[str, list[Any]]:
         return "select enqueue_job(%s, %s::jsonb, %s, %s, %s)", [

@@ -1,4 +1,4 @@
-"""Whatever the rows hold, workers, history and pages go on, and every other job is in the figures."""
+"""Whatever rows hold: workers, history and pages go on, and every other job is counted."""
 
 import json
 from typing import Any
@@ -80,4 +80,6 @@ def test_every_page_opens(rows, db, database, eventually):
     assert len(views(database, examples)) > 15
     run_all(rows)
     fold(db, eventually)
-    views(database, examples)
+    for view in views(database, examples):
+        for call in view.calls.values():
+            call.of(db)  # A page would show its error in a sentence.

@@ -59,3 +59,24 @@ def test_nobody_can_ask_for_more_than_a_day(queue):
 def test_a_huge_attempt_number_waits_the_maximum(queue):
     wait = queue.one("select retry_delay('x', 2147483647)")
     assert 3600 <= wait.total_seconds() <= 3600 * JITTER
+
+
+def test_no_wait_is_longer_than_thirty_days(queue):
+    queue.db.execute(
+        "insert into job_types values"
+        " ('huge', null, 1e300, 1e300, 0), ('none', null, 'NaN', 'NaN', 0)"
+    )
+    for job_type in ("huge", "none"):
+        job_id = queue.enqueue(job_type)
+        assert 30 * 86400 - 60 <= waits(queue, job_id) <= 30 * 86400
+        queue.db.execute("delete from job_queue")
+
+
+@pytest.mark.parametrize("retry_after", [1e300, -1e300, "soon", None, True, {"a": 1}])
+def test_any_retry_after_is_borne(queue, retry_after):
+    job_id = queue.enqueue()
+    assert (
+        0
+        <= waits(queue, job_id, code="rate_limited", retry_after_seconds=retry_after)
+        <= (86400 * JITTER)
+    )
