@@ -146,8 +146,8 @@ RULES: Mapping[str, Rule] = {
     "jobs_set_aside": Rule(
         "Jobs set aside",
         "jobs",
-        "Jobs that the database refuses to change or to count, for example because of a trigger or a"
-        " constraint of your own.",
+        "Jobs that the database refuses to change or to count, for example because of a trigger"
+        " of your own.",
         "Find them in the table set_aside_jobs and remove the cause. They are tried again within an"
         " hour, or at once by: select public.retry_set_aside_jobs('0')",
         "workers",
