@@ -40,6 +40,7 @@ else:
     # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
     service = Service(replace(config, public_url=app_url()))
+    host = urlsplit(app_url()).hostname or ""
     api_routes = [
         *routes(lambda: service.functions),
         Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
@@ -53,7 +54,10 @@ else:
         middleware=[
             Middleware(
                 TrustedHostMiddleware,
-                allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(app_url()).hostname],
+                allowed_hosts=[
+                    *("localhost", "127.0.0.1", "[::1]"),
+                    f"[{host}]" if ":" in host else host,
+                ],
             ),
             Middleware(LoopbackOnly, routes=api_routes),
             Middleware(AssetCache),
