@@ -74,16 +74,25 @@ create function public.append_attempt_error(
     p_error_details jsonb, p_attempt int, p_error text, p_details jsonb
 ) returns jsonb
 language sql stable set search_path = ''
-return coalesce(p_details, '{}') || jsonb_build_object(
-    'attempts',
-    case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
-         then p_error_details -> 'attempts' else '[]'::jsonb end
-    || jsonb_build_object(
-        'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error,
-        'details', coalesce(p_details, '{}')
+as $$
+    select d.details || jsonb_build_object(
+        'attempts',
+        case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
+             then p_error_details -> 'attempts' else '[]'::jsonb end
+        || jsonb_build_object(
+            'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error, 'details', d.details
+        )
     )
-);
-comment on function public.append_attempt_error(jsonb, int, text, jsonb) is 'error_details of a job after one more failed attempt.';
+    from (
+        select case
+            when jsonb_typeof(p_details) = 'object' then p_details
+            when p_details <> 'null' then jsonb_build_object('details', p_details)
+            else '{}'
+        end as details
+    ) d;
+$$;
+comment on function public.append_attempt_error(jsonb, int, text, jsonb) is
+    'error_details of a job after one more failed attempt: always an object. Details that are none are kept in one, under "details"; null counts as no details.';
 
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval

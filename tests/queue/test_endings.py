@@ -159,6 +159,30 @@ def test_the_errors_of_all_attempts_are_kept_in_order(queue):
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, {}),
+        ("null", {}),
+        ("{}", {}),
+        ('"x"', {"details": "x"}),
+        ("[]", {"details": []}),
+        ('["code", "permanent"]', {"details": ["code", "permanent"]}),
+        ("5", {"details": 5}),
+    ],
+)
+def test_details_that_are_no_object_are_kept_in_one(queue, given, kept):
+    job_id = queue.enqueue()
+    for attempt in (1, 2):
+        queue.make_due(job_id)
+        queue.claim()
+        assert queue.one("select complete_job(%s, false, 'e', %s)", job_id, given) == "pending"
+        found = dict(queue.job(job_id)["error_details"])
+        entries = found.pop("attempts")
+        assert found == kept
+        assert [entry["details"] for entry in entries] == [kept] * attempt
+
+
 def test_the_errors_stay_after_a_late_success(queue):
     job_id = queue.claimed()
     queue.fail(job_id)
