@@ -31,7 +31,7 @@ class StorageFailed(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A stored image: `url` for browsers, `path` within the storage."""
+    """A stored image: `url` as of `Storage.url_for`, `path` within the storage."""
 
     url: str
     path: str
@@ -47,7 +47,7 @@ class Storage(Protocol):
         """
 
     def url_for(self, path: str) -> str:
-        """The current URL of a stored image, for browsers."""
+        """The current URL of a stored image, for browsers; "/images/…" is relative to the app."""
 
     def read(self, path: str) -> bytes:
         """The bytes of a stored image. Raises FileNotFoundError."""

@@ -13,6 +13,7 @@ class LocalStorage:
     """Images as files in a folder, served by the app under /images."""
 
     def __init__(self, folder: Path, public_url: str) -> None:
+        """`public_url` is where browsers reach the app; empty: URLs are relative to any app."""
         self._folder = folder
         self._public_url = public_url
         folder.mkdir(parents=True, exist_ok=True)

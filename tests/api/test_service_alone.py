@@ -40,7 +40,6 @@ def service(
         "DARKROOM_DATA": str(tmp_path),
         "DARKROOM_SIMULATOR_SPEED": "100",
         "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
-        "DARKROOM_URL": url,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "lib.asgi:app", "--host", host, "--port", str(port)],
@@ -82,7 +81,8 @@ def test_a_generation_is_made_without_the_control_room(
         return str(row["image_url"]) if row and row["image_url"] else None
 
     address = eventually(image, 30)
-    assert httpx.get(address).headers["content-type"].startswith("image/")
+    assert address.startswith("/images/")
+    assert httpx.get(f"{url}{address}").headers["content-type"].startswith("image/")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)
     gone = "select count(*) as workers from workers where kind = 'worker' and stopped_at is null"

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
+from lib.resources import image_storage
+from lib.settings import parse
 from lib.storage import NotAnImage
 from lib.storage.local import LocalStorage
 
@@ -23,6 +25,18 @@ async def test_keeps_an_image_under_its_own_ending(tmp_path, form, ending):
     assert stored.path == f"{id}.{ending}"
     assert stored.url == f"http://app/images/{id}.{ending}"
     assert (tmp_path / stored.path).read_bytes() == encoded(form)
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, "/images/a.png"),
+        ({"DARKROOM_URL": "https://darkroom.example/"}, "https://darkroom.example/images/a.png"),
+    ],
+)
+def test_the_address_depends_on_the_settings_alone(tmp_path, values, url):
+    settings = parse({"DARKROOM_DATA": str(tmp_path)} | values)
+    assert image_storage(settings).url_for("a.png") == url
 
 
 @pytest.mark.parametrize("content", [b"", b"<svg onload=alert(1)>", encoded("GIF")])
