@@ -31,7 +31,8 @@ def prepare_proxies(urls: Iterable[str | None]) -> None:
     found = getproxies()
     excluded = [entry.strip() for entry in found.get("no", "").split(",") if entry.strip()]
     proxies = {scheme: found[scheme] for scheme in SCHEMES if found.get(scheme)}
-    if not proxies or "*" in excluded:
+    # httpx reads NO_PROXY even where there is no proxy.
+    if not (proxies or excluded) or "*" in excluded:
         return
     for scheme, proxy in proxies.items():
         _check(f"{scheme.upper()}_PROXY", proxy)
