@@ -9,7 +9,7 @@ from lib.database import AsyncPool, DatabaseUnavailable, QueryError
 from lib.ops.alerts.watch import evaluate_and_notify, keep_evaluating_alerts
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.claiming import RECONNECT_SECONDS, Claiming, keep_listening
-from lib.worker.handlers import Cancellable, Handler
+from lib.worker.handlers import Cancellable, Handler, blocked_types
 from lib.worker.registration import Registration
 from lib.worker.rescue import keep_rescuing
 from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
@@ -59,7 +59,7 @@ class Worker:
         self._claiming = Claiming(
             self._queue,
             self.id,
-            handlers.keys(),
+            self._claimable_types,
             batch=batch,
             held=self._held,
             start=self._start,
@@ -100,7 +100,7 @@ class Worker:
             await _cancel_and_wait(intake_tasks)
             await self._drain(stop_grace_seconds)
             await _cancel_and_wait(support_tasks)
-        await self._registration.unregister(self.processed, self.errors)
+        await self._unregister()
 
     async def run_batch(self) -> None:
         """Claim due jobs up to the concurrency limit, run them, and return.
@@ -109,8 +109,9 @@ class Worker:
         """
         await self._register()
         await self._queue.rescue(self._rescue_seconds)
+        job_types = self._claimable_types()
         await self._run_claims(
-            await self._queue.claim(self.id, self._handlers.keys(), self._concurrency)
+            await self._queue.claim(self.id, job_types, self._concurrency) if job_types else []
         )
         await refresh_rollup(self._pool)
         await evaluate_and_notify(self._pool)
@@ -139,7 +140,7 @@ class Worker:
         finally:
             await self._drain(0)
             await _cancel_and_wait(support_tasks)
-            await self._registration.unregister(self.processed, self.errors)
+            await self._unregister()
 
     async def _claim_free_slots(self) -> bool:
         free = min(
@@ -149,6 +150,9 @@ class Worker:
             2 * self._concurrency - len(self._held),
         )
         return free > 0 and await self._claiming.claim(free)
+
+    def _claimable_types(self) -> list[str]:
+        return list(self._handlers.keys() - blocked_types(self._handlers).keys())
 
     def _start(self, claim: Claim) -> None:
         self._held.add(claim)
@@ -218,7 +222,9 @@ class Worker:
                     cancelling = asyncio.create_task(self._cancel_external(claim, task))
                     self._cancelling.add(cancelling)
                     cancelling.add_done_callback(self._cancelling.discard)
-        await self._registration.heartbeat(self.processed, self.errors)
+        await self._registration.heartbeat(
+            self.processed, self.errors, blocked_types(self._handlers)
+        )
 
     async def _cancel_external_if_cancelled(self, claim: Claim) -> None:
         """Check why a handler lost its claim; on a cancellation, cancel its external work too."""
@@ -271,6 +277,11 @@ class Worker:
 
     async def _register(self) -> None:
         await self._registration.register(self._kind, self._handlers.keys(), self._concurrency)
+
+    async def _unregister(self) -> None:
+        await self._registration.unregister(
+            self.processed, self.errors, blocked_types(self._handlers)
+        )
 
 
 async def _cancel_and_wait(
