@@ -1,7 +1,6 @@
 """Entry point: run as a script, the navigation; imported as a module, the ASGI app."""
 
 import sys
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -39,7 +38,8 @@ else:
     # st.navigation sets this too, but too late if the first visit is a deep link: because of the
     # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
-    service = Service(replace(config, public_url=app_url()))
+    service = Service(config)
+    host = urlsplit(app_url()).hostname or ""
     api_routes = [
         *routes(lambda: service.functions),
         Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
@@ -56,7 +56,10 @@ else:
         middleware=[
             Middleware(
                 TrustedHostMiddleware,
-                allowed_hosts=["localhost", "127.0.0.1", "[::1]", urlsplit(app_url()).hostname],
+                allowed_hosts=[
+                    *("localhost", "127.0.0.1", "[::1]"),
+                    f"[{host}]" if ":" in host else host,
+                ],
             ),
             Middleware(LoopbackOnly, routes=api_routes),
             Middleware(AssetCache),

@@ -49,4 +49,4 @@ def image_storage(settings: Settings) -> Storage:
             settings.storage_bucket,
             settings.storage_url_seconds,
         )
-    return LocalStorage(settings.images, settings.public_url or LOCAL_URL)
+    return LocalStorage(settings.images, settings.public_url or "")

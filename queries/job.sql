@@ -7,7 +7,8 @@
 -- pause_type, paused_by, pause_reason, paused_seconds: a pause of its type or, as *, of all types.
 -- held_seconds, hold_reason: remaining rate limit of its model. provider, down_seconds,
 -- probe_in_seconds, down_reason: its provider, if the circuit breaker is open. workers_alive:
--- workers alive that run its type. ahead: due jobs claimed before it, of the nearest 1,001 pending
+-- workers alive that run its type. storage_hosts, storage_error, storage_seconds: if none of them
+-- claims it because their storage takes no files. ahead: due jobs claimed before it, of the nearest 1,001 pending
 -- ones; ahead_is_all: there are at most 1,000. payload and error_details: text as stored, up to
 -- 100,000 characters.
 select
@@ -57,6 +58,9 @@ select
     (
         select count(*) from public.live_workers a where q.job_type = any(a.job_types)
     ) as workers_alive,
+    storage.hosts as storage_hosts,
+    storage.error as storage_error,
+    extract(epoch from clock_timestamp() - storage.failed_at)::double precision as storage_seconds,
     ahead.jobs as ahead,
     ahead.seen <= 1000 as ahead_is_all,
     g.id as generation_id,
@@ -98,6 +102,15 @@ left join lateral (
 left join public.model_holds h on h.model_id = q.payload ->> 'model_id' and h.held_until > clock_timestamp()
 left join public.job_types t on t.job_type = q.job_type
 left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
+left join lateral (
+    select
+        array_agg(distinct a.host) as hosts,
+        min(a.storage_failed_at) as failed_at,
+        (array_agg(a.storage_error order by a.storage_failed_at))[1] as error
+    from public.live_workers a
+    where q.job_type = any (a.job_types)
+    having bool_and(q.job_type = any (a.blocked_types))
+) storage on true
 cross join (select public.barred_job_types() as types offset 0) barred
 left join lateral (
     select

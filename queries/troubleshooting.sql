@@ -16,10 +16,12 @@ from public.alert_rules r;
 -- scheduled for later, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (held
 -- back by it); down: provider, reason, seconds, probe_in_seconds, jobs; workers, slots: workers
 -- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
--- runs); held: model_id, seconds, reason; cron: job_id, name, active, failures, message (of the
+-- runs); held: model_id, seconds, reason; storage: error, hosts, seconds (of workers whose storage
+-- takes no files), jobs (due, of types that no worker claims therefore); cron: job_id, name, active, failures, message (of the
 -- schedules that wake the queue).
 with alive as materialized (
-    select w.job_types, w.concurrency from public.live_workers w
+    select w.job_types, w.concurrency, w.host, w.storage_error, w.storage_failed_at, w.blocked_types
+    from public.live_workers w
 ), waiting as materialized (
     select
         q.job_type, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
@@ -68,6 +70,25 @@ select
         from public.model_holds h
         where h.held_until > now()
     ) as held,
+    (
+        select coalesce(jsonb_agg(to_jsonb(f) order by f.seconds desc), '[]')
+        from (
+            select
+                a.storage_error as error, array_agg(distinct a.host) as hosts,
+                extract(epoch from now() - min(a.storage_failed_at)) as seconds,
+                (
+                    select coalesce(sum(x.due), 0) from waiting x
+                    where exists (select from alive b where x.job_type = any (b.blocked_types))
+                      and not exists (
+                          select from alive b
+                          where x.job_type = any (b.job_types) and x.job_type <> all (b.blocked_types)
+                      )
+                ) as jobs
+            from alive a
+            where a.storage_error is not null
+            group by a.storage_error
+        ) f
+    ) as storage,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'job_id', c.job_id, 'name', c.job_name, 'active', c.active, 'failures', c.failures_in_row,

@@ -12,14 +12,13 @@ insert into public.workers (
 delete from public.workers where last_seen_at < now() - interval '1 day';
 
 -- name: worker_seen!
+-- storage_error: why the storage takes no files, storage_seconds: for how long, or null.
 update public.workers
-set last_seen_at = clock_timestamp(), processed = :processed, errors = :errors
-where id = :id;
-
--- name: worker_stopped!
-update public.workers
-set last_seen_at = clock_timestamp(), stopped_at = clock_timestamp(),
-    processed = :processed, errors = :errors
+set last_seen_at = clock_timestamp(),
+    stopped_at = case when :stopped::boolean then clock_timestamp() else stopped_at end,
+    processed = :processed, errors = :errors, blocked_types = :blocked_types,
+    storage_error = left(:storage_error, 1000),
+    storage_failed_at = clock_timestamp() - make_interval(secs => :storage_seconds)
 where id = :id;
 
 -- name: report_background_error!

@@ -6,12 +6,14 @@
 -- process-generation only while they run or hold any. Up to 200, those with problems first. state:
 -- gone (no heartbeat for a minute, or stopped, while holding jobs), alive, silent (no heartbeat for
 -- a minute), stopped; holds: jobs claimed; oldest_claim_seconds: age of the oldest claim;
--- silent_seconds: since the last heartbeat.
+-- silent_seconds: since the last heartbeat; storage_error, storage_failed_seconds: why and for how
+-- long its storage takes no files, or null.
 select *
 from (
     select
         w.id, w.kind, w.host, w.pid, w.version, w.job_types, w.concurrency, w.processed, w.errors,
-        w.started_at, w.last_seen_at, w.stopped_at,
+        w.started_at, w.last_seen_at, w.stopped_at, w.storage_error,
+        extract(epoch from now() - w.storage_failed_at)::double precision as storage_failed_seconds,
         extract(epoch from now() - w.last_seen_at)::double precision as silent_seconds,
         coalesce(held.jobs, 0) as holds,
         extract(epoch from now() - held.oldest)::double precision as oldest_claim_seconds,

@@ -40,10 +40,12 @@ class App:
             source = prepared_folder(self._settings.get("DARKROOM_SAMPLE_DATA", "1"))
             # With its owner: as root the server runs as another OS user.
             subprocess.run(["cp", "-a", source / "postgres", self.folder], check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+        address = self._settings.get("STREAMLIT_SERVER_ADDRESS", "")
+        ipv6 = ":" in address
+        with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as free:
+            free.bind(("::1" if ipv6 else "127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{f'[{address}]' if ipv6 else '127.0.0.1'}:{port}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"],
             cwd=PROJECT,

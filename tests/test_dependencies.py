@@ -155,7 +155,8 @@ def licence(package: Distribution) -> str:
         if line.startswith("License :: OSI Approved :: ")
     ]
     said = about.get("License-Expression") or about.get("License", "").strip()
-    if not said or "\n" in said or len(said) > 50:
+    # UNKNOWN is what old builders write of a package that has its licence in a classifier alone.
+    if said in ("", "UNKNOWN") or "\n" in said or len(said) > 50:
         said = " OR ".join(UNWRITTEN.get(name, name) for name in classified)
     return UNWRITTEN.get(said, said) or READ.get(package.name, "")
 

@@ -1,7 +1,7 @@
 """Whether a request comes from this machine."""
 
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -15,14 +15,20 @@ def is_loopback(host: str | None) -> bool:
     if host == "localhost":
         return True
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    # A socket for both families names an IPv4 peer as ::ffff:127.0.0.1.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def is_local_request(peer: str | None, headers: Mapping[str, str]) -> bool:
     """Whether a request, judged by its peer address and headers, was sent on this machine."""
-    host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
+    try:
+        host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
+    except ValueError:
+        return False
     return (
         is_loopback(peer)
         and is_loopback(host)

@@ -171,8 +171,8 @@ CATALOGUE = (
     Guide(
         "prediction_not_found",
         "The prediction is gone at Replicate",
-        "An earlier attempt's prediction can no longer be followed: Replicate removed it, or the"
-        " token belongs to another account now.",
+        "The prediction can no longer be followed: Replicate removed it, or the token belongs to"
+        " another account now.",
         "Retry the jobs: a new prediction is made.",
         "helps",
         r"no prediction|prediction.{0,80}not found",
@@ -199,13 +199,35 @@ CATALOGUE = (
     Guide(
         "storage_failed",
         "The image could not be stored",
-        "The model made the image, but Supabase's Storage did not take it: the bucket does not"
-        " exist, the secret key may not write to it, or Storage did not answer.",
-        "Create the bucket that SUPABASE_STORAGE_BUCKET names in the project, or look up the"
-        " project's status. Then retry the jobs: an image less than an hour old is not paid for"
-        " again.",
+        "The model made the image, but the storage did not take it: the disk is full or read-only,"
+        " or Supabase's Storage is down, over its quota or without the bucket. Workers claim no"
+        " such jobs meanwhile, and the jobs lose no attempt by it, up to thirty.",
+        "Free space on the disk of DARKROOM_DATA and let workers write to it; or look up the"
+        " project's status and quota and the bucket that SUPABASE_STORAGE_BUCKET names. Jobs then"
+        " go on by themselves, and an image less than an hour old is not paid for again.",
         "after",
-        r"supabase storage|bucket",
+        r"supabase storage|bucket|disk for images|folder of images",
+    ),
+    Guide(
+        "outputs_expired",
+        "A paid image was gone before it could be stored",
+        "An earlier attempt paid for the image, but could not store it within the hour for which"
+        " Replicate keeps it. The next attempt pays for another.",
+        "Nothing for the jobs: they go on by themselves. Look at why images could not be stored for"
+        " so long.",
+        "helps",
+        r"no longer has the image",
+    ),
+    Guide(
+        "image_refused",
+        "The bucket does not allow this image",
+        "The bucket takes images, but this one is larger than its limit or of a type that it does"
+        " not allow.",
+        "Raise the file size limit of the bucket, or allow image/png, image/webp and image/jpeg, in"
+        " the project's dashboard. Then retry the jobs: an image less than an hour old is not paid"
+        " for again.",
+        "after",
+        r"exceeded the maximum allowed size|mime type",
     ),
     Guide(
         "too_large",
@@ -230,8 +252,7 @@ CATALOGUE = (
         "An error in the worker's own program",
         "The worker broke off with an error that it does not know, or the result could not be"
         " stored. Its log has the whole traceback.",
-        "Look at the worker's log at that time: a full disk, missing rights on the image folder,"
-        " or a bug. Mend it, then retry the jobs.",
+        "Look at the worker's log at that time, mend what it says, then retry the jobs.",
         "after",
         r"unexpected error|cannot be stored|traceback|exception",
     ),

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lib.formats import duration
-from lib.ops.conditions import START_WORKER, no_worker, paused, provider_down, rate_limited
+from lib.ops.conditions import (
+    FREE_STORAGE,
+    START_WORKER,
+    no_worker,
+    paused,
+    provider_down,
+    rate_limited,
+    storage_failed,
+)
 
 MAX_COUNTED_AHEAD = 1_000
 """The query counts jobs ahead in line only up to this limit."""
@@ -66,6 +74,11 @@ def _pending(job: Job) -> JobState:
             f"Pending for {duration(-due_in)}. {no_worker(job_type=job['job_type'])}"
             f" {START_WORKER}",
         )
+    if job["storage_hosts"]:
+        failing = storage_failed(
+            job["storage_hosts"], job["storage_seconds"], _short(job["storage_error"])
+        )
+        return JobState("act", f"{failing} {FREE_STORAGE}")
     return JobState("underway", _in_line(job))
 
 

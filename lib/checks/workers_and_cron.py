@@ -7,7 +7,14 @@ from typing import Any
 from lib.checks.cron_jobs import explain
 from lib.checks.health import Condition
 from lib.formats import duration, zone
-from lib.ops.conditions import START_WORKER, cron_failing, no_worker, worker_lost
+from lib.ops.conditions import (
+    FREE_STORAGE,
+    START_WORKER,
+    cron_failing,
+    no_worker,
+    storage_failed,
+    worker_lost,
+)
 from lib.ops.cron.runs import outcome
 from lib.ops.cron.schedule import Gap, ScheduleError, gaps
 
@@ -25,7 +32,11 @@ def conditions(
 
     `runs` are the latest runs of all cron jobs.
     """
-    found = [*lost_workers(workers), *nothing_runs(workers, jobs, environment)]
+    found = [
+        *lost_workers(workers),
+        *failing_storage(workers),
+        *nothing_runs(workers, jobs, environment),
+    ]
     for job in jobs:
         job_runs = [run for run in runs if run["job_id"] == job["job_id"]]
         found += [
@@ -55,6 +66,27 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
         )
         for worker in workers
         if worker["state"] == "gone"
+    ]
+
+
+def failing_storage(workers: Sequence[Row]) -> list[Condition]:
+    """Living workers whose storage takes no files, one condition for each error."""
+    failing: dict[str, list[Row]] = {}
+    for worker in workers:
+        if worker["state"] == "alive" and worker["storage_error"]:
+            failing.setdefault(worker["storage_error"], []).append(worker)
+    return [
+        Condition(
+            "storage",
+            "critical",
+            storage_failed(
+                sorted({worker["host"] for worker in found}),
+                max(worker["storage_failed_seconds"] for worker in found),
+                error,
+            )
+            + f" {FREE_STORAGE}",
+        )
+        for error, found in failing.items()
     ]
 
 

@@ -18,6 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from supabase import AsyncClient, AsyncClientOptions, PostgrestAPIError, create_async_client
 
+from .http import UnusableProxy, open_client
 from .subscription import (
     READ_TIMEOUT_SECONDS,
     ConnectionLost,
@@ -110,7 +111,8 @@ class RealtimeSession:
         while True:
             try:
                 reason = await self._subscribe_until_lost()
-            except (WebSocketException, NotConnectedError, OSError) as error:
+            # ImportError: websockets lacks the package for a SOCKS proxy, so the row is polled.
+            except (WebSocketException, NotConnectedError, OSError, ImportError) as error:
                 reason = f"{type(error).__name__}: {error}"
             if self.notified:
                 delays = backoff(MAX_BACKOFF_SECONDS)
@@ -157,14 +159,18 @@ async def realtime_session(project: Project, generation_id: UUID) -> AsyncIterat
     Raises ConnectionLost if the project is unreachable, SubscriptionRefused if it refuses.
     """
     try:
-        async with httpx.AsyncClient(
-            timeout=READ_TIMEOUT_SECONDS, event_hooks={"response": [_raise_if_refused]}
+        async with open_client(
+            httpx.AsyncClient,
+            timeout=READ_TIMEOUT_SECONDS,
+            event_hooks={"response": [_raise_if_refused]},
         ) as http:
             session = RealtimeSession(project, http, generation_id)
             try:
                 yield session
             finally:
                 await session.close()
+    except UnusableProxy as error:
+        raise SubscriptionRefused(str(error)) from error
     except httpx.HTTPError as error:
         raise ConnectionLost(f"{project.url} does not answer ({type(error).__name__}).") from error
     except PostgrestAPIError as error:

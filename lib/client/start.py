@@ -8,6 +8,8 @@ from uuid import UUID
 
 import httpx
 
+from .http import UnusableProxy, open_client
+
 TIMEOUT_SECONDS = 10.0
 
 
@@ -55,7 +57,7 @@ def start_image_generation(
     operator's test, which needs the secret key and is exempt from limits. Raises StartRefused.
     """
     body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
-    with _translate_errors(url), httpx.Client(timeout=TIMEOUT_SECONDS) as http:
+    with _translate_errors(url), open_client(httpx.Client, timeout=TIMEOUT_SECONDS) as http:
         response = http.send(_request(url, key, access_token, idempotency_key, body))
     return _parse_response(url, response)
 
@@ -74,7 +76,7 @@ async def start_image_generation_async(
     """Async version of `start_image_generation`."""
     body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
     with _translate_errors(url):
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        async with open_client(httpx.AsyncClient, timeout=TIMEOUT_SECONDS) as http:
             response = await http.send(_request(url, key, access_token, idempotency_key, body))
     return _parse_response(url, response)
 
@@ -94,6 +96,8 @@ def _request(
 def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
+    except UnusableProxy as error:
+        raise StartRefused(str(error), code="unusable_proxy") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StartRefused(
             f"start-generation at {url} does not answer ({type(error).__name__}).",

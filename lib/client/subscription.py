@@ -46,7 +46,8 @@ class GenerationUpdate:
     """A visible state of a generation.
 
     `status` is queued, processing, completed, failed or cancelled; `progress` in percent.
-    While queued, `error_message` says why the last attempt failed; another follows.
+    While queued, `error_message` says why the last attempt failed; another follows. `image_url` is
+    relative to the app ("/images/…") where neither DARKROOM_URL nor a bucket is set.
     """
 
     generation_id: UUID

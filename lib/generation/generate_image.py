@@ -8,7 +8,7 @@ from typing import Any
 from lib.database import DatabaseUnavailable
 from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, ClaimLost, Generation, JobFailed, Queue
-from lib.storage import Storage, StorageError
+from lib.storage import ImageRefused, Outage, Storage, StorageError, StorageFailed
 
 logger = logging.getLogger(__name__)
 
@@ -28,18 +28,22 @@ class GenerationHandler:
         self._provider = provider
         self._storage = storage
         self._deadline_seconds = deadline_seconds
+        self.outage = Outage(storage)
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
         """Run a claim's generation and return the URL and path of its image.
 
         Raises JobFailed with the provider's reason, or ClaimLost.
         """
+        if self.outage.reason:
+            # Claimed before the storage failed: do not pay for what cannot be stored.
+            raise JobFailed(self.outage.reason, code=StorageFailed.code)
         generation = await self._queue.begin_generation(claim)
         if generation.status == "completed":
             return {}
         try:
             prediction = await self._predict(claim, generation)
-            image = await self._provider.download(prediction.image)
+            image = await self._download(prediction, generation)
         except ProviderError as error:
             raise JobFailed(
                 str(error),
@@ -51,7 +55,11 @@ class GenerationHandler:
         try:
             stored = await self._storage.save(generation.generation_id, image)
         except StorageError as error:
-            raise JobFailed(str(error), code=error.code) from error
+            if isinstance(error, StorageFailed):
+                self.outage.failed(error, len(image))
+            raise JobFailed(
+                str(error), code=error.code, permanent=isinstance(error, ImageRefused)
+            ) from error
         return {"image_url": stored.url, "storage_path": stored.path}
 
     async def cancel(self, claim: Claim) -> None:
@@ -81,6 +89,14 @@ class GenerationHandler:
                 percent = CREATED_PERCENT + prediction.progress * span // 100
                 await self._queue.record_progress(claim, percent)
         return prediction
+
+    async def _download(self, prediction: Prediction, generation: Generation) -> bytes:
+        try:
+            return await self._provider.download(prediction.image)
+        except ProviderError as error:
+            if error.code == "image_not_found" and prediction.id == generation.prediction_id:
+                raise _expired(prediction.id) from error
+            raise
 
     async def _create(self, claim: Claim, generation: Generation) -> Prediction:
         prediction = await self._provider.create(
@@ -116,17 +132,28 @@ class GenerationHandler:
             logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
 
     async def _earlier_prediction(self, generation: Generation) -> Prediction | None:
-        """The prediction of an earlier attempt, unless it can no longer yield an image."""
+        """The prediction of an earlier attempt, unless it failed.
+
+        Raises JobFailed, code outputs_expired, if it was paid for and its image is gone.
+        """
         if generation.prediction_id is None or Capability.GET not in self._provider.capabilities:
             return None
         try:
             prediction = await self._provider.get(generation.prediction_id)
         except ProviderError as error:
             if error.code == "prediction_not_found":
-                return None
+                raise _expired(generation.prediction_id) from error
             raise
-        # Output is removed after an hour: such a success is useless now.
-        unusable = prediction.finished and not (
-            prediction.status == "succeeded" and prediction.output
-        )
-        return None if unusable else prediction
+        if prediction.status == "succeeded" and not prediction.output:
+            # Replicate removes outputs after an hour.
+            raise _expired(prediction.id)
+        return None if prediction.finished and prediction.status != "succeeded" else prediction
+
+
+def _expired(prediction_id: str) -> JobFailed:
+    message = (
+        f"The provider no longer has the image of prediction {prediction_id}, which an earlier"
+        " attempt paid for. The next attempt pays for another."
+    )
+    logger.warning("%s", message)
+    return JobFailed(message, code="outputs_expired")

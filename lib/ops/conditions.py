@@ -10,6 +10,10 @@ from lib.formats import duration, plural, share
 from lib.queue.operator_actions import ALL_TYPES
 
 START_WORKER = "Start a worker: python -m lib.worker"
+FREE_STORAGE = (
+    "Free space there, or restore access to it: workers try again every 30 s and go on by"
+    " themselves."
+)
 
 
 def type_name(job_type: str) -> str:
@@ -34,6 +38,14 @@ def worker_lost(host: str, pid: int, seconds: float, jobs: int, *, stopped: bool
     """A worker that stopped, or sends no heartbeat, with jobs running."""
     how = f"stopped {duration(seconds)} ago" if stopped else f"no heartbeat for {duration(seconds)}"
     return f"Worker lost on {host} (pid {pid}): {how}, with {plural(jobs)} running."
+
+
+def storage_failed(hosts: Sequence[str], seconds: float, reason: str) -> str:
+    """Workers whose storage takes no files, on these hosts; `reason` is the storage's error."""
+    return (
+        f"Storage failing on {', '.join(hosts)} for {duration(seconds)}; jobs that need it stay"
+        f" pending there. {reason}"
+    )
 
 
 def provider_down(

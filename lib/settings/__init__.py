@@ -3,6 +3,7 @@
 - `catalogue`: every setting, with its default and meaning.
 - `values`: validation of each kind of value.
 - `environment`: the settings of this process.
+- `proxies`: what HTTP clients read of the environment.
 - `keys`: API keys of the functions, generated locally if none are configured.
 """
 

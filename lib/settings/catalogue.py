@@ -111,8 +111,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "DARKROOM_URL",
-            "where browsers reach this app, for the addresses of stored images",
-            "this computer",
+            "where browsers reach this app: `image_url` begins with it, the same for all apps and"
+            " workers",
+            "this computer; `image_url` is `/images/…`, relative to any app",
         ),
         Setting(
             "METRICS_TOKEN",

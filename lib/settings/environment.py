@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from lib.database import project_ref
 from lib.settings.catalogue import SETTINGS
+from lib.settings.proxies import prepare_proxies
 from lib.settings.values import (
     KeyRole,
     SettingsError,
@@ -211,10 +212,14 @@ def _provider(values: Mapping[str, str]) -> _Provider:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Raises SettingsError."""
+    """The settings of this process, after `prepare_proxies`. Raises SettingsError."""
     path = PROJECT / SECRETS
     secrets = secrets_file(path) if path.exists() else {}
-    return parse(secrets | os.environ)
+    found = parse(secrets | os.environ)
+    prepare_proxies(
+        (found.replicate_url, found.supabase_url, found.functions_url, found.public_url)
+    )
+    return found
 
 
 def secrets_file(path: Path) -> dict[str, str]:

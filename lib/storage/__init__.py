@@ -2,12 +2,29 @@
 
 - `contract`: the interface of a storage, and its errors.
 - `local`: files in a folder, served by the app.
+- `outage`: whether a storage takes images again after it has failed.
 - `supabase`: a bucket of Supabase Storage.
 
 To store images elsewhere, add a module that implements `contract.Storage` and choose it in
 lib/resources.py.
 """
 
-from lib.storage.contract import NotAnImage, Storage, StorageError, StorageFailed, StoredImage
+from lib.storage.contract import (
+    ImageRefused,
+    NotAnImage,
+    Storage,
+    StorageError,
+    StorageFailed,
+    StoredImage,
+)
+from lib.storage.outage import Outage
 
-__all__ = ["NotAnImage", "Storage", "StorageError", "StorageFailed", "StoredImage"]
+__all__ = [
+    "ImageRefused",
+    "NotAnImage",
+    "Outage",
+    "Storage",
+    "StorageError",
+    "StorageFailed",
+    "StoredImage",
+]

@@ -23,15 +23,21 @@ class NotAnImage(StorageError):
     code = "not_an_image"
 
 
+class ImageRefused(StorageError):
+    """The storage takes images, but not this one: it is too large or of another type."""
+
+    code = "image_refused"
+
+
 class StorageFailed(StorageError):
-    """A request to the storage failed."""
+    """The storage takes no image now: its disk is full, or a request to it failed."""
 
     code = "storage_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A stored image: `url` for browsers, `path` within the storage."""
+    """A stored image: `url` as of `Storage.url_for`, `path` within the storage."""
 
     url: str
     path: str
@@ -43,11 +49,18 @@ class Storage(Protocol):
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
         """Store a PNG, WebP or JPEG; saving a generation again replaces its image.
 
-        Raises NotAnImage for anything else, whatever its declared content type.
+        Raises NotAnImage for anything else, whatever its declared content type, ImageRefused and
+        StorageFailed.
+        """
+
+    async def probe(self, size: int) -> None:
+        """Try whether an image of `size` bytes could be stored, and leave nothing.
+
+        Raises StorageFailed.
         """
 
     def url_for(self, path: str) -> str:
-        """The current URL of a stored image, for browsers."""
+        """The current URL of a stored image, for browsers; "/images/…" is relative to the app."""
 
     def read(self, path: str) -> bytes:
         """The bytes of a stored image. Raises FileNotFoundError."""

@@ -1,26 +1,50 @@
 """Store images as files in a folder."""
 
+import errno
+import fcntl
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import UUID
+from typing import BinaryIO
+from uuid import UUID, uuid4
 
 import anyio
 
-from lib.storage.contract import StoredImage, image_extension
+from lib.storage.contract import StorageFailed, StoredImage, image_extension
+
+logger = logging.getLogger(__name__)
+
+# Users see the error of their generation: no paths in it.
+REASONS = {
+    errno.ENOSPC: "The disk for images is full.",
+    errno.EDQUOT: "The disk for images is full: its quota is used up.",
+    errno.EROFS: "The disk for images is read-only.",
+    errno.EACCES: "The worker may not write to the folder of images.",
+    errno.EPERM: "The worker may not write to the folder of images.",
+}
 
 
 class LocalStorage:
     """Images as files in a folder, served by the app under /images."""
 
     def __init__(self, folder: Path, public_url: str) -> None:
+        """`public_url` is where browsers reach the app; empty: URLs are relative to any app."""
         self._folder = folder
         self._public_url = public_url
-        folder.mkdir(parents=True, exist_ok=True)
+        # A folder that cannot be used now may be so again when an image comes.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._delete_drafts()
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
         path = f"{generation_id}.{image_extension(image)}"
         await anyio.to_thread.run_sync(self._write, path, image)
         return StoredImage(self.url_for(path), path)
+
+    async def probe(self, size: int) -> None:
+        await anyio.to_thread.run_sync(self._probe, size)
 
     def url_for(self, path: str) -> str:
         return f"{self._public_url}/images/{path}"
@@ -39,6 +63,41 @@ class LocalStorage:
         return self._folder / Path(path).name
 
     def _write(self, path: str, image: bytes) -> None:
-        temporary = self._folder / f"{path}.{os.getpid()}.part"
-        temporary.write_bytes(image)
-        temporary.replace(self._folder / path)
+        with self._draft(path) as draft:
+            draft.write(image)
+            draft.flush()
+            Path(draft.name).replace(self._folder / path)
+
+    def _probe(self, size: int) -> None:
+        with suppress(OSError):
+            self._delete_drafts()
+        with self._draft("probe") as draft:
+            # Random, because a file system may compress.
+            draft.write(os.urandom(size))
+
+    @contextmanager
+    def _draft(self, name: str) -> Iterator[BinaryIO]:
+        """A file that is deleted at the end, unless it was renamed. Raises StorageFailed."""
+        path = self._folder / f"{name}.{uuid4().hex}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with path.open("wb") as draft:
+                    fcntl.flock(draft, fcntl.LOCK_EX)
+                    yield draft
+            finally:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s cannot be written to: %s", self._folder, error)
+            reason = REASONS.get(error.errno or 0)
+            raise StorageFailed(
+                reason or f"The folder of images cannot be written to ({error.strerror})."
+            ) from error
+
+    def _delete_drafts(self) -> None:
+        """Delete the drafts of processes that were killed. Raises OSError."""
+        for path in self._folder.glob("*.part"):
+            with suppress(OSError), path.open("r+b") as draft:
+                # Fails as long as its writer lives.
+                fcntl.flock(draft, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()

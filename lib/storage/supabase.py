@@ -1,18 +1,25 @@
 """Store images in a Supabase Storage bucket."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from mimetypes import types_map
 from uuid import UUID
 
 import anyio
 import httpx
+from PIL import Image
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from lib.storage.contract import StorageFailed, StoredImage, image_extension
+from lib.storage.contract import ImageRefused, StorageFailed, StoredImage, image_extension
 
 TIMEOUT_SECONDS = 20.0
+MESSAGE_LENGTH = 500
+"""A proxy's error page may be long."""
+REFUSALS = ("413", "415")
+"""HTTP statuses for one file: larger than the bucket allows, or of another type."""
+PROBE = "darkroom-probe.png"
 
 
 class SupabaseStorage:
@@ -36,6 +43,10 @@ class SupabaseStorage:
         await anyio.to_thread.run_sync(self._upload, path, image, types_map[f".{extension}"])
         return StoredImage(await anyio.to_thread.run_sync(self.url_for, path), path)
 
+    async def probe(self, size: int) -> None:
+        # A small image, whatever the size: a bucket is full as a whole.
+        await anyio.to_thread.run_sync(self._probe)
+
     def url_for(self, path: str) -> str:
         with self._translate_errors():
             if self._url_seconds:
@@ -51,8 +62,19 @@ class SupabaseStorage:
             return bool(self._bucket.remove([path]))
 
     def _upload(self, path: str, image: bytes, content_type: str) -> None:
-        with self._translate_errors():
-            self._bucket.upload(path, image, {"content-type": content_type, "upsert": "true"})
+        try:
+            with self._translate_errors():
+                self._bucket.upload(path, image, {"content-type": content_type, "upsert": "true"})
+        except FileNotFoundError as error:
+            raise StorageFailed(f"Supabase Storage has no such place: {error}") from None
+
+    def _probe(self) -> None:
+        pixel = BytesIO()
+        Image.new("L", (1, 1)).save(pixel, "PNG")
+        # A bucket that answers for this image alone takes others.
+        with suppress(ImageRefused):
+            self._upload(PROBE, pixel.getvalue(), types_map[".png"])
+            self.delete(PROBE)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -60,12 +82,16 @@ class SupabaseStorage:
             yield
         except StorageApiError as error:
             # Storage responds 400 with the real status in the body.
-            if str(error.status) == "404" and "bucket" not in error.message.lower():
-                raise FileNotFoundError(error.message) from None
-            raise StorageFailed(
-                f"Supabase Storage, bucket {self._name!r}: {error.message} ({error.status})."
-            ) from None
+            status, message = str(error.status), str(error.message)[:MESSAGE_LENGTH]
+            if status == "404" and "bucket" not in message.lower():
+                raise FileNotFoundError(message) from None
+            kind = ImageRefused if status in REFUSALS else StorageFailed
+            raise kind(f"Supabase Storage, bucket {self._name!r}: {message} ({status}).") from None
         except httpx.HTTPError as error:
             raise StorageFailed(
                 f"Supabase Storage does not answer ({type(error).__name__})."
             ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageFailed(
+                "Supabase Storage does not answer as such: is SUPABASE_URL a project's address?"
+            ) from error

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from lib.api.loopback import is_loopback
 from lib.database import (
     DatabaseUnavailable,
     Pool,
@@ -153,8 +154,12 @@ def database_errors_shown() -> Iterator[None]:
 
 
 def app_url() -> str:
-    """This app's base URL: the configured one, else localhost."""
-    return settings().public_url or f"http://127.0.0.1:{st.get_option('server.port')}"
+    """This app's base URL: the configured one, else on this computer."""
+    if url := settings().public_url:
+        return url
+    address = str(st.get_option("server.address"))
+    host = address if is_loopback(address) else "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{st.get_option('server.port')}"
 
 
 def functions_url() -> str:

@@ -3,9 +3,8 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import streamlit as st
@@ -25,7 +24,7 @@ SIGNED_URL_SECONDS = 30
 @st.cache_resource
 def storage() -> Storage:
     """This app's image storage."""
-    return image_storage(replace(settings(), public_url=app_url()))
+    return image_storage(settings())
 
 
 def show_image(generation: Row, width: int | Literal["stretch"]) -> None:
@@ -43,8 +42,8 @@ def image_source(generation: Row) -> str:
     """
     if settings().storage_bucket and generation["storage_path"]:
         return _signed_url(generation["storage_path"])
-    if settings().functions_elsewhere:
-        return str(generation["image_url"])
+    if elsewhere := settings().functions_elsewhere:
+        return urljoin(f"{elsewhere}/", str(generation["image_url"]))
     page = urlsplit(st.context.url or app_url())
     return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
 
@@ -68,7 +67,7 @@ def image_bytes(job: Row) -> bytes:
     Raises StorageFailed, FileNotFoundError and httpx.HTTPError.
     """
     if settings().functions_elsewhere and not settings().storage_bucket:
-        return httpx.get(job["image_url"], follow_redirects=True).raise_for_status().content
+        return httpx.get(image_source(job), follow_redirects=True).raise_for_status().content
     return storage().read(job["storage_path"])
 
 

@@ -1,7 +1,8 @@
 """The long-lived worker; `python -m lib.worker` runs one as its own process.
 
 - `worker`: runs jobs concurrently, sends heartbeats, and releases unfinished jobs.
-- `handlers`: the handler of each job type.
+- `handlers`, `running`: the handler of each job type, and one attempt with it.
 - `claiming`, `settlement`: claim jobs, and store their outcomes.
 - `registration`, `rescue`, `rollup`: the workers table, jobs of dead workers, the rollups.
+- `background`: tasks that go on after an error.
 """

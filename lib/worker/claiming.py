@@ -18,15 +18,16 @@ MAX_PARALLEL_CLAIMS = 4
 class Claiming:
     """Claims up to `batch` jobs at a time for a worker.
 
-    `start` is called with every claim. `held` are the claims that the worker knows it holds: if the
-    response to a claim was lost, any others are released before the next claim.
+    `job_types` returns the types to claim now. `start` is called with every claim. `held` are the
+    claims that the worker knows it holds: if the response to a claim was lost, any others are
+    released before the next claim.
     """
 
     def __init__(
         self,
         queue: Queue,
         worker_id: UUID,
-        job_types: Collection[str],
+        job_types: Callable[[], Collection[str]],
         *,
         batch: int,
         held: Collection[Claim],
@@ -46,15 +47,16 @@ class Claiming:
 
         Returns False if there are none or the database is unreachable.
         """
+        job_types = self._job_types()
         limits = [min(self._batch, free - taken) for taken in range(0, free, self._batch)]
-        limits = limits[: self._parallel_claims]
+        limits = limits[: self._parallel_claims] if job_types else []
         try:
             if self._response_lost:
                 await self._queue.release_unheld(self._worker_id, list(self._held))
             # Until every answer is here: an error of one batch cancels the others.
             self._response_lost = True
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._claim_batch(limit)) for limit in limits]
+                tasks = [group.create_task(self._claim_batch(job_types, limit)) for limit in limits]
         except* DatabaseUnavailable as errors:
             logger.warning("Cannot claim jobs: %s", errors.exceptions[0])
             self._parallel_claims = 1
@@ -65,8 +67,8 @@ class Claiming:
             self._parallel_claims = MAX_PARALLEL_CLAIMS if claimed == sum(limits) else 1
         return claimed > 0
 
-    async def _claim_batch(self, limit: int) -> int:
-        claims = await claim_jobs(self._queue, self._worker_id, self._job_types, limit)
+    async def _claim_batch(self, job_types: Collection[str], limit: int) -> int:
+        claims = await claim_jobs(self._queue, self._worker_id, job_types, limit)
         for claim in claims:
             self._start(claim)
         return len(claims)

@@ -10,10 +10,19 @@ from typing import Any, Protocol, runtime_checkable
 from lib.generation.generate_image import GenerationHandler
 from lib.provider import Provider
 from lib.queue.worker_calls import Claim, Queue
-from lib.storage import Storage
+from lib.storage import Outage, Storage
 
 Handler = Callable[[Claim], Awaitable[Mapping[str, Any]]]
 """Runs a job and returns its result; raises JobFailed or ClaimLost."""
+
+
+@runtime_checkable
+class NeedsStorage(Protocol):
+    """A handler that stores files: its jobs are not claimed while its storage takes none."""
+
+    @property
+    def outage(self) -> Outage:
+        """Whether the storage takes files."""
 
 
 @runtime_checkable
@@ -22,6 +31,15 @@ class Cancellable(Protocol):
 
     async def cancel(self, claim: Claim) -> None:
         """Called after the handler was stopped for this claim."""
+
+
+def blocked_types(handlers: Mapping[str, object]) -> dict[str, Outage]:
+    """The job types that cannot run now because their storage takes no files."""
+    return {
+        job_type: handler.outage
+        for job_type, handler in handlers.items()
+        if isinstance(handler, NeedsStorage) and handler.outage.reason
+    }
 
 
 def handlers(

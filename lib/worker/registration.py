@@ -4,13 +4,15 @@ import logging
 import os
 import socket
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.queue.worker_calls import storable
+from lib.storage import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +44,26 @@ class Registration:
             )
             await self._sql.forget_old_workers(connection)
 
-    async def heartbeat(self, processed: int, errors: int) -> None:
-        """Update the last-seen time and the job counts."""
+    async def heartbeat(
+        self, processed: int, errors: int, blocked: Mapping[str, Outage], *, stopped: bool = False
+    ) -> None:
+        """Update the last-seen time, the job counts and the job types that are not claimed."""
+        outage = next(iter(blocked.values()), None)
         async with connected(self._pool) as connection:
-            await self._sql.worker_seen(connection, id=self._id, processed=processed, errors=errors)
+            await self._sql.worker_seen(
+                connection,
+                id=self._id,
+                processed=processed,
+                errors=errors,
+                blocked_types=list(blocked),
+                storage_error=outage and storable(outage.reason or ""),
+                storage_seconds=outage and outage.seconds,
+                stopped=stopped,
+            )
 
-    async def unregister(self, processed: int, errors: int) -> None:
+    async def unregister(self, processed: int, errors: int, blocked: Mapping[str, Outage]) -> None:
         """Mark the worker as stopped. A database failure is only logged."""
         try:
-            async with connected(self._pool) as connection:
-                await self._sql.worker_stopped(
-                    connection, id=self._id, processed=processed, errors=errors
-                )
+            await self.heartbeat(processed, errors, blocked, stopped=True)
         except DatabaseUnavailable as error:
             logger.warning("Could not sign off: %s", error)

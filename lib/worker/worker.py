@@ -5,15 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from uuid import UUID, uuid4
 
-from lib.database import AsyncPool, DatabaseUnavailable, QueryError
+from lib.database import AsyncPool, DatabaseUnavailable
 from lib.ops.alerts.watch import evaluate_and_notify, keep_evaluating_alerts
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
 from lib.worker.background import attempt, keep_running
 from lib.worker.claiming import RECONNECT_SECONDS, Claiming, claim_jobs, keep_listening
-from lib.worker.handlers import Cancellable, Handler
+from lib.worker.handlers import Cancellable, Handler, blocked_types
 from lib.worker.registration import Registration
 from lib.worker.rescue import keep_rescuing
 from lib.worker.rollup import keep_rollup_fresh, refresh_rollup
+from lib.worker.running import run_handler
 from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Worker:
         self._claiming = Claiming(
             self._queue,
             self.id,
-            handlers.keys(),
+            self._claimable_types,
             batch=batch,
             held=self._held,
             start=self._start,
@@ -100,7 +101,7 @@ class Worker:
             await _cancel_and_wait(intake_tasks)
             await self._drain(stop_grace_seconds)
             await _cancel_and_wait(support_tasks)
-        await self._registration.unregister(self.processed, self.errors)
+        await self._unregister()
 
     async def run_batch(self) -> None:
         """Claim due jobs up to the concurrency limit, run them, and return.
@@ -109,8 +110,11 @@ class Worker:
         """
         await self._register()
         await attempt("rescue", self._queue.rescue(self._rescue_seconds), self._pool)
+        job_types = self._claimable_types()
         await self._run_claims(
-            await claim_jobs(self._queue, self.id, self._handlers, self._concurrency)
+            await claim_jobs(self._queue, self.id, job_types, self._concurrency)
+            if job_types
+            else []
         )
         await attempt("history", refresh_rollup(self._pool), self._pool)
         await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
@@ -145,7 +149,7 @@ class Worker:
         finally:
             await self._drain(0)
             await _cancel_and_wait(support_tasks)
-            await self._registration.unregister(self.processed, self.errors)
+            await self._unregister()
 
     async def _keep_claiming(self, poll_seconds: float) -> None:
         while not self._stopping.is_set():
@@ -162,13 +166,16 @@ class Worker:
         )
         return free > 0 and await self._claiming.claim(free)
 
+    def _claimable_types(self) -> list[str]:
+        return list(self._handlers.keys() - blocked_types(self._handlers).keys())
+
     def _start(self, claim: Claim) -> None:
         self._held.add(claim)
         self._tasks[claim] = asyncio.create_task(self._work(claim))
 
     async def _work(self, claim: Claim) -> None:
         try:
-            self._settlement.add(claim, await self._attempt(claim))
+            self._settlement.add(claim, await run_handler(self._handlers[claim.job_type], claim))
         except ClaimLost as lost:
             logger.warning("Dropped a lost claim: %s", lost)
             self._held.discard(claim)
@@ -176,29 +183,6 @@ class Worker:
         finally:
             del self._tasks[claim]
             self._wake.set()
-
-    async def _attempt(self, claim: Claim) -> Outcome:
-        try:
-            return await self._handlers[claim.job_type](claim)
-        except JobFailed as error:
-            return error
-        except QueryError as error:
-            return JobFailed(error.message, code="invalid_payload", permanent=True)
-        except DatabaseUnavailable as error:
-            logger.warning("Job %s interrupted: %s", claim.job_id, error)
-            return Interrupted()
-        except ClaimLost:
-            raise
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            logger.exception("Job %s: something that its handler waits for was cancelled", claim)
-            return JobFailed("Unexpected error: CancelledError", code="internal")
-        except Exception as error:
-            # A bug in a handler must cost its job an attempt, not stop the worker.
-            logger.exception("Job %s broke its handler", claim.job_id)
-            return JobFailed(f"Unexpected error: {type(error).__name__}", code="internal")
 
     def _settled(self, claim: Claim, outcome: Outcome | None) -> None:
         self._held.discard(claim)
@@ -230,7 +214,9 @@ class Worker:
                     cancelling = asyncio.create_task(self._cancel_external(claim, task))
                     self._cancelling.add(cancelling)
                     cancelling.add_done_callback(self._cancelling.discard)
-        await self._registration.heartbeat(self.processed, self.errors)
+        await self._registration.heartbeat(
+            self.processed, self.errors, blocked_types(self._handlers)
+        )
 
     async def _cancel_external_if_cancelled(self, claim: Claim) -> None:
         """Check why a handler lost its claim; on a cancellation, cancel its external work too."""
@@ -283,6 +269,11 @@ class Worker:
 
     async def _register(self) -> None:
         await self._registration.register(self._kind, self._handlers.keys(), self._concurrency)
+
+    async def _unregister(self) -> None:
+        await self._registration.unregister(
+            self.processed, self.errors, blocked_types(self._handlers)
+        )
 
 
 async def _cancel_and_wait(

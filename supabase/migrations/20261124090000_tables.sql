@@ -49,8 +49,13 @@ create table if not exists public.workers (
     errors             bigint      not null default 0,
     started_at         timestamptz not null default now(),
     last_seen_at       timestamptz not null default now(),
-    stopped_at         timestamptz
+    stopped_at         timestamptz,
+    storage_error      text,
+    storage_failed_at  timestamptz,
+    blocked_types      text[]      not null default '{}'
 );
+comment on column public.workers.storage_error is 'Why its storage takes no files now, and storage_failed_at since when; null while it does.';
+comment on column public.workers.blocked_types is 'Those of its job_types that it does not claim now, because they need the storage.';
 comment on column public.workers.process_started_at is 'When the operating system started the process: with host and pid it tells a restarted process from its predecessor.';
 
 -- Generations -------------------------------------------------------------------------------------

@@ -81,16 +81,25 @@ create function public.append_attempt_error(
     p_error_details jsonb, p_attempt int, p_error text, p_details jsonb
 ) returns jsonb
 language sql stable set search_path = ''
-return coalesce(p_details, '{}') || jsonb_build_object(
-    'attempts',
-    case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
-         then p_error_details -> 'attempts' else '[]'::jsonb end
-    || jsonb_build_object(
-        'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error,
-        'details', coalesce(p_details, '{}')
+as $$
+    select d.details || jsonb_build_object(
+        'attempts',
+        case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
+             then p_error_details -> 'attempts' else '[]'::jsonb end
+        || jsonb_build_object(
+            'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error, 'details', d.details
+        )
     )
-);
-comment on function public.append_attempt_error(jsonb, int, text, jsonb) is 'error_details of a job after one more failed attempt.';
+    from (
+        select case
+            when jsonb_typeof(p_details) = 'object' then p_details
+            when p_details <> 'null' then jsonb_build_object('details', p_details)
+            else '{}'
+        end as details
+    ) d;
+$$;
+comment on function public.append_attempt_error(jsonb, int, text, jsonb) is
+    'error_details of a job after one more failed attempt: always an object. Details that are none are kept in one, under "details"; null counts as no details.';
 
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval
@@ -395,10 +404,13 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_code        text := p_details ->> 'code';
-    -- The provider did not even start: this is not the fault of the job and does not use up an attempt.
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
+    -- Not the fault of the job, so no attempt is used up: the provider did not even start, or what it made
+    -- could not be stored. Each of the latter may be paid again after an hour, so it is not for ever.
+    v_free        boolean := v_limited
+                             or coalesce(v_code in ('storage_failed', 'outputs_expired') and p_job.attempts < 30, false);
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
-                             or (p_job.attempts >= p_job.max_attempts and not v_limited);
+                             or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
                                   then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
     v_model       text := left(p_job.payload ->> 'model_id', 200);
@@ -409,12 +421,16 @@ begin
         completed_at = case when v_final then clock_timestamp() end,
         scheduled_at = case when v_final then q.scheduled_at
                             else clock_timestamp() + public.retry_delay(q.job_type, q.attempts, v_retry_after) end,
-        max_attempts = q.max_attempts + case when v_limited and not v_final then 1 else 0 end,
+        max_attempts = q.max_attempts + case when v_free and not v_final then 1 else 0 end,
         error_message = p_error,
         error_details = public.append_attempt_error(q.error_details, q.attempts, p_error, p_details),
         updated_at = clock_timestamp()
     where q.id = p_job.id;
 
+    if v_code = 'outputs_expired' then
+        -- The next attempt asks for a new prediction instead of this one.
+        update public.image_generations g set prediction_id = null where g.id = public.generation_of(p_job.payload);
+    end if;
     if v_limited and v_model is not null then
         insert into public.model_holds as h (model_id, held_until, reason)
         -- Without a Retry-After, 10 s keeps all jobs from asking again at once.

@@ -7,7 +7,8 @@ create view public.live_workers with (security_invoker = true) as
 select
     w.id, w.kind, w.host, w.pid, w.version, w.job_types, w.concurrency, w.started_at, w.last_seen_at,
     extract(epoch from now() - w.last_seen_at)::double precision as silent_seconds,
-    not w.running as stands_for_cron
+    not w.running as stands_for_cron,
+    w.storage_error, w.storage_failed_at, w.blocked_types
 from (
     select *, stopped_at is null and last_seen_at > now() - interval '1 minute' as running from public.workers
 ) w
@@ -27,6 +28,9 @@ comment on view public.live_workers is
 - last_seen_at: its last heartbeat
 - silent_seconds: seconds since then
 - stands_for_cron: true for a call of process-jobs that has ended; cron is expected to make the next one
+- storage_error: why its storage takes no files now, null while it does
+- storage_failed_at: since when
+- blocked_types: types of jobs that it does not claim meanwhile
 
 Cost: reads the table of workers, which keeps one day.';
 

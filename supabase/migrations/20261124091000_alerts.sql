@@ -34,6 +34,7 @@ insert into public.alert_rules (rule, severity, threshold, resolve_at, for_secon
     ('no_worker',      'critical',  120,    60,   0, null),
     ('worker_gone',    'warning',    60,    30,   0, null),
     ('provider_down',  'critical',    0,     0,   0, null),
+    ('storage_failed', 'critical',   30,     0,   0, null),
     ('queue_paused',   'warning',  3600,     0,   0, null),
     ('cron_failing',   'warning',     2,     0,   0, null),
     ('background_errors', 'warning',  0,     0,   0, null),
@@ -278,10 +279,19 @@ as $$
     from (
         select l.worker_id, count(*) as jobs from public.job_leases l group by l.worker_id
     ) held
-    join public.workers w on w.id = held.worker_id;
+    join public.workers w on w.id = held.worker_id
+    union all
+    select 'storage_failed', '', extract(epoch from clock_timestamp() - min(w.storage_failed_at))::double precision,
+           jsonb_build_object(
+               'hosts', array_agg(distinct w.host),
+               'error', (array_agg(w.storage_error order by w.storage_failed_at))[1]
+           )
+    from public.live_workers w
+    where w.storage_error is not null
+    having count(*) > 0;
 $$;
 comment on function public.measure_workers is
-    'stuck_jobs: how many. no_worker: seconds since any worker was seen. worker_gone: of each worker that holds jobs, seconds since it was seen.';
+    'stuck_jobs: how many. no_worker: seconds since any worker was seen. worker_gone: of each worker that holds jobs, seconds since it was seen. storage_failed: seconds since the storage of a living worker takes no files.';
 
 create function public.measure_barriers() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''

@@ -102,11 +102,15 @@ def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
     assert again == {"prediction_id": running, "status": "completed"}
 
 
-def test_a_second_attempt_starts_anew_where_the_first_prediction_is_gone(call, db):
+def test_where_the_first_prediction_is_gone_one_attempt_says_so_and_the_next_starts_anew(call, db):
     started = call("start-generation", GENERATION).json()
     db.execute("update public.image_generations set prediction_id = 'removedlongago'")
-    answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
-    assert (answer["processed"], answer["errors"]) == (1, 0)
+    for errors in (1, 0):
+        answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
+        assert (answer["processed"], answer["errors"]) == (1, errors)
+    details = db.execute("select error_details from public.job_queue").fetchone()["error_details"]
+    assert details["code"] == "outputs_expired"
+    assert "removedlongago" in details["attempts"][0]["error"]
     again = db.execute("select prediction_id, status from public.image_generations").fetchone()
     assert again["status"] == "completed"
     assert again["prediction_id"] != "removedlongago"

@@ -19,29 +19,38 @@ from lib.settings import parse
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(params=["127.0.0.1", "::1"])
 def service(
-    database: str, tmp_path: Path, eventually: Callable[..., Any]
+    request: pytest.FixtureRequest,
+    database: str,
+    tmp_path: Path,
+    eventually: Callable[..., Any],
 ) -> Iterator[tuple[str, subprocess.Popen[str], Path]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    host = request.param
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
+        try:
+            free.bind((host, 0))
+        except OSError:
+            pytest.skip("This machine has no IPv6 loopback.")
         port = free.getsockname()[1]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     log = tmp_path / "log"
     settings = {
         "DATABASE_URL": database,
         "DARKROOM_DATA": str(tmp_path),
         "DARKROOM_SIMULATOR_SPEED": "100",
         "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
-        "DARKROOM_URL": f"http://127.0.0.1:{port}",
+        # Not for the simulator, which is on this machine.
+        "ALL_PROXY": "socks5://127.0.0.1:1",
+        "NO_PROXY": "[::1],fe80::/10",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "lib.asgi:app", "--port", str(port)],
+        [sys.executable, "-m", "uvicorn", "lib.asgi:app", "--host", host, "--port", str(port)],
         cwd=PROJECT,
         env=os.environ | settings,
         stderr=log.open("w"),
         text=True,
     )
-    url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
         assert process.poll() is None, log.read_text()
@@ -75,7 +84,8 @@ def test_a_generation_is_made_without_the_control_room(
         return str(row["image_url"]) if row and row["image_url"] else None
 
     address = eventually(image, 30)
-    assert httpx.get(address).headers["content-type"].startswith("image/")
+    assert address.startswith("/images/")
+    assert httpx.get(f"{url}{address}").headers["content-type"].startswith("image/")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)
     gone = "select count(*) as workers from workers where kind = 'worker' and stopped_at is null"

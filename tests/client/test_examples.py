@@ -46,6 +46,7 @@ def test_the_readmes_example_follows_a_generation_to_its_image(
         "SUPABASE_PUBLISHABLE_KEY": PUBLISHABLE,
         "SUPABASE_SECRET_KEY": SECRET,
         "SUPABASE_JWT_SECRET": JWT_SECRET,
+        "DARKROOM_URL": "http://darkroom.example",
         "DARKROOM_SIMULATOR_SPEED": "20",
         "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
     }
@@ -65,7 +66,7 @@ def test_the_readmes_example_follows_a_generation_to_its_image(
         code = code.replace("https://abc.supabase.co", url).replace("sb_publishable_…", PUBLISHABLE)
         exec(compile(code, "README.md", "exec"), {"token": token})
     *_, last = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"completed 100 http://\S+ None", last)
+    assert re.fullmatch(r"completed 100 http://darkroom.example/images/\S+ None", last)
 
 
 async def test_the_example_of_the_rollout_starts_a_generation(

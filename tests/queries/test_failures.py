@@ -235,6 +235,9 @@ def test_error_details_of_other_workers_may_have_any_shape(db, shape, attempts):
     assert failures.job(db, job_id=row["id"])["payload"] == "{\n}"
     assert len(failures.attempts(db, job_id=row["id"])) == attempts
     assert len(failures.tried_again(db, key=None, most=9)) == (attempts > 0)
+    assert load("fault_injection").errors(db) == [{"code": "", "waiting": 0, "failed": 1}]
+    assert [kind["code"] for kind in load("troubleshooting").failures(db)] == [""]
+    assert load("rollup").refresh_rollup(db, every_seconds=0) is False
 
 
 def test_an_empty_queue_has_no_failures(db):

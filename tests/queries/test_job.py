@@ -129,6 +129,25 @@ def test_a_worker_of_other_types_does_not_help(bench: Bench) -> None:
     assert "No worker alive" in bench.said(bench.enqueue()).sentence
 
 
+def test_the_storage_of_its_workers_takes_no_images(bench: Bench) -> None:
+    bench.db.execute(
+        "update workers set storage_error = 'The disk is full.',"
+        " storage_failed_at = now() - interval '5 minutes', blocked_types = '{generate-image}'"
+    )
+    job = bench.enqueue()
+    said = bench.said(job)
+    assert said.level == "act"
+    assert said.sentence.startswith(
+        "Storage failing on box for 5 min; jobs that need it stay pending there. The disk is full."
+        " Free space there"
+    )
+    other = bench.enqueue(job_type="upscale")
+    bench.db.execute("update workers set job_types = '{generate-image,upscale}'")
+    assert "Storage" not in bench.said(other).sentence
+    bench.db.execute("update workers set blocked_types = '{}'")
+    assert "next in line" in bench.said(job).sentence
+
+
 def test_cron_counts_as_a_worker(bench: Bench) -> None:
     bench.db.execute("update workers set kind = 'process-jobs', stopped_at = now()")
     assert "next in line" in bench.said(bench.enqueue()).sentence

@@ -119,6 +119,29 @@ def test_a_permanent_error_fails_at_once(queue):
     assert generation["completed_at"] == job["completed_at"]
 
 
+@pytest.mark.parametrize("code", ["storage_failed", "outputs_expired"])
+def test_what_is_not_the_fault_of_the_job_uses_up_no_attempt_within_limits(queue, code):
+    job_id = queue.enqueue(max_attempts=1)
+    for attempt in range(1, 31):
+        queue.make_due(job_id)
+        queue.claim()
+        status = queue.fail(job_id, code=code)
+        assert status == ("pending" if attempt < 30 else "failed")
+    assert queue.job(job_id)["attempts"] == 30
+
+
+def test_of_a_prediction_without_outputs_nothing_is_expected_any_more(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    assert queue.one("select record_prediction(%s, 1, 'p1')", job_id)
+    for attempt, code, left in ((1, "storage_failed", "p1"), (2, "outputs_expired", None)):
+        assert queue.job(job_id)["attempts"] == attempt
+        queue.fail(job_id, code=code)
+        assert queue.generation()["prediction_id"] == left
+        queue.make_due(job_id)
+        queue.claim()
+
+
 @pytest.mark.parametrize("permanent", [False, "true", None, 1])
 def test_an_error_is_permanent_only_when_it_says_true(queue, permanent):
     assert queue.fail(queue.claimed(), permanent=permanent) == "pending"
@@ -157,6 +180,30 @@ def test_the_errors_of_all_attempts_are_kept_in_order(queue):
     assert [(e["attempt"], e["error"], e["details"]) for e in entries] == [
         (n, f"error {n}", {"code": f"c{n}"}) for n in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, {}),
+        ("null", {}),
+        ("{}", {}),
+        ('"x"', {"details": "x"}),
+        ("[]", {"details": []}),
+        ('["code", "permanent"]', {"details": ["code", "permanent"]}),
+        ("5", {"details": 5}),
+    ],
+)
+def test_details_that_are_no_object_are_kept_in_one(queue, given, kept):
+    job_id = queue.enqueue()
+    for attempt in (1, 2):
+        queue.make_due(job_id)
+        queue.claim()
+        assert queue.one("select complete_job(%s, false, 'e', %s)", job_id, given) == "pending"
+        found = dict(queue.job(job_id)["error_details"])
+        entries = found.pop("attempts")
+        assert found == kept
+        assert [entry["details"] for entry in entries] == [kept] * attempt
 
 
 def test_the_errors_stay_after_a_late_success(queue):

@@ -1,12 +1,17 @@
 """Images as files: named by what they are, never by what somebody says they are."""
 
+import fcntl
+import shutil
+import subprocess
 from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from PIL import Image
 
-from lib.storage import NotAnImage
+from lib.resources import image_storage
+from lib.settings import parse
+from lib.storage import NotAnImage, StorageFailed
 from lib.storage.local import LocalStorage
 
 
@@ -25,6 +30,18 @@ async def test_keeps_an_image_under_its_own_ending(tmp_path, form, ending):
     assert (tmp_path / stored.path).read_bytes() == encoded(form)
 
 
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, "/images/a.png"),
+        ({"DARKROOM_URL": "https://darkroom.example/"}, "https://darkroom.example/images/a.png"),
+    ],
+)
+def test_the_address_depends_on_the_settings_alone(tmp_path, values, url):
+    settings = parse({"DARKROOM_DATA": str(tmp_path)} | values)
+    assert image_storage(settings).url_for("a.png") == url
+
+
 @pytest.mark.parametrize("content", [b"", b"<svg onload=alert(1)>", encoded("GIF")])
 async def test_keeps_nothing_else(tmp_path, content):
     with pytest.raises(NotAnImage):
@@ -41,3 +58,64 @@ def test_a_path_never_leads_out_of_the_folder(tmp_path):
             storage.read(path)
         assert not storage.delete(path)
     assert outside.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of its own, with room for two images of 1 MB."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2500k", "tmpfs", folder]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("Only root can mount a small disk.")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_is_said_and_keeps_no_drafts(small_disk):
+    storage = LocalStorage(small_disk, "http://app")
+    image = encoded("PNG") + bytes(1_000_000)
+    kept = [await storage.save(uuid4(), image) for _ in range(2)]
+    for _ in range(3):
+        with pytest.raises(StorageFailed, match=r"^The disk for images is full\.$"):
+            await storage.save(uuid4(), image)
+        with pytest.raises(StorageFailed, match="full"):
+            await storage.probe(len(image))
+    await storage.probe(1)
+    assert {path.name for path in small_disk.iterdir()} == {stored.path for stored in kept}
+    assert storage.delete(kept[0].path)
+    await storage.probe(len(image))
+    assert len(list(small_disk.iterdir())) == 1
+    await storage.save(uuid4(), image)
+
+
+async def test_a_folder_that_cannot_be_used_may_be_so_later(tmp_path):
+    folder = tmp_path / "images"
+    folder.write_text("not a folder")
+    storage = LocalStorage(folder, "http://app")
+    with pytest.raises(StorageFailed, match="cannot be written to") as caught:
+        await storage.save(uuid4(), encoded("PNG"))
+    assert str(tmp_path) not in str(caught.value)
+    folder.unlink()
+    await storage.probe(1)
+    await storage.save(uuid4(), encoded("PNG"))
+
+
+@pytest.mark.parametrize("finds", ["the next process", "a probe"])
+async def test_drafts_of_killed_processes_are_deleted_and_of_living_ones_kept(tmp_path, finds):
+    storage = LocalStorage(tmp_path, "")
+
+    async def find():
+        if finds == "a probe":
+            await storage.probe(1)
+        else:
+            LocalStorage(tmp_path, "")
+
+    draft = tmp_path / "an image.png.part"
+    with draft.open("wb") as written:
+        # As its writer does; the system takes the lock from one that is killed.
+        fcntl.flock(written, fcntl.LOCK_EX)
+        await find()
+        assert draft.exists()
+    await find()
+    assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,9 @@ import uvicorn
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.responses import Response
-from storage_stand_in import Bucket
+from storage_stand_in import Bucket, problem
 
-from lib.storage import NotAnImage, StorageFailed
+from lib.storage import ImageRefused, NotAnImage, StorageFailed
 from lib.storage.supabase import SupabaseStorage
 
 KEY = "sb_secret_of_the_test_project"
@@ -96,16 +96,40 @@ async def test_a_storage_that_refuses_says_why_without_the_key(
     storage: SupabaseStorage, bucket: Bucket, project: str
 ) -> None:
     for answer, said in [
-        (Response(status_code=503, content="upstream"), "503"),
-        (Response(status_code=413, content='{"message": 1}'), "413"),
+        (Response(status_code=503, content="upstream" * 999), "503"),
+        (Response(status_code=404, content='{"message": 1}'), "no such place"),
+        (problem(402, "exceed_storage_size_quota", "This project is restricted"), "restricted"),
+        (Response(status_code=200, content="<html>Sign in at the hotel's network"), "SUPABASE_URL"),
     ]:
         bucket.answer = answer
         with pytest.raises(StorageFailed, match=said) as caught:
             await storage.save(uuid4(), png())
         assert KEY not in str(caught.value)
+        assert len(str(caught.value)) < 600
+        with pytest.raises(StorageFailed, match=said):
+            await storage.probe(20_000_000)
     bucket.answer = None
     other = SupabaseStorage(project, KEY, "other", 0)
     with pytest.raises(StorageFailed, match="bucket 'other': Bucket not found"):
         await other.save(uuid4(), png())
     with pytest.raises(StorageFailed, match="does not answer"):
         await SupabaseStorage("http://127.0.0.1:1", KEY, "images", 0).save(uuid4(), png())
+
+
+async def test_an_image_that_a_bucket_does_not_allow_is_no_outage(
+    storage: SupabaseStorage, bucket: Bucket
+) -> None:
+    for answer in [
+        Response(status_code=413, content='{"message": 1}'),
+        problem(413, "Payload too large", "The object exceeded the maximum allowed size"),
+        problem(415, "invalid_mime_type", "mime type image/png is not supported"),
+    ]:
+        bucket.answer = answer
+        with pytest.raises(ImageRefused, match="bucket 'images': "):
+            await storage.save(uuid4(), png())
+        await storage.probe(1)
+
+
+async def test_a_probe_leaves_nothing(storage: SupabaseStorage, bucket: Bucket) -> None:
+    await storage.probe(20_000_000)
+    assert bucket.objects == {}

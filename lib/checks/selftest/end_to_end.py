@@ -1,6 +1,7 @@
 """End-to-end check: a generation becomes an image that a browser can fetch."""
 
 import asyncio
+from urllib.parse import urljoin
 
 import httpx
 
@@ -38,13 +39,13 @@ async def start_to_image(context: RunContext) -> Finding:
         )
     if generation["status"] != "completed":
         raise generation_failed(generation["status"], generation["error_message"])
-    image = await _fetch_image(context, generation["image_url"])
-    return Finding("ok", f"Completed; {image} at {generation['image_url']}")
-
-
-async def _fetch_image(context: RunContext, url: str | None) -> str:
-    if not url:
+    if not generation["image_url"]:
         raise CheckFailed("Completed without an image_url.", "Update the worker to this version.")
+    url = urljoin(f"{context.target.functions_url}/", generation["image_url"])
+    return Finding("ok", f"Completed; {await _fetch_image(context, url)} at {url}")
+
+
+async def _fetch_image(context: RunContext, url: str) -> str:
     try:
         response = await context.http.get(url, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -49,7 +49,8 @@ async def changes_arrive(context: RunContext) -> Finding:
         raise CheckFailed(
             f"No change of a generation arrived within {RECEIVE_SECONDS:g} s: {problem}.", REPAIR
         ) from None
-    except (OSError, WebSocketException) as error:
+    # ImportError: websockets lacks the package for a SOCKS proxy.
+    except (OSError, WebSocketException, ImportError) as error:
         raise CheckFailed(f"Realtime does not answer: {type(error).__name__}.", REPAIR) from error
     finally:
         await client.remove_all_channels()

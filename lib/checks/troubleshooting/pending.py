@@ -71,6 +71,21 @@ def _probe(provider: str, pool: Pool, actor: str) -> str:
     return "The next job tries it." if done else "It is not down, or is being tried already."
 
 
+def storage_failed(facts: Facts) -> list[Finding]:
+    """Workers whose storage takes no files."""
+    return [
+        Finding(
+            "critical" if one["jobs"] else "warning",
+            f"Held back by it: {plural(one['jobs'], 'pending job')}.",
+            cause=conditions.storage_failed(one["hosts"], one["seconds"], one["error"]),
+            jobs=one["jobs"],
+            todo=conditions.FREE_STORAGE,
+            page="workers",
+        )
+        for one in facts["pending"]["storage"]
+    ]
+
+
 def no_worker(facts: Facts) -> list[Finding]:
     """No worker is alive to claim jobs."""
     now = facts["pending"]
@@ -253,6 +268,12 @@ PENDING = Symptom(
             provider_down,
             "After five failures of a provider in a row its jobs wait, half a minute at first and"
             " five at most, and one job at a time tries whether it is back.",
+        ),
+        Check(
+            "storage_failed",
+            "Can images be stored?",
+            storage_failed,
+            "A worker whose storage takes no images claims no jobs that need it; others go on.",
         ),
         Check(
             "model_rests",

@@ -56,6 +56,16 @@ RULES: Mapping[str, Rule] = {
         "failures",
         lambda alert: conditions.provider_down(alert["subject"], alert["value"]),
     ),
+    "storage_failed": Rule(
+        "Storage failing",
+        "seconds",
+        "How long the storage of a worker has taken no images: their jobs wait.",
+        conditions.FREE_STORAGE,
+        "workers",
+        lambda alert: conditions.storage_failed(
+            alert["detail"]["hosts"], alert["value"], alert["detail"]["error"]
+        ),
+    ),
     "no_completion": Rule(
         "Nothing completes",
         "seconds",

@@ -55,8 +55,6 @@ class Replicate:
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
-            # A proxy from the environment cannot reach the simulator on this machine.
-            mounts={"all://127.0.0.1": None},
         )
 
     async def create(

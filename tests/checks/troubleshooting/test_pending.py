@@ -64,6 +64,28 @@ def test_a_provider_that_is_held_for_down_is_tried(page, db, start_worker, ended
     assert page.healthy("pending")
 
 
+STORAGE_FAILS = (
+    "update workers set storage_error = 'The disk for images is full.',"
+    " storage_failed_at = now() - interval '5 minutes', blocked_types = '{generate-image}'"
+)
+
+
+def test_a_storage_that_takes_no_images_is_named(page, db):
+    db.execute(ALIVE)
+    db.execute(IMAGE)
+    db.execute(STORAGE_FAILS)
+    said = page.read("pending")
+    assert "Storage failing on h for 5 min; jobs that need it stay pending there." in said
+    assert "The disk for images is full." in said
+    assert "Held back by it: 1 pending job." in said
+    assert "Free space there" in said
+    # One that can store takes them.
+    db.execute(ALIVE)
+    assert "Held back by it: 0 pending jobs." in page.read("pending")
+    db.execute("delete from workers where storage_error is not null")
+    assert page.healthy("pending")
+
+
 def test_a_model_that_rests_is_named(page, db):
     db.execute(ALIVE)
     db.execute("insert into model_holds values ('m', now() + interval '40 seconds', 'throttled')")

@@ -105,6 +105,13 @@ def cancel_some(queue: Queue) -> None:
     )
 
 
+def storage_fails(queue: Queue) -> None:
+    queue.db.execute(
+        "update public.workers set storage_error = 'The disk for images is full.',"
+        " storage_failed_at = now() - interval '31 seconds'"
+    )
+
+
 @dataclass(frozen=True)
 class Cause:
     """How a rule comes to fire, of which subject, and how it is put right again."""
@@ -147,6 +154,11 @@ CAUSES = [
         breaker_opens,
         lambda q: q.one("select public.record_provider_success('replicate')"),
         "replicate",
+    ),
+    Cause(
+        "storage_failed",
+        storage_fails,
+        lambda q: q.db.execute("update public.workers set storage_error = null"),
     ),
     Cause(
         "queue_paused",

@@ -115,7 +115,7 @@ def test_a_rule_is_changed_and_its_alert_ends(app, page: Page):
     main.get_by_role("button", name="Change the rule").click()
     expect(dialog.get_by_text("until now warning above 0 jobs")).to_be_visible(timeout=LONG)
     confirm(page, "Change the rule")
-    expect(main.get_by_text("Nothing is wrong. 13 rules watched")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Nothing is wrong. 14 rules watched")).to_be_visible(timeout=LONG)
     page.goto(f"{app.url}/alerts?view=History")
     expect(main.get_by_text("What has fired?")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name="Export as CSV")).to_be_visible()

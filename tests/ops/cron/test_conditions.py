@@ -92,6 +92,23 @@ def test_workers_are_told_apart_by_their_signs_and_what_they_hold(db):
     ]
 
 
+def test_storage_that_takes_no_images_is_said_once_for_each_reason(db):
+    fails = (
+        "update workers set storage_error = %s, storage_failed_at = now() - interval '5 minutes',"
+        " blocked_types = '{a}', host = %s where id = %s"
+    )
+    for host, error in (("b", "Full."), ("a", "Full."), ("c", "Read-only.")):
+        db.execute(fails, [error, host, worker(db)])
+    db.execute(fails, ["Of a dead one.", "d", worker(db, silent=5)])
+    worker(db)
+    said = sorted(found(db))
+    assert [(name, level) for name, level, _ in said] == [("storage", "critical")] * 2
+    assert said[0][2].startswith(
+        "Storage failing on a, b for 5 min; jobs that need it stay pending there. Full. Free space"
+    )
+    assert "on c for 5 min" in said[1][2]
+
+
 def test_somebody_must_work_or_be_woken(with_key):
     conn = with_key
     conn.execute("delete from workers")

@@ -116,14 +116,30 @@ async def test_a_cancelled_request_cancels_the_prediction_and_is_recorded(db, ro
     assert counted["outcome"] == "cancelled"
 
 
-async def test_an_error_of_our_own_is_recorded_too(db, async_pool, simulator, tmp_path):
+class BrokenStorage(LocalStorage):
+    """A storage with an error in its program."""
+
+    async def save(self, *_arguments):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("storage", "raised", "code"),
+    [
+        (BrokenStorage, RuntimeError, "internal_error"),
+        (LocalStorage, GenerationFailed, "storage_failed"),
+    ],
+)
+async def test_an_error_of_our_own_is_recorded_too(
+    db, async_pool, simulator, tmp_path, storage, raised, code
+):
     replicate = Replicate(simulator.token, simulator.base_url)
-    storage = LocalStorage(tmp_path / "images", "http://app.example")
-    (tmp_path / "images").rmdir()
-    broken = Rollout(async_pool, replicate, storage, deadline_seconds=30)
-    with pytest.raises(FileNotFoundError):
+    (tmp_path / "images").write_text("no folder")
+    unable = storage(tmp_path / "images", "http://app.example")
+    broken = Rollout(async_pool, replicate, unable, deadline_seconds=30)
+    with pytest.raises(raised):
         await broken.generate_synchronously(**ask())
-    assert recorded(db)[0]["error_code"] == "internal_error"
+    assert recorded(db)[0]["error_code"] == code
     await replicate.aclose()
 
 
