@@ -90,3 +90,34 @@ def test_a_generation_is_made_without_the_control_room(
     assert process.wait(20) in (0, -signal.SIGTERM)
     gone = "select count(*) as workers from workers where kind = 'worker' and stopped_at is null"
     assert db.execute(gone).fetchone() == {"workers": 0}
+
+
+@pytest.fixture
+def refused_workers(db: Connection) -> None:
+    """A database that lets no worker register."""
+    db.execute(
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'No.'; end $$;"
+        "create trigger refuse before insert on workers execute function refuse()"
+    )
+
+
+@pytest.mark.parametrize("service", ["127.0.0.1"], indirect=True)
+def test_a_worker_that_ends_is_started_again(
+    refused_workers: None,
+    service: tuple[str, subprocess.Popen[str], Path],
+    db: Connection,
+    eventually: Callable[..., Any],
+) -> None:
+    url, process, _ = service
+    ended = {"status": "the worker ended and is started again"}
+    eventually(lambda: httpx.get(f"{url}/healthz").json() == ended)
+    recorded = "select task, error from background_errors"
+    assert eventually(lambda: db.execute(recorded).fetchone()) == {
+        "task": "worker",
+        "error": "StatementFailed: PostgreSQL refused: No. (P0001)",
+    }
+    db.execute("drop trigger refuse on workers")
+    eventually(lambda: db.execute("select from workers").fetchall())
+    assert httpx.get(f"{url}/healthz").json() != ended
+    assert process.poll() is None
