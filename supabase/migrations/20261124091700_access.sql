@@ -184,7 +184,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'd5a17b8e06dd81b2';
+return '1e46de147e7e192c';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

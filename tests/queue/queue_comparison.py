@@ -102,18 +102,6 @@ class Comparison(RuleBasedStateMachine):
         backoff = min(10 * 2 ** (job.attempts - 1), 3600)
         self.waits(job, max(backoff, at_least), jitter=0.25)
 
-    def learn_moved(self, now) -> None:
-        """A claim moves due jobs of resting models behind the rest, and no others."""
-        for job in self.model.due(now, TYPES):
-            row = self.queue.job(job.id)
-            if row["scheduled_at"] != job.scheduled_at:
-                assert self.model.resting(job)
-                until = self.queue.one(
-                    "select held_until from model_holds where model_id = %s", job.model
-                )
-                assert until <= row["scheduled_at"] <= until + timedelta(seconds=10)
-                job.scheduled_at = row["scheduled_at"]
-
     @invariant()
     def does_as_the_model(self):
         rows = {row["id"]: row for row in self.queue.rows(JOBS)}
