@@ -171,7 +171,7 @@ create function public.pending_lines(
     p_lane      bigint default -9223372036854775808
 ) returns table (priority int, lane bigint, first_at timestamptz, wanted boolean, held boolean)
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
-    set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
 begin
     return query
@@ -289,7 +289,7 @@ comment on function public.claimable_lines is
 -- taken: others would pass them by.
 create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
-    set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
     v_enough     int := p_limit;

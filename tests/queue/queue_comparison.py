@@ -8,7 +8,7 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from psycopg import sql
 from queue_calls import GENERATION, Queue
-from queue_model import FINISHED, TYPES, Generation, Job, Model
+from queue_model import FINISHED, Generation, Job, Model
 
 LATENESS = 1.0  # seconds between a change and its time stamps, at most
 TABLES = (

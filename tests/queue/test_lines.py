@@ -174,8 +174,8 @@ def test_many_claimers_get_each_job_once(database, queue, add):
             return list(iter_claims(Queue(db), 1_000))
 
     with ThreadPoolExecutor(4) as threads:
-        shares = list(threads.map(work, range(4)))
-    assert sorted(sum(shares, [])) == sorted(ids(queue, "select id from job_queue"))
+        claimed = [job_id for share in threads.map(work, range(4)) for job_id in share]
+    assert sorted(claimed) == sorted(ids(queue, "select id from job_queue"))
 
 
 def test_any_type_and_model_can_be_claimed(queue):

@@ -1,5 +1,7 @@
 """A model whose provider asks for a rest is left alone; nobody pays a try for it."""
 
+from datetime import timedelta
+
 from queue_calls import OTHER
 
 REST = {"code": "rate_limited", "retry_after_seconds": 120}
@@ -50,10 +52,11 @@ def test_after_the_rest_claims_take_twice_as_many_each_second(queue):
     resting = [queue.enqueue(model_id="tired", priority=1) for _ in range(20)]
     fresh = [queue.enqueue(model_id="fresh") for _ in range(4)]
     end_holds(queue)
+    before = queue.one("select clock_timestamp()")
     assert queue.claim(limit=2) == [resting[0], fresh[0]]
-    assert queue.claim(limit=1) == [fresh[1]], "not in the same second"
+    assert queue.one("select held_until from model_holds") >= before + timedelta(seconds=1)
     end_holds(queue)
-    assert queue.claim(limit=9) == [*resting[1:3], *fresh[2:]]
+    assert queue.claim(limit=9) == [*resting[1:3], *fresh[1:]]
     taken = 3
     for allowance in (4, 8, 5):
         end_holds(queue)
@@ -90,7 +93,6 @@ def test_claims_at_once_begin_the_slow_start_with_one_job(queue, second):
     with queue.db.transaction():
         assert queue.claim(limit=1) == jobs[:1]
         assert second.claim(limit=9, worker=OTHER) == [other]
-    assert second.claim(limit=9, worker=OTHER) == []
 
 
 def test_any_name_of_a_model_is_held(queue):
