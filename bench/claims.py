@@ -87,3 +87,16 @@ def work(connection: Connection, way: Way, *, batch: int, jobs: int) -> Spent:
             raise RuntimeError(f"{way.name}: {done} of {jobs} jobs, and none is left")
         done += len(rows)
     return Spent(done, claiming, completing)
+
+
+def claim_one_by_one(connection: Connection, *, rounds: int, jobs: int) -> list[float]:
+    """Milliseconds of each claim of one job while `jobs` are added a round, shortest first."""
+    waits = []
+    for _ in range(rounds):
+        fill.add_pending(connection, jobs=jobs)
+        for _ in range(jobs):
+            start = time.perf_counter()
+            rows = claim_by_function(connection, 1)
+            waits.append(1000 * (time.perf_counter() - start))
+            complete_by_function(connection, rows)
+    return sorted(waits)

@@ -1,6 +1,6 @@
 """Jobs per second: our queue, plain SQL, other queues, and the limit of the server. Prints a table.
 
-    python -m bench.queue [--jobs 20000] [--rows 1000000] [--only sql,worker,peers,latency,million]
+    python -m bench.queue [--jobs 20000] [--rows 1000000] [--only SECTIONS]
 
 All on one embedded server of its own with PostgreSQL's default durability. The other queues are
 left out unless they are installed (`pip install -r bench/requirements.txt`, `npm ci --prefix
@@ -30,6 +30,9 @@ BATCHES = (1, 10, 50, 200)
 WORKER_BATCHES = (1, 10, 50, 200, 500)
 MILLION = 1_000_000
 LATENCY_JOBS = 500
+CROWD = 100_000
+BESIDE = 100
+ROUNDS = 10
 PGBENCH_SECONDS = 5
 
 
@@ -132,6 +135,25 @@ def measure_million(url: str, jobs: int, rows: int) -> None:
             print(f"batch {batch:3} {few[batch]:12,.0f} {many:12,.0f} {ratio:8.2f}", flush=True)
 
 
+def measure_crowd(url: str, _jobs: int, rows: int) -> None:
+    """How long a claim of one job takes beside a crowd, most of which cannot be claimed."""
+    crowd = min(rows, CROWD)
+    crowds: dict[str, Callable[..., object]] = {
+        "nothing else": lambda _connection, **_: None,
+        f"{crowd:,} due jobs of a held model": claims.fill.add_of_held_model,
+        f"{crowd:,} jobs of tomorrow": claims.fill.add_of_tomorrow,
+        f"{crowd:,} due jobs of 1,000 models": claims.fill.add_of_many_models,
+    }
+    print(f"\nClaims one by one, {BESIDE} jobs at a time, beside a crowd of higher priority")
+    with connect(url) as connection:
+        for name, add in crowds.items():
+            claims.prepare(connection, pending=0)
+            add(connection, jobs=crowd)
+            load("server", QUERIES).vacuum_analyze(connection)
+            waits = claims.claim_one_by_one(connection, rounds=ROUNDS, jobs=BESIDE)
+            print(f"{name:40} {wake.summary(waits)}", flush=True)
+
+
 def claim_rate(connection: Connection, batch: int, jobs: int) -> float:
     """Claims per second in a table that holds nothing else."""
     claims.prepare(connection, pending=jobs)
@@ -143,6 +165,7 @@ SECTIONS: dict[str, Callable[[str, int, int], None]] = {
     "worker": measure_worker,
     "peers": measure_peers,
     "latency": measure_latency,
+    "crowd": measure_crowd,
     "million": measure_million,
 }
 

@@ -31,16 +31,24 @@ where r.id = :run;
 -- Jobs of a test run, up to 500, in the order they were started. status: that of the generation,
 -- but processing as soon as the job is claimed; predicted: whether the provider has a prediction;
 -- attempts: null once the job is purged; ahead: due jobs that will be claimed first, null if more
--- than 1,000 or not pending; due_in_seconds: negative once due. wait_seconds: from due to the start
+-- than 1,000 or not pending; rate_limited: whether its model is; due_in_seconds: negative once due. wait_seconds: from due to the start
 -- of the last attempt, so far; run_seconds: from there to its end, so far, null if not started;
 -- total_seconds: from due to its end, so far.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
-        select q.id, q.priority, q.scheduled_at, q.created_at
-        from public.job_queue q
-        where q.status = 'pending' and q.scheduled_at <= now()
-        order by q.priority desc, q.scheduled_at, q.created_at
+        select q.id, l.priority, q.scheduled_at, q.created_at
+        from public.pending_lines(100) l
+        cross join lateral (
+            select j.id, j.scheduled_at, j.created_at
+            from public.job_queue j
+            where j.status = 'pending' and coalesce(j.priority, 0) = l.priority
+              and public.lane_of(j.job_type, j.payload) = l.lane and j.scheduled_at <= now()
+            order by j.scheduled_at, j.created_at
+            limit 1001
+        ) q
+        where not l.held and l.first_at <= now()
+        order by l.priority desc, q.scheduled_at, q.created_at
         limit 1001
     ) d
 ), jobs as (
@@ -62,6 +70,10 @@ select
     j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
     j.prediction_id is not null as predicted,
     j.image_url, j.storage_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
+    exists (
+        select from public.model_holds h
+        where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()
+    ) as rate_limited,
     extract(epoch from j.due_at - clock_timestamp())::double precision as due_in_seconds,
     greatest(extract(
         epoch from coalesce(j.started_at, j.completed_at, clock_timestamp()) - j.due_at

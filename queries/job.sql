@@ -8,9 +8,9 @@
 -- held_seconds, hold_reason: remaining rate limit of its model. provider, down_seconds,
 -- probe_in_seconds, down_reason: its provider, if the circuit breaker is open. workers_alive:
 -- workers alive that run its type. storage_hosts, storage_error, storage_seconds: if none of them
--- claims it because their storage takes no files. ahead: due jobs claimed before it, of the nearest 1,001 pending
--- ones; ahead_is_all: there are at most 1,000. payload and error_details: text as stored, up to
--- 100,000 characters.
+-- claims it because their storage takes no files. ahead: due jobs that will be claimed before it, up
+-- to 1,001, of the first 1,000 lines (pending_lines). payload and error_details: text as stored, up
+-- to 100,000 characters.
 select
     q.id,
     q.status,
@@ -62,7 +62,6 @@ select
     storage.error as storage_error,
     extract(epoch from clock_timestamp() - storage.failed_at)::double precision as storage_seconds,
     ahead.jobs as ahead,
-    ahead.seen <= 1000 as ahead_is_all,
     g.id as generation_id,
     g.user_id,
     g.status as generation_status,
@@ -99,7 +98,7 @@ left join lateral (
     order by p.job_type = '*' desc
     limit 1
 ) pause on true
-left join public.model_holds h on h.model_id = q.payload ->> 'model_id' and h.held_until > clock_timestamp()
+left join public.model_holds h on h.model_id = public.model_of(q.payload) and h.held_until > clock_timestamp()
 left join public.job_types t on t.job_type = q.job_type
 left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
 left join lateral (
@@ -111,28 +110,20 @@ left join lateral (
     where q.job_type = any (a.job_types)
     having bool_and(q.job_type = any (a.blocked_types))
 ) storage on true
-cross join (select public.barred_job_types() as types offset 0) barred
 left join lateral (
-    select
-        count(*) filter (
-            where a.scheduled_at <= now() and a.job_type <> all(barred.types)
-        ) as jobs,
-        count(*) as seen
+    select count(*) as jobs
     from (
-        (
-            select p.scheduled_at, p.job_type from public.job_queue p
-            where q.status = 'pending' and p.status = 'pending' and p.priority = q.priority
-              and (p.scheduled_at, p.created_at) < (q.scheduled_at, q.created_at)
-            order by p.scheduled_at desc, p.created_at desc
-            limit 1001
-        )
-        union all
-        (
-            select p.scheduled_at, p.job_type from public.job_queue p
-            where q.status = 'pending' and p.status = 'pending' and p.priority > q.priority
-            order by p.priority desc, p.scheduled_at, p.created_at
-            limit 1001
-        )
+        select
+        from public.pending_lines(1000, p_barred => public.barred_job_types()) l
+        cross join lateral (
+            select
+            from public.job_queue p
+            where p.status = 'pending' and coalesce(p.priority, 0) = l.priority
+              and public.lane_of(p.job_type, p.payload) = l.lane and p.scheduled_at <= now()
+              and (p.scheduled_at, p.created_at)
+                  < (case when l.priority > coalesce(q.priority, 0) then 'infinity' else q.scheduled_at end, q.created_at)
+        ) p
+        where l.wanted and not l.held and l.first_at <= now() and l.priority >= coalesce(q.priority, 0)
         limit 1001
     ) a
 ) ahead on q.status = 'pending';

@@ -11,6 +11,42 @@
 -- for none: statuses; job_type; model_id; user_id; error and value as ILIKE patterns; path as keys
 -- into the payload. Columns: those of the table, prompt and error shortened; walk_at, walk_id: the
 -- row's position; fits: whether it matches the filters; last: whether it ends the stretch.
+with recursive priorities as (
+    -- From that of the position on, as the index of pending jobs has them.
+    select :priority::int as priority, 1 as place where :walk = 'pending'
+    union all
+    select n.priority, p.place + 1
+    from priorities p
+    cross join lateral (
+        (
+            select coalesce(q.priority, 0) as priority from public.job_queue q
+            where q.status = 'pending' and not :back and coalesce(q.priority, 0) < p.priority
+            order by coalesce(q.priority, 0) desc
+            limit 1
+        )
+        union all
+        (
+            select coalesce(q.priority, 0) from public.job_queue q
+            where q.status = 'pending' and :back and coalesce(q.priority, 0) > p.priority
+            order by coalesce(q.priority, 0)
+            limit 1
+        )
+    ) n
+    where p.place <= :most
+), lines as (
+    -- The place in each line after which to read.
+    select l.priority, l.lane, s.*
+    from priorities p
+    cross join lateral public.pending_lines(10000, 0, p_priority => p.priority) l
+    cross join lateral (
+        select
+            case when p.place = 1 then :at::timestamptz when :back then 'infinity' else '-infinity' end as at,
+            case when p.place = 1 then :created_at::timestamptz when :back then 'infinity' else '-infinity' end as created_at,
+            :id::uuid as id
+    ) s
+    where (:job_type::text is null or l.lane >> 32 = hashtext(:job_type))
+      and (:model_id::text is null or l.lane & 4294967295 = hashtext(left(:model_id, 200))::bigint & 4294967295)
+)
 select
     w.id,
     w.status,
@@ -64,54 +100,34 @@ from (
         )
         union all
         (
-            select p.*
-            from (
-                (
-                    select q.*, q.scheduled_at as walk_at, q.id as walk_id
-                    from public.job_queue q
-                    where q.status = 'pending' and q.priority = :priority
-                      and (q.scheduled_at, q.created_at, q.id)
-                          > (:at::timestamptz, :created_at::timestamptz, :id::uuid)
-                    order by q.priority desc, q.scheduled_at, q.created_at, q.id
-                    limit :most
-                )
-                union all
-                (
-                    select q.*, q.scheduled_at, q.id
-                    from public.job_queue q
-                    where q.status = 'pending' and q.priority < :priority
-                    order by q.priority desc, q.scheduled_at, q.created_at, q.id
-                    limit :most
-                )
-            ) p
+            select q.*, q.scheduled_at, q.id
+            from lines l
+            cross join lateral (
+                select q.* from public.job_queue q
+                where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
+                  and public.lane_of(q.job_type, q.payload) = l.lane
+                  and (q.scheduled_at, q.created_at, q.id) > (l.at, l.created_at, l.id)
+                order by q.scheduled_at, q.created_at, q.id
+                limit :most
+            ) q
             where :walk = 'pending' and not :back
-            order by p.priority desc, p.scheduled_at, p.created_at, p.id
+            order by l.priority desc, q.scheduled_at, q.created_at, q.id
             limit :most
         )
         union all
         (
-            select p.*
-            from (
-                (
-                    select q.*, q.scheduled_at as walk_at, q.id as walk_id
-                    from public.job_queue q
-                    where q.status = 'pending' and q.priority = :priority
-                      and (q.scheduled_at, q.created_at, q.id)
-                          < (:at::timestamptz, :created_at::timestamptz, :id::uuid)
-                    order by q.priority, q.scheduled_at desc, q.created_at desc, q.id desc
-                    limit :most
-                )
-                union all
-                (
-                    select q.*, q.scheduled_at, q.id
-                    from public.job_queue q
-                    where q.status = 'pending' and q.priority > :priority
-                    order by q.priority, q.scheduled_at desc, q.created_at desc, q.id desc
-                    limit :most
-                )
-            ) p
+            select q.*, q.scheduled_at, q.id
+            from lines l
+            cross join lateral (
+                select q.* from public.job_queue q
+                where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
+                  and public.lane_of(q.job_type, q.payload) = l.lane
+                  and (q.scheduled_at, q.created_at, q.id) < (l.at, l.created_at, l.id)
+                order by q.scheduled_at desc, q.created_at desc, q.id desc
+                limit :most
+            ) q
             where :walk = 'pending' and :back
-            order by p.priority, p.scheduled_at desc, p.created_at desc, p.id desc
+            order by l.priority, q.scheduled_at desc, q.created_at desc, q.id desc
             limit :most
         )
         union all

@@ -16,19 +16,29 @@ from public.alert_rules r;
 -- scheduled for later, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (held
 -- back by it); down: provider, reason, seconds, probe_in_seconds, jobs; workers, slots: workers
 -- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
--- runs); held: model_id, seconds, reason; storage: error, hosts, seconds (of workers whose storage
--- takes no files), jobs (due, of types that no worker claims therefore); cron: job_id, name, active, failures, message (of the
--- schedules that wake the queue).
+-- runs); held: model_id, seconds, reason, jobs (held back by it); storage: error, hosts, seconds (of
+-- workers whose storage takes no files), jobs (due, of types that no worker claims therefore); cron:
+-- job_id, name, active, failures, message (of the schedules that wake the queue).
 with alive as materialized (
     select w.job_types, w.concurrency, w.host, w.storage_error, w.storage_failed_at, w.blocked_types
     from public.live_workers w
+), held as materialized (
+    select h.* from public.model_holds h where h.held_until > now()
 ), waiting as materialized (
     select
-        q.job_type, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
+        q.job_type, m.held, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
         min(q.scheduled_at) as first_at, min(q.scheduled_at) filter (where q.scheduled_at > now()) as next_at
     from public.job_queue q
+    cross join (select array(select model_id from held) as models) all_held
+    cross join lateral (
+        select case
+            when left(q.payload ->> 'model_id', 200) = any (all_held.models) then left(q.payload ->> 'model_id', 200)
+        end as held
+    ) m
     where q.status = 'pending'
-    group by q.job_type
+    group by q.job_type, m.held
+), types as materialized (
+    select w.job_type, sum(w.due)::bigint as due from waiting w group by w.job_type
 )
 select
     coalesce(sum(w.due), 0)::bigint as due,
@@ -39,7 +49,7 @@ select
         select coalesce(jsonb_agg(jsonb_build_object(
             'job_type', p.job_type, 'by', p.paused_by, 'reason', p.reason,
             'seconds', extract(epoch from now() - p.paused_at),
-            'jobs', (select coalesce(sum(x.due), 0) from waiting x where p.job_type in ('*', x.job_type))
+            'jobs', (select coalesce(sum(x.due), 0) from types x where p.job_type in ('*', x.job_type))
         ) order by p.job_type), '[]')
         from public.queue_pauses p
     ) as paused,
@@ -49,7 +59,7 @@ select
             'probe_in_seconds', extract(epoch from b.open_until - now()),
             'jobs', (
                 select coalesce(sum(x.due), 0)
-                from waiting x join public.job_types t on t.job_type = x.job_type and t.provider = b.provider
+                from types x join public.job_types t on t.job_type = x.job_type and t.provider = b.provider
             )
         ) order by b.provider), '[]')
         from public.provider_breakers b
@@ -60,15 +70,15 @@ select
     (select count(*) from public.job_queue q where q.status = 'processing') as running,
     (
         select coalesce(jsonb_agg(jsonb_build_object('job_type', x.job_type, 'jobs', x.due) order by x.job_type), '[]')
-        from waiting x
+        from types x
         where x.due > 0 and not exists (select from alive a where x.job_type = any (a.job_types))
     ) as unknown,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'model_id', h.model_id, 'seconds', extract(epoch from h.held_until - now()), 'reason', h.reason
+            'model_id', h.model_id, 'seconds', extract(epoch from h.held_until - now()), 'reason', h.reason,
+            'jobs', (select coalesce(sum(x.due), 0) from waiting x where x.held = h.model_id)
         ) order by h.model_id), '[]')
-        from public.model_holds h
-        where h.held_until > now()
+        from held h
     ) as held,
     (
         select coalesce(jsonb_agg(to_jsonb(f) order by f.seconds desc), '[]')
@@ -271,7 +281,9 @@ select
 -- hour; behind_seconds: lag of the rollup, the age of the oldest ended job not yet folded (null:
 -- none).
 with barred as materialized (
-    select public.barred_job_types() as types
+    select
+        public.barred_job_types() as types,
+        array(select h.model_id from public.model_holds h where h.held_until > now()) as models
 )
 select
     count(*) as due,
@@ -287,7 +299,8 @@ select
 from public.job_queue q
 cross join barred b
 where q.status = 'pending' and q.scheduled_at <= now()
-  and not (q.job_type = any (b.types) or '*' = any (b.types));
+  and not (q.job_type = any (b.types) or '*' = any (b.types))
+  and (left(q.payload ->> 'model_id', 200) = any (b.models)) is not true;
 
 -- name: model_speeds
 -- Run times of models in the last six hours and in the week before. Columns: model_id; completed,

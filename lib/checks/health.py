@@ -56,6 +56,9 @@ def verdict(now: QueueState) -> Verdict:
     found.sort(key=lambda condition: condition.level != "critical")
     if found:
         return Verdict(found[0].level, found[0].reason, tuple(found))
+    if now["rate_limited"] and not (now["due"] or now["processing"]):
+        reason = conditions.rate_limited_jobs(now["rate_limited"], now["held_models"])
+        return Verdict("good", reason)
     if not (_ended(now) or now["due"] or now["processing"]):
         return Verdict("good", "No pending jobs; a worker is ready.")
     return Verdict("good", "Jobs are being picked up and completed.")
@@ -86,12 +89,22 @@ def provider_down(now: QueueState) -> list[Condition]:
 
 def waits_too_long(now: QueueState) -> list[Condition]:
     """The oldest pending job exceeds the wait threshold although workers are alive."""
-    late = now["due"] and now["oldest_due_seconds"] > _threshold(now, "oldest_pending")
-    if not (now["workers_alive"] and late):
+    if not now["workers_alive"]:
         return []
-    cause = conditions.cannot_keep_up(now["held_models"])
-    reason = conditions.long_wait(now["oldest_due_seconds"], cause)
-    return [Condition("waits_too_long", _level(now, "oldest_pending"), reason, "throughput")]
+    waits = [
+        (now["due"], now["oldest_due_seconds"], []),
+        (now["rate_limited"], now["oldest_rate_limited_seconds"], now["held_models"]),
+    ]
+    return [
+        Condition(
+            "waits_too_long",
+            _level(now, "oldest_pending"),
+            conditions.long_wait(seconds, conditions.cannot_keep_up(models)),
+            "throughput",
+        )
+        for jobs, seconds, models in waits
+        if jobs and seconds > _threshold(now, "oldest_pending")
+    ]
 
 
 def many_failures(now: QueueState) -> list[Condition]:

@@ -97,8 +97,6 @@ def _in_line(job: Job) -> str:
     due, ahead = duration(-job["due_in_seconds"]), job["ahead"]
     if ahead > MAX_COUNTED_AHEAD:
         return f"Due for {due}, behind more than {MAX_COUNTED_AHEAD:,} jobs."
-    if not job["ahead_is_all"]:
-        return f"Due for {due}, behind at least {ahead:,} jobs."
     if ahead == 0:
         return f"Due for {due}, and next in line."
     return f"Due for {due}, behind {ahead:,} {'job' if ahead == 1 else 'jobs'}."

@@ -67,6 +67,11 @@ def rate_limited(model_id: str, seconds: float, reason: str | None = None) -> st
     return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
 
 
+def rate_limited_jobs(jobs: int, models: Sequence[str]) -> str:
+    """Due jobs of rate-limited models."""
+    return f"{plural(jobs)} pending: {cannot_keep_up(models)}."
+
+
 def long_wait(seconds: float, cause: str = "") -> str:
     """The wait of the oldest job that could be claimed."""
     return f"Oldest pending job has waited {duration(seconds)}{f': {cause}' if cause else ''}."

@@ -22,11 +22,11 @@ EXPORT_ROWS = 1_000
 MIN_ID_DIGITS = 4
 """Minimum length of an ID prefix to search for."""
 COUNT_LIMIT = 10_000
-# Rows that a page scans per walk: about 25 ms each. Failed jobs are scattered on disk, a user's
-# generations and their jobs even more so.
+# Rows that a page scans per walk: about 25 ms each. Pending jobs are that many of each line; failed
+# jobs are scattered on disk, a user's generations and their jobs even more so.
 _SCAN_LIMITS = {
     "running": 10_000,
-    "pending": 10_000,
+    "pending": 2_000,
     "finished": 10_000,
     "failed": 5_000,
     "undated": 10_000,

@@ -32,13 +32,16 @@ class RuleLimit(TypedDict):
 class QueueState(TypedDict):
     """One row; the query describes the columns. Times are in seconds, None if not applicable.
 
-    `oldest_due_seconds` is None only if no job is due.
+    `oldest_due_seconds` is None only if no job is due, `oldest_rate_limited_seconds` only if no job
+    waits for a rate limit.
     """
 
     pending: int
     retrying: int
     due: int
     oldest_due_seconds: float
+    rate_limited: int
+    oldest_rate_limited_seconds: float
     oldest_pending_seconds: float | None
     processing: int
     stuck: int

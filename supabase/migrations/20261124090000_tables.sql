@@ -157,14 +157,34 @@ comment on column public.provider_breakers.openings is 'Openings in a row: each 
 create table public.model_holds (
     model_id   text        primary key,
     held_until timestamptz not null,
-    reason     text
+    reason     text,
+    allowance  int         not null default 1
 );
-comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before.';
+comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before. Afterwards one claim a second takes some of them, each time twice as many; then the row goes.';
+comment on column public.model_holds.model_id is 'As model_of gives it.';
+comment on column public.model_holds.allowance is 'How many jobs of a line the next claim after the hold takes.';
 
 -- Indexes -----------------------------------------------------------------------------------------
 
+create function public.model_of(p_payload jsonb) returns text
+language sql immutable parallel safe set search_path = ''
+return left(p_payload ->> 'model_id', 200);
+comment on function public.model_of(jsonb) is 'The model that a payload names, cut at 200 characters; null when it names none.';
+
+-- A hash, because an index takes no long keys and anything may be a model. Two of a few thousand types and
+-- models hardly ever share one: they would be held together.
+create function public.lane_of(p_job_type text, p_payload jsonb) returns bigint
+language sql immutable parallel safe set search_path = ''
+return (hashtext(coalesce(p_job_type, ''))::bigint << 32)
+     | (hashtext(coalesce(public.model_of(p_payload), ''))::bigint & 4294967295);
+comment on function public.lane_of(text, jsonb) is
+    'The lane of a job: its type (the upper 32 bits) and its model (the lower 32 bits). A lane is held or passed by as a whole.';
+
+-- The only index of pending jobs. The jobs of one priority and lane are a line: the first of them is due
+-- before all others, so a claim finds the line by its first job and passes it by without reading the rest.
 create index if not exists job_queue_pending_idx
-    on public.job_queue (priority desc, scheduled_at, created_at) where status = 'pending';
+    on public.job_queue (coalesce(priority, 0) desc, public.lane_of(job_type, payload), scheduled_at, created_at)
+    where status = 'pending';
 create index if not exists job_queue_processing_idx
     on public.job_queue (started_at) where status = 'processing';
 create index if not exists job_queue_failed_idx

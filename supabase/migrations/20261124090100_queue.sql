@@ -172,51 +172,216 @@ as $$
 $$;
 comment on function public.barred_job_types is 'Types of jobs that are not claimed now: paused ones (* for all) and those of a provider that is down.';
 
--- The settings force the one good plan, a scan of the index of pending jobs in claim order. The planner
--- does not know how small the limit is and would sort all pending jobs.
-create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
+create function public.slow_start() returns interval
+language sql immutable parallel safe set search_path = ''
+return interval '10 seconds';
+comment on function public.slow_start() is 'How long after a hold its model''s jobs are claimed a few at a time.';
+
+-- The settings here and below force the one good plan, scans of the index of pending jobs: the planner
+-- knows neither the limits nor how many jobs are pending by now.
+create function public.pending_lines(
+    p_most      int,
+    p_enough    int default null,
+    p_job_types text[] default null,
+    p_barred    text[] default '{}',
+    p_priority  int default 2147483647,
+    p_lane      bigint default -9223372036854775808
+) returns table (priority int, lane bigint, first_at timestamptz, wanted boolean, held boolean)
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+as $$
+begin
+    return query
+    with recursive walk as (
+        select 0 as place, p_priority as priority, p_lane as lane, null::timestamptz as first_at,
+               true as wanted, false as held, 0 as found
+        union all
+        select w.place + 1, n.priority, n.lane, n.first_at, n.wanted, n.held,
+               w.found + (n.wanted and not n.held and coalesce(n.first_at <= now(), false))::int
+        from walk w
+        cross join lateral (
+            select
+                next.*,
+                (p_job_types is null or next.lane >> 32 = any (array(select hashtext(t) from unnest(p_job_types) as t)))
+                and next.lane >> 32 <> all (array(select hashtext(t) from unnest(p_barred) as t)) as wanted,
+                next.lane & 4294967295 = any (array(
+                    select hashtext(h.model_id)::bigint & 4294967295 from public.model_holds h
+                    where h.held_until > clock_timestamp() - public.slow_start()
+                )) as held
+            from (
+                (
+                    select coalesce(q.priority, 0) as priority, public.lane_of(q.job_type, q.payload) as lane,
+                           q.scheduled_at as first_at
+                    from public.job_queue q
+                    where q.status = 'pending' and coalesce(q.priority, 0) = w.priority
+                      -- Past the lane, or past all lanes of a type that is not wanted.
+                      and public.lane_of(q.job_type, q.payload)
+                          > case when w.wanted then w.lane else w.lane | 4294967295 end
+                    order by public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
+                    limit 1
+                )
+                union all
+                (
+                    select coalesce(q.priority, 0), public.lane_of(q.job_type, q.payload), q.scheduled_at
+                    from public.job_queue q
+                    where q.status = 'pending' and coalesce(q.priority, 0) < w.priority
+                      and (p_enough is null or w.found < p_enough)
+                    order by coalesce(q.priority, 0) desc, public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
+                    limit 1
+                )
+                limit 1
+            ) next
+        ) n
+        where w.place < p_most
+    )
+    select w.priority, w.lane, w.first_at, w.wanted, w.held from walk w where w.place > 0;
+end;
+$$;
+comment on function public.pending_lines is
+    'The first p_most lines of pending jobs after a place in claim order: a line is the jobs of one priority and lane. Ends with the priority at which p_enough lines are due that may be claimed. first_at: when its first job is due; wanted: of p_job_types (null: all) and not of p_barred, of other types only one line per priority is given; held: its model is rate-limited, or was until slow_start() ago.';
+
+-- Without a lock nobody waits for, and without a row that every claim would write: where a session goes on
+-- is a setting of its connection.
+create function public.claimable_lines(p_enough int, p_job_types text[], p_barred text[])
+returns table (priority int, lane bigint, first_at timestamptz, most int)
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
-    set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
-    v_held  text[] := array(select h.model_id from public.model_holds h where h.held_until > clock_timestamp());
-    v_aside uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
-    v_ids   uuid[] := '{}';
-    v_found uuid[];
-    v_resting uuid[];
+    v_look    constant int := 100;
+    v_hold    public.model_holds;
+    v_resumed jsonb := '{}';
+    -- A place in claim order is (minus the priority, the lane).
+    v_from    bigint[] := array[-2147483647, -9223372036854775808];
+    v_go_on   constant bigint[] := nullif(current_setting('darkroom.claims_go_on', true), '')::bigint[];
+    v_line    record;
+    v_seen    int;
+begin
+    -- Holds that are over. Until this transaction ends, other claims pass their models by.
+    for v_hold in
+        select * from public.model_holds h where h.held_until <= clock_timestamp() for update skip locked
+    loop
+        if v_hold.allowance > 500 or v_hold.held_until < clock_timestamp() - public.slow_start() then
+            delete from public.model_holds h where h.model_id = v_hold.model_id;
+        else
+            update public.model_holds h
+            set held_until = clock_timestamp() + interval '1 second', allowance = h.allowance * 2
+            where h.model_id = v_hold.model_id;
+            v_resumed := v_resumed
+                || jsonb_build_object(hashtext(v_hold.model_id)::bigint & 4294967295, v_hold.allowance);
+        end if;
+    end loop;
+
+    for v_walk in 1..2 loop
+        v_seen := 0;
+        for v_line in
+            select l.* from public.pending_lines(
+                v_look, p_enough, p_job_types, p_barred, (-v_from[1])::int, v_from[2]
+            ) l
+        loop
+            v_seen := v_seen + 1;
+            most := case when v_line.held then (v_resumed ->> (v_line.lane & 4294967295)::text)::int else 2147483647 end;
+            if v_line.wanted and v_line.first_at <= now() and most > 0 then
+                priority := v_line.priority;
+                lane := v_line.lane;
+                first_at := v_line.first_at;
+                return next;
+            end if;
+            exit when v_seen = v_look;
+        end loop;
+        if v_walk = 2 then
+            perform set_config(
+                'darkroom.claims_go_on',
+                case when v_seen = v_look then array[-v_line.priority::bigint, v_line.lane]::text else '' end, false
+            );
+        end if;
+        exit when v_seen < v_look;
+        v_from := greatest(array[-v_line.priority::bigint, v_line.lane], v_go_on);
+    end loop;
+end;
+$$;
+comment on function public.claimable_lines is
+    'Lines with due jobs that may be claimed, and how many of each at most: among the first 100 lines in claim order and, when there are more, 100 others, each time the next ones.';
+
+-- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
+-- taken: others would pass them by.
+create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+as $$
+declare
+    v_aside      constant uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
+    v_enough     int := p_limit;
+    v_priorities int[];
+    v_lanes      bigint[];
+    v_firsts     timestamptz[];
+    v_mosts      int[];
+    v_shares     int[];
+    v_found      uuid[];
+    v_ids        uuid[] := '{}';
 begin
     loop
-        v_found := array(
-            select q.id from public.job_queue q
-            where q.status = 'pending' and q.scheduled_at <= now()
-              and (p_job_types is null or q.job_type = any (p_job_types))
-              and q.job_type <> all (p_barred)
-              and q.id <> all (v_ids) and q.id <> all (v_aside)
-            order by q.priority desc, q.scheduled_at, q.created_at
-            limit p_limit - cardinality(v_ids)
-            for update skip locked
-        );
-        exit when cardinality(v_found) = 0;
-        if cardinality(v_held) = 0 then
-            return v_ids || v_found;
+        select coalesce(array_agg(l.priority), '{}'), coalesce(array_agg(l.lane), '{}'), array_agg(l.first_at), array_agg(l.most)
+        into v_priorities, v_lanes, v_firsts, v_mosts
+        from public.claimable_lines(v_enough, p_job_types, p_barred) l;
+
+        if cardinality(v_lanes) <= 1 then
+            v_shares := array[p_limit];
+        else
+            -- Reads no more than 5,000 jobs and two for each that is wanted.
+            v_shares := array(
+                select count(n.place)
+                from generate_subscripts(v_lanes, 1) as line
+                left join (
+                    select l.place
+                    from unnest(v_priorities, v_lanes, v_firsts, v_mosts) with ordinality
+                        as l (priority, lane, first_at, most, place)
+                    cross join lateral (
+                        select q.scheduled_at, q.created_at from public.job_queue q
+                        where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
+                          and public.lane_of(q.job_type, q.payload) = l.lane
+                          and q.scheduled_at between l.first_at and now()
+                        order by q.scheduled_at, q.created_at
+                        limit least(p_limit, l.most, (5000 + 2 * p_limit) / cardinality(v_lanes))
+                    ) q
+                    order by l.priority desc, q.scheduled_at, q.created_at
+                    limit p_limit
+                ) n on n.place = line
+                group by line order by line
+            );
         end if;
-        -- Jobs of a rate-limited model are postponed until its hold ends, with jitter so that they do not
-        -- all become due at once.
-        with moved as (
-            update public.job_queue q
-            set scheduled_at = h.held_until + random() * interval '10 seconds', updated_at = clock_timestamp()
-            from public.model_holds h
-            where q.id = any (v_found) and h.model_id = q.payload ->> 'model_id' and h.held_until > clock_timestamp()
-            returning q.id
-        )
-        select coalesce(array_agg(m.id), '{}') into v_resting from moved m;
-        v_ids := v_ids || array(select f.id from unnest(v_found) as f (id) where f.id <> all (v_resting));
-        exit when cardinality(v_ids) = p_limit or cardinality(v_resting) = 0;
+
+        -- The second time takes whatever is left, when others hold some of what was to be taken.
+        for v_time in 1..2 loop
+            for v_line in 1..cardinality(v_lanes) loop
+                continue when v_time = 1 and v_shares[v_line] = 0;
+                v_found := array(
+                    select q.id from public.job_queue q
+                    where q.status = 'pending' and coalesce(q.priority, 0) = v_priorities[v_line]
+                      and public.lane_of(q.job_type, q.payload) = v_lanes[v_line]
+                      and q.scheduled_at between v_firsts[v_line] and now()
+                      -- Two types may share a lane, however seldom.
+                      and (p_job_types is null or q.job_type = any (p_job_types)) and q.job_type <> all (p_barred)
+                      and q.id <> all (v_ids) and q.id <> all (v_aside)
+                    order by q.scheduled_at, q.created_at
+                    limit least(
+                        p_limit - cardinality(v_ids), v_mosts[v_line], case v_time when 1 then v_shares[v_line] end
+                    )
+                    for update skip locked
+                );
+                v_ids := v_ids || v_found;
+                v_mosts[v_line] := v_mosts[v_line] - cardinality(v_found);
+            end loop;
+            exit when cardinality(v_lanes) <= 1
+                   or cardinality(v_ids) >= (select sum(share) from unnest(v_shares) as share);
+        end loop;
+        exit when cardinality(v_ids) = p_limit or cardinality(v_lanes) < p_limit or v_enough is null;
+        v_enough := null;
     end loop;
     return v_ids;
 end;
 $$;
-comment on function public.pick_jobs is 'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of resting models.';
+comment on function public.pick_jobs is
+    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of rate-limited models. However many are pending, it reads few of them.';
 
 -- The caller has locked the rows.
 create function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
@@ -413,7 +578,7 @@ declare
                              or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
                                   then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
-    v_model       text := left(p_job.payload ->> 'model_id', 200);
+    v_model       text := public.model_of(p_job.payload);
     v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
 begin
     update public.job_queue q
@@ -436,7 +601,7 @@ begin
         -- Without a Retry-After, 10 s keeps all jobs from asking again at once.
         values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', p_error)
         on conflict (model_id) do update
-        set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason;
+        set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason, allowance = 1;
     end if;
     if v_provider is not null then
         if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then

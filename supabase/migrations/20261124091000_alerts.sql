@@ -133,37 +133,14 @@ insert into public.alert_watch default values;
 -- Measures (each reads a bounded number of rows, however many jobs are pending) -------------------
 
 create function public.oldest_due(p_barred text[]) returns timestamptz
-language plpgsql stable set search_path = ''
-    set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+language sql stable set search_path = ''
 as $$
-begin
-    if '*' = any (p_barred) then
-        return null;
-    end if;
-    return (
-        with recursive priorities as (
-            select max(q.priority) as priority, 1 as place from public.job_queue q where q.status = 'pending'
-            union all
-            select (
-                select max(q.priority) from public.job_queue q where q.status = 'pending' and q.priority < p.priority
-            ), p.place + 1
-            from priorities p where p.priority is not null and p.place < 100
-        )
-        select min(due.scheduled_at)
-        from priorities p
-        cross join lateral (
-            select q.scheduled_at, q.job_type from public.job_queue q
-            where q.status = 'pending' and q.priority = p.priority and q.scheduled_at <= now()
-            order by q.scheduled_at
-            -- Jobs of barred types may stand in front of those that can be claimed.
-            limit case when cardinality(p_barred) = 0 then 1 else 10000 end
-        ) due
-        where due.job_type <> all (p_barred)
-    );
-end;
+    select min(l.first_at)
+    from public.pending_lines(1000, p_barred => p_barred) l
+    where l.wanted and not l.held and l.first_at <= now() and '*' <> all (p_barred);
 $$;
 comment on function public.oldest_due is
-    'Since when the longest waiting job is due that could be claimed: of a type that is not barred. Found by index, a row per priority; with barred types among the first 10,000 of each.';
+    'Since when the longest waiting job is due that could be claimed: of a type that is not barred and a model that is not rate-limited. Among the first 1,000 lines in claim order.';
 
 create function public.recent_times()
 returns table (kind text, jobs bigint, p50 double precision, p95 double precision, p99 double precision)

@@ -2,7 +2,9 @@
 
 create view public.queue_state with (security_invoker = true) as
 with barred as materialized (
-    select public.barred_job_types() as types
+    select
+        public.barred_job_types() as types,
+        array(select model_id from public.model_holds where held_until > now() order by model_id) as models
 ), hour as materialized (
     select
         date_trunc('hour', now() - interval '1 hour', 'UTC') as first,
@@ -41,7 +43,7 @@ select
         )
         from public.provider_breakers where open_until is not null
     ) as down,
-    array(select model_id from public.model_holds where held_until > now() order by model_id) as held_models,
+    (select models from barred) as held_models,
     (
         select jsonb_object_agg(r.rule, jsonb_build_object(
             'limit', case
@@ -79,12 +81,23 @@ from (
     select
         count(*) as pending,
         count(*) filter (where attempts > 0) as retrying,
-        count(*) filter (where scheduled_at <= now() and not held) as due,
-        extract(epoch from now() - min(scheduled_at) filter (where not held))::double precision as oldest_due_seconds,
+        count(*) filter (where scheduled_at <= now() and not paused and not held) as due,
+        extract(
+            epoch from now() - min(scheduled_at) filter (where not paused and not held)
+        )::double precision as oldest_due_seconds,
+        count(*) filter (where scheduled_at <= now() and not paused and held) as rate_limited,
+        extract(
+            epoch from now() - min(scheduled_at) filter (where not paused and held)
+        )::double precision as oldest_rate_limited_seconds,
         extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds
     from public.job_queue
     cross join barred
-    cross join lateral (select job_type = any (barred.types) or '*' = any (barred.types) as held) h
+    cross join lateral (
+        select
+            job_type = any (barred.types) or '*' = any (barred.types) as paused,
+            -- As model_of does, whose call would cost more than all else here.
+            cardinality(barred.models) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.models), false) as held
+    ) b
     where status = 'pending'
 ) pending
 cross join (
@@ -135,8 +148,10 @@ comment on view public.queue_state is
 
 - pending: pending jobs
 - retrying: of these, failed before
-- due: of these, past their scheduled time, neither paused nor behind an open circuit breaker
+- due: of these, past their scheduled time and claimable: neither paused nor behind an open circuit breaker, nor of a rate-limited model
 - oldest_due_seconds: longest wait of the due ones, in seconds; null if none
+- rate_limited: past their scheduled time and claimable but for the rate limit of their model
+- oldest_rate_limited_seconds: longest wait of these, in seconds; null if none
 - oldest_pending_seconds: longest wait of a pending job past its scheduled time, in seconds; negative until the first is due
 - processing: running jobs
 - stuck: stuck jobs (stuck_jobs)

@@ -22,6 +22,7 @@ STRICT = RULES | {
     "failure_rate": {"limit": 0.05, "minimum": 3, "critical": False},
     "stuck_jobs": {"limit": 2, "minimum": None, "critical": True},
 }
+RATE_LIMITED = {"rate_limited": 2, "oldest_rate_limited_seconds": 299.0, "held_models": ["a/b"]}
 IDLE = {"rule": "no_completion", "subject": "", "value": 360.0, "detail": {}}
 FINE = {
     "rules": RULES,
@@ -32,6 +33,8 @@ FINE = {
     "held_models": [],
     "due": 0,
     "oldest_due_seconds": None,
+    "rate_limited": 0,
+    "oldest_rate_limited_seconds": None,
     "processing": 1,
     "stuck": 0,
     "last_hour_completed": 50,
@@ -72,10 +75,17 @@ FINE = {
         ({"due": 1, "oldest_due_seconds": 299.0}, "good", "being picked up"),
         ({"due": 1, "oldest_due_seconds": 301.0}, "critical", "5 min 1 s: workers cannot keep up."),
         (
-            {"due": 1, "oldest_due_seconds": 301.0, "held_models": ["a/b"]},
+            {"due": 1, "oldest_due_seconds": 301.0} | RATE_LIMITED,
             "critical",
-            "rate limit of a/b.",
+            "5 min 1 s: workers cannot keep up.",
         ),
+        (
+            RATE_LIMITED | {"oldest_rate_limited_seconds": 301.0},
+            "critical",
+            "waited 5 min 1 s: rate limit of a/b.",
+        ),
+        (RATE_LIMITED, "good", "being picked up"),
+        (RATE_LIMITED | {"processing": 0}, "good", "2 jobs pending: rate limit of a/b."),
         ({"stuck": 2}, "warning", "2 jobs stuck"),
         ({"last_hour_failed": 5}, "good", "being picked up"),
         ({"last_hour_failed": 6}, "critical", "10.7 % of jobs failed in the last hour (6 of 56)."),

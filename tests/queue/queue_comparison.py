@@ -8,7 +8,7 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from psycopg import sql
 from queue_calls import GENERATION, Queue
-from queue_model import FINISHED, TYPES, Generation, Job, Model
+from queue_model import FINISHED, Generation, Job, Model
 
 LATENESS = 1.0  # seconds between a change and its time stamps, at most
 TABLES = (
@@ -101,18 +101,6 @@ class Comparison(RuleBasedStateMachine):
         """The job waits as long as its number of attempts says."""
         backoff = min(10 * 2 ** (job.attempts - 1), 3600)
         self.waits(job, max(backoff, at_least), jitter=0.25)
-
-    def learn_moved(self, now) -> None:
-        """A claim moves due jobs of resting models behind the rest, and no others."""
-        for job in self.model.due(now, TYPES):
-            row = self.queue.job(job.id)
-            if row["scheduled_at"] != job.scheduled_at:
-                assert self.model.resting(job)
-                until = self.queue.one(
-                    "select held_until from model_holds where model_id = %s", job.model
-                )
-                assert until <= row["scheduled_at"] <= until + timedelta(seconds=10)
-                job.scheduled_at = row["scheduled_at"]
 
     @invariant()
     def does_as_the_model(self):

@@ -107,7 +107,6 @@ class QueueMachine(Comparison):
         assert claimed == [job.id for job in expected]
         for job in expected:
             self.model.start(job, worker)
-        self.learn_moved(now)
         return multiple(*(Claim(job.id, job.attempts, worker) for job in expected))
 
     @rule(target=claims, generation=GENERATIONS, worker=WORKERS)

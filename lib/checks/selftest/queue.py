@@ -21,6 +21,10 @@ REFUSALS = {
 """Invalid calls and the SQLSTATE each must be refused with."""
 
 
+CLAIMING = ("claim_next_job", "claim_jobs", "pick_jobs", "claimable_lines", "pending_lines")
+"""What gives a worker its jobs."""
+
+
 def restore_functions(*functions: str) -> str:
     """A repair that restores functions as the migrations define them."""
     return run_sql(
@@ -50,7 +54,7 @@ async def claim(context: RunContext) -> Finding:
         "claim_next_job",
         "start_attempts",
     )
-    _expect(second_claim, None, "claim_next_job", "pick_jobs")
+    _expect(second_claim, None, *CLAIMING)
     return Finding(
         "ok", "The job was claimed as attempt 1, and could not be claimed a second time."
     )
@@ -109,7 +113,7 @@ async def claim_job(context: RunContext, connection: Any) -> Any:
             )
         raise CheckFailed(
             "claim_next_job gave no job, though one is due.",
-            restore_functions("claim_next_job", "claim_jobs", "pick_jobs"),
+            restore_functions(*CLAIMING),
         )
     return job
 

@@ -180,8 +180,9 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            "Its jobs stay pending until then.",
+            f"Held back by it: {plural(held['jobs'], 'pending job')}.",
             cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
+            jobs=held["jobs"],
             todo="Nothing: they go on by themselves. If it happens often, run fewer jobs at once or"
             " ask the provider for a higher limit.",
             page="models",
@@ -280,7 +281,7 @@ PENDING = Symptom(
             "Does a model rest?",
             rate_limited_models,
             "When a provider refuses a request as one too many, all jobs of the model rest for as"
-            " long as it asks.",
+            " long as it asks. Then a few go on, each second twice as many.",
         ),
         Check(
             "all_busy",

@@ -40,6 +40,8 @@ def queue_position(job: Job) -> str:
     if job["due_in_seconds"] > 0:
         again = f", attempt {job['attempts'] + 1}" if job["attempts"] else ""
         return f"due in {duration(job['due_in_seconds'])}{again}"
+    if job["rate_limited"]:
+        return "rate-limited"
     match job["ahead"]:
         case None:
             return "behind more than 1,000 jobs"

@@ -89,9 +89,13 @@ def test_a_storage_that_takes_no_images_is_named(page, db):
 def test_a_model_that_rests_is_named(page, db):
     db.execute(ALIVE)
     db.execute("insert into model_holds values ('m', now() + interval '40 seconds', 'throttled')")
+    db.execute(
+        "select enqueue_job('generate-image', '{\"model_id\": \"m\"}') from generate_series(1, 3)"
+    )
     said = page.read("pending")
     assert "Model m rate-limited for another" in said
     assert "Provider said: throttled" in said
+    assert "Held back by it: 3 pending jobs." in said
     db.execute("update model_holds set held_until = now()")
     assert page.healthy("pending")
 
