@@ -109,9 +109,9 @@ def cron_fails(facts: Facts) -> list[Finding]:
     now = facts["pending"]
     found = []
     for job in now["cron"]:
-        name = job["name"] or f"number {job['job_id']}"
         if job["active"] and not job["failures"]:
             continue
+        name = job["name"] or f"number {job['job_id']}"
         found.append(
             Finding(
                 "warning" if now["workers"] else "critical",
@@ -149,9 +149,8 @@ def no_handler(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{plural(unknown['jobs'])} due, and no living worker"
-            f" ({facts['pending']['workers']:,}) names this type. A typing error where they are"
-            " enqueued, or a worker that is older than the program that enqueues.",
+            f"{plural(unknown['jobs'])} due. No worker alive names this type: a typing error where"
+            " they are enqueued, or a worker older than the program that enqueues them.",
             cause=f"No worker knows jobs of type {unknown['job_type']}.",
             jobs=unknown["jobs"],
             repair=Repair(
@@ -170,8 +169,8 @@ def no_handler(facts: Facts) -> list[Finding]:
 
 def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
-        rows = load("troubleshooting").due_of_type(connection, job_type=job_type)
-    ids = [row["id"] for row in rows]
+        due = load("troubleshooting").due_of_type(connection, job_type=job_type)
+        ids = [row["id"] for row in due]
     return outcome(CANCELLED, in_batches(cancel_jobs, pool, actor, ids, lambda _: None), len(ids))
 
 
