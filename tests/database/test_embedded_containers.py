@@ -1,7 +1,5 @@
 """One embedded server for containers that share its folder but see no process of each other."""
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -36,10 +34,10 @@ for command in map(str.strip, sys.stdin):
         print("stopped", flush=True)
     else:
         with connect(embedded.start(folder).url) as conn:
-            conn.execute("create table if not exists kept (who text)")
+            conn.execute("create table if not exists acknowledged (who text)")
             for _ in range(100):
-                conn.execute("insert into kept values (%s)", [command])
-            row = conn.execute("select count(*) from kept").fetchone()
+                conn.execute("insert into acknowledged values (%s)", [command])
+            row = conn.execute("select count(*) from acknowledged").fetchone()
         print(row["count"], flush=True)
 """
 
@@ -90,12 +88,12 @@ def container(used_folder: Path) -> Iterator[Callable[[], Container]]:
         if container.process.poll() is None:
             container.kill()
     with connect(embedded.start(used_folder).url) as conn:
-        conn.execute("drop table if exists kept")
+        conn.execute("drop table if exists acknowledged")
 
 
 def rows(folder: Path) -> int:
     with connect(embedded.start(folder).url) as conn:
-        return int(conn.execute("select count(*) from kept").fetchone()["count"])  # type: ignore[index]
+        return int(conn.execute("select count(*) from acknowledged").fetchone()["count"])  # type: ignore[index]
 
 
 def test_containers_share_one_server(container: Callable[[], Container], used_folder: Path) -> None:
@@ -154,11 +152,9 @@ def test_server_of_another_container_that_is_silent_is_waited_for(
 ) -> None:
     one, two = container(), container()
     began = one.ask("start")
-    processes = psutil.Process(one.process.pid).children(recursive=True)
-    server = [process.pid for process in processes if process.name() == "postgres"]
-    assert server
-    for pid in server:
-        os.kill(pid, signal.SIGSTOP)
-    waker = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -CONT {' '.join(map(str, server))}"])
+    [app] = psutil.Process(one.process.pid).children()
+    [server] = app.children()
+    server.suspend()
+    waker = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -CONT {server.pid}"])
     assert two.ask("start") == began
     assert waker.wait() == 0, "answered only after it was woken"
