@@ -80,12 +80,12 @@ def translated() -> Iterator[None]:
             f"The database lacks what this version needs ({error.diag.message_primary}): apply the"
             " schema with: python -m lib.database.migrations"
         ) from error
-    except (
-        psycopg.OperationalError,
-        psycopg.InterfaceError,
-        # A standby, or a primary that was just demoted.
-        errors.ReadOnlySqlTransaction,
-    ) as error:
+    except errors.ReadOnlySqlTransaction as error:
+        raise DatabaseUnavailable(
+            "The database is read-only: a standby, or default_transaction_read_only is on, as"
+            f" Supabase sets it while the disk is full ({error.diag.message_primary})."
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""

@@ -25,7 +25,7 @@ from psycopg.pq import TransactionStatus
 from lib.database.address import redact
 from lib.database.bootstrap import bootstrap, require_supabase
 from lib.database.errors import DatabaseError, SchemaMismatch, translated
-from lib.database.pool import Connection, connect
+from lib.database.pool import Connection, connect, prepare
 from lib.database.queries import load
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
@@ -165,6 +165,7 @@ def _apply(conn: Connection, migration: Migration, actor: str | None) -> bool:
             file, lines = migration.path.name, len(text.splitlines())
             history.audit(conn, actor=actor, file=file, lines=lines)
         history.reset_settings(conn)
+        prepare(conn, conn.info.dsn)
     return True
 
 

@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from lib.database import DatabaseError, cluster, connect, embedded
 
@@ -130,6 +131,19 @@ def test_locale_that_is_not_installed_does_not_matter(
     with connect(app.url()) as conn:
         shown = conn.execute("select upper('é') as upper, 'a' < 'B' as sorted").fetchone()
     assert shown == {"upper": "É", "sorted": False}
+    app.exit()
+
+
+def test_environment_that_is_meant_for_another_database_does_not_matter(
+    folder: Path, start: Callable[..., App]
+) -> None:
+    variables = {
+        option.envvar.decode(): "nonsense" for option in Conninfo.get_defaults() if option.envvar
+    }
+    assert "PGHOSTADDR" in variables
+    variables |= dict.fromkeys(("PGSERVICE", "PGSERVICEFILE", "PGDATA", "PGTZ", "PGDATESTYLE"), "?")
+    app = start(folder, **variables)
+    assert answers(app.url())
     app.exit()
 
 
