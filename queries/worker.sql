@@ -21,10 +21,3 @@ update public.workers
 set last_seen_at = clock_timestamp(), stopped_at = clock_timestamp(),
     processed = :processed, errors = :errors
 where id = :id;
-
--- name: unstopped_workers
--- Workers of a host that never reported a stop; process_started_at in seconds since 1970.
-select id, pid, extract(epoch from process_started_at)::double precision as process_started_at
-from public.workers
-where host = :host and stopped_at is null;
-
