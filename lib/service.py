@@ -5,9 +5,10 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 from weakref import WeakSet
@@ -91,6 +92,8 @@ class Backend:
     heartbeat_pool: AsyncPool
     queue: Queue
     handlers: Mapping[str, Handler]
+    locks: Path | None
+    """Folder of the workers' locks on the embedded database."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _workers: WeakSet[Worker] = field(default_factory=WeakSet)
 
@@ -107,6 +110,7 @@ class Backend:
             heartbeat_seconds=self.settings.heartbeat_seconds,
             rescue_seconds=self.settings.rescue_seconds,
             batch=self.settings.claim_batch,
+            locks=self.locks,
         )
         self._workers.add(worker)
         return worker
@@ -120,7 +124,10 @@ class Backend:
 
 @asynccontextmanager
 async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
-    """Open the dependencies for running jobs; without a Replicate token, start a simulator."""
+    """Open the dependencies for running jobs; without a Replicate token, start a simulator.
+
+    An embedded database is kept running meanwhile, and the jobs of its dead workers are rescued.
+    """
     async with AsyncExitStack() as stack:
         pool = await open_async_pool(url, max_size=8, wait=2.0, application_name="darkroom worker")
         stack.push_async_callback(pool.close)
@@ -148,7 +155,37 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
             image_storage(settings),
             generation_seconds=settings.generation_seconds,
         )
-        yield Backend(settings, pool, heartbeat_pool, queue, job_handlers)
+        locks = None if settings.database_url else settings.data / "postgres" / "workers"
+        if locks:
+            await stack.enter_async_context(_embedded_kept(settings, pool, locks))
+        yield Backend(settings, pool, heartbeat_pool, queue, job_handlers, locks)
+
+
+@asynccontextmanager
+async def _embedded_kept(settings: Settings, pool: AsyncPool, locks: Path) -> AsyncIterator[None]:
+    """Restart the embedded server when it is gone, and rescue the jobs of dead workers."""
+    ended = asyncio.Event()
+
+    async def keep() -> None:
+        while not ended.is_set():
+            try:
+                await asyncio.to_thread(database_url, settings)
+                if rescued := await rescue_dead_workers(pool, locks):
+                    logger.warning("Took over %d jobs of a worker that died", rescued)
+            except DatabaseError as error:
+                logger.error("The embedded database is unavailable: %s", error)
+            except Exception:
+                logger.exception("The embedded database was not checked")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), EMBEDDED_CHECK_SECONDS)
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        # Not cancelled: a start that goes on in its thread would outlive our last stop.
+        ended.set()
+        await keeping
 
 
 class Service:
@@ -174,6 +211,7 @@ class Service:
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
             self.functions = Functions(service.queue, keys, tokens, service.worker)
             self.pool = service.pool
+            watch_task = None
             async with asyncio.TaskGroup() as tasks:
                 if self._settings.database_url:
                     # Evaluated here too, or no one would notice that all workers are gone.
@@ -182,23 +220,14 @@ class Service:
                             "alerts", lambda: keep_evaluating_alerts(service.pool), service.pool
                         )
                     )
-                else:
-                    if rescued := await rescue_dead_workers(service.pool):
-                        logger.warning("Took over %d jobs of a worker that died", rescued)
-                    watch_task = tasks.create_task(
-                        keep_running(
-                            "embedded database",
-                            lambda: _keep_embedded_running(self._settings),
-                            service.pool,
-                        )
-                    )
                 if self._with_worker or not self._settings.database_url:
                     work = partial(self._work, service, url)
                     tasks.create_task(keep_running("worker", work, service.pool, service.stopping))
                 with _on_signals(service.stop):
                     yield
                 service.stop()
-                watch_task.cancel()
+                if watch_task:
+                    watch_task.cancel()
             self.functions = self.pool = None
 
     async def _work(self, service: Backend, url: str) -> None:
@@ -254,13 +283,3 @@ def _on_signals(action: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-async def _keep_embedded_running(settings: Settings) -> None:
-    """Restart the embedded server whenever it was killed or stopped by another process."""
-    while True:
-        await asyncio.sleep(EMBEDDED_CHECK_SECONDS)
-        try:
-            await asyncio.to_thread(database_url, settings)
-        except DatabaseError as error:
-            logger.error("The embedded database does not start: %s", error)

@@ -23,10 +23,3 @@ where id = :id;
 
 -- name: report_background_error!
 select public.report_background_error(:task, :error);
-
--- name: unstopped_workers
--- Workers of a host that never reported a stop; process_started_at in seconds since 1970.
-select id, pid, extract(epoch from process_started_at)::double precision as process_started_at
-from public.workers
-where host = :host and stopped_at is null;
-

@@ -2,25 +2,26 @@
 
 Callers must hold a lock. We do not use the package's own start, because it keeps killed processes
 in its list of users, locks a file in the shared temporary folder that may belong to another
-OS user, mistakes any process with the old PID for the server, gives up on crash recovery
-after ten seconds, fails in a folder with a space in its name or with a locale that is not
-installed, and as root makes every parent folder world-readable.
+OS user, mistakes any process with the old PID for the server and misses that of another
+container, gives up on crash recovery after ten seconds, fails in a folder with a space in its name
+or with a locale that is not installed, and as root makes every parent folder world-readable.
 """
 
 import re
-import shlex
 import shutil
 import subprocess
-import tempfile
 import time
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote
+from typing import TextIO
 
-import psutil
 import psycopg
 
 from lib.database.errors import DatabaseError
+from lib.database.file_lock import try_lock
+from lib.database.queries import load
 
 with warnings.catch_warnings():
     # platformdirs warns that XDG_RUNTIME_DIR is unset; nothing here depends on it.
@@ -32,53 +33,77 @@ with warnings.catch_warnings():
 VERSION = 18
 START_TIMEOUT = 120
 """Seconds that a start may take, including crash recovery."""
-# PostgreSQL splits the option at commas, and a socket path is limited to 104 bytes.
-SOCKET_FOLDER = re.compile(r"[\w./-]{1,80}", re.ASCII)
+STOP_TIMEOUT = 60
+"""Seconds that a stop may take, including the last checkpoint."""
+CONNECT_TIMEOUT = 5
+CHECK_SECONDS = 0.05
+sql = load("cluster", Path(__file__).parent)
 
 
-def start(data: Path) -> str:
-    """Return the superuser's URL of the cluster's running server, starting it if needed.
+def start(data: Path, url: str) -> None:
+    """Return once the cluster's server answers at the URL, starting it if none runs.
 
     Creates the cluster if the folder is missing. Raises DatabaseError if PostgreSQL fails, and
     OSError if the folder is unusable.
     """
-    server = _prepare(data)
-    log = data / "log"
-    if log.exists() and not _runs(data):
-        log.replace(data / "log.previous")
     deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        if not _runs(data):
-            _launch(server)
-        url = f"postgresql://postgres@/postgres?host={quote(_sockets(data))}"
-        if _sockets(data) and _answers(url):
-            return url
+    while silence := _silence(url):
         if time.monotonic() > deadline:
-            raise DatabaseError(f"PostgreSQL does not answer ({_reason(data)}); its log is {log}.")
-        time.sleep(0.1)
+            raise DatabaseError(
+                f"PostgreSQL does not answer ({silence}), but still runs on {data}: stop it, or the"
+                f" container or computer that it runs in. Its log is {data / 'log'}."
+            )
+        _create_once(data)
+        with _lock_file(data) as lock:
+            if try_lock(lock):
+                _launch(_server(data), lock)
+            else:
+                time.sleep(CHECK_SECONDS)
 
 
-def stop(data: Path) -> None:
+def stop(data: Path, url: str) -> None:
     """Stop the cluster's server if it is running, disconnecting all clients.
 
     Raises DatabaseError if it does not stop.
     """
-    if not _runs(data):
+    if not data.exists():
         return
-    sockets = _sockets(data)
+    with (
+        suppress(psycopg.Error),
+        psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT) as connection,
+    ):
+        sql.shut_down(connection)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    with _lock_file(data) as lock:
+        while not try_lock(lock):
+            if time.monotonic() > deadline:
+                raise DatabaseError(f"PostgreSQL did not stop; its log is {data / 'log'}.")
+            time.sleep(CHECK_SECONDS)
+
+
+def _lock_file(data: Path) -> TextIO:
+    """The file on which every process of a running server holds a lock.
+
+    The operating system releases the lock when the last of them is gone. No other proof holds
+    across containers, which see neither each other's processes nor their shared memory.
+    """
+    return (data / "PG_VERSION").open("r+")
+
+
+def _silence(url: str) -> str | None:
+    """Why no server answers at the URL; None if one does."""
     try:
-        _execute(_server(data), "pg_ctl", "stop", "-w", "-m", "fast")
-    except subprocess.CalledProcessError as error:
-        raise DatabaseError(f"PostgreSQL did not stop; its log is {data / 'log'}.") from error
-    if sockets not in ("", str(data)):
-        Path(sockets).rmdir()
+        psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT).close()
+    except psycopg.OperationalError as error:
+        return str(error).partition("\n")[0]
+    return None
 
 
 def _server(data: Path) -> PostgresServer:
     return get_server(data, cleanup_mode=None, start=False, postgres_version=VERSION)
 
 
-def _prepare(data: Path) -> PostgresServer:
+def _create_once(data: Path) -> None:
     try:
         found = pgdata_version(data)
     except ValueError as error:
@@ -86,17 +111,14 @@ def _prepare(data: Path) -> PostgresServer:
             f"The data in {data} is damaged: PG_VERSION holds no version. Restore the folder, or"
             " move it away to start afresh."
         ) from error
-    if found not in (None, VERSION):
+    if found is None:
+        _create(data)
+    elif found != VERSION:
         raise DatabaseError(
             f"The data in {data} was made by PostgreSQL {found}, and Darkroom runs {VERSION}."
             " Move the folder away to start afresh, or set DATABASE_URL to a server of that"
             " version."
         )
-    if found is None:
-        _create(data)
-    server = _server(data)
-    _admit_server_user(server)
-    return server
 
 
 def _create(data: Path) -> None:
@@ -136,72 +158,38 @@ def _admit_server_user(server: PostgresServer) -> None:
     shutil.chown(server.pgdata, server.system_user)
 
 
-def _launch(server: PostgresServer) -> None:
+def _launch(server: PostgresServer, lock: TextIO) -> None:
+    """Start the server, which inherits the lock."""
+    _admit_server_user(server)
     data = server.pgdata
     # Left by a killed server. PostgreSQL refuses to start if the PID in them now belongs to any
-    # other process; it still detects children of the old server by shared memory.
+    # other process.
     for stale in ("postmaster.pid", ".s.PGSQL.5432.lock"):
         (data / stale).unlink(missing_ok=True)
     log = data / "log"
-    options = f"-h '' -k {shlex.quote(str(_socket_folder(server)))}"
-    limit = str(START_TIMEOUT)
+    if log.exists():
+        log.replace(data / "log.previous")
+    # The socket is in the data folder, named from there: PostgreSQL would split the folder's
+    # whole name at commas, and has room for 104 bytes.
+    options = ("-w", "-t", str(START_TIMEOUT), "-o", "-h '' -k .", "-l", str(log))
     try:
-        _execute(server, "pg_ctl", "start", "-w", "-t", limit, "-o", options, "-l", str(log))
+        _execute(server, "pg_ctl", "start", *options, pass_fds=[lock.fileno()])
     except subprocess.CalledProcessError as error:
-        reason = _reason(data)
-        if "pre-existing shared memory" in reason:
-            return  # children of a killed server are still finishing their statements: retry
-        raise DatabaseError(f"PostgreSQL did not start ({reason}); its log is {log}.") from error
+        raise DatabaseError(
+            f"PostgreSQL did not start ({_reason(log)}); its log is {log}."
+        ) from error
 
 
-def _socket_folder(server: PostgresServer) -> Path:
-    data: Path = server.pgdata
-    if SOCKET_FOLDER.fullmatch(str(data)):
-        return data
-    # Private like the data folder: access to the socket means superuser rights.
-    folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
-    if server.system_user:
-        shutil.chown(folder, server.system_user)
-    return folder
-
-
-def _execute(server: PostgresServer, program: str, *arguments: str) -> None:
+def _execute(
+    server: PostgresServer, program: str, *arguments: str, pass_fds: Sequence[int] = ()
+) -> None:
     """Run a PostgreSQL program on the cluster, as the OS user of the server."""
     arguments = (*arguments, "-D", str(server.pgdata))
-    pgexec(program, arguments, bin_path=server.bin_path, user=server.system_user)
+    user = server.system_user
+    pgexec(program, arguments, bin_path=server.bin_path, user=user, pass_fds=pass_fds)
 
 
-def _reason(data: Path) -> str:
+def _reason(log: Path) -> str:
     """The last fatal error in the log since the server was started."""
-    log = data / "log"
     text = log.read_text(errors="replace") if log.exists() else ""
     return next(reversed(re.findall("(?:FATAL|PANIC): .*", text)), "no reason given")
-
-
-def _runs(data: Path) -> bool:
-    """Whether the process in postmaster.pid is alive and is this cluster's server."""
-    lines = _pid_file(data)
-    if not lines:
-        return False
-    try:
-        return str(data) in psutil.Process(int(lines[0])).cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError):
-        return False  # gone, not yet reaped, another user's process, or not a number
-
-
-def _pid_file(data: Path) -> list[str]:
-    path = data / "postmaster.pid"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def _sockets(data: Path) -> str:
-    """The socket folder of the running server; empty until it has written it down."""
-    return "".join(_pid_file(data)[4:5])
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(url, connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True

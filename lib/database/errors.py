@@ -99,12 +99,12 @@ def translated() -> Iterator[None]:
         ) from error
     except STALE_SESSION_ERRORS as error:
         raise DatabaseUnavailable(f"A connection has to be made again: {_reason(error)}") from error
-    except (
-        psycopg.OperationalError,
-        psycopg.InterfaceError,
-        # A standby, or a primary that was just demoted.
-        errors.ReadOnlySqlTransaction,
-    ) as error:
+    except errors.ReadOnlySqlTransaction as error:
+        raise DatabaseUnavailable(
+            "The database is read-only: a standby, or default_transaction_read_only is on, as"
+            f" Supabase sets it while the disk is full ({error.diag.message_primary})."
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""

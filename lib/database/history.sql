@@ -1,9 +1,12 @@
 -- The record of applied migrations, as the Supabase CLI keeps it.
 -- https://github.com/supabase/cli/blob/main/pkg/migration/history.go
 
--- name: lock()^
+-- name: lock#
 -- Wait until no other session prepares or migrates this database; held until the transaction ends.
+-- Opening a table then makes the session notice what others created meanwhile: a lock alone leaves
+-- its cache of the catalogue as it was, so that "if not exists" may try to create it again.
 select pg_advisory_xact_lock(hashtextextended('darkroom:schema', 0));
+select from pg_catalog.pg_namespace limit 0;
 
 -- name: exists()$
 select to_regclass('supabase_migrations.schema_migrations') is not null;

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from lib.database.address import is_transaction_pooler
 from lib.database.errors import translated
-from lib.database.pool import AsyncConnection, connection_settings
+from lib.database.pool import AsyncConnection, connection_settings, prepare_async
 
 T = TypeVar("T")
 
@@ -26,8 +26,9 @@ async def notifications(url: str, channel: str) -> AsyncIterator[str]:
     """
     settings = connection_settings(url, f"darkroom listening to {channel}")
     with translated():
-        connection = await psycopg.AsyncConnection.connect(url, **settings)
+        connection = await psycopg.AsyncConnection.connect(url, **settings, row_factory=dict_row)
         async with connection:
+            await prepare_async(connection, url)
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             yield ""
             async for notification in connection.notifies():
@@ -79,6 +80,7 @@ async def listening(url: str, channel: str) -> AsyncIterator[Listener]:
     with translated():
         connection = await psycopg.AsyncConnection.connect(url, **settings, row_factory=dict_row)
         try:
+            await prepare_async(connection, url)
             hears = not is_transaction_pooler(url)
             if hears:
                 listen = sql.SQL("listen {}").format(sql.Identifier(channel))

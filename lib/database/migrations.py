@@ -25,7 +25,7 @@ from psycopg.pq import TransactionStatus
 from lib.database.address import redact
 from lib.database.bootstrap import bootstrap, require_supabase
 from lib.database.errors import DatabaseError, SchemaMismatch, translated
-from lib.database.pool import Connection, connect
+from lib.database.pool import Connection, connect, prepare
 from lib.database.queries import load
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
@@ -85,6 +85,23 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
     False where all or the rest of it is still to be applied. Raises SchemaMismatch where
     another state of the files made it, and DatabaseUnavailable.
     """
+    complete = _is_complete(conn, folder)
+    if complete is None:
+        # Perhaps only because another process migrates it between two of our queries.
+        with conn.transaction():
+            history.lock(conn)
+            complete = _is_complete(conn, folder)
+    if complete is None:
+        raise SchemaMismatch(
+            "The schema of this database was made by another version of Darkroom",
+            "point DATABASE_URL to an empty database, or drop what that version made, its rows in"
+            " supabase_migrations.schema_migrations included",
+        )
+    return complete
+
+
+def _is_complete(conn: Connection, folder: Path) -> bool | None:
+    """Whether the database has the whole schema; None if another state of the files made it."""
     complete = bool(history.fingerprinted(conn))
     if complete:
         same = history.fingerprint(conn) == fingerprint(folder)
@@ -92,13 +109,7 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
         same = all(_is_recorded(row, file) for row, file in recorded)
     else:
         same = not history.ours(conn)
-    if not same:
-        raise SchemaMismatch(
-            "The schema of this database was made by another version of Darkroom",
-            "point DATABASE_URL to an empty database, or drop what that version made, its rows in"
-            " supabase_migrations.schema_migrations included",
-        )
-    return complete
+    return complete if same else None
 
 
 def _recorded(conn: Connection, folder: Path) -> list[tuple[dict[str, Any], Migration]]:
@@ -154,6 +165,7 @@ def _apply(conn: Connection, migration: Migration, actor: str | None) -> bool:
             file, lines = migration.path.name, len(text.splitlines())
             history.audit(conn, actor=actor, file=file, lines=lines)
         history.reset_settings(conn)
+        prepare(conn, conn.info.dsn)
     return True
 
 

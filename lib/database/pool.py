@@ -1,7 +1,7 @@
 """Connections, and connection pools that survive a restart of the database."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from lib.database.address import is_transaction_pooler, parse
-from lib.database.errors import STALE_SESSION_ERRORS, translated
+from lib.database.errors import STALE_SESSION_ERRORS, DatabaseError, translated
 from lib.database.queries import load, load_async
 
 ROOM = Path(__file__).parent
@@ -32,6 +32,22 @@ SILENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,  # milliseconds
 }
+
+# What statements and the driver rely on, and a role or database may set otherwise. Not search_path,
+# since all names are written in full; not limits of time or access, which are their owner's to set.
+RELIED_ON = {
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "array_nulls": "on",
+    "default_transaction_isolation": "read committed",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+}
+# Whose other values only make a difference of digits, of an hour twice a year, or none.
+PREFERRED = {"TimeZone": "UTC", "bytea_output": "hex", "extra_float_digits": "1"}
 
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
@@ -93,7 +109,13 @@ def connect(url: str, *, application_name: str = APPLICATION) -> Connection:
     """
     settings = connection_settings(url, application_name)
     with translated():
-        return psycopg.connect(url, **settings, row_factory=dict_row)
+        connection = psycopg.connect(url, **settings, row_factory=dict_row)
+        try:
+            prepare(connection, url)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def open_pool(
@@ -126,7 +148,7 @@ def open_pool(
         url,
         connection_class=psycopg.Connection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
-        configure=_configure(url, load("session", ROOM), statement_timeout),
+        configure=partial(prepare, url=url, statement_timeout=statement_timeout),
         check=check,
         min_size=1,
         max_size=max_size,
@@ -169,7 +191,7 @@ async def open_async_pool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
         kwargs=connection_settings(url, application_name) | {"row_factory": dict_row},
-        configure=_configure(url, load_async("session", ROOM), statement_timeout),
+        configure=partial(prepare_async, url=url, statement_timeout=statement_timeout),
         check=check,
         min_size=1,
         max_size=max_size,
@@ -201,6 +223,7 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
         "autocommit": True,
         "application_name": application_name,
         "connect_timeout": CONNECT_TIMEOUT,
+        "client_encoding": "UTF8",
     } | {name: value for name, value in SILENCE.items() if name not in said}
     if is_transaction_pooler(url):
         # Each transaction may get another server connection, without our prepared statements.
@@ -208,7 +231,34 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
     return settings
 
 
-def _configure(url: str, session: Any, statement_timeout: float) -> Callable[[Any], Any] | None:
-    if not statement_timeout or is_transaction_pooler(url):
-        return None
-    return partial(session.limit_statements, milliseconds=str(round(statement_timeout * 1000)))
+def prepare(connection: Connection, url: str, statement_timeout: float = 0.0) -> None:
+    """Set what we rely on in a new session, and a time limit per statement in seconds.
+
+    Behind a transaction pooler nothing is set, since the session is shared. Raises DatabaseError,
+    saying what to set, if its role has other settings.
+    """
+    _refuse(load("session", ROOM).prepare(connection, **_wanted(url, statement_timeout)))
+
+
+async def prepare_async(
+    connection: AsyncConnection, url: str, statement_timeout: float = 0.0
+) -> None:
+    """Do the same for an async connection."""
+    rows = load_async("session", ROOM).prepare(connection, **_wanted(url, statement_timeout))
+    _refuse([row async for row in rows])
+
+
+def _wanted(url: str, statement_timeout: float) -> dict[str, Any]:
+    kept = not is_transaction_pooler(url)
+    wanted = RELIED_ON | PREFERRED if kept else RELIED_ON
+    if kept and statement_timeout:
+        wanted = wanted | {"statement_timeout": str(round(statement_timeout * 1000))}
+    return {"names": list(wanted), "values": list(wanted.values()), "kept": kept}
+
+
+def _refuse(different: Sequence[Mapping[str, str]]) -> None:
+    if different:
+        raise DatabaseError(
+            "Through a transaction pooler the settings of the database's role apply, and Darkroom"
+            f" needs others: {'; '.join(row['repair'] for row in different)}."
+        )

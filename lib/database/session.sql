@@ -1,5 +1,12 @@
 -- Settings of a new connection. Not sent with the connection itself, since poolers refuse that.
 
--- name: limit_statements$
--- Cancel statements that run longer. milliseconds: as text; 0 sets no limit.
-select set_config('statement_timeout', :milliseconds, false);
+-- name: prepare
+-- Set `names` to `values`, or, with :kept false, only compare them: behind a transaction pooler a
+-- setting would reach whoever gets the server connection next. Columns: repair, the statement that
+-- sets what differs for the role; no rows if all is as it should be.
+select format('alter role %%I set %%s = %%L', session_user, w.name, w.value) as repair
+from unnest(:names::text[], :values::text[]) as w (name, value)
+where case
+    when :kept then set_config(w.name, w.value, false) is null
+    else split_part(current_setting(w.name), ',', 1) <> w.value
+end;

@@ -6,6 +6,7 @@ import socket
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TextIO
 from uuid import UUID
 
 import psutil
@@ -13,6 +14,7 @@ import psutil
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.queue.worker_calls import storable
 from lib.storage import Outage
+from lib.worker.liveness import hold
 
 logger = logging.getLogger(__name__)
 
@@ -21,15 +23,21 @@ VERSION = str(tomllib.loads(PROJECT_FILE.read_text(encoding="utf-8"))["project"]
 
 
 class Registration:
-    """The row of one worker. Every method except `unregister` raises DatabaseUnavailable."""
+    """The row of one worker, and its lock in the folder `locks` if there is one.
 
-    def __init__(self, pool: AsyncPool, worker_id: UUID) -> None:
+    Every method except `unregister` raises DatabaseUnavailable.
+    """
+
+    def __init__(self, pool: AsyncPool, worker_id: UUID, locks: Path | None) -> None:
         self._pool = pool
         self._id = worker_id
+        self._locks = locks
+        self._lock: TextIO | None = None
         self._sql = load_async("worker")
 
     async def register(self, kind: str, job_types: Collection[str], concurrency: int) -> None:
         """Insert the row, and delete those of workers last seen more than a day ago."""
+        self._take_lock()
         async with connected(self._pool) as connection:
             await self._sql.register_worker(
                 connection,
@@ -62,8 +70,20 @@ class Registration:
             )
 
     async def unregister(self, processed: int, errors: int, blocked: Mapping[str, Outage]) -> None:
-        """Mark the worker as stopped. A database failure is only logged."""
+        """Mark the worker as stopped, and release the lock. A database failure is only logged."""
         try:
             await self.heartbeat(processed, errors, blocked, stopped=True)
         except DatabaseUnavailable as error:
             logger.warning("Could not sign off: %s", error)
+        if self._lock:
+            self._lock.close()
+
+    def _take_lock(self) -> None:
+        if self._locks is None or self._lock is not None:
+            return
+        try:
+            self._lock = hold(self._locks, self._id)
+        except OSError as error:
+            logger.warning(
+                "If this worker dies, its jobs wait until it counts as silent: %s", error
+            )

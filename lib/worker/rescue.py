@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import socket
-
-import psutil
+from pathlib import Path
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.queue.upkeep import RESCUE_CHECKS_PER_TIMEOUT
 from lib.queue.worker_calls import Queue
+from lib.worker.liveness import dead
 
 logger = logging.getLogger(__name__)
 
@@ -40,24 +39,14 @@ async def _stuck_after_seconds(pool: AsyncPool) -> float:
         return float(await load_async("queue").stuck_after(connection))
 
 
-async def rescue_dead_workers(pool: AsyncPool) -> int:
-    """Rescue the jobs of workers on this host whose process is gone. Returns how many jobs.
+async def rescue_dead_workers(pool: AsyncPool, locks: Path) -> int:
+    """Rescue the jobs of workers whose lock shows that their process is gone.
 
-    Correct only if all workers with this host name share its process table, as with the embedded
-    database.
+    Returns how many jobs. Raises DatabaseError.
     """
     rescued = 0
-    async with connected(pool) as connection:
-        rows = load_async("worker").unstopped_workers(connection, host=socket.gethostname())
-        for worker in [row async for row in rows]:
-            if not _alive(worker["pid"], worker["process_started_at"]):
-                jobs = load_async("queue").rescue_worker_jobs(connection, worker_id=worker["id"])
-                rescued += len([job async for job in jobs])
+    for worker_id in dead(locks):
+        async with connected(pool) as connection:
+            jobs = load_async("queue").rescue_worker_jobs(connection, worker_id=worker_id)
+            rescued += len([job async for job in jobs])
     return rescued
-
-
-def _alive(pid: int, started_at: float) -> bool:
-    try:
-        return bool(abs(psutil.Process(pid).create_time() - started_at) < 1)
-    except psutil.NoSuchProcess:
-        return False

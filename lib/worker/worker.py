@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
 from uuid import UUID, uuid4
 
 from lib.database import AsyncPool, DatabaseUnavailable
@@ -30,7 +31,8 @@ class Worker:
 
     `heartbeat_pool` is only for heartbeats, so that they never wait behind queries of jobs.
     `rescue_seconds` is the time without a heartbeat after which it rescues other workers' jobs
-    (None: the SQL function `stuck_after()`), `batch` the maximum number of jobs per claim.
+    (None: the SQL function `stuck_after()`), `batch` the maximum number of jobs per claim, `locks`
+    the folder of the workers' locks on the embedded database.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Worker:
         heartbeat_seconds: float,
         rescue_seconds: float | None,
         batch: int,
+        locks: Path | None = None,
     ) -> None:
         self.id = uuid4()
         self.processed = 0
@@ -51,7 +54,7 @@ class Worker:
         self._pool = pool
         self._queue = Queue(pool)
         self._heartbeat_queue = Queue(heartbeat_pool)
-        self._registration = Registration(heartbeat_pool, self.id)
+        self._registration = Registration(heartbeat_pool, self.id, locks)
         self._handlers = handlers
         self._kind = kind
         self._concurrency = concurrency

@@ -761,21 +761,29 @@ begin
         order by q.id
         for update
     loop
-        update public.job_queue q
-        set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
-            completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
-            scheduled_at = now(),
-            error_message = v_error,
-            error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, null),
-            updated_at = clock_timestamp()
-        where q.id = v_job.id
-          and exists (select from public.job_leases l where l.job_id = q.id and l.worker_id = p_worker_id
-                      and l.attempt = q.attempts);
-        if found then
-            delete from public.job_leases l where l.job_id = v_job.id;
-            perform public.follow_job(v_job.id);
-            return next v_job.id;
-        end if;
+        begin
+            update public.job_queue q
+            set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
+                completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
+                scheduled_at = now(),
+                error_message = v_error,
+                error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, null),
+                updated_at = clock_timestamp()
+            where q.id = v_job.id
+              and exists (select from public.job_leases l where l.job_id = q.id and l.worker_id = p_worker_id
+                          and l.attempt = q.attempts);
+            if found then
+                delete from public.job_leases l where l.job_id = v_job.id;
+                perform public.follow_job(v_job.id);
+                return next v_job.id;
+            end if;
+        exception
+            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
+                or operator_intervention or system_error then
+                raise;
+            when others then
+                perform public.set_aside_job(v_job.id, 'rescue', sqlerrm);
+        end;
     end loop;
     update public.workers w set stopped_at = clock_timestamp() where w.id = p_worker_id and w.stopped_at is null;
     perform pg_notify('job_queue', 'rescued');

@@ -1,19 +1,21 @@
 """The embedded server under what happens on real machines: kills, races, odd folders."""
 
+import errno
+import fcntl
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from lib.database import DatabaseError, cluster, connect, embedded
 
@@ -74,11 +76,8 @@ def socket_folder(url: str) -> Path:
     return Path(str(conninfo_to_dict(url)["host"]))
 
 
-def content(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""
+def wake_soon(process: psutil.Process) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -CONT {process.pid}"])
 
 
 def answers(url: str) -> bool:
@@ -135,6 +134,19 @@ def test_locale_that_is_not_installed_does_not_matter(
     app.exit()
 
 
+def test_environment_that_is_meant_for_another_database_does_not_matter(
+    folder: Path, start: Callable[..., App]
+) -> None:
+    variables = {
+        option.envvar.decode(): "nonsense" for option in Conninfo.get_defaults() if option.envvar
+    }
+    assert "PGHOSTADDR" in variables
+    variables |= dict.fromkeys(("PGSERVICE", "PGSERVICEFILE", "PGDATA", "PGTZ", "PGDATESTYLE"), "?")
+    app = start(folder, **variables)
+    assert answers(app.url())
+    app.exit()
+
+
 def test_data_outlives_a_stop_and_stop_can_be_repeated(used_folder: Path) -> None:
     server = embedded.start(used_folder)
     with connect(server.url) as conn:
@@ -165,17 +177,39 @@ def test_start_waits_for_the_children_of_a_killed_server(used_folder: Path) -> N
         child = psutil.Process(conn.info.backend_pid)
         child.suspend()
         kill_server(used_folder)
-        with ThreadPoolExecutor(1) as thread:
-            starting = thread.submit(embedded.start, used_folder)
-            log = used_folder / "data" / "log"
-            try:
-                while "pre-existing" not in content(log):
-                    assert not starting.done(), starting.result()
-            finally:
-                child.resume()
-            assert starting.result() is server
+        waker = wake_soon(child)
+        assert embedded.start(used_folder) is server
+        assert waker.poll() == 0, "started beside a child that may still write"
     assert answers(server.url)
     server.stop()
+
+
+def test_server_that_never_answers_is_named_and_not_replaced(
+    used_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.start(used_folder).stop()
+    with (used_folder / "data" / "PG_VERSION").open() as held, monkeypatch.context() as patch:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        patch.setattr(cluster, "START_TIMEOUT", 0.2)
+        with pytest.raises(DatabaseError, match=r"does not answer \(.*\.s\.PGSQL.*still runs on"):
+            embedded.start(used_folder)
+    embedded.start(used_folder).stop()
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOLCK, "No locks available"), None])
+def test_folder_without_file_locks_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError | None
+) -> None:
+    """Some network disks refuse locks, others grant the same one to everybody."""
+
+    def flock(_file: Any, _operation: int) -> None:
+        if fault:
+            raise fault
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DatabaseError, match=r"needs file locks.*local disk, or set DATABASE_URL"):
+        embedded.start(folder)
+    assert not (folder / "data").exists()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +231,7 @@ def test_start_waits_for_a_server_that_is_still_starting(used_folder: Path) -> N
     server = embedded.start(used_folder)
     process = postmaster(used_folder)
     process.suspend()
-    waker = subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -{signal.SIGCONT} {process.pid}"])
+    waker = wake_soon(process)
     assert embedded.start(used_folder) is server
     assert waker.wait() == 0, "answered only after it was woken"
     server.stop()

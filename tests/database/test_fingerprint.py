@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from generated import command
 
@@ -134,6 +136,20 @@ def test_an_old_schema_without_a_record_is_refused(empty_database: str) -> None:
         conn.execute("create table public.job_leases (job_id uuid primary key)")
         with pytest.raises(SchemaMismatch, match=ONE_SENTENCE):
             apply(conn)
+
+
+def test_a_schema_that_another_process_makes_meanwhile_is_not_refused(empty_database: str) -> None:
+    with connect(empty_database) as conn, connect(empty_database) as migrating:
+        bootstrap(migrating)
+
+        class LateCursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *arguments: Any, **options: Any) -> "LateCursor":
+                if "job_leases" in str(query):
+                    apply(migrating)
+                return super().execute(query, *arguments, **options)
+
+        conn.cursor_factory = LateCursor
+        assert check_schema(conn) is True
 
 
 def test_a_user_who_may_not_read_the_record_is_no_stranger(db: Connection) -> None:

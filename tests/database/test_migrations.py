@@ -6,13 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lib.database import connect
 from lib.database.bootstrap import bootstrap
-from lib.database.migrations import MIGRATIONS, Migration, MigrationError, apply, pending
+from lib.database.migrations import (
+    MIGRATIONS,
+    Migration,
+    MigrationError,
+    apply,
+    history,
+    pending,
+)
 from lib.database.pool import Connection
 
 ROOT = Path(__file__).parents[2]
@@ -203,6 +211,22 @@ def test_processes_at_once_apply_each_migration_once(
     assert [(code, err) for code, _, err in results] == [(0, "")] * 2
     applied = "".join(out for _, out, _ in results).splitlines()
     assert sorted(line for line in applied if "Applied" in line) == [f"Applied {f}" for f in FILES]
+
+
+def test_record_that_another_process_makes_meanwhile_is_used(
+    empty_database: str, conn: Connection, waiting: Callable[[], int], write: Callable[..., Path]
+) -> None:
+    folder = write(m20260101000000_first="select 1")
+    with connect(empty_database) as second, ThreadPoolExecutor(1) as thread:
+        bootstrap(second)  # which fills the session's cache of the catalogue
+        with conn.transaction():
+            history.lock(conn)
+            applying = thread.submit(apply, second, folder)
+            while not waiting():
+                assert not applying.done(), applying.result()
+                time.sleep(0.01)
+            history.create(conn)
+        assert names(applying.result()) == ["first"]
 
 
 def test_command_lists_and_changes_nothing_then_applies(

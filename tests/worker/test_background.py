@@ -138,3 +138,12 @@ async def test_a_task_that_ends_is_not_run_again(pool):
 
     await keep_running("test", end, pool)
     assert runs == [1]
+
+
+async def test_a_refused_job_of_a_dead_worker_keeps_no_other_from_its_rescue(db, enqueue):
+    worker = "00000000-0000-0000-0000-0000000000aa"
+    for _ in range(3):
+        enqueue()
+    claimed = db.execute("select id from claim_jobs(3, null, %s)", [worker]).fetchall()
+    db.execute(REFUSE.format("job_queue", f"when (new.id = '{claimed[1]['id']}')").encode())
+    assert len(db.execute("select rescue_worker_jobs(%s)", [worker]).fetchall()) == 2
