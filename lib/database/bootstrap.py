@@ -20,17 +20,19 @@ def bootstrap(conn: Connection) -> bool:
     `auth.users`. Idempotent and safe to run concurrently. Raises DatabaseError if the user is
     not a superuser.
     """
-    try:
-        with translated(), conn.transaction():
-            history.lock(conn)
-            if supabase.provided(conn):
-                return False
-            conn.execute((ROOM / "bootstrap.sql").read_bytes())
-            return True
-    except InsufficientPrivilege as error:
-        raise DatabaseError(
-            f"Only a superuser can add what a Supabase project has: {error.diag.message_primary}."
-        ) from error
+    with translated():
+        try:
+            with conn.transaction():
+                history.lock(conn)
+                if supabase.provided(conn):
+                    return False
+                conn.execute((ROOM / "bootstrap.sql").read_bytes())
+                return True
+        except InsufficientPrivilege as error:
+            raise DatabaseError(
+                "Only a superuser can add what a Supabase project has:"
+                f" {error.diag.message_primary}."
+            ) from error
 
 
 def require_supabase(conn: Connection) -> None:

@@ -10,9 +10,8 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import dict_row
 
-from lib.database.address import is_transaction_pooler
 from lib.database.errors import translated
-from lib.database.pool import AsyncConnection, connection_settings, prepare_async
+from lib.database.pool import AsyncConnection, connection_settings, is_shared, prepare_async
 
 T = TypeVar("T")
 
@@ -21,14 +20,18 @@ async def notifications(url: str, channel: str) -> AsyncIterator[str]:
     """Yield the payloads of a channel's notifications, on a dedicated connection.
 
     The first payload is empty and means that listening has begun: check for earlier changes
-    then. Never ends; raises DatabaseUnavailable if the connection is lost, DatabaseError for a
-    malformed URL.
+    then. Behind a transaction pooler no other comes. Never ends; raises DatabaseUnavailable if the
+    connection is lost, DatabaseError for a malformed URL.
     """
     settings = connection_settings(url, f"darkroom listening to {channel}")
     with translated():
         connection = await psycopg.AsyncConnection.connect(url, **settings, row_factory=dict_row)
         async with connection:
             await prepare_async(connection, url)
+            if is_shared(connection):
+                await connection.close()
+                yield ""
+                await asyncio.Event().wait()
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             yield ""
             async for notification in connection.notifies():
@@ -81,7 +84,7 @@ async def listening(url: str, channel: str) -> AsyncIterator[Listener]:
         connection = await psycopg.AsyncConnection.connect(url, **settings, row_factory=dict_row)
         try:
             await prepare_async(connection, url)
-            hears = not is_transaction_pooler(url)
+            hears = not is_shared(connection)
             if hears:
                 listen = sql.SQL("listen {}").format(sql.Identifier(channel))
                 try:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from lib.database.address import is_transaction_pooler, parse
+from lib.database.address import is_transaction_pooler, parse, route
 from lib.database.errors import STALE_SESSION_ERRORS, DatabaseError, translated
 from lib.database.queries import load, load_async
 
@@ -234,22 +234,40 @@ def connection_settings(url: str, application_name: str) -> dict[str, Any]:
 def prepare(connection: Connection, url: str, statement_timeout: float = 0.0) -> None:
     """Set what we rely on in a new session, and a time limit per statement in seconds.
 
-    Behind a transaction pooler nothing is set, since the session is shared. Raises DatabaseError,
-    saying what to set, if its role has other settings.
+    Behind a transaction pooler nothing is set or prepared, since the session is shared. Raises
+    DatabaseError, saying what to set, if its role has other settings.
     """
-    _refuse(load("session", ROOM).prepare(connection, **_wanted(url, statement_timeout)))
+    session = load("session", ROOM)
+    if _pooled(connection, url, session.backend_pid(connection)):
+        connection.prepare_threshold = None
+    _refuse(session.prepare(connection, **_wanted(connection, statement_timeout)))
 
 
 async def prepare_async(
     connection: AsyncConnection, url: str, statement_timeout: float = 0.0
 ) -> None:
     """Do the same for an async connection."""
-    rows = load_async("session", ROOM).prepare(connection, **_wanted(url, statement_timeout))
+    session = load_async("session", ROOM)
+    if _pooled(connection, url, await session.backend_pid(connection)):
+        connection.prepare_threshold = None
+    rows = session.prepare(connection, **_wanted(connection, statement_timeout))
     _refuse([row async for row in rows])
 
 
-def _wanted(url: str, statement_timeout: float) -> dict[str, Any]:
-    kept = not is_transaction_pooler(url)
+def is_shared(connection: Connection | AsyncConnection) -> bool:
+    """Whether each transaction of a prepared connection may get another session."""
+    return connection.prepare_threshold is None
+
+
+def _pooled(connection: Connection | AsyncConnection, url: str, backend_pid: int) -> bool:
+    # An unknown pooler may give each transaction another session, and does so by its defaults on
+    # most platforms. One that does not loses little.
+    unknown = route(url) == "server" and connection.info.backend_pid != backend_pid
+    return unknown or is_transaction_pooler(url)
+
+
+def _wanted(connection: Connection | AsyncConnection, statement_timeout: float) -> dict[str, Any]:
+    kept = not is_shared(connection)
     wanted = RELIED_ON | PREFERRED if kept else RELIED_ON
     if kept and statement_timeout:
         wanted = wanted | {"statement_timeout": str(round(statement_timeout * 1000))}

@@ -1,5 +1,9 @@
 -- Settings of a new connection. Not sent with the connection itself, since poolers refuse that.
 
+-- name: backend_pid$
+-- The process of the server. A pooler gives its clients another number.
+select pg_backend_pid();
+
 -- name: prepare
 -- Set `names` to `values`, or, with :kept false, only compare them: behind a transaction pooler a
 -- setting would reach whoever gets the server connection next. Columns: repair, the statement that

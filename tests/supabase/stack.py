@@ -5,21 +5,16 @@ the project's address, and beside them its Auth, Realtime, PostgREST, Storage an
 as supabase-py speaks to them.
 """
 
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import psutil
-import pytest
 import uvicorn
-from cron_server import OS_USER, cron_server
+from cron_server import cron_server
+from pooler import pgbouncer
 from starlette.applications import Starlette
 from storage_stand_in import Bucket
 from supabase_project import Project
@@ -46,7 +41,7 @@ class Stack:
 @contextmanager
 def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
     """The project, running."""
-    with cron_server() as direct, pgbouncer(direct, folder, eventually) as pooled:
+    with cron_server() as direct, pgbouncer(direct, folder, eventually, 6543) as pooled:
         project = Project(direct, PUBLISHABLE, SECRET, jwt_secret=None)
         bucket = Bucket(BUCKET, SECRET, public=False)
         settings = {
@@ -61,50 +56,6 @@ def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
         }
         with served(project, bucket, settings, eventually) as url:
             yield Stack(direct, settings | {"SUPABASE_URL": url}, bucket, project)
-
-
-@contextmanager
-def pgbouncer(url: str, folder: Path, eventually: Callable[..., Any]) -> Iterator[str]:
-    """The URL of the same database through pgbouncer in transaction mode, on Supabase's port."""
-    program = shutil.which("pgbouncer")
-    if program is None:
-        message = "No pgbouncer found: install Debian's package pgbouncer for this test."
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    # Each run of the tests has an address of its own, for the port is always the same.
-    address = "127.{}.{}.2".format(*divmod(os.getpid() % 62_500, 250))
-    config = folder / "pgbouncer.ini"
-    sockets = parse_qs(urlsplit(url).query)["host"][0]
-    config.write_text(
-        f"""[databases]
-postgres = host={sockets} user=postgres
-[pgbouncer]
-listen_addr = {address}
-listen_port = 6543
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 20
-max_client_conn = 400
-ignore_startup_parameters = extra_float_digits
-"""
-    )
-    process = subprocess.Popen(
-        [program, *(["-u", OS_USER] if OS_USER else []), str(config)],
-        stderr=(folder / "pgbouncer.log").open("w"),
-    )
-    try:
-        eventually(
-            lambda: any(
-                each.laddr.ip == address and each.status == psutil.CONN_LISTEN
-                for each in psutil.net_connections("tcp4")
-            )
-        )
-        yield f"postgresql://postgres:any@{address}:6543/postgres"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager
