@@ -4,4 +4,5 @@
 - `handlers`: the handler of each job type.
 - `claiming`, `settlement`: claim jobs, and store their outcomes.
 - `registration`, `rescue`, `rollup`: the workers table, jobs of dead workers, the rollups.
+- `liveness`: proof that a worker's process is alive, on the embedded database.
 """
