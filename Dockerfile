@@ -3,6 +3,9 @@
 #   docker run darkroom streamlit run app.py --server.address 0.0.0.0    (with sign-in: docs/operating.md)
 FROM python:3.12-slim
 WORKDIR /darkroom
+# As process 1 Python would ignore SIGTERM until it has set its handlers, a second after the start.
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+ENTRYPOINT ["tini", "--"]
 COPY requirements.txt .
 # Without what only the tests need.
 RUN sed '/^# ----/,$d' requirements.txt > /tmp/run.txt && pip install --no-cache-dir -r /tmp/run.txt

@@ -6,6 +6,7 @@
 - `queries`: the named queries of an SQL file as Python functions.
 - `errors`: what callers catch instead of the driver's exceptions.
 - `embedded`: our own PostgreSQL server, for when no database is configured.
+- `file_lock`: locks that their process's end releases.
 - `bootstrap`, `migrations`: the schema, applied in that order.
 """
 

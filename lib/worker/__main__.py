@@ -1,7 +1,17 @@
 """`python -m lib.worker`: run one worker until SIGTERM or SIGINT."""
 
-import asyncio
+import os
 import signal
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+if __name__ == "__main__":
+    # Before the imports below, which take a second: nothing has begun yet, and as process 1 of a
+    # container it would ignore a signal without a handler.
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: os._exit(0))
+
+import asyncio
 import sys
 
 import uvloop
@@ -14,12 +24,15 @@ from lib.settings import SettingsError, settings
 
 async def work() -> None:
     """Run a worker with this process's settings until it is stopped."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, task.cancel)
     config = settings()
     url = await asyncio.to_thread(prepare_database, config)
     async with backend(config, url) as service:
         worker = service.worker("worker")
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, worker.stop)
         await worker.run(
             url,
@@ -35,3 +48,5 @@ if __name__ == "__main__":
         uvloop.run(work())
     except (SettingsError, DatabaseError) as error:
         sys.exit(f"The worker cannot run: {error}")
+    except asyncio.CancelledError:
+        pass  # stopped while it started

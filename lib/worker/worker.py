@@ -20,9 +20,10 @@ from lib.worker.settlement import Interrupted, Outcome, Settlement
 
 logger = logging.getLogger(__name__)
 
-HANDLER_STOP_SECONDS = 12.0
+# With the default grace period they fit into the ten seconds after which Docker kills a container.
+HANDLER_STOP_SECONDS = 4.0
 """How long a cancelled handler may take before it is cancelled again."""
-SETTLE_TIMEOUT_SECONDS = 5.0
+SETTLE_TIMEOUT_SECONDS = 2.0
 """How long a stopping worker tries to store the outcomes of its jobs."""
 
 
@@ -243,6 +244,11 @@ class Worker:
 
     async def _drain(self, grace_seconds: float) -> None:
         if self._tasks and grace_seconds:
+            logger.info(
+                "Stopping: %d running jobs have %g s to finish, then up to %g s to be given back."
+                " Whatever kills the process must wait longer (docker stop -t, TimeoutStopSec)",
+                *(len(self._tasks), grace_seconds, HANDLER_STOP_SECONDS + SETTLE_TIMEOUT_SECONDS),
+            )
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         unfinished = dict(self._tasks)
         await _cancel_and_wait(unfinished.values(), retry_after=HANDLER_STOP_SECONDS)

@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from containers import contained, first_process, kill
 
 from lib.database import connect, embedded
 
 ROOT = Path(__file__).parents[2]
-UNSHARE = ["unshare", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child"]
 APP = """
 import os
 import signal
@@ -46,8 +45,8 @@ class Container:
     """An app as process 1 of namespaces of its own; `ask` runs a command in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.process = subprocess.Popen(
-            [*UNSHARE, sys.executable, "-c", APP, str(folder)],
+        self.process = contained(
+            [sys.executable, "-c", APP, str(folder)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -65,18 +64,10 @@ class Container:
         """As when the app ends by itself: whatever else runs in the container is killed."""
         self.process.communicate(timeout=30)
 
-    def kill(self) -> None:
-        """Returns once all of its processes are gone: process 1 ends as the last of them."""
-        for process in psutil.Process(self.process.pid).children():
-            process.kill()
-        self.process.communicate()
-
 
 @pytest.fixture
 def container(used_folder: Path) -> Iterator[Callable[[], Container]]:
     """Start containers that share the folder."""
-    if subprocess.run([*UNSHARE, "true"], capture_output=True).returncode:
-        pytest.skip("This user may not make namespaces.")
     made: list[Container] = []
 
     def start() -> Container:
@@ -85,8 +76,7 @@ def container(used_folder: Path) -> Iterator[Callable[[], Container]]:
 
     yield start
     for container in made:
-        if container.process.poll() is None:
-            container.kill()
+        kill(container.process)
     with connect(embedded.start(used_folder).url) as conn:
         conn.execute("drop table if exists acknowledged")
 
@@ -113,12 +103,12 @@ def test_server_that_went_with_its_container_is_started_again(
     began = first.ask("start")
     assert {second.ask("start"), third.ask("start")} == {began}
     assert first.ask("first") == "100"
-    getattr(first, how)()
+    first.end() if how == "end" else kill(first.process)
     again = second.ask("start")
     assert again != began
     assert third.ask("start") == again
     assert third.ask("third") == "200"
-    second.kill()
+    kill(second.process)
     assert third.ask("start") != again
     assert third.ask("third") == "300"
     third.end()
@@ -152,8 +142,7 @@ def test_server_of_another_container_that_is_silent_is_waited_for(
 ) -> None:
     one, two = container(), container()
     began = one.ask("start")
-    [app] = psutil.Process(one.process.pid).children()
-    [server] = app.children()
+    [server] = first_process(one.process).children()
     server.suspend()
     waker = subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -CONT {server.pid}"])
     assert two.ask("start") == began

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from lib.database import DatabaseUnavailable
+from lib.database import DatabaseUnavailable, open_async_pool
 from lib.worker.liveness import hold
 from lib.worker.rescue import rescue_dead_workers
 
@@ -69,16 +69,16 @@ async def test_a_worker_without_a_lock_is_left_to_its_heartbeats(pool, register,
 
 
 async def test_jobs_are_taken_later_if_the_database_is_away(
-    pool, register, enqueue, job, tmp_path, database_away
+    database, pool, register, enqueue, job, tmp_path, database_away
 ):
     enqueue()
     worker_id = uuid4()
     id = register(worker_id)
     hold(tmp_path, worker_id).close()
-    with database_away():
-        await pool.check()
-        with pytest.raises(DatabaseUnavailable):
-            await rescue_dead_workers(pool, tmp_path)
+    impatient = await open_async_pool(database, wait=0.2, application_name="darkroom worker")
+    async with impatient:
+        with database_away(), pytest.raises(DatabaseUnavailable):
+            await rescue_dead_workers(impatient, tmp_path)
     assert await rescue_dead_workers(pool, tmp_path) == 1
     assert job(id)["status"] == "pending"
 

@@ -1,6 +1,7 @@
 """`python -m lib.worker` as a process of its own."""
 
 import signal
+import socket
 import subprocess
 import sys
 
@@ -59,3 +60,33 @@ def test_waits_for_a_database_that_is_away(tmp_path, postgres, template, eventua
         process.terminate()
         assert process.wait(20) == 0
         admin.execute("drop database late with (force)")
+
+
+def test_is_stopped_by_a_signal_while_it_imports(database, tmp_path):
+    """As process 1 of a container it would otherwise ignore the signal."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "lib.worker"],
+        env=bare(DATABASE_URL=database, DARKROOM_DATA=str(tmp_path)),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        imported = next(line for line in process.stderr if "asyncio" in line)
+        process.terminate()
+        imported += process.stderr.read()
+    assert process.returncode == 0
+    assert "lib.service" not in imported
+
+
+def test_is_stopped_by_a_signal_while_it_waits_for_the_database(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lib.worker"],
+            env=bare(
+                DATABASE_URL=f"postgresql://127.0.0.1:{server.getsockname()[1]}/silent",
+                DARKROOM_DATA=str(tmp_path),
+            ),
+        )
+        connection, _ = server.accept()
+        process.terminate()
+        connection.close()
+        assert process.wait(20) == 0

@@ -4,7 +4,9 @@ import asyncio
 
 from handlers import forever, succeed
 
+from lib.settings.catalogue import SETTINGS
 from lib.worker import worker as worker_module
+from lib.worker.worker import HANDLER_STOP_SECONDS, SETTLE_TIMEOUT_SECONDS
 
 
 async def test_stopping_gives_unfinished_jobs_back_without_using_up_a_try(
@@ -19,7 +21,15 @@ async def test_stopping_gives_unfinished_jobs_back_without_using_up_a_try(
     assert db.execute("select stopped_at from public.workers").fetchone()["stopped_at"]
 
 
-async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, until, listening):
+def test_a_default_stop_is_over_before_docker_kills_the_container():
+    grace = SETTINGS["DARKROOM_STOP_GRACE_SECONDS"].default
+    assert grace + HANDLER_STOP_SECONDS + SETTLE_TIMEOUT_SECONDS < 10
+
+
+async def test_stopping_lets_a_job_end_within_the_grace(
+    running, enqueue, job, until, listening, caplog
+):
+    caplog.set_level("INFO")
     go_on = asyncio.Event()
 
     async def wait(_claim):
@@ -34,6 +44,7 @@ async def test_stopping_lets_a_job_end_within_the_grace(running, enqueue, job, u
         await until(lambda: not listening())
         go_on.set()
     assert job(id)["status"] == "completed"
+    assert "1 running jobs have 20 s to finish" in caplog.text
 
 
 async def test_a_handler_that_misses_being_stopped_is_stopped_again(
