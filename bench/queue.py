@@ -54,6 +54,8 @@ def measure_sql(url: str, jobs: int, _rows: int) -> None:
     heading("Claim and complete from one connection")
     with connect(url) as connection:
         for way in (FUNCTIONS, PLAIN):
+            if way is PLAIN:
+                claims.plain.create_index(connection)
             for batch in BATCHES:
                 count = share(jobs, batch)
                 claims.prepare(connection, pending=count)
@@ -61,6 +63,7 @@ def measure_sql(url: str, jobs: int, _rows: int) -> None:
                 note = f"claim {spent.claiming:.2f} s, complete {spent.completing:.2f} s"
                 seconds = spent.claiming + spent.completing
                 row(f"{way.name}, batch {batch}", spent.jobs, seconds, note)
+        claims.plain.drop_index(connection)
     print("\nThe limit: pgbench, prepared single-row updates")
     for connections in (1, 10):
         rate = single_row_updates(url, connections)

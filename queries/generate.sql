@@ -47,7 +47,7 @@ with line as materialized (
             order by j.scheduled_at, j.created_at
             limit 1001
         ) q
-        where not l.held and l.first_at <= now()
+        where l.most is null
         order by l.priority desc, q.scheduled_at, q.created_at
         limit 1001
     ) d

@@ -123,7 +123,7 @@ left join lateral (
               and (p.scheduled_at, p.created_at)
                   < (case when l.priority > coalesce(q.priority, 0) then 'infinity' else q.scheduled_at end, q.created_at)
         ) p
-        where l.wanted and not l.held and l.first_at <= now() and l.priority >= coalesce(q.priority, 0)
+        where l.most is null and l.priority >= coalesce(q.priority, 0)
         limit 1001
     ) a
 ) ahead on q.status = 'pending';

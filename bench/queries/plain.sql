@@ -1,6 +1,13 @@
 -- The least that a claim and a completion can be on job_queue: no lease, no fencing, no errors,
 -- no generation to follow. What the queue's functions cost is measured against it.
 
+-- name: create_index#
+create index if not exists plain_idx
+    on public.job_queue (priority desc, scheduled_at, created_at) where status = 'pending';
+
+-- name: drop_index#
+drop index public.plain_idx;
+
 -- name: claim
 update public.job_queue
 set status = 'processing', attempts = attempts + 1, started_at = clock_timestamp(),

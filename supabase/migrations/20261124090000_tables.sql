@@ -160,9 +160,9 @@ create table public.model_holds (
     reason     text,
     allowance  int         not null default 1
 );
-comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before. Afterwards one claim a second takes some of them, each time twice as many; then the row goes.';
+comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before, and then a few at a time (resume_model).';
 comment on column public.model_holds.model_id is 'As model_of gives it.';
-comment on column public.model_holds.allowance is 'How many jobs of a line the next claim after the hold takes.';
+comment on column public.model_holds.allowance is 'How many jobs the first claim after the hold takes.';
 
 -- Indexes -----------------------------------------------------------------------------------------
 

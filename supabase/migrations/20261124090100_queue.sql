@@ -177,6 +177,10 @@ language sql immutable parallel safe set search_path = ''
 return interval '10 seconds';
 comment on function public.slow_start() is 'How long after a hold its model''s jobs are claimed a few at a time.';
 
+create type public.pending_line as (priority int, lane bigint, first_at timestamptz, model text, most int);
+comment on type public.pending_line is
+    'A line is the pending jobs of one priority and lane. first_at: when its first job is due; model: of that job; most: how many of its jobs may be claimed now, null for any number, 0 too while none is due.';
+
 -- The settings here and below force the one good plan, scans of the index of pending jobs: the planner
 -- knows neither the limits nor how many jobs are pending by now.
 create function public.pending_lines(
@@ -186,7 +190,7 @@ create function public.pending_lines(
     p_barred    text[] default '{}',
     p_priority  int default 2147483647,
     p_lane      bigint default -9223372036854775808
-) returns table (priority int, lane bigint, first_at timestamptz, wanted boolean, held boolean)
+) returns setof public.pending_line
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
     set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
@@ -194,113 +198,100 @@ begin
     return query
     with recursive walk as (
         select 0 as place, p_priority as priority, p_lane as lane, null::timestamptz as first_at,
-               true as wanted, false as held, 0 as found
+               null::text as model, 0 as most, true as wanted, 0 as found
         union all
-        select w.place + 1, n.priority, n.lane, n.first_at, n.wanted, n.held,
-               w.found + (n.wanted and not n.held and coalesce(n.first_at <= now(), false))::int
+        select w.place + 1, n.priority, n.lane, n.first_at, n.model, m.most, t.wanted, w.found + (m.most is null)::int
         from walk w
         cross join lateral (
-            select
-                next.*,
-                (p_job_types is null or next.lane >> 32 = any (array(select hashtext(t) from unnest(p_job_types) as t)))
-                and next.lane >> 32 <> all (array(select hashtext(t) from unnest(p_barred) as t)) as wanted,
-                next.lane & 4294967295 = any (array(
-                    select hashtext(h.model_id)::bigint & 4294967295 from public.model_holds h
-                    where h.held_until > clock_timestamp() - public.slow_start()
-                )) as held
-            from (
-                (
-                    select coalesce(q.priority, 0) as priority, public.lane_of(q.job_type, q.payload) as lane,
-                           q.scheduled_at as first_at
-                    from public.job_queue q
-                    where q.status = 'pending' and coalesce(q.priority, 0) = w.priority
-                      -- Past the lane, or past all lanes of a type that is not wanted.
-                      and public.lane_of(q.job_type, q.payload)
-                          > case when w.wanted then w.lane else w.lane | 4294967295 end
-                    order by public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
-                    limit 1
-                )
-                union all
-                (
-                    select coalesce(q.priority, 0), public.lane_of(q.job_type, q.payload), q.scheduled_at
-                    from public.job_queue q
-                    where q.status = 'pending' and coalesce(q.priority, 0) < w.priority
-                      and (p_enough is null or w.found < p_enough)
-                    order by coalesce(q.priority, 0) desc, public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
-                    limit 1
-                )
+            (
+                select
+                    coalesce(q.priority, 0) as priority, public.lane_of(q.job_type, q.payload) as lane,
+                    q.scheduled_at as first_at, public.model_of(q.payload) as model, q.job_type
+                from public.job_queue q
+                where q.status = 'pending' and coalesce(q.priority, 0) = w.priority
+                  -- Past the lane, or past all lanes of a type that is not wanted.
+                  and public.lane_of(q.job_type, q.payload) > case when w.wanted then w.lane else w.lane | 4294967295 end
+                order by public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
                 limit 1
-            ) next
+            )
+            union all
+            (
+                select
+                    coalesce(q.priority, 0), public.lane_of(q.job_type, q.payload),
+                    q.scheduled_at, public.model_of(q.payload), q.job_type
+                from public.job_queue q
+                where q.status = 'pending' and coalesce(q.priority, 0) < w.priority
+                  and (p_enough is null or w.found < p_enough)
+                order by
+                    coalesce(q.priority, 0) desc, public.lane_of(q.job_type, q.payload),
+                    q.scheduled_at, q.created_at
+                limit 1
+            )
+            limit 1
         ) n
+        cross join lateral (
+            select coalesce(n.job_type = any (p_job_types), true) and coalesce(n.job_type <> all (p_barred), true) as wanted
+        ) t
+        left join public.model_holds h
+            on h.model_id = n.model and h.held_until > clock_timestamp() - public.slow_start() and h.allowance <= 500
+        cross join lateral (
+            select case
+                when not t.wanted or (n.first_at <= now()) is not true or h.held_until > clock_timestamp() then 0
+                else h.allowance
+            end as most
+        ) m
         where w.place < p_most
     )
-    select w.priority, w.lane, w.first_at, w.wanted, w.held from walk w where w.place > 0;
+    select w.priority, w.lane, w.first_at, w.model, w.most from walk w where w.place > 0;
 end;
 $$;
 comment on function public.pending_lines is
-    'The first p_most lines of pending jobs after a place in claim order: a line is the jobs of one priority and lane. Ends with the priority at which p_enough lines are due that may be claimed. first_at: when its first job is due; wanted: of p_job_types (null: all) and not of p_barred, of other types only one line per priority is given; held: its model is rate-limited, or was until slow_start() ago.';
+    'The first p_most lines of pending jobs after a place in claim order. Ends with the priority at which p_enough lines may be claimed without limit. Of types that are barred or not among p_job_types (null: all) only one line per priority is given, of which none may be claimed.';
 
--- Without a lock nobody waits for, and without a row that every claim would write: where a session goes on
--- is a setting of its connection.
-create function public.claimable_lines(p_enough int, p_job_types text[], p_barred text[])
-returns table (priority int, lane bigint, first_at timestamptz, most int)
-language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+-- A setting of the connection tells where to go on, for all claims would write to the same row of a table.
+create function public.further_lines(
+    p_last public.pending_line, p_most int, p_enough int, p_job_types text[], p_barred text[]
+) returns public.pending_line[]
+language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_look    constant int := 100;
-    v_hold    public.model_holds;
-    v_resumed jsonb := '{}';
     -- A place in claim order is (minus the priority, the lane).
-    v_from    bigint[] := array[-2147483647, -9223372036854775808];
-    v_go_on   constant bigint[] := nullif(current_setting('darkroom.claims_go_on', true), '')::bigint[];
-    v_line    record;
-    v_seen    int;
+    v_from  constant bigint[] := greatest(
+        array[-p_last.priority::bigint, p_last.lane],
+        nullif(current_setting('darkroom.claims_go_on', true), '')::bigint[]
+    );
+    v_lines constant public.pending_line[] := array(
+        select l from public.pending_lines(p_most, p_enough, p_job_types, p_barred, (-v_from[1])::int, v_from[2]) l
+    );
+    v_last  constant public.pending_line := v_lines[p_most];
 begin
-    -- Holds that are over. Until this transaction ends, other claims pass their models by.
-    for v_hold in
-        select * from public.model_holds h where h.held_until <= clock_timestamp() for update skip locked
-    loop
-        if v_hold.allowance > 500 or v_hold.held_until < clock_timestamp() - public.slow_start() then
-            delete from public.model_holds h where h.model_id = v_hold.model_id;
-        else
-            update public.model_holds h
-            set held_until = clock_timestamp() + interval '1 second', allowance = h.allowance * 2
-            where h.model_id = v_hold.model_id;
-            v_resumed := v_resumed
-                || jsonb_build_object(hashtext(v_hold.model_id)::bigint & 4294967295, v_hold.allowance);
-        end if;
-    end loop;
-
-    for v_walk in 1..2 loop
-        v_seen := 0;
-        for v_line in
-            select l.* from public.pending_lines(
-                v_look, p_enough, p_job_types, p_barred, (-v_from[1])::int, v_from[2]
-            ) l
-        loop
-            v_seen := v_seen + 1;
-            most := case when v_line.held then (v_resumed ->> (v_line.lane & 4294967295)::text)::int else 2147483647 end;
-            if v_line.wanted and v_line.first_at <= now() and most > 0 then
-                priority := v_line.priority;
-                lane := v_line.lane;
-                first_at := v_line.first_at;
-                return next;
-            end if;
-            exit when v_seen = v_look;
-        end loop;
-        if v_walk = 2 then
-            perform set_config(
-                'darkroom.claims_go_on',
-                case when v_seen = v_look then array[-v_line.priority::bigint, v_line.lane]::text else '' end, false
-            );
-        end if;
-        exit when v_seen < v_look;
-        v_from := greatest(array[-v_line.priority::bigint, v_line.lane], v_go_on);
-    end loop;
+    perform set_config(
+        'darkroom.claims_go_on',
+        case when cardinality(v_lines) < p_most then '' else array[-v_last.priority::bigint, v_last.lane]::text end,
+        false
+    );
+    return v_lines;
 end;
 $$;
-comment on function public.claimable_lines is
-    'Lines with due jobs that may be claimed, and how many of each at most: among the first 100 lines in claim order and, when there are more, 100 others, each time the next ones.';
+comment on function public.further_lines is
+    'Up to p_most of the lines behind p_last, each time the next ones, so that none of many lines is passed by for long.';
+
+create function public.resume_model(p_model text) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    update public.model_holds h
+    set held_until = clock_timestamp() + interval '1 second', allowance = h.allowance * 2
+    where h.model_id = (
+        select o.model_id from public.model_holds o
+        where o.model_id = p_model and o.held_until <= clock_timestamp()
+        for update skip locked
+    );
+    return found;
+end;
+$$;
+comment on function public.resume_model is
+    'After the hold of a model: whether this claim may take some of its jobs. For a second no other may, then one that takes twice as many.';
 
 -- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
 -- taken: others would pass them by.
@@ -309,79 +300,79 @@ language plpgsql volatile set search_path = '' set plan_cache_mode = force_gener
     set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
-    v_aside      constant uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
-    v_enough     int := p_limit;
-    v_priorities int[];
-    v_lanes      bigint[];
-    v_firsts     timestamptz[];
-    v_mosts      int[];
-    v_shares     int[];
-    v_found      uuid[];
-    v_ids        uuid[] := '{}';
+    v_aside  constant uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
+    v_look   constant int := 100;
+    v_enough int := p_limit;
+    v_lines  public.pending_line[];
+    v_line   public.pending_line;
+    v_shares int[];
+    v_place  int;
+    v_ids    uuid[] := '{}';
 begin
     loop
-        select coalesce(array_agg(l.priority), '{}'), coalesce(array_agg(l.lane), '{}'), array_agg(l.first_at), array_agg(l.most)
-        into v_priorities, v_lanes, v_firsts, v_mosts
-        from public.claimable_lines(v_enough, p_job_types, p_barred) l;
-
-        if cardinality(v_lanes) <= 1 then
-            v_shares := array[p_limit];
-        else
-            -- Reads no more than 5,000 jobs and two for each that is wanted.
+        v_lines := array(select l from public.pending_lines(v_look, v_enough, p_job_types, p_barred) l);
+        if cardinality(v_lines) = v_look then
+            v_lines := v_lines || public.further_lines(v_lines[v_look], v_look, v_enough, p_job_types, p_barred);
+        end if;
+        v_shares := array[p_limit];
+        if cardinality(v_lines) > 1 then
+            v_lines := array(select l from unnest(v_lines) as l where l.most is distinct from 0);
             v_shares := array(
                 select count(n.place)
-                from generate_subscripts(v_lanes, 1) as line
+                from generate_subscripts(v_lines, 1) as place
                 left join (
                     select l.place
-                    from unnest(v_priorities, v_lanes, v_firsts, v_mosts) with ordinality
-                        as l (priority, lane, first_at, most, place)
+                    from unnest(v_lines) with ordinality as l (priority, lane, first_at, model, most, place)
                     cross join lateral (
                         select q.scheduled_at, q.created_at from public.job_queue q
                         where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
                           and public.lane_of(q.job_type, q.payload) = l.lane
                           and q.scheduled_at between l.first_at and now()
                         order by q.scheduled_at, q.created_at
-                        limit least(p_limit, l.most, (5000 + 2 * p_limit) / cardinality(v_lanes))
+                        -- Of all lines no more than 5,000 jobs and two for each that is wanted.
+                        limit least(p_limit, l.most, (5000 + 2 * p_limit) / cardinality(v_lines))
                     ) q
                     order by l.priority desc, q.scheduled_at, q.created_at
                     limit p_limit
-                ) n on n.place = line
-                group by line order by line
+                ) n using (place)
+                group by place order by place
             );
         end if;
 
         -- The second time takes whatever is left, when others hold some of what was to be taken.
         for v_time in 1..2 loop
-            for v_line in 1..cardinality(v_lanes) loop
-                continue when v_time = 1 and v_shares[v_line] = 0;
-                v_found := array(
+            v_place := 0;
+            foreach v_line in array v_lines loop
+                v_place := v_place + 1;
+                continue when v_time = 1 and v_shares[v_place] = 0;
+                exit when cardinality(v_ids) = p_limit;
+                continue when v_line.most is not null and (v_line.most = 0 or not public.resume_model(v_line.model));
+                v_ids := v_ids || array(
                     select q.id from public.job_queue q
-                    where q.status = 'pending' and coalesce(q.priority, 0) = v_priorities[v_line]
-                      and public.lane_of(q.job_type, q.payload) = v_lanes[v_line]
-                      and q.scheduled_at between v_firsts[v_line] and now()
+                    where q.status = 'pending' and coalesce(q.priority, 0) = v_line.priority
+                      and public.lane_of(q.job_type, q.payload) = v_line.lane
+                      and q.scheduled_at between v_line.first_at and now()
                       -- Two types may share a lane, however seldom.
                       and (p_job_types is null or q.job_type = any (p_job_types)) and q.job_type <> all (p_barred)
                       and q.id <> all (v_ids) and q.id <> all (v_aside)
                     order by q.scheduled_at, q.created_at
                     limit least(
-                        p_limit - cardinality(v_ids), v_mosts[v_line], case v_time when 1 then v_shares[v_line] end
+                        p_limit - cardinality(v_ids), v_line.most, case v_time when 1 then v_shares[v_place] end
                     )
                     for update skip locked
                 );
-                v_ids := v_ids || v_found;
-                v_mosts[v_line] := v_mosts[v_line] - cardinality(v_found);
             end loop;
-            exit when cardinality(v_lanes) <= 1
+            exit when cardinality(v_lines) <= 1
                    or cardinality(v_ids) >= (select sum(share) from unnest(v_shares) as share);
         end loop;
-        exit when cardinality(v_ids) = p_limit or cardinality(v_lanes) < p_limit or v_enough is null;
+        exit when cardinality(v_ids) = p_limit or cardinality(v_lines) < p_limit or v_enough is null;
         v_enough := null;
     end loop;
     return v_ids;
 end;
 $$;
 comment on function public.pick_jobs is
-    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of rate-limited models. However many are pending, it reads few of them.';
+    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of rate-limited models. However many are pending it reads few: of the first 100 lines in claim order and, when there are more, of 100 further ones.';
 
 -- The caller has locked the rows.
 create function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue

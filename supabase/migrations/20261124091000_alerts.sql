@@ -137,7 +137,7 @@ language sql stable set search_path = ''
 as $$
     select min(l.first_at)
     from public.pending_lines(1000, p_barred => p_barred) l
-    where l.wanted and not l.held and l.first_at <= now() and '*' <> all (p_barred);
+    where l.most is null and '*' <> all (p_barred);
 $$;
 comment on function public.oldest_due is
     'Since when the longest waiting job is due that could be claimed: of a type that is not barred and a model that is not rate-limited. Among the first 1,000 lines in claim order.';

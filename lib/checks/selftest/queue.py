@@ -21,7 +21,7 @@ REFUSALS = {
 """Invalid calls and the SQLSTATE each must be refused with."""
 
 
-CLAIMING = ("claim_next_job", "claim_jobs", "pick_jobs", "claimable_lines", "pending_lines")
+CLAIMING = ("claim_next_job", "claim_jobs", "pick_jobs", "pending_lines")
 """What gives a worker its jobs."""
 
 
