@@ -68,7 +68,7 @@ begin
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             -- tables
-            'generation_of', 'model_of', 'lane_of',
+            'generation_of', 'model_of', 'line_of',
             -- queue
             'refuse_transition', 'enqueue_job', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
@@ -185,7 +185,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'c0ecaea4f992688c';
+return '9e87adcb90f4e6ac';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
