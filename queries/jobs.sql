@@ -14,7 +14,10 @@
 with lines as (
     -- Of pending jobs, each with the place after which to read.
     select l.line, l.priority, s.*
-    from unnest(public.pending_lines(case when :walk = 'pending' then 1000000 else 0 end)) l
+    from unnest(public.pending_lines(
+        case when :walk = 'pending' then 1000000 else 0 end, null,
+        case when :job_type::text is not null then array[:job_type] end
+    )) l
     cross join lateral (
         select
             case when l.priority = :priority then :at::timestamptz when :back then 'infinity' else '-infinity' end as at,

@@ -253,6 +253,34 @@ $$;
 comment on function public.resume_model is
     'After the hold of a model: whether this claim may take some of its jobs. For a second no other may, then one that takes twice as many.';
 
+create function public.shares_of_lines(p_lines public.pending_line[], p_limit int) returns int[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+    set enable_sort = off set jit = off
+as $$
+begin
+    return array(
+        select count(n.place)::int
+        from generate_subscripts(p_lines, 1) as place
+        left join (
+            select l.place
+            from unnest(p_lines) with ordinality as l (line, priority, first_at, model, most, place)
+            cross join lateral (
+                select q.scheduled_at, q.created_at from public.job_queue q
+                where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) = l.line
+                  and q.scheduled_at between l.first_at and now()
+                order by q.scheduled_at, q.created_at
+                -- Of all lines no more than 5,000 jobs and two for each that is wanted.
+                limit least(p_limit, l.most, (5000 + 2 * p_limit) / greatest(cardinality(p_lines), 1))
+            ) q
+            order by l.priority desc, q.scheduled_at, q.created_at
+            limit p_limit
+        ) n using (place)
+        group by place order by place
+    );
+end;
+$$;
+comment on function public.shares_of_lines is 'How many of the next p_limit jobs are of each of these lines.';
+
 -- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
 -- taken: others would pass them by.
 create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
@@ -310,26 +338,7 @@ begin
         v_shares := array[p_limit];
         if cardinality(v_lines) > 1 then
             v_lines := array(select l from unnest(v_lines) as l where l.most is distinct from 0);
-            v_shares := array(
-                select count(n.place)
-                from generate_subscripts(v_lines, 1) as place
-                left join (
-                    select l.place
-                    from unnest(v_lines) with ordinality as l (line, priority, first_at, model, most, place)
-                    cross join lateral (
-                        select q.scheduled_at, q.created_at from public.job_queue q
-                        where q.status = 'pending'
-                          and public.line_of(q.priority, q.job_type, q.payload) = l.line
-                          and q.scheduled_at between l.first_at and now()
-                        order by q.scheduled_at, q.created_at
-                        -- Of all lines no more than 5,000 jobs and two for each that is wanted.
-                        limit least(p_limit, l.most, (5000 + 2 * p_limit) / cardinality(v_lines))
-                    ) q
-                    order by l.priority desc, q.scheduled_at, q.created_at
-                    limit p_limit
-                ) n using (place)
-                group by place order by place
-            );
+            v_shares := public.shares_of_lines(v_lines, p_limit);
         end if;
 
         -- The second time takes whatever is left, when others hold some of what was to be taken.
