@@ -186,7 +186,9 @@ def test_jobs_of_a_rate_limited_model_are_told_apart(db: Connection) -> None:
         " from (values ('m', '1 hour'), ('m', '2 hours'), ('m', '-1 hour'), ('n', '1 minute'))"
         " as j (model, due)"
     )
-    db.execute("insert into model_holds (model_id, held_until) values ('m', now() + interval '9 s')")
+    db.execute(
+        "insert into model_holds (model_id, held_until) values ('m', now() + interval '9 s')"
+    )
     now = overview.now(db)
     assert (now["pending"], now["due"], now["rate_limited"]) == (4, 1, 2)
     seconds = now["oldest_due_seconds"], now["oldest_rate_limited_seconds"]
