@@ -31,9 +31,9 @@ where r.id = :run;
 -- Jobs of a test run, up to 500, in the order they were started. status: that of the generation,
 -- but processing as soon as the job is claimed; predicted: whether the provider has a prediction;
 -- attempts: null once the job is purged; ahead: due jobs that will be claimed first, null if more
--- than 1,000 or not pending; rate_limited: whether its model is; due_in_seconds: negative once due. wait_seconds: from due to the start
--- of the last attempt, so far; run_seconds: from there to its end, so far, null if not started;
--- total_seconds: from due to its end, so far.
+-- than 1,000 or not pending; rate_limited: whether its model is; due_in_seconds: negative once due.
+-- wait_seconds: from due to the start of the last attempt, so far; run_seconds: from there to its
+-- end, so far, null if not started; total_seconds: from due to its end, so far.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (

@@ -124,6 +124,18 @@ def test_other_jobs_that_come_first_are_counted(db: Connection) -> None:
     assert generate.jobs(db, run=run)[0]["ahead"] == 1
 
 
+def test_a_rate_limited_job_says_so_and_is_not_in_front_of_others(db: Connection) -> None:
+    run = begin(db, 2)
+    start(db, run, 1)
+    start(db, run, 1, model=DEV)
+    db.execute(
+        "insert into model_holds (model_id, held_until) values (%s, now() + interval '1 minute')",
+        (SCHNELL,),
+    )
+    held, free = generate.jobs(db, run=run)
+    assert (queue_position(held), queue_position(free)) == ("rate-limited", "next in line")
+
+
 def test_a_purged_job_leaves_its_outcome(db: Connection) -> None:
     run = begin(db, 1)
     start(db, run, 1)

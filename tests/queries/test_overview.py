@@ -11,7 +11,7 @@ from lib.database import load
 from lib.database.pool import Connection
 from lib.queue.queue_state import QueueState, RuleLimit
 
-overview = load("overview")
+overview, metrics = load("overview"), load("metrics")
 plain = load("overview", Path(__file__).parent)
 
 Row = dict[str, Any]
@@ -177,6 +177,26 @@ def test_jobs_that_are_held_back_are_not_due(db: Connection) -> None:
     assert [condition.name for condition in verdict(now).conditions] == [
         "provider_down", "no_worker", "paused",
     ]  # fmt: skip
+
+
+def test_jobs_of_a_rate_limited_model_are_told_apart(db: Connection) -> None:
+    db.execute(
+        "insert into job_queue (job_type, payload, scheduled_at)"
+        " select 'a', jsonb_build_object('model_id', model), now() - due::interval"
+        " from (values ('m', '1 hour'), ('m', '2 hours'), ('m', '-1 hour'), ('n', '1 minute'))"
+        " as j (model, due)"
+    )
+    db.execute(
+        "insert into model_holds (model_id, held_until) values ('m', now() + interval '9 s')"
+    )
+    now = overview.now(db)
+    assert (now["pending"], now["due"], now["rate_limited"]) == (4, 1, 2)
+    seconds = now["oldest_due_seconds"], now["oldest_rate_limited_seconds"]
+    assert [round(each) for each in seconds] == [60, 7200]
+    assert metrics.state(db)["oldest_due_seconds"] == pytest.approx(60, abs=5)
+    db.execute("select pause_queue('operator', 'a')")
+    now = overview.now(db)
+    assert (now["due"], now["rate_limited"]) == (0, 0)
 
 
 def test_the_type_with_the_most_jobs_stands_first(db: Connection) -> None:
