@@ -6,6 +6,7 @@ is a capability: check `provider.capabilities`, never which provider it is.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -86,6 +87,29 @@ class Prediction:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ListedPrediction:
+    """A prediction as the provider lists it."""
+
+    id: str
+    model: str
+    version: str | None
+    input: Mapping[str, Any] | None
+    """As it was sent; None once the provider has removed it."""
+    status: str
+    created_at: datetime
+    """By the provider's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionList:
+    """Predictions of the account, newest first."""
+
+    predictions: list[ListedPrediction]
+    complete: bool
+    """False if there were more pages than are read, or entries that could not be read."""
+
+
 class Provider(Protocol):
     """A connection to a provider. Every method raises ProviderError."""
 
@@ -113,6 +137,9 @@ class Provider(Protocol):
 
         Raises code "prediction_not_found" once the provider has removed it.
         """
+
+    async def list_since(self, created_after: datetime) -> PredictionList:
+        """All predictions of the account created at or after a time; needs Capability.LIST."""
 
     def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
         """Yield every new state of a prediction until it ends.

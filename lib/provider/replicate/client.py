@@ -1,22 +1,25 @@
-"""Client of Replicate's HTTP API: create, follow and cancel predictions, fetch their images."""
+"""Client of Replicate's HTTP API: create, list, follow and cancel predictions, fetch images."""
 
 import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import httpx
 
-from lib.provider.contract import Capability, Prediction, ProviderError
+from lib.provider.contract import Capability, Prediction, PredictionList, ProviderError
 from lib.provider.replicate.errors import error_from_response
-from lib.provider.replicate.prediction import parse_prediction
+from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import not_accepted, retry, safe_to_resend, transient
 
 REQUEST_TIMEOUT_SECONDS = 60
 """Timeout for one request, including reading the whole response."""
 MAX_RESPONSE_BYTES = 10_000_000
+MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
+"""Of a list, with 100 predictions a page; inputs may contain images."""
 MAX_IMAGE_BYTES = 50_000_000
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
@@ -32,7 +35,7 @@ class Replicate:
     is not blocked. Every method raises ProviderError.
     """
 
-    capabilities = frozenset({Capability.GET})
+    capabilities = frozenset({Capability.GET, Capability.LIST})
 
     def __init__(
         self,
@@ -106,6 +109,21 @@ class Replicate:
             partial(self._get_once, prediction_id), retryable=transient, max_wait=self._max_wait
         )
 
+    async def list_since(self, created_after: datetime) -> PredictionList:
+        """All predictions of the account created at or after a time, at most MAX_PAGES pages."""
+        query: httpx.QueryParams | None
+        query = since = httpx.QueryParams(created_after=created_after.isoformat())
+        found, complete = {}, True
+        for _ in range(MAX_PAGES):
+            read = partial(self._read_page, query)
+            page = await retry(read, retryable=transient, max_wait=self._max_wait)
+            found.update({prediction.id: prediction for prediction in page.predictions})
+            complete = complete and not page.unreadable
+            if page.next_query is None:
+                return PredictionList(list(found.values()), complete)
+            query = since.merge(page.next_query)
+        return PredictionList(list(found.values()), complete=False)
+
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and return its state; a finished one is unchanged."""
 
@@ -177,6 +195,18 @@ class Replicate:
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
+
+    async def _read_page(self, query: httpx.QueryParams) -> Page:
+        _, body = await self._send(
+            "GET",
+            # Only the query comes from the answer: the token goes to the API alone.
+            httpx.URL(f"{self._base}/v1/predictions", params=query),
+            about="the list of predictions",
+            not_found="unexpected_answer",
+            limit=MAX_PAGE_BYTES,
+            headers=self._authorization(),
+        )
+        return parse_page(body)
 
     async def _cancel_overdue(self, prediction: Prediction, deadline: float) -> Prediction:
         """Cancel an overdue prediction; return its state only if it has succeeded meanwhile."""
