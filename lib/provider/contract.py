@@ -4,7 +4,7 @@ Every provider can create, follow and cancel predictions and serve their outputs
 is a capability: check `provider.capabilities`, never which provider it is.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -35,7 +35,7 @@ class ProviderError(Exception):
 
     `code` names the kind of error; `permanent` means that the same request cannot succeed later;
     `retry_after` is the minimum wait in seconds that the provider asked for; `status` is the HTTP
-    status, None without a response.
+    status, None without a response; `no_effect` means that the request certainly changed nothing.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class ProviderError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         status: int | None = None,
+        no_effect: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.permanent = permanent
         self.retry_after = retry_after
         self.status = status
+        self.no_effect = no_effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Prediction:
     logs: str
     progress: int | None
     """Progress in percent, from the last progress bar in the logs; None without one."""
+    predict_seconds: float | None = None
+    """How long the model ran, as the provider bills it; None until it has ended."""
 
     @property
     def finished(self) -> bool:
@@ -114,6 +118,10 @@ class Provider(Protocol):
     """A connection to a provider. Every method raises ProviderError."""
 
     @property
+    def name(self) -> str:
+        """Its name in the table predictions."""
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
         """The optional features that this provider has."""
 
@@ -141,10 +149,17 @@ class Provider(Protocol):
     async def list_since(self, created_after: datetime) -> PredictionList:
         """All predictions of the account created at or after a time; needs Capability.LIST."""
 
-    def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
+    def follow(
+        self,
+        prediction: Prediction,
+        *,
+        deadline: float,
+        may_cancel: Callable[[], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[Prediction]:
         """Yield every new state of a prediction until it ends.
 
-        After `deadline` seconds it is cancelled and code "deadline_exceeded" raised.
+        After `deadline` seconds it is cancelled, unless `may_cancel` says no, and code
+        "deadline_exceeded" raised.
         """
 
     async def cancel(self, prediction_id: str) -> Prediction:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,13 @@ import httpx
 from lib.provider.contract import Capability, Prediction, PredictionList, ProviderError
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
-from lib.provider.replicate.retry import not_accepted, retry, safe_to_resend, transient
+from lib.provider.replicate.retry import (
+    NOT_SENT_ERRORS,
+    not_accepted,
+    retry,
+    safe_to_resend,
+    transient,
+)
 
 REQUEST_TIMEOUT_SECONDS = 60
 """Timeout for one request, including reading the whole response."""
@@ -35,6 +41,7 @@ class Replicate:
     is not blocked. Every method raises ProviderError.
     """
 
+    name = "replicate"
     capabilities = frozenset({Capability.GET, Capability.LIST})
 
     def __init__(
@@ -81,6 +88,7 @@ class Replicate:
                 f"Replicate has no model {model[:200]}: its models are named owner/name.",
                 code="model_not_found",
                 permanent=True,
+                no_effect=True,
             )
         body: dict[str, Any] = {"input": dict(input)}
         path = f"/v1/models/{model}/predictions"
@@ -137,11 +145,18 @@ class Replicate:
 
         return await retry(attempt, retryable=transient, max_wait=self._max_wait)
 
-    async def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
+    async def follow(
+        self,
+        prediction: Prediction,
+        *,
+        deadline: float,
+        may_cancel: Callable[[], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[Prediction]:
         """Yield every new state until the prediction is finished, with or without success.
 
         Retries transient errors until the deadline. After `deadline` seconds the prediction is
-        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then.
+        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then. If
+        `may_cancel` says no, it is left alone.
         """
         until = asyncio.get_running_loop().time() + deadline
         interval = FIRST_POLL_SECONDS
@@ -151,7 +166,12 @@ class Replicate:
                 async with asyncio.timeout_at(until):
                     await asyncio.sleep(interval)
                     state = await retry(poll, retryable=transient, max_wait=math.inf)
-            except TimeoutError:
+            except TimeoutError as error:
+                if may_cancel is not None and not await may_cancel():
+                    raise ProviderError(
+                        f"{prediction.model} took longer than {deadline:g} s.",
+                        code="deadline_exceeded",
+                    ) from error
                 yield await self._cancel_overdue(prediction, deadline)
                 return
             interval = min(interval * POLL_GROWTH, MAX_POLL_SECONDS)
@@ -246,6 +266,7 @@ class Replicate:
             raise ProviderError(
                 f"Replicate at {url.host} does not answer ({type(error).__name__}).",
                 code="unreachable",
+                no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error
         if not response.is_success:
             raise error_from_response(

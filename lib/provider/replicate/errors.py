@@ -51,6 +51,8 @@ def error_from_response(
         permanent=permanent,
         retry_after=_retry_after(response.headers, detail),
         status=status,
+        # Refused before anything was done, or by a server that says it is unavailable.
+        no_effect=(400 <= status < 500 and status != 408) or status == 503,
     )
 
 

@@ -1,6 +1,7 @@
 """Parse predictions from Replicate API responses."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ def parse_prediction(body: bytes) -> Prediction:
         error=_error(answer.get("error")),
         logs=logs,
         progress=_progress(logs),
+        predict_seconds=_predict_seconds(answer.get("metrics")),
     )
 
 
@@ -129,6 +131,12 @@ def _logs(value: Any) -> str:
         raise _unexpected("has logs that are not text")
     # The end, which has the progress.
     return (value or "")[-MAX_TEXT:]
+
+
+def _predict_seconds(metrics: Any) -> float | None:
+    seconds = metrics.get("predict_time") if isinstance(metrics, dict) else None
+    is_number = isinstance(seconds, int | float) and math.isfinite(seconds)
+    return float(seconds) if is_number else None
 
 
 def _progress(logs: str) -> int | None:
