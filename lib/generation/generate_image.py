@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.database import DatabaseUnavailable
+from lib.generation.outputs import Outputs, may_have_expired, outputs_expired
 from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, ClaimLost, Generation, JobFailed, Queue
-from lib.storage import ImageRefused, Outage, Storage, StorageError, StorageFailed
+from lib.storage import ImageRefused, NotAnImage, Storage, StorageError, StorageFailed
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,9 @@ class GenerationHandler:
     ) -> None:
         self._queue = queue
         self._provider = provider
-        self._storage = storage
+        self._outputs = Outputs(provider, storage)
         self._deadline_seconds = deadline_seconds
-        self.outage = Outage(storage)
+        self.outage = self._outputs.outage
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
         """Run a claim's generation and return the URL and path of its image.
@@ -41,9 +42,16 @@ class GenerationHandler:
         generation = await self._queue.begin_generation(claim)
         if generation.status == "completed":
             return {}
+        until = asyncio.get_running_loop().time() + self._deadline_seconds
         try:
             prediction = await self._predict(claim, generation)
-            image = await self._download(prediction, generation)
+            await self._queue.record_progress(claim, PREDICTED_PERCENT)
+            stored = await self._outputs.store(
+                generation.generation_id,
+                prediction,
+                earlier=prediction.id == generation.prediction_id,
+                until=until,
+            )
         except ProviderError as error:
             raise JobFailed(
                 str(error),
@@ -51,15 +59,9 @@ class GenerationHandler:
                 permanent=error.permanent,
                 retry_after=error.retry_after,
             ) from error
-        await self._queue.record_progress(claim, PREDICTED_PERCENT)
-        try:
-            stored = await self._storage.save(generation.generation_id, image)
         except StorageError as error:
-            if isinstance(error, StorageFailed):
-                self.outage.failed(error, len(image))
-            raise JobFailed(
-                str(error), code=error.code, permanent=isinstance(error, ImageRefused)
-            ) from error
+            permanent = isinstance(error, ImageRefused | NotAnImage)
+            raise JobFailed(str(error), code=error.code, permanent=permanent) from error
         return {"image_url": stored.url, "storage_path": stored.path}
 
     async def cancel(self, claim: Claim) -> None:
@@ -89,14 +91,6 @@ class GenerationHandler:
                 percent = CREATED_PERCENT + prediction.progress * span // 100
                 await self._queue.record_progress(claim, percent)
         return prediction
-
-    async def _download(self, prediction: Prediction, generation: Generation) -> bytes:
-        try:
-            return await self._provider.download(prediction.image)
-        except ProviderError as error:
-            if error.code == "image_not_found" and prediction.id == generation.prediction_id:
-                raise _expired(prediction.id) from error
-            raise
 
     async def _create(self, claim: Claim, generation: Generation) -> Prediction:
         prediction = await self._provider.create(
@@ -142,18 +136,10 @@ class GenerationHandler:
             prediction = await self._provider.get(generation.prediction_id)
         except ProviderError as error:
             if error.code == "prediction_not_found":
-                raise _expired(generation.prediction_id) from error
+                raise outputs_expired(generation.prediction_id) from error
             raise
-        if prediction.status == "succeeded" and not prediction.output:
-            # Replicate removes outputs after an hour.
-            raise _expired(prediction.id)
-        return None if prediction.finished and prediction.status != "succeeded" else prediction
-
-
-def _expired(prediction_id: str) -> JobFailed:
-    message = (
-        f"The provider no longer has the image of prediction {prediction_id}, which an earlier"
-        " attempt paid for. The next attempt pays for another."
-    )
-    logger.warning("%s", message)
-    return JobFailed(message, code="outputs_expired")
+        if not prediction.finished or (prediction.status == "succeeded" and prediction.output):
+            return prediction
+        if prediction.status == "succeeded" and may_have_expired(prediction):
+            raise outputs_expired(prediction.id)
+        return None
