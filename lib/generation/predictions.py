@@ -87,11 +87,8 @@ class Predictions:
             if error.code == "prediction_not_found":
                 raise outputs_expired(prediction_id) from error
             raise
-        if (
-            prediction.status == "succeeded"
-            and not prediction.output
-            and may_have_expired(prediction, earlier=True)
-        ):
+        gone = prediction.status == "succeeded" and not prediction.output
+        if gone and may_have_expired(prediction):
             raise outputs_expired(prediction.id)
         return prediction
 
@@ -155,9 +152,7 @@ class Predictions:
             raise ClaimLost(claim)
         return prediction
 
-    async def _record(
-        self, claim: Claim, intent: Intent, prediction: Prediction
-    ) -> RecordOutcome:
+    async def _record(self, claim: Claim, intent: Intent, prediction: Prediction) -> RecordOutcome:
         """Store the provider's id, retrying for as long as the database is unreachable."""
         while True:
             try:

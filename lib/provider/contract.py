@@ -11,8 +11,10 @@ from enum import Enum
 from typing import Any, Protocol
 
 FINISHED = frozenset({"succeeded", "failed", "canceled", "aborted"})
-TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable"})
+TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable", "image_unreachable"})
 """Codes of errors that resolve by themselves."""
+DOWNLOAD_SECONDS = 60.0
+"""How long a download may take unless the caller sets a deadline."""
 CANCEL_MARGIN_SECONDS = 5.0
 """How long after our own deadline the provider cancels a prediction by itself."""
 
@@ -61,7 +63,7 @@ class Prediction:
     """One run of a model.
 
     `status` is starting, processing, succeeded, failed, canceled or aborted (its deadline passed
-    before it started); `output` holds the URLs of its images.
+    before it started); `output` holds the URLs of its images: http, https or data.
     """
 
     id: str
@@ -74,6 +76,8 @@ class Prediction:
     """Progress in percent, from the last progress bar in the logs; None without one."""
     predict_seconds: float | None = None
     """How long the model ran, as the provider bills it; None until it has ended."""
+    created_at: datetime | None = None
+    """By the provider's clock."""
 
     @property
     def finished(self) -> bool:
@@ -165,8 +169,12 @@ class Provider(Protocol):
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and return its state; a finished one is unchanged."""
 
-    async def download(self, url: str) -> bytes:
-        """Download an image of a prediction's output."""
+    async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
+        """Download an image of a prediction's output within `deadline` seconds.
+
+        An error says nothing about the provider: code "image_not_found" if the address is refused
+        or leads into a private network, "image_unreachable" if its server does not answer now.
+        """
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -137,9 +137,7 @@ class PredictionCalls:
         async with connected(self._pool) as connection:
             await self._sql.drop_intent(connection, prediction=intent.id)
 
-    async def end(
-        self, claim: Claim, intent: Intent, ended: Prediction, *, progress: int
-    ) -> None:
+    async def end(self, claim: Claim, intent: Intent, ended: Prediction, *, progress: int) -> None:
         """Store how a prediction ended, and the progress in percent. Raises ClaimLost."""
         async with connected(self._pool) as connection:
             held = await self._sql.end_prediction(

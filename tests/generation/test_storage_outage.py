@@ -53,7 +53,7 @@ class Provider:
         self.fetched.append(prediction_id)
         return self._prediction(prediction_id, SCHNELL)
 
-    async def download(self, url: str) -> bytes:
+    async def download(self, url: str, *, deadline: float) -> bytes:
         if self._gone.get(url) == "file":
             raise ProviderError("Gone.", code="image_not_found")
         return png()

@@ -137,7 +137,7 @@ async def test_a_rate_limit_holds_the_model_as_well(db, worker, file, start, sta
     [
         ("prediction_failed", "prediction_failed", 3),
         ("never_ends", "deadline_exceeded", 3),
-        ("not_an_image", "not_an_image", 3),
+        ("not_an_image", "not_an_image", 1),
         ("404", "model_not_found", 1),
         ("422", "invalid_input", 1),
         ("402", "no_credit", 1),

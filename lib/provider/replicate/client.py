@@ -10,8 +10,15 @@ from typing import Any
 
 import httpx
 
-from lib.provider.contract import Capability, Prediction, PredictionList, ProviderError
+from lib.provider.contract import (
+    DOWNLOAD_SECONDS,
+    Capability,
+    Prediction,
+    PredictionList,
+    ProviderError,
+)
 from lib.provider.replicate.errors import error_from_response
+from lib.provider.replicate.files import OutputFiles, read
 from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
@@ -26,7 +33,6 @@ REQUEST_TIMEOUT_SECONDS = 60
 MAX_RESPONSE_BYTES = 10_000_000
 MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
 """Of a list, with 100 predictions a page; inputs may contain images."""
-MAX_IMAGE_BYTES = 50_000_000
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -66,6 +72,7 @@ class Replicate:
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
         )
+        self._files = OutputFiles(self._http, self._base, self._authorization())
 
     async def create(
         self,
@@ -179,30 +186,16 @@ class Replicate:
                 prediction = state
                 yield state
 
-    async def download(self, url: str) -> bytes:
-        """Download an image of a prediction's output, at most 50 MB."""
-        target = _web_url(url)
-        headers = self._authorization() if _origin(target) == _origin(self._base) else {}
-
-        async def attempt() -> bytes:
-            response, body = await self._send(
-                "GET",
-                target,
-                about="image of the prediction",
-                not_found="image_not_found",
-                limit=MAX_IMAGE_BYTES,
-                headers=headers,
-                # On redirects, httpx does not send the token to other origins.
-                follow_redirects=True,
-            )
-            kind = response.headers.get("content-type", "no type")
-            if not kind.startswith("image/"):
-                raise ProviderError(
-                    f"The prediction's output is not an image but {kind}.", code="not_an_image"
-                )
-            return body
-
-        return await retry(attempt, retryable=transient, max_wait=self._max_wait)
+    async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
+        """Download an image of a prediction's output, at most 50 MB, within `deadline` seconds."""
+        fetch = partial(self._files.fetch, url)
+        try:
+            async with asyncio.timeout(deadline):
+                return await retry(fetch, retryable=transient, max_wait=self._max_wait)
+        except TimeoutError as error:
+            raise ProviderError(
+                f"The image did not arrive within {deadline:g} s.", code="image_unreachable"
+            ) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -261,7 +254,7 @@ class Replicate:
                 asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
                 self._http.stream(method, url, **options) as response,
             ):
-                body = await _read(response, limit, about)
+                body = await read(response, limit, about)
         except (httpx.RequestError, TimeoutError) as error:
             raise ProviderError(
                 f"Replicate at {url.host} does not answer ({type(error).__name__}).",
@@ -278,36 +271,9 @@ class Replicate:
         return {"Authorization": f"Bearer {self._token}"}
 
 
-async def _read(response: httpx.Response, limit: int, about: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            raise ProviderError(
-                f"The answer for {about} is larger than {limit // 1_000_000} MB.",
-                code="too_large",
-                permanent=True,
-            )
-    return bytes(body)
-
-
 def _prediction_path(prediction_id: str) -> str:
     if not _PREDICTION.fullmatch(prediction_id):
         raise ProviderError(
             f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
         )
     return f"/v1/predictions/{prediction_id}"
-
-
-def _web_url(url: str) -> httpx.URL:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ProviderError("The prediction's output is no URL.", code="not_an_image") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ProviderError("The prediction's output is no web address.", code="not_an_image")
-    return parsed
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)

@@ -14,6 +14,7 @@ from lib.provider.contract import ListedPrediction, Prediction, ProviderError
 MAX_TEXT, MAX_NAME = 16_000, 200
 """Most characters that are kept of an error and of logs, and that a name or status may have."""
 
+_URL = re.compile(r"https?://|data:", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 
@@ -25,11 +26,12 @@ def parse_prediction(body: bytes) -> Prediction:
         id=_text(answer, "id"),
         model=_text(answer, "model"),
         status=_text(answer, "status"),
-        output=_output(answer.get("output")),
+        output=_urls(answer.get("output")),
         error=_error(answer.get("error")),
         logs=logs,
         progress=_progress(logs),
         predict_seconds=_predict_seconds(answer.get("metrics")),
+        created_at=_time_or_none(answer.get("created_at")),
     )
 
 
@@ -93,6 +95,13 @@ def _time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _time_or_none(value: Any) -> datetime | None:
+    try:
+        return _time(value)
+    except (ProviderError, TypeError):
+        return None
+
+
 def _query(url: Any) -> httpx.QueryParams | None:
     if url is None:
         return None
@@ -111,10 +120,17 @@ def _text(answer: dict[str, Any], field: str) -> str:
     return value
 
 
-def _output(value: Any) -> list[str]:
-    urls = [value] if isinstance(value, str) else value or []
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise _unexpected("has an output that is not a URL or a list of URLs")
+def _urls(output: Any) -> list[str]:
+    """All URLs in an output, in their order: models nest them in lists and objects."""
+    urls, rest = [], [output]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str) and _URL.match(value):
+            urls.append(value)
+        elif isinstance(value, list):
+            rest.extend(reversed(value))
+        elif isinstance(value, dict):
+            rest.extend(reversed(value.values()))
     return urls
 
 
@@ -135,8 +151,7 @@ def _logs(value: Any) -> str:
 
 def _predict_seconds(metrics: Any) -> float | None:
     seconds = metrics.get("predict_time") if isinstance(metrics, dict) else None
-    is_number = isinstance(seconds, int | float) and math.isfinite(seconds)
-    return float(seconds) if is_number else None
+    return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None
 
 
 def _progress(logs: str) -> int | None:
