@@ -14,7 +14,7 @@ from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :stat
 select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid);
 
 -- name: record_prediction$
-select public.record_prediction(:job_id::uuid, :attempt, :prediction::uuid, :provider_id, :status);
+select public.record_prediction(:job_id::uuid, :attempt, :provider_id, :prediction::uuid, :status);
 
 -- name: adopt_prediction$
 select public.adopt_prediction(:job_id::uuid, :attempt, :prediction::uuid, :provider_ids::text[]);

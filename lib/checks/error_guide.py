@@ -226,19 +226,26 @@ CATALOGUE = (
         "A paid image was gone before it could be stored",
         "An earlier attempt paid for the image more than an hour ago, but could not store it"
         " within the hour for which Replicate keeps it. The next attempt pays for another.",
-        "Nothing for the jobs: they go on by themselves. Look at why images could not be stored for"
-        " so long.",
+        "Nothing for the jobs: they go on. Find out why images could not be stored for so long.",
         "helps",
         r"no longer has the image",
     ),
     Guide(
+        "creation_unknown",
+        "Whether the provider has started is not known yet",
+        "An attempt was cut off before the provider's answer. Its prediction is looked for in the"
+        " provider's list before another is paid for.",
+        "Nothing: within a minute it is found, or known not to exist, and the job goes on.",
+        "useless",
+        r"may have started this generation",
+    ),
+    Guide(
         "image_refused",
         "The bucket does not allow this image",
-        "The bucket takes images, but this one is larger than its limit or of a type that it does"
-        " not allow.",
-        "Raise the file size limit of the bucket, or allow image/png, image/jpeg, image/webp,"
-        " image/gif and image/avif, in the project's dashboard. Then retry the jobs: an image less"
-        " than an hour old is not paid for again.",
+        "This image is larger than the bucket's limit, or of a type that it does not allow.",
+        "In the project's dashboard, raise the bucket's file size limit, or allow image/png,"
+        " image/jpeg, image/webp, image/gif and image/avif. Then retry the jobs: an image less than"
+        " an hour old is not paid for again.",
         "after",
         r"exceeded the maximum allowed size|mime type",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 from lib.generation.outputs import Outputs
 from lib.generation.predictions import Predictions
 from lib.provider import Prediction, Provider, ProviderError
-from lib.queue.prediction_calls import Intent, PredictionCalls
+from lib.generation.prediction_calls import Intent, PredictionCalls
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import ImageRefused, NotAnImage, Storage, StorageError, StorageFailed
 
@@ -45,7 +45,10 @@ class GenerationHandler:
         try:
             intent, prediction = await self._predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
-            prediction = await self._follow(claim, intent, prediction)
+            if not prediction.finished:
+                prediction = await self._follow(claim, intent, prediction)
+            progress = PREDICTED_PERCENT if prediction.status == "succeeded" else 0
+            await self._calls.end(claim, intent, prediction, progress=progress)
             stored = await self._outputs.store(
                 generation.id,
                 prediction,
@@ -85,6 +88,4 @@ class GenerationHandler:
                 ended = replace(prediction, status="canceled", error=str(error))
                 await self._calls.end(claim, intent, ended, progress=0)
             raise
-        progress = PREDICTED_PERCENT if prediction.status == "succeeded" else 0
-        await self._calls.end(claim, intent, prediction, progress=progress)
         return prediction

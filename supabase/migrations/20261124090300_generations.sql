@@ -283,23 +283,29 @@ $$;
 comment on function public.renew_intent is
     'Before an intent is sent again, because nothing was started for it: false when the claim is lost or the intent is known meanwhile.';
 
-create function public.record_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_provider_id text, p_status text)
-returns text
+create function public.record_prediction(
+    p_job_id uuid, p_attempt int, p_provider_id text, p_prediction uuid default null, p_status text default 'starting'
+) returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_held boolean := public.hold_claim(p_job_id, p_attempt);
-    v_row  public.predictions;
+    v_held       boolean := public.hold_claim(p_job_id, p_attempt);
+    v_prediction uuid := coalesce(p_prediction, (
+        select p.id from public.predictions p
+        join public.job_queue q on p.generation_id = public.generation_of(q.payload)
+        where q.id = p_job_id and p.status = 'intended' order by p.created_at desc limit 1
+    ));
+    v_row        public.predictions;
 begin
     begin
         update public.predictions p set provider_id = p_provider_id, status = p_status, started_at = clock_timestamp()
-        where p.id = p_prediction and p.provider_id is null
+        where p.id = v_prediction and p.provider_id is null
         returning * into v_row;
     exception when unique_violation then
         return 'taken';
     end;
     if v_row.id is null then
-        select * into v_row from public.predictions p where p.id = p_prediction;
+        select * into v_row from public.predictions p where p.id = v_prediction;
         if v_row.provider_id is distinct from p_provider_id then
             return 'unwanted';
         end if;
@@ -317,7 +323,7 @@ begin
 end;
 $$;
 comment on function public.record_prediction is
-    'Stores which prediction an intent has become, even when the claim is lost: the next attempt follows it. held: the claim is; lost: another attempt goes on with it; unwanted: nobody does, so cancel it; taken: that prediction belongs to another intent.';
+    'Stores which prediction an intent (null: the open one of the job''s generation) has become, even when the claim is lost: the next attempt follows it. held: the claim is; lost: another attempt goes on with it; unwanted: nobody does, so cancel it; taken: that prediction belongs to another intent.';
 
 create function public.adopt_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_provider_ids text[])
 returns text
@@ -327,7 +333,7 @@ declare
     v_provider_id text;
 begin
     foreach v_provider_id in array p_provider_ids loop
-        if public.record_prediction(p_job_id, p_attempt, p_prediction, v_provider_id, 'starting') = 'held' then
+        if public.record_prediction(p_job_id, p_attempt, v_provider_id, p_prediction) = 'held' then
             return v_provider_id;
         end if;
     end loop;

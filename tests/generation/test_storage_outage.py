@@ -33,6 +33,7 @@ def png() -> bytes:
 class Provider:
     """Makes images at once, and forgets them in one of three ways when the test says so."""
 
+    name = "replicate"
     capabilities = frozenset({Capability.GET})
 
     def __init__(self) -> None:

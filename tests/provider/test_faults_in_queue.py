@@ -23,8 +23,10 @@ def file(folder):
 
 
 @pytest.fixture
-async def worker(database, db, folder, connect, tmp_path):
+async def worker(database, db, folder, connect, tmp_path, monkeypatch):
     """A worker with a fast provider and short waits between attempts."""
+    monkeypatch.setattr("lib.generation.predictions.CREATE_SECONDS", 1)
+    monkeypatch.setattr("lib.generation.predictions.ARRIVAL_SECONDS", 0)
     db.execute("update job_types set backoff_base_seconds = 0.05, backoff_max_seconds = 0.05")
     simulator = Simulator(folder, speed=100, failure_rate=0)
     simulator.start()
