@@ -207,7 +207,7 @@ CATALOGUE = (
         "Check that the model makes images, and set its output format and size in the models"
         " table's default parameters. A retry within an hour fetches the same file again.",
         "after",
-        r"not an image|no (PNG|URL|web address)|image is damaged|megapixels",
+        r"not an image|no (PNG|URL|web address)|image cannot be opened|megapixels",
     ),
     Guide(
         "storage_failed",

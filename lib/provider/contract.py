@@ -86,12 +86,17 @@ class Prediction:
 
     @property
     def image(self) -> str:
-        """The URL of its first image. Raises ProviderError if it ended without one."""
+        """The URL of its first image. Raises ProviderError if it ended without one.
+
+        Permanently if it succeeded: another one would be paid for, and most likely have none.
+        """
         if self.status == "succeeded" and self.output:
             return self.output[0]
         reason = self.error or "no image came back"
         raise ProviderError(
-            f"{self.model} ended as {self.status}: {reason}", code="prediction_failed"
+            f"{self.model} ended as {self.status}: {reason}",
+            code="prediction_failed",
+            permanent=self.status == "succeeded",
         )
 
 

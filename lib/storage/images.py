@@ -54,4 +54,4 @@ def _decode(image: bytes) -> str:
     # Decoders raise whatever a damaged file makes them.
     except Exception as error:
         reason = str(error)[:MAX_REASON] or type(error).__name__
-        raise NotAnImage(f"The image is damaged or cut off: {reason}.") from error
+        raise NotAnImage(f"The image cannot be opened: {reason}.") from error

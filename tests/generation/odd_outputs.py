@@ -163,7 +163,9 @@ class OddProvider:
 
     async def _get(self, request: Request) -> Response:
         described, name = self._predictions[request.path_params["id"]]
-        name = "png" if name == "renewed" else name
+        if name == "forgotten":
+            return JSONResponse({"title": "Not found"}, 404)
+        name = {"renewed": "png", "emptied": "null"}.get(name, name)
         return JSONResponse(described | {"output": self._output(request, name)})
 
     def _output(self, request: Request, name: str) -> Any:
@@ -172,7 +174,7 @@ class OddProvider:
 
         if name == "internal":
             return f"{self.elsewhere}/files/png"
-        if name == "renewed":
+        if name in ("renewed", "emptied", "forgotten"):
             return url("status-403")
         return OUTPUTS[name](url) if name in OUTPUTS else url(name)
 

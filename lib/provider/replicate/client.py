@@ -194,7 +194,7 @@ class Replicate:
                 return await retry(fetch, retryable=transient, max_wait=self._max_wait)
         except TimeoutError as error:
             raise ProviderError(
-                f"The image did not arrive within {deadline:g} s.", code="image_unreachable"
+                f"The image did not arrive within {deadline:.3g} s.", code="image_unreachable"
             ) from error
 
     async def aclose(self) -> None:
