@@ -290,13 +290,21 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_held       boolean := public.hold_claim(p_job_id, p_attempt);
+    v_generation uuid := (select public.generation_of(q.payload) from public.job_queue q where q.id = p_job_id);
     v_prediction uuid := coalesce(p_prediction, (
         select p.id from public.predictions p
-        join public.job_queue q on p.generation_id = public.generation_of(q.payload)
-        where q.id = p_job_id and p.status = 'intended' order by p.created_at desc limit 1
+        where p.generation_id = v_generation and (p.status = 'intended' or p.provider_id = p_provider_id)
+        order by p.created_at desc limit 1
     ));
     v_row        public.predictions;
 begin
+    if v_prediction is null and v_held then
+        -- A worker of somebody else, which does not begin a generation as ours does.
+        select p.id into v_prediction
+        from public.image_generations g
+        cross join lateral public.intend_prediction(p_job_id, p_attempt, g.id, 'replicate') p
+        where g.id = v_generation and g.status = 'processing';
+    end if;
     begin
         update public.predictions p set provider_id = p_provider_id, status = p_status, started_at = clock_timestamp()
         where p.id = v_prediction and p.provider_id is null
