@@ -108,7 +108,7 @@ create table public.predictions (
     provider_id     text,
     model_id        text        not null,
     version         text,
-    generation_id   uuid        not null,
+    generation_id   uuid        not null references public.image_generations (id) on delete cascade,
     job_id          uuid,
     attempt         int,
     input           jsonb       not null,
