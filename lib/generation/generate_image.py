@@ -45,7 +45,8 @@ class GenerationHandler:
         until = asyncio.get_running_loop().time() + self._deadline_seconds
         try:
             prediction = await self._predict(claim, generation)
-            await self._queue.record_progress(claim, PREDICTED_PERCENT)
+            if prediction.output:
+                await self._queue.record_progress(claim, PREDICTED_PERCENT)
             stored = await self._outputs.store(
                 generation.generation_id,
                 prediction,
