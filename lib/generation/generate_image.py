@@ -47,7 +47,7 @@ class GenerationHandler:
             earlier = prediction.id == generation.intent.provider_id
             if not prediction.finished:
                 prediction = await self._follow(claim, intent, prediction)
-            progress = PREDICTED_PERCENT if prediction.status == "succeeded" else 0
+            progress = PREDICTED_PERCENT if prediction.output else 0
             await self._calls.end(claim, intent, prediction, progress=progress)
             stored = await self._outputs.store(
                 generation.id,

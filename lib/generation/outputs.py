@@ -33,8 +33,8 @@ class Outputs:
         """Store a prediction's image, fetching it until a time of the event loop's clock.
 
         `earlier` says that another attempt created the prediction: only then can its image have
-        expired, whatever the clocks say. Raises ProviderError,
-        StorageError, or JobFailed with code outputs_expired.
+        expired, whatever the clocks say. Raises ProviderError, StorageError, or JobFailed with
+        code outputs_expired.
         """
         image = await self._download(prediction, earlier, until)
         try:

@@ -51,11 +51,10 @@ class Predictions:
         """
         if intent.provider_id is not None:
             known = await self._known(intent.provider_id)
-            if known.output or not known.finished:
+            if known.status == "succeeded" or not known.finished:
                 return intent, known
             began = asyncio.get_running_loop().time()
-            status = "failed" if known.status == "succeeded" else known.status
-            intent = await self._calls.replace(claim, intent, status, known.error)
+            intent = await self._calls.replace(claim, intent, known.status, known.error)
         elif intent.seconds is not None:
             found = await self._find(claim, intent)
             if found:
