@@ -38,12 +38,12 @@ with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
         select q.id, l.priority, q.scheduled_at, q.created_at
-        from public.pending_lines(100) l
+        from unnest(public.pending_lines(100)) l
         cross join lateral (
             select j.id, j.scheduled_at, j.created_at
             from public.job_queue j
-            where j.status = 'pending' and coalesce(j.priority, 0) = l.priority
-              and public.lane_of(j.job_type, j.payload) = l.lane and j.scheduled_at <= now()
+            where j.status = 'pending' and public.line_of(j.priority, j.job_type, j.payload) = l.line
+              and j.scheduled_at <= now()
             order by j.scheduled_at, j.created_at
             limit 1001
         ) q

@@ -114,12 +114,12 @@ left join lateral (
     select count(*) as jobs
     from (
         select
-        from public.pending_lines(1000, p_barred => public.barred_job_types()) l
+        from unnest(public.pending_lines(1000, p_barred => public.barred_job_types())) l
         cross join lateral (
             select
             from public.job_queue p
-            where p.status = 'pending' and coalesce(p.priority, 0) = l.priority
-              and public.lane_of(p.job_type, p.payload) = l.lane and p.scheduled_at <= now()
+            where p.status = 'pending' and public.line_of(p.priority, p.job_type, p.payload) = l.line
+              and p.scheduled_at <= now()
               and (p.scheduled_at, p.created_at)
                   < (case when l.priority > coalesce(q.priority, 0) then 'infinity' else q.scheduled_at end, q.created_at)
         ) p

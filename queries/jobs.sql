@@ -11,41 +11,21 @@
 -- for none: statuses; job_type; model_id; user_id; error and value as ILIKE patterns; path as keys
 -- into the payload. Columns: those of the table, prompt and error shortened; walk_at, walk_id: the
 -- row's position; fits: whether it matches the filters; last: whether it ends the stretch.
-with recursive priorities as (
-    -- From that of the position on, as the index of pending jobs has them.
-    select :priority::int as priority, 1 as place where :walk = 'pending'
-    union all
-    select n.priority, p.place + 1
-    from priorities p
-    cross join lateral (
-        (
-            select coalesce(q.priority, 0) as priority from public.job_queue q
-            where q.status = 'pending' and not :back and coalesce(q.priority, 0) < p.priority
-            order by coalesce(q.priority, 0) desc
-            limit 1
-        )
-        union all
-        (
-            select coalesce(q.priority, 0) from public.job_queue q
-            where q.status = 'pending' and :back and coalesce(q.priority, 0) > p.priority
-            order by coalesce(q.priority, 0)
-            limit 1
-        )
-    ) n
-    where p.place <= :most
-), lines as (
-    -- The place in each line after which to read.
-    select l.priority, l.lane, s.*
-    from priorities p
-    cross join lateral public.pending_lines(10000, 0, p_priority => p.priority) l
+with lines as (
+    -- Of pending jobs, each with the place after which to read.
+    select l.line, l.priority, s.*
+    from unnest(public.pending_lines(
+        case when :walk = 'pending' then 1000000 else 0 end, null,
+        case when :job_type::text is not null then array[:job_type] end
+    )) l
     cross join lateral (
         select
-            case when p.place = 1 then :at::timestamptz when :back then 'infinity' else '-infinity' end as at,
-            case when p.place = 1 then :created_at::timestamptz when :back then 'infinity' else '-infinity' end as created_at,
+            case when l.priority = :priority then :at::timestamptz when :back then 'infinity' else '-infinity' end as at,
+            case when l.priority = :priority then :created_at::timestamptz when :back then 'infinity' else '-infinity' end as created_at,
             :id::uuid as id
     ) s
-    where (:job_type::text is null or l.lane >> 32 = hashtext(:job_type))
-      and (:model_id::text is null or l.lane & 4294967295 = hashtext(left(:model_id, 200))::bigint & 4294967295)
+    where case when :back then l.priority >= :priority else l.priority <= :priority end
+      and (:model_id::text is null or l.model = left(:model_id, 200))
 )
 select
     w.id,
@@ -104,8 +84,7 @@ from (
             from lines l
             cross join lateral (
                 select q.* from public.job_queue q
-                where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
-                  and public.lane_of(q.job_type, q.payload) = l.lane
+                where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) = l.line
                   and (q.scheduled_at, q.created_at, q.id) > (l.at, l.created_at, l.id)
                 order by q.scheduled_at, q.created_at, q.id
                 limit :most
@@ -120,8 +99,7 @@ from (
             from lines l
             cross join lateral (
                 select q.* from public.job_queue q
-                where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
-                  and public.lane_of(q.job_type, q.payload) = l.lane
+                where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) = l.line
                   and (q.scheduled_at, q.created_at, q.id) < (l.at, l.created_at, l.id)
                 order by q.scheduled_at desc, q.created_at desc, q.id desc
                 limit :most

@@ -204,23 +204,32 @@ comment on column public.model_holds.allowance is 'How many jobs the first claim
 -- Indexes -----------------------------------------------------------------------------------------
 
 create function public.model_of(p_payload jsonb) returns text
-language sql immutable parallel safe set search_path = ''
-return left(p_payload ->> 'model_id', 200);
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return left(p_payload ->> 'model_id', 200);
+end;
+$$;
 comment on function public.model_of(jsonb) is 'The model that a payload names, cut at 200 characters; null when it names none.';
 
--- A hash, because an index takes no long keys and anything may be a model. Two of a few thousand types and
--- models hardly ever share one: they would be held together.
-create function public.lane_of(p_job_type text, p_payload jsonb) returns bigint
-language sql immutable parallel safe set search_path = ''
-return (hashtext(coalesce(p_job_type, ''))::bigint << 32)
-     | (hashtext(coalesce(public.model_of(p_payload), ''))::bigint & 4294967295);
-comment on function public.lane_of(text, jsonb) is
-    'The lane of a job: its type (the upper 32 bits) and its model (the lower 32 bits). A lane is held or passed by as a whole.';
+-- Hashes, because an index takes no long keys and anything may be a type or a model.
+create function public.line_of(p_priority int, p_job_type text, p_payload jsonb) returns bytea
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    -- The highest priority has the lowest bytes.
+    return int4send(~coalesce(p_priority, 0) # (-2147483648))
+        || int4send(hashtext(coalesce(p_job_type, '')))
+        || int4send(hashtext(coalesce(public.model_of(p_payload), '')));
+end;
+$$;
+comment on function public.line_of(int, text, jsonb) is
+    'The line in which a pending job waits, 12 bytes: its priority, the highest first, its type and its model.';
 
--- The only index of pending jobs. The jobs of one priority and lane are a line: the first of them is due
--- before all others, so a claim finds the line by its first job and passes it by without reading the rest.
+-- The only index of pending jobs. A claim finds each line by its first job, which is due before all others of
+-- it, and passes by what is held, paused or not due without reading the rest.
 create index if not exists job_queue_pending_idx
-    on public.job_queue (coalesce(priority, 0) desc, public.lane_of(job_type, payload), scheduled_at, created_at)
+    on public.job_queue (public.line_of(priority, job_type, payload), scheduled_at, created_at)
     where status = 'pending';
 create index if not exists job_queue_processing_idx
     on public.job_queue (started_at) where status = 'processing';

@@ -177,104 +177,81 @@ language sql immutable parallel safe set search_path = ''
 return interval '10 seconds';
 comment on function public.slow_start() is 'How long after a hold its model''s jobs are claimed a few at a time.';
 
-create type public.pending_line as (priority int, lane bigint, first_at timestamptz, model text, most int);
+create type public.pending_line as (line bytea, priority int, first_at timestamptz, model text, most int);
 comment on type public.pending_line is
-    'A line is the pending jobs of one priority and lane. first_at: when its first job is due; model: of that job; most: how many of its jobs may be claimed now, null for any number, 0 too while none is due.';
+    'Pending jobs of one priority, type and model. first_at: when the first of them is due; most: how many may be claimed now, null for any number, 0 too while none is due.';
 
--- The settings here and below force the one good plan, scans of the index of pending jobs: the planner
--- knows neither the limits nor how many jobs are pending by now.
+-- The settings here and below leave only one plan, scans of the index of pending jobs in its order: the
+-- planner knows neither the limits nor how many jobs are pending by now.
 create function public.pending_lines(
     p_most      int,
     p_enough    int default null,
     p_job_types text[] default null,
     p_barred    text[] default '{}',
-    p_priority  int default 2147483647,
-    p_lane      bigint default -9223372036854775808
-) returns setof public.pending_line
-language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
-    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+    p_after     bytea default ''
+) returns public.pending_line[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_sort = off
 as $$
+declare
+    v_holds  constant jsonb := (
+        select jsonb_object_agg(
+            h.model_id, case when h.held_until > clock_timestamp() then 0 else h.allowance end
+        )
+        from public.model_holds h
+        where h.held_until > clock_timestamp() - public.slow_start() and h.allowance <= 500
+    );
+    v_next   record;
+    v_wanted boolean;
+    v_line   public.pending_line;
+    v_lines  public.pending_line[] := '{}';
+    v_after  bytea := p_after;
+    v_found  int := 0;
 begin
-    return query
-    with recursive walk as (
-        select 0 as place, p_priority as priority, p_lane as lane, null::timestamptz as first_at,
-               null::text as model, 0 as most, true as wanted, 0 as found
-        union all
-        select w.place + 1, n.priority, n.lane, n.first_at, n.model, m.most, t.wanted, w.found + (m.most is null)::int
-        from walk w
-        cross join lateral (
-            (
-                select
-                    coalesce(q.priority, 0) as priority, public.lane_of(q.job_type, q.payload) as lane,
-                    q.scheduled_at as first_at, public.model_of(q.payload) as model, q.job_type
-                from public.job_queue q
-                where q.status = 'pending' and coalesce(q.priority, 0) = w.priority
-                  -- Past the lane, or past all lanes of a type that is not wanted.
-                  and public.lane_of(q.job_type, q.payload) > case when w.wanted then w.lane else w.lane | 4294967295 end
-                order by public.lane_of(q.job_type, q.payload), q.scheduled_at, q.created_at
-                limit 1
-            )
-            union all
-            (
-                select
-                    coalesce(q.priority, 0), public.lane_of(q.job_type, q.payload),
-                    q.scheduled_at, public.model_of(q.payload), q.job_type
-                from public.job_queue q
-                where q.status = 'pending' and coalesce(q.priority, 0) < w.priority
-                  and (p_enough is null or w.found < p_enough)
-                order by
-                    coalesce(q.priority, 0) desc, public.lane_of(q.job_type, q.payload),
-                    q.scheduled_at, q.created_at
-                limit 1
-            )
-            limit 1
-        ) n
-        cross join lateral (
-            select coalesce(n.job_type = any (p_job_types), true) and coalesce(n.job_type <> all (p_barred), true) as wanted
-        ) t
-        left join public.model_holds h
-            on h.model_id = n.model and h.held_until > clock_timestamp() - public.slow_start() and h.allowance <= 500
-        cross join lateral (
-            select case
-                when not t.wanted or (n.first_at <= now()) is not true or h.held_until > clock_timestamp() then 0
-                else h.allowance
-            end as most
-        ) m
-        where w.place < p_most
-    )
-    select w.priority, w.lane, w.first_at, w.model, w.most from walk w where w.place > 0;
+    for v_place in 1..p_most loop
+        select
+            public.line_of(q.priority, q.job_type, q.payload) as line, coalesce(q.priority, 0) as priority,
+            q.scheduled_at as first_at, q.job_type, public.model_of(q.payload) as model
+        into v_next
+        from public.job_queue q
+        where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) > v_after
+        order by public.line_of(q.priority, q.job_type, q.payload), q.scheduled_at, q.created_at
+        limit 1;
+        exit when not found or (v_found >= p_enough and v_next.priority < v_line.priority);
+
+        v_wanted := (p_job_types is null or v_next.job_type = any (p_job_types)) and v_next.job_type <> all (p_barred);
+        v_line := (
+            v_next.line, v_next.priority, v_next.first_at, v_next.model,
+            case when v_wanted and v_next.first_at <= now() then (v_holds ->> v_next.model)::int else 0 end
+        );
+        v_lines := v_lines || v_line;
+        v_found := v_found + (v_line.most is null)::int;
+        -- Past all lines of the priority and of a type that is not wanted.
+        v_after := case when v_wanted then v_next.line else substring(v_next.line for 8) || '\xffffffff' end;
+    end loop;
+    return v_lines;
 end;
 $$;
 comment on function public.pending_lines is
-    'The first p_most lines of pending jobs after a place in claim order. Ends with the priority at which p_enough lines may be claimed without limit. Of types that are barred or not among p_job_types (null: all) only one line per priority is given, of which none may be claimed.';
+    'The first p_most lines of pending jobs after one, in claim order. Ends with the priority at which p_enough lines may be claimed without limit. Of types that are barred or not among p_job_types (null: all) only one line per priority is given, of which none may be claimed.';
 
 -- A setting of the connection tells where to go on, for all claims would write to the same row of a table.
 create function public.further_lines(
-    p_last public.pending_line, p_most int, p_enough int, p_job_types text[], p_barred text[]
+    p_after bytea, p_most int, p_enough int, p_job_types text[], p_barred text[]
 ) returns public.pending_line[]
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    -- A place in claim order is (minus the priority, the lane).
-    v_from  constant bigint[] := greatest(
-        array[-p_last.priority::bigint, p_last.lane],
-        nullif(current_setting('darkroom.claims_go_on', true), '')::bigint[]
+    v_lines constant public.pending_line[] := public.pending_lines(
+        p_most, p_enough, p_job_types, p_barred,
+        greatest(p_after, nullif(current_setting('darkroom.claims_go_on', true), '')::bytea)
     );
-    v_lines constant public.pending_line[] := array(
-        select l from public.pending_lines(p_most, p_enough, p_job_types, p_barred, (-v_from[1])::int, v_from[2]) l
-    );
-    v_last  constant public.pending_line := v_lines[p_most];
 begin
-    perform set_config(
-        'darkroom.claims_go_on',
-        case when cardinality(v_lines) < p_most then '' else array[-v_last.priority::bigint, v_last.lane]::text end,
-        false
-    );
+    perform set_config('darkroom.claims_go_on', coalesce((v_lines[p_most]).line::text, ''), false);
     return v_lines;
 end;
 $$;
 comment on function public.further_lines is
-    'Up to p_most of the lines behind p_last, each time the next ones, so that none of many lines is passed by for long.';
+    'Up to p_most of the lines after one, each time the next ones, so that none of many lines is passed by for long.';
 
 create function public.resume_model(p_model text) returns boolean
 language plpgsql volatile set search_path = ''
@@ -293,11 +270,39 @@ $$;
 comment on function public.resume_model is
     'After the hold of a model: whether this claim may take some of its jobs. For a second no other may, then one that takes twice as many.';
 
+create function public.shares_of_lines(p_lines public.pending_line[], p_limit int) returns int[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+    set enable_sort = off set jit = off
+as $$
+begin
+    return array(
+        select count(n.place)::int
+        from generate_subscripts(p_lines, 1) as place
+        left join (
+            select l.place
+            from unnest(p_lines) with ordinality as l (line, priority, first_at, model, most, place)
+            cross join lateral (
+                select q.scheduled_at, q.created_at from public.job_queue q
+                where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) = l.line
+                  and q.scheduled_at between l.first_at and now()
+                order by q.scheduled_at, q.created_at
+                -- Of all lines no more than 5,000 jobs and two for each that is wanted.
+                limit least(p_limit, l.most, (5000 + 2 * p_limit) / greatest(cardinality(p_lines), 1))
+            ) q
+            order by l.priority desc, q.scheduled_at, q.created_at
+            limit p_limit
+        ) n using (place)
+        group by place order by place
+    );
+end;
+$$;
+comment on function public.shares_of_lines is 'How many of the next p_limit jobs are of each of these lines.';
+
 -- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
 -- taken: others would pass them by.
 create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
-    set jit = off set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
+    set enable_sort = off set jit = off
 as $$
 declare
     v_aside  constant uuid[] := array(select a.job_id from public.set_aside_jobs a where a.step = 'claim');
@@ -307,36 +312,51 @@ declare
     v_line   public.pending_line;
     v_shares int[];
     v_place  int;
-    v_ids    uuid[] := '{}';
+    v_ids    uuid[];
 begin
+    -- Often all pending jobs wait in one line, which is then at both ends of the index. The general way, below,
+    -- takes twice as long.
+    v_ids := array(
+        select q.id
+        from (
+            select public.line_of(j.priority, j.job_type, j.payload) as line, j.scheduled_at as first_at, j.job_type
+            from public.job_queue j where j.status = 'pending'
+            order by public.line_of(j.priority, j.job_type, j.payload), j.scheduled_at, j.created_at
+            limit 1
+        ) first
+        join (
+            select public.line_of(j.priority, j.job_type, j.payload) as line
+            from public.job_queue j where j.status = 'pending'
+            order by public.line_of(j.priority, j.job_type, j.payload) desc, j.scheduled_at desc, j.created_at desc
+            limit 1
+        ) last using (line)
+        cross join lateral (
+            select j.id from public.job_queue j
+            where j.status = 'pending' and public.line_of(j.priority, j.job_type, j.payload) = first.line
+              and j.scheduled_at between first.first_at and now()
+            order by j.scheduled_at, j.created_at
+            limit p_limit
+            for update skip locked
+        ) q
+        where (p_job_types is null or first.job_type = any (p_job_types)) and first.job_type <> all (p_barred)
+          and not exists (
+              select from public.model_holds h where h.held_until > clock_timestamp() - public.slow_start()
+          )
+    );
+    if cardinality(v_ids) = p_limit then
+        return v_ids;
+    end if;
+
     loop
-        v_lines := array(select l from public.pending_lines(v_look, v_enough, p_job_types, p_barred) l);
+        v_lines := public.pending_lines(v_look, v_enough, p_job_types, p_barred);
         if cardinality(v_lines) = v_look then
-            v_lines := v_lines || public.further_lines(v_lines[v_look], v_look, v_enough, p_job_types, p_barred);
+            v_lines := v_lines
+                || public.further_lines((v_lines[v_look]).line, v_look, v_enough, p_job_types, p_barred);
         end if;
         v_shares := array[p_limit];
         if cardinality(v_lines) > 1 then
             v_lines := array(select l from unnest(v_lines) as l where l.most is distinct from 0);
-            v_shares := array(
-                select count(n.place)
-                from generate_subscripts(v_lines, 1) as place
-                left join (
-                    select l.place
-                    from unnest(v_lines) with ordinality as l (priority, lane, first_at, model, most, place)
-                    cross join lateral (
-                        select q.scheduled_at, q.created_at from public.job_queue q
-                        where q.status = 'pending' and coalesce(q.priority, 0) = l.priority
-                          and public.lane_of(q.job_type, q.payload) = l.lane
-                          and q.scheduled_at between l.first_at and now()
-                        order by q.scheduled_at, q.created_at
-                        -- Of all lines no more than 5,000 jobs and two for each that is wanted.
-                        limit least(p_limit, l.most, (5000 + 2 * p_limit) / cardinality(v_lines))
-                    ) q
-                    order by l.priority desc, q.scheduled_at, q.created_at
-                    limit p_limit
-                ) n using (place)
-                group by place order by place
-            );
+            v_shares := public.shares_of_lines(v_lines, p_limit);
         end if;
 
         -- The second time takes whatever is left, when others hold some of what was to be taken.
@@ -349,10 +369,9 @@ begin
                 continue when v_line.most is not null and (v_line.most = 0 or not public.resume_model(v_line.model));
                 v_ids := v_ids || array(
                     select q.id from public.job_queue q
-                    where q.status = 'pending' and coalesce(q.priority, 0) = v_line.priority
-                      and public.lane_of(q.job_type, q.payload) = v_line.lane
+                    where q.status = 'pending' and public.line_of(q.priority, q.job_type, q.payload) = v_line.line
                       and q.scheduled_at between v_line.first_at and now()
-                      -- Two types may share a lane, however seldom.
+                      -- Two types may share a hash, however seldom.
                       and (p_job_types is null or q.job_type = any (p_job_types)) and q.job_type <> all (p_barred)
                       and q.id <> all (v_ids) and q.id <> all (v_aside)
                     order by q.scheduled_at, q.created_at

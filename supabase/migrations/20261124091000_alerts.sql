@@ -136,7 +136,7 @@ create function public.oldest_due(p_barred text[]) returns timestamptz
 language sql stable set search_path = ''
 as $$
     select min(l.first_at)
-    from public.pending_lines(1000, p_barred => p_barred) l
+    from unnest(public.pending_lines(1000, p_barred => p_barred)) l
     where l.most is null and '*' <> all (p_barred);
 $$;
 comment on function public.oldest_due is

@@ -69,6 +69,9 @@ class Container:
 def container(used_folder: Path) -> Iterator[Callable[[], Container]]:
     """Start containers that share the folder."""
     made: list[Container] = []
+    # Unlike in real containers, shared memory in /dev/shm would outlive them.
+    configuration = used_folder / "data" / "postgresql.auto.conf"
+    configuration.write_text("dynamic_shared_memory_type = mmap\n")
 
     def start() -> Container:
         made.append(Container(used_folder))
@@ -79,6 +82,7 @@ def container(used_folder: Path) -> Iterator[Callable[[], Container]]:
         kill(container.process)
     with connect(embedded.start(used_folder).url) as conn:
         conn.execute("drop table if exists acknowledged")
+    configuration.write_text("")
 
 
 def rows(folder: Path) -> int:

@@ -127,6 +127,15 @@ def test_database_in_use_goes_on_working(plain: Connection) -> None:
     plain.execute("select from queue_health, failed_jobs_recent, stuck_jobs")
 
 
+def test_database_in_use_claims_jobs_that_lack_what_ours_have(plain: Connection) -> None:
+    plain.execute(IN_USE)
+    apply(plain)
+    plain.execute("delete from job_queue where status = 'pending'")
+    plain.execute("insert into job_queue (status, priority) values ('pending', null)")
+    claimed = plain.execute("select job_type, priority, status from claim_next_job()").fetchall()
+    assert claimed == [{"job_type": None, "priority": None, "status": "processing"}]
+
+
 def test_every_prefix_of_the_migrations_can_be_continued(plain: Connection, tmp_path: Path) -> None:
     for path in sorted(MIGRATIONS.glob("*.sql")):
         (tmp_path / path.name).symlink_to(path)

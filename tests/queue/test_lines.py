@@ -21,7 +21,7 @@ DUE = """
 """
 LAST_LINE = """
     select id from job_queue where status = 'pending'
-    order by priority, lane_of(job_type, payload) desc limit 1
+    order by line_of(priority, job_type, payload) desc limit 1
 """
 TOMORROW = "interval '1 day'"
 MANY_MODELS = "'model ' || n %% 1000"
