@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from lib.generation.outputs import Outputs
+from lib.generation.prediction_calls import Intent, PredictionCalls
 from lib.generation.predictions import Predictions
 from lib.provider import Prediction, Provider, ProviderError
-from lib.generation.prediction_calls import Intent, PredictionCalls
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import ImageRefused, NotAnImage, Storage, StorageError, StorageFailed
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from lib.database import DatabaseUnavailable
 from lib.generation.outputs import may_have_expired, outputs_expired
-from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
 from lib.generation.prediction_calls import Intent, PredictionCalls, RecordOutcome
+from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed
 
 logger = logging.getLogger(__name__)
