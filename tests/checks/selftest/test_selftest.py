@@ -24,7 +24,8 @@ def rows(db):
         pass
     tables = db.execute(
         "select format('%I.%I', schemaname, tablename) as name from pg_tables"
-        " where schemaname in ('public', 'auth') and tablename not in ('audit_log', 'queue_samples')"
+        " where schemaname in ('public', 'auth')"
+        " and tablename not in ('audit_log', 'queue_samples')"
     ).fetchall()
     return {
         table["name"]: db.execute(f"select count(*) from {table['name']}").fetchone()["count"]  # noqa: S608
