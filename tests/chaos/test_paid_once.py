@@ -174,3 +174,41 @@ def test_two_with_the_same_input_adopt_different_predictions(storm_of, server, e
     eventually(lambda: ended(server, 6), 600)
     assert statuses(server) == {"completed": 6}
     assert sum(book.paid().values()) == 6
+
+
+def test_a_worker_that_wakes_cancels_nothing_that_another_attempt_follows(
+    server, make_bookkeeper, tmp_path, eventually
+):
+    book = make_bookkeeper(create_seconds=0, run_seconds=0.5)
+    settings = {
+        "DATABASE_URL": server.url,
+        "REPLICATE_API_TOKEN": "token",
+        "REPLICATE_API_URL": book.base_url,
+        "DARKROOM_DATA": str(tmp_path),
+        "DARKROOM_HEARTBEAT_SECONDS": "0.3",
+        "DARKROOM_RESCUE_SECONDS": "1.5",
+        "DARKROOM_GENERATION_SECONDS": "5",
+    }
+    enqueue(server, ["Takes long [takes 7]"])
+    first = Process(tmp_path / "first.log", ["-m", "lib.worker"], settings)
+    second = None
+    try:
+        eventually(lambda: book.paid())
+        with connect(server.url) as connection:
+            known = "select from predictions where provider_id is not null"
+            eventually(lambda: connection.execute(known).fetchall())
+            os.kill(first.pid, signal.SIGSTOP)
+            stopped = time.monotonic()
+            second = Process(tmp_path / "second.log", ["-m", "lib.worker"], settings)
+            # Past the deadline of the first attempt, and before the prediction ends.
+            eventually(lambda: time.monotonic() > stopped + 5.5)
+            job = connection.execute("select status, attempts from job_queue").fetchone()
+            assert job == {"status": "processing", "attempts": 2}
+            os.kill(first.pid, signal.SIGCONT)
+            eventually(lambda: ended(server, 1), 30)
+            assert statuses(server) == {"completed": 1}
+    finally:
+        first.kill()
+        if second:
+            second.kill()
+    assert [entry.event for entry in book.entries()] == ["created"]
