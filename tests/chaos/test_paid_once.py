@@ -185,12 +185,18 @@ def test_a_worker_that_wakes_cancels_nothing_that_another_attempt_follows(
         "REPLICATE_API_TOKEN": "token",
         "REPLICATE_API_URL": book.base_url,
         "DARKROOM_DATA": str(tmp_path),
-        "DARKROOM_HEARTBEAT_SECONDS": "0.3",
-        "DARKROOM_RESCUE_SECONDS": "1.5",
         "DARKROOM_GENERATION_SECONDS": "5",
     }
+    # Its heartbeat would tell the first that the claim is lost before its deadline does.
+    slow, quick = (
+        {"DARKROOM_HEARTBEAT_SECONDS": "30"},
+        {
+            "DARKROOM_HEARTBEAT_SECONDS": "0.3",
+            "DARKROOM_RESCUE_SECONDS": "1.5",
+        },
+    )
     enqueue(server, ["Takes long [takes 7]"])
-    first = Process(tmp_path / "first.log", ["-m", "lib.worker"], settings)
+    first = Process(tmp_path / "first.log", ["-m", "lib.worker"], settings | slow)
     second = None
     try:
         eventually(lambda: book.paid())
@@ -199,7 +205,7 @@ def test_a_worker_that_wakes_cancels_nothing_that_another_attempt_follows(
             eventually(lambda: connection.execute(known).fetchall())
             os.kill(first.pid, signal.SIGSTOP)
             stopped = time.monotonic()
-            second = Process(tmp_path / "second.log", ["-m", "lib.worker"], settings)
+            second = Process(tmp_path / "second.log", ["-m", "lib.worker"], settings | quick)
             # Past the deadline of the first attempt, and before the prediction ends.
             eventually(lambda: time.monotonic() > stopped + 5.5)
             job = connection.execute("select status, attempts from job_queue").fetchone()
