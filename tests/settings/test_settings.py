@@ -139,7 +139,7 @@ WRONG = [
     ({"DARKROOM_RESCUE_SECONDS": "inf"}, "DARKROOM_RESCUE_SECONDS is inf"),
     (
         {"DARKROOM_RESCUE_SECONDS": "44", "DARKROOM_HEARTBEAT_SECONDS": "15"},
-        "give at least three heartbeats, 45",
+        "DARKROOM_RESCUE_SECONDS is 44, and DARKROOM_HEARTBEAT_SECONDS is 15: give at least three",
     ),
 ]
 
