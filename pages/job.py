@@ -117,6 +117,8 @@ def timeline(job: Mapping[str, Any]) -> None:
                 f"{code}{tried['error'] or ''}",
             )
         )
+    for prediction in predictions(job):
+        events.extend(prediction_events(prediction))
     for act in read("job", "operators", id=str(job["id"]), created_at=job["created_at"]):
         events.append((act["at"], ACTIONS.get(act["action"], act["action"]), act["actor"]))
     if job["started_at"]:
@@ -151,6 +153,26 @@ def timeline(job: Mapping[str, Any]) -> None:
     )
 
 
+def predictions(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    generation_id = job["generation_id"]
+    return read("job", "predictions", generation_id=generation_id) if generation_id else []
+
+
+def prediction_events(prediction: Mapping[str, Any]) -> list[tuple[datetime, str, str]]:
+    attempt = f"attempt {prediction['attempt']}" if prediction["attempt"] else ""
+    events = [(prediction["created_at"], "Prediction requested", attempt)]
+    if prediction["started_at"]:
+        events.append((prediction["started_at"], "Prediction created", prediction["provider_id"]))
+    if prediction["status"] == "unknown":
+        detail = "It could not be found out whether it was started, so another was requested."
+        events.append((prediction["ended_at"], "Prediction unknown", detail))
+    elif prediction["ended_at"]:
+        ran = prediction["predict_seconds"]
+        detail = ", ".join(filter(None, [ran and f"ran for {duration(ran)}", prediction["error"]]))
+        events.append((prediction["ended_at"], f"Prediction {prediction['status']}", detail))
+    return events
+
+
 def parse_time(value: str | None) -> datetime | None:
     """Parse a time from the error details, which may hold anything; None if invalid."""
     at = pd.to_datetime(value, errors="coerce", utc=True)
@@ -182,6 +204,9 @@ def generation(job: Mapping[str, Any]) -> None:
 
 
 def details(job: Mapping[str, Any]) -> None:
+    if log := next((p["log"] for p in reversed(predictions(job)) if p["log"]), None):
+        st.header("Provider's log")
+        show_text(log)
     st.header("Payload")
     show_text(job["payload"], "json")
     if job["error_message"]:

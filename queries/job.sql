@@ -141,6 +141,15 @@ where q.id = :id
 order by a.place
 limit 200;
 
+-- name: predictions
+-- Predictions at the provider for a generation, oldest first. Columns: attempt, provider_id,
+-- status, error, created_at (requested), started_at, ended_at, predict_seconds, log.
+select p.attempt, p.provider_id, p.status, p.error, p.created_at, p.started_at, p.ended_at, p.predict_seconds, p.log
+from public.predictions p
+where p.generation_id = :generation_id
+order by p.created_at
+limit 200;
+
 -- name: operators
 -- Operator actions on the job, among the last 200 actions since it was created. Columns: at, actor,
 -- action.

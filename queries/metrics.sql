@@ -3,7 +3,8 @@
 -- name: state^
 -- The current state. oldest_due_seconds: longest wait of a claimable job, 0 if none; slots:
 -- concurrency of all workers alive; undelivered: pending notifications; evaluated_at: last
--- evaluation of the alerts, in seconds since 1970.
+-- evaluation of the alerts, in seconds since 1970; predictions_unknown: predictions of the last 24
+-- hours of which it could not be found out whether they were started.
 select
     (select count(*) from public.job_queue where status = 'pending') as pending,
     (select count(*) from public.job_queue where status = 'processing') as processing,
@@ -17,7 +18,11 @@ select
     (
         select coalesce(extract(epoch from nullif(evaluated_at, '-infinity')), 0)::double precision
         from public.alert_watch
-    ) as evaluated_at
+    ) as evaluated_at,
+    (
+        select count(*) from public.predictions p
+        where p.status = 'unknown' and p.created_at > now() - interval '24 hours'
+    ) as predictions_unknown
 from (select count(*) as workers, coalesce(sum(concurrency), 0)::int as slots from public.live_workers) workers;
 
 -- name: ended

@@ -56,12 +56,6 @@ from public.rescue_stuck_jobs(
     coalesce(make_interval(secs => :silence_seconds::double precision), public.stuck_after())
 );
 
--- name: prediction_of$
-select g.prediction_id
-from public.job_queue q
-join public.image_generations g on g.id = public.generation_of(q.payload)
-where q.id = :job_id::uuid;
-
 -- name: start_generation$
 select public.start_generation(
     :user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source, :idempotency_key
@@ -71,13 +65,6 @@ select public.start_generation(
 select public.start_test_generations(
     :run_id::uuid, :prompt, :model_id, :parameters::jsonb, :idempotency_key, :jobs, :per_second
 );
-
--- name: begin_generation^
-select generation_id, status, model_id, version, input::text as input, prediction_id
-from public.begin_generation(:job_id::uuid, :attempt);
-
--- name: record_prediction$
-select public.record_prediction(:job_id::uuid, :attempt, :prediction_id);
 
 -- name: record_progress$
 select public.record_progress(:job_id::uuid, :attempt, :progress);

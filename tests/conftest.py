@@ -5,12 +5,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from bookkeeper import Bookkeeper, bookkeeping
 from cron_server import cron_server
 from environment import data_folder
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -148,6 +150,18 @@ def eventually() -> Callable[..., Any]:
 def make_app(eventually: Callable[..., Any]) -> Iterator[Callable[..., App]]:
     """Makes apps on a data folder of the test's own."""
     with apps(eventually) as make:
+        yield make
+
+
+@pytest.fixture
+def make_bookkeeper(tmp_path: Path) -> Iterator[Callable[..., Bookkeeper]]:
+    """Starts providers that keep a book, with latencies such as `create_seconds`."""
+    with ExitStack() as stack:
+
+        def make(**seconds: float) -> Bookkeeper:
+            book = tmp_path / f"book-{uuid.uuid4().hex}.jsonl"
+            return stack.enter_context(bookkeeping(book, **seconds))
+
         yield make
 
 

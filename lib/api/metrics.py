@@ -71,6 +71,11 @@ SIMPLE_GAUGES = (
     ("workers", "workers", "Workers that are alive."),
     ("worker_slots", "slots", "Jobs that they run at once."),
     ("alert_notifications_waiting", "undelivered", "Notifications that are not delivered yet."),
+    (
+        "predictions_unknown",
+        "predictions_unknown",
+        "Predictions of the last 24 hours that may have been paid for twice.",
+    ),
     ("alerts_evaluated_timestamp_seconds", "evaluated_at", "When the alerts were last evaluated."),
 )
 TIME_GAUGES = {

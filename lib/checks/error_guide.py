@@ -179,22 +179,35 @@ CATALOGUE = (
     ),
     Guide(
         "image_not_found",
-        "The image was gone before it was stored",
-        "Replicate keeps images for an hour. The worker came too late, after an outage or with"
-        " a long queue.",
-        "Retry the jobs: the image is made, and paid for, again.",
+        "The address of the image is refused",
+        "The prediction succeeded and is paid for, but the server of its image refused the address"
+        " (4xx), also after the prediction had been read again, or the address leads into a private"
+        " network. No attempt pays for another image, which would most likely be refused too.",
+        "Look at what the message says of the server. A retry fetches the same image again; one"
+        " that is more than an hour old is made, and paid for, again.",
+        "after",
+        r"no image\b|image.{0,40}not found|server of the image.{0,300}answered 4",
+    ),
+    Guide(
+        "image_unreachable",
+        "The server of the image does not answer",
+        "The prediction succeeded and is paid for, but the server of its image was down, busy or"
+        " too slow for DARKROOM_GENERATION_SECONDS. This is no failure of Replicate's API, so no"
+        " other jobs wait for it.",
+        "Look at Replicate's status page and at the worker machine's network. A retry fetches the"
+        " same image again; one that is more than an hour old is made, and paid for, again.",
         "helps",
-        r"no image\b|image.{0,40}not found",
+        r"server of the image|image did not arrive",
     ),
     Guide(
         "not_an_image",
         "What the model made is no image",
-        "The output is text, video or an address that cannot be fetched: the model is not one"
-        " that makes a PNG, WebP or JPEG image.",
-        "Check that the model makes images, and set its output format in the models table's"
-        " default parameters.",
+        "The output was fetched twice and is no PNG, JPEG, WebP, GIF or AVIF image that can be"
+        " opened: another kind of file, damaged, or of more than 100 megapixels.",
+        "Check that the model makes images, and set its output format and size in the models"
+        " table's default parameters. A retry within an hour fetches the same file again.",
         "after",
-        r"not an image|no (PNG|URL|web address)",
+        r"not an image|no (PNG|URL|web address)|image cannot be opened|megapixels",
     ),
     Guide(
         "storage_failed",
@@ -211,21 +224,28 @@ CATALOGUE = (
     Guide(
         "outputs_expired",
         "A paid image was gone before it could be stored",
-        "An earlier attempt paid for the image, but could not store it within the hour for which"
-        " Replicate keeps it. The next attempt pays for another.",
-        "Nothing for the jobs: they go on by themselves. Look at why images could not be stored for"
-        " so long.",
+        "An earlier attempt paid for the image more than an hour ago, but could not store it"
+        " within the hour for which Replicate keeps it. The next attempt pays for another.",
+        "Nothing for the jobs: they go on. Find out why images could not be stored for so long.",
         "helps",
         r"no longer has the image",
     ),
     Guide(
+        "creation_unknown",
+        "Whether the provider has started is not known yet",
+        "An attempt was cut off before the provider's answer. Its prediction is looked for in the"
+        " provider's list before another is paid for.",
+        "Nothing: within a minute it is found, or known not to exist, and the job goes on.",
+        "useless",
+        r"may have started this generation",
+    ),
+    Guide(
         "image_refused",
         "The bucket does not allow this image",
-        "The bucket takes images, but this one is larger than its limit or of a type that it does"
-        " not allow.",
-        "Raise the file size limit of the bucket, or allow image/png, image/webp and image/jpeg, in"
-        " the project's dashboard. Then retry the jobs: an image less than an hour old is not paid"
-        " for again.",
+        "This image is larger than the bucket's limit, or of a type that it does not allow.",
+        "In the project's dashboard, raise the bucket's file size limit, or allow image/png,"
+        " image/jpeg, image/webp, image/gif and image/avif. Then retry the jobs: an image less than"
+        " an hour old is not paid for again.",
         "after",
         r"exceeded the maximum allowed size|mime type",
     ),

@@ -11,9 +11,19 @@ lib/service.py.
 from lib.provider.contract import (
     CANCEL_MARGIN_SECONDS,
     Capability,
+    ListedPrediction,
     Prediction,
+    PredictionList,
     Provider,
     ProviderError,
 )
 
-__all__ = ["CANCEL_MARGIN_SECONDS", "Capability", "Prediction", "Provider", "ProviderError"]
+__all__ = [
+    "CANCEL_MARGIN_SECONDS",
+    "Capability",
+    "ListedPrediction",
+    "Prediction",
+    "PredictionList",
+    "Provider",
+    "ProviderError",
+]

@@ -4,14 +4,17 @@ Every provider can create, follow and cancel predictions and serve their outputs
 is a capability: check `provider.capabilities`, never which provider it is.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
 FINISHED = frozenset({"succeeded", "failed", "canceled", "aborted"})
-TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable"})
+TRANSIENT = frozenset({"rate_limited", "provider_error", "unreachable", "image_unreachable"})
 """Codes of errors that resolve by themselves."""
+DOWNLOAD_SECONDS = 60.0
+"""How long a download may take unless the caller sets a deadline."""
 CANCEL_MARGIN_SECONDS = 5.0
 """How long after our own deadline the provider cancels a prediction by itself."""
 
@@ -34,7 +37,7 @@ class ProviderError(Exception):
 
     `code` names the kind of error; `permanent` means that the same request cannot succeed later;
     `retry_after` is the minimum wait in seconds that the provider asked for; `status` is the HTTP
-    status, None without a response.
+    status, None without a response; `no_effect` means that the request certainly changed nothing.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class ProviderError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         status: int | None = None,
+        no_effect: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.permanent = permanent
         self.retry_after = retry_after
         self.status = status
+        self.no_effect = no_effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Prediction:
     """One run of a model.
 
     `status` is starting, processing, succeeded, failed, canceled or aborted (its deadline passed
-    before it started); `output` holds the URLs of its images.
+    before it started); `output` holds the URLs of its images: http, https or data.
     """
 
     id: str
@@ -69,6 +74,10 @@ class Prediction:
     logs: str
     progress: int | None
     """Progress in percent, from the last progress bar in the logs; None without one."""
+    predict_seconds: float | None = None
+    """How long the model ran, as the provider bills it; None until it has ended."""
+    created_at: datetime | None = None
+    """By the provider's clock."""
 
     @property
     def finished(self) -> bool:
@@ -77,17 +86,49 @@ class Prediction:
 
     @property
     def image(self) -> str:
-        """The URL of its first image. Raises ProviderError if it ended without one."""
+        """The URL of its first image. Raises ProviderError if it ended without one.
+
+        Permanently if it succeeded: another one would be paid for, and most likely have none.
+        """
         if self.status == "succeeded" and self.output:
             return self.output[0]
         reason = self.error or "no image came back"
         raise ProviderError(
-            f"{self.model} ended as {self.status}: {reason}", code="prediction_failed"
+            f"{self.model} ended as {self.status}: {reason}",
+            code="prediction_failed",
+            permanent=self.status == "succeeded",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrediction:
+    """A prediction as the provider lists it."""
+
+    id: str
+    model: str
+    version: str | None
+    input: Mapping[str, Any] | None
+    """As it was sent; None once the provider has removed it."""
+    status: str
+    created_at: datetime
+    """By the provider's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionList:
+    """Predictions of the account, newest first."""
+
+    predictions: list[ListedPrediction]
+    complete: bool
+    """False if there were more pages than are read, or entries that could not be read."""
 
 
 class Provider(Protocol):
     """A connection to a provider. Every method raises ProviderError."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the table predictions."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -114,17 +155,31 @@ class Provider(Protocol):
         Raises code "prediction_not_found" once the provider has removed it.
         """
 
-    def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
+    async def list_since(self, created_after: datetime) -> PredictionList:
+        """All predictions of the account created at or after a time; needs Capability.LIST."""
+
+    def follow(
+        self,
+        prediction: Prediction,
+        *,
+        deadline: float,
+        may_cancel: Callable[[], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[Prediction]:
         """Yield every new state of a prediction until it ends.
 
-        After `deadline` seconds it is cancelled and code "deadline_exceeded" raised.
+        After `deadline` seconds it is cancelled, unless `may_cancel` says no, and code
+        "deadline_exceeded" raised.
         """
 
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and return its state; a finished one is unchanged."""
 
-    async def download(self, url: str) -> bytes:
-        """Download an image of a prediction's output."""
+    async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
+        """Download an image of a prediction's output within `deadline` seconds.
+
+        An error says nothing about the provider: code "image_not_found" if the address is refused
+        or leads into a private network, "image_unreachable" if its server does not answer now.
+        """
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -29,6 +29,9 @@ class JobFailed(Exception):
 class ClaimLost(Exception):
     """The job was reset, rescued or ended by another process: this worker must drop it."""
 
+    def __init__(self, claim: "Claim") -> None:
+        super().__init__(f"job {claim.job_id}, attempt {claim.attempt}")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
@@ -42,19 +45,7 @@ class Claim:
     @property
     def payload(self) -> Mapping[str, Any]:
         """The parsed payload. Raises JobFailed for JSON that Python cannot represent."""
-        return _parse_json(self.payload_json)
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What a worker needs to run the generation of a claim."""
-
-    generation_id: UUID
-    status: str
-    model_id: str
-    version: str | None
-    input: Mapping[str, Any]
-    prediction_id: str | None
+        return parse_json(self.payload_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,8 @@ def storable(message: str) -> str:
     return message.replace("\x00", "").encode(errors="replace").decode()
 
 
-def _parse_json(text: str) -> dict[str, Any]:
+def parse_json(text: str) -> dict[str, Any]:
+    """A JSON object of a job. Raises JobFailed if Python cannot read it."""
     try:
         value: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -78,10 +70,6 @@ def _parse_json(text: str) -> dict[str, Any]:
             f"The payload cannot be read: {error}", code="invalid_payload", permanent=True
         ) from error
     return value
-
-
-def _lost(claim: Claim) -> ClaimLost:
-    return ClaimLost(f"job {claim.job_id}, attempt {claim.attempt}")
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:
@@ -95,7 +83,7 @@ class Queue:
     """
 
     def __init__(self, pool: AsyncPool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._sql = load_async("queue")
 
     async def claim(
@@ -103,13 +91,13 @@ class Queue:
     ) -> list[Claim]:
         """Claim up to `limit` due jobs, most urgent first; `singly` sets refused rows aside."""
         claim = self._sql.claim_jobs_singly if singly else self._sql.claim_jobs
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = claim(connection, limit=limit, job_types=list(job_types), worker_id=worker_id)
             return [_claim(row) async for row in rows]
 
     async def claim_generation(self, worker_id: UUID, generation_id: UUID) -> Claim | None:
         """Claim the pending job of a generation; None if there is none."""
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             row = await self._sql.claim_generation(
                 connection, generation_id=generation_id, worker_id=worker_id
             )
@@ -122,7 +110,7 @@ class Queue:
 
         Each comes with the job's current status, None if it no longer exists.
         """
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = self._sql.heartbeat_jobs(
                 connection,
                 worker_id=worker_id,
@@ -136,7 +124,7 @@ class Queue:
 
         Returns the lost claims by job and attempt: those are left unchanged.
         """
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = self._sql.complete_jobs(
                 connection,
                 job_ids=[claim.job_id for claim in results],
@@ -153,7 +141,7 @@ class Queue:
         details: dict[str, Any] = {"code": error.code, "permanent": error.permanent}
         if error.retry_after is not None and math.isfinite(error.retry_after):
             details["retry_after_seconds"] = error.retry_after
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             status = await self._sql.fail_job(
                 connection,
                 job_id=claim.job_id,
@@ -162,11 +150,11 @@ class Queue:
                 attempt=claim.attempt,
             )
         if status == "lost":
-            raise _lost(claim)
+            raise ClaimLost(claim)
 
     async def release(self, worker_id: UUID, claims: Sequence[Claim]) -> set[UUID]:
         """Release unfinished claims without using up an attempt. Returns the released jobs."""
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = self._sql.release_jobs(
                 connection,
                 worker_id=worker_id,
@@ -177,7 +165,7 @@ class Queue:
 
     async def release_unheld(self, worker_id: UUID, held: Sequence[Claim]) -> list[UUID]:
         """Release a worker's claims except `held`, after a lost response. Returns the jobs."""
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = self._sql.release_unheld_jobs(
                 connection,
                 worker_id=worker_id,
@@ -188,7 +176,7 @@ class Queue:
 
     async def rescue(self, silence_seconds: float | None = None) -> list[UUID]:
         """Rescue jobs without a heartbeat for `silence_seconds`, or for `stuck_after()`."""
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             rows = self._sql.rescue_stuck_jobs(connection, silence_seconds=silence_seconds)
             return [row["id"] async for row in rows]
 
@@ -207,7 +195,7 @@ class Queue:
         Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
         another request) or DR429 (over the limit, the limits in its detail).
         """
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             answer = await self._sql.start_generation(
                 connection,
                 user_id=user_id,
@@ -235,7 +223,7 @@ class Queue:
         Returns the first. Raises QueryError as start_generation does, and with sqlstate 22023 if
         the run does not exist.
         """
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             answer = await self._sql.start_test_generations(
                 connection,
                 run_id=run_id,
@@ -248,51 +236,11 @@ class Queue:
             )
         return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
 
-    async def begin_generation(self, claim: Claim) -> Generation:
-        """Mark a claim's generation as processing and return what is needed to run it.
-
-        Raises ClaimLost, and QueryError or JobFailed for an invalid payload.
-        """
-        async with connected(self._pool) as connection:
-            row = await self._sql.begin_generation(
-                connection, job_id=claim.job_id, attempt=claim.attempt
-            )
-        if row is None:
-            raise _lost(claim)
-        return Generation(
-            row["generation_id"],
-            row["status"],
-            row["model_id"],
-            row["version"],
-            _parse_json(row["input"]),
-            row["prediction_id"],
-        )
-
-    async def record_prediction(self, claim: Claim, prediction_id: str) -> None:
-        """Store the prediction ID of a claim's generation. Raises ClaimLost."""
-        async with connected(self._pool) as connection:
-            held = await self._sql.record_prediction(
-                connection,
-                job_id=claim.job_id,
-                attempt=claim.attempt,
-                prediction_id=prediction_id,
-            )
-        if not held:
-            raise _lost(claim)
-
-    async def prediction_of(self, claim: Claim) -> str | None:
-        """The prediction ID stored for a claim's generation, even if the claim is lost."""
-        async with connected(self._pool) as connection:
-            prediction_id: str | None = await self._sql.prediction_of(
-                connection, job_id=claim.job_id
-            )
-            return prediction_id
-
     async def record_progress(self, claim: Claim, percent: int) -> None:
         """Raise the progress shown to the user, 0 to 100. Raises ClaimLost."""
-        async with connected(self._pool) as connection:
+        async with connected(self.pool) as connection:
             held = await self._sql.record_progress(
                 connection, job_id=claim.job_id, attempt=claim.attempt, progress=percent
             )
         if not held:
-            raise _lost(claim)
+            raise ClaimLost(claim)

@@ -146,7 +146,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "DARKROOM_GENERATION_SECONDS",
-            "longest run of a prediction before it is cancelled",
+            "longest run of a prediction before it is cancelled, with the download of its image",
             300,
             least=1,
         ),

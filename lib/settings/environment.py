@@ -109,6 +109,11 @@ class _Project(TypedDict):
     storage_url_seconds: int
 
 
+class _Lease(TypedDict):
+    heartbeat_seconds: float
+    rescue_seconds: float | None
+
+
 class _Provider(TypedDict):
     replicate_token: str | None
     replicate_url: str | None
@@ -134,8 +139,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         concurrency=int(number(values, "DARKROOM_CONCURRENCY")),
         claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
         max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),
-        heartbeat_seconds=number(values, "DARKROOM_HEARTBEAT_SECONDS"),
-        rescue_seconds=optional_number(values, "DARKROOM_RESCUE_SECONDS"),
+        **_lease(values),
         poll_seconds=number(values, "DARKROOM_POLL_SECONDS"),
         generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS"),
         stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS"),
@@ -143,6 +147,18 @@ def parse(values: Mapping[str, str]) -> Settings:
         simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED"),
         simulator_failure_rate=number(values, "DARKROOM_SIMULATOR_FAILURE_RATE"),
     )
+
+
+def _lease(values: Mapping[str, str]) -> _Lease:
+    heartbeat = number(values, "DARKROOM_HEARTBEAT_SECONDS")
+    rescue = optional_number(values, "DARKROOM_RESCUE_SECONDS")
+    if rescue is not None and rescue < 3 * heartbeat:
+        raise SettingsError(
+            f"DARKROOM_RESCUE_SECONDS is {rescue:g}, and DARKROOM_HEARTBEAT_SECONDS is"
+            f" {heartbeat:g}: give at least three heartbeats, {3 * heartbeat:g}, or jobs are taken"
+            " from workers that run them."
+        )
+    return _Lease(heartbeat_seconds=heartbeat, rescue_seconds=rescue)
 
 
 def _databases(values: Mapping[str, str]) -> _Databases:

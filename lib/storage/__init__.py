@@ -1,6 +1,7 @@
 """Storage of finished images.
 
 - `contract`: the interface of a storage, and its errors.
+- `images`: whether bytes are an image, and of which format.
 - `local`: files in a folder, served by the app.
 - `outage`: whether a storage takes images again after it has failed.
 - `supabase`: a bucket of Supabase Storage.

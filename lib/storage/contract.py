@@ -1,14 +1,8 @@
 """The interface of image storages, and its errors."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Protocol
 from uuid import UUID
-
-from PIL import Image, UnidentifiedImageError
-
-# The formats that models return: Pillow's name and file extension.
-EXTENSIONS = {"PNG": "png", "WEBP": "webp", "JPEG": "jpg"}
 
 
 class StorageError(Exception):
@@ -18,7 +12,7 @@ class StorageError(Exception):
 
 
 class NotAnImage(StorageError):
-    """The bytes are not a PNG, WebP or JPEG image."""
+    """The bytes are not an image that browsers show, or a damaged or enormous one."""
 
     code = "not_an_image"
 
@@ -47,7 +41,7 @@ class Storage(Protocol):
     """A storage for images. Every method of a remote storage raises StorageFailed."""
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Store a PNG, WebP or JPEG; saving a generation again replaces its image.
+        """Store a PNG, JPEG, WebP, GIF or AVIF; saving a generation again replaces its image.
 
         Raises NotAnImage for anything else, whatever its declared content type, ImageRefused and
         StorageFailed.
@@ -67,12 +61,3 @@ class Storage(Protocol):
 
     def delete(self, path: str) -> bool:
         """Delete a stored image. False if it does not exist."""
-
-
-def image_extension(image: bytes) -> str:
-    """The file extension for an image, detected from its bytes. Raises NotAnImage."""
-    try:
-        with Image.open(BytesIO(image), formats=list(EXTENSIONS)) as opened:
-            return EXTENSIONS[opened.format or ""]
-    except UnidentifiedImageError as error:
-        raise NotAnImage("What the model made is no PNG, WebP or JPEG image.") from error

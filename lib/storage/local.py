@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 import anyio
 
-from lib.storage.contract import StorageFailed, StoredImage, image_extension
+from lib.storage.contract import StorageFailed, StoredImage
+from lib.storage.images import image_extension
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class LocalStorage:
             self._delete_drafts()
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        path = f"{generation_id}.{image_extension(image)}"
+        path = f"{generation_id}.{await image_extension(image)}"
         await anyio.to_thread.run_sync(self._write, path, image)
         return StoredImage(self.url_for(path), path)
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from mimetypes import types_map
 from uuid import UUID
 
 import anyio
@@ -12,7 +11,8 @@ from PIL import Image
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from lib.storage.contract import ImageRefused, StorageFailed, StoredImage, image_extension
+from lib.storage.contract import ImageRefused, StorageFailed, StoredImage
+from lib.storage.images import MEDIA_TYPES, image_extension
 
 TIMEOUT_SECONDS = 20.0
 MESSAGE_LENGTH = 500
@@ -38,9 +38,9 @@ class SupabaseStorage:
         self._url_seconds = url_seconds
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        extension = image_extension(image)
+        extension = await image_extension(image)
         path = f"{generation_id}.{extension}"
-        await anyio.to_thread.run_sync(self._upload, path, image, types_map[f".{extension}"])
+        await anyio.to_thread.run_sync(self._upload, path, image, MEDIA_TYPES[extension])
         return StoredImage(await anyio.to_thread.run_sync(self.url_for, path), path)
 
     async def probe(self, size: int) -> None:
@@ -73,7 +73,7 @@ class SupabaseStorage:
         Image.new("L", (1, 1)).save(pixel, "PNG")
         # A bucket that answers for this image alone takes others.
         with suppress(ImageRefused):
-            self._upload(PROBE, pixel.getvalue(), types_map[".png"])
+            self._upload(PROBE, pixel.getvalue(), MEDIA_TYPES["png"])
             self.delete(PROBE)
 
     @contextmanager

@@ -65,6 +65,7 @@ begin
             ('models', 'parameter_schema', 'jsonb',
              'not null default ''[]'' check (jsonb_typeof(parameter_schema) = ''array'')'),
             ('models', 'price_per_image', 'numeric', '(10, 5) check (price_per_image >= 0)'),
+            ('models', 'seed_field', 'text', ''),
             ('image_generations', 'id', 'uuid', null),
             ('image_generations', 'user_id', 'uuid', ''),
             ('image_generations', 'prompt', 'text', 'not null default '''''),

@@ -69,12 +69,15 @@ create table if not exists public.models (
     created_at         timestamptz not null default now(),
     updated_at         timestamptz not null default now(),
     parameter_schema   jsonb       not null default '[]' check (jsonb_typeof(parameter_schema) = 'array'),
-    price_per_image    numeric(10, 5) check (price_per_image >= 0)
+    price_per_image    numeric(10, 5) check (price_per_image >= 0),
+    seed_field         text
 );
 comment on column public.models.id is 'The model at Replicate, as owner/name.';
 comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
 comment on column public.models.parameter_schema is
     'What the model takes beside prompt, size and seed: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help. A model takes a negative prompt when negative_prompt is in it.';
+comment on column public.models.seed_field is
+    'The model''s input that takes a random seed; null where it has none. A generation without a seed gets one of ours, so that two with the same prompt can be told apart at the provider.';
 comment on column public.models.price_per_image is 'In US dollars, for estimates; null where it is not known.';
 
 create table if not exists public.image_generations (
@@ -98,6 +101,40 @@ create table if not exists public.image_generations (
 );
 comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
 comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
+
+create table public.predictions (
+    id              uuid        primary key default gen_random_uuid(),
+    provider        text        not null,
+    provider_id     text,
+    model_id        text        not null,
+    version         text,
+    generation_id   uuid        not null references public.image_generations (id) on delete cascade,
+    job_id          uuid,
+    attempt         int,
+    input           jsonb       not null,
+    status          text        not null default 'intended' check (status in (
+        'intended', 'starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted', 'expired', 'unknown'
+    )),
+    created_at      timestamptz not null default clock_timestamp(),
+    started_at      timestamptz,
+    ended_at        timestamptz,
+    predict_seconds double precision,
+    error           text,
+    log             text
+);
+comment on table public.predictions is
+    'Everything that may be paid for at a provider, one row each. A row is written as an intent before the request, and completed by what the provider answers, so that no attempt creates again what an earlier one did.';
+comment on column public.predictions.provider_id is 'The provider''s id; null while it is not known.';
+comment on column public.predictions.attempt is 'The attempt that sent the request, or sent it again.';
+comment on column public.predictions.input is 'As sent, with the digest of a file in place of its data.';
+comment on column public.predictions.status is
+    'intended: the provider''s id is not known; it may have started or not. unknown: that could not be found out in time, so another may be paid for the same generation. expired: its outputs were gone before they were stored. Otherwise as the provider says.';
+comment on column public.predictions.created_at is 'Before the request was sent.';
+comment on column public.predictions.log is 'The end of the provider''s log, 16,000 characters at most.';
+
+create unique index predictions_provider_key on public.predictions (provider, provider_id) where provider_id is not null;
+create index predictions_generation_idx on public.predictions (generation_id, created_at);
+create index predictions_unknown_idx on public.predictions (created_at) where status = 'unknown';
 
 create table if not exists public.user_limits (
     user_id      uuid        primary key references auth.users (id) on delete cascade,

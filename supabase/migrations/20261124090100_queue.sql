@@ -580,10 +580,10 @@ as $$
 declare
     v_code        text := p_details ->> 'code';
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
-    -- Not the fault of the job, so no attempt is used up: the provider did not even start, or what it made
-    -- could not be stored. Each of the latter may be paid again after an hour, so it is not for ever.
+    -- Not the fault of the job, so no attempt is used up: the provider did not even start, or may have, or what
+    -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever.
     v_free        boolean := v_limited
-                             or coalesce(v_code in ('storage_failed', 'outputs_expired') and p_job.attempts < 30, false);
+                             or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown') and p_job.attempts < 30, false);
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
@@ -604,6 +604,9 @@ begin
 
     if v_code = 'outputs_expired' then
         -- The next attempt asks for a new prediction instead of this one.
+        update public.predictions p set status = 'expired'
+        from public.image_generations g
+        where g.id = public.generation_of(p_job.payload) and p.generation_id = g.id and p.provider_id = g.prediction_id;
         update public.image_generations g set prediction_id = null where g.id = public.generation_of(p_job.payload);
     end if;
     if v_limited and v_model is not null then

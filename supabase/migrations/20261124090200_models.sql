@@ -58,6 +58,12 @@ insert into public.models as m (id, display_name, version, default_parameters, p
 on conflict (id) do update
 set price_per_image = coalesce(m.price_per_image, excluded.price_per_image), parameter_schema = excluded.parameter_schema;
 
+update public.models set seed_field = 'seed'
+where id in (
+    'black-forest-labs/flux-schnell', 'black-forest-labs/flux-dev', 'black-forest-labs/flux-1.1-pro',
+    'stability-ai/stable-diffusion-3.5-large', 'stability-ai/sdxl', 'ideogram-ai/ideogram-v3-turbo'
+);
+
 create function public.set_model(
     p_actor text, p_id text, p_display_name text, p_version text, p_default_parameters jsonb, p_price numeric,
     p_enabled boolean
@@ -125,8 +131,8 @@ begin
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'set_model', 1, jsonb_build_object(
         'model_id', p_id,
-        'before', case when v_before.id is not null then to_jsonb(v_before) - '{id,parameter_schema,created_at,updated_at}'::text[] end,
-        'after', to_jsonb(v_after) - '{id,parameter_schema,created_at,updated_at}'::text[]
+        'before', case when v_before.id is not null then to_jsonb(v_before) - '{id,parameter_schema,seed_field,created_at,updated_at}'::text[] end,
+        'after', to_jsonb(v_after) - '{id,parameter_schema,seed_field,created_at,updated_at}'::text[]
     ));
     return v_after;
 end;

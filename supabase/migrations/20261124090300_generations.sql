@@ -143,9 +143,12 @@ comment on function public.start_generation is
 
 -- Run ---------------------------------------------------------------------------------------------
 
-create function public.begin_generation(p_job_id uuid, p_attempt int)
+-- What the holder of a claim does next: follow the prediction provider_id, look for the prediction of an intent
+-- of an earlier attempt (intended_seconds), or create one for the new intent prediction.
+create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
 returns table (
-    generation_id uuid, status text, prompt text, model_id text, version text, input jsonb, prediction_id text
+    generation_id uuid, status text, model_id text, version text, prediction uuid, provider_id text, input jsonb,
+    intended_at timestamptz, intended_seconds double precision
 )
 language plpgsql volatile set search_path = ''
 as $$
@@ -153,6 +156,7 @@ declare
     v_job     public.job_queue;
     v_id      uuid;
     v_payload jsonb;
+    v_known   text;
 begin
     if not public.hold_claim(p_job_id, p_attempt) then
         return;
@@ -185,33 +189,205 @@ begin
 
     update public.image_generations g
     set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp()
-    where g.id = v_id and g.status <> 'completed';
+    where g.id = v_id and g.status <> 'completed'
+    returning g.prediction_id into v_known;
+    if not found then
+        return query
+            select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz, null::double precision
+            from public.image_generations g where g.id = v_id;
+        return;
+    end if;
+    if v_known is not null and not exists (
+        select from public.predictions p where p.provider = p_provider and p.provider_id = v_known
+    ) then
+        -- Of an existing deployment.
+        insert into public.predictions (provider, provider_id, model_id, generation_id, input, status)
+        select p_provider, v_known, g.model_id, g.id, '{}', 'processing' from public.image_generations g where g.id = v_id;
+    end if;
+    perform public.intend_prediction(p_job_id, p_attempt, v_id, p_provider)
+    where not exists (
+        select from public.predictions p
+        where p.generation_id = v_id and p.provider = p_provider
+          and p.status in ('intended', 'starting', 'processing', 'succeeded')
+    );
     return query
-        select g.id, g.status, g.prompt, g.model_id, m.version,
-               coalesce(m.default_parameters, '{}') || g.parameters || jsonb_build_object('prompt', g.prompt),
-               g.prediction_id
-        from public.image_generations g left join public.models m on m.id = g.model_id
-        where g.id = v_id;
+        select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, p.input, p.created_at,
+               case when p.provider_id is null and (p.job_id, p.attempt) is distinct from (p_job_id, p_attempt)
+                    then extract(epoch from clock_timestamp() - p.created_at)::double precision end
+        from public.image_generations g
+        join public.predictions p
+            on p.generation_id = g.id and p.provider = p_provider
+           and p.status in ('intended', 'starting', 'processing', 'succeeded')
+        where g.id = v_id
+        -- One that is known before one that may not exist.
+        order by p.provider_id is null, p.created_at desc
+        limit 1;
 end;
 $$;
 comment on function public.begin_generation is
-    'What the holder of a claim needs to run its generation; no row when the claim is lost. Errors: DR422 for a payload that can never run, 23503 for a user that is gone.';
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. Errors: DR422 for a payload that can never run, 23503 for a user that is gone.';
 
-create function public.record_prediction(p_job_id uuid, p_attempt int, p_prediction_id text) returns boolean
+-- Predictions -------------------------------------------------------------------------------------
+
+create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generation_id uuid, p_provider text)
+returns public.predictions
+language sql volatile set search_path = ''
+as $$
+    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, input)
+    select
+        p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt,
+        -- The range that every model takes.
+        case when m.seed_field is not null then jsonb_build_object(m.seed_field, floor(random() * 2147483647)::int) else '{}' end
+            || coalesce(m.default_parameters, '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
+    from public.image_generations g left join public.models m on m.id = g.model_id
+    where g.id = p_generation_id
+    returning *;
+$$;
+comment on function public.intend_prediction is
+    'Writes down that a prediction of a generation is about to be created, with the input to send. The caller holds the claim.';
+
+create function public.replace_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text default null)
+returns setof public.predictions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_old public.predictions;
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return;
+    end if;
+    update public.predictions p
+    set status = p_status, error = left(p_error, 16000), ended_at = coalesce(p.ended_at, clock_timestamp())
+    where p.id = p_prediction
+    returning * into v_old;
+    update public.image_generations g set prediction_id = null where g.id = v_old.generation_id;
+    return query select * from public.intend_prediction(p_job_id, p_attempt, v_old.generation_id, v_old.provider);
+end;
+$$;
+comment on function public.replace_prediction is
+    'Ends a prediction of an earlier attempt, with the status that its provider gives or unknown, and intends another for the same generation; no row when the claim is lost.';
+
+create function public.renew_intent(p_job_id uuid, p_attempt int, p_prediction uuid) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 begin
     if not public.hold_claim(p_job_id, p_attempt) then
         return false;
     end if;
-    update public.image_generations g
-    set prediction_id = p_prediction_id, progress = 0, updated_at = clock_timestamp()
-    from public.job_queue q
-    where q.id = p_job_id and g.id = public.generation_of(q.payload) and g.status = 'processing';
+    update public.predictions p
+    set job_id = p_job_id, attempt = p_attempt, created_at = clock_timestamp()
+    where p.id = p_prediction and p.provider_id is null;
     return found;
 end;
 $$;
-comment on function public.record_prediction is 'Stores the prediction of a generation; false when the claim is lost.';
+comment on function public.renew_intent is
+    'Before an intent is sent again, because nothing was started for it: false when the claim is lost or the intent is known meanwhile.';
+
+create function public.record_prediction(
+    p_job_id uuid, p_attempt int, p_provider_id text, p_prediction uuid default null, p_status text default 'starting'
+) returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_held       boolean := public.hold_claim(p_job_id, p_attempt);
+    v_generation uuid := (select public.generation_of(q.payload) from public.job_queue q where q.id = p_job_id);
+    v_prediction uuid := coalesce(p_prediction, (
+        select p.id from public.predictions p
+        where p.generation_id = v_generation and (p.status = 'intended' or p.provider_id = p_provider_id)
+        order by p.created_at desc limit 1
+    ));
+    v_row        public.predictions;
+begin
+    if v_prediction is null and v_held then
+        -- A worker of somebody else, which does not begin a generation as ours does.
+        select p.id into v_prediction
+        from public.image_generations g
+        cross join lateral public.intend_prediction(p_job_id, p_attempt, g.id, 'replicate') p
+        where g.id = v_generation and g.status = 'processing';
+    end if;
+    begin
+        update public.predictions p set provider_id = p_provider_id, status = p_status, started_at = clock_timestamp()
+        where p.id = v_prediction and p.provider_id is null
+        returning * into v_row;
+    exception when unique_violation then
+        return 'taken';
+    end;
+    if v_row.id is null then
+        select * into v_row from public.predictions p where p.id = v_prediction;
+        if v_row.provider_id is distinct from p_provider_id then
+            return 'unwanted';
+        end if;
+    end if;
+    if v_held then
+        update public.image_generations g
+        set prediction_id = p_provider_id, progress = 5, updated_at = clock_timestamp()
+        where g.id = v_row.generation_id and g.status = 'processing';
+        return 'held';
+    end if;
+    return case when exists (
+        select from public.job_queue q
+        where q.status in ('pending', 'processing') and public.generation_of(q.payload) = v_row.generation_id
+    ) then 'lost' else 'unwanted' end;
+end;
+$$;
+comment on function public.record_prediction is
+    'Stores which prediction an intent (null: the open one of the job''s generation) has become, even when the claim is lost: the next attempt follows it. held: the claim is; lost: another attempt goes on with it; unwanted: nobody does, so cancel it; taken: that prediction belongs to another intent.';
+
+create function public.adopt_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_provider_ids text[])
+returns text
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_provider_id text;
+begin
+    foreach v_provider_id in array p_provider_ids loop
+        if public.record_prediction(p_job_id, p_attempt, v_provider_id, p_prediction) = 'held' then
+            return v_provider_id;
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+comment on function public.adopt_prediction is
+    'Gives an intent the first of the predictions, found in the provider''s list, that no other intent has. Null when all are taken or the claim is lost.';
+
+create function public.drop_intent(p_prediction uuid) returns void
+language sql volatile set search_path = ''
+as $$ delete from public.predictions p where p.id = p_prediction and p.provider_id is null $$;
+comment on function public.drop_intent is 'Takes back an intent, because the provider''s answer shows that nothing was started.';
+
+create function public.end_prediction(
+    p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text, p_log text,
+    p_predict_seconds double precision, p_progress int
+) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    update public.predictions p
+    set status = p_status, error = left(p_error, 16000), log = right(p_log, 16000), predict_seconds = p_predict_seconds,
+        ended_at = clock_timestamp()
+    where p.id = p_prediction;
+    return public.record_progress(p_job_id, p_attempt, p_progress);
+end;
+$$;
+comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false when the claim is lost.';
+
+create function public.unwanted_predictions(p_job_id uuid) returns setof text
+language sql volatile set search_path = ''
+as $$
+    update public.predictions p
+    set status = 'canceled', ended_at = clock_timestamp()
+    from public.job_queue q
+    where p.generation_id = public.generation_of(q.payload)
+      and q.id = p_job_id and q.status not in ('pending', 'processing')
+      and p.provider_id is not null and p.status in ('starting', 'processing')
+      and not exists (
+          select from public.job_queue o
+          where o.status in ('pending', 'processing') and public.generation_of(o.payload) = p.generation_id
+      )
+    returning p.provider_id;
+$$;
+comment on function public.unwanted_predictions is 'The provider''s ids of a job''s predictions that run although no attempt will follow them: the caller cancels them.';
 
 create function public.record_progress(p_job_id uuid, p_attempt int, p_progress int) returns boolean
 language plpgsql volatile set search_path = ''

@@ -23,7 +23,7 @@ declare
 begin
     foreach v_table in array array[
         'audit_log', 'job_queue', 'job_leases', 'workers', 'models', 'image_generations',
-        'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
+        'predictions', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
         'model_holds', 'job_rollup', 'job_rollup_daily', 'arrival_rollup', 'failure_rollup',
         'job_minutes', 'arrival_minutes', 'rollup_state', 'rollup_dirty', 'job_totals',
         'set_aside_jobs', 'background_errors', 'queue_samples', 'cron_requests', 'alert_rules', 'alerts', 'alert_channels', 'alert_channel_urls',
@@ -80,7 +80,8 @@ begin
             'set_model',
             -- generations
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
-            'record_prediction', 'record_progress', 'tell_generation_change',
+            'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
+            'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'reset_stuck_jobs',
             'cancel_jobs', 'retry_jobs', 'live_duplicates', 'cancel_duplicates', 'pause_queue',
@@ -186,7 +187,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '08da867741f01eae';
+return 'f190eec43265d033';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -89,6 +89,7 @@ def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
     running = db.execute(
         "select prediction_id from public.image_generations where status = 'completed'"
     ).fetchone()["prediction_id"]
+    db.execute("delete from public.predictions where provider_id = %s", [running])
     db.execute(
         "update public.image_generations set prediction_id = %s where id = %s",
         (running, started["generation_id"]),

@@ -33,6 +33,7 @@ def png() -> bytes:
 class Provider:
     """Makes images at once, and forgets them in one of three ways when the test says so."""
 
+    name = "replicate"
     capabilities = frozenset({Capability.GET})
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Provider:
         self.fetched.append(prediction_id)
         return self._prediction(prediction_id, SCHNELL)
 
-    async def download(self, url: str) -> bytes:
+    async def download(self, url: str, *, deadline: float) -> bytes:
         if self._gone.get(url) == "file":
             raise ProviderError("Gone.", code="image_not_found")
         return png()

@@ -124,7 +124,7 @@ async def test_a_provider_that_answers_503(client, inject):
     assert (await refusal(client)).status == 503
     with pytest.raises(ProviderError) as error:
         await client.download(image)
-    assert (error.value.code, error.value.status) == ("provider_error", 503)
+    assert (error.value.code, error.value.status) == ("image_unreachable", 503)
 
 
 async def test_slow_models(client, inject):

@@ -23,8 +23,10 @@ def file(folder):
 
 
 @pytest.fixture
-async def worker(database, db, folder, connect, tmp_path):
+async def worker(database, db, folder, connect, tmp_path, monkeypatch):
     """A worker with a fast provider and short waits between attempts."""
+    monkeypatch.setattr("lib.generation.predictions.CREATE_SECONDS", 1)
+    monkeypatch.setattr("lib.generation.predictions.ARRIVAL_SECONDS", 0)
     db.execute("update job_types set backoff_base_seconds = 0.05, backoff_max_seconds = 0.05")
     simulator = Simulator(folder, speed=100, failure_rate=0)
     simulator.start()
@@ -137,7 +139,7 @@ async def test_a_rate_limit_holds_the_model_as_well(db, worker, file, start, sta
     [
         ("prediction_failed", "prediction_failed", 3),
         ("never_ends", "deadline_exceeded", 3),
-        ("not_an_image", "not_an_image", 3),
+        ("not_an_image", "not_an_image", 1),
         ("404", "model_not_found", 1),
         ("422", "invalid_input", 1),
         ("402", "no_credit", 1),

@@ -6,6 +6,7 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from lib.provider.replicate.prediction import parse_prediction
 from lib.provider.simulator.models import MODELS
 from lib.provider.simulator.predictions import (
     CREATES_PER_MINUTE,
+    DATA_SECONDS,
     RETENTION_SECONDS,
     Predictions,
     Record,
@@ -262,3 +264,60 @@ def test_old_predictions_are_removed(tmp_path):
     predictions.add(replace(RECORD, id="p3", created_at=1001 + RETENTION_SECONDS))
     assert predictions.get("p1") is None
     assert predictions.get("p2") is not None
+
+
+def listed(http: httpx.Client, **query: str) -> httpx.Response:
+    return http.get("/v1/predictions", params=query)
+
+
+def test_the_newest_predictions_are_listed_with_their_inputs(http):
+    first, second = (create(http, f"listed {n} [hang]").json() for n in range(2))
+    page = listed(http, created_after=first["created_at"]).json()
+    assert page["previous"] is None
+    ours = [p for p in page["results"] if p["id"] in (first["id"], second["id"])]
+    assert [p["input"]["prompt"] for p in ours] == ["listed 1 [hang]", "listed 0 [hang]"]
+    assert ours[1].items() <= (http.get(f"/v1/predictions/{first['id']}").json()).items()
+    assert "logs" not in ours[0]
+
+
+def test_a_list_has_pages_and_limits_in_time(folder):
+    simulator = Simulator(folder, speed=1, failure_rate=0)
+    simulator.start()
+    predictions, now = Predictions(folder), math.floor(time.time())
+    for number in range(250):
+        # Some at the same moment: the cursor must not lose or repeat one.
+        created = now - 30 + number // 7
+        predictions.add(replace(RECORD, id=f"p{number:03}", created_at=created))
+    headers = {"authorization": f"Bearer {simulator.token}"}
+    with httpx.Client(base_url=simulator.base_url, headers=headers, verify=False) as http:
+        pages = [listed(http).json()]
+        while url := pages[-1]["next"]:
+            pages.append(http.get(url).json())
+        assert [len(page["results"]) for page in pages] == [100, 100, 50]
+        ids = [prediction["id"] for page in pages for prediction in page["results"]]
+        assert ids == [f"p{number:03}" for number in reversed(range(250))]
+        after = datetime.fromtimestamp(now - 30 + 3, UTC).isoformat()
+        before = datetime.fromtimestamp(now - 30 + 5, UTC).isoformat()
+        some = listed(http, created_after=after, created_before=before).json()["results"]
+        assert [p["id"] for p in some] == [f"p{number:03}" for number in range(34, 20, -1)]
+        for query in ({"created_after": "today"}, {"cursor": "?"}, {"cursor": "eA=="}):
+            assert listed(http, **query).status_code in (404, 422)
+    simulator.stop()
+
+
+def test_data_is_removed_after_an_hour(folder):
+    simulator = Simulator(folder, speed=1, failure_rate=0)
+    simulator.start()
+    predictions, now = Predictions(folder), time.time()
+    for name, age in (("new", DATA_SECONDS - 60), ("old", DATA_SECONDS + 60)):
+        created = now - age
+        predictions.add(replace(RECORD, id=name, created_at=created, deadline_at=now))
+    headers = {"authorization": f"Bearer {simulator.token}"}
+    with httpx.Client(base_url=simulator.base_url, headers=headers, verify=False) as http:
+        new, old = listed(http).json()["results"]
+        assert (new["input"], new["data_removed"]) == ({"prompt": "a fox"}, False)
+        assert (old["input"], old["output"], old["data_removed"]) == ({}, None, True)
+        assert old["status"] == "succeeded"
+        assert http.get("/files/new/out-0.png").status_code == 200
+        assert http.get("/files/old/out-0.png").status_code == 404
+    simulator.stop()

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from lib.provider import ProviderError
 from lib.provider.replicate import client
 
 MODEL = "owner/model"
 TOKEN = "r8_secret"
-PNG = Response(b"\x89PNG", media_type="image/png")
 
 
 def state(status: str, **fields) -> JSONResponse:
@@ -112,8 +111,6 @@ async def test_the_wait_may_be_a_date(serve, connect):
         JSONResponse({}),
         JSONResponse({"id": "p1", "model": MODEL}),
         JSONResponse({"id": 1, "model": MODEL, "status": "starting"}),
-        state("succeeded", output={"image": "https://example.com"}),
-        state("succeeded", output=[1]),
         state("processing", logs=["12%"]),
         JSONResponse({"id": "p" * 201, "model": MODEL, "status": "starting"}),
     ],
@@ -193,54 +190,65 @@ async def test_a_deadline_holds_when_cancelling_fails(serve, connect):
     assert error.value.code == "deadline_exceeded"
 
 
-async def test_the_token_goes_to_the_api_alone(serve, connect):
-    elsewhere = serve(PNG)
-    api = serve(PNG, RedirectResponse(f"{elsewhere.base_url}/2.png"))
-    replicate = connect(TOKEN, api.base_url)
-    await replicate.download(f"{elsewhere.base_url}/1.png")
-    await replicate.download(f"{api.base_url}/1.png")
-    await replicate.download(f"{api.base_url}/2.png")
-    assert [r.headers.get("authorization") for r in api.requests] == [f"Bearer {TOKEN}"] * 2
-    assert [r.headers.get("authorization") for r in elsewhere.requests] == [None, None]
-
-
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "data:image/png;base64,eA==", "x", "//[", ""]
-)
-async def test_only_the_web_is_downloaded_from(connect, url):
-    with pytest.raises(ProviderError) as error:
-        await connect(TOKEN, "http://127.0.0.1:1").download(url)
-    assert error.value.code == "not_an_image"
-
-
-async def test_only_images_are_downloaded(serve, connect):
-    server = serve(PlainTextResponse("<html>"))
-    with pytest.raises(ProviderError) as error:
-        await connect(TOKEN, server.base_url).download(f"{server.base_url}/1.png")
-    assert error.value.code == "not_an_image"
-
-
-async def test_only_so_much_is_downloaded(serve, connect, monkeypatch):
-    server = serve(PNG)
-    replicate = connect(TOKEN, server.base_url)
-    monkeypatch.setattr(client, "MAX_IMAGE_BYTES", 3)
-    with pytest.raises(ProviderError) as error:
-        await replicate.download(f"{server.base_url}/1.png")
-    assert (error.value.code, error.value.permanent) == ("too_large", True)
-
-
-async def test_a_download_is_repeated_but_not_when_the_file_is_gone(serve, connect):
-    server = serve(problem(503, **SOON), PNG, problem(404))
-    replicate = connect(TOKEN, server.base_url)
-    assert await replicate.download(f"{server.base_url}/1.png") == PNG.body
-    with pytest.raises(ProviderError) as error:
-        await replicate.download(f"{server.base_url}/1.png")
-    assert error.value.code == "image_not_found"
-    assert len(server.requests) == 3
-
-
 async def test_a_token_in_an_answer_is_not_passed_on(serve, connect):
     server = serve(problem(401, f"Token {TOKEN} is not valid"))
     with pytest.raises(ProviderError, match="not valid") as error:
         await connect(TOKEN, server.base_url).get("p1")
     assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("output", "urls"),
+    [
+        ("https://a/1.png", ["https://a/1.png"]),
+        (["https://a/1.png", "http://b/2"], ["https://a/1.png", "http://b/2"]),
+        ("DATA:image/png;base64,eA==", ["DATA:image/png;base64,eA=="]),
+        ([None, "", "https://a/1.png"], ["https://a/1.png"]),
+        (
+            {"image": "https://a/1", "seed": 7, "mask": "https://a/2"},
+            ["https://a/1", "https://a/2"],
+        ),
+        (
+            [{"url": "https://a/1"}, [["https://a/2"]], "https://a/3"],
+            ["https://a/1", "https://a/2"],
+        ),
+        *((output, []) for output in (None, "", "A fox.", 5, False, [], {}, [None], ["/1.png"])),
+        (["file:///etc/passwd", "//a/1.png", "ftp://a/1.png"], []),
+    ],
+)
+async def test_all_urls_in_an_output_are_read_in_their_order(serve, connect, output, urls):
+    server = serve(state("succeeded", output=output))
+    prediction = await connect(TOKEN, server.base_url).get("p1")
+    assert prediction.output[:2] == urls
+    if not urls:
+        with pytest.raises(ProviderError, match="no image came back") as error:
+            _ = prediction.image
+        assert error.value.code == "prediction_failed"
+
+
+async def test_a_deeply_nested_output_is_read_or_refused(serve, connect):
+    deep = '["https://a/1.png"]'
+    for _ in range(500):
+        deep = f"[{deep}]"
+    body = '{"id": "p1", "model": "a/b", "status": "succeeded", "output": %s}'
+    server = serve(PlainTextResponse(body % deep), PlainTextResponse(body % ("[" * 100_000)))
+    replicate = connect(TOKEN, server.base_url)
+    assert (await replicate.get("p1")).image == "https://a/1.png"
+    with pytest.raises(ProviderError) as error:
+        await replicate.get("p1")
+    assert error.value.code == "unexpected_answer"
+
+
+@pytest.mark.parametrize(
+    ("given", "created_at"),
+    [
+        ("2026-11-30T10:00:00Z", datetime(2026, 11, 30, 10, tzinfo=UTC)),
+        ("2026-11-30T10:00:00", datetime(2026, 11, 30, 10, tzinfo=UTC)),
+        (None, None),
+        ("yesterday", None),
+        (7, None),
+    ],
+)
+async def test_the_time_of_its_creation_may_be_missing(serve, connect, given, created_at):
+    server = serve(state("starting", created_at=given))
+    assert (await connect(TOKEN, server.base_url).get("p1")).created_at == created_at

@@ -47,7 +47,8 @@ def test_a_late_writer_changes_nothing(queue):
     assert complete_all(queue, (job_id, 1, {"image_url": "late"})) == {(job_id, 1)}
     assert queue.begin(job_id) == []
     assert queue.one("select record_progress(%s, 1, 99)", job_id) is False
-    assert queue.one("select record_prediction(%s, 1, 'late')", job_id) is False
+    # The next attempt follows what this one created.
+    assert queue.one("select record_prediction(%s, 1, 'late')", job_id) == "lost"
     assert queue.heartbeat(job_id) == [{"job_id": job_id, "attempt": 1, "status": "processing"}]
     assert (queue.job(job_id), queue.lease(job_id), queue.generation()) == before
     # Also beside the second claim, if one worker has had both.

@@ -153,18 +153,19 @@ class QueueMachine(Comparison):
     @rule(claim=claims, progress=st.integers(0, 120), prediction=st.none() | st.just("p1"))
     def record(self, claim, progress, prediction):
         name = "record_prediction" if prediction else "record_progress"
+        job = self.model.jobs[claim.job_id]
+        prediction = prediction and f"{prediction} of {job.generation}"
         what = prediction or progress
         told = self.queue.one(f"select {name}(%s, %s, %s)", claim.job_id, claim.attempt, what)
-        job = self.model.jobs[claim.job_id]
         generation = self.model.generations.get(job.generation)
         current = self.model.is_current(claim.job_id, claim.attempt)
         if not current or generation is None or generation.status != "processing":
-            assert told is False
+            assert told in ("lost", "unwanted") if prediction else told is False
             self.unchanged()
             return
-        assert told is True
+        assert told == ("held" if prediction else True)
         if prediction:
-            generation.prediction, generation.progress = prediction, 0
+            generation.prediction, generation.progress = prediction, 5
         else:
             generation.progress = max(generation.progress, min(progress, 100))
 

@@ -137,6 +137,10 @@ WRONG = [
     ({"MAX_PARALLEL_JOBS": "three"}, "MAX_PARALLEL_JOBS is 'three': give a number of at least 1"),
     ({"DARKROOM_CONCURRENCY": "0"}, "DARKROOM_CONCURRENCY is 0: give a number of at least 1"),
     ({"DARKROOM_RESCUE_SECONDS": "inf"}, "DARKROOM_RESCUE_SECONDS is inf"),
+    (
+        {"DARKROOM_RESCUE_SECONDS": "44", "DARKROOM_HEARTBEAT_SECONDS": "15"},
+        "DARKROOM_RESCUE_SECONDS is 44, and DARKROOM_HEARTBEAT_SECONDS is 15: give at least three",
+    ),
 ]
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from storage_stand_in import Bucket, problem
 
 from lib.storage import ImageRefused, NotAnImage, StorageFailed
+from lib.storage.images import EXTENSIONS
 from lib.storage.supabase import SupabaseStorage
 
 KEY = "sb_secret_of_the_test_project"
@@ -78,6 +79,17 @@ async def test_what_is_kept_is_found_at_its_address(
     assert storage.delete(again.path) is False
     with pytest.raises(FileNotFoundError):
         storage.read(again.path)
+
+
+@pytest.mark.parametrize(("form", "extension"), EXTENSIONS.items())
+async def test_every_format_is_sent_with_its_type(
+    storage: SupabaseStorage, form: str, extension: str
+) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, form)
+    stored = await storage.save(uuid4(), buffer.getvalue())
+    assert stored.path.endswith(f".{extension}")
+    assert fetched(stored.url).headers["content-type"] == f"image/{form.lower()}"
 
 
 async def test_a_private_image_has_no_lasting_address(storage: SupabaseStorage, bucket: Bucket):

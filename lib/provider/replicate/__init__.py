@@ -1,7 +1,8 @@
 """The client of Replicate.
 
 - `client`: create, follow and cancel predictions, download their images.
-- `prediction`: parse a prediction from an API response.
+- `prediction`: parse predictions from API responses.
 - `errors`: turn an error response into a ProviderError.
+- `files`: download the files of an output.
 - `retry`: which errors to retry, and the backoff.
 """

@@ -1,23 +1,38 @@
-"""Client of Replicate's HTTP API: create, follow and cancel predictions, fetch their images."""
+"""Client of Replicate's HTTP API: create, list, follow and cancel predictions, fetch images."""
 
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import httpx
 
-from lib.provider.contract import Capability, Prediction, ProviderError
+from lib.provider.contract import (
+    DOWNLOAD_SECONDS,
+    Capability,
+    Prediction,
+    PredictionList,
+    ProviderError,
+)
 from lib.provider.replicate.errors import error_from_response
-from lib.provider.replicate.prediction import parse_prediction
-from lib.provider.replicate.retry import not_accepted, retry, safe_to_resend, transient
+from lib.provider.replicate.files import OutputFiles, read
+from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
+from lib.provider.replicate.retry import (
+    NOT_SENT_ERRORS,
+    not_accepted,
+    retry,
+    safe_to_resend,
+    transient,
+)
 
 REQUEST_TIMEOUT_SECONDS = 60
 """Timeout for one request, including reading the whole response."""
 MAX_RESPONSE_BYTES = 10_000_000
-MAX_IMAGE_BYTES = 50_000_000
+MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
+"""Of a list, with 100 predictions a page; inputs may contain images."""
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -32,7 +47,8 @@ class Replicate:
     is not blocked. Every method raises ProviderError.
     """
 
-    capabilities = frozenset({Capability.GET})
+    name = "replicate"
+    capabilities = frozenset({Capability.GET, Capability.LIST})
 
     def __init__(
         self,
@@ -56,6 +72,7 @@ class Replicate:
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
         )
+        self._files = OutputFiles(self._http, self._base, self._authorization())
 
     async def create(
         self,
@@ -78,6 +95,7 @@ class Replicate:
                 f"Replicate has no model {model[:200]}: its models are named owner/name.",
                 code="model_not_found",
                 permanent=True,
+                no_effect=True,
             )
         body: dict[str, Any] = {"input": dict(input)}
         path = f"/v1/models/{model}/predictions"
@@ -106,6 +124,21 @@ class Replicate:
             partial(self._get_once, prediction_id), retryable=transient, max_wait=self._max_wait
         )
 
+    async def list_since(self, created_after: datetime) -> PredictionList:
+        """All predictions of the account created at or after a time, at most MAX_PAGES pages."""
+        query: httpx.QueryParams | None
+        query = since = httpx.QueryParams(created_after=created_after.isoformat())
+        found, complete = {}, True
+        for _ in range(MAX_PAGES):
+            read = partial(self._read_page, query)
+            page = await retry(read, retryable=transient, max_wait=self._max_wait)
+            found.update({prediction.id: prediction for prediction in page.predictions})
+            complete = complete and not page.unreadable
+            if page.next_query is None:
+                return PredictionList(list(found.values()), complete)
+            query = since.merge(page.next_query)
+        return PredictionList(list(found.values()), complete=False)
+
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and return its state; a finished one is unchanged."""
 
@@ -119,11 +152,18 @@ class Replicate:
 
         return await retry(attempt, retryable=transient, max_wait=self._max_wait)
 
-    async def follow(self, prediction: Prediction, *, deadline: float) -> AsyncIterator[Prediction]:
+    async def follow(
+        self,
+        prediction: Prediction,
+        *,
+        deadline: float,
+        may_cancel: Callable[[], Awaitable[bool]] | None = None,
+    ) -> AsyncIterator[Prediction]:
         """Yield every new state until the prediction is finished, with or without success.
 
         Retries transient errors until the deadline. After `deadline` seconds the prediction is
-        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then.
+        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then. If
+        `may_cancel` says no, it is left alone.
         """
         until = asyncio.get_running_loop().time() + deadline
         interval = FIRST_POLL_SECONDS
@@ -133,7 +173,12 @@ class Replicate:
                 async with asyncio.timeout_at(until):
                     await asyncio.sleep(interval)
                     state = await retry(poll, retryable=transient, max_wait=math.inf)
-            except TimeoutError:
+            except TimeoutError as error:
+                if may_cancel is not None and not await may_cancel():
+                    raise ProviderError(
+                        f"{prediction.model} took longer than {deadline:g} s.",
+                        code="deadline_exceeded",
+                    ) from error
                 yield await self._cancel_overdue(prediction, deadline)
                 return
             interval = min(interval * POLL_GROWTH, MAX_POLL_SECONDS)
@@ -141,30 +186,16 @@ class Replicate:
                 prediction = state
                 yield state
 
-    async def download(self, url: str) -> bytes:
-        """Download an image of a prediction's output, at most 50 MB."""
-        target = _web_url(url)
-        headers = self._authorization() if _origin(target) == _origin(self._base) else {}
-
-        async def attempt() -> bytes:
-            response, body = await self._send(
-                "GET",
-                target,
-                about="image of the prediction",
-                not_found="image_not_found",
-                limit=MAX_IMAGE_BYTES,
-                headers=headers,
-                # On redirects, httpx does not send the token to other origins.
-                follow_redirects=True,
-            )
-            kind = response.headers.get("content-type", "no type")
-            if not kind.startswith("image/"):
-                raise ProviderError(
-                    f"The prediction's output is not an image but {kind}.", code="not_an_image"
-                )
-            return body
-
-        return await retry(attempt, retryable=transient, max_wait=self._max_wait)
+    async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
+        """Download an image of a prediction's output, at most 50 MB, within `deadline` seconds."""
+        fetch = partial(self._files.fetch, url)
+        try:
+            async with asyncio.timeout(deadline):
+                return await retry(fetch, retryable=transient, max_wait=self._max_wait)
+        except TimeoutError as error:
+            raise ProviderError(
+                f"The image did not arrive within {deadline:.3g} s.", code="image_unreachable"
+            ) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -177,6 +208,18 @@ class Replicate:
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
+
+    async def _read_page(self, query: httpx.QueryParams) -> Page:
+        _, body = await self._send(
+            "GET",
+            # Only the query comes from the answer: the token goes to the API alone.
+            httpx.URL(f"{self._base}/v1/predictions", params=query),
+            about="the list of predictions",
+            not_found="unexpected_answer",
+            limit=MAX_PAGE_BYTES,
+            headers=self._authorization(),
+        )
+        return parse_page(body)
 
     async def _cancel_overdue(self, prediction: Prediction, deadline: float) -> Prediction:
         """Cancel an overdue prediction; return its state only if it has succeeded meanwhile."""
@@ -211,11 +254,12 @@ class Replicate:
                 asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
                 self._http.stream(method, url, **options) as response,
             ):
-                body = await _read(response, limit, about)
+                body = await read(response, limit, about)
         except (httpx.RequestError, TimeoutError) as error:
             raise ProviderError(
                 f"Replicate at {url.host} does not answer ({type(error).__name__}).",
                 code="unreachable",
+                no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error
         if not response.is_success:
             raise error_from_response(
@@ -227,36 +271,9 @@ class Replicate:
         return {"Authorization": f"Bearer {self._token}"}
 
 
-async def _read(response: httpx.Response, limit: int, about: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            raise ProviderError(
-                f"The answer for {about} is larger than {limit // 1_000_000} MB.",
-                code="too_large",
-                permanent=True,
-            )
-    return bytes(body)
-
-
 def _prediction_path(prediction_id: str) -> str:
     if not _PREDICTION.fullmatch(prediction_id):
         raise ProviderError(
             f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
         )
     return f"/v1/predictions/{prediction_id}"
-
-
-def _web_url(url: str) -> httpx.URL:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ProviderError("The prediction's output is no URL.", code="not_an_image") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ProviderError("The prediction's output is no web address.", code="not_an_image")
-    return parsed
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)

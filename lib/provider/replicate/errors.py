@@ -49,8 +49,10 @@ def error_from_response(
         f"{start.replace('{}', about)}: {detail}",
         code=code,
         permanent=permanent,
-        retry_after=_retry_after(response.headers, detail),
+        retry_after=retry_after(response.headers, detail),
         status=status,
+        # Refused before anything was done, or by a server that says it is unavailable.
+        no_effect=(400 <= status < 500 and status != 408) or status == 503,
     )
 
 
@@ -69,7 +71,8 @@ def _sentence(problem: dict[str, Any]) -> str:
     return " ".join(text.split())[:DETAIL_LENGTH]
 
 
-def _retry_after(headers: httpx.Headers, detail: str) -> float | None:
+def retry_after(headers: httpx.Headers, detail: str = "") -> float | None:
+    """The seconds that a response asks to wait, in its header or its text."""
     in_detail = re.search(r"resets in ~?(\d+(?:\.\d+)?)\s*s", detail)
     text = headers.get("retry-after") or (in_detail[1] if in_detail else "")
     try:

@@ -1,35 +1,114 @@
-"""Parse a prediction from a Replicate API response."""
+"""Parse predictions from Replicate API responses."""
 
 import json
+import math
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from lib.provider.contract import Prediction, ProviderError
+import httpx
+
+from lib.provider.contract import ListedPrediction, Prediction, ProviderError
 
 MAX_TEXT, MAX_NAME = 16_000, 200
 """Most characters that are kept of an error and of logs, and that a name or status may have."""
 
+_URL = re.compile(r"https?://|data:", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 
 def parse_prediction(body: bytes) -> Prediction:
     """The prediction in a response body. Raises ProviderError if it is malformed."""
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        raise _unexpected("is not JSON") from error
-    if not isinstance(answer, dict):
-        raise _unexpected("is not a JSON object")
+    answer = _object(body)
     logs = _logs(answer.get("logs"))
     return Prediction(
         id=_text(answer, "id"),
         model=_text(answer, "model"),
         status=_text(answer, "status"),
-        output=_output(answer.get("output")),
+        output=_urls(answer.get("output")),
         error=_error(answer.get("error")),
         logs=logs,
         progress=_progress(logs),
+        predict_seconds=_predict_seconds(answer.get("metrics")),
+        created_at=_time_or_none(answer.get("created_at")),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list of predictions."""
+
+    predictions: list[ListedPrediction]
+    unreadable: int
+    """How many entries were skipped because they are malformed."""
+    next_query: httpx.QueryParams | None
+    """The query of the next page; None on the last one."""
+
+
+def parse_page(body: bytes) -> Page:
+    """The page of predictions in a response body. Raises ProviderError if it is malformed."""
+    answer = _object(body)
+    entries, following = answer.get("results"), answer.get("next")
+    if not isinstance(entries, list):
+        raise _unexpected("has no list of results")
+    predictions = []
+    for entry in entries:
+        try:
+            predictions.append(_listed(entry))
+        except ProviderError:
+            continue
+    return Page(predictions, len(entries) - len(predictions), _query(following))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _unexpected("is not JSON") from error
+    if not isinstance(answer, dict):
+        raise _unexpected("is not a JSON object")
+    return answer
+
+
+def _listed(entry: Any) -> ListedPrediction:
+    if not isinstance(entry, dict):
+        raise _unexpected("has an entry that is not a JSON object")
+    version, given = entry.get("version"), entry.get("input")
+    if given is not None and not isinstance(given, dict):
+        raise _unexpected("has an input that is not a JSON object")
+    return ListedPrediction(
+        id=_text(entry, "id"),
+        model=_text(entry, "model"),
+        version=version if isinstance(version, str) else None,
+        input=None if entry.get("data_removed") else given,
+        status=_text(entry, "status"),
+        created_at=_time(_text(entry, "created_at")),
+    )
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _unexpected("has a time that is not in ISO 8601") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _time_or_none(value: Any) -> datetime | None:
+    try:
+        return _time(value)
+    except (ProviderError, TypeError):
+        return None
+
+
+def _query(url: Any) -> httpx.QueryParams | None:
+    if url is None:
+        return None
+    try:
+        return httpx.URL(url).params
+    except (httpx.InvalidURL, TypeError) as error:
+        raise _unexpected("names a next page that is not a URL") from error
 
 
 def _text(answer: dict[str, Any], field: str) -> str:
@@ -41,10 +120,17 @@ def _text(answer: dict[str, Any], field: str) -> str:
     return value
 
 
-def _output(value: Any) -> list[str]:
-    urls = [value] if isinstance(value, str) else value or []
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise _unexpected("has an output that is not a URL or a list of URLs")
+def _urls(output: Any) -> list[str]:
+    """All URLs in an output, in their order: models nest them in lists and objects."""
+    urls, rest = [], [output]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str) and _URL.match(value):
+            urls.append(value)
+        elif isinstance(value, list):
+            rest.extend(reversed(value))
+        elif isinstance(value, dict):
+            rest.extend(reversed(value.values()))
     return urls
 
 
@@ -61,6 +147,11 @@ def _logs(value: Any) -> str:
         raise _unexpected("has logs that are not text")
     # The end, which has the progress.
     return (value or "")[-MAX_TEXT:]
+
+
+def _predict_seconds(metrics: Any) -> float | None:
+    seconds = metrics.get("predict_time") if isinstance(metrics, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None
 
 
 def _progress(logs: str) -> int | None:

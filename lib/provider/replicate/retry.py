@@ -11,7 +11,8 @@ from lib.provider.contract import TRANSIENT, ProviderError
 
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
 
-_NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Errors after which no request has left."""
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def transient(error: ProviderError) -> bool:
 
 def not_accepted(error: ProviderError) -> bool:
     """Whether the request was not sent, or rejected because the provider is unavailable."""
-    return error.status == 503 or isinstance(error.__cause__, _NOT_SENT_ERRORS)
+    return error.status == 503 or isinstance(error.__cause__, NOT_SENT_ERRORS)
 
 
 def safe_to_resend(error: ProviderError) -> bool:

@@ -23,14 +23,23 @@ from lib.provider.simulator.images import draw_png
 from lib.provider.simulator.models import MODELS, VERSIONS, Model
 from lib.provider.simulator.predictions import Predictions, RateLimited, Record, new_id
 from lib.provider.simulator.requests import (
+    cursor,
     deadline_seconds,
+    list_request,
     read_body,
     validated_input,
     wait_seconds,
 )
-from lib.provider.simulator.responses import Problem, describe, not_found, throttled
+from lib.provider.simulator.responses import (
+    Problem,
+    describe,
+    describe_page,
+    not_found,
+    throttled,
+)
 from lib.provider.simulator.schedule import draw_schedule
 
+PAGE_SIZE = 100
 WAIT_CHECK_SECONDS = 0.25
 THROTTLE_SECONDS = 5
 """Retry-After for a prompt with [429], at speed 1."""
@@ -54,6 +63,7 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
     guarded = [
         Route("/models/{owner}/{name}/predictions", api.create_by_model, methods=["POST"]),
         Route("/predictions", api.create_by_version, methods=["POST"]),
+        Route("/predictions", api.list_page),
         Route("/predictions/{id}", api.get),
         Route("/predictions/{id}/cancel", api.cancel, methods=["POST"]),
     ]
@@ -97,6 +107,17 @@ class _Api:
     def get(self, request: Request) -> Response:
         return self._respond(request, self.predictions.get(request.path_params["id"]))
 
+    def list_page(self, request: Request) -> Response:
+        asked = list_request(request)
+        records = self.predictions.newest(
+            after=asked.after, before=asked.before, below=asked.below, limit=PAGE_SIZE + 1
+        )
+        page, next_url = records[:PAGE_SIZE], None
+        if len(records) > PAGE_SIZE:
+            position = cursor(page[-1].created_at, page[-1].id)
+            next_url = str(request.url.include_query_params(cursor=position))
+        return JSONResponse(describe_page(page, time.time(), _base_url(request), next_url))
+
     def cancel(self, request: Request) -> Response:
         return self._respond(
             request, self.predictions.cancel(request.path_params["id"], time.time())
@@ -104,7 +125,8 @@ class _Api:
 
     def image(self, request: Request) -> Response:
         record = self.predictions.get(request.path_params["id"])
-        if record is None or record.status(time.time()) != "succeeded":
+        now = time.time()
+        if record is None or record.status(now) != "succeeded" or record.data_removed(now):
             raise not_found()
         if self.faults.read().for_model(record.model).failure_for(record.id) == "not_an_image":
             return Response(b"This is no image.", media_type="image/png")
@@ -180,8 +202,7 @@ class _Api:
     def _respond(self, request: Request, record: Record | None, status: int = 200) -> Response:
         if record is None:
             raise not_found()
-        base_url = str(request.base_url).rstrip("/")
-        return JSONResponse(describe(record, time.time(), base_url), status)
+        return JSONResponse(describe(record, time.time(), _base_url(request)), status)
 
 
 class _TokenGuard:
@@ -209,6 +230,10 @@ class _Outage:
             await Problem(*_PROBLEMS["503"]).response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _base_url(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
 
 
 def _raise_failure(failure: str | None, faults: ModelFaults) -> None:

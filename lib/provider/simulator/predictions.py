@@ -19,8 +19,10 @@ import aiosql
 from lib.files import create_once
 from lib.provider.simulator.models import MODELS, Model
 
-RETENTION_SECONDS = 3600
-"""How long predictions and their images are kept, as at Replicate."""
+DATA_SECONDS = 3600
+"""How long inputs, logs and images are kept, as at Replicate."""
+RETENTION_SECONDS = 86_400
+"""How long predictions are kept; Replicate keeps them for ever."""
 CREATES_PER_MINUTE = 600
 """Replicate's documented limit per account."""
 LOCK_WAIT_SECONDS = 10
@@ -87,6 +89,10 @@ class Record:
         overdue_before_start = self.ends_at == self.deadline_at < self.started_at
         return "aborted" if overdue_before_start else "canceled"
 
+    def data_removed(self, now: float) -> bool:
+        """Whether its input, logs and image are gone at a given time."""
+        return now >= self.created_at + DATA_SECONDS
+
     def progress(self, now: float) -> float:
         """Fraction of the run completed at a given time, 0 to 1."""
         ran = min(now, self.ends_at) - self.started_at
@@ -135,7 +141,21 @@ class Predictions:
         """A prediction; None if it does not exist (any more)."""
         with self._connection() as connection:
             row = self._sql.prediction(connection, id=prediction_id)
-        return Record(**{**row, "input": json.loads(row["input"])}) if row else None
+        return _record(row) if row else None
+
+    def newest(
+        self, *, after: float, before: float, below: tuple[float, str] | None, limit: int
+    ) -> list[Record]:
+        """The newest predictions of a time, from `after` on and before `before`, newest first.
+
+        `below` continues a list: it is the time and ID of the last one that was listed.
+        """
+        moment, last_id = below or (before, "")
+        with self._connection() as connection:
+            rows = self._sql.newest(
+                connection, after=after, before=before, moment=moment, id=last_id, rows=limit
+            )
+            return [_record(row) for row in rows]
 
     def cancel(self, prediction_id: str, now: float) -> Record | None:
         """Cancel a prediction unless it has ended. Returns the resulting prediction."""
@@ -164,3 +184,7 @@ class Predictions:
         connection.execute("pragma synchronous = normal")
         with closing(connection):
             yield connection
+
+
+def _record(row: sqlite3.Row) -> Record:
+    return Record(**{**row, "input": json.loads(row["input"])})

@@ -39,6 +39,14 @@ select id, model, input, created_at, started_at, finished_at, deadline_at, cance
 from predictions
 where id = :id;
 
+-- name: newest(after, before, moment, id, rows)
+-- The newest predictions of a time, older than one by moment and ID.
+select id, model, input, created_at, started_at, finished_at, deadline_at, canceled_at, error
+from predictions
+where created_at >= :after and created_at < :before and (created_at, id) < (:moment, :id)
+order by created_at desc, id desc
+limit :rows;
+
 -- name: cancel(id, moment)!
 -- Ends a prediction that has not ended yet.
 update predictions

@@ -1,8 +1,12 @@
 """Parse and validate requests to create a prediction."""
 
+import base64
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -64,6 +68,48 @@ def deadline_seconds(request: Request) -> float:
     if not total:
         raise _invalid("Cancel-After", "Invalid duration. Expected: for example 90s or 1m30s")
     return min(total, MAX_RUN_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """Which predictions are listed: of which time, and where the list goes on."""
+
+    after: float
+    before: float
+    below: tuple[float, str] | None
+
+
+def list_request(request: Request) -> ListRequest:
+    """The page of predictions that a query asks for. Raises Problem."""
+    query = request.query_params
+    return ListRequest(
+        after=_timestamp("created_after", query.get("created_after"), -math.inf),
+        before=_timestamp("created_before", query.get("created_before"), math.inf),
+        below=_position(query["cursor"]) if "cursor" in query else None,
+    )
+
+
+def cursor(created_at: float, prediction_id: str) -> str:
+    """The cursor of the page after a prediction."""
+    return base64.urlsafe_b64encode(f"{created_at!r} {prediction_id}".encode()).decode()
+
+
+def _position(text: str) -> tuple[float, str]:
+    try:
+        created_at, _, prediction_id = base64.urlsafe_b64decode(text).decode().partition(" ")
+        return float(created_at), prediction_id
+    except ValueError as error:
+        raise Problem(404, "Not found", "Invalid cursor") from error
+
+
+def _timestamp(field: str, text: str | None, otherwise: float) -> float:
+    if text is None:
+        return otherwise
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _invalid(field, "Invalid date-time. Expected: ISO 8601") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _invalid(field: str, description: str) -> Problem:

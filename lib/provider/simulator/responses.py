@@ -56,16 +56,17 @@ def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
     status = record.status(now)
     started = min(now, record.ends_at) >= record.started_at
     ended = now >= record.ends_at
+    removed = record.data_removed(now)
     api = f"{base_url}/v1/predictions/{record.id}"
     return {
         "id": record.id,
         "model": record.model,
         # Replicate hides the versions of official models.
         "version": record.model_details.version or "hidden",
-        "input": dict(record.input),
-        "logs": _logs(record, now),
-        "output": _output(record, base_url) if status == "succeeded" else None,
-        "data_removed": False,
+        "input": {} if removed else dict(record.input),
+        "logs": "" if removed else _logs(record, now),
+        "output": _output(record, base_url) if status == "succeeded" and not removed else None,
+        "data_removed": removed,
         "error": record.error if status == "failed" else None,
         "source": "api",
         "status": status,
@@ -80,6 +81,17 @@ def describe(record: Record, now: float, base_url: str) -> dict[str, Any]:
             "stream": f"{base_url}/stream/{record.id}",
         },
     }
+
+
+def describe_page(
+    records: Sequence[Record], now: float, base_url: str, next_url: str | None
+) -> dict[str, Any]:
+    """A page of the list of predictions as JSON; `previous` is not implemented."""
+    described = [describe(record, now, base_url) for record in records]
+    for prediction in described:
+        # Replicate lists no logs.
+        del prediction["logs"]
+    return {"next": next_url, "previous": None, "results": described}
 
 
 def _output(record: Record, base_url: str) -> str | list[str]:

@@ -28,6 +28,7 @@ def test_jobs_of_a_killed_worker_are_reset(page, db, start_worker, eventually, e
     assert page.healthy("stuck")
     db.execute('update job_queue set payload = payload || \'{"prompt": "a fox"}\'')
     db.execute("update image_generations set prompt = 'a fox', prediction_id = null")
+    db.execute("delete from predictions")
     start_worker()
     assert ended(1) == ["completed"]
 

@@ -1,0 +1,169 @@
+"""Typed calls of the SQL functions that keep the table predictions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from lib.database import AsyncPool, connected, load_async
+from lib.provider import Prediction
+from lib.queue.worker_calls import Claim, ClaimLost, parse_json, storable
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A prediction of a generation, written down before it is created.
+
+    `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
+    earlier attempt intended it; None if this attempt did.
+    """
+
+    id: UUID
+    model_id: str
+    version: str | None
+    input: dict[str, Any]
+    provider_id: str | None
+    at: datetime
+    seconds: float | None
+
+
+RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
+"""held: the claim is; lost: another attempt goes on with the prediction; unwanted: nobody does;
+taken: the prediction belongs to another intent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a worker needs to run the generation of a claim; no intent once it is completed."""
+
+    id: UUID
+    intent: Intent | None
+
+
+class PredictionCalls:
+    """The calls of a claim's holder. Every method raises DatabaseUnavailable."""
+
+    def __init__(self, pool: AsyncPool, provider: str) -> None:
+        self._pool = pool
+        self._provider = provider
+        self._sql = load_async("predictions")
+
+    async def begin(self, claim: Claim) -> Generation:
+        """Mark a claim's generation as processing, and give or write down its prediction.
+
+        Raises ClaimLost, and QueryError or JobFailed for an invalid payload.
+        """
+        async with connected(self._pool) as connection:
+            row = await self._sql.begin_generation(
+                connection, job_id=claim.job_id, attempt=claim.attempt, provider=self._provider
+            )
+        if row is None:
+            raise ClaimLost(claim)
+        if row["prediction"] is None:
+            return Generation(row["generation_id"], None)
+        intent = Intent(
+            row["prediction"],
+            row["model_id"],
+            row["version"],
+            parse_json(row["input"]),
+            row["provider_id"],
+            row["intended_at"],
+            row["intended_seconds"],
+        )
+        return Generation(row["generation_id"], intent)
+
+    async def replace(
+        self, claim: Claim, intent: Intent, status: str, error: str | None = None
+    ) -> Intent:
+        """End a prediction with a status, and intend another. Raises ClaimLost."""
+        async with connected(self._pool) as connection:
+            row = await self._sql.replace_prediction(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                status=status,
+                error=error and storable(error),
+            )
+        if row is None:
+            raise ClaimLost(claim)
+        return Intent(
+            row["prediction"],
+            intent.model_id,
+            row["version"],
+            parse_json(row["input"]),
+            None,
+            row["at"],
+            None,
+        )
+
+    async def renew(self, claim: Claim, intent: Intent) -> None:
+        """Prepare an intent for being sent again. Raises ClaimLost."""
+        async with connected(self._pool) as connection:
+            renewed = await self._sql.renew_intent(
+                connection, job_id=claim.job_id, attempt=claim.attempt, prediction=intent.id
+            )
+        if not renewed:
+            raise ClaimLost(claim)
+
+    async def record(self, claim: Claim, intent: Intent, created: Prediction) -> RecordOutcome:
+        """Store which prediction an intent has become, even if the claim is lost."""
+        async with connected(self._pool) as connection:
+            outcome: RecordOutcome = await self._sql.record_prediction(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                provider_id=created.id,
+                status=created.status,
+            )
+            return outcome
+
+    async def adopt(self, claim: Claim, intent: Intent, provider_ids: Sequence[str]) -> str | None:
+        """Give an intent the first of the predictions that no other has; None if all are taken."""
+        async with connected(self._pool) as connection:
+            adopted: str | None = await self._sql.adopt_prediction(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                provider_ids=list(provider_ids),
+            )
+            return adopted
+
+    async def drop(self, intent: Intent) -> None:
+        """Take back an intent of which nothing was started."""
+        async with connected(self._pool) as connection:
+            await self._sql.drop_intent(connection, prediction=intent.id)
+
+    async def end(self, claim: Claim, intent: Intent, ended: Prediction, *, progress: int) -> None:
+        """Store how a prediction ended, and the progress in percent. Raises ClaimLost."""
+        async with connected(self._pool) as connection:
+            held = await self._sql.end_prediction(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                status=ended.status,
+                error=ended.error and storable(ended.error),
+                log=storable(ended.logs),
+                predict_seconds=ended.predict_seconds,
+                progress=progress,
+            )
+        if not held:
+            raise ClaimLost(claim)
+
+    async def is_held(self, claim: Claim) -> bool:
+        """Whether the claim is still current."""
+        async with connected(self._pool) as connection:
+            held: bool = await self._sql.hold_claim(
+                connection, job_id=claim.job_id, attempt=claim.attempt
+            )
+            return held
+
+    async def unwanted(self, claim: Claim) -> list[str]:
+        """The running predictions of a claim's job that no attempt will follow."""
+        async with connected(self._pool) as connection:
+            rows = self._sql.unwanted_predictions(connection, job_id=claim.job_id)
+            return [row["provider_id"] async for row in rows]

@@ -1,0 +1,183 @@
+"""From an intent to a prediction: create it, or find the one that an earlier attempt created.
+
+The intent is in the database before the request is sent. An attempt that finds one without the
+provider's id looks for its prediction in the provider's list, by model, input and time, and sends
+the request again only once it can no longer arrive and the list does not show it.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from lib.database import DatabaseUnavailable
+from lib.generation.outputs import may_have_expired, outputs_expired
+from lib.generation.prediction_calls import Intent, PredictionCalls, RecordOutcome
+from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
+from lib.queue.worker_calls import Claim, ClaimLost, JobFailed
+
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 30.0
+"""How long after its intent a request may still be sent or wait for its answer."""
+ARRIVAL_SECONDS = 10.0
+"""How much later a prediction may show in the provider's list."""
+CLOCK_SECONDS = 60.0
+"""How far the provider's clock may be behind the database's."""
+SEARCH_SECONDS = 3300.0
+"""How long an intent is looked for: the provider removes inputs after an hour."""
+LOOK_AGAIN_SECONDS = 10.0
+STOP_SECONDS = 3.0
+"""How long a stopped attempt waits for the answer to its request."""
+RECORD_RETRY_SECONDS = 0.5
+
+
+class Predictions:
+    """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost."""
+
+    def __init__(
+        self, calls: PredictionCalls, provider: Provider, *, deadline_seconds: float
+    ) -> None:
+        """`deadline_seconds` is how long a prediction may take before the provider ends it."""
+        self._calls = calls
+        self._provider = provider
+        self._deadline_seconds = deadline_seconds
+
+    async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
+        """The prediction of an intent, and the intent that it belongs to after all.
+
+        `began` is the event loop's time before the intent was read or written. Raises JobFailed
+        with code creation_unknown while it is not known whether an earlier request has arrived,
+        and outputs_expired.
+        """
+        if intent.provider_id is not None:
+            known = await self._known(intent.provider_id)
+            if known.status == "succeeded" or not known.finished:
+                return intent, known
+            began = asyncio.get_running_loop().time()
+            intent = await self._calls.replace(claim, intent, known.status, known.error)
+        elif intent.seconds is not None:
+            found = await self._find(claim, intent)
+            if found:
+                return intent, found
+            began = asyncio.get_running_loop().time()
+            if self._is_unknown(intent):
+                logger.warning("Whether prediction %s was started is unknown", intent.id)
+                intent = await self._calls.replace(claim, intent, "unknown")
+            else:
+                await self._calls.renew(claim, intent)
+        creating = asyncio.create_task(self._create(claim, intent, began + CREATE_SECONDS))
+        try:
+            return intent, await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # Its answer now saves the next attempt the search.
+            await asyncio.wait([creating], timeout=STOP_SECONDS)
+            creating.cancel()
+            raise
+
+    async def cancel_unwanted(self, claim: Claim) -> None:
+        """Cancel what runs for a job that has ended."""
+        for prediction_id in await self._calls.unwanted(claim):
+            await self._cancel(prediction_id)
+
+    async def _known(self, prediction_id: str) -> Prediction:
+        try:
+            prediction = await self._provider.get(prediction_id)
+        except ProviderError as error:
+            if error.code == "prediction_not_found":
+                raise outputs_expired(prediction_id) from error
+            raise
+        gone = prediction.status == "succeeded" and not prediction.output
+        if gone and may_have_expired(prediction):
+            raise outputs_expired(prediction.id)
+        return prediction
+
+    def _is_unknown(self, intent: Intent) -> bool:
+        can_list = Capability.LIST in self._provider.capabilities
+        return not can_list or (intent.seconds or 0) > SEARCH_SECONDS
+
+    async def _find(self, claim: Claim, intent: Intent) -> Prediction | None:
+        """The prediction of an earlier attempt's intent; None if another is to be created.
+
+        Raises JobFailed, creation_unknown, if the request may still arrive.
+        """
+        waited = intent.seconds or 0
+        if Capability.LIST not in self._provider.capabilities:
+            _require_waited(waited)
+            return None
+        listed = await self._provider.list_since(intent.at - timedelta(seconds=CLOCK_SECONDS))
+        same = [
+            each.id
+            for each in reversed(listed.predictions)
+            if each.model == intent.model_id and each.input == intent.input
+        ]
+        adopted = await self._calls.adopt(claim, intent, same) if same else None
+        if adopted is not None:
+            logger.info("Adopted prediction %s, which an earlier attempt started", adopted)
+            return await self._known(adopted)
+        if waited > SEARCH_SECONDS:
+            return None
+        if not listed.complete:
+            raise _creation_unknown(LOOK_AGAIN_SECONDS)
+        _require_waited(waited)
+        return None
+
+    async def _create(self, claim: Claim, intent: Intent, until: float) -> Prediction:
+        try:
+            async with asyncio.timeout_at(until):
+                prediction = await self._provider.create(
+                    intent.model_id,
+                    intent.input,
+                    version=intent.version,
+                    cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
+                    # The queue delays all jobs of the model, and the slot is free for others.
+                    wait_out_rate_limits=False,
+                )
+        except TimeoutError as error:
+            raise ProviderError(
+                f"The provider did not answer within {CREATE_SECONDS:g} s whether it started"
+                f" {intent.model_id}.",
+                code="unreachable",
+            ) from error
+        except ProviderError as error:
+            if error.no_effect:
+                await self._calls.drop(intent)
+            raise
+        outcome = await self._record(claim, intent, prediction)
+        if outcome == "unwanted":
+            await self._cancel(prediction.id)
+        if outcome == "taken":
+            raise _creation_unknown(LOOK_AGAIN_SECONDS)
+        if outcome != "held":
+            raise ClaimLost(claim)
+        return prediction
+
+    async def _record(self, claim: Claim, intent: Intent, prediction: Prediction) -> RecordOutcome:
+        """Store the provider's id, retrying for as long as the database is unreachable."""
+        while True:
+            try:
+                return await self._calls.record(claim, intent, prediction)
+            except DatabaseUnavailable as error:
+                logger.warning("Prediction %s waits for the database: %s", prediction.id, error)
+            await asyncio.sleep(RECORD_RETRY_SECONDS)
+
+    async def _cancel(self, prediction_id: str) -> None:
+        try:
+            await self._provider.cancel(prediction_id)
+        except ProviderError as error:
+            logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
+
+
+def _require_waited(seconds: float) -> None:
+    """Raise JobFailed as long as an intent's request may still arrive at the provider."""
+    left = CREATE_SECONDS + ARRIVAL_SECONDS - seconds
+    if left > 0:
+        raise _creation_unknown(left)
+
+
+def _creation_unknown(retry_after: float) -> JobFailed:
+    return JobFailed(
+        "An earlier attempt may have started this generation at the provider; it is looked for"
+        " before another is paid.",
+        code="creation_unknown",
+        retry_after=retry_after,
+    )

@@ -1,0 +1,35 @@
+-- Predictions at a provider, as the holder of a claim writes them. The SQL functions are documented
+-- in the migrations.
+
+-- name: begin_generation^
+select generation_id, status, model_id, version, prediction, provider_id, input::text as input,
+       intended_at, intended_seconds
+from public.begin_generation(:job_id::uuid, :attempt, :provider);
+
+-- name: replace_prediction^
+select id as prediction, version, input::text as input, created_at as at
+from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :status, :error);
+
+-- name: renew_intent$
+select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid);
+
+-- name: record_prediction$
+select public.record_prediction(:job_id::uuid, :attempt, :provider_id, :prediction::uuid, :status);
+
+-- name: adopt_prediction$
+select public.adopt_prediction(:job_id::uuid, :attempt, :prediction::uuid, :provider_ids::text[]);
+
+-- name: drop_intent!
+select public.drop_intent(:prediction::uuid);
+
+-- name: end_prediction$
+select public.end_prediction(
+    :job_id::uuid, :attempt, :prediction::uuid, :status, :error, :log, :predict_seconds, :progress
+);
+
+-- name: unwanted_predictions
+-- Marks them as cancelled. Column: provider_id.
+select unwanted_predictions as provider_id from public.unwanted_predictions(:job_id::uuid);
+
+-- name: hold_claim$
+select public.hold_claim(:job_id::uuid, :attempt);

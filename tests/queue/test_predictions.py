@@ -1,0 +1,115 @@
+"""What may be paid for is written down before, and each prediction has one owner."""
+
+from queue_calls import GENERATION, OTHER
+
+RECORD = "select record_prediction(%s, %s, %s, %s)"
+ROWS = "select provider_id, status, attempt from predictions order by created_at"
+OTHER_GENERATION = "bbbbbbbb-2222-2222-2222-222222222222"
+
+
+def begun(queue, job_id, attempt=1):
+    """What the attempt is to do, of its one generation."""
+    [row] = queue.begin(job_id, attempt=attempt)
+    return row
+
+
+def test_the_intent_is_there_before_any_answer(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    intent = begun(queue, job_id)
+    assert intent["provider_id"] is None
+    assert intent["intended_seconds"] is None, "this attempt's own"
+    assert intent["input"]["prompt"] == "a fox"
+    assert queue.rows(ROWS) == [{"provider_id": None, "status": "intended", "attempt": 1}]
+    # The same attempt asks again, as after a lost answer.
+    assert begun(queue, job_id)["prediction"] == intent["prediction"]
+
+
+def test_a_seed_of_ours_tells_two_generations_with_one_prompt_apart(queue):
+    model = "black-forest-labs/flux-schnell"
+    inputs = []
+    for generation in (GENERATION, OTHER_GENERATION):
+        job_id = queue.claimed(generation_id=generation, prompt="a fox", model_id=model)
+        inputs.append(begun(queue, job_id)["input"])
+    assert inputs[0]["seed"] != inputs[1]["seed"]
+    assert all(0 <= each["seed"] < 2**31 for each in inputs)
+
+
+def test_a_seed_that_was_asked_for_is_kept(queue):
+    job_id = queue.claimed(
+        generation_id=GENERATION, prompt="a fox", model_id="black-forest-labs/flux-schnell",
+        parameters={"seed": 7},
+    )  # fmt: skip
+    assert begun(queue, job_id)["input"]["seed"] == 7
+
+
+def test_the_next_attempt_looks_for_the_intent_or_follows_its_prediction(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    first = begun(queue, job_id)
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    again = begun(queue, job_id, attempt=2)
+    assert again["prediction"] == first["prediction"]
+    assert again["intended_seconds"] >= 0
+    # The first attempt's answer comes after all.
+    assert queue.one(RECORD, job_id, 1, "p1", first["prediction"]) == "lost"
+    assert begun(queue, job_id, attempt=2)["provider_id"] == "p1"
+    assert queue.one(RECORD, job_id, 2, "p2", first["prediction"]) == "unwanted"
+    assert queue.rows(ROWS) == [{"provider_id": "p1", "status": "starting", "attempt": 1}]
+
+
+def test_a_prediction_belongs_to_one_intent(queue):
+    owners = []
+    for generation in (GENERATION, OTHER_GENERATION):
+        job_id = queue.claimed(generation_id=generation, prompt="a fox")
+        owners.append((job_id, begun(queue, job_id)["prediction"]))
+    assert queue.one(RECORD, owners[0][0], 1, "p1", owners[0][1]) == "held"
+    assert queue.one(RECORD, owners[1][0], 1, "p1", owners[1][1]) == "taken"
+    adopt = "select adopt_prediction(%s, 1, %s, %s)"
+    assert queue.one(adopt, *owners[1], ["p1", "p2"]) == "p2"
+    assert queue.one(adopt, *owners[1], ["p1"]) is None
+
+
+def test_a_prediction_that_failed_is_replaced(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    first = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", first)
+    end = "select end_prediction(%s, 1, %s, 'failed', 'No.', 'log', 1.5, 0)"
+    assert queue.one(end, job_id, first) is True
+    queue.fail(job_id)
+    queue.make_due(job_id)
+    queue.claim()
+    second = begun(queue, job_id, attempt=2)
+    assert (second["provider_id"], second["intended_seconds"]) == (None, None)
+    assert [row["status"] for row in queue.rows(ROWS)] == ["failed", "intended"]
+
+
+def test_an_intent_of_which_nothing_was_started_is_taken_back(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    intent = begun(queue, job_id)["prediction"]
+    queue.one("select drop_intent(%s)", intent)
+    assert queue.rows(ROWS) == []
+    assert begun(queue, job_id)["intended_seconds"] is None
+
+
+def test_what_is_unknown_is_kept_and_counted(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    intent = begun(queue, job_id)["prediction"]
+    replaced = queue.rows("select * from replace_prediction(%s, 1, %s, 'unknown')", job_id, intent)
+    assert replaced[0]["status"] == "intended"
+    assert [row["status"] for row in queue.rows(ROWS)] == ["unknown", "intended"]
+    # A worker that no longer has the claim replaces nothing.
+    queue.make_silent(job_id)
+    queue.reset()
+    lost = "select * from replace_prediction(%s, 1, %s, 'unknown')"
+    assert queue.rows(lost, job_id, replaced[0]["id"]) == []
+
+
+def test_only_what_nobody_follows_is_cancelled(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    queue.one(RECORD, job_id, 1, "p1", begun(queue, job_id)["prediction"])
+    unwanted = "select unwanted_predictions(%s)"
+    assert queue.rows(unwanted, job_id) == []
+    queue.cancel(job_id)
+    assert queue.one(unwanted, job_id) == "p1"
+    assert queue.rows(unwanted, job_id) == [], "told once"
