@@ -11,6 +11,7 @@ that of as many minutes after the settling.
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -53,6 +54,8 @@ def main() -> int:
     parser.add_argument("--per-second", type=float, default=5, help="generations")
     parser.add_argument("--viewers", type=int, default=5)
     options = parser.parse_args()
+    # Fast enough for the stream: a backlog that grows would be a load that does.
+    os.environ["DARKROOM_SIMULATOR_SPEED"] = "10"
     with tempfile.TemporaryDirectory() as folder:
         # As root the database server runs as another OS user, who must get to its data.
         Path(folder).chmod(0o755)
