@@ -159,7 +159,8 @@ class Rig:
 
     def wait_for(self, status: str, *job_ids: Any) -> None:
         """Waits until the jobs have the status."""
-        self.eventually(lambda: all(self.job(id)["status"] == status for id in job_ids), 30)
+        # A creation without an answer is looked for as long as it could arrive: 40 seconds.
+        self.eventually(lambda: all(self.job(id)["status"] == status for id in job_ids), 75)
 
     def wait_for_prediction(self, job_id: Any) -> str:
         """Waits until a job's prediction is recorded; its id."""

@@ -25,7 +25,7 @@ def test_each_of_500_jobs_ends_once_with_one_image(crew, db, database):
     for story in stories:
         journal.assert_ended_once(story)
         # Nothing went wrong but the kills: they alone may have cost a try.
-        assert len(story.lost) == len(story.errors), story
+        assert len(story.lost) == len(story.failures), story
     assert_one_prediction_followed(crew, stories)
     assert_one_image_each(crew, stories, killed)
 
@@ -35,7 +35,7 @@ def work_while_workers_are_killed(crew, db, database):
     chance = random.Random(20261124)
     alive = [crew.start(database, **RESCUE) for _ in range(WORKERS)]
     killed = set()
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 200
     while journal.count(db, "completed", "failed") < JOBS:
         assert time.monotonic() < deadline, "the jobs do not end"
         # Waits for nothing: that the kill comes at any moment is the point.

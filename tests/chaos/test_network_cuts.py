@@ -243,13 +243,15 @@ def test_a_generation_outlives_a_provider_that_is_cut_off(rig, provider_link, mo
     rig.wait_for("completed", job, other)
     assert len(rig.predictions("A lighthouse")) == 1
     assert len(rig.predictions("Meanwhile")) == 1
-    # A request that fails in a cut is repeated within the attempt, except a create that was sent.
-    assert rig.job(job)["attempts"] == (2 if (moment, mode) == (CREATE, "cut") else 1)
+    # A request that fails in a cut is repeated within the attempt, except a create that was sent:
+    # the next attempts look for its prediction.
+    attempts = rig.job(job)["attempts"]
+    assert attempts > 1 if (moment, mode) == (CREATE, "cut") else attempts == 1
     assert worker.alive
     rig.assert_ended_once(job, other)
 
 
-def test_a_create_whose_answer_is_lost_is_not_repeated_within_the_attempt(rig, provider_link):
+def test_a_create_whose_answer_is_lost_is_found_by_the_next_attempt(rig, provider_link):
     rig.worker(provider=provider_of(provider_link))
     provider_link.trap_answer(b"201 Created", "cut")
     job = rig.start("Answered into the void")
@@ -259,9 +261,9 @@ def test_a_create_whose_answer_is_lost_is_not_repeated_within_the_attempt(rig, p
     found = rig.job(job)
     assert found["attempts"] == 2
     assert found["error_details"]["attempts"][0]["details"]["code"] == "unreachable"
-    first, second = rig.predictions("Answered into the void")
-    assert found["prediction_id"] == second["id"]
-    assert first["deadline_at"] - first["created_at"] == pytest.approx(305)
+    [only] = rig.predictions("Answered into the void")
+    assert found["prediction_id"] == only["id"]
+    assert only["deadline_at"] - only["created_at"] == pytest.approx(305)
     rig.assert_ended_once(job)
 
 
