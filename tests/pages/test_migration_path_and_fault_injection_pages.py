@@ -83,7 +83,8 @@ def test_a_provider_is_put_down_seen_and_healed(app, page: Page, eventually):
     )
     expect(main.get_by_text("Closed", exact=True)).to_be_visible(timeout=LONG)
     done = "select from public.job_queue where status = 'completed'"
-    eventually(lambda: len(app.rows(done)) == 6)
+    # What may have been created in the outage is looked for, for 40 seconds.
+    eventually(lambda: len(app.rows(done)) == 6, 90)
 
 
 def test_faults_of_one_model_are_set_in_detail(app, page: Page):
