@@ -40,6 +40,8 @@ for command in map(str.strip, sys.stdin):
         print(row["count"], flush=True)
 """
 
+pytestmark = pytest.mark.slow
+
 
 class Container:
     """An app as process 1 of namespaces of its own; `ask` runs a command in it."""

@@ -187,6 +187,7 @@ ENDINGS = {
 ATTEMPTS = {NOT_AN_IMAGE: 1, NOT_FOUND: 1, NO_IMAGE: 1, UNREACHABLE: 3}
 
 
+@pytest.mark.slow
 def test_odd_outputs_end_plainly_and_are_paid_for_once(run, db, provider):
     jobs = run(*ENDINGS)
     found = {
