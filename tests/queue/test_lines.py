@@ -23,7 +23,7 @@ LAST_LINE = """
     select id from job_queue where status = 'pending'
     order by line_of(priority, job_type, payload) desc limit 1
 """
-TOMORROW = "interval '1 day'"
+TOMORROW = "interval '1 day' + n * interval '1 ms'"
 MANY_MODELS = "'model ' || n %% 1000"
 LOOKS = 100
 """Lines that a claim looks at from the first one on, and as many again of the others."""
