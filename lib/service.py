@@ -17,7 +17,6 @@ from lib.api.routes import Functions
 from lib.api.user_tokens import UserTokens
 from lib.database import (
     AsyncPool,
-    DatabaseError,
     DatabaseUnavailable,
     SchemaMismatch,
     connect,
@@ -33,7 +32,7 @@ from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
 from lib.resources import database_url, image_storage, jwks_url, project_keys
 from lib.settings import Settings
-from lib.worker.background import keep_running
+from lib.worker.background import attempt, keep_running
 from lib.worker.handlers import Handler, handlers
 from lib.worker.rescue import rescue_dead_workers
 from lib.worker.worker import Worker
@@ -166,16 +165,17 @@ async def _embedded_kept(settings: Settings, pool: AsyncPool, locks: Path) -> As
     """Restart the embedded server when it is gone, and rescue the jobs of dead workers."""
     ended = asyncio.Event()
 
+    async def check() -> None:
+        await asyncio.to_thread(database_url, settings)
+        if rescued := await rescue_dead_workers(pool, locks):
+            logger.warning("Took over %d jobs of a worker that died", rescued)
+
     async def keep() -> None:
         while not ended.is_set():
             try:
-                await asyncio.to_thread(database_url, settings)
-                if rescued := await rescue_dead_workers(pool, locks):
-                    logger.warning("Took over %d jobs of a worker that died", rescued)
-            except DatabaseError as error:
+                await attempt("embedded database", check(), pool)
+            except DatabaseUnavailable as error:
                 logger.error("The embedded database is unavailable: %s", error)
-            except Exception:
-                logger.exception("The embedded database was not checked")
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), EMBEDDED_CHECK_SECONDS)
 

@@ -126,7 +126,7 @@ def timeline(job: Mapping[str, Any]) -> None:
             (job["started_at"], f"Attempt {job['attempts']} started", job["worker"] or "")
         )
     if job["heartbeat_at"]:
-        events.append((job["heartbeat_at"], "Last sign of life", job["worker"] or ""))
+        events.append((job["heartbeat_at"], "Last heartbeat", job["worker"] or ""))
     if job["completed_at"]:
         error = job["error_message"] if job["status"] != "completed" else ""
         events.append((job["completed_at"], job["status"].capitalize(), error or ""))

@@ -265,7 +265,7 @@ CATALOGUE = (
         "Look at the logs and the memory of the workers' machines. Retry the jobs; if the same"
         " ones come back here, look at what is special in their payloads.",
         "helps",
-        r"worker died|sign of life|worker .{0,30}lost",
+        r"worker died|no heartbeat|sign of life|worker .{0,30}lost",
     ),
     Guide(
         "internal",

@@ -106,11 +106,11 @@ def _running(job: Job) -> JobState:
     running = f"Running for {duration(job['run_seconds'])}, attempt {_attempt(job)}"
     silent = duration(job["silent_seconds"])
     if job["silent_seconds"] > job["stuck_after_seconds"]:
-        return JobState("act", f"Stuck. {running}, without a sign of life for {silent}.")
+        return JobState("act", f"Stuck. {running}, no heartbeat for {silent}.")
     if not job["leased"]:
         return JobState("held", f"{running}; no worker has said that it works on it.")
     worker = job["worker"] or "a worker that is not registered"
-    return JobState("underway", f"{running}, by {worker}; last sign of life {silent} ago.")
+    return JobState("underway", f"{running}, by {worker}; last heartbeat {silent} ago.")
 
 
 def _completed(job: Job) -> str:

@@ -335,6 +335,12 @@ comment on column public.set_aside_jobs.step is
     'What goes on without the job: claim, rescue (of a stuck job), or history (the figures of finished jobs).';
 comment on column public.set_aside_jobs.at is 'Tried again an hour later.';
 
+create function public.is_passing_error(p_sqlstate text) returns boolean
+language sql immutable set search_path = ''
+-- Conflicts, lack of resources, a busy object, shutdown, and the system's own errors.
+return left(p_sqlstate, 2) in ('40', '53', '55', '57', '58');
+comment on function public.is_passing_error is 'Whether an error is the server''s, so that it says nothing about the row and is worth a retry.';
+
 create function public.set_aside_job(p_job_id uuid, p_step text, p_error text) returns void
 language sql volatile set search_path = ''
 as $$

@@ -484,12 +484,11 @@ begin
     foreach v_id in array public.pick_jobs(p_limit, p_job_types, v_barred) loop
         begin
             return query select * from public.start_attempts(array[v_id], p_worker_id);
-        exception
-            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
-                or operator_intervention or system_error then
+        exception when others then
+            if public.is_passing_error(sqlstate) then
                 raise;
-            when others then
-                perform public.set_aside_job(v_id, 'claim', sqlerrm);
+            end if;
+            perform public.set_aside_job(v_id, 'claim', sqlerrm);
         end;
     end loop;
 end;
@@ -760,12 +759,40 @@ language sql immutable parallel safe set search_path = ''
 return interval '10 minutes';
 comment on function public.stuck_after() is 'Silence after which a processing job counts as stuck.';
 
+create function public.end_lost_attempt(p_job public.job_queue, p_error text, p_details jsonb, p_retry_at timestamptz)
+returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_final constant boolean := p_job.attempts >= p_job.max_attempts;
+begin
+    update public.job_queue q
+    set status = case when v_final then 'failed' else 'pending' end,
+        completed_at = case when v_final then clock_timestamp() end,
+        scheduled_at = case when v_final then q.scheduled_at else p_retry_at end,
+        error_message = p_error,
+        error_details = public.append_attempt_error(q.error_details, q.attempts, p_error, p_details),
+        updated_at = clock_timestamp()
+    where q.id = p_job.id;
+    delete from public.job_leases l where l.job_id = p_job.id;
+    perform public.follow_job(p_job.id);
+    return true;
+exception when others then
+    if public.is_passing_error(sqlstate) then
+        raise;
+    end if;
+    perform public.set_aside_job(p_job.id, 'rescue', sqlerrm);
+    return false;
+end;
+$$;
+comment on function public.end_lost_attempt is
+    'Ends the attempt of a worker that is gone: failed, or pending again from p_retry_at. The caller has locked the job. False for a job whose row the database refuses to change, which is set aside.';
+
 create function public.rescue_worker_jobs(p_worker_id uuid) returns setof uuid
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_job public.job_queue;
-    v_error constant text := 'The worker died while it ran this job.';
 begin
     for v_job in
         select q.* from public.job_queue q
@@ -774,29 +801,14 @@ begin
         order by q.id
         for update
     loop
-        begin
-            update public.job_queue q
-            set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
-                completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
-                scheduled_at = now(),
-                error_message = v_error,
-                error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, null),
-                updated_at = clock_timestamp()
-            where q.id = v_job.id
-              and exists (select from public.job_leases l where l.job_id = q.id and l.worker_id = p_worker_id
-                          and l.attempt = q.attempts);
-            if found then
-                delete from public.job_leases l where l.job_id = v_job.id;
-                perform public.follow_job(v_job.id);
-                return next v_job.id;
-            end if;
-        exception
-            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
-                or operator_intervention or system_error then
-                raise;
-            when others then
-                perform public.set_aside_job(v_job.id, 'rescue', sqlerrm);
-        end;
+        -- The claim may have ended before the job was locked.
+        continue when not exists (
+            select from public.job_leases l
+            where l.job_id = v_job.id and l.worker_id = p_worker_id and l.attempt = v_job.attempts
+        );
+        if public.end_lost_attempt(v_job, 'The worker died while it ran this job.', null, now()) then
+            return next v_job.id;
+        end if;
     end loop;
     update public.workers w set stopped_at = clock_timestamp() where w.id = p_worker_id and w.stopped_at is null;
     perform pg_notify('job_queue', 'rescued');
@@ -811,7 +823,6 @@ as $$
 declare
     v_job   public.job_queue;
     v_since timestamptz;
-    v_error text;
     v_ids   uuid[] := '{}';
 begin
     if p_silence is null or p_silence <= interval '0' then
@@ -833,27 +844,14 @@ begin
         -- A heartbeat locks the lease, not the job, so one may have arrived since.
         select l.heartbeat_at into v_since from public.job_leases l where l.job_id = v_job.id for update;
         continue when not found or v_since >= clock_timestamp() - p_silence;
-        v_error := format('No sign of life from its worker since %s.', date_trunc('second', v_since));
-        begin
-            update public.job_queue q
-            set status = case when q.attempts >= q.max_attempts then 'failed' else 'pending' end,
-                completed_at = case when q.attempts >= q.max_attempts then clock_timestamp() end,
-                scheduled_at = case when q.attempts >= q.max_attempts then q.scheduled_at
-                                    else clock_timestamp() + public.retry_delay(q.job_type, q.attempts) end,
-                error_message = v_error,
-                error_details = public.append_attempt_error(q.error_details, q.attempts, v_error, '{"code": "worker_lost"}'),
-                updated_at = clock_timestamp()
-            where q.id = v_job.id;
-            delete from public.job_leases l where l.job_id = v_job.id;
-            perform public.follow_job(v_job.id);
+        if public.end_lost_attempt(
+            v_job,
+            format('No heartbeat from its worker since %s.', date_trunc('second', v_since)),
+            '{"code": "worker_lost"}',
+            clock_timestamp() + public.retry_delay(v_job.job_type, v_job.attempts)
+        ) then
             v_ids := v_ids || v_job.id;
-        exception
-            when transaction_rollback or insufficient_resources or object_not_in_prerequisite_state
-                or operator_intervention or system_error then
-                raise;
-            when others then
-                perform public.set_aside_job(v_job.id, 'rescue', sqlerrm);
-        end;
+        end if;
     end loop;
     if cardinality(v_ids) > 0 then
         perform pg_notify('job_queue', 'rescued');

@@ -96,9 +96,10 @@ begin
 exception
     when sqlstate 'DR000' then
         return null;
-    when transaction_rollback or insufficient_resources or operator_intervention or system_error then
-        raise;
     when others then
+        if public.is_passing_error(sqlstate) then
+            raise;
+        end if;
         return sqlerrm;
 end;
 $$;
@@ -131,11 +132,10 @@ begin
     begin
         perform public.add_to_rollups(p_from, p_to, p_status);
         return;
-    exception
-        when transaction_rollback or insufficient_resources or operator_intervention or system_error then
+    exception when others then
+        if public.is_passing_error(sqlstate) then
             raise;
-        when others then
-            null;  -- Below.
+        end if;
     end;
     perform public.set_aside_unfoldable(array(
         select q.id from public.job_queue q

@@ -68,14 +68,14 @@ begin
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             -- tables
-            'bound_job', 'generation_of', 'model_of', 'line_of', 'set_aside_job', 'report_background_error',
+            'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
             'refuse_transition', 'enqueue_job', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
             'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
-            'stuck_after', 'rescue_worker_jobs', 'rescue_stuck_jobs',
+            'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
             'set_model',
             -- generations
@@ -187,7 +187,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'c7a6ed9863b6e1e9';
+return 'efec898b12fe4fb0';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

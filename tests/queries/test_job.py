@@ -234,7 +234,7 @@ def test_running(bench: Bench) -> None:
     said = bench.said(job)
     assert said.level == "underway"
     assert said.sentence == (
-        "Running for 12 s, attempt 1 of 3, by box, pid 7; last sign of life 3.2 s ago."
+        "Running for 12 s, attempt 1 of 3, by box, pid 7; last heartbeat 3.2 s ago."
     )
 
 
@@ -252,9 +252,7 @@ def test_stuck(bench: Bench) -> None:
     bench.db.execute("update job_leases set heartbeat_at = clock_timestamp() - interval '20 min'")
     said = bench.said(job)
     assert said.level == "act"
-    assert said.sentence == (
-        "Stuck. Running for 21 min, attempt 1 of 3, without a sign of life for 20 min."
-    )
+    assert said.sentence == ("Stuck. Running for 21 min, attempt 1 of 3, no heartbeat for 20 min.")
     stuck = bench.value("select count(*) from stuck_jobs where id = %s", job)
     assert stuck == 1
     bench.value("select count(*) from reset_stuck_jobs('Ada')")

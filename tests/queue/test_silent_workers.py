@@ -1,4 +1,4 @@
-"""Claims whose workers show no sign of life: rescued by the workers, reset by an operator."""
+"""Claims whose workers send no heartbeat: rescued by the workers, reset by an operator."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ def test_a_silent_claim_goes_back_after_a_backoff_and_its_attempt_counts(queue):
     job = queue.job(job_id)
     assert (job["status"], job["attempts"], job["max_attempts"]) == ("pending", 1, 3)
     assert 9.9 < queue.wait_of(job_id) <= 12.5
-    assert job["error_message"].startswith("No sign of life from its worker since")
+    assert job["error_message"].startswith("No heartbeat from its worker since")
     (entry,) = job["error_details"]["attempts"]
     assert (entry["attempt"], entry["details"]) == (1, {"code": "worker_lost"})
     assert queue.lease(job_id) is None
@@ -181,7 +181,7 @@ def test_a_reset_takes_no_attempt_and_starts_at_once(queue):
     assert queue.reset(actor="ann") == {job_id}
     job = queue.job(job_id)
     assert (job["status"], job["attempts"], job["max_attempts"]) == ("pending", 1, 3)
-    assert job["error_message"].startswith("Reset by ann: no sign of life since")
+    assert job["error_message"].startswith("Reset by ann: no heartbeat since")
     assert (queue.lease(job_id), queue.generation()["status"]) == (None, "queued")
     assert queue.claim() == [job_id]
 

@@ -70,8 +70,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "stuck-jobs",
         "A stuck job is found and reset",
         queue.stuck_job_reset,
-        "A job without a sign of life is in stuck_jobs; a reset makes it pending, attempts"
-        " unchanged.",
+        "A job without a heartbeat is in stuck_jobs; a reset makes it pending, attempts unchanged.",
         "Database",
         needs=("claim",),
     ),

@@ -36,7 +36,7 @@ TASKS = (
     ),
     Task(
         "stuck", "Daily", "Free stuck jobs",
-        "No job without a sign of life is left. Where some come back, look at their worker.",
+        "No stuck jobs left. If some come back, check their worker.",
         "stuck_jobs",
     ),
     Task(
