@@ -48,6 +48,22 @@ def image_source(generation: Row) -> str:
     return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
 
 
+def thumbnail_source(generation: Row) -> str | None:
+    """URL of the thumbnail, or of the image where it has none; None without a stored image.
+
+    `generation` also has thumbnail_path. Reachable from the viewer's browser.
+    """
+    path = generation["thumbnail_path"]
+    try:
+        if path:
+            return image_source({**generation, "storage_path": path, "image_url": f"/images/{path}"})
+        if generation["storage_path"] or generation["image_url"]:
+            return image_source(generation)
+    except (StorageFailed, FileNotFoundError):
+        return None
+    return None
+
+
 @st.cache_data(ttl=SIGNED_URL_SECONDS, max_entries=5000, show_spinner=False)
 def _signed_url(path: str) -> str:
     return storage().url_for(path)

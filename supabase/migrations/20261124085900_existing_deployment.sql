@@ -75,6 +75,7 @@ begin
             ('image_generations', 'progress', 'integer', 'not null default 0'),
             ('image_generations', 'image_url', 'text', ''),
             ('image_generations', 'storage_path', 'text', ''),
+            ('image_generations', 'thumbnail_path', 'text', ''),
             ('image_generations', 'error_message', 'text', ''),
             ('image_generations', 'prediction_id', 'text', ''),
             ('image_generations', 'source', 'text', 'not null default ''app'''),

@@ -91,6 +91,7 @@ create table if not exists public.image_generations (
     progress      int         not null default 0 check (progress between 0 and 100),
     image_url     text,
     storage_path  text,
+    thumbnail_path text,
     error_message text,
     prediction_id text,
     source        text        not null default 'app' check (source in ('app', 'test', 'sample')),
@@ -99,6 +100,7 @@ create table if not exists public.image_generations (
     completed_at  timestamptz,
     updated_at    timestamptz not null default now()
 );
+comment on column public.image_generations.thumbnail_path is 'The image at no more than 512 pixels a side, a WebP in the same storage; null where there is none.';
 comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
 comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
 

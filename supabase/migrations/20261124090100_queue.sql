@@ -562,6 +562,7 @@ as $$
         progress = case q.status when 'completed' then 100 when 'pending' then 0 else g.progress end,
         image_url = coalesce(p_result ->> 'image_url', g.image_url),
         storage_path = coalesce(p_result ->> 'storage_path', g.storage_path),
+        thumbnail_path = coalesce(p_result ->> 'thumbnail_path', g.thumbnail_path),
         error_message = q.error_message,
         completed_at = q.completed_at,
         updated_at = clock_timestamp()
@@ -703,6 +704,7 @@ begin
         set status = 'completed', progress = 100, error_message = null,
             image_url = coalesce(d.result ->> 'image_url', g.image_url),
             storage_path = coalesce(d.result ->> 'storage_path', g.storage_path),
+            thumbnail_path = coalesce(d.result ->> 'thumbnail_path', g.thumbnail_path),
             completed_at = d.completed_at, updated_at = clock_timestamp()
         from done d
         where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'
