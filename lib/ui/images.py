@@ -56,7 +56,8 @@ def thumbnail_source(generation: Row) -> str | None:
     path = generation["thumbnail_path"]
     try:
         if path:
-            return image_source({**generation, "storage_path": path, "image_url": f"/images/{path}"})
+            thumbnail = {"storage_path": path, "image_url": f"/images/{path}"}
+            return image_source({**generation, **thumbnail})
         if generation["storage_path"] or generation["image_url"]:
             return image_source(generation)
     except (StorageFailed, FileNotFoundError):
