@@ -64,7 +64,9 @@ def fault_injection(_: State) -> str:
     except FaultsError:
         return ":red-badge[File unreadable]"
     return (
-        f":orange-badge[{plural(active, 'fault')} active]" if active else ":green-badge[No faults]"
+        f":orange-badge[{plural(active, 'fault')} active]"
+        if active
+        else ":green-badge[No faults active]"
     )
 
 
@@ -112,7 +114,7 @@ def panel() -> None:
     with st.grid("auto", min_column_width=300):
         for card in CARDS:
             with st.container(border=True):
-                link(card.page, PAGES[card.page].title, PAGES[card.page].icon)
+                link(card.page, f"**{PAGES[card.page].title}**", PAGES[card.page].icon)
                 st.caption(card.purpose)
                 st.markdown(card.badge(state))
 

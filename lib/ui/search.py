@@ -14,7 +14,7 @@ from lib.formats import escaped, plural
 from lib.queue.job_filters import pattern
 from lib.queue.job_list import by_id
 from lib.ui.dashboard import read_once
-from lib.ui.pages import PAGES, may_open
+from lib.ui.pages import PAGES, may_open, page_path
 from lib.ui.shortcuts import SEARCH
 from lib.ui.time_range import ALL_TIME
 
@@ -26,6 +26,7 @@ MAX_HITS = 5
 _ID = re.compile(r"(-?[0-9a-f]){4,32}-?", re.IGNORECASE)
 _UUID_DIGITS = 32
 FIELDS: dict[str, dict[str, Any]] = {
+    "job": {"id": ""},
     "jobs": {
         "job": "",
         "status": [],
@@ -34,8 +35,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         "model": None,
         **dict.fromkeys(("created_by", "error", "field", "value"), ""),
     },
+    "users": {"user": ""},
 }
-"""Filters of the Jobs page, with their defaults."""
+"""Filters of the pages that bind them to fields, with their defaults."""
 FOCUS = """<script>
     document.querySelector('[role=dialog] input[type=search]')?.focus();
 </script>"""
@@ -94,21 +96,19 @@ def find(run_query: RunQuery, text: str) -> Found:
     return Found({title: hits for title, hits in groups.items() if hits})
 
 
-def jobs_with_prompt(words: str) -> Hit:
-    """The list of all jobs whose prompt contains these words, in this order."""
-    value = f"*{'*'.join(words.split())}*"
-    return Hit("All jobs with this prompt", "jobs", {"field": "prompt", "value": value})
-
-
-def jobs_with_error(text: str) -> Hit:
-    """The list of all failed jobs whose error contains a text."""
-    return Hit("All jobs with this error", "jobs", {"view": "failed", "error": text})
+def more(text: str) -> list[Hit]:
+    """Lists of all jobs whose prompt or error contains a text."""
+    value = f"*{'*'.join(text.split())}*"
+    return [
+        Hit(f"Jobs with “{text}” in the prompt", "jobs", {"field": "prompt", "value": value}),
+        Hit(f"Failed jobs with “{text}” in the error", "jobs", {"view": "failed", "error": text}),
+    ]
 
 
 def _jobs_by_id(run_query: RunQuery, digits: str) -> list[Hit]:
     return [
         Hit(
-            f"{row['id']}, {row['status']}",
+            f"{row['status'].capitalize()}: {row['id']}",
             "job",
             {"id": str(row["id"])},
         )
@@ -119,7 +119,7 @@ def _jobs_by_id(run_query: RunQuery, digits: str) -> list[Hit]:
 def _jobs_by_prompt(run_query: RunQuery, words: list[str]) -> list[Hit]:
     like = pattern(f"*{'*'.join(words)}*")
     return [
-        Hit(f"{row['prompt']}, {row['status']}", "job", {"id": str(row["id"])})
+        Hit(f"{row['status'].capitalize()}: {row['prompt']}", "job", {"id": str(row["id"])})
         for row in run_query("search", "prompts", pattern=like)
     ]
 
@@ -140,6 +140,8 @@ def _users(run_query: RunQuery, text: str) -> list[Hit]:
 
 def search() -> None:
     """Draw the search button, which opens the dialog."""
+    if hit := st.session_state.pop("found", None):
+        st.session_state.update(FIELDS[hit.page] | hit.filters)
     if st.button(
         "Search", icon=":material/search:", shortcut=SEARCH, help="Ids, e-mails, prompts, errors"
     ):
@@ -148,18 +150,17 @@ def search() -> None:
         _dialog()
 
 
-@st.dialog("Search", icon=":material/search:")
+@st.dialog("Search", icon=":material/search:", width="medium")
 def _dialog() -> None:
     text = st.text_input(
         "Search",
         type="search",
-        max_chars=MAX_LENGTH,
         placeholder="Id, e-mail, prompt, error or model",
         label_visibility="collapsed",
         live="300ms",
     )
     st.html(FOCUS, unsafe_allow_javascript=True)
-    text = (text or "").strip()
+    text = (text or "").strip()[:MAX_LENGTH]
     if len(text) < MIN_LENGTH:
         st.caption("The first four digits of an id, or part of anything else, are enough.")
         return
@@ -183,15 +184,17 @@ def _results(found: Found, text: str) -> None:
             if may_open(viewer, hit.page):
                 _link(hit)
     st.divider()
-    _link(jobs_with_prompt(text))
-    _link(jobs_with_error(text))
+    for hit in more(text):
+        _link(hit)
 
 
 def _link(hit: Hit) -> None:
-    st.page_link(
-        f"pages/{hit.page}.py",
-        label=escaped(hit.label),
-        icon=PAGES[hit.page].icon,
-        query_params=hit.filters,
-        width="stretch",
-    )
+    label, icon = escaped(hit.label), PAGES[hit.page].icon
+    if hit.page in FIELDS and page_path(hit.page)[1:] == st.session_state["page"]:
+        # A link from a page to itself would leave its other fields, and its URL, as they were.
+        if st.button(label, type="tertiary", icon=icon):
+            st.session_state["found"] = hit
+            st.rerun()
+    else:
+        file = f"pages/{hit.page}.py"
+        st.page_link(file, label=label, icon=icon, query_params=hit.filters, width="stretch")

@@ -62,7 +62,7 @@ def _navigation(viewer: Role, file: str) -> None:
 
 def _links(place: DeltaGenerator, viewer: Role, file: str, state: FrameState | None) -> None:
     current = sidebar_entry(viewer, file)
-    with place.container(gap="xxsmall"):
+    with place.container(gap="xsmall"):
         for page in sidebar_pages(viewer):
             entry = PAGES[page]
             # Streamlit itself highlights the entry of the open page, but not that of its parent.
