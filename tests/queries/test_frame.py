@@ -60,14 +60,14 @@ def test_alerts_are_those_that_fire(db: Connection):
 
 
 def test_a_short_queue_is_counted_and_a_long_one_sampled(db: Connection):
-    db.execute(PENDING, [19])
-    assert (state(db)["pending"], state(db)["pending_at_least"]) == (19, False)
-    db.execute(PENDING, [6])
-    assert (state(db)["pending"], state(db)["pending_at_least"]) == (20, True)
+    db.execute(PENDING, [9])
+    assert (state(db)["pending"], state(db)["pending_at_least"]) == (9, False)
+    db.execute(PENDING, [16])
+    assert (state(db)["pending"], state(db)["pending_at_least"]) == (10, True)
     db.execute("select sample_queue()")
     assert (state(db)["pending"], state(db)["pending_at_least"]) == (25, False)
     db.execute("update queue_samples set minute = minute - interval '5 minutes'")
-    assert (state(db)["pending"], state(db)["pending_at_least"]) == (20, True)
+    assert (state(db)["pending"], state(db)["pending_at_least"]) == (10, True)
 
 
 def test_failures_are_counted_by_kind(db: Connection):
@@ -80,11 +80,11 @@ def test_failures_are_counted_by_kind(db: Connection):
     ("kind", "seen", "stopped", "counts"),
     [
         ("worker", "10 seconds", False, (1, 1)),
-        ("worker", "10 minutes", False, (0, 1)),
-        ("worker", "10 minutes", True, (0, 0)),
-        ("worker", "2 hours", False, (0, 0)),
+        ("worker", "5 minutes", False, (0, 1)),
+        ("worker", "5 minutes", True, (0, 0)),
+        ("worker", "20 minutes", False, (0, 0)),
         ("process-jobs", "90 seconds", True, (1, 1)),
-        ("process-jobs", "10 minutes", False, (0, 0)),
+        ("process-jobs", "5 minutes", False, (0, 0)),
     ],
 )
 def test_workers_that_fell_silent_are_expected(db: Connection, kind, seen, stopped, counts):
