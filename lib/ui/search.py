@@ -39,9 +39,13 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 """Filters of the pages that bind them to fields, with their defaults."""
 FOCUS = """<script>
-    document.querySelector('[role=dialog] input[type=search]')?.focus();
+    (function focus(attempts) {
+        const field = document.querySelector('[role=dialog] input[type=search]');
+        field?.focus();
+        if (attempts && document.activeElement !== field) setTimeout(focus, 50, attempts - 1);
+    })(20);
 </script>"""
-"""Moves the focus to the search field; Streamlit leaves it on the dialog."""
+"""Moves the focus to the search field, once it is there; Streamlit leaves it on the dialog."""
 
 RunQuery = Callable[..., Any]
 """Runs a named query: run_query(page, name, **parameters)."""
@@ -142,18 +146,21 @@ def search() -> None:
     """Draw the search button, which opens the dialog."""
     if hit := st.session_state.pop("found", None):
         st.session_state.update(FIELDS[hit.page] | hit.filters)
-    if st.button(
-        "Search", icon=":material/search:", shortcut=SEARCH, help="Ids, e-mails, prompts, errors"
-    ):
-        # There is room for one dialog only.
-        st.session_state.pop("asked", None)
+    if st.button("Search", icon=":material/search:", shortcut=SEARCH, on_click=_begin):
         _dialog()
+
+
+def _begin() -> None:
+    st.session_state["searched"] = ""
+    # There is room for one dialog only.
+    st.session_state.pop("asked", None)
 
 
 @st.dialog("Search", icon=":material/search:", width="medium")
 def _dialog() -> None:
     text = st.text_input(
         "Search",
+        key="searched",
         type="search",
         placeholder="Id, e-mail, prompt, error or model",
         label_visibility="collapsed",

@@ -130,7 +130,8 @@ def app(eventually, shared_database: str) -> Iterator[App]:
 
 def look_for(page: Page, text: str) -> Locator:
     """The dialog, opened by its shortcut, after typing."""
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+    button = page.get_by_role("button", name="Search Shortcut Ctrl + K")
+    expect(button).to_be_visible(timeout=LONG)
     page.keyboard.press("Control+k")
     field = page.get_by_role("searchbox", name="Search")
     # Nobody has to click into it.
