@@ -67,7 +67,7 @@ def _links(place: DeltaGenerator, viewer: Role, file: str, state: FrameState | N
             entry = PAGES[page]
             # Streamlit itself highlights the entry of the open page, but not that of its parent.
             parent = page == current != file
-            label = f":gray-background[**{entry.title}**]" if parent else entry.title
+            label = f":primary-background[**{entry.title}**]" if parent else entry.title
             count = _count(page, state) if state else ""
             st.page_link(
                 f"pages/{page}.py",

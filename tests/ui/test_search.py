@@ -130,6 +130,7 @@ def app(eventually, shared_database: str) -> Iterator[App]:
 
 def look_for(page: Page, text: str) -> Locator:
     """The dialog, opened by its shortcut, after typing."""
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=LONG)
     button = page.get_by_role("button", name="Search Shortcut Ctrl + K")
     expect(button).to_be_visible(timeout=LONG)
     page.keyboard.press("Control+k")
@@ -160,7 +161,7 @@ def test_leads_to_what_it_finds_from_any_page(app: App, page: Page):
     expect(page.get_by_text("A red kite over dunes").first).to_be_visible(timeout=LONG)
     look_for(page, "2ad0be00").get_by_text(str(TWIN)).click()
     leads_to(page, "/job", id=str(TWIN))
-    look_for(page, "ann@").get_by_role("link", name="ann@studio.example").click()
+    look_for(page, "ann@").get_by_role("link", name="studio.example").click()
     leads_to(page, "/users", user="ann@studio.example")
     look_for(page, "red").get_by_role("link", name="Jobs with “red” in the prompt").click()
     leads_to(page, "/jobs", field="prompt", value="*red*")
