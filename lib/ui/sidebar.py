@@ -127,7 +127,10 @@ def _in_use(viewer: Role) -> None:
     with st.container(gap="xxsmall"):
         if chosen.database_url:
             way = route(chosen.database_url)
-            st.caption(f"Database: {redact(chosen.database_url)}", help=CONNECTION_HELP.get(way))
+            named = f", {way}" if way in CONNECTION_HELP else ""
+            st.caption(
+                f"Database: {redact(chosen.database_url)}{named}", help=CONNECTION_HELP.get(way)
+            )
         else:
             st.caption(f"Database: {embedded.EmbeddedPostgres.description}")
         if chosen.database_read_url:
