@@ -84,7 +84,7 @@ def clear_faults(file: FaultFile) -> None:
             inject(pool(), actor(), file, Faults())
             report("All faults are cleared: the provider is normal again.")
         except AccessDenied as refusal:
-            st.session_state["refused"] = str(refusal)
+            report(str(refusal), icon=":material/block:")
         st.rerun()
 
 

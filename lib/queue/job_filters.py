@@ -78,9 +78,9 @@ class Filters:
             **self.kind,
             **self.span,
             "user_id": self.user_id,
-            "error": _pattern(f"*{self.error}*") if self.error else None,
+            "error": pattern(f"*{self.error}*") if self.error else None,
             "path": self.path.split(".") if self.path else None,
-            "value": _pattern(self.value),
+            "value": pattern(self.value),
         }
 
     @property
@@ -98,6 +98,6 @@ class Filters:
         return {"span_start": self.start, "span_length": self.length}
 
 
-def _pattern(text: str) -> str:
+def pattern(text: str) -> str:
     """Translate a filter with * wildcards into an ILIKE pattern."""
     return re.sub(r"([\\%_])", r"\\\1", text).replace("*", "%")

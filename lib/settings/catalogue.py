@@ -110,6 +110,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "`1`",
         ),
         Setting(
+            "DARKROOM_ENVIRONMENT",
+            "name on the badge in the sidebar, such as `STAGING`",
+            "`DEMO` or `LOCAL` on the embedded database, else the Supabase project or `PROD`",
+        ),
+        Setting(
             "DARKROOM_URL",
             "where browsers reach this app: `image_url` begins with it, the same for all apps and"
             " workers",

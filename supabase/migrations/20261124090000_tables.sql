@@ -58,6 +58,9 @@ comment on column public.workers.storage_error is 'Why its storage takes no file
 comment on column public.workers.blocked_types is 'Those of its job_types that it does not claim now, because they need the storage.';
 comment on column public.workers.process_started_at is 'When the operating system started the process: with host and pid it tells a restarted process from its predecessor.';
 
+-- Calls of process-jobs by cron leave 1,440 rows a day; who is alive is asked every few seconds.
+create index if not exists workers_seen_idx on public.workers (last_seen_at);
+
 -- Generations -------------------------------------------------------------------------------------
 
 create table if not exists public.models (

@@ -60,7 +60,7 @@ def test_a_provider_is_put_down_seen_and_healed(app, page: Page, eventually):
     page.goto(f"{app.url}/fault-injection")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     expect(main.get_by_text("No fault is in force.")).to_be_visible(timeout=LONG)
-    in_sidebar = page.get_by_role("link", name="Faults are in force")
+    in_sidebar = page.get_by_role("link", name="Faults active")
     expect(in_sidebar).to_be_hidden()
     main.get_by_role("button", name="Provider down").click()
     expect(dialog.get_by_text("Every connection is cut")).to_be_visible(timeout=LONG)

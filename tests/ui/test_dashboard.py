@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 SENTENCE = "The database does not answer."
 PAGES_WITH_MORE = {
-    "workers": "Workers & cron",
+    "workers": "Workers",
     "duplicates": "Duplicates",
     "fault-injection": "Fault injection",
 }

@@ -128,7 +128,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
                     partial(_resume_cron, job["job_id"]),
                     needs=Role.ADMIN,
                 ),
-                todo="The page Workers & cron explains its messages and mends its command."
+                todo="The page Workers explains its messages and mends its command."
                 if job["active"]
                 else "",
                 page="workers",

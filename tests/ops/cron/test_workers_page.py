@@ -1,4 +1,4 @@
-"""The page Workers & cron in a real browser, on a real PostgreSQL 15 with pg_cron."""
+"""The page Workers in a real browser, on a real PostgreSQL 15 with pg_cron."""
 
 import re
 from collections.abc import Iterator
