@@ -54,7 +54,7 @@ with line as materialized (
 ), jobs as (
     select
         t.place, t.generation_id, t.job_id, g.model_id, g.prompt, g.parameters, g.progress, g.prediction_id,
-        g.image_url, g.storage_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
+        g.image_url, g.storage_path, g.thumbnail_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
         case when g.status = 'queued' and q.status = 'processing' then 'processing' else g.status end as status,
         case when g.status <> 'queued' then g.started_at end as started_at,
         coalesce(q.scheduled_at, t.due_at) as due_at,
@@ -69,7 +69,7 @@ with line as materialized (
 select
     j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
     j.prediction_id is not null as predicted,
-    j.image_url, j.storage_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
+    j.image_url, j.storage_path, j.thumbnail_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
     exists (
         select from public.model_holds h
         where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()

@@ -59,7 +59,12 @@ def claim(db: Connection) -> dict[str, Any]:
 def complete(db: Connection, job: dict[str, Any], success: bool = True) -> None:
     db.execute(
         "select public.complete_job(%s, %s, 'broke', '{\"permanent\": true}', %s, %s)",
-        (job["id"], success, job["attempts"], json.dumps({"storage_path": f"{job['id']}.png"})),
+        (
+            job["id"],
+            success,
+            job["attempts"],
+            json.dumps({"storage_path": f"{job['id']}.png", "thumbnail_path": f"{job['id']}.webp"}),
+        ),
     )
 
 
@@ -207,6 +212,7 @@ def test_a_deleted_run_takes_all_that_is_its_own(db: Connection) -> None:
     db.execute("select public.refresh_rollup()")
     rows = test_runs.delete_run(db, actor="me", run=run)
     assert sorted(filter(None, (row["storage_path"] for row in rows))) == [f"{done['id']}.png"]
+    assert sorted(filter(None, (row["thumbnail_path"] for row in rows))) == [f"{done['id']}.webp"]
     assert len(rows) == 3
     left = [count(db, table) for table in ("job_queue", "image_generations", "idempotency_keys")]
     assert (left, count(db, "job_leases"), count(db, "test_runs")) == (kept, 0, 1)
