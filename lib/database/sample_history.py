@@ -20,7 +20,9 @@ def load_sample_history(
     """Fill an empty queue with thirty days of sample history ending at `until` (default: now).
 
     `images` is the folder of stored images, which gets a few that thousands of completed
-    generations share; without it they have none. Returns the number of jobs written: 0 if the queue has any jobs, or if history was loaded
+    generations share; without it they have none.
+
+    Returns the number of jobs written: 0 if the queue has any jobs, or if history was loaded
     before, even if its jobs have been deleted since. Safe to call concurrently. Deterministic
     for the same `until`; within the same UTC hour only the end differs. No job is pending, so
     a worker has nothing to run. Needs the right to write `auth.users`.

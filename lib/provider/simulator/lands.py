@@ -55,9 +55,10 @@ def _trees(
 
 
 def _mountains(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
-    rock, cap = land_at(scene, 0.12), mixed(land_at(scene, 0.0), WHITE, 0.75)
+    cap = mixed(land_at(scene, 0.0), WHITE, 0.75)
     count = round(2.6 * canvas.aspect) + 2
-    for place in chance.sample(range(count), count):
+    for order, place in enumerate(chance.sample(range(count), count)):
+        rock = land_at(scene, 0.06 + 0.18 * order / count)
         x = canvas.aspect * (place + chance.uniform(0.2, 0.8)) / count
         y, foot = scene.horizon - chance.uniform(0.1, 0.27), scene.horizon + 0.12
         left, right = chance.uniform(0.8, 1.2), chance.uniform(0.8, 1.2)
