@@ -141,7 +141,9 @@ confirmations()
 with rerun_when_reachable():
     if saved := st.session_state.pop("refill", None):
         refill(saved)
-    if "show" not in st.session_state and "show" not in st.query_params and (id := run_id()):
+    if tab := st.session_state.pop("show next", None):
+        st.session_state["show"] = tab
+    elif "show" not in st.session_state and "show" not in st.query_params and (id := run_id()):
         # A link to a run leads to its tab.
         run = read_once("generate", "run", run=id)
         if run and is_load_test(run):

@@ -72,7 +72,9 @@ class Bucket:
         self.asked.append(paths)
         if not self.works:
             raise StorageFailed("Supabase Storage does not answer.")
-        return {path: f"https://bucket/{path}?{len(self.asked)}" for path in paths if path != "lost"}
+        return {
+            path: f"https://bucket/{path}?{len(self.asked)}" for path in paths if path != "lost"
+        }
 
 
 @pytest.fixture

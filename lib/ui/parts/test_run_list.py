@@ -59,24 +59,17 @@ def show_history() -> None:
     )
     picked = runs[runs["id"].isin(chosen)]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if len(chosen) == 1:
-            st.button(
-                "Open run",
-                icon=":material/open_in_full:",
-                on_click=_open,
-                args=(chosen[0], bool(picked["load_test"].iloc[0])),
-            )
+        if len(chosen) == 1 and st.button("Open run", icon=":material/open_in_full:"):
+            st.query_params["run"] = str(chosen[0])
+            # The page selects the tab, before it draws the tabs.
+            st.session_state["show next"] = LOAD_TEST if picked["load_test"].iloc[0] else IMAGES
+            st.rerun()
         if chosen:
             words = plural(len(chosen), "run")
             if st.button(f"Delete {words}", key="delete runs", icon=":material/delete:"):
                 ask(delete_action(chosen, int(picked["started"].sum()), int(picked["live"].sum())))
         else:
             st.caption("Select a run to open it, or several to delete them.")
-
-
-def _open(run_id: UUID, load_test: bool) -> None:
-    st.query_params["run"] = str(run_id)
-    st.session_state["show"] = LOAD_TEST if load_test else IMAGES
 
 
 def export() -> None:
