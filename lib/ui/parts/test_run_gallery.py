@@ -13,6 +13,7 @@ from lib.database.sample_history import IMAGES
 from lib.formats import duration, escaped
 from lib.ops.test_runs.phases import LIVE, phase, queue_position
 from lib.queue.operator_actions import cancel_jobs
+from lib.roles import AccessDenied
 from lib.ui.confirm import report
 from lib.ui.dashboard import actor, clear_cached_answers, pool
 from lib.ui.images import file_name, image_bytes, thumbnail_sources
@@ -87,19 +88,15 @@ def _cards(jobs: Sequence[Row], urls: Mapping[Any, str | None], *, columns: int)
 
 
 def _card(job: Row, url: str | None) -> None:
-    at = phase(job)
     # Of a purged job there is no page.
     page = {"id": str(job["job_id"])} if job["attempts"] is not None else None
     if job["status"] in LIVE:
-        place = queue_position(job)
-        percent = f" {job['progress']}%" if at == "Running" else ""
-        st.progress(job["progress"], f"{at}{percent}" + (f", {place}" if place else ""))
-        st.caption(_times(job))
+        st.progress(job["progress"], _live_phase(job))
         if st.button("Cancel", key=f"cancel {job['job_id']}", icon=":material/close:"):
             _cancel(job)
         return
     if job["status"] != "completed":
-        st.badge(at, color="red" if at == "Failed" else "gray")
+        st.badge(phase(job), color="red" if job["status"] == "failed" else "gray")
         if job["error_message"]:
             st.text(textwrap.shorten(job["error_message"], 160, placeholder=" …"))
     elif url:
@@ -125,19 +122,29 @@ def _card(job: Row, url: str | None) -> None:
             )
 
 
+def _live_phase(job: Row) -> str:
+    """Phase of a live job and for how long, such as "Running 62%, 4.1 s"."""
+    at = phase(job)
+    if job["status"] == "processing":
+        percent = f" {job['progress']}%" if at == "Running" else ""
+        return f"{at}{percent}, {duration(job['run_seconds'])}"
+    return f"{at}, {queue_position(job)}"
+
+
 def _times(job: Row) -> str:
-    """How long a job has run, or has been pending, and its seed."""
-    if job["run_seconds"] is None:
-        parts = [f"Pending {duration(job['wait_seconds'])}"]
-    else:
-        verb = "Running" if job["status"] == "processing" else "Ran"
-        parts = [f"{verb} {duration(job['run_seconds'])}"]
-    seed = job["parameters"].get("seed")
-    return ", ".join(parts if seed is None else [*parts, f"seed {seed}"])
+    """How long an ended job ran, and its seed."""
+    ran = job["run_seconds"]
+    parts = [f"Ran {duration(ran)}" if ran is not None else "Not started"]
+    if (seed := job["parameters"].get("seed")) is not None:
+        parts.append(f"seed {seed}")
+    return ", ".join(parts)
 
 
 def _cancel(job: Row) -> None:
-    cancelled = cancel_jobs(pool(), actor(), [job["job_id"]])
-    report("1 job cancelled." if cancelled else "The job has already ended.")
+    try:
+        cancelled = cancel_jobs(pool(), actor(), [job["job_id"]])
+        report("1 job cancelled." if cancelled else "The job has already ended.")
+    except AccessDenied as refusal:
+        report(str(refusal))
     clear_cached_answers()
     st.rerun()
