@@ -74,7 +74,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "SUPABASE_STORAGE_BUCKET",
-            "bucket of the project for images",
+            "bucket of the project for images and their thumbnails",
             "files in `DARKROOM_DATA`",
         ),
         Setting(

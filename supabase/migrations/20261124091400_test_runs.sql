@@ -121,7 +121,7 @@ $$;
 comment on function public.withdraw_test_run is 'Removes a test run that was refused before any of its jobs was started. False when some were.';
 
 create function public.delete_test_run(p_actor text, p_run_id uuid)
-returns table (generation_id uuid, storage_path text)
+returns table (generation_id uuid, storage_path text, thumbnail_path text)
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -148,7 +148,8 @@ begin
     delete from public.job_queue q where q.id = any (v_jobs);
     delete from public.idempotency_keys k where k.scope = 'test' and k.generation_id = any (v_generations);
     return query
-        delete from public.image_generations g where g.id = any (v_generations) returning g.id, g.storage_path;
+        delete from public.image_generations g where g.id = any (v_generations)
+        returning g.id, g.storage_path, g.thumbnail_path;
     delete from public.test_runs r where r.id = p_run_id;
     perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object(
         'run_id', p_run_id, 'before', v_before, 'after', public.job_states(v_jobs)
@@ -156,4 +157,4 @@ begin
 end;
 $$;
 comment on function public.delete_test_run is
-    'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images are, for whoever deletes those. Error: DR404 for no such run.';
+    'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images and thumbnails are, for whoever deletes those. Error: DR404 for no such run.';

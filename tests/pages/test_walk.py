@@ -90,6 +90,8 @@ def paths(app: App) -> list[str]:
         *(f"{path}?view={view}" for path, views in VIEWS.items() for view in views),
         f"/job?id={one['id']}",
         f"/generate?run={run['id']}",
+        "/generate?show=Load+test",
+        "/generate?show=Earlier+runs",
         f"/users?user={one['created_by']}",
     ]
 

@@ -38,11 +38,11 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
 
     page.get_by_role("link", name="Generate").click()
     page.get_by_label("Prompt", exact=True).fill("A red kite over <b>dunes</b>")
-    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("button", name="Generate 1 image").click()
     image = page.get_by_role("img", name="A red kite over <b>dunes</b>").first
     expect(image).to_be_visible(timeout=30_000)
-    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
-    expect(page.get_by_text("1 completed, 1 in all.")).to_be_visible()
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
+    expect(page.get_by_text("1 of 1 done")).to_be_visible()
 
     page.get_by_role("link", name="Stuck jobs").click()
     # The checkbox of the first row; the table is drawn on a canvas.
