@@ -39,7 +39,7 @@ st.caption(
     "An application that calls the model inside its requests moves to the queue bit by bit: it asks"
     " use_async_for_user, and the users below the percentage take the queue. A user stays on the"
     " same path at every request, and a greater percentage only adds users. Requests without a user"
-    " move at 100 %."
+    " move at 100%."
 )
 confirmations()
 span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
@@ -68,7 +68,7 @@ def users_below(users: dict[int, int], percentage: int) -> int:
 def current_state(state: dict[str, Any], users: dict[int, int]) -> None:
     percentage, active = state["percentage"], sum(users.values())
     with st.grid("auto", min_column_width=210, border=True):
-        st.metric("On the queue", f"{percentage} %", help="Of all users that there can be.")
+        st.metric("On the queue", f"{percentage}%", help="Of all users that there can be.")
         st.metric(
             "Users on the queue",
             f"{users_below(users, percentage):,}",
@@ -92,7 +92,7 @@ def rollout_controls(percentage: int, users: dict[int, int]) -> None:
             st.slider("Users on the queue, in percent", 0, 100, percentage, width=420)
         )
         if st.button(
-            f"Set {new_percentage} %",
+            f"Set {new_percentage}%",
             key="set rollout",
             type="primary",
             disabled=new_percentage == percentage,
@@ -113,13 +113,13 @@ def effect(before: int, after: int, users: dict[int, int]) -> str:
 def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action:
     def run() -> str:
         set_async_rollout(pool(), actor(), after)
-        return f"{after} % of the users take the queue from their next request on."
+        return f"{after}% of the users take the queue from their next request on."
 
     return Action(
         title="Change who takes the queue",
-        effect=f"{effect(before, after, users)}: from {before} % to {after} %. It holds from their"
+        effect=f"{effect(before, after, users)}: from {before}% to {after}%. It holds from their"
         " next request on; what runs or waits now goes on where it is.",
-        button=f"Set {after} %",
+        button=f"Set {after}%",
         run=run,
     )
 
@@ -128,7 +128,7 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.header("Which path is faster, and which fails less?")
     st.caption(
         f"Generations that ended in {span.description}. Times run from the request to the image,"
-        " with every wait and every attempt; percentiles are at most 5 % off. Failed is what the"
+        " with every wait and every attempt; percentiles are at most 5% off. Failed is what the"
         " user saw as failed: on the queue after its last attempt. Tests count too."
     )
     if rows.empty:
@@ -161,7 +161,7 @@ def show_summary(rows: pd.DataFrame) -> None:
             st.info(f"{missing_text} {HOW_RECORDED[missing[0]]}")
         return
     words = [
-        f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95 %"
+        f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95%"
         f" within {duration(rows.at[path, 'p95_seconds'])}, {failure_rate(rows.loc[path])} failed."
         for path in NAMES
     ]

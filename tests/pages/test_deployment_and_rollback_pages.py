@@ -122,7 +122,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
         expect(main.get_by_text(report)).to_be_visible(timeout=LONG)
 
     take("Pause the queue", "700 jobs stay and wait", "The queue is paused")
-    take("Switch to synchronous", "Moves the 30 % of the users", "it was 30 % of the users")
+    take("Switch to synchronous", "Moves the 30% of the users", "it was 30% of the users")
     take("Cancel pending jobs", "Cancels 700 pending jobs. Running jobs", "700 jobs cancelled.")
     with page.expect_download() as download:
         main.get_by_role("button", name="Export as CSV").first.click()
@@ -139,7 +139,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     main.get_by_role("radio", name="Resume").click()
     take("Resume the queue", "Lifts the pause of all jobs", "The queue goes on.")
     take("Put them back", "Puts 700 jobs back on the queue", "700 jobs put back on the queue")
-    take("Restore the percentage", "Lets 30 % of the users", "30 % of the users take the queue")
+    take("Restore the percentage", "Lets 30% of the users", "30% of the users take the queue")
     expect(main.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
     main.get_by_role("button", name="End the rollback").click()
     expect(dialog.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)

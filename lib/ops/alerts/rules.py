@@ -120,7 +120,7 @@ RULES: Mapping[str, Rule] = {
     "wait_p95": Rule(
         "Wait, 95th percentile",
         "seconds",
-        "What 95 % of the jobs that ended in the last 15 minutes waited at most, from due to"
+        "What 95% of the jobs that ended in the last 15 minutes waited at most, from due to"
         " started; of the newest 5,000.",
         "See when the waits began to grow, and start more workers.",
         "throughput",
@@ -177,9 +177,9 @@ def subject_name(alert: Alert) -> str:
 
 
 def format_measure(unit: str, value: float) -> str:
-    """Format a measured value with its unit, such as "10 %" or "5 min"."""
+    """Format a measured value with its unit, such as "10%" or "5 min"."""
     if unit == "seconds":
         return duration(value) if value else "0 s"
     if unit == "share":
-        return f"{100 * value:g} %"
+        return f"{100 * value:g}%"
     return f"{value:,.0f} {unit}"

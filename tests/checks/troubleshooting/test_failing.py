@@ -103,7 +103,7 @@ def test_a_model_that_fails_alone_is_disabled(page, db):
     fail(db, "prediction_failed", 8, SDXL)
     said = page.read("failure_rate")
     assert f"Most failures are of one model: {SDXL}." in said
-    assert "8 of 8 failures are its own; 80.0 % of its jobs failed." in said
+    assert "8 of 8 failures are its own; 80.0% of its jobs failed." in said
     assert page.press(f"Disable {SDXL}") == f"{SDXL} is disabled."
     [model] = db.execute("select enabled from models where id = %s", [SDXL]).fetchall()
     assert model == {"enabled": False}
