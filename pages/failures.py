@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 import pandas as pd
@@ -88,10 +88,10 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
     guides = [guide_for(group) for group in groups]
     table["about"] = [entry.title for entry in guides]
     table["retry"] = [
-        None if entry.retry == "useless" else f"Retry {group['jobs']:,}"
+        f"Retry {group['jobs']:,}" if entry.retry == "helps" else None
         for entry, group in zip(guides, groups, strict=True)
     ]
-    table["models"] = [", ".join(map(model_name, group["models"])) for group in groups]
+    table["models"] = [models_text(group["models"]) for group in groups]
     table["error_group"] = table["error_group"].replace("", "(no message)")
     keys, key = list(table["key"]), selected_key()
     chosen = selectable(
@@ -136,6 +136,12 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
     return chosen[0] if chosen else None
 
 
+def models_text(models: Sequence[str]) -> str:
+    """The first model, and how many others there are."""
+    others = f" + {len(models) - 1}" if len(models) > 1 else ""
+    return f"{model_name(models[0])}{others}"
+
+
 def remember_retry() -> None:
     _, keys = st.session_state["groups drawn"]
     st.session_state["retry group"] = keys[st.session_state["retry row"].row]
@@ -162,20 +168,31 @@ def show_group(key: str, group: dict[str, Any]) -> None:
         st.markdown(f"**What to do:** {entry.todo} {RETRY_ADVICE[entry.retry]}")
         st.code(group["error_group"] or "(no message)", language=None, wrap_lines=True)
         with st.container(horizontal=True, vertical_alignment="center"):
-            first = entry.retry == "helps"
-            label = f"Retry all {group['jobs']:,}"
-            if st.button(label, key="retry group", type="primary" if first else "secondary"):
-                confirm_retry_all(key, group)
-            models = group["models"]
-            link(
-                "jobs",
-                "Show jobs",
-                ":material/list:",
-                view="failed",
-                error=searched_text(group["error_group"]),
-                **({"model": models[0]} if len(models) == 1 and models[0] else {}),
-                **({"time": str(st.session_state["time"])} if span.start is None else {}),
-            )
+            # What is likely to fail again is not offered first.
+            if entry.retry == "helps":
+                retry_button(key, group, "primary")
+                jobs_link(group)
+            else:
+                jobs_link(group)
+                retry_button(key, group, "secondary")
+
+
+def retry_button(key: str, group: dict[str, Any], kind: Literal["primary", "secondary"]) -> None:
+    if st.button(f"Retry all {group['jobs']:,}", key="retry group", type=kind):
+        confirm_retry_all(key, group)
+
+
+def jobs_link(group: dict[str, Any]) -> None:
+    models = group["models"]
+    link(
+        "jobs",
+        "Show jobs",
+        ":material/list:",
+        view="failed",
+        error=searched_text(group["error_group"]),
+        **({"model": models[0]} if len(models) == 1 and models[0] else {}),
+        **({"time": str(st.session_state["time"])} if span.start is None else {}),
+    )
 
 
 def searched_text(error_group: str) -> str:

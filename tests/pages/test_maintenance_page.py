@@ -91,8 +91,8 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     defaults = main.get_by_role("textbox", name="Default parameters (JSON)")
     expect(defaults).to_have_value(re.compile("num_inference_steps"), timeout=LONG)
     defaults.fill('{"num_inference_steps": 400}')
-    main.get_by_role("button", name="Save").click()
-    confirm(page, "Save")
+    main.get_by_role("button", name="Save model").click()
+    confirm(page, "Save model")
     dialog = page.get_by_role("dialog")
     expect(
         dialog.get_by_text("num_inference_steps must be a whole number from 1 to 4")
@@ -100,14 +100,14 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     defaults.fill("{")
-    main.get_by_role("button", name="Save").click()
-    expect(main.get_by_text("The default parameters are no JSON")).to_be_visible()
+    main.get_by_role("button", name="Save model").click()
+    expect(main.get_by_text("The default parameters are not valid JSON")).to_be_visible()
     defaults.fill('{"num_inference_steps": 2}')
-    main.get_by_text("Enabled: users may ask for it").click()
-    main.get_by_role("button", name="Save").click()
-    expect(dialog).to_contain_text("Requests for it are refused from now on", timeout=LONG)
-    confirm(page, "Save")
-    expect(main.get_by_text("is saved.")).to_be_visible(timeout=LONG)
+    main.get_by_text("Enabled: users may request it").click()
+    main.get_by_role("button", name="Save model").click()
+    expect(dialog).to_contain_text("New requests for it are refused", timeout=LONG)
+    confirm(page, "Save model")
+    expect(main.get_by_text("saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": MODEL, "test": True}
     assert app.post("start-generation", asked).status_code == 404
 
