@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lib.formats import duration, number, plural
+from lib.formats import duration, plural
 
 LARGEST_LOAD = 100_000.0
 """Offered load above which the slots are not searched for: their number is the load, within 1%."""
 KEEPING_UP_SECONDS = 60.0
 """A backlog that clears within this time at the current pace does not count as one."""
 
-TARGET_WAIT_SECONDS = 10.0
+TARGET_WAIT_SECONDS = 10
 """The p95 wait that `summary` aims at."""
 MIN_JOBS = 20
 """Fewer jobs in the last hour say nothing about its rate or run time."""
@@ -87,15 +87,14 @@ def summary(pace: Mapping[str, Any]) -> str:
         return "Too few jobs in the last hour to estimate the capacity needed."
     load = pace["arrived"] / 3600 * pace["attempts"] * pace["run_seconds"]
     needed, slots = slots_for(load, pace["run_seconds"], TARGET_WAIT_SECONDS), pace["slots"]
-    rate = (
-        f"at the last hour's rate ({number(pace['arrived'] / 60)} jobs/min,"
-        f" {duration(pace['run_seconds'])} each)"
+    target = (
+        f"p95 wait under {duration(TARGET_WAIT_SECONDS)} at the last hour's rate"
+        f" ({plural(pace['arrived'])}, {duration(pace['run_seconds'])} each)"
     )
-    wait = f"p95 wait under {duration(TARGET_WAIT_SECONDS)}"
     if needed > slots:
         more = plural(needed - slots, "more slot")
-        return f"{more} would keep the {wait} {rate}: {needed:,} needed, {slots:,} available."
-    return f"{needed:,} of {plural(slots, 'slot')} are enough for a {wait} {rate}."
+        return f"{more} would keep the {target}: {needed:,} needed, {slots:,} available."
+    return f"Needed for a {target}: {needed:,} of {plural(slots, 'slot')}."
 
 
 def _blocked(slots: int, load: float) -> float:

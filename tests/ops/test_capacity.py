@@ -97,13 +97,13 @@ PACE = {"arrived": 1200, "ended": 1200, "run_seconds": 6.0, "attempts": 1.0, "sl
     [
         (
             PACE,
-            "4 of 10 slots are enough for a p95 wait under 10 s at the last hour's rate"
-            " (20 jobs/min, 6.0 s each).",
+            "Needed for a p95 wait under 10 s at the last hour's rate (1,200 jobs, 6.0 s each):"
+            " 4 of 10 slots.",
         ),
         (
             PACE | {"slots": 3},
             "1 more slot would keep the p95 wait under 10 s at the last hour's rate"
-            " (20 jobs/min, 6.0 s each): 4 needed, 3 available.",
+            " (1,200 jobs, 6.0 s each): 4 needed, 3 available.",
         ),
         (PACE | {"arrived": 19}, TOO_FEW),
         (PACE | {"ended": 5}, TOO_FEW),

@@ -10,7 +10,7 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start()
     page.goto(f"{app.url}/troubleshooting")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
-    expect(main.get_by_text("Nothing is wrong.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("All good.")).to_be_visible(timeout=LONG)
     app.rows(f"select public.pause_queue('Eve', 'generate-image', '{HOSTILE}')")
     asked = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
     app.call("start-generation", asked)
@@ -24,12 +24,12 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     expect(main.get_by_role("img", name="x")).to_have_count(0)
     main.get_by_role("button", name="Resume generate-image").click()
     expect(dialog.get_by_text("1 are due")).to_be_visible(timeout=LONG)
-    dialog.get_by_role("button", name="Not now").click()
+    dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     main.get_by_role("button", name="Resume generate-image").click()
     dialog.get_by_role("button", name="Resume generate-image").click(timeout=LONG)
     expect(main.get_by_text("Resumed.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("Nothing is wrong.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("All good.")).to_be_visible(timeout=LONG)
     done = "select from public.job_queue where status = 'completed'"
     eventually(lambda: app.rows(done))
     audit = app.rows("select action, actor from public.audit_log order by id desc limit 1")

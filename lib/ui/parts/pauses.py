@@ -12,11 +12,10 @@ MAX_REASON = 200
 
 
 def show_pauses() -> None:
-    """Draw the current pauses, each with a button that lifts it."""
-    st.header("Pauses")
+    """Draw the current pauses, each with a button that lifts it; nothing if there are none."""
     paused = read("workers", "pauses")
-    if not paused:
-        st.caption("No job type is paused.")
+    if paused:
+        st.header("Paused job types")
     for pause in paused:
         name = escaped(type_name(pause["job_type"]))
         reason = f": {escaped(pause['reason'])}" if pause["reason"] else ""
