@@ -20,10 +20,10 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     )
     # Streamlit would make a link of the address: an invisible character parts it.
     expect(alert).to_contain_text(f"by Eve: {HOSTILE}.".replace("http:", "http\u2060:"))
-    expect(main.get_by_text("Held back by it: 1 pending job.")).to_be_visible()
+    expect(main.get_by_text("1 pending job affected.")).to_be_visible()
     expect(main.get_by_role("img", name="x")).to_have_count(0)
     main.get_by_role("button", name="Resume generate-image").click()
-    expect(dialog.get_by_text("1 are due")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text("1 pending job.")).to_be_visible(timeout=LONG)
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     main.get_by_role("button", name="Resume generate-image").click()
