@@ -149,4 +149,4 @@ def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, pa
     db.execute("select pause_queue('me')")
     assert "Queue paused for all jobs" in page.read("pending")
     assert page.press("Resume all jobs") == "Resumed."
-    assert "Queue paused" not in page.read("pending")
+    assert "Queue paused for" not in page.read("pending")
