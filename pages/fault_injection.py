@@ -154,7 +154,7 @@ def form(file: FaultFile) -> None:
     st.caption(
         "Replaces the faults of all models. Models with their own faults keep them."
         if model is None
-        else "Replaces the faults of all models for this model. Leave all fields empty to use those."
+        else "Replaces the faults of all models for this model. Leave all empty to use those."
     )
     with st.form(f"faults of {scope}"):
         outage, values = inputs(faults, model)

@@ -45,7 +45,9 @@ def user_header(user_id: UUID) -> None:
         if email := emails_of([user_id]).get(user_id):
             st.text(email, width="content")
         st.caption(f"User id {user_id}", width="stretch")
-        with st.popover("Change limits", icon=":material/tune:"):
+        with st.popover(
+            "Change limits", icon=":material/tune:", key="limits open", on_change="rerun"
+        ):
             _limits_form(user_id)
 
 
@@ -201,8 +203,13 @@ def _limits_form(user_id: UUID) -> None:
             "Images per 24 hours", user["default_daily"], user["own_daily"], user_id
         )
         st.caption("Leave empty for the default. 0 allows none.")
-        if st.form_submit_button("Set limits", type="primary"):
+        if st.form_submit_button("Set limits", type="primary", on_click=_close_limits):
             ask(_limits_action(user_id, daily, hourly))
+
+
+def _close_limits() -> None:
+    # The dialog that confirms would open below the popover.
+    st.session_state["limits open"] = False
 
 
 def _limit_input(label: str, default: int, own: int | None, user_id: UUID) -> int | None:
