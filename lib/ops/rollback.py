@@ -77,12 +77,12 @@ def _resume(pool: Pool, actor: str, state: State, _: Progress) -> str:
 
 def _to_synchronous(pool: Pool, actor: str, state: State, _: Progress) -> str:
     before = _call(pool, "to_synchronous", actor=actor, rollback=state["id"])
-    return f"Nobody takes the queue any more; it was {before} % of the users."
+    return f"Nobody takes the queue any more; it was {before}% of the users."
 
 
 def _restore(pool: Pool, actor: str, state: State, _: Progress) -> str:
     after = _call(pool, "restore_rollout", actor=actor, rollback=state["id"])
-    return f"{after} % of the users take the queue from their next request on."
+    return f"{after}% of the users take the queue from their next request on."
 
 
 def _stop_cron(pool: Pool, actor: str, state: State, _: Progress) -> str:
@@ -131,7 +131,7 @@ def _paused(state: State) -> str:
 
 
 def _rollout(state: State) -> str:
-    return f"{state['percentage']} % of the users take the queue."
+    return f"{state['percentage']}% of the users take the queue."
 
 
 def _cron_jobs(state: State) -> str:
@@ -167,7 +167,7 @@ ROLLBACK_STEPS = (
         lambda state: "open" if state["percentage"] else "done",
         _rollout,
         lambda state: (
-            f"Moves the {state['percentage']} % of the users that take the queue to the"
+            f"Moves the {state['percentage']}% of the users that take the queue to the"
             " synchronous path, from their next request on. The percentage is kept for the way"
             " back."
         ),
@@ -266,8 +266,8 @@ RESUME_STEPS = (
         lambda state: "open" if state["percentage"] < (state["rollout_before"] or 0) else "done",
         _rollout,
         lambda state: (
-            f"Lets {state['rollout_before']} % of the users take the queue, as before"
-            f" the rollback; now it is {state['percentage']} %."
+            f"Lets {state['rollout_before']}% of the users take the queue, as before"
+            f" the rollback; now it is {state['percentage']}%."
         ),
         "Restore the percentage",
         _restore,

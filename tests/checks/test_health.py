@@ -88,10 +88,10 @@ FINE = {
         (RATE_LIMITED | {"processing": 0}, "good", "2 jobs pending: rate limit of a/b."),
         ({"stuck": 2}, "warning", "2 jobs stuck"),
         ({"last_hour_failed": 5}, "good", "being picked up"),
-        ({"last_hour_failed": 6}, "critical", "10.7 % of jobs failed in the last hour (6 of 56)."),
+        ({"last_hour_failed": 6}, "critical", "10.7% of jobs failed in the last hour (6 of 56)."),
         ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "being picked up"),
-        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "warning", "88.9 %"),
-        ({"rules": STRICT, "last_hour_failed": 3}, "warning", "5.7 %"),
+        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "warning", "88.9%"),
+        ({"rules": STRICT, "last_hour_failed": 3}, "warning", "5.7%"),
         ({"rules": STRICT, "stuck": 2}, "good", "being picked up"),
         ({"rules": STRICT, "stuck": 3}, "critical", "3 jobs stuck"),
         ({"alerts": [IDLE]}, "critical", "No job completed for 6 min while jobs are pending."),
@@ -145,14 +145,14 @@ def test_durations_read_in_two_units(seconds, words):
 
 @pytest.mark.parametrize(
     ("difference", "written", "words"),
-    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0 %", 0)],
+    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0%", 0)],
 )
 def test_a_change_has_a_sign_unless_it_is_too_small_to_say(difference, written, words):
     assert signed_change(difference, written) == words
 
 
 def test_a_share_of_nothing_is_a_dash():
-    assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5 %", "0.0 %", "–")
+    assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5%", "0.0%", "–")
 
 
 def test_escaped_text_has_no_markdown_left():

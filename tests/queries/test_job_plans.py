@@ -25,6 +25,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("job", "operators", {"id": str(USER), "created_at": datetime(2026, 1, 1, tzinfo=UTC)}),
     ("users", "most_active", DAY),
     ("users", "user", {"user_id": USER}),
+    ("users", "generations", DAY | {"user_id": USER, "text": "fox", "most": 24}),
     ("users", "asked", DAY | {"user_id": USER, "bucket": "day", "zone": "UTC"}),
 ]
 LISTS = [

@@ -25,6 +25,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (models.compared, DAYS),
     (models.distribution, {"model": "m1", **DAYS}),
     (models.trend, {"step": "day", "model": None, **DAYS}),
+    (models.errors, {"model": "m1", **DAYS}),
 ]
 
 

@@ -113,8 +113,8 @@ def test_a_database_that_is_away_is_said_once_below_the_switch(
             expect(page.get_by_role("switch", name="Live")).to_be_visible()
             assert page.get_by_text(SENTENCE).count() == 1, path
     # Of the last page, what is below its panel.
-    expect(page.get_by_text("Everything is normal.")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Nobody yet.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No active faults.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No changes.")).to_be_visible(timeout=30_000)
 
 
 def test_a_page_that_stands_still_goes_on_once_the_database_is_back(

@@ -55,7 +55,7 @@ def test_an_action_of_a_page_that_viewers_do_not_have_does_nothing(
     said = recorded(page)
     page.goto(f"{signed_app.url}/fault-injection?live=false")
     page.get_by_role("button", name="Clear all faults").click(timeout=LONG)
-    page.get_by_text("No fault is in force.").wait_for(timeout=LONG)
+    page.get_by_text("No active faults.").wait_for(timeout=LONG)
     done = (PEOPLE["operator"], "inject_faults")
     assert audit(rows) == [done]
 
