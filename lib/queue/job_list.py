@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from lib.queue.job_filters import Filters
@@ -21,7 +21,8 @@ PAGE_ROWS = 50
 EXPORT_ROWS = 1_000
 MIN_ID_DIGITS = 4
 """Minimum length of an ID prefix to search for."""
-COUNT_LIMIT = 10_000
+MAX_STRETCHES = 400
+"""Most queries for the ids of matching jobs: some 10 s."""
 # Rows that a page scans per walk: about 25 ms each. Pending jobs are that many of each line; failed
 # jobs are scattered on disk, a user's generations and their jobs even more so.
 _SCAN_LIMITS = {
@@ -51,6 +52,7 @@ class JobRow(TypedDict):
     job_type: str
     model_id: str | None
     prompt: str | None
+    generation_id: UUID | None
     created_by: UUID | None
     priority: int | None
     attempts: int
@@ -121,14 +123,6 @@ class Page:
     """Where the scan stopped at its limit; None if it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of jobs; `kind` says how accurate it is."""
-
-    number: int
-    kind: Literal["exactly", "about", "more than"]
-
-
 def first_page(fetch: Fetch, filters: Filters, rows: int = PAGE_ROWS) -> Page:
     """The first page of the list."""
     return _forward(fetch, filters, None, rows, whole=False)
@@ -178,19 +172,20 @@ def by_id(fetch: Fetch, digits: str) -> Sequence[JobRow]:
     return rows
 
 
-def count(fetch: Fetch, filters: Filters, page: Page) -> Count | None:
-    """The number of jobs in the list of a page; None if it is not known without reading them."""
-    if page.before is None and page.after is None:
-        return Count(len(page.rows), "exactly")
-    if filters.error or filters.path:
-        return None
-    if filters.user_id:
-        if "user" not in filters.walks or filters.statuses or filters.model_id:
-            return None
-        number = fetch("count_of_user", user_id=filters.user_id, **filters.span)
-        return Count(number, "more than" if number >= COUNT_LIMIT else "about")
-    found = fetch("count", live=filters.start is None, **filters.kind, **filters.span)
-    return Count(found["live"] + found["ended"], "about")
+def matching(fetch: Fetch, filters: Filters, most: int) -> tuple[list[UUID], bool]:
+    """The ids of the first `most` jobs of the list, and whether these are all.
+
+    Stops after MAX_STRETCHES short queries.
+    """
+    found: list[UUID] = []
+    cursor: Cursor | None = None
+    for _ in range(MAX_STRETCHES):
+        page = _forward(fetch, filters, cursor, EXPORT_ROWS, whole=False)
+        found += [row["id"] for row in page.rows]
+        if page.after is None or len(found) >= most:
+            return found[:most], page.after is None and len(found) <= most
+        cursor = page.after
+    return found, False
 
 
 def _forward(
