@@ -31,8 +31,6 @@ SECTIONS: dict[str, dict[str, str]] = {
         "throughput": "Throughput",
         "models": "Models",
         "failures": "Failures",
-        "stuck_jobs": "Stuck jobs",
-        "duplicates": "Duplicates",
         "jobs": "Jobs",
         "job": "Job",
         "users": "Users",
@@ -112,7 +110,7 @@ def link(
 
 
 def page_path(file: str) -> str:
-    """URL path of a page, such as "/stuck-jobs"."""
+    """URL path of a page, such as "/self-test"."""
     return "/" if file == HOME else f"/{file.replace('_', '-')}"
 
 

@@ -25,7 +25,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "job": {"id": ""},
     "jobs": {
         "job": "",
-        "status": [],
+        "jobs view": "all",
         "time": ALL_TIME,
         "type": None,
         "model": None,
@@ -67,7 +67,7 @@ def find(run_query: RunQuery, text: str) -> Hit:
         return _by_id(run_query, text.replace("-", "").lower())
     if _ADDRESS.fullmatch(text):
         return _by_address(run_query, text)
-    return Hit("jobs", {"field": "prompt", "value": f"*{'*'.join(words)}*"})
+    return Hit("jobs", {"field": "prompt", "value": f"*{'*'.join(words)}*", "time": "30 d"})
 
 
 def _by_id(run_query: RunQuery, digits: str) -> Hit:
