@@ -46,10 +46,12 @@ def panel() -> None:
     view = st.session_state[VIEW]
     tabs = st.container()
     if view == "duplicates":
+        remember()
         show_tabs(tabs, counts(fetch, Filters()))
         duplicates()
     elif chosen := filters(view):
         reset_position_on_change(chosen)
+        remember()
         found = count_jobs(chosen)
         show_tabs(tabs, found)
         st.session_state["jobs shown"] = chosen, found[view].number
@@ -58,8 +60,8 @@ def panel() -> None:
         else:
             job_list(view, chosen, found[view])
     else:
+        remember()
         show_tabs(tabs, {})
-    remember()
 
 
 def show_tabs(place: DeltaGenerator, found: dict[str, Count]) -> None:

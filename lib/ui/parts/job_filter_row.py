@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import streamlit as st
@@ -35,19 +35,16 @@ class _Visit:
 def arrive() -> None:
     """Take the view and the filters from the address, or from the last visit if it has none.
 
-    The browser's Back leads to the address without them.
+    A page calls it at the start of each run.
     """
-    if st.session_state.get("drawn") == st.session_state["page"]:
-        return
-    close_bulk_dialog()
-    st.session_state.pop("jobs filters", None)
     given = st.query_params.to_dict()
-    visit: _Visit | None = st.session_state.get("jobs visit")
-    if visit and not given.keys() & {*FILTERS, *PLACE, "view", "status"}:
-        given = visit.address
-        st.session_state.update(visit.fields)
-        st.query_params.update(given)
-    else:
+    restored = st.session_state.pop("jobs restored", False)
+    if st.session_state.get("drawn") != st.session_state["page"] and not restored:
+        close_bulk_dialog()
+        st.session_state.pop("jobs filters", None)
+        visit: _Visit | None = st.session_state.get("jobs visit")
+        if visit and not given.keys() & {*FILTERS, *PLACE, "view", "status"}:
+            _restore(visit)
         for name in FILTERS:
             if name not in given:
                 st.session_state.pop(name, None)
@@ -57,8 +54,16 @@ def arrive() -> None:
     st.query_params.pop("status", None)
 
 
+def _restore(visit: _Visit) -> NoReturn:
+    st.session_state.update(visit.fields)
+    st.query_params.update(visit.address)
+    st.session_state["jobs restored"] = True
+    # The browser's Back resets fields to the address, which has lost them, in this run only.
+    st.rerun()
+
+
 def remember() -> None:
-    """Keep the view, the filters and the position in the list for `arrive`."""
+    """Put the view into the address, and keep it with the filters and the position."""
     view = st.session_state[VIEW]
     if view == "all":
         st.query_params.pop("view", None)

@@ -42,8 +42,8 @@ def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
                 "Status", options=[*STATUS_LABELS.values()], color=STATUS_COLORS, width=104
             ),
             "model": st.column_config.TextColumn("Model", width=130),
-            "prompt": st.column_config.TextColumn("Prompt", width=250),
-            "error_message": st.column_config.TextColumn("Error", width=170),
+            "prompt": st.column_config.TextColumn("Prompt", width=240),
+            "error_message": st.column_config.TextColumn("Error", width=165),
             "user": st.column_config.TextColumn("User", width=130),
             "when": age_column(
                 "Time", width=112, help="When it ended, started, or is due if it is pending."
