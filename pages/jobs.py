@@ -1,5 +1,6 @@
 """Which jobs are there, in which state, and what can be done with them?"""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -84,22 +85,15 @@ def reset_position_on_change(chosen: Filters) -> None:
 
 
 def count_jobs(chosen: Filters) -> dict[str, Count]:
-    if not st.session_state["job"]:
+    if not chosen.id_prefix:
         return counts(fetch, chosen)
-    rows = jobs_by_id(Filters())
     return {
-        view: Count(sum(row["status"] in (statuses or STATUSES) for row in rows))
-        for view, statuses in (VIEWS | {"stuck": ("stuck",)}).items()
+        view: Count(len(jobs_by_id(chosen.id_prefix, statuses))) for view, statuses in VIEWS.items()
     }
 
 
-def jobs_by_id(chosen: Filters) -> list[JobRow]:
-    try:
-        rows = by_id(fetch, st.session_state["job"])
-    except ValueError as mistake:
-        st.error(str(mistake))
-        return []
-    return [row for row in rows if row["status"] in (chosen.statuses or STATUSES)]
+def jobs_by_id(prefix: str, statuses: Sequence[str]) -> list[JobRow]:
+    return [row for row in by_id(fetch, prefix) if row["status"] in (statuses or STATUSES)]
 
 
 def job_list(view: str, chosen: Filters, count: Count) -> None:
@@ -115,8 +109,8 @@ def job_list(view: str, chosen: Filters, count: Count) -> None:
 
 
 def load_page(chosen: Filters) -> Page:
-    if st.session_state["job"]:
-        return Page(jobs_by_id(chosen), None, None, None)
+    if chosen.id_prefix:
+        return Page(jobs_by_id(chosen.id_prefix, chosen.statuses), None, None, None)
     if after := Cursor.read(st.query_params.get("after")):
         return page_after(fetch, chosen, after)
     if before := Cursor.read(st.query_params.get("before")):
@@ -125,7 +119,7 @@ def load_page(chosen: Filters) -> Page:
 
 
 def no_jobs(view: str, chosen: Filters) -> None:
-    if chosen.narrowed or st.session_state["job"]:
+    if chosen.narrowed:
         st.info("No jobs match these filters.", icon=":material/search_off:")
         st.button("Clear filters", on_click=clear)
     elif view == "all":
@@ -176,7 +170,11 @@ def export() -> None:
         "jobs",
         EXPORT_COLUMNS,
         number,
-        lambda: [jobs_by_id(chosen)] if st.session_state["job"] else all_pages(once, chosen),
+        lambda: (
+            [jobs_by_id(chosen.id_prefix, chosen.statuses)]
+            if chosen.id_prefix
+            else all_pages(once, chosen)
+        ),
     )
 
 

@@ -48,16 +48,15 @@ def counts(fetch: Fetch, filters: Filters) -> dict[str, Count]:
         for row in rows:
             number = max(row["jobs"], found.get(row["status"], Count(0)).number)
             found[row["status"]] = Count(number, not row["complete"])
-    elif filters.narrowed:
-        found = {
-            status: Count(LIMIT, more=True) if count.number > LIMIT else count
-            for status, count in found.items()
-        }
+    limit = LIMIT if filters.narrowed else None
     return {"stuck": stuck} | {
-        view: _total([found.get(status, Count(0)) for status in statuses or found])
+        view: _total([found.get(status, Count(0)) for status in statuses or found], limit)
         for view, statuses in VIEWS.items()
     }
 
 
-def _total(parts: list[Count]) -> Count:
-    return Count(sum(part.number for part in parts), any(part.more for part in parts))
+def _total(parts: list[Count], limit: int | None) -> Count:
+    number = sum(part.number for part in parts)
+    if limit is not None and number > limit:
+        return Count(limit, more=True)
+    return Count(number, any(part.more for part in parts))

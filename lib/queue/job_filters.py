@@ -30,6 +30,8 @@ class Filters:
     job_type: str | None = None
     model_id: str | None = None
     user_id: UUID | None = None
+    id_prefix: str | None = None
+    """First digits of a job's or a generation's id; then `job_list.by_id` gives the list."""
     error: str | None = None
     """Part of the error message, case-insensitive; * matches anything."""
     path: str | None = None
@@ -47,7 +49,7 @@ class Filters:
     def narrowed(self) -> bool:
         """Whether anything but the status limits the list."""
         return (
-            any((self.job_type, self.model_id, self.user_id, self.error, self.path))
+            any((self.job_type, self.model_id, self.user_id, self.id_prefix, self.error, self.path))
             or self.start is not None
             or self.length < ALL_TIME
         )

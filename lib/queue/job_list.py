@@ -156,20 +156,26 @@ def all_pages(fetch: Fetch, filters: Filters) -> Iterator[Sequence[JobRow]]:
         cursor = page.after
 
 
-def by_id(fetch: Fetch, digits: str) -> Sequence[JobRow]:
-    """Jobs whose ID, or whose generation's ID, starts with `digits`: up to 50, newest first.
+def by_id(fetch: Fetch, prefix: str) -> Sequence[JobRow]:
+    """Jobs whose ID, or whose generation's ID, starts with `prefix`: up to 50, newest first.
 
-    Raises ValueError with a message for the user if `digits` is not an ID prefix.
+    Raises ValueError as `id_digits` does.
     """
-    plain = digits.replace("-", "").lower()
-    if not re.fullmatch("[0-9a-f]{1,32}", plain):
-        raise ValueError("An id has only the digits 0 to 9, the letters a to f, and dashes.")
-    if len(plain) < MIN_ID_DIGITS:
-        raise ValueError(f"Too short: give at least {MIN_ID_DIGITS} digits of the id.")
+    digits = id_digits(prefix)
     rows: Sequence[JobRow] = fetch(
-        "by_id", low=UUID(plain.ljust(32, "0")), high=UUID(plain.ljust(32, "f"))
+        "by_id", low=UUID(digits.ljust(32, "0")), high=UUID(digits.ljust(32, "f"))
     )
     return rows
+
+
+def id_digits(prefix: str) -> str:
+    """The digits of an ID prefix; ValueError with a message for the user if it is none."""
+    digits = prefix.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{1,32}", digits):
+        raise ValueError("An id consists of the digits 0 to 9, the letters a to f, and dashes.")
+    if len(digits) < MIN_ID_DIGITS:
+        raise ValueError(f"Too short: enter at least {MIN_ID_DIGITS} digits of the id.")
+    return digits
 
 
 def matching(fetch: Fetch, filters: Filters, most: int) -> tuple[list[UUID], bool]:

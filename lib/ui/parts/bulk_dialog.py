@@ -66,8 +66,14 @@ def bulk_dialog() -> None:
 
 def _draw(action: BulkAction) -> None:
     batches: Batches | None = st.session_state.get(_BATCHES)
+    question = st.empty()
     if batches is None:
-        _confirm(action)
+        with question.container():
+            confirmed = _confirm(action)
+        if confirmed:
+            # Otherwise it would stay until all is done, pale.
+            question.empty()
+            st.rerun(scope="fragment")
         return
     st.progress(batches.done / batches.total, f"{batches.done:,} of {plural(batches.total)}")
     if st.button("Stop"):
@@ -85,7 +91,7 @@ def _draw(action: BulkAction) -> None:
     st.rerun(scope="fragment")
 
 
-def _confirm(action: BulkAction) -> None:
+def _confirm(action: BulkAction) -> bool:
     st.write(action.effect)
     act = action.act
     if act is None:
@@ -97,10 +103,10 @@ def _confirm(action: BulkAction) -> None:
         declined = st.button(action.decline, key="decline")
     if confirmed:
         st.session_state[_BATCHES] = Batches(act, action.job_ids)
-        st.rerun(scope="fragment")
     if declined:
         close_bulk_dialog()
         st.rerun()
+    return confirmed
 
 
 def _explain(error: DatabaseError | AccessDenied) -> None:

@@ -74,7 +74,7 @@ def actions(view: str, filters: Filters, count: Count, selected: Sequence[JobRow
     with st.container(horizontal=True, vertical_alignment="center"):
         if selected:
             _on_selected(selected)
-        elif ON_ALL.get(view) and count.number:
+        elif ON_ALL.get(view) and count.number and not filters.id_prefix:
             matching_text = " matching" if filters.narrowed else ""
             for verb, action in ON_ALL[view].items():
                 if st.button(f"{verb} all {count}{matching_text}", key=f"{verb} all"):

@@ -9,6 +9,8 @@ import streamlit as st
 
 from lib.formats import escaped
 from lib.queue.job_filters import ALL_TIME, VIEWS, Filters
+from lib.queue.job_list import id_digits
+from lib.ui.columns import model_name
 from lib.ui.dashboard import read
 from lib.ui.parts.bulk_dialog import close_bulk_dialog
 from lib.ui.search import FIELDS
@@ -85,7 +87,7 @@ def filters(view: str) -> Filters | None:
     """Draw the filters, and return them with the statuses of the view; None if one is invalid."""
     kinds = read("jobs", "kinds")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model_id = _choice("Model", "model", kinds["models"], 250)
+        model_id = _whole_name(_choice("Model", "model", kinds["models"], 250), kinds["models"])
         if view == "stuck":
             job_type = _choice("Type", "type", kinds["job_types"], 180)
             _clear_button(bool(model_id or job_type))
@@ -106,6 +108,8 @@ def filters(view: str) -> Filters | None:
             or st.session_state["time"] != ANY_TIME
         )
     _show_further_filters(job_type, error, path, digits)
+    if digits and not _is_id_prefix(digits):
+        return None
     user_id = _user_id(user) if user else None
     if time is None or (user and user_id is None):
         return None
@@ -120,6 +124,7 @@ def filters(view: str) -> Filters | None:
         job_type=job_type,
         model_id=model_id,
         user_id=user_id,
+        id_prefix=digits or None,
         error=error or None,
         path=path or None,
         value=st.session_state["value"],
@@ -195,6 +200,22 @@ def _choice(label: str, key: str, options: Sequence[str], width: int) -> str | N
         placeholder="Any",
         width=width,
     )
+
+
+def _whole_name(typed: str | None, models: Sequence[str]) -> str | None:
+    """The model that a short name means; anything else as it is."""
+    if typed in models:
+        return typed
+    return next((model for model in models if model_name(model) == typed), typed)
+
+
+def _is_id_prefix(text: str) -> bool:
+    try:
+        id_digits(text)
+    except ValueError as mistake:
+        st.error(str(mistake))
+        return False
+    return True
 
 
 def _user_id(text: str) -> UUID | None:
