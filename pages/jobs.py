@@ -26,7 +26,8 @@ from lib.ui.export import csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts.bulk_dialog import bulk_dialog
-from lib.ui.parts.duplicates import duplicates
+from lib.ui.parts.duplicates import EXPORT_COLUMNS as REPEATED_COLUMNS
+from lib.ui.parts.duplicates import duplicates, export_repeated
 from lib.ui.parts.enqueue_job import enqueue_dialog
 from lib.ui.parts.job_actions import actions
 from lib.ui.parts.job_filter_row import TABS, VIEW, arrive, clear, filters, go_to, remember
@@ -103,8 +104,9 @@ def job_list(view: str, chosen: Filters, count: Count) -> None:
         selected = job_table(page.rows)
         with buttons:
             actions(view, chosen, count, selected)
-    elif page.searched is None:
+    elif page.searched is None or count == Count(0):
         no_jobs(view, chosen)
+        return
     pages(page)
 
 
@@ -159,7 +161,10 @@ def page_button(label: str, name: str, cursor: Cursor | None, icon: str) -> None
 
 def export() -> None:
     view = st.session_state[VIEW]
-    if "jobs shown" not in st.session_state or view == "duplicates":
+    if view == "duplicates":
+        csv_export("duplicates", REPEATED_COLUMNS, 0, export_repeated)
+        return
+    if "jobs shown" not in st.session_state:
         return
     chosen, number = st.session_state["jobs shown"]
     if view == "stuck":

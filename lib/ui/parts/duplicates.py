@@ -1,7 +1,7 @@
 """The view of duplicates: jobs that repeat another one of the same generation."""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +11,7 @@ from lib.queue.operator_actions import cancel_duplicates
 from lib.ui.columns import job_column, job_links, model_name, short_id, time_column
 from lib.ui.confirm import ask
 from lib.ui.dashboard import database_errors_shown, read, read_once
+from lib.ui.export import MAX_ROWS, Row
 from lib.ui.parts import job_dialogs
 from lib.ui.parts.job_dialogs import Matching
 from lib.ui.time_range import RANGES
@@ -18,6 +19,10 @@ from lib.ui.time_range import RANGES
 MAX_SHOWN = 500
 KEPT = "Each generation keeps its running or else its oldest job, and its image."
 RESULT = "repeated jobs"
+EXPORT_COLUMNS = [
+    "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
+    "completed_at", "id",
+]  # fmt: skip
 
 
 def duplicates() -> None:
@@ -33,6 +38,13 @@ def duplicates() -> None:
         _repeated(*result)
     else:
         st.caption("Reads every job of this time, so it runs only on request.")
+
+
+def export_repeated() -> Iterator[Sequence[Row]]:
+    """All jobs of the last comparison, for a CSV file."""
+    if RESULT in st.session_state:
+        span, _ = st.session_state[RESULT]
+        yield _read(span, MAX_ROWS)
 
 
 def _redundant() -> None:
@@ -72,11 +84,15 @@ def _redundant() -> None:
 
 def _compare(span: str) -> None:
     with database_errors_shown(), st.spinner("Comparing"):
-        rows = read_once("jobs", "repeated", start=None, length=RANGES[span], most=MAX_SHOWN)
-        st.session_state[RESULT] = (span, rows)
+        st.session_state[RESULT] = (span, _read(span, MAX_SHOWN))
 
 
-def _repeated(span: str, rows: list[dict[str, Any]]) -> None:
+def _read(span: str, most: int) -> Sequence[Row]:
+    rows: Sequence[Row] = read_once("jobs", "repeated", start=None, length=RANGES[span], most=most)
+    return rows
+
+
+def _repeated(span: str, rows: Sequence[Row]) -> None:
     if not rows:
         st.info(f"No generation had a second job in the last {span}.")
         return

@@ -36,8 +36,10 @@ def stuck_jobs(filters: Filters) -> None:
     else:
         text = "No stuck jobs match these filters." if filters.narrowed else "No jobs are stuck."
         st.success(text, icon=":material/check_circle:")
-    if st.expander("Last resets", on_change="rerun", key="last resets").open:
-        _resets()
+    last = st.expander("Last resets", on_change="rerun", key="last resets")
+    if last.open:
+        with last:
+            _resets()
 
 
 def export_stuck(filters: Filters) -> Iterator[Sequence[Row]]:
