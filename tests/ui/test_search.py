@@ -79,29 +79,29 @@ def test_leads_to_what_it_finds_from_any_page(app: App, page: Page):
     look_for(page, str(GENERATION).upper())
     leads_to(page, "/job", id=str(GENERATION))
     expect(page.get_by_text("A red kite over dunes").first).to_be_visible(timeout=LONG)
-    page.goto(f"{app.url}/jobs?status=failed&error=memory&live=false")
+    page.goto(f"{app.url}/jobs?view=failed&error=memory&live=false")
     look_for(page, str(JOB)[:8])
     # Whether it is live is no filter.
     leads_to(page, "/jobs", job=JOB.hex[:8], live="false")
     page.get_by_text("Live", exact=True).click()
     leads_to(page, "/jobs", job=JOB.hex[:8])
-    expect(page.get_by_role("heading", name="2 jobs")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("All 2", exact=True)).to_be_visible(timeout=LONG)
     for text in (str(USER), "Ann@Studio.example"):
         look_for(page, text)
         leads_to(page, "/jobs", created_by=str(USER))
-        expect(page.get_by_role("heading", name="1 job", exact=True)).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("All 1", exact=True)).to_be_visible(timeout=LONG)
     look_for(page, "red  dunes")
-    leads_to(page, "/jobs", field="prompt", value="*red*dunes*")
-    expect(page.get_by_role("heading", name="1 job", exact=True)).to_be_visible(timeout=LONG)
+    leads_to(page, "/jobs", field="prompt", value="*red*dunes*", time="30 d")
+    expect(page.get_by_text("All 1", exact=True)).to_be_visible(timeout=LONG)
     expect(page.get_by_role("searchbox", name="Search")).to_have_value("")
 
 
 def test_what_is_typed_stays_text(app: App, page: Page):
     page.goto(f"{app.url}/alerts")
     look_for(page, HOSTILE, by_mouse=True)
-    leads_to(page, "/jobs", field="prompt", value=f"*{HOSTILE.replace(' ', '*')}*")
-    expect(page.get_by_role("heading", name="1 job", exact=True)).to_be_visible(timeout=LONG)
-    named = f"Filtered: prompt is *{HOSTILE.replace(' ', '*')}*"
+    leads_to(page, "/jobs", field="prompt", value=f"*{HOSTILE.replace(' ', '*')}*", time="30 d")
+    expect(page.get_by_text("All 1", exact=True)).to_be_visible(timeout=LONG)
+    named = f"Also filtered by: prompt is *{HOSTILE.replace(' ', '*')}*"
     expect(page.get_by_text(named, exact=True)).to_be_visible()
     expect(page.locator("img[src=x]")).to_have_count(0)
 
