@@ -156,7 +156,7 @@ def test_an_id_prefix_overrides_other_filters(app: App, page: Page, rows):
 
 def test_a_click_opens_a_job_and_back_leads_to_the_same_place(app: App, page: Page, rows):
     pending(rows, 120, "c", "owner/many")
-    page.goto(f"{app.url}/jobs?view=pending&model=many")
+    page.goto(f"{app.url}/jobs?view=pending&model=owner/many")
     expect(tab(page, "Pending 120")).to_be_visible(timeout=LONG)
     button(page, "Next").click()
     expect(page).to_have_url(re.compile("after=pending"), timeout=LONG)
@@ -168,7 +168,7 @@ def test_a_click_opens_a_job_and_back_leads_to_the_same_place(app: App, page: Pa
     page.go_back()
     expect(tab(page, "Pending 120")).to_be_checked(timeout=LONG)
     expect(button(page, "Previous")).to_be_enabled(timeout=LONG)
-    expect(page.get_by_role("combobox", name="Model")).to_have_value("many")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("owner/many")
     assert sorted(page.url.partition("?")[2].split("&")) == sorted(
         place.partition("?")[2].split("&")
     )
@@ -204,10 +204,8 @@ def test_all_matching_jobs_are_cancelled_but_not_running_ones(app: App, page: Pa
         ("pending", 6),
         ("processing", 1),
     ]
-    audit = rows.execute("select action, affected from audit_log order by id").fetchall()
-    assert [row["affected"] for row in audit] == [499, 500, 300] or sum(
-        row["affected"] for row in audit
-    ) == 1299
+    audit = rows.execute("select sum(affected)::int as jobs from audit_log").fetchall()
+    assert audit == [{"jobs": 1299}]
 
 
 def test_a_long_action_can_be_stopped(app: App, page: Page, rows):
