@@ -170,7 +170,7 @@ def operate(folder: Path, pool: Pool) -> None:
         failed = load("failures").failed_ids(
             connection, key=None, start=None, length="24 hours", most=1_000
         )
-        [stuck] = load("stuck_jobs").stuck(
+        [stuck] = load("jobs").stuck(
             connection,
             model_id=None,
             job_type=None,

@@ -4,10 +4,17 @@
 select id from public.reset_stuck_jobs(:actor, :job_ids::uuid[]);
 
 -- name: cancel_jobs
-select id from public.cancel_jobs(:actor, :job_ids::uuid[]);
+select id from public.cancel_jobs(:actor, :job_ids::uuid[], :running);
 
 -- name: retry_jobs
 select id from public.retry_jobs(:actor, :job_ids::uuid[]);
+
+-- name: set_priority
+select id from public.set_priority(:actor, :job_ids::uuid[], :priority::int) as id;
+
+-- name: enqueue_job$
+-- Id of the new job. :payload is a JSON object.
+select public.operator_enqueue(:actor, :job_type, :payload::jsonb, :priority::int, coalesce(:scheduled_at::timestamptz, now()));
 
 -- name: cancel_duplicates
 select id from public.cancel_duplicates(:actor);

@@ -1,7 +1,7 @@
 """Tables whose selection survives data updates."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import pandas as pd
 import streamlit as st
@@ -16,6 +16,7 @@ def selectable(
     multiple: bool = True,
     selected: Sequence[Hashable] = (),
     more: Mapping[str, Any] | None = None,
+    opens: Callable[[Any], NoReturn] | None = None,
     **options: Any,
 ) -> list[Any]:
     """Draw a table and return the ids of the selected rows, in the table's order.
@@ -24,11 +25,16 @@ def selectable(
 
     `ids` holds one id per row; `name` is unique on the page; `columns` are the visible columns in
     order, as column_config; those of `more` are hidden until the viewer picks them in the table's
-    menu. `selected` is the initial selection. Other options go to `st.dataframe`.
+    menu. `selected` is the initial selection. A click on a cell calls `opens` with the row's id;
+    rows are then selected by their boxes. Other options go to `st.dataframe`.
     """
     # Streamlit tracks selected rows by index, so different rows need a new key; the new table
     # starts with the selection of the previous one.
-    before, key = st.session_state.get(f"{name} drawn"), f"{name} {hash(tuple(ids))}"
+    before, clicks = (
+        st.session_state.get(f"{name} drawn"),
+        st.session_state.get(f"{name} clicks", 0),
+    )
+    key = f"{name} {clicks} {hash(tuple(ids))}"
     if before is not None and before[0] in st.session_state:
         drawn, its_ids = before
         selected = [its_ids[row] for row in _rows(st.session_state[drawn].selection)]
@@ -39,7 +45,11 @@ def selectable(
         rows[[*columns, *hidden]],
         key=key,
         on_select="rerun",
-        selection_mode="multi-row" if multiple else "single-cell",
+        selection_mode=["multi-row", "single-cell"]
+        if opens
+        else "multi-row"
+        if multiple
+        else "single-cell",
         selection_default={
             "selection": {
                 "rows": places if multiple else [],
@@ -52,6 +62,10 @@ def selectable(
         column_config={**columns, **hidden},
         **options,
     )
+    if opens and state.selection.cells:
+        # A new table, so that the click is not there any more when the viewer comes back.
+        st.session_state[f"{name} clicks"] = clicks + 1
+        opens(ids[state.selection.cells[0][0]])
     st.session_state[f"{name} drawn"] = (key, list(ids))
     return [ids[row] for row in _rows(state.selection)]
 

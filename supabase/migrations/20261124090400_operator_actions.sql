@@ -67,6 +67,25 @@ comment on function public.audit_entries is
 
 -- Jobs --------------------------------------------------------------------------------------------
 
+create function public.operator_enqueue(
+    p_actor text, p_job_type text, p_payload jsonb, p_priority int default 0, p_scheduled_at timestamptz default now()
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    perform public.require_actor(p_actor);
+    v_id := public.enqueue_job(p_job_type, p_payload, p_priority, p_scheduled_at);
+    perform public.record_action(p_actor, 'enqueue_job', array[v_id], jsonb_build_object(
+        'job_type', p_job_type, 'priority', p_priority, 'scheduled_at', p_scheduled_at
+    ));
+    return v_id;
+end;
+$$;
+comment on function public.operator_enqueue is
+    'Adds a job as enqueue_job does, and records who did it. Returns its id.';
+
 create function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -119,7 +138,8 @@ comment on function public.reset_stuck_jobs is
 
 -- A pending job loses started_at: the time since its last attempt is not run time and must not count in
 -- means and percentiles.
-create function public.cancel_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
+create function public.cancel_jobs(p_actor text, p_job_ids uuid[], p_running boolean default true)
+returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -130,7 +150,7 @@ begin
     perform public.require_actor(p_actor);
     v_ids := array(
         select q.id from public.job_queue q
-        where q.id = any (p_job_ids) and q.status in ('pending', 'processing')
+        where q.id = any (p_job_ids) and (q.status = 'pending' or (q.status = 'processing' and p_running))
         order by q.id for update
     );
     v_before := public.job_states(v_ids);
@@ -151,7 +171,7 @@ begin
 end;
 $$;
 comment on function public.cancel_jobs is
-    'Cancels those of the jobs that wait or run, and records who did it. The worker of a running one drops it at its next heartbeat.';
+    'Cancels those of the jobs that are pending or, unless p_running is false, running, and records who did it. The worker of a running one drops it at its next heartbeat.';
 
 create function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -208,6 +228,34 @@ end;
 $$;
 comment on function public.retry_jobs is
     'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
+
+create function public.set_priority(p_actor text, p_ids uuid[], p_priority int) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_ids    uuid[];
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    if p_priority is null then
+        raise exception 'priority is empty: give a whole number' using errcode = '22023';
+    end if;
+    v_ids := array(
+        select q.id from public.job_queue q
+        where q.id = any (p_ids) and q.status = 'pending' and q.priority <> p_priority
+        order by q.id for update
+    );
+    select coalesce(jsonb_object_agg(p.priority, p.jobs), '{}') into v_before
+    from (select q.priority, count(*) as jobs from public.job_queue q where q.id = any (v_ids) group by 1) p;
+    update public.job_queue q set priority = p_priority, updated_at = clock_timestamp() where q.id = any (v_ids);
+    perform public.record_action(p_actor, 'set_priority', v_ids, jsonb_build_object(
+        'before', v_before, 'after', jsonb_build_object('priority', p_priority)
+    ));
+    return query select unnest(v_ids);
+end;
+$$;
+comment on function public.set_priority is
+    'Changes the priority of those of the jobs that are pending, and records who did it. Returns the jobs that changed.';
 
 -- The unique index of live generations prevents most duplicates. This finds the rest: ids that are not
 -- UUIDs, and jobs enqueued after the generation completed.

@@ -83,8 +83,8 @@ begin
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
             -- operator_actions
-            'require_actor', 'job_states', 'record_action', 'audit_entries', 'reset_stuck_jobs',
-            'cancel_jobs', 'retry_jobs', 'live_duplicates', 'cancel_duplicates', 'pause_queue',
+            'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
+            'cancel_jobs', 'retry_jobs', 'set_priority', 'live_duplicates', 'cancel_duplicates', 'pause_queue',
             'resume_queue', 'probe_provider', 'set_user_limits',
             -- rollup
             'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',

@@ -38,6 +38,7 @@ DARK_STREAMLITS = [
     },
 ]
 VIEWS = {
+    "/jobs": ("failed", "stuck", "duplicates"),
     "/alerts": ("Channels", "Silences", "History"),
     "/maintenance": ("Purge", "Space", "Growth", "Models", "Limits"),
 }
@@ -155,7 +156,7 @@ def test_a_question_of_an_action(browser: Browser, app: App, scheme: str):
     )
     context.add_init_script(path=AXE)
     page = context.new_page()
-    page.goto(standing_still(app, "/stuck-jobs"))
+    page.goto(standing_still(app, "/jobs?view=stuck"))
     page.get_by_role("button", name="Reset all").click(timeout=30_000)
     expect(page.get_by_role("dialog")).to_be_visible(timeout=30_000)
     # As it comes in it is transparent, and its text as pale.

@@ -9,7 +9,7 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.queue import job_list
+from lib.queue import job_counts, job_list
 from lib.queue.job_filters import STATUSES, Filters
 from lib.ui.search import find
 
@@ -19,7 +19,8 @@ DAY = {"start": None, "length": timedelta(days=1)}
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("jobs", "by_id", {"low": UUID(int=0), "high": UUID(int=2**120)}),
     ("jobs", "kinds", {}),
-    ("jobs", "count_of_user", {"user_id": USER, **Filters().span}),
+    ("jobs", "images", {"generation_ids": [USER]}),
+    ("jobs", "recent_resets", {}),
     ("job", "job", {"id": USER}),
     ("job", "attempts", {"id": USER}),
     ("job", "operators", {"id": str(USER), "created_at": datetime(2026, 1, 1, tzinfo=UTC)}),
@@ -78,7 +79,8 @@ def turn_pages(db: Connection, filters: Filters) -> None:
         return getattr(load("jobs"), query)(db, **parameters)
 
     page = job_list.first_page(fetch, filters)
-    job_list.count(fetch, filters, page)
+    job_counts.counts(fetch, filters)
+    job_list.matching(fetch, filters, 1_000)
     if page.after:
         page = job_list.page_after(fetch, filters, page.after)
     if page.before:

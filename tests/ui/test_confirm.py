@@ -45,9 +45,9 @@ def test_a_report_that_no_browser_shows_is_missed(script: AppTest) -> None:
 
 def test_a_click_does_what_its_button_said_when_it_was_aimed_at(make_app, page: Page, database, db):
     db.execute(STUCK)
-    url = f"{make_app(DATABASE_URL=database).start().url}/stuck-jobs"
+    url = f"{make_app(DATABASE_URL=database).start().url}/jobs?view=stuck"
     reset = page.get_by_role("button", name="Reset all 1")
-    page.goto(f"{url}?live=false")
+    page.goto(f"{url}&live=false")
     expect(reset).to_be_visible(timeout=LONG)
     db.execute(STUCK)
     other = page.context.new_page()

@@ -44,7 +44,7 @@ def test_who_has_no_role_is_told_so_and_sees_nothing(
 ) -> None:
     stuck(rows)
     sign_in(page, signed_app, provider, **claims)
-    for path in ("/", "/stuck-jobs", "/audit"):
+    for path in ("/", "/jobs?view=stuck", "/audit"):
         page.goto(f"{signed_app.url}{path}")
         expect(page.get_by_text("Nobody has given you a role here.")).to_be_visible(timeout=LONG)
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
@@ -69,7 +69,7 @@ def test_a_viewer_is_refused_and_an_operator_is_recorded(signed_app, people, row
     stuck(rows)
     viewer, operator = people["viewer"], people["operator"]
     for page in (viewer, operator):
-        page.goto(f"{signed_app.url}/stuck-jobs")
+        page.goto(f"{signed_app.url}/jobs?view=stuck")
         page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
     refused = viewer.get_by_text("This takes the role operator; yours is viewer.")
     expect(refused).to_be_visible(timeout=LONG)
@@ -86,7 +86,7 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     stuck(rows)
     sign_in(page, signed_app, provider, email=PEOPLE["operator"])
     see_stuck(page, signed_app)
-    page.goto(f"{signed_app.url}/stuck-jobs?live=false")
+    page.goto(f"{signed_app.url}/jobs?view=stuck&live=false")
     page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
     confirm = page.get_by_role("dialog").get_by_role("button", name="Reset 1 job")
     expect(confirm).to_be_visible(timeout=LONG)

@@ -39,6 +39,8 @@ QUERIES = {
         {"model": HOSTILE, "type": HOSTILE},
         {"error": "zqplain"},
         {"job": HOSTILE[:60]},
+        {"created_by": HOSTILE[:200]},
+        {"field": HOSTILE[:200], "value": HOSTILE[:200], "time": "24 h"},
         {"view": "stuck", "model": HOSTILE, "type": HOSTILE},
         {"view": "duplicates"},
     ],
