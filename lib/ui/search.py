@@ -104,7 +104,11 @@ def more(text: str) -> list[Hit]:
     """Lists of all jobs whose prompt or error contains a text."""
     value = f"*{'*'.join(text.split())}*"
     return [
-        Hit(f"Jobs with “{text}” in the prompt", "jobs", {"field": "prompt", "value": value, "time": "30 d"}),
+        Hit(
+            f"Jobs with “{text}” in the prompt",
+            "jobs",
+            {"field": "prompt", "value": value, "time": "30 d"},
+        ),
         Hit(f"Failed jobs with “{text}” in the error", "jobs", {"view": "failed", "error": text}),
     ]
 
