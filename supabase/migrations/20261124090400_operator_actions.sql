@@ -7,6 +7,7 @@ create index audit_log_at_idx on public.audit_log (at, id);
 create index audit_log_actor_idx on public.audit_log (actor, at, id);
 create index audit_log_action_idx on public.audit_log (action, at, id);
 create index audit_log_actor_action_idx on public.audit_log (actor, action, at, id);
+create index audit_log_jobs_idx on public.audit_log using gin ((details -> 'job_ids'));
 
 create function public.require_actor(p_actor text) returns void
 language plpgsql immutable set search_path = ''
@@ -96,7 +97,7 @@ begin
             -- Spread out, so that a mass reset does not flood the provider.
             scheduled_at = clock_timestamp() + least((s.place - 1) * interval '100 milliseconds', interval '1 minute'),
             error_message = s.error,
-            error_details = public.append_attempt_error(q.error_details, q.attempts, s.error, null),
+            error_details = public.append_attempt_error(q, s.error, null),
             updated_at = clock_timestamp()
         from stale s
         where q.id = s.id and q.status = 'processing'
@@ -208,6 +209,47 @@ end;
 $$;
 comment on function public.retry_jobs is
     'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
+
+create function public.set_priority(p_actor text, p_ids uuid[], p_priority int) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_ids    uuid[];
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    if p_priority is null then
+        raise exception 'priority is empty: give a whole number' using errcode = '22023';
+    end if;
+    v_ids := array(
+        select q.id from public.job_queue q
+        where q.id = any (p_ids) and q.status = 'pending' and q.priority <> p_priority
+        order by q.id for update
+    );
+    select coalesce(jsonb_object_agg(p.priority, p.jobs), '{}') into v_before
+    from (select q.priority, count(*) as jobs from public.job_queue q where q.id = any (v_ids) group by 1) p;
+    update public.job_queue q set priority = p_priority, updated_at = clock_timestamp() where q.id = any (v_ids);
+    perform public.record_action(p_actor, 'set_priority', v_ids, jsonb_build_object(
+        'before', v_before, 'after', jsonb_build_object('priority', p_priority)
+    ));
+    return query select unnest(v_ids);
+end;
+$$;
+comment on function public.set_priority is
+    'Changes the priority of those of the jobs that are pending, and records who did it. Returns the jobs that changed.';
+
+create function public.actions_on_job(p_job_id uuid) returns table (at timestamptz, actor text, action text)
+language plpgsql stable set search_path = '' set enable_seqscan = off
+as $$
+begin
+    return query
+        select a.at, a.actor, a.action from public.audit_log a
+        where a.details -> 'job_ids' ? p_job_id::text
+        order by a.at desc, a.id desc
+        limit 20;
+end;
+$$;
+comment on function public.actions_on_job is 'The last 20 operator actions on a job, newest first.';
 
 -- The unique index of live generations prevents most duplicates. This finds the rest: ids that are not
 -- UUIDs, and jobs enqueued after the generation completed.
