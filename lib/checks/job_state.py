@@ -48,7 +48,9 @@ def job_state(job: Job) -> JobState:
         case "completed":
             return JobState("done", _completed(job))
         case "cancelled":
-            return JobState("held", _short(job["error_message"]) or "Cancelled; no reason recorded.")
+            return JobState(
+                "held", _short(job["error_message"]) or "Cancelled; no reason recorded."
+            )
         case _:
             return _failed(job)
 
@@ -126,10 +128,13 @@ def _completed(job: Job) -> str:
 def _failed(job: Job) -> JobState:
     message = job["error_message"]
     found = guide(job["error_code"], message)
-    lasting = job["permanent"] or found.retry == "useless"
-    how = f"Failed after attempt {_attempt(job)}"
-    sentence = f"{how}{', permanently' if lasting else ''}: {_short(message) or 'no error recorded.'}"
-    return JobState("act", sentence, found.todo, lasting)
+    how = "permanently at" if job["permanent"] else "after"
+    return JobState(
+        "act",
+        f"Failed {how} attempt {_attempt(job)}: {_short(message) or 'no error recorded.'}",
+        found.todo,
+        job["permanent"] or found.retry == "useless",
+    )
 
 
 def _attempt(job: Job) -> str:
