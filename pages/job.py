@@ -22,8 +22,8 @@ from lib.ui.parts.job_log import show_log
 from lib.ui.parts.job_timeline import show_attempts, show_timeline
 from lib.ui.parts.run_again import open_dialog, run_again_dialog
 
-BOX_THRESHOLD = 1_500
-"""Texts longer than this, in characters, are shown in a scrolling box."""
+BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
+"""Longer texts are shown in a scrolling box of this height."""
 QUOTED = 240
 """Longer errors are shown in full below the sentence that quotes them."""
 BADGES = {
@@ -96,7 +96,7 @@ def header(job: Job, found: JobState) -> None:
             color="orange" if stuck else color,
             help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
         )
-        if job["attempts"]:
+        if job["status"] != "pending" and job["attempts"]:
             st.text(f"attempt {job['attempts']} of {job['max_attempts']}")
         st.space("stretch")
         buttons(job, found)
@@ -108,7 +108,7 @@ def ago(job: Job) -> str:
         return ""
     if seconds >= 86_400:
         return f" {format_time(job['completed_at'])}".replace(":", r"\:")
-    return f" {' '.join(duration(seconds).split()[:2])} ago"
+    return f" {' '.join(duration(seconds).split()[:2])} ago" if seconds >= 10 else " just now"
 
 
 def is_stuck(job: Job) -> bool:
@@ -132,11 +132,14 @@ def buttons(job: Job, found: JobState) -> None:
         ask(job_dialogs.retry([job["id"]]))
     again = "Run again with changes…" if found.change_first else "Run again…"
     if repeatable and st.button(
-        again, key="run again", type="primary" if found.change_first else "secondary"
+        again, key="again", type="primary" if found.change_first else "secondary"
     ):
         open_dialog(job, again)
+    retry_second = found.change_first and found.retry_helps
+    if retry_second and st.button("Retry job", key="retry second"):
+        ask(job_dialogs.retry([job["id"]]))
     with st.popover("More", icon=":material/more_horiz:", key="more"):
-        if found.change_first and st.button("Retry job unchanged"):
+        if not found.retry_helps and st.button("Retry job", key="retry last"):
             ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
         if user := job["user_id"]:
             link("users", "User", ":material/person:", user=str(user))
@@ -168,17 +171,16 @@ def status_sentence(job: Job, found: JobState) -> None:
 def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
     if job["prompt"] is None:
         return
+    if job["status"] == "processing" and job["generation_id"]:
+        st.progress(job["progress"], f"{job['progress']}%")
     image = job["generation_status"] == "completed" and thumbnail_source(job)
-    if not image and job["generation_status"] != "processing":
+    if not image:
         request(job, predictions)
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        if image:
-            st.image(image, width="stretch", alt=job["prompt"])
-            st.link_button("Open full size", image_source(job), icon=":material/open_in_new:")
-        else:
-            st.progress(job["progress"], f"{job['progress']}%")
+        st.image(image, width="stretch", alt=job["prompt"])
+        st.link_button("Open full size", image_source(job), icon=":material/open_in_new:")
     with right:
         request(job, predictions)
 
@@ -188,8 +190,8 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
     sent = json.loads((predictions[-1]["input"] if predictions else None) or "{}")
     fields, raw = st.tabs(["Input", "JSON"])
     with fields:
-        show_text(job["prompt"])
-        with st.container(horizontal=True, gap="large"):
+        show_text(job["prompt"], height=PROMPT_HEIGHT)
+        with st.container(horizontal=True, gap="medium"):
             field("Model", job["model_id"])
             if {"width", "height"} & (asked.keys() | sent.keys()):
                 field("Size", both(dimensions(asked), dimensions(sent)))
@@ -227,7 +229,9 @@ def field(label: str, value: object) -> None:
 
 
 def details(job: Job, attempts: Sequence[Attempt], predictions: list[Job]) -> None:
-    log, events, tried, payload = st.tabs(TABS, key="tab", bind="query-params", on_change="rerun")
+    log, events, tried, payload = st.tabs(
+        TABS, key="details", bind="query-params", on_change="rerun"
+    )
     with log:
         if log.open:
             show_log(job, predictions)
@@ -250,9 +254,9 @@ def show_json(value: object) -> None:
     show_text(json.dumps(value, indent=2, ensure_ascii=False), "json")
 
 
-def show_text(text: str, language: str | None = None) -> None:
-    height = 400 if len(text) > BOX_THRESHOLD else "content"
-    st.code(text, language=language, wrap_lines=True, height=height)
+def show_text(text: str, language: str | None = None, height: int = BOX_HEIGHT) -> None:
+    is_long = len(text) > 3 * height
+    st.code(text, language=language, wrap_lines=True, height=height if is_long else "content")
 
 
 confirmations()

@@ -29,13 +29,15 @@ class JobState:
 
     `level`: "done"; "underway", nothing to do; "held", delayed by something that resolves by
     itself, or cancelled; "act", an operator has to intervene. `advice` says what to do about an
-    error, and `change_first` that the same request would fail again.
+    error. With `change_first` the same request is likely to fail again, without `retry_helps` it
+    certainly will.
     """
 
     level: Literal["done", "underway", "held", "act"]
     sentence: str
     advice: str = ""
     change_first: bool = False
+    retry_helps: bool = True
 
 
 def job_state(job: Job) -> JobState:
@@ -133,7 +135,8 @@ def _failed(job: Job) -> JobState:
         "act",
         f"Failed {how} attempt {_attempt(job)}: {_short(message) or 'no error recorded.'}",
         found.todo,
-        job["permanent"] or found.retry == "useless",
+        change_first=job["permanent"] or found.retry == "useless",
+        retry_helps=found.retry != "useless",
     )
 
 

@@ -300,7 +300,9 @@ def test_an_error_that_a_retry_does_not_help_asks_for_changes(bench: Bench) -> N
     job = bench.claimed()
     bench.db.execute("update job_queue set max_attempts = 1")
     bench.value("select complete_job(%s, false, 'NSFW content', %s)", job, NSFW)
-    assert bench.said(job).change_first
+    said = bench.said(job)
+    assert said.change_first
+    assert not said.retry_helps
 
 
 def test_a_long_error_is_quoted_in_part(bench: Bench) -> None:

@@ -14,7 +14,8 @@ from lib.ui.columns import time_column
 
 HUES = ("gray", "amber", "blue", "violet")
 """Of the phases, in their order."""
-ROW_HEIGHT = 34
+ROW_HEIGHT, AROUND = 34, 110
+"""Of an attempt, and of the legend and the axis together."""
 BARS = "bars"
 MAX_ATTEMPTS = 30
 """The query reads no more."""
@@ -61,10 +62,10 @@ def _bars(attempts: Sequence[Attempt]) -> pd.DataFrame:
 @lru_cache(32)
 def _spec(attempts: tuple[str, ...], palette: tuple[str, ...]) -> dict[str, object]:
     spec: dict[str, object] = (
-        alt.Chart(alt.NamedData(BARS), height=ROW_HEIGHT * len(attempts) + 40)
+        alt.Chart(alt.NamedData(BARS), height=ROW_HEIGHT * len(attempts) + AROUND)
         .mark_bar(height=18)
         .encode(
-            x=alt.X("begin:Q", title="seconds since the start").scale(nice=False),
+            x=alt.X("begin:Q", title="seconds since the start").scale(nice=False).axis(tickCount=8),
             x2="end:Q",
             y=alt.Y("attempt:N", title=None, sort=attempts).axis(labelLimit=260),
             color=alt.Color("phase:N", title=None)
