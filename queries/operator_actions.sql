@@ -16,6 +16,12 @@ select id from public.set_priority(:actor, :job_ids::uuid[], :priority::int) as 
 -- Id of the new job. :payload is a JSON object.
 select public.operator_enqueue(:actor, :job_type, :payload::jsonb, :priority::int, coalesce(:scheduled_at::timestamptz, now()));
 
+-- name: run_job_again$
+-- Id of the new job. :settings is null for a run on behalf of the job's user.
+select public.run_job_again(
+    :actor, :job_id::uuid, :key::uuid, :prompt, :parameters::jsonb, :settings::jsonb
+);
+
 -- name: cancel_duplicates
 select id from public.cancel_duplicates(:actor);
 

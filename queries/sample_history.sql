@@ -203,7 +203,9 @@ with planned as (
     select
         *,
         jsonb_agg(jsonb_build_object(
-            'attempt', attempt, 'at', ended_at, 'error', message, 'details', details
+            'attempt', attempt, 'due_at', ended_at - make_interval(secs => run + wait),
+            'started_at', ended_at - make_interval(secs => run), 'at', ended_at, 'worker', null,
+            'error', message, 'details', details
         )) filter (where fails) over (partition by n order by attempt) as errors
     from timed
 )
@@ -259,7 +261,10 @@ select
     ended_at,
     case status when 'failed' then e.message when 'cancelled' then 'Cancelled by the user.' end,
     case status when 'failed' then e.details || jsonb_build_object('attempts', jsonb_build_array(
-        jsonb_build_object('attempt', 1, 'at', ended_at, 'error', e.message, 'details', e.details)
+        jsonb_build_object(
+            'attempt', 1, 'due_at', created_at, 'started_at', created_at + interval '300 milliseconds',
+            'at', ended_at, 'worker', null, 'error', e.message, 'details', e.details
+        )
     )) end,
     created_at, n
 from (

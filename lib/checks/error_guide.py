@@ -42,7 +42,7 @@ CATALOGUE = (
         "no_credit",
         "Replicate account out of credit",
         "Replicate runs nothing for an account without credit or with a failed payment.",
-        "Add credit or a payment method at Replicate, wait a few minutes, then retry the jobs.",
+        "Add credit or a payment method at Replicate, wait a few minutes, then retry.",
         "after",
         r"insufficient credit|no credit|payment|billing|\b402\b",
     ),

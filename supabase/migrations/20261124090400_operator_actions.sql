@@ -7,6 +7,7 @@ create index audit_log_at_idx on public.audit_log (at, id);
 create index audit_log_actor_idx on public.audit_log (actor, at, id);
 create index audit_log_action_idx on public.audit_log (action, at, id);
 create index audit_log_actor_action_idx on public.audit_log (actor, action, at, id);
+create index audit_log_jobs_idx on public.audit_log using gin ((details -> 'job_ids'));
 
 create function public.require_actor(p_actor text) returns void
 language plpgsql immutable set search_path = ''
@@ -115,7 +116,7 @@ begin
             -- Spread out, so that a mass reset does not flood the provider.
             scheduled_at = clock_timestamp() + least((s.place - 1) * interval '100 milliseconds', interval '1 minute'),
             error_message = s.error,
-            error_details = public.append_attempt_error(q.error_details, q.attempts, s.error, null),
+            error_details = public.append_attempt_error(q, s.error, null),
             updated_at = clock_timestamp()
         from stale s
         where q.id = s.id and q.status = 'processing'
@@ -256,6 +257,19 @@ end;
 $$;
 comment on function public.set_priority is
     'Changes the priority of those of the jobs that are pending, and records who did it. Returns the jobs that changed.';
+
+create function public.actions_on_job(p_job_id uuid) returns table (at timestamptz, actor text, action text)
+language plpgsql stable set search_path = '' set enable_seqscan = off
+as $$
+begin
+    return query
+        select a.at, a.actor, a.action from public.audit_log a
+        where a.details -> 'job_ids' ? p_job_id::text
+        order by a.at desc, a.id desc
+        limit 20;
+end;
+$$;
+comment on function public.actions_on_job is 'The last 20 operator actions on a job, newest first.';
 
 -- The unique index of live generations prevents most duplicates. This finds the rest: ids that are not
 -- UUIDs, and jobs enqueued after the generation completed.

@@ -70,7 +70,7 @@ begin
             -- tables
             'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
-            'refuse_transition', 'enqueue_job', 'append_attempt_error', 'retry_delay',
+            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
@@ -84,7 +84,8 @@ begin
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
-            'cancel_jobs', 'retry_jobs', 'set_priority', 'live_duplicates', 'cancel_duplicates', 'pause_queue',
+            'cancel_jobs', 'retry_jobs', 'set_priority', 'actions_on_job', 'live_duplicates', 'cancel_duplicates',
+            'pause_queue',
             'resume_queue', 'probe_provider', 'set_user_limits',
             -- rollup
             'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
@@ -128,7 +129,7 @@ begin
             'roll_back_to_synchronous', 'restore_rollout', 'stop_cron', 'restart_cron',
             'cancel_for_rollback', 'put_back_cancelled',
             -- test_runs
-            'start_test_run', 'start_test_generations', 'withdraw_test_run', 'delete_test_run',
+            'start_test_run', 'start_test_generations', 'run_job_again', 'withdraw_test_run', 'delete_test_run',
             -- checks
             'note_deployment', 'tick_deployment_point', 'self_test_prompt', 'self_test_email',
             'start_self_test', 'silence_self_test_job', 'remove_self_test',

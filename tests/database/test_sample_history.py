@@ -274,12 +274,13 @@ def test_error_details_have_the_shape_of_append_attempt_error(history: Connectio
     statement = "select * from job_queue where status = 'failed' or attempts > 1"
     jobs = history.execute(statement).fetchall()
     assert {job["attempts"] for job in jobs if job["status"] == "completed"} == {2, 3}
+    keys = {"attempt", "due_at", "started_at", "at", "worker", "error", "details"}
     for job in jobs:
         details = dict(job["error_details"])
         errors = details.pop("attempts")
         failed = job["attempts"] if job["status"] == "failed" else job["attempts"] - 1
         assert [error["attempt"] for error in errors] == list(range(1, failed + 1))
-        assert all(error.keys() == {"attempt", "at", "error", "details"} for error in errors)
+        assert all(error.keys() == keys for error in errors)
         assert errors[-1]["details"] == details
         ends = [datetime.fromisoformat(error["at"]) for error in errors]
         assert ends == sorted(ends)
