@@ -29,6 +29,7 @@ def load_sample_history(connection: Connection, *, until: datetime | None = None
         sql.write_users(connection)
         sql.write_generations(connection)
         written: int = sql.write_jobs(connection)
+        sql.sample_queue(connection)
         sql.fold(connection)
         sql.analyze(connection)
     return written

@@ -46,12 +46,12 @@ revoke update, delete on public.audit_log from service_role;
 
 revoke all on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     from public, anon, authenticated, service_role;
 grant select on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     to service_role;
 
@@ -187,7 +187,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'b9019e3553e528a9';
+return 'f5065bfae99d045b';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
