@@ -65,7 +65,7 @@ begin
         return array_fill(null::double precision, array[cardinality(p_fractions)]);
     end if;
     foreach v_fraction in array p_fractions loop
-        v_rank := ceil(v_fraction * v_jobs);
+        v_rank := greatest(ceil(v_fraction * v_jobs), 1);
         while v_seen < v_rank loop
             v_place := v_place - 1;
             v_seen := v_seen + v_counts[v_place];
