@@ -59,12 +59,14 @@ from public.failure_groups_between(date_trunc('hour', now() - interval '1 hour',
 limit 3;
 
 -- name: running
--- The four jobs that started last and are running. progress: 0 to 100; null if they report none.
+-- The three jobs that started last and are running with a heartbeat. progress: 0 to 100; null if they report none.
 select
     q.id, q.job_type, q.payload ->> 'model_id' as model_id, left(q.payload ->> 'prompt', 200) as prompt, g.progress,
     extract(epoch from now() - q.started_at)::double precision as seconds
 from (
-    select * from public.job_queue where status = 'processing' order by started_at desc limit 4
+    select * from public.job_queue j
+    where j.status = 'processing' and not exists (select from public.stuck_jobs s where s.id = j.id)
+    order by j.started_at desc limit 3
 ) q
 left join public.image_generations g on g.id = public.generation_of(q.payload)
 order by q.started_at desc;

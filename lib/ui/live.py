@@ -19,12 +19,17 @@ from lib.ui.dashboard import (
 )
 
 
-def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool:
+def live(
+    panel: Callable[[], None],
+    *,
+    seconds: float = REFRESH_SECONDS,
+    beside: Callable[[], None] | None = None,
+) -> bool:
     """Draw the panel now and every `seconds`, unless the viewer switches refreshing off.
 
-    Shows a skeleton before the first draw. While the database is unreachable, shows an error
-    and returns False, so that the rest of the page need not repeat it. Reruns the whole page
-    once the database is reachable again.
+    `beside` draws into the row of the switch. Shows a skeleton before the first draw. While the
+    database is unreachable, shows an error and returns False, so that the rest of the page need not
+    repeat it. Reruns the whole page once the database is reachable again.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         refreshing = st.toggle(
@@ -36,6 +41,8 @@ def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool
         )
         # Outside the fragment, where each refresh would briefly clear it.
         timestamp = st.empty()
+        if beside:
+            beside()
     st.fragment(lambda: _draw(panel, timestamp), run_every=seconds if refreshing else None)()
     reachable = "database_away" not in st.session_state
     if not (reachable or refreshing):

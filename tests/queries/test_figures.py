@@ -58,7 +58,8 @@ MECHANICS = {
     ("failures", "failed"), ("failures", "failed_ids"), ("failures", "tried_again"),
     ("failures", "job"), ("failures", "attempts"), ("models", "compared"),
     ("overview", "has_sample_data"), ("overview", "first_look"), ("overview", "events"),
-    ("overview", "failures"), ("overview", "running"), ("overview", "images"), ("stuck_jobs", "kinds"),
+    ("overview", "failures"), ("overview", "running"), ("overview", "images"),
+    ("stuck_jobs", "kinds"),
     ("stuck_jobs", "recent_resets"), ("users", "may_read_users"), ("users", "id_of_email"),
     ("users", "has_asked"), ("users", "emails"),
 }  # fmt: skip
