@@ -49,6 +49,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
 
     oldest, usual_share = now["oldest_pending_seconds"], now["usual_failure_share"]
     failure_share, usual_completed = now["last_hour_failure_share"], now["usual_completed"]
+    stuck = f", {now['stuck']:,} stuck" if now["stuck"] else ""
     ended = now["last_hour_completed"] + now["last_hour_failed"]
     return [
         Tile(
@@ -63,10 +64,10 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         ),
         Tile(
             "Running",
-            f"{now['processing']:,} of {now['slots']:,}",
-            plural(now["workers_alive"], "worker"),
+            f"{now['processing'] - now['stuck']:,} of {now['slots']:,}",
+            plural(now["workers_alive"], "worker") + stuck,
             "workers",
-            "Running jobs, of those that the live workers can run at a time.",
+            "Running jobs with a heartbeat, of those that the live workers can run at a time.",
             found.level_of(["no_worker", "worker_gone", "stuck", "storage_failed"]),
             of_hours("processing", now["processing"]),
         ),
@@ -111,16 +112,15 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
 
 def last_day() -> None:
     quarters, events = read("overview", "quarters"), read("overview", "events")
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.header("Last 24 h", width="content")
-        link("throughput", "Throughput")
     chart = flow_chart(quarters, events)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header("Last 24 h", width="content")
+        st.caption(chart.note)
+        link("throughput", "Throughput")
     if clicked := show_flow(chart, describe_flow(quarters, events)):
         st.switch_page(
             "pages/jobs.py", query_params={"view": "all", **custom_range(clicked, QUARTER)}
         )
-    if chart.note:
-        st.caption(chart.note)
 
 
 def top_failures() -> None:
@@ -151,12 +151,13 @@ def failure_group(group: Mapping[str, Any]) -> None:
             " the current hour.",
         )
         advice = RETRY_ADVICE[entry.retry]
-        if entry.retry == "useless":
-            link("failures", "Show", **filters)
-        elif st.button(
-            f"Retry all {jobs:,}", key=f"retry {group['key']}", help=f"{entry.meaning} {advice}"
-        ):
-            confirm_retry(group["key"], advice)
+        with st.container(width=125, horizontal_alignment="right"):
+            if entry.retry == "useless":
+                link("failures", "Show", **filters)
+            elif st.button(
+                f"Retry all {jobs:,}", key=f"retry {group['key']}", help=f"{entry.meaning} {advice}"
+            ):
+                confirm_retry(group["key"], advice)
 
 
 def confirm_retry(key: str, advice: str) -> None:
@@ -179,8 +180,8 @@ def running_jobs(now: QueueState) -> None:
                 link("job", name, ":material/image:", id=str(job["id"]))
             progress = job["progress"] or 0
             st.progress(progress / 100, f"{progress}% · {duration(job['seconds'])}", width=150)
-    if now["processing"] > len(jobs):
-        link("jobs", f"All {now['processing']:,} running jobs", view="running")
+    if now["processing"] - now["stuck"] > len(jobs):
+        link("jobs", f"All {plural(now['processing'], 'running job')}", view="running")
 
 
 def recent_images() -> None:

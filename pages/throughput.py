@@ -279,7 +279,8 @@ def health_table(health: list[dict[str, Any]]) -> None:
 def health_row(row: Mapping[str, Any]) -> str:
     created = escaped(f"{format_time(row['oldest'])} to {format_time(row['newest'])}")
     run = duration(row["avg_seconds"])
-    return f"| {row['status']} | {row['count']:,} | {run} | {created} |\n"
+    status = "running" if row["status"] == "processing" else row["status"]
+    return f"| {status} | {row['count']:,} | {run} | {created} |\n"
 
 
 live(panel)

@@ -21,7 +21,7 @@ WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
 QUARTER = "quarter"
 """The selection of flow(): the start of the quarter of an hour that was clicked, as ISO text."""
 _HEIGHT = 220
-_FLOW_HEIGHT = 150
+_FLOW_HEIGHT = 160
 _HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
 _LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)

@@ -126,6 +126,8 @@ def bars(
     names, axis = tuple(figures[by].unique()), axis or step
     drawn = figures.assign(until=figures["at"] + STEP_LENGTHS[step])
     in_progress = drawn["until"] > datetime.now(UTC)
+    if window:
+        drawn["until"] = drawn["until"].where(drawn["until"] < window[1], window[1])
     drawn = drawn.assign(
         when=format_times(drawn["at"], axis) + in_progress.map({True: ", so far", False: ""}),
         opacity=in_progress.map({True: 0.45, False: 1.0}),

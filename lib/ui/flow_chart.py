@@ -49,8 +49,13 @@ def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[s
         chart_specs.EVENTS: _events(events, table["at"].iloc[0]),
         chart_specs.WINDOW: window,
     }
-    notes = [clipped.note, deepest.note and f"Queue depth: {deepest.note}"]
-    return Chart(spec, datasets, " ".join(filter(None, notes)))
+    kinds = [kind for kind in SYMBOLS if any(event["kind"] == kind for event in events)]
+    notes = [
+        "  ".join(f"{SYMBOLS[kind]} {kind}" for kind in kinds),
+        clipped.note,
+        deepest.note and f"Queue depth: {deepest.note}",
+    ]
+    return Chart(spec, datasets, "  ".join(filter(None, notes)))
 
 
 def _events(events: Sequence[Mapping[str, Any]], since: datetime) -> pd.DataFrame:

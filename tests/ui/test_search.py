@@ -143,11 +143,11 @@ def test_is_near_for_the_keyboard(app: App, page: Page):
 
 def test_says_that_the_database_is_away(make_app, page: Page, database, database_away):
     page.goto(make_app(DATABASE_URL=database).start().url)
-    expect(page.get_by_text("Workers alive")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("link", name="Failure rate")).to_be_visible(timeout=LONG)
     with database_away():
-        expect(page.get_by_text("Workers alive")).to_be_hidden(timeout=LONG)
+        expect(page.get_by_role("link", name="Failure rate")).to_be_hidden(timeout=LONG)
         look_for(page, str(JOB))
         expect(page.get_by_text("Nothing can be looked up")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("Workers alive")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("link", name="Failure rate")).to_be_visible(timeout=LONG)
     look_for(page, str(JOB))
     expect(page.get_by_text("nobody who asked for one has this id.")).to_be_visible(timeout=LONG)
