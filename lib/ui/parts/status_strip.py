@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 
@@ -24,6 +25,9 @@ from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
 
 PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
+MAX_REASONS = 200
+"""Characters of the reasons of further conditions."""
+ButtonType = Literal["primary", "secondary"]
 EMPTY = (
     "The queue is empty: no job has run yet. Each image that an application requests becomes a job,"
     " which a worker runs."
@@ -40,12 +44,18 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
             reason = EMPTY if first_look == "empty" else found.reason
             label = LEVEL_LABELS["good"]
             st.success(f"**{label}.** {escaped(reason)}", icon=":material/check_circle:")
-        if found.conditions:
-            _next_steps(found.conditions[0].name, now)
+        worst, others = found.conditions[:1], found.conditions[1:]
+        for condition in worst:
+            _next_steps(condition.name, now)
+        if "stuck" in (condition.name for condition in others):
+            _reset_button(now["stuck"], "secondary")
+        is_cause = bool(worst) and worst[0].name == "paused"
         for pause in now["paused"]:
-            _resume_button(pause["job_type"])
-        if more := len(found.conditions) - 1:
-            link("alerts", plural(more, "more alert"), ":material/notifications:")
+            _resume_button(pause["job_type"], "primary" if is_cause else "secondary")
+        if others:
+            link("alerts", plural(len(others), "more alert"), ":material/notifications:")
+            reasons = " ".join(condition.reason for condition in others)
+            st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
         if first_look == "empty":
             link("generate", "Generate a first image", ":material/add_photo_alternate:")
         elif first_look == "sample":
@@ -83,10 +93,7 @@ def _next_steps(cause: str, now: QueueState) -> None:
                     "Provider status", PROVIDER_STATUS_URL, icon=":material/open_in_new:"
                 )
         case "stuck":
-            label = f"Reset {plural(now['stuck'], 'stuck job')}"
-            if st.button(label, type="primary", icon=":material/restart_alt:"):
-                reset_all = partial(reset_stuck_jobs, job_ids=None)
-                ask(job_dialogs.reset(job_dialogs.Matching(now["stuck"], reset_all)))
+            _reset_button(now["stuck"], "primary")
             link("jobs", "Show stuck jobs", view="stuck")
         case "no_worker" | "worker_gone" | "storage_failed":
             link("workers", "Show workers")
@@ -100,6 +107,13 @@ def _next_steps(cause: str, now: QueueState) -> None:
             link("jobs", "Show pending jobs", view="pending")
         case _:
             link("alerts", "Show alert")
+
+
+def _reset_button(stuck: int, type: ButtonType) -> None:
+    label = f"Reset {plural(stuck, 'stuck job')}"
+    if st.button(label, key="reset stuck jobs", type=type, icon=":material/restart_alt:"):
+        reset_all = partial(reset_stuck_jobs, job_ids=None)
+        ask(job_dialogs.reset(job_dialogs.Matching(stuck, reset_all)))
 
 
 def _try_button(down: OpenBreaker) -> None:
@@ -158,10 +172,10 @@ def _pause_action(processing: int) -> Action:
     )
 
 
-def _resume_button(job_type: str) -> None:
+def _resume_button(job_type: str, type: ButtonType) -> None:
     name = escaped(type_name(job_type))
     if st.button(
-        f"Resume {name}", key=f"resume {job_type}", type="primary", icon=":material/play_arrow:"
+        f"Resume {name}", key=f"resume {job_type}", type=type, icon=":material/play_arrow:"
     ):
         ask(_resume_action(job_type))
 
