@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.checks.error_guide import RETRY_ADVICE, UNKNOWN, guide
 from lib.checks.health import Verdict, verdict
-from lib.formats import duration, escaped, number, percent, plural, share
+from lib.formats import duration, escaped, percent, plural, share
 from lib.queue.queue_state import QueueState
 from lib.ui import tiles
 from lib.ui.confirm import ask, confirmations
@@ -22,13 +22,14 @@ from lib.ui.tiles import Tile
 from lib.ui.time_range import RANGES, custom_range
 
 LAST_HOUR = "1 h"
+NO_USUAL = "usual unknown"
 MAX_RETRIED = 100_000
 IMAGE_WIDTH = 72
 
 
 def panel() -> None:
     now: QueueState = read("overview", "now")
-    if is_paused(now) != st.session_state["queue paused"]:
+    if is_paused(now) != st.session_state.get("queue paused"):
         # The pause button is outside the panel.
         st.rerun()
     found = verdict(now)
@@ -49,6 +50,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
 
     oldest, usual_share = now["oldest_pending_seconds"], now["usual_failure_share"]
     failure_share, usual_completed = now["last_hour_failure_share"], now["usual_completed"]
+    usual_wait = now["usual_wait_p95"]
     stuck = f", {now['stuck']:,} stuck" if now["stuck"] else ""
     ended = now["last_hour_completed"] + now["last_hour_failed"]
     return [
@@ -74,7 +76,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Failure rate",
             share(now["last_hour_failed"], ended),
-            "no usual rate yet"
+            NO_USUAL
             if failure_share is None or usual_share is None
             else f"{100 * (failure_share - usual_share):+.1f} points",
             "failures",
@@ -88,7 +90,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "p95 wait",
             duration(now["wait_p95"]),
-            f"usual {duration(now['usual_wait_p95'])}",
+            NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
             "throughput",
             "95% of the jobs that ended in the last 15 min waited at most so long, from due to"
             " started. Compared with this hour, last 7 days.",
@@ -99,7 +101,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Completed",
             f"{now['last_hour_completed'] / 60:,.1f} / min",
-            f"usual {'–' if usual_completed is None else number(round(usual_completed / 60, 1))}",
+            NO_USUAL if usual_completed is None else f"usual {usual_completed / 60:,.1f}",
             "throughput",
             "Jobs completed per minute in the last hour. Compared with this hour, 7-day average.",
             found.level_of(["no_completion"]),
@@ -117,6 +119,11 @@ def last_day() -> None:
         st.header("Last 24 h", width="content")
         st.caption(chart.note)
         link("throughput", "Throughput")
+    if not any(
+        row[name] for row in quarters for name in ("arrived", "completed", "failed", "depth")
+    ):
+        st.caption("No jobs in the last 24 hours.")
+        return
     if clicked := show_flow(chart, describe_flow(quarters, events)):
         st.switch_page(
             "pages/jobs.py", query_params={"view": "all", **custom_range(clicked, QUARTER)}

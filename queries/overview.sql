@@ -72,13 +72,13 @@ left join public.image_generations g on g.id = public.generation_of(q.payload)
 order by q.started_at desc;
 
 -- name: images
--- The twelve jobs that completed last with an image, of the thousand that ended last.
+-- The twelve jobs that completed last with an image, of the 200 that ended last.
 select q.id, g.prompt, g.model_id, g.thumbnail_path, g.storage_path, g.image_url, q.completed_at
 from (
     select id, payload, status, completed_at
     from public.job_queue
     where status in ('completed', 'failed', 'cancelled')
-    order by completed_at desc limit 1000
+    order by completed_at desc limit 200
 ) q
 join public.image_generations g on g.id = public.generation_of(q.payload)
 where q.status = 'completed' and (g.storage_path is not null or g.image_url is not null)

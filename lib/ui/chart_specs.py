@@ -14,6 +14,8 @@ from lib.ui.time_range import Step
 Spec = dict[str, Any]
 """A Vega-Lite specification. Cached and shared: do not mutate."""
 
+# Marks that may be absent have aria=False: an empty group of marks has no accessible name. What they
+# say is in the chart's text alternative.
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 """Dataset names: the plotted values, the positions of line labels, the limit's value."""
 WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
@@ -59,7 +61,7 @@ def _clipped(step: Step, unit: str) -> alt.Chart:
     """A triangle at the top of the axis for each value of CLIPPED that is beyond it."""
     mark: alt.Chart = (
         _chart_of(CLIPPED)
-        .mark_point(shape="triangle-up", filled=True, size=50, color="gray", opacity=1)
+        .mark_point(shape="triangle-up", filled=True, size=50, color="gray", opacity=1, aria=False)
         .encode(
             x=_time_axis(step),
             y=alt.Y("drawn:Q", title=unit),
@@ -176,7 +178,9 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
         .encode(
             x=x,
             x2="until:T",
-            y=alt.Y("drawn:Q", title=count, stack="zero").axis(tickMinStep=1, tickCount=4),
+            y=alt.Y("drawn:Q", title=count, stack="zero").axis(
+                tickMinStep=1, tickCount=4, format=",d"
+            ),
             color=color.legend(_LEGEND),
             order="place:Q",
             opacity=alt.value(1),
@@ -190,11 +194,16 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
     )
     line = (
         _chart_of(DEPTH)
-        .mark_line(interpolate="step-after", strokeWidth=1.5, color=depth)
+        .mark_line(interpolate="step-after", strokeWidth=1.5, color=depth, aria=False)
         .encode(
             x=x,
             y=alt.Y("drawn:Q", title="queue depth").axis(
-                orient="right", grid=False, tickMinStep=1, tickCount=4, titleColor=depth
+                orient="right",
+                grid=False,
+                tickMinStep=1,
+                tickCount=4,
+                format=",d",
+                titleColor=depth,
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="from"),
@@ -208,8 +217,12 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
         alt.layer(
             alt.layer(_window("hour"), bars, _clipped("hour", count)),
             line,
-            events.mark_rule(strokeWidth=3, color=event, opacity=0.6).encode(x2="until:T"),
-            events.mark_text(align="center", fontSize=13, color=event).encode(text="symbol:N"),
+            events.mark_rule(strokeWidth=3, color=event, opacity=0.6, aria=False).encode(
+                x2="until:T"
+            ),
+            events.mark_text(align="center", fontSize=13, color=event, aria=False).encode(
+                text="symbol:N"
+            ),
         )
         .resolve_scale(y="independent")
         .properties(height=_FLOW_HEIGHT, padding=0)

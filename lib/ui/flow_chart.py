@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.formats import plural
 from lib.ops.alerts.rules import RULES
 from lib.ops.conditions import type_name
 from lib.ui import chart_specs
@@ -88,16 +87,12 @@ def _event_words(event: Mapping[str, Any]) -> str:
 def describe_flow(
     quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Text alternative: totals, the deepest queue, and how many events."""
+    """Text alternative: totals, the deepest queue, and the events."""
     totals = ", ".join(f"{sum(row[name] for row in quarters):,} {name}" for name in NAMES)
     depths = [row["depth"] for row in quarters if row["depth"] is not None]
     depth = f" Queue depth {depths[-1]:,} now, at most {max(depths):,}." if depths else ""
-    kinds = [
-        plural(count, kind)
-        for kind in SYMBOLS
-        if (count := sum(event["kind"] == kind for event in events))
-    ]
-    return f"{totals}.{depth} {', '.join(kinds) or 'No alerts, pauses or faults'}."
+    words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)
+    return f"{totals}.{depth} {', '.join(words) or 'No alerts, pauses or faults'}."
 
 
 def show_flow(chart: Chart, description: str) -> datetime | None:

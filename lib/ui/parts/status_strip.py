@@ -28,10 +28,7 @@ PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
 MAX_REASONS = 200
 """Characters of the reasons of further conditions."""
 ButtonType = Literal["primary", "secondary"]
-EMPTY = (
-    "The queue is empty: no job has run yet. Each image that an application requests becomes a job,"
-    " which a worker runs."
-)
+EMPTY = "The queue is empty: no job has run yet."
 SAMPLE = "Sample data: 30 days of invented jobs. The queue and its worker are real."
 
 
