@@ -321,6 +321,30 @@ select
 from sample_jobs j join sample_requests r using (n)
 order by j.created_at;
 
+-- name: sample_queue!
+-- How long the queue was every five minutes: what had been created and not started, or started and not ended.
+insert into public.queue_samples (minute, pending, due, processing)
+with changes as (
+    select created_at as at, 1 as pending, 0 as processing from sample_jobs
+    union all
+    select coalesce(started_at, completed_at), -1, (started_at is not null)::int from sample_jobs
+    union all
+    select completed_at, 0, -1 from sample_jobs where started_at is not null and completed_at is not null
+), samples as (
+    select generate_series(date_trunc('day', until) - interval '30 days', until, interval '5 minutes') as at from sample_span
+), counted as (
+    select
+        at, is_sample,
+        sum(pending) over so_far as pending, sum(processing) over so_far as processing
+    from (
+        select at, pending, processing, false as is_sample from changes
+        union all
+        select at, 0, 0, true from samples
+    ) c
+    window so_far as (order by at)
+)
+select at, pending, pending, processing from counted where is_sample;
+
 -- name: fold$
 -- Folds the jobs into the rollups, from which the pages read history.
 select public.rebuild_rollup();

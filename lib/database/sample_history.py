@@ -42,6 +42,7 @@ def load_sample_history(
         sql.write_users(connection)
         sql.write_generations(connection, images=_store_images(images))
         written: int = sql.write_jobs(connection)
+        sql.sample_queue(connection)
         sql.fold(connection)
         sql.analyze(connection)
     return written

@@ -54,7 +54,10 @@ def navigation() -> StreamlitPage:
 
 
 def link(
-    page: str, label: str | None = None, icon: str = ":material/arrow_forward:", **filters: str
+    page: str,
+    label: str | None = None,
+    icon: str | None = ":material/arrow_forward:",
+    **filters: str,
 ) -> None:
     """Link to a page by its file name, with filters in its URL.
 

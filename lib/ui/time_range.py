@@ -79,6 +79,13 @@ class TimeRange:
         return f"{format_time(self.start)} to {format_time(self.start + self.length)}"
 
 
+def custom_range(start: datetime, length: timedelta) -> dict[str, str]:
+    """A time range as filters in the URL of a page with the picker."""
+    ends = (at.astimezone(time_zone()).replace(tzinfo=None) for at in (start, start + length))
+    first, last = (f"{at:%Y-%m-%dT%H:%M}" for at in ends)
+    return {"time": CUSTOM, "from": first, "to": last}
+
+
 def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") -> TimeRange:
     """Draw the picker, in the viewer's time zone and stored in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,7 +1,7 @@
 -- Model views: how often each model ran in a range, how long, and how that compares with the range before.
 --
 -- In each function p_from and p_to bound the range (p_to null: up to now), rounded outward to whole hours or
--- days (p_bucket). A job whose payload names no model has the model ''. Percentiles are within 5 %.
+-- days (p_bucket). A job whose payload names no model has the model ''. Percentiles are within 10%, mostly within 1%.
 
 create function public.model_timings_between(
     p_from timestamptz, p_to timestamptz, p_bucket text default 'hour', p_step text default 'hour', p_most bigint default 200
@@ -96,19 +96,19 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 - run_total: run time of the completed jobs together, in seconds
 - run_mean: mean run time of completed jobs, in seconds
 - run_min: shortest, in seconds
-- run_p50: median, in seconds, within 5%
-- run_p95: 95th percentile, in seconds, within 5%
-- run_p99: 99th percentile, in seconds, within 5%
+- run_p50: median, in seconds, within 10%
+- run_p95: 95th percentile, in seconds, within 10%
+- run_p99: 99th percentile, in seconds, within 10%
 - run_max: longest, in seconds
 - wait_mean: mean wait of started jobs, from due to start, in seconds
-- wait_p50: median, in seconds, within 5%
-- wait_p95: 95th percentile, in seconds, within 5%
-- wait_p99: 99th percentile, in seconds, within 5%
+- wait_p50: median, in seconds, within 10%
+- wait_p95: 95th percentile, in seconds, within 10%
+- wait_p99: 99th percentile, in seconds, within 10%
 - wait_max: longest, in seconds
 - before_completed: jobs completed in the range of the same length before
 - before_failed: jobs failed in it
-- before_p50: median run time in it, in seconds, within 5%
-- before_p95: 95th percentile of the run time in it, in seconds, within 5%
+- before_p50: median run time in it, in seconds, within 10%
+- before_p95: 95th percentile of the run time in it, in seconds, within 10%
 - trend: median run time in up to thirty steps of the range, in seconds (list); empty steps are left out
 
 Cost: the rollup rows of both ranges, by day where p_step is day, and the jobs that ended since the last fold.';
@@ -226,10 +226,10 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 - at: start of the step
 - jobs: jobs that ended in it
 - failed: share of the completed and failed jobs that failed, 0 to 1; null if there were none
-- run_p50: median run time of completed jobs, in seconds, within 5%; null if none
+- run_p50: median run time of completed jobs, in seconds, within 10%; null if none
 - run_p95: 95th percentile of it, in seconds
 - run_p99: 99th percentile of it, in seconds
-- wait_p50: median wait of started jobs, from due to start, in seconds, within 5%; null if none
+- wait_p50: median wait of started jobs, from due to start, in seconds, within 10%; null if none
 - wait_p95: 95th percentile of it, in seconds
 - wait_p99: 99th percentile of it, in seconds
 

@@ -46,12 +46,12 @@ revoke update, delete on public.audit_log from service_role;
 
 revoke all on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     from public, anon, authenticated, service_role;
 grant select on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     to service_role;
 

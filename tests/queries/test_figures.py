@@ -22,6 +22,7 @@ FROM = "now() - interval '1 day'"
 FIGURES: list[tuple[str, str, dict[str, Any], str]] = [
     ("overview", "now", {}, "queue_state"),
     ("overview", "hours", {}, "queue_hours"),
+    ("overview", "quarters", {}, "queue_quarters"),
     ("overview", "health", {}, "queue_health_recent"),
     *(
         ("throughput", "ended", DAY | {"bucket": bucket, "by": by},
@@ -56,7 +57,8 @@ PAGES = ("overview", "throughput", "models", "failures", "users")
 MECHANICS = {
     ("failures", "failed"), ("failures", "failed_ids"), ("failures", "tried_again"),
     ("failures", "job"), ("failures", "attempts"), ("models", "compared"),
-    ("overview", "has_sample_data"), ("overview", "first_look"),
+    ("overview", "has_sample_data"), ("overview", "first_look"), ("overview", "events"),
+    ("overview", "failures"), ("overview", "running"), ("overview", "images"),
     ("users", "may_read_users"), ("users", "id_of_email"),
     ("users", "has_asked"), ("users", "emails"),
 }  # fmt: skip

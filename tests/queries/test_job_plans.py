@@ -1,7 +1,6 @@
 """The pages of jobs and users and the search read neither jobs nor generations from end to end."""
 
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any

@@ -59,12 +59,12 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_text("3 jobs put back on the queue.")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("No jobs are stuck.")).to_be_visible(timeout=30_000)
     page.get_by_role("link", name="Overview").click()
-    page.get_by_role("button", name="Pause the queue").click()
-    page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
+    page.get_by_role("button", name="Pause queue").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause queue", exact=True).click()
     expect(page.get_by_text("Queue paused for all jobs")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Resume all jobs").click()
-    page.get_by_role("dialog").get_by_role("button", name="Resume", exact=True).click()
-    expect(page.get_by_role("button", name="Pause the queue")).to_be_visible(timeout=30_000)
+    page.get_by_role("dialog").get_by_role("button", name="Resume all jobs", exact=True).click()
+    expect(page.get_by_role("button", name="Pause queue")).to_be_visible(timeout=30_000)
     audit = app.rows("select actor, action, affected from public.audit_log order by id")
     assert [(row["action"], row["affected"]) for row in audit] == [
         ("start_test_run", 1),
@@ -81,10 +81,10 @@ def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
 ):
     app = make_app(DATABASE_URL=database).start()
     page.goto(app.url)
-    expect(page.get_by_text("Workers alive")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("link", name="Failure rate")).to_be_visible(timeout=30_000)
     with database_away():
         expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=30_000)
-        expect(page.get_by_text("Workers alive")).to_be_hidden()
+        expect(page.get_by_role("link", name="Failure rate")).to_be_hidden()
         for link in ("Jobs", "Generate"):
             page.get_by_role("link", name=link, exact=True).click()
             expect(page.get_by_role("heading", name=link)).to_be_visible()
