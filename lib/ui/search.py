@@ -203,7 +203,7 @@ def _link(hit: Hit) -> None:
     label, icon = escaped(hit.label), PAGES[hit.page].icon
     if hit.page in FIELDS and page_path(hit.page)[1:] == st.session_state["page"]:
         # A link from a page to itself would leave its other fields, and its URL, as they were.
-        if st.button(label, type="tertiary", icon=icon):
+        if st.button(label, f"hit {hit.filters}", type="tertiary", icon=icon):
             st.session_state["found"] = hit
             st.rerun()
     else:
