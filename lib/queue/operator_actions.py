@@ -52,11 +52,18 @@ def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
 
 
 def set_priority(pool: Pool, actor: str, job_ids: Sequence[UUID], priority: int) -> list[UUID]:
-    """Change the priority of those of the jobs that are pending. Returns the changed ones."""
+    """Change the priority of those of the jobs that are pending. Returns the jobs that changed."""
     with translated(), pool.connection() as connection:
         rows = load("operator_actions").set_priority(
             connection, actor=actor, job_ids=list(job_ids), priority=priority
         )
+        return [row["id"] for row in rows]
+
+
+def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
+    """Cancel pending jobs whose generation has an older live job or is completed. Returns them."""
+    with translated(), pool.connection() as connection:
+        rows = load("operator_actions").cancel_duplicates(connection, actor=actor)
         return [row["id"] for row in rows]
 
 
@@ -83,13 +90,6 @@ def enqueue_job(
             scheduled_at=scheduled_at,
         )
         return id
-
-
-def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
-    """Cancel pending jobs whose generation has an older live job or is completed. Returns them."""
-    with translated(), pool.connection() as connection:
-        rows = load("operator_actions").cancel_duplicates(connection, actor=actor)
-        return [row["id"] for row in rows]
 
 
 class Batches:

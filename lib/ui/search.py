@@ -29,7 +29,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "job": {"id": ""},
     "jobs": {
         "job": "",
-        "jobs view": "all",
+        "view": "all",
         "time": ALL_TIME,
         "type": None,
         "model": None,

@@ -22,7 +22,7 @@ VIEW = "jobs view"
 TABS = (*VIEWS, "stuck", "duplicates")
 PLACE = ("after", "before")
 """Parameters of the address with the position in the list."""
-FILTERS = (*(name for name in FIELDS["jobs"] if name != VIEW), "from", "to")
+FILTERS = (*(name for name in FIELDS["jobs"] if name != "view"), "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,13 @@ def arrive() -> None:
         for name in FILTERS:
             if name not in given:
                 st.session_state.pop(name, None)
-    # Older addresses have a status.
-    view = given.get("view") or given.get("status", "").replace("processing", "running")
-    st.session_state[VIEW] = view if view in TABS else "all"
+    # A search on this page, the address, or an older address with a status.
+    wanted = (
+        st.session_state.pop("view", None),
+        given.get("view"),
+        given.get("status", "").replace("processing", "running"),
+    )
+    st.session_state[VIEW] = next((view for view in wanted if view in TABS), "all")
     st.query_params.pop("status", None)
 
 
@@ -135,7 +139,7 @@ def filters(view: str) -> Filters | None:
 
 def clear() -> None:
     """Clear all filters; the view stays."""
-    st.session_state.update(FIELDS["jobs"] | {VIEW: st.session_state[VIEW]})
+    st.session_state.update({name: FIELDS["jobs"].get(name) for name in FILTERS[:-2]})
 
 
 def _further_filters(job_types: Sequence[str]) -> str | None:
