@@ -100,9 +100,9 @@ def table(rows: Sequence[Any]) -> None:
             "actor": st.column_config.TextColumn("User", width=170),
             "what": st.column_config.TextColumn("Action", width=160),
             "affected": count_column("Count", width=65),
-            "change": st.column_config.TextColumn("Before → after", width=210),
-            "rest": st.column_config.TextColumn("Details", width=200),
+            "change": st.column_config.TextColumn("Before → after", width=410),
         },
+        more={"rest": "Details"},
     )
     if not selected:
         st.caption("Click an entry to see its details, including the jobs affected.")

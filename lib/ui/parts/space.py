@@ -55,6 +55,17 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
         hide_index=True,
         alt="Tables with their sizes and the state of vacuum",
         placeholder="Never",
+        column_order=[
+            "Table",
+            "Size",
+            "Indexes",
+            "Live rows",
+            "Dead rows",
+            "Dead rows, %",
+            "Vacuum at",
+            "Vacuumed",
+            "State",
+        ],
         column_config={
             "Live rows": count_column(),
             "Dead rows": count_column(),
