@@ -14,7 +14,7 @@ from lib.ui.time_range import Step
 Spec = dict[str, Any]
 """A Vega-Lite specification. Cached and shared: do not mutate."""
 
-# Marks that may be absent have aria=False: an empty group of marks has no accessible name. What they
+# Marks that may be absent have aria=False: an empty group has no accessible name. What they
 # say is in the chart's text alternative.
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 """Dataset names: the plotted values, the positions of line labels, the limit's value."""
