@@ -102,13 +102,9 @@ def find(run_query: RunQuery, text: str) -> Found:
 
 def more(text: str) -> list[Hit]:
     """Lists of all jobs whose prompt or error contains a text."""
-    value = f"*{'*'.join(text.split())}*"
+    filters = {"field": "prompt", "value": f"*{'*'.join(text.split())}*", "time": "30 d"}
     return [
-        Hit(
-            f"Jobs with “{text}” in the prompt",
-            "jobs",
-            {"field": "prompt", "value": value, "time": "30 d"},
-        ),
+        Hit(f"Jobs with “{text}” in the prompt", "jobs", filters),
         Hit(f"Failed jobs with “{text}” in the error", "jobs", {"view": "failed", "error": text}),
     ]
 

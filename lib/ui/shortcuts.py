@@ -22,7 +22,7 @@ def shortcuts(viewer: Role) -> None:
 
     Only buttons can have shortcuts; those of a collapsed list work too.
     """
-    with st.expander("Shortcuts", icon=":material/keyboard:"):
+    with st.expander("Shortcuts", icon=":material/keyboard:"), st.container(gap=None):
         for file in sidebar_pages(viewer):
             if (entry := PAGES[file]).key:
                 st.button(
@@ -46,6 +46,4 @@ def _sheet(viewer: Role) -> None:
         for file in sidebar_pages(viewer)
         if PAGES[file].key
     }
-    st.table(
-        [{"Keys": f"`{keys}`", "Opens": what} for keys, what in (OTHERS | pages).items()],
-    )
+    st.table([{"Keys": keys, "Action": action} for keys, action in (OTHERS | pages).items()])

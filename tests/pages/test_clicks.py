@@ -142,11 +142,9 @@ def test_finds_a_user_s_job(app, rows, operator):
         " 'failed', user_id, completed_at from asked"
     )
     one = operator(app)
-    one.type(one.page.get_by_role("searchbox", name="Search"), EMAIL, enter=True)
-    one.sees(one.page.get_by_role("heading", name="1 job", exact=True))
-    table = one.page.get_by_test_id("stDataFrame").first
-    one.click(table, position={"x": 16, "y": 52})
-    one.click(one.page.get_by_test_id("stBaseButton-secondary").filter(has_text="Open"))
+    one.click(one.page.get_by_role("button", name="Search Shortcut"))
+    one.type(one.page.get_by_role("searchbox", name="Search"), "red kite")
+    one.click(one.page.get_by_role("dialog").get_by_role("link", name="Failed: A red kite"))
     one.sees(one.page.get_by_text("Generation failed"))
 
 

@@ -115,7 +115,7 @@ def test_only_a_whole_id_opens_its_job_at_once(db: Connection):
 
 def test_leads_to_lists_of_all_jobs_with_the_text():
     assert [hit.filters for hit in more("red  kite")] == [
-        {"field": "prompt", "value": "*red*kite*"},
+        {"field": "prompt", "value": "*red*kite*", "time": "30 d"},
         {"view": "failed", "error": "red  kite"},
     ]
 
@@ -175,7 +175,8 @@ def test_what_is_typed_stays_text(app: App, page: Page):
     expect(dialog.get_by_text(f"Queued: {HOSTILE}", exact=True)).to_be_visible(timeout=LONG)
     expect(page.locator("img[src=x]")).to_have_count(0)
     dialog.get_by_role("link", name="in the prompt").click()
-    leads_to(page, "/jobs", field="prompt", value=f"*{HOSTILE.replace(' ', '*')}*", time="30 d")
+    value = f"*{HOSTILE.replace(' ', '*')}*"
+    leads_to(page, "/jobs", field="prompt", value=value, time="30 d")
 
 
 @pytest.mark.slow
