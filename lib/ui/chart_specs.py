@@ -14,8 +14,8 @@ from lib.ui.time_range import Step
 Spec = dict[str, Any]
 """A Vega-Lite specification. Cached and shared: do not mutate."""
 
-# Marks that may be absent have aria=False: an empty group of marks has no accessible name. What they
-# say is in the chart's text alternative.
+# Marks that may be absent have aria=False: an empty group has no accessible name. The chart's text
+# alternative says what they show.
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 """Dataset names: the plotted values, the positions of line labels, the limit's value."""
 WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
@@ -212,17 +212,14 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
         )
     )
     tooltip = [alt.Tooltip("kind:N", title="event"), alt.Tooltip("words:N", title=" ")]
+    look: dict[str, Any] = {"color": event, "aria": False}
     events = _chart_of(EVENTS).encode(x=x, y=alt.value(4), tooltip=tooltip)
     spec: Spec = (
         alt.layer(
             alt.layer(_window("hour"), bars, _clipped("hour", count)),
             line,
-            events.mark_rule(strokeWidth=3, color=event, opacity=0.6, aria=False).encode(
-                x2="until:T"
-            ),
-            events.mark_text(align="center", fontSize=13, color=event, aria=False).encode(
-                text="symbol:N"
-            ),
+            events.mark_rule(strokeWidth=3, opacity=0.6, **look).encode(x2="until:T"),
+            events.mark_text(align="center", fontSize=13, **look).encode(text="symbol:N"),
         )
         .resolve_scale(y="independent")
         .properties(height=_FLOW_HEIGHT, padding=0)
