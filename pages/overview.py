@@ -149,9 +149,10 @@ def failure_group(group: Mapping[str, Any]) -> None:
     if entry is UNKNOWN and group["error_group"]:
         title = escaped(group["error_group"][:60])
     filters = {"kind": group["key"], "time": LAST_HOUR}
-    with st.container(horizontal=True, vertical_alignment="center"):
-        with st.container():
-            link("failures", f"**{jobs:,}** {title}", None, **filters)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        link("failures", f"**{jobs:,}** {title}", None, **filters)
         st.image(
             tiles.sparkline(group["trend"], tiles.CURVE_COLORS["good"]),
             width=60,
@@ -183,9 +184,10 @@ def running_jobs(now: QueueState) -> None:
     for job in jobs:
         model = (job["model_id"] or job["job_type"]).rpartition("/")[2]
         name = escaped(" · ".join(filter(None, [model, (job["prompt"] or "")[:40]])))
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-            with st.container():
-                link("job", name, ":material/image:", id=str(job["id"]))
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            link("job", name, ":material/image:", id=str(job["id"]))
             progress = job["progress"] or 0
             st.progress(progress / 100, f"{progress}% · {duration(job['seconds'])}", width=150)
     if now["processing"] - now["stuck"] > len(jobs):

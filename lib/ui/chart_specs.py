@@ -23,7 +23,8 @@ WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
 QUARTER = "quarter"
 """The selection of flow(): the start of the quarter of an hour that was clicked, as ISO text."""
 _HEIGHT = 220
-_FLOW_HEIGHT = 160
+FLOW_HEIGHT = 170
+"""Height of the chart of flow(), legend and axis included."""
 _HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
 _LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
@@ -222,7 +223,7 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
             events.mark_text(align="center", fontSize=13, **look).encode(text="symbol:N"),
         )
         .resolve_scale(y="independent")
-        .properties(height=_FLOW_HEIGHT, padding=0)
+        .properties(height=FLOW_HEIGHT, padding=0)
         .to_dict()
     )
     return spec
