@@ -5,9 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from lib.checks.error_guide import RETRY_ADVICE, UNKNOWN, guide
+from lib.checks.error_guide import UNKNOWN, guide
 from lib.checks.health import Verdict, verdict
 from lib.formats import duration, escaped, percent, plural, share
+from lib.ops.action_texts import RETRY_ADVICE
 from lib.queue.queue_state import QueueState
 from lib.ui import tiles
 from lib.ui.confirm import ask, confirmations
@@ -148,17 +149,18 @@ def failure_group(group: Mapping[str, Any]) -> None:
     if entry is UNKNOWN and group["error_group"]:
         title = escaped(group["error_group"][:60])
     filters = {"kind": group["key"], "time": LAST_HOUR}
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        with st.container():
-            link("failures", f"**{jobs:,}** {title}", None, **filters)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        link("failures", f"**{jobs:,}** {title}", None, **filters)
         st.image(
             tiles.sparkline(group["trend"], tiles.CURVE_COLORS["good"]),
-            width=80,
+            width=60,
             alt=f"Per hour, last day: {max(group['trend']):,} at most, {group['trend'][-1]:,} in"
             " the current hour.",
         )
         advice = RETRY_ADVICE[entry.retry]
-        with st.container(width=125, horizontal_alignment="right"):
+        with st.container(width=115, horizontal_alignment="right"):
             if entry.retry == "useless":
                 link("failures", "Show", **filters)
             elif st.button(
@@ -182,9 +184,10 @@ def running_jobs(now: QueueState) -> None:
     for job in jobs:
         model = (job["model_id"] or job["job_type"]).rpartition("/")[2]
         name = escaped(" · ".join(filter(None, [model, (job["prompt"] or "")[:40]])))
-        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-            with st.container():
-                link("job", name, ":material/image:", id=str(job["id"]))
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            link("job", name, ":material/image:", id=str(job["id"]))
             progress = job["progress"] or 0
             st.progress(progress / 100, f"{progress}% · {duration(job['seconds'])}", width=150)
     if now["processing"] - now["stuck"] > len(jobs):

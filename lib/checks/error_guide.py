@@ -275,13 +275,6 @@ CATALOGUE = (
     ),
 )
 
-RETRY_ADVICE = {
-    "helps": "A retry usually helps.",
-    "after": "A retry helps once the cause is removed, not before.",
-    "useless": "A retry usually fails again.",
-}
-"""What a manual retry is good for, by Guide.retry."""
-
 UNKNOWN = Guide(
     "",
     "Unknown error",

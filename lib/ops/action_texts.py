@@ -8,6 +8,12 @@ JobStatus = Literal["pending", "running", "live"]
 """Which jobs an action selects; live ones are pending or running."""
 CANCELLED, BACK, REPRIORITIZED = "cancelled", "put back on the queue", "given another priority"
 """What happened to jobs, for `outcome`. A retry and a reset put them back."""
+RETRY_ADVICE = {
+    "helps": "A retry usually helps.",
+    "after": "A retry helps once the cause is removed, not before.",
+    "useless": "A retry usually fails again.",
+}
+"""What retrying jobs is good for, by Guide.retry of lib.checks.error_guide."""
 
 
 def retry_effect(count: int) -> str:

@@ -14,8 +14,8 @@ from lib.ui.time_range import Step
 Spec = dict[str, Any]
 """A Vega-Lite specification. Cached and shared: do not mutate."""
 
-# Marks that may be absent have aria=False: an empty group has no accessible name. What they
-# say is in the chart's text alternative.
+# Marks that may be absent have aria=False: an empty group has no accessible name. The chart's text
+# alternative says what they show.
 FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 """Dataset names: the plotted values, the positions of line labels, the limit's value."""
 WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
@@ -23,7 +23,8 @@ WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
 QUARTER = "quarter"
 """The selection of flow(): the start of the quarter of an hour that was clicked, as ISO text."""
 _HEIGHT = 220
-_FLOW_HEIGHT = 160
+FLOW_HEIGHT = 170
+"""Height of the chart of flow(), legend and axis included."""
 _HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
 _LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
@@ -212,20 +213,17 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
         )
     )
     tooltip = [alt.Tooltip("kind:N", title="event"), alt.Tooltip("words:N", title=" ")]
+    look: dict[str, Any] = {"color": event, "aria": False}
     events = _chart_of(EVENTS).encode(x=x, y=alt.value(4), tooltip=tooltip)
     spec: Spec = (
         alt.layer(
             alt.layer(_window("hour"), bars, _clipped("hour", count)),
             line,
-            events.mark_rule(strokeWidth=3, color=event, opacity=0.6, aria=False).encode(
-                x2="until:T"
-            ),
-            events.mark_text(align="center", fontSize=13, color=event, aria=False).encode(
-                text="symbol:N"
-            ),
+            events.mark_rule(strokeWidth=3, opacity=0.6, **look).encode(x2="until:T"),
+            events.mark_text(align="center", fontSize=13, **look).encode(text="symbol:N"),
         )
         .resolve_scale(y="independent")
-        .properties(height=_FLOW_HEIGHT, padding=0)
+        .properties(height=FLOW_HEIGHT, padding=0)
         .to_dict()
     )
     return spec

@@ -101,6 +101,8 @@ def show_flow(chart: Chart, description: str) -> datetime | None:
         spec={**chart.spec, "datasets": dict(chart.datasets)},
         key=KEY,
         on_select="rerun",
+        # Kept free while the code of charts is loaded.
+        height=chart_specs.FLOW_HEIGHT,
         alt=f"Jobs of the last 24 hours by 15 minutes: {description}",
     )
     chosen = state.selection.get(chart_specs.QUARTER) or []

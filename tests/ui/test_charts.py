@@ -120,8 +120,8 @@ def test_the_flow_says_what_it_shows():
     ]
     pause = {"kind": "pause", "name": "*", "began_at": HOURS[0], "ended_at": None}
     assert describe_flow(quarters, [pause]) == (
-        "5 arrived, 3 completed, 1 failed. Queue depth 4 now, at most 7."
-        " pause (Queue paused for all jobs)."
+        "5 arrived, 3 completed, 1 failed. Queue depth 4 now, at most 7. pause (Queue paused for"
+        " all jobs)."
     )
     chart = flow_chart(quarters, [pause])
     assert chart.note == "‖ pause"
