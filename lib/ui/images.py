@@ -42,12 +42,11 @@ def image_source(generation: Row) -> str:
 
     Raises StorageFailed and FileNotFoundError.
     """
-    path, url = generation["storage_path"], str(generation["image_url"])
-    if settings().storage_bucket and path:
-        return _signed_url(path)
+    if settings().storage_bucket and generation["storage_path"]:
+        return _signed_url(generation["storage_path"])
     if elsewhere := settings().functions_elsewhere:
-        return urljoin(f"{elsewhere}/", url)
-    return urljoin(_page_origin(), f"/images/{path}" if path else url)
+        return urljoin(f"{elsewhere}/", str(generation["image_url"]))
+    return _local_url(generation["storage_path"])
 
 
 def thumbnail_source(generation: Row) -> str | None:
@@ -65,28 +64,24 @@ def thumbnail_sources(generations: Sequence[Row]) -> list[str | None]:
         return [_thumbnail_url(generation) for generation in generations]
     paths = [row["thumbnail_path"] or row["storage_path"] for row in generations]
     urls = _bucket_urls([path for path in paths if path])
-    return [
-        urls.get(path) if path else row["image_url"]
-        for path, row in zip(paths, generations, strict=True)
-    ]
+    return [urls.get(path) for path in paths]
 
 
 def _thumbnail_url(generation: Row) -> str | None:
-    path, url = generation["thumbnail_path"], generation["image_url"]
-    if not (generation["storage_path"] or url):
-        return None
-    if not path:
-        return image_source(generation)
+    path = generation["thumbnail_path"]
     if not settings().functions_elsewhere:
-        return urljoin(_page_origin(), f"/images/{path}")
+        stored = path or generation["storage_path"]
+        return _local_url(stored) if stored else None
+    if not generation["image_url"]:
+        return None
     image = image_source(generation)
     # A signature is that of the image alone.
-    return image if urlsplit(image).query else urljoin(image, path)
+    return f"{image.rpartition('/')[0]}/{path}" if path and not urlsplit(image).query else image
 
 
-def _page_origin() -> str:
+def _local_url(path: str) -> str:
     page = urlsplit(st.context.url or app_url())
-    return f"{page.scheme}://{page.netloc}"
+    return f"{page.scheme}://{page.netloc}/images/{path}"
 
 
 def _bucket_urls(paths: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Progress of a test run's jobs, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from lib.formats import duration
@@ -58,3 +59,9 @@ def overdue(job: Job, usual: float | None) -> bool:
         and usual is not None
         and (job["run_seconds"] or 0) > max(3 * usual, 10)
     )
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of the known values; None if there are none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import fmean
 from typing import Any
 
 import streamlit as st
 
 from lib.checks.job_state import job_state
 from lib.formats import duration, escaped, plural
-from lib.ops.test_runs.phases import LIVE, PHASES, overdue, phase
+from lib.ops.test_runs.phases import LIVE, PHASES, mean, overdue, phase
 from lib.ui.confirm import ask
 from lib.ui.dashboard import format_time, read
 from lib.ui.images import archive
@@ -71,10 +70,10 @@ def _progress(run: Row, jobs: Sequence[Row]) -> str:
         if count := sum(job["status"] == status for job in jobs):
             parts.append(f"{count} {status}")
     if waits := [job["wait_seconds"] for job in jobs]:
-        parts.append(f"{duration(fmean(waits))} pending")
+        parts.append(f"{duration(mean(waits))} pending")
     for model in dict.fromkeys(job["model_id"] for job in done):
         runs = [job["run_seconds"] for job in done if job["model_id"] == model]
-        parts.append(f"{escaped(model.rpartition('/')[2])} {duration(fmean(runs))}")
+        parts.append(f"{escaped(model.rpartition('/')[2])} {duration(mean(runs))}")
     return " · ".join(parts)
 
 

@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import fmean
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +10,7 @@ import streamlit as st
 
 from lib.database.sample_history import IMAGES
 from lib.formats import duration, escaped
-from lib.ops.test_runs.phases import LIVE, phase, queue_position
+from lib.ops.test_runs.phases import LIVE, mean, phase, queue_position
 from lib.queue.operator_actions import cancel_jobs
 from lib.roles import AccessDenied
 from lib.ui.confirm import report
@@ -73,8 +72,8 @@ def _image_urls(jobs: Sequence[Row]) -> dict[Any, str | None]:
 
 
 def _model_times(jobs: Sequence[Row], usual: float | None) -> str:
-    done = [job["run_seconds"] for job in jobs if job["status"] == "completed"]
-    parts = [f"Mean run {duration(fmean(done))}"] if done else []
+    ran = mean([job["run_seconds"] for job in jobs if job["status"] == "completed"])
+    parts = [f"Mean run {duration(ran)}"] if ran is not None else []
     if usual is not None:
         parts.append(f"usually {duration(usual)}")
     return ", ".join(parts).capitalize() or "No runs yet"

@@ -1,14 +1,13 @@
 """A load test, running or finished: rate, waits, models compared, jobs and images."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from lib.formats import duration, plural
-from lib.ops.test_runs.phases import LIVE, phase, queue_position
+from lib.ops.test_runs.phases import LIVE, mean, phase, queue_position
 from lib.ui.columns import count_column, job_column, job_links, seconds_column
 from lib.ui.confirm import ask
 from lib.ui.parts import job_dialogs
@@ -41,14 +40,9 @@ def _tiles(run: Row, jobs: Sequence[Row]) -> None:
     with st.grid("auto", min_column_width=150, border=True):
         for status in ("completed", "failed", "cancelled"):
             st.metric(status.capitalize(), sum(job["status"] == status for job in jobs))
-        st.metric("Mean wait", duration(_mean(waits)), help="From scheduled to start.")
+        st.metric("Mean wait", duration(mean(waits)), help="From scheduled to start.")
         st.metric("Longest wait", duration(max(waits, default=None)))
-        st.metric("Mean run", duration(_mean(runs)), help="Of completed jobs.")
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+        st.metric("Mean run", duration(mean(runs)), help="Of completed jobs.")
 
 
 def _comparison(
@@ -62,10 +56,10 @@ def _comparison(
             {
                 "model": names.get(model, model),
                 "completed": len(done),
-                "wait": _mean([job["wait_seconds"] for job in done]),
-                "run": _mean([job["run_seconds"] for job in done]),
+                "wait": mean([job["wait_seconds"] for job in done]),
+                "run": mean([job["run_seconds"] for job in done]),
                 "usual": usual.get(model),
-                "total": _mean([job["total_seconds"] for job in done]),
+                "total": mean([job["total_seconds"] for job in done]),
                 "live": sum(job["status"] in LIVE for job in model_jobs),
                 "failed": sum(job["status"] == "failed" for job in model_jobs),
                 "cancelled": sum(job["status"] == "cancelled" for job in model_jobs),
