@@ -34,7 +34,7 @@ def test_what_is_broken_is_shown_with_its_repair_until_it_is_repaired(app, page:
         timeout=LONG
     )
     repair = "alter table public.job_leases enable row level security;"
-    expect(main.get_by_text(repair)).to_be_visible()
+    expect(main.get_by_text(repair)).to_be_visible(timeout=LONG)
     change(app, repair)
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(
         0, timeout=LONG

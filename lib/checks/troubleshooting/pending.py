@@ -222,8 +222,7 @@ def not_due(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{plural(now['later'])} scheduled for later, the next in"
-            f" {duration(now['next_in_seconds'])}: in backoff after an error, or enqueued for"
-            " later.",
+            f" {duration(now['next_in_seconds'])}.",
             cause="All pending jobs are scheduled for later.",
             todo="Nothing. Each job's page shows its next attempt.",
             page="jobs",
