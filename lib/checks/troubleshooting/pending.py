@@ -222,8 +222,7 @@ def not_due(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{plural(now['later'])} scheduled for later, the next in"
-            f" {duration(now['next_in_seconds'])}: in backoff after an error, or enqueued for"
-            " later.",
+            f" {duration(now['next_in_seconds'])}.",
             cause="All pending jobs are scheduled for later.",
             todo="Nothing. Each job's page shows its next attempt.",
             page="jobs",
@@ -262,8 +261,7 @@ PENDING = Symptom(
             "no_handler",
             "Job type without a handler",
             no_handler,
-            "A worker claims only types that it has a handler for. Jobs of other types stay pending"
-            " even if workers are idle.",
+            "Workers claim only types they have a handler for; jobs of other types stay pending.",
         ),
         Check(
             "provider_down",
@@ -296,8 +294,7 @@ PENDING = Symptom(
             "not_due",
             "Jobs scheduled for later",
             not_due,
-            "A retried job waits from 10 s to 1 h first (backoff), and jobs may be enqueued for"
-            " later. Until then they are pending.",
+            "Retried jobs wait 10 s to 1 h (backoff), and jobs may be enqueued for later.",
         ),
     ],
 )
