@@ -1,6 +1,6 @@
 """Which jobs are there, in which state, and what can be done with them?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -60,7 +60,7 @@ def panel() -> None:
         if view == "stuck":
             stuck_jobs(chosen)
         else:
-            job_list(view, chosen, found[view])
+            job_list(view, chosen, found)
     else:
         remember()
         show_tabs(tabs, {})
@@ -97,14 +97,14 @@ def jobs_by_id(prefix: str, statuses: Sequence[str]) -> list[JobRow]:
     return [row for row in by_id(fetch, prefix) if row["status"] in (statuses or STATUSES)]
 
 
-def job_list(view: str, chosen: Filters, count: Count) -> None:
+def job_list(view: str, chosen: Filters, found: Mapping[str, Count]) -> None:
     page = load_page(chosen)
     if page.rows:
         buttons = st.container()
         selected = job_table(page.rows)
         with buttons:
-            actions(view, chosen, count, selected)
-    elif page.searched is None or count == Count(0):
+            actions(view, chosen, found, selected)
+    elif page.searched is None or found[view] == Count(0):
         no_jobs(view, chosen)
         return
     pages(page)

@@ -1,6 +1,6 @@
 """The buttons of the page Jobs: actions on selected jobs, or on all that match."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -18,7 +18,7 @@ from lib.ops.action_texts import (
     retry_effect,
 )
 from lib.queue.job_counts import Count
-from lib.queue.job_filters import ENDED, LIVE, Filters
+from lib.queue.job_filters import ENDED, LIVE, VIEWS, Filters
 from lib.queue.job_list import JobRow, matching
 from lib.queue.operator_actions import cancel_jobs, retry_jobs
 from lib.ui.confirm import UNREACHABLE, report
@@ -69,19 +69,29 @@ ON_ALL: dict[str, dict[str, BulkDialog]] = {
 """Actions on all jobs of a view."""
 
 
-def actions(view: str, filters: Filters, count: Count, selected: Sequence[JobRow]) -> None:
+def actions(
+    view: str, filters: Filters, counts: Mapping[str, Count], selected: Sequence[JobRow]
+) -> None:
     """Draw the buttons: for the selected jobs, or else for all that match the filters."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if selected:
             _on_selected(selected)
-        elif ON_ALL.get(view) and count.number and not filters.id_prefix:
-            matching_text = " matching" if filters.narrowed else ""
-            for verb, action in ON_ALL[view].items():
-                if st.button(f"{verb} all {count}{matching_text}", key=f"{verb} all"):
-                    _ask_for_all(filters, action)
-            st.caption("Or select jobs in the table. A click on a job opens it.")
-        else:
-            st.caption("Select jobs to retry, cancel or reprioritize them. A click opens a job.")
+            return
+        # Without any filter, "all" would be the whole queue.
+        views = ("pending", "failed") if view == "all" and filters.narrowed else (view,)
+        if not filters.id_prefix:
+            for each in views:
+                _on_all(each, filters, counts[each], "matching" if each == view else each)
+        st.caption("Select jobs in the table to act on them alone. A click opens a job.")
+
+
+def _on_all(view: str, filters: Filters, count: Count, which: str) -> None:
+    if not count.number:
+        return
+    word = f" {which}" if filters.narrowed else ""
+    for verb, action in ON_ALL.get(view, {}).items():
+        if st.button(f"{verb} all {count}{word}", key=f"{verb} all {view}"):
+            _ask_for_all(replace(filters, statuses=VIEWS[view]), action)
 
 
 def _on_selected(selected: Sequence[JobRow]) -> None:
