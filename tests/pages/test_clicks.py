@@ -101,15 +101,8 @@ def test_sees_what_is_wrong(app, rows, operator):
         " values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"
     )
     one = operator(app)
-<<<<<<< HEAD
     one.sees(one.page.get_by_text(re.compile("1 job stuck: no heartbeat for 1 h")))
     one.sees(one.button("Reset 1 stuck job"))
-=======
-    one.sees(one.page.get_by_text("1 job stuck: no recent heartbeat."))
-    one.click(one.sidebar("Jobs"))
-    one.click(one.tab("Stuck 1"))
-    one.sees(one.button("Reset all 1"))
->>>>>>> dd44bf4b42644fccde48ea052ec7502732cb0a10
 
 
 def test_retries_a_failed_group(app, rows, operator):
@@ -134,13 +127,7 @@ def test_resets_stuck_jobs(app, rows, operator):
         " from generate_series(1, 4)"
     )
     one = operator(app)
-<<<<<<< HEAD
     one.click(one.button("Reset 4 stuck jobs"))
-=======
-    one.click(one.sidebar("Jobs"))
-    one.click(one.tab("Stuck 4"))
-    one.click(one.button("Reset all 4"))
->>>>>>> dd44bf4b42644fccde48ea052ec7502732cb0a10
     one.confirm("Reset 4 jobs")
     one.sees(one.page.get_by_text("4 jobs put back on the queue."))
 
@@ -181,16 +168,9 @@ def test_finds_a_user_s_job(app, rows, operator):
         " 'failed', user_id, completed_at from asked"
     )
     one = operator(app)
-<<<<<<< HEAD
     one.click(one.page.get_by_role("button", name="Search Shortcut"))
     one.type(one.page.get_by_role("searchbox", name="Search"), "red kite")
     one.click(one.page.get_by_role("dialog").get_by_role("link", name="Failed: A red kite"))
-=======
-    one.type(one.page.get_by_role("searchbox", name="Search"), EMAIL, enter=True)
-    one.sees(one.tab("All 1"))
-    table = one.page.get_by_test_id("stDataFrame").first
-    one.click(table, position={"x": 300, "y": 52})
->>>>>>> dd44bf4b42644fccde48ea052ec7502732cb0a10
     one.sees(one.page.get_by_text("Generation failed"))
 
 
