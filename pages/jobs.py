@@ -24,7 +24,7 @@ from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import live
-from lib.ui.navigation import link
+from lib.ui.navigation import link, title_actions
 from lib.ui.parts.bulk_dialog import bulk_dialog
 from lib.ui.parts.duplicates import EXPORT_COLUMNS as REPEATED_COLUMNS
 from lib.ui.parts.duplicates import duplicates, export_repeated
@@ -186,7 +186,8 @@ def export() -> None:
 confirmations()
 bulk_dialog()
 arrive()
-if role() >= Role.OPERATOR and st.button("Enqueue job", type="primary", icon=":material/add:"):
-    enqueue_dialog()
+with title_actions():
+    if role() >= Role.OPERATOR and st.button("Enqueue job", type="primary", icon=":material/add:"):
+        enqueue_dialog()
 live(panel, seconds=REFRESH_SECONDS)
 export()

@@ -14,7 +14,7 @@ from lib.ui import tiles
 from lib.ui.confirm import ask, confirmations
 from lib.ui.dashboard import read, read_once
 from lib.ui.flow_chart import QUARTER, describe_flow, flow_chart, show_flow
-from lib.ui.images import thumbnail_source
+from lib.ui.images import thumbnail_sources
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
@@ -195,14 +195,11 @@ def running_jobs(now: QueueState) -> None:
 
 
 def recent_images() -> None:
-    images = [
-        (row, source) for row in read("overview", "images") if (source := thumbnail_source(row))
-    ]
-    if not images:
-        return
+    rows = read("overview", "images")
     with st.container(horizontal=True, gap="xsmall"):
-        for row, source in images:
-            st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")
+        for row, source in zip(rows, thumbnail_sources(rows), strict=True):
+            if source:
+                st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")
 
 
 confirmations()

@@ -16,6 +16,7 @@ ACTIONS = {
     "retry_jobs": "Retried by an operator",
     "reset_stuck_jobs": "Reset by an operator",
     "set_priority": "Priority changed",
+    "enqueue_job": "Enqueued by an operator",
     "run_job_again": "Run again by an operator",
 }
 

@@ -11,7 +11,7 @@ from lib.formats import duration
 from lib.queue.job_list import JobRow
 from lib.ui.columns import age_column, job_column, job_links, model_name, short_id, time_column
 from lib.ui.dashboard import read
-from lib.ui.images import thumbnail_source
+from lib.ui.images import thumbnail_sources
 from lib.ui.selection import selectable
 
 STATUS_LABELS = {
@@ -101,7 +101,7 @@ def _images(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
     """URLs of thumbnails, by generation."""
     ids = [row["generation_id"] for row in rows if row["status"] == "completed"]
     found = read("jobs", "images", generation_ids=[id for id in ids if id]) if any(ids) else []
-    return {image["id"]: thumbnail_source(image) for image in found}
+    return dict(zip((image["id"] for image in found), thumbnail_sources(found), strict=True))
 
 
 def _emails(rows: Sequence[JobRow]) -> dict[UUID, str | None]:

@@ -22,7 +22,7 @@ from lib.ui.columns import (
 )
 from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, pool, read, time_zone
-from lib.ui.images import thumbnail_source
+from lib.ui.images import thumbnail_sources
 from lib.ui.navigation import link
 from lib.ui.time_range import Step, TimeRange
 
@@ -102,7 +102,9 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
         what = "No images whose prompt contains this" if text else "No images requested"
         st.caption(f"{what} in {time.description}.")
         return
-    thumbnails = [thumbnail_source(row) if row["status"] == "completed" else None for row in rows]
+    completed = [row for row in rows if row["status"] == "completed"]
+    sources = dict(zip((row["id"] for row in completed), thumbnail_sources(completed), strict=True))
+    thumbnails = [sources.get(row["id"]) for row in rows]
     st.dataframe(
         [
             {
