@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from lib.api.auth import Caller, authenticate, require_service
+from lib.api.body_limit import BodyLimit
 from lib.api.errors import FunctionError, from_query_error
 from lib.api.requests import ProcessGeneration, StartGeneration, parse_body
 from lib.api.user_tokens import UserTokens
@@ -34,6 +35,8 @@ CORS = Middleware(
     allow_headers=["apikey", "authorization", "content-type", "idempotency-key", "x-client-info"],
     expose_headers=["Retry-After"],
 )
+# Far above the longest prompt, far below a harmful size.
+BODY_LIMIT = Middleware(BodyLimit, max_bytes=256 * 1024, seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
         ]
     )
     # A Mount would not match paths that contain a newline.
-    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS])]
+    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS, BODY_LIMIT])]
 
 
 def _to_function_error(request: Request, error: FunctionError | DatabaseError) -> FunctionError:
