@@ -16,7 +16,8 @@ from lib.ui.access.roles import sign_in_configured
 logger = logging.getLogger(__name__)
 
 PARAMETER = "token"
-WITH_KEYS_OF_THEIR_OWN = "/functions/v1/"
+WITHOUT_TOKEN = ("/functions/v1/", "/_stcore/health")
+"""The functions have keys of their own, and a container's health is no secret."""
 FOR_MONITORS = ("/metrics", "/healthz")
 
 
@@ -53,7 +54,7 @@ class StartToken:
         path = scope["path"]
         return (
             sign_in_configured()
-            or path.startswith(WITH_KEYS_OF_THEIR_OWN)
+            or path.startswith(WITHOUT_TOKEN)
             or self._is_token(HTTPConnection(scope).cookies.get(self._cookie))
             or (path in FOR_MONITORS and _is_monitor(Headers(scope=scope)))
         )
