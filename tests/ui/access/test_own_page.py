@@ -202,3 +202,11 @@ def test_an_upload_has_a_limit(app: App) -> None:
         timeout=30,
     )
     assert answer.status_code in (400, 413)
+
+
+def test_what_a_sign_in_is_told_commands_no_terminal(signed_app: App) -> None:
+    hostile = {"error": "\x1b[31m", "error_description": "7e57\x1b]0;title\x07\r\nforged\x9b2J"}
+    httpx.get(f"{signed_app.url}/oauth2callback", params=hostile)
+    log = signed_app.log.read_text()
+    assert r"7e57\x1b]0;title\x07forged\x9b2J" in log
+    assert not {"\x1b", "\x07", "\x9b"} & set(log)
