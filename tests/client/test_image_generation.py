@@ -30,6 +30,7 @@ def settings(database, tmp_path):
             "DARKROOM_DATA": str(tmp_path),
             "DARKROOM_SIMULATOR_SPEED": "20",
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+            "DARKROOM_ANONYMOUS_STARTS": "1",
         }
     )
 
