@@ -93,6 +93,7 @@ begin
             -- folding
             'add_to_hours', 'add_to_minutes', 'add_to_rollups', 'history_error', 'set_aside_unfoldable',
             'fold_jobs', 'refold_hour', 'roll_days', 'rewind_rollup', 'retry_set_aside_jobs',
+            'forget_idempotency_keys',
             'rollup_patience', 'advance_safe_until', 'fold_until', 'refold_dirty_hours',
             'refresh_rollup', 'rebuild_rollup', 'verify_rollup',
             -- statistics
@@ -187,7 +188,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'b9019e3553e528a9';
+return '6dac9487c70bc5ce';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

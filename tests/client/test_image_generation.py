@@ -145,7 +145,7 @@ async def test_a_cancelled_generation_shows_as_failed_and_says_so(generation, db
     await until(lambda: generation.generation_id)
     db.execute("select public.cancel_jobs('somebody', array(select id from public.job_queue))")
     await running
-    assert (generation.status, generation.error) == ("failed", "Cancelled by somebody.")
+    assert (generation.status, generation.error) == ("failed", "Cancelled by an operator.")
 
 
 async def test_what_cannot_be_followed_shows_as_failed(url, keys, database):
