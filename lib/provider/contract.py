@@ -178,7 +178,8 @@ class Provider(Protocol):
         """Download an image of a prediction's output within `deadline` seconds.
 
         An error says nothing about the provider: code "image_not_found" if the address is refused,
-        leads into a private network or is not https, "image_unreachable" if its server does not answer now.
+        leads into a private network or is not https, "image_unreachable" if its server does not
+        answer now.
         """
 
     async def aclose(self) -> None:

@@ -61,6 +61,13 @@ def test_prompts_of_keys_are_gone_after_their_day_whoever_comes_back(queue):
     assert (row["key"], str(row["generation_id"])) == ("new", kept["generation_id"])
 
 
+def test_a_job_that_was_enqueued_by_hand_switches_no_safety_system_off(queue):
+    job_id = queue.claimed(parameters={"disable_safety_checker": True})
+    with pytest.raises(psycopg.Error, match="set by operators only") as refused:
+        queue.begin(job_id)
+    assert refused.value.sqlstate == "DR422"
+
+
 def test_no_user_reads_who_operated_on_their_jobs(queue):
     """Nor does Realtime, which publishes the same columns."""
     actor = "operator.name@studio.example"
