@@ -89,8 +89,7 @@ Body = TypeVar("Body", bound=BaseModel)
 async def parse_body(request: Request, model: type[Body]) -> Body:
     """Parse and validate a request body.
 
-    Raises FunctionError: 400 not a JSON object, 422 naming the first invalid field; 413 and 408
-    by the limits of the routes.
+    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first invalid field.
     """
     try:
         value = json.loads(await _read_body(request), parse_constant=_reject_constant)
