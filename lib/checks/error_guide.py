@@ -181,9 +181,8 @@ CATALOGUE = (
         "image_not_found",
         "The address of the image is refused",
         "The prediction succeeded and is paid for, but the server of its image refused the address"
-        " (4xx), also after the prediction had been read again, or the address leads into a private"
-        " network or is not https. No attempt pays for another image, which would most likely be"
-        " refused too.",
+        " (4xx), also after the prediction had been read again, or the address is no public https"
+        " address. No attempt pays for another image, which would most likely be refused too.",
         "Look at what the message says of the server. A retry fetches the same image again; one"
         " that is more than an hour old is made, and paid for, again.",
         "after",
