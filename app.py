@@ -27,7 +27,7 @@ else:
     from lib.settings import SettingsError, settings
     from lib.ui import charts  # noqa: F401
     from lib.ui.access.middleware import AccessGuard
-    from lib.ui.access.roles import role_of_request
+    from lib.ui.access.roles import role_of_request, sign_in_configured
     from lib.ui.access.start_token import StartToken
     from lib.ui.assets import AssetCache
     from lib.ui.dashboard import app_url
@@ -58,7 +58,9 @@ else:
                 lambda: service.pool,
                 lambda: service.worker_ended,
                 config,
-                has_role=lambda request: role_of_request(request.scope) is not None,
+                has_role=lambda request: (
+                    sign_in_configured() and bool(role_of_request(request.scope))
+                ),
             ),
         ],
         middleware=[

@@ -65,7 +65,7 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             401,
             "sign_in_needed",
             "The publishable key alone starts nothing here: send a user's token too, or set"
-            " DARKROOM_ANONYMOUS_STARTS.",
+            " DARKROOM_ANONYMOUS_STARTS=1.",
         )
     params = await parse_body(request, StartGeneration)
     key = request.headers.get("idempotency-key")

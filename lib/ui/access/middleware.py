@@ -20,7 +20,7 @@ CORE = "/_stcore/"
 """Where Streamlit's own routes are, below any base path."""
 FOR_ANYBODY = ("health", "host-config", "bidi-components/")
 """Those that a page needs before anybody has signed in."""
-WITH_A_ROLE = ("metrics", "upload_file/")
+WITH_A_ROLE = "upload_file/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -29,8 +29,8 @@ class AccessGuard:
 
     - Websockets, and all that changes something at Streamlit's own routes, must come from a page
       of this app: by their Origin.
-    - Of Streamlit's own routes only those that our pages need are served; what is stored or told
-      there needs a role.
+    - Of Streamlit's own routes only those that our pages need are served; storing files there needs
+      a role.
     - Without sign-in, `routes` answer local requests only.
     """
 
