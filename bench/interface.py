@@ -32,7 +32,7 @@ from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
 from bench.visitor import Visitor, visitor
 from lib.database import connect
-from lib.ui.navigation import HIDDEN, SECTIONS, page_path
+from lib.ui.pages import PAGES, page_path
 
 JOBS = 1_000_000
 BUDGETS = {"overview": 1.0}
@@ -96,9 +96,8 @@ def places(database_url: str, files: Sequence[str]) -> list[Place]:
     with connect(database_url) as connection:
         examples = {row["path"]: row["parameters"] for row in statistics.examples(connection)}
     return [
-        Place(file, title, f"?{urlencode(examples[file])}" if file in examples else "")
-        for section in SECTIONS.values()
-        for file, title in section.items()
+        Place(file, entry.title, f"?{urlencode(examples[file])}" if file in examples else "")
+        for file, entry in PAGES.items()
         if not files or file in files
     ]
 
@@ -180,7 +179,7 @@ def visits(
             for place, following in zip(seen, [*seen[1:], seen[0]], strict=True):
                 again = known.painted(app.url + place.path + place.query)
                 times[place.file].again.append(again)
-                if following is not place and following.file not in HIDDEN:
+                if following is not place and PAGES[following.file].parent is None:
                     times[following.file].click.append(known.followed(following.path))
 
 

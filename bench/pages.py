@@ -25,7 +25,7 @@ from lib.database import connect, load
 
 SMALL = 100_000
 SMALL_DAYS = 1
-BUDGETS = {"": 25.0, "stuck-jobs": 25.0, "failures": 25.0}
+BUDGETS = {"": 25.0, "failures": 25.0}
 """Milliseconds of database time of a page's view, by its path; 60 for the others."""
 BUDGET = 60.0
 

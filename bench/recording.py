@@ -65,6 +65,8 @@ def views(url: str, examples: dict[str, dict[str, str]]) -> list[View]:
         run(AppTest.from_file(str(APP), default_timeout=TIMEOUT), "the first page")
         for page in list(pages):
             app = AppTest.from_file(str(APP), default_timeout=TIMEOUT).run()
+            if not isinstance(page._page, Path):
+                continue  # Leads to another page.
             if page.url_path:
                 app.switch_page(str(page._page.relative_to(APP.parent)))
             app.query_params.update(examples.get(page.url_path, {}))

@@ -78,7 +78,8 @@ def prepare_database(settings: Settings) -> str:
         bootstrap(connection)
         apply(connection)
         if settings.sample_data:
-            load_sample_history(connection)
+            in_bucket = settings.storage_bucket is not None
+            load_sample_history(connection, None if in_bucket else settings.images)
     return url
 
 

@@ -74,7 +74,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "SUPABASE_STORAGE_BUCKET",
-            "bucket of the project for images",
+            "bucket of the project for images and their thumbnails",
             "files in `DARKROOM_DATA`",
         ),
         Setting(
@@ -108,6 +108,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "DARKROOM_SAMPLE_DATA",
             "`0` starts an empty data folder without sample history",
             "`1`",
+        ),
+        Setting(
+            "DARKROOM_ENVIRONMENT",
+            "name on the badge in the sidebar, such as `STAGING`",
+            "`DEMO` or `LOCAL` on the embedded database, else the Supabase project or `PROD`",
         ),
         Setting(
             "DARKROOM_URL",

@@ -54,6 +54,8 @@ class Settings:
 
     data: Path
     sample_data: bool
+    environment: str
+    """Name on the sidebar's badge; empty for the default."""
     database_url: str | None = field(repr=False)
     database_read_url: str | None = field(repr=False)
     supabase_url: str | None
@@ -130,6 +132,7 @@ def parse(values: Mapping[str, str]) -> Settings:
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=switch(values, "DARKROOM_SAMPLE_DATA", default=True),
+        environment=values.get("DARKROOM_ENVIRONMENT", ""),
         **databases,
         **_project(values, databases["database_url"]),
         **_provider(values),

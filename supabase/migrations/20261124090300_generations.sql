@@ -270,9 +270,9 @@ create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generat
 returns public.predictions
 language sql volatile set search_path = ''
 as $$
-    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, input)
+    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, worker, input)
     select
-        p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt,
+        p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
         -- The range that every model takes.
         case when m.seed_field is not null then jsonb_build_object(m.seed_field, floor(random() * 2147483647)::int) else '{}' end
             || coalesce(m.default_parameters, '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
@@ -312,7 +312,8 @@ begin
         return false;
     end if;
     update public.predictions p
-    set job_id = p_job_id, attempt = p_attempt, created_at = clock_timestamp()
+    set job_id = p_job_id, attempt = p_attempt, worker = public.worker_of(p_job_id, p_attempt),
+        created_at = clock_timestamp()
     where p.id = p_prediction and p.provider_id is null;
     return found;
 end;

@@ -192,7 +192,7 @@ async def test_a_timeout_says_how_far_it_came_and_frees_the_connection(
     story.progress(30)
     updates = aiter(follow_generation(story.id, database_url=database, timeout=0.3))
     assert told([await anext(updates)]) == [("processing", 30)]
-    with pytest.raises(SubscriptionTimeout, match=r"within 0\.3 s: it is processing at 30 %\.$"):
+    with pytest.raises(SubscriptionTimeout, match=r"within 0\.3 s: it is processing at 30%\.$"):
         await anext(updates)
     eventually(lambda: connections() == 0)
 

@@ -48,7 +48,7 @@ MANUAL = (
     Manual(
         "team-trained",
         "The team is trained",
-        "Everyone on call has used Failures, Stuck jobs and Rollback once.",
+        "Everyone on call has used Failures, Jobs and Rollback once.",
     ),
     Manual(
         "alerts-reach",

@@ -90,7 +90,7 @@ def queue_driven(facts: Facts) -> Finding:
     return Finding(
         "critical",
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
-        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this"
+        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the Workers page, or by this"
         " SQL with the address of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
@@ -108,7 +108,7 @@ def cron_runs(facts: Facts) -> Finding:
         return Finding(
             "critical",
             " ".join(faults),
-            "The page Workers & cron shows the runs, and schedules it anew in the right form.",
+            "The Workers page shows its runs and can reschedule it in the right form.",
             "workers",
         )
     return Finding("ok", "The last run of each job that calls process-jobs succeeded.")

@@ -9,7 +9,7 @@ STORING_PERCENT = 95
 """Progress at which the worker has the image and stores it."""
 LIVE = ("queued", "processing")
 PHASES = (
-    "Scheduled", "Queued", "Starting", "Running", "Storing", "Completed", "Failed", "Cancelled",
+    "Scheduled", "Pending", "Starting", "Running", "Storing", "Completed", "Failed", "Cancelled",
 )  # fmt: skip
 
 Job = Mapping[str, Any]
@@ -19,12 +19,12 @@ Job = Mapping[str, Any]
 def phase(job: Job) -> str:
     """One of PHASES.
 
-    Starting: claimed by a worker, but not sent to the provider yet. Running: the provider works on
-    it. Storing: the worker stores the image.
+    Starting: claimed by a worker, but not sent to the provider yet. Running: at the provider.
+    Storing: the worker stores the image.
     """
     match job["status"]:
         case "queued":
-            return "Scheduled" if job["due_in_seconds"] > 0 else "Queued"
+            return "Scheduled" if job["due_in_seconds"] > 0 else "Pending"
         case "processing":
             if job["progress"] >= STORING_PERCENT:
                 return "Storing"
@@ -49,21 +49,6 @@ def queue_position(job: Job) -> str:
             return "next in line"
         case ahead:
             return f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'}"
-
-
-def timings(job: Job, usual: float | None) -> str:
-    """Wait and run time, compared with the usual run time of the model (in seconds)."""
-    parts = [
-        f"{'waits' if job['status'] == 'queued' else 'waited'} {duration(job['wait_seconds'])}"
-    ]
-    if job["run_seconds"] is not None:
-        runs = "runs" if job["status"] == "processing" else "ran"
-        parts.append(f"{runs} {duration(job['run_seconds'])}")
-    if usual is not None and job["status"] in (*LIVE, "completed"):
-        parts[-1] += f" (usually {'runs ' if job['status'] == 'queued' else ''}{duration(usual)})"
-    if job["status"] not in LIVE:
-        parts.append(f"total {duration(job['total_seconds'])}")
-    return ", ".join(parts)
 
 
 def overdue(job: Job, usual: float | None) -> bool:

@@ -131,7 +131,8 @@ BREAKS = {
         "grants",
         "grant execute on function public.cancel_jobs to public",
         "anon and authenticated may run cancel_jobs",
-        "revoke execute on function public.cancel_jobs(p_actor text, p_job_ids uuid[])",
+        "revoke execute on function public.cancel_jobs(p_actor text, p_job_ids uuid[],"
+        " p_running boolean)",
     ),
     "function for nobody": (
         "grants",
