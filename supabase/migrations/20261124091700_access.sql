@@ -190,7 +190,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'e07973ff8162a363';
+return '05737c01b97e11e0';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
