@@ -210,7 +210,9 @@ class Service:
         ):
             keys = project_keys(self._settings)
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
-            self.functions = Functions(service.queue, keys, tokens, service.worker)
+            self.functions = Functions(
+                service.queue, keys, tokens, service.worker, self._settings.anonymous_starts
+            )
             self.pool = service.pool
             watch_task = None
             async with asyncio.TaskGroup() as tasks:

@@ -177,7 +177,7 @@ CATALOGUE = (
         "image_not_found",
         "Image URL refused",
         "The prediction succeeded and is paid for, but the image server refused the URL (4xx),"
-        " even after the prediction was read again, or the URL points into a private network."
+        " even after the prediction was read again, or the URL is not https or not public."
         " Further attempts do not pay for another image, which would most likely be refused too.",
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",

@@ -160,6 +160,7 @@ create table if not exists public.idempotency_keys (
     created_at    timestamptz not null default now(),
     primary key (scope, key)
 );
+create index if not exists idempotency_keys_created_idx on public.idempotency_keys (created_at);
 comment on table public.idempotency_keys is 'Answers of start_generation kept for a day, so that a repeated request gets the first answer.';
 
 -- What may be claimed: job types, pauses, circuit breakers, rate-limited models -------------------

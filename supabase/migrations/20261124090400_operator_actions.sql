@@ -108,7 +108,7 @@ begin
 
     with stale as (
         select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
-               format('Reset by %s: no heartbeat since %s.', p_actor, s.last_sign_of_life) as error
+               format('Reset by an operator: no heartbeat since %s.', s.last_sign_of_life) as error
         from public.stuck_jobs s where s.id = any (v_ids)
     ), reset as (
         update public.job_queue q
@@ -158,7 +158,8 @@ begin
     update public.job_queue q
     set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(),
         started_at = case when q.status = 'processing' then q.started_at end,
-        error_message = format('Cancelled by %s.', p_actor)
+        -- The user reads this: who it was stands in the audit log alone.
+        error_message = 'Cancelled by an operator.'
     where q.id = any (v_ids);
     -- Without the lease, the worker learns at its next heartbeat that it lost the job.
     delete from public.job_leases l where l.job_id = any (v_ids);
@@ -321,7 +322,7 @@ begin
     with cancelled as (
         update public.job_queue q
         set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(), started_at = null,
-            error_message = format('Cancelled by %s as a duplicate: %s.', p_actor, d.reason)
+            error_message = format('Cancelled as a duplicate: %s.', d.reason)
         from public.live_duplicates() d
         where q.id = d.id and q.status = 'pending'
         returning q.id

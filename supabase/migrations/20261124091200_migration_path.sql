@@ -97,6 +97,7 @@ declare
     v_limits jsonb;
     v_id     uuid;
 begin
+    perform public.refuse_reserved_inputs(p_parameters, p_source);
     -- The same lock as in start_generation, because both paths share the limits.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
     if coalesce(btrim(p_prompt), '') = '' then

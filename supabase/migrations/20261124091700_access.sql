@@ -79,6 +79,7 @@ begin
             -- models
             'set_model',
             -- generations
+            'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
@@ -94,6 +95,7 @@ begin
             -- folding
             'add_to_hours', 'add_to_minutes', 'add_to_rollups', 'history_error', 'set_aside_unfoldable',
             'fold_jobs', 'refold_hour', 'roll_days', 'rewind_rollup', 'retry_set_aside_jobs',
+            'forget_idempotency_keys',
             'rollup_patience', 'advance_safe_until', 'fold_until', 'refold_dirty_hours',
             'refresh_rollup', 'rebuild_rollup', 'verify_rollup',
             -- statistics
@@ -188,7 +190,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'e07973ff8162a363';
+return '05737c01b97e11e0';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

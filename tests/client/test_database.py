@@ -159,7 +159,7 @@ async def test_progress_goes_back_with_a_new_attempt_only(story, database):
 async def test_failure_and_cancellation_are_ends(db, database):
     for end, status, words in (
         (Story.fail, "failed", "No credit"),
-        (Story.cancel, "cancelled", "Cancelled by somebody."),
+        (Story.cancel, "cancelled", "Cancelled by an operator."),
     ):
         story = Story(db)
         story.begin()

@@ -322,7 +322,7 @@ def test_a_long_error_is_quoted_in_part(bench: Bench) -> None:
 def test_cancelled(bench: Bench) -> None:
     job = bench.enqueue()
     bench.value("select count(*) from cancel_jobs('Ada', array[%s])", job)
-    assert bench.said(job) == JobState("held", "Cancelled by Ada.")
+    assert bench.said(job) == JobState("held", "Cancelled by an operator.")
 
 
 def ending(bench: Bench, how: str) -> UUID:
