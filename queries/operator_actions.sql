@@ -9,6 +9,16 @@ select id from public.cancel_jobs(:actor, :job_ids::uuid[]);
 -- name: retry_jobs
 select id from public.retry_jobs(:actor, :job_ids::uuid[]);
 
+-- name: set_priority
+-- Column: id, of the jobs that changed.
+select set_priority as id from public.set_priority(:actor, :job_ids::uuid[], :priority::int);
+
+-- name: run_job_again$
+-- Id of the new job. :settings is null for a run on behalf of the job's user.
+select public.run_job_again(
+    :actor, :job_id::uuid, :key::uuid, :prompt, :parameters::jsonb, :settings::jsonb
+);
+
 -- name: cancel_duplicates
 select id from public.cancel_duplicates(:actor);
 

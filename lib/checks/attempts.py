@@ -67,7 +67,7 @@ def attempts_of(job: Row, errors: Sequence[Row], predictions: Sequence[Row]) -> 
                 job["scheduled_at"],
                 job["started_at"],
                 job["completed_at"],
-                outcome={"processing": "running"}.get(job["status"], job["status"]),
+                outcome="running" if job["status"] == "processing" else job["status"],
                 worker=job["worker"] or "",
             )
         )

@@ -29,13 +29,15 @@ class JobState:
 
     `level`: "done"; "underway", nothing to do; "held", delayed by something that resolves by
     itself, or cancelled; "act", an operator has to intervene. `advice` says what to do about an
-    error, and `change_first` that the same request would fail again.
+    error. With `change_first` the same request is likely to fail again, without `retry_helps` it
+    certainly will.
     """
 
     level: Literal["done", "underway", "held", "act"]
     sentence: str
     advice: str = ""
     change_first: bool = False
+    retry_helps: bool = True
 
 
 def job_state(job: Job) -> JobState:
@@ -48,7 +50,9 @@ def job_state(job: Job) -> JobState:
         case "completed":
             return JobState("done", _completed(job))
         case "cancelled":
-            return JobState("held", _short(job["error_message"]) or "Cancelled; no reason recorded.")
+            return JobState(
+                "held", _short(job["error_message"]) or "Cancelled; no reason recorded."
+            )
         case _:
             return _failed(job)
 
@@ -126,10 +130,14 @@ def _completed(job: Job) -> str:
 def _failed(job: Job) -> JobState:
     message = job["error_message"]
     found = guide(job["error_code"], message)
-    lasting = job["permanent"] or found.retry == "useless"
-    how = f"Failed after attempt {_attempt(job)}"
-    sentence = f"{how}{', permanently' if lasting else ''}: {_short(message) or 'no error recorded.'}"
-    return JobState("act", sentence, found.todo, lasting)
+    how = "permanently at" if job["permanent"] else "after"
+    return JobState(
+        "act",
+        f"Failed {how} attempt {_attempt(job)}: {_short(message) or 'no error recorded.'}",
+        found.todo,
+        change_first=job["permanent"] or found.retry == "useless",
+        retry_helps=found.retry != "useless",
+    )
 
 
 def _attempt(job: Job) -> str:

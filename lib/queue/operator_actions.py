@@ -42,6 +42,15 @@ def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
         return [row["id"] for row in rows]
 
 
+def set_priority(pool: Pool, actor: str, job_ids: Sequence[UUID], priority: int) -> list[UUID]:
+    """Change the priority of those of the jobs that are pending. Returns the jobs that changed."""
+    with translated(), pool.connection() as connection:
+        rows = load("operator_actions").set_priority(
+            connection, actor=actor, job_ids=list(job_ids), priority=priority
+        )
+        return [row["id"] for row in rows]
+
+
 def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
     """Cancel pending jobs whose generation has an older live job or is completed. Returns them."""
     with translated(), pool.connection() as connection:
