@@ -133,7 +133,9 @@ def _followed(
     open_then = [
         each
         for each in predictions
-        if each["created_at"] <= until and (each["ended_at"] or until) >= started_at
+        if each["created_at"] <= until
+        and (each["ended_at"] or until) >= started_at
+        and not (number.isdecimal() and (each["attempt"] or 0) > int(number))
     ]
     requested = [each for each in open_then if str(each["attempt"]) == number]
     return next(reversed(requested or open_then), None)

@@ -49,7 +49,7 @@ def run_again_dialog(id: str) -> None:
     if id not in (str(job["id"]), str(job["generation_id"])):
         _close()
         return
-    st.dialog(opened["title"], width="large", on_dismiss=_close)(_form)(job, opened["key"])
+    st.dialog(opened["title"], width="medium", on_dismiss=_close)(_form)(job, opened["key"])
 
 
 def _form(job: Job, key: Any) -> None:
@@ -57,9 +57,7 @@ def _form(job: Job, key: Any) -> None:
     seed = asked.pop("seed", None)
     with st.form(f"run again {key}", border=False):
         st.text(f"Model: {job['model_id']}")
-        prompt = st.text_area(
-            "Prompt", job["prompt"] or "", height=120, max_chars=max(MAX_PROMPT_CHARS, 1)
-        )
+        prompt = st.text_area("Prompt", job["prompt"] or "", height=120, max_chars=MAX_PROMPT_CHARS)
         known = isinstance(seed, int) and 0 <= seed <= MAX_SEED
         number = st.number_input(
             "Seed",
@@ -82,8 +80,8 @@ def _form(job: Job, key: Any) -> None:
             "Run",
             choices,
             captions=[
-                "Counts for no limit, and no user sees it.",
-                f"Counts for the limits of {escaped(job['email'] or str(job['user_id']))},"
+                "Does not count towards any limit, and no user sees it.",
+                f"Counts towards the limits of {escaped(job['email'] or str(job['user_id']))},"
                 " who sees the image.",
             ][: len(choices)],
         )
