@@ -10,7 +10,7 @@
 -- open. Only while it is pending: workers_alive, workers alive that run its type; storage_hosts,
 -- storage_error, storage_seconds, if none of them claims it because their storage takes no files;
 -- ahead, due jobs that will be claimed before it, up to 51; ahead_cut, whether there may be more,
--- in other lines than the first 30 (pending_lines). user_id, email: who asked for it. model_id,
+-- in other lines than the first 20 (pending_lines). user_id, email: who asked for it. model_id,
 -- prompt, parameters (JSON): what was asked for, by its generation, else by its payload. payload
 -- and error_details: text as stored, up to 100,000 characters.
 select
@@ -143,9 +143,9 @@ left join lateral (
                 limit 51
             ) a
         ) as jobs,
-        coalesce((found.lines[30]).priority >= coalesce(q.priority, 0), false) as cut
+        coalesce((found.lines[20]).priority >= coalesce(q.priority, 0), false) as cut
     from (
-        select public.pending_lines(30, p_barred => public.barred_job_types()) as lines
+        select public.pending_lines(20, p_barred => public.barred_job_types()) as lines
         where q.status = 'pending'
         -- Or it would be called again for each use.
         offset 0

@@ -1,5 +1,6 @@
 """The pages of jobs and users and the search read neither jobs nor generations from end to end."""
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,9 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("jobs", "count_of_user", {"user_id": USER, **Filters().span}),
     ("job", "job", {"id": USER}),
     ("job", "attempts", {"id": USER}),
-    ("job", "operators", {"id": str(USER), "created_at": datetime(2026, 1, 1, tzinfo=UTC)}),
+    ("job", "predictions", {"generation_id": USER}),
+    ("job", "log", {"generation_id": USER}),
+    ("job", "operators", {"id": str(USER)}),
     ("users", "most_active", DAY),
     ("users", "user", {"user_id": USER}),
     ("users", "asked", DAY | {"user_id": USER, "bucket": "day", "zone": "UTC"}),
@@ -53,6 +56,81 @@ def filled(db: Connection) -> Connection:
     db.execute("analyze image_generations")
     db.execute("select rebuild_rollup()")
     return db
+
+
+MOST_ROWS, MOST_MILLISECONDS = 100, 10
+"""That showing one job may cost, in all its queries."""
+
+
+@pytest.fixture
+def busy(filled: Connection) -> Connection:
+    """Besides the history: many pending jobs in many lines, workers, and a long audit log."""
+    for statement in (
+        "insert into job_queue (job_type, payload, scheduled_at) select 'generate-image',"
+        " jsonb_build_object('model_id', 'm' || n %% 90), now() - interval '1 minute'"
+        " from generate_series(1, 3000) n",
+        "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
+        " concurrency) select gen_random_uuid(), 'worker', 'box', n, now(), '1',"
+        " '{generate-image}', 1 from generate_series(1, 4) n",
+        "insert into audit_log (actor, action, affected, details) select 'Ada', 'retry_jobs', 1,"
+        " jsonb_build_object('job_ids', jsonb_build_array(gen_random_uuid()))"
+        " from generate_series(1, 5000)",
+        "insert into job_leases (job_id, attempt, heartbeat_at)"
+        " select id, attempts, now() from job_queue where status = 'processing'",
+        # As after many attempts.
+        "insert into predictions (provider, model_id, generation_id, input, log)"
+        " select 'replicate', 'm', g.id, '{}', repeat('x', 16000)"
+        " from (select id from image_generations limit 1) g, generate_series(1, 40)",
+        "update job_queue set payload = payload || (select jsonb_build_object('generation_id', id)"
+        " from image_generations limit 1), error_details = jsonb_build_object('attempts', ("
+        "   select jsonb_agg(jsonb_build_object('attempt', n, 'error', repeat('x', 2000)))"
+        "   from generate_series(1, 60) n))"
+        " where id = (select id from job_queue where status = 'failed' limit 1)",
+        "analyze",
+    ):
+        filled.execute(statement.encode(), [])
+    return filled
+
+
+def show_job(db: Connection, id: UUID) -> None:
+    """Everything that the page Job reads, whatever tab is open."""
+    queries = load("job")
+    job = queries.job(db, id=id)
+    if generation_id := job["generation_id"]:
+        list(queries.predictions(db, generation_id=generation_id))
+        queries.log(db, generation_id=generation_id)
+    list(queries.attempts(db, id=id))
+    list(queries.operators(db, id=str(id)))
+
+
+def rows_read(db: Connection) -> int:
+    plans.flush(db)
+    row = db.execute(
+        "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::int as read"
+        " from pg_stat_user_tables"
+    ).fetchone()
+    assert row is not None
+    return int(row["read"])
+
+
+@pytest.mark.parametrize("status", [*STATUSES, "failed with 60 attempts"])
+def test_one_job_costs_little(busy: Connection, status: str) -> None:
+    row = busy.execute(
+        # The last in line, and the one with most to tell.
+        "select id from job_queue where status = %s"
+        " order by (error_details is not null) = %s desc, scheduled_at desc limit 1",
+        [status.split()[0], status.endswith("attempts")],
+    ).fetchone()
+    assert row is not None
+    # More often than the five times after which a statement is prepared, by generic plan.
+    took = []
+    for _ in range(12):
+        before = rows_read(busy)
+        began = time.perf_counter()
+        show_job(busy, row["id"])
+        took.append((time.perf_counter() - began) * 1000)
+        assert rows_read(busy) - before <= MOST_ROWS
+    assert min(took) <= MOST_MILLISECONDS
 
 
 def scans(db: Connection) -> int:

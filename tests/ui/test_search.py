@@ -75,7 +75,7 @@ def test_leads_to_what_it_finds_from_any_page(app: App, page: Page):
     expect(page.get_by_text("A red kite over dunes").first).to_be_visible(timeout=LONG)
     look_for(page, str(TWIN)[:8])
     leads_to(page, "/job", id=str(TWIN))
-    expect(page.get_by_label("Job or generation id")).to_have_value(str(TWIN))
+    expect(page.get_by_text(str(TWIN), exact=True)).to_be_visible(timeout=LONG)
     look_for(page, str(GENERATION).upper())
     leads_to(page, "/job", id=str(GENERATION))
     expect(page.get_by_text("A red kite over dunes").first).to_be_visible(timeout=LONG)
