@@ -67,7 +67,7 @@ def panel(id: UUID) -> None:
     job = read("job", "job", id=id)
     if job is None:
         st.warning("No job or generation has this id. It may have been purged.")
-        link("jobs", "All jobs", ":material/list:")
+        choose_job()
         return
     predictions = (
         read("job", "predictions", generation_id=job["generation_id"])

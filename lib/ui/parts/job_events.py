@@ -19,6 +19,9 @@ ACTIONS = {
     "run_job_again": "Run again by an operator",
 }
 
+MAX_UNSCROLLED = 25
+"""Longer tables scroll."""
+
 Row = Mapping[str, Any]
 Event = tuple[datetime | None, str, str]
 
@@ -43,6 +46,7 @@ def show_events(
         key="events",
         alt="Events of the job, in order",
         hide_index=True,
+        height="content" if len(table) <= MAX_UNSCROLLED else "auto",
         placeholder="",
         column_order=["at", "after", "event", "detail"],
         column_config={

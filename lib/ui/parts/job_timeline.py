@@ -123,13 +123,14 @@ def show_attempts(attempts: Sequence[Attempt], shown_error: str | None) -> None:
         alt="Attempts",
         hide_index=True,
         placeholder="",
+        column_order=[name for name in table.columns if name != "error" or table["error"].any()],
         column_config={
             "number": text("Attempt", width=60),
             "started": time_column("Started", seconds=True),
-            **{phase: text(phase, width=80) for phase in PHASES},
-            "outcome": text("Outcome", width=170),
-            "worker": text("Worker", width=140),
-            "prediction": text("Prediction", width=130),
+            **{phase: text(phase, width=70) for phase in PHASES},
+            "outcome": text("Outcome", width=160),
+            "worker": text("Worker", width=120),
+            "prediction": text("Prediction", width=110),
             "error": text("Error", width="medium", help="The last error is at the top."),
         },
     )
