@@ -91,13 +91,11 @@ def header(job: Job, found: JobState) -> None:
         stuck = is_stuck(job)
         label = "Stuck" if stuck else {"processing": "Running"}.get(job["status"], job["status"])
         st.badge(
-            f"{label.capitalize()}{ago(job)}",
+            f"{label.capitalize()}{ago(job)}{attempt(job)}",
             icon=f":material/{'heart_broken' if stuck else icon}:",
             color="orange" if stuck else color,
             help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
         )
-        if job["status"] != "pending" and job["attempts"]:
-            st.text(f"attempt {job['attempts']} of {job['max_attempts']}")
         st.space("stretch")
         buttons(job, found)
 
@@ -109,6 +107,12 @@ def ago(job: Job) -> str:
     if seconds >= 86_400:
         return f" {format_time(job['completed_at'])}".replace(":", r"\:")
     return f" {' '.join(duration(seconds).split()[:2])} ago" if seconds >= 10 else " just now"
+
+
+def attempt(job: Job) -> str:
+    if job["status"] == "pending" or not job["attempts"]:
+        return ""
+    return f", attempt {job['attempts']} of {job['max_attempts']}"
 
 
 def is_stuck(job: Job) -> bool:
@@ -138,7 +142,7 @@ def buttons(job: Job, found: JobState) -> None:
     retry_second = found.change_first and found.retry_helps
     if retry_second and st.button("Retry job", key="retry second"):
         ask(job_dialogs.retry([job["id"]]))
-    with st.popover("More", icon=":material/more_horiz:", key="more"):
+    with st.popover("⋯", help="More", key="more"):
         if not found.retry_helps and st.button("Retry job", key="retry last"):
             ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
         if user := job["user_id"]:
