@@ -260,7 +260,9 @@ def show_json(value: object) -> None:
 
 def show_text(text: str, language: str | None = None, height: int = BOX_HEIGHT) -> None:
     is_long = len(text) > 3 * height
-    st.code(text, language=language, wrap_lines=True, height=height if is_long else "content")
+    # Code that scrolls by itself cannot be scrolled by keyboard.
+    with st.container(height=height if is_long else "content", border=False):
+        st.code(text, language=language, wrap_lines=True)
 
 
 confirmations()
