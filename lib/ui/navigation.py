@@ -16,8 +16,8 @@ from lib.ui.sidebar import sidebar
 from lib.ui.tab import ICONS
 
 SIDEBAR_PIXELS = 220
-KEPT_FILTERS = ("model", "type")
-"""Filters of former pages that are kept when their old address redirects."""
+KEPT_PARAMETERS = ("model", "type", "live")
+"""URL parameters of former pages that are kept when their old address redirects."""
 
 
 def navigation() -> StreamlitPage:
@@ -99,7 +99,7 @@ def _title_line(viewer: Role, file: str) -> None:
 
 def _redirect(file: str) -> None:
     page, view = VIEWS[file]
-    kept = {name: st.query_params[name] for name in KEPT_FILTERS if name in st.query_params}
+    kept = {name: st.query_params[name] for name in KEPT_PARAMETERS if name in st.query_params}
     st.switch_page(f"pages/{page}.py", query_params=view | kept)
 
 

@@ -1,9 +1,10 @@
 """The sidebar: environment, pages with live counts, what is in use, and the signed-in user."""
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from lib.database import DatabaseUnavailable, embedded, project_ref, redact, route
 from lib.formats import escaped
@@ -33,7 +34,8 @@ def sidebar(viewer: Role, file: str) -> None:
     name_tab(PAGES[file].title, st.session_state.get("tab", TabState()))
     with st.sidebar:
         # Parallel, so that the page does not wait for this query.
-        st.fragment(partial(_navigation, viewer, file), run_every=REFRESH_SECONDS, parallel=True)()
+        draw = partial(_navigation, viewer, file, count())
+        st.fragment(draw, run_every=REFRESH_SECONDS, parallel=True)()
         st.divider()
         _in_use(viewer)
         if sign_in_configured():
@@ -41,40 +43,34 @@ def sidebar(viewer: Role, file: str) -> None:
         shortcuts(viewer)
 
 
-def _navigation(viewer: Role, file: str) -> None:
+def _navigation(viewer: Role, file: str, draws: Iterator[int]) -> None:
     if role() != viewer:
         # The role was revoked while the page is open: reveal nothing more.
         return
-    environment = st.empty()
-    links = st.empty()
-    known: FrameState | None = st.session_state.get("counts")
-    _links(links, viewer, file, known)
-    state, tab = frame_state()
-    if state != known:
+    state: FrameState | None = st.session_state.get("counts")
+    # The first draw is that of the page, which shows what is known: links must not wait. All draws
+    # put the same elements in the same places, or the focus would be lost.
+    if next(draws) or state is None:
+        state, tab = frame_state()
         st.session_state["counts"] = state
-        _links(links, viewer, file, state)
-    if tab != st.session_state.get("tab", TabState()):
-        st.session_state["tab"] = tab
-        name_tab(PAGES[file].title, tab)
-    with environment:
-        _environment(reachable=state is not None)
+        if tab != st.session_state.get("tab", TabState()):
+            st.session_state["tab"] = tab
+            name_tab(PAGES[file].title, tab)
+    _environment(reachable=state is not None)
+    _links(viewer, file, state)
 
 
-def _links(place: DeltaGenerator, viewer: Role, file: str, state: FrameState | None) -> None:
+def _links(viewer: Role, file: str, state: FrameState | None) -> None:
     current = sidebar_entry(viewer, file)
-    with place.container(gap="xsmall"):
+    with st.container(gap="xsmall"):
         for page in sidebar_pages(viewer):
             entry = PAGES[page]
             # Streamlit itself highlights the entry of the open page, but not that of its parent.
             parent = page == current != file
             label = f":primary-background[**{entry.title}**]" if parent else entry.title
-            count = _count(page, state) if state else ""
-            st.page_link(
-                f"pages/{page}.py",
-                label=f"{label} {count}".strip(),
-                icon=entry.icon,
-                width="stretch",
-            )
+            number = _count(page, state) if state else ""
+            label = f"{label} {number}".strip()
+            st.page_link(f"pages/{page}.py", label=label, icon=entry.icon, width="stretch")
 
 
 def _count(page: str, state: FrameState) -> str:
