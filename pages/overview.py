@@ -133,14 +133,15 @@ def last_day() -> None:
 
 def top_failures() -> None:
     groups = read("overview", "failures")
-    st.header("Top failures, last hour")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.header("Top failures, last hour", width="content")
+        if groups and groups[0]["kinds"] > len(groups):
+            link("failures", f"All {groups[0]['kinds']}", time=LAST_HOUR)
     if not groups:
         st.caption("No failures.")
     with st.container(gap="xsmall"):
         for group in groups:
             failure_group(group)
-    if groups and groups[0]["kinds"] > len(groups):
-        link("failures", f"All {groups[0]['kinds']} failure groups", time=LAST_HOUR)
 
 
 def failure_group(group: Mapping[str, Any]) -> None:
