@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from lib.ui.pages import PAGES, VIEWS, page_path
 
 LONG = 30_000
-MARK = "markof7e57"
+MARK = "markofseven"
 CONNECTED = (
     "select count(*)::int as n from pg_stat_activity"
     " where datname = current_database() and application_name = 'darkroom dashboard'"
