@@ -15,7 +15,7 @@ SOURCES = ("app.py", "pages/*.py", "lib/**/*.py", "supabase/migrations/*.sql")
 VISIBLE = re.compile(r"[A-Za-z]{2,}.*\s\S*[A-Za-z]|^[A-Z][a-z]+[.:…]?$", re.DOTALL)
 CODE = re.compile(
     r"\s*(select|insert|update|delete|with|create|alter|drop|grant|revoke|set|from|values)\b.*"
-    r"|<\w+ |\^|https?:",
+    r"|<\w+ |\^|https?:|.*(\\b|\.\{0,)",
     re.DOTALL,
 )
 """SQL, markup, patterns and addresses."""

@@ -53,7 +53,7 @@ MANUAL = (
     Manual(
         "alerts-reach",
         "Alerts reach someone",
-        "A test alert arrived where whoever is on duty looks, at night too.",
+        "A test alert reached the person on duty, at night too.",
     ),
     Manual(
         "rollback-rehearsed",

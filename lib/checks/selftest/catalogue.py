@@ -151,7 +151,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "realtime",
         "Changes arrive while one waits",
         realtime.changes_arrive,
-        "A new generation and its progress are told to whoever listens: over Supabase Realtime, or"
+        "A new generation and its progress are published to subscribers: over Supabase Realtime, or"
         " by NOTIFY where there is none.",
         "End to end",
         needs=("leftovers",),
