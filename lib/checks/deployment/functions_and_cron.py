@@ -92,8 +92,7 @@ def queue_driven(facts: Facts) -> Finding:
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
         f"{START_WORKER}\n"
         "Or let pg_cron call process-jobs: schedule it on the Workers page, or run this SQL"
-        " with the URL of your project.\n"
-        "\n"
+        " with the URL of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
         "workers",
@@ -153,8 +152,7 @@ def cron_key(facts: Facts) -> Finding:
         "critical",
         f"Cron cannot find a key named {', '.join(missing or [key_name])}.",
         "Store the secret key in Vault; it is never shown again. Without Vault, as on your own"
-        " PostgreSQL, use a database setting, which applies to new sessions.\n"
-        "\n"
+        " PostgreSQL, use a database setting, which applies to new sessions.\n\n"
         f"select vault.create_secret('<the secret key>', '{key_name}');\n"
         "-- without Vault:\n"
         f"-- alter database <name> set app.settings.{key_name} = '<the secret key>';",

@@ -58,8 +58,7 @@ def no_stuck(facts: Facts) -> Finding:
     return Finding(
         "critical",
         conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
-        "Reset them under Jobs, Stuck, or with this SQL.\n"
-        "\n"
+        "Reset them under Jobs, Stuck, or with this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",
     )
