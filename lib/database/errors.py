@@ -99,7 +99,7 @@ def translated() -> Iterator[None]:
         ) from error
     except STALE_SESSION_ERRORS as error:
         raise DatabaseUnavailable(
-            f"Connection lost; it must be reopened: {_reason(error)}"
+            f"The database connection is stale and must be reopened: {_reason(error)}"
         ) from error
     except errors.ReadOnlySqlTransaction as error:
         raise DatabaseUnavailable(

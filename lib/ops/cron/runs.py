@@ -67,7 +67,7 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
-        return Outcome("underway", "Runs")
+        return Outcome("underway", "Running")
     if run["status"] == "failed":
         return Outcome("bad", f"Failed: {message or 'no message'}", explanation(message))
     if not run["asks"]:

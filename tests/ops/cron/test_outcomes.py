@@ -27,7 +27,7 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
 @pytest.mark.parametrize(
     ("run", "level", "words", "why"),
     [
-        ({"status": "running"}, "underway", "Runs", ""),
+        ({"status": "running"}, "underway", "Running", ""),
         ({"status": "failed", "message": "ERROR: x\n"}, "bad", "Failed: ERROR: x", ""),
         ({"status": "failed", "message": None}, "bad", "Failed: no message", ""),
         ({"asks": False}, "good", "Succeeded", ""),
