@@ -38,8 +38,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Supabase": (
         Setting(
             "SUPABASE_URL",
-            "URL of the project that runs the functions and whose users' tokens are trusted; requires"
-            " a publishable and a secret key",
+            "URL of the project that runs the functions and whose users' tokens are trusted;"
+            " requires a publishable and a secret key",
             "this app",
             older=("EXPO_PUBLIC_SUPABASE_URL",),
         ),
