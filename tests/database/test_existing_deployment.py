@@ -92,7 +92,7 @@ def test_a_waiting_job_of_before_is_run_by_our_worker_functions(existing: Connec
         ("create table models (id uuid primary key)", "public.models is of another kind"),
         (
             "create table image_generations (id uuid primary key, prompt jsonb)",
-            "public.image_generations is of another kind: its column prompt",
+            "public.image_generations has a different structure: its column prompt",
         ),
         ("create table models (name text)", "public.models is of another kind"),
     ],

@@ -266,7 +266,7 @@ def test_command_without_a_url_says_what_to_set(url: str | None) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"postgresql://someone:{SECRET}@127.0.0.1:1/db", "cannot answer"),
+        (f"postgresql://someone:{SECRET}@127.0.0.1:1/db", "temporarily unavailable"),
         (f"postgresql://someone:{SECRET}/x@127.0.0.1/db", "malformed"),
     ],
 )

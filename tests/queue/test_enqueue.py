@@ -65,7 +65,7 @@ def test_jobs_without_a_generation_are_not_counted_as_one(queue):
 
 
 @pytest.mark.parametrize(
-    ("job_type", "reason"), [("x" * 201, "has 201 characters"), ("*", "stands for all types")]
+    ("job_type", "reason"), [("x" * 201, "has 201 characters"), ("*", "reserved for all types")]
 )
 def test_a_type_that_others_cannot_bear_is_refused(queue, job_type, reason):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=reason):

@@ -114,20 +114,20 @@ def test_somebody_must_work_or_be_woken(with_key):
     conn.execute("delete from workers")
     [(_, level, reason)] = found(conn)
     assert level == "critical"
-    assert "Nothing wakes the queue. Schedule process-jobs" in reason
+    assert "Nothing runs the queue. Schedule process-jobs" in reason
     job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert found(conn) == []
     one(conn, "select set_cron_job_active('me', %s, false)", job_id)
     [(name, _, reason)] = found(conn)
     assert name == "nobody"
-    assert "is paused (process-jobs): resume it" in reason
+    assert "is paused (process-jobs). Resume it" in reason
     worker(conn)
     assert found(conn) == []
 
 
 def test_without_pg_cron_a_worker_is_what_is_missing(db):
     assert [reason for _, _, reason in found(db)] == [
-        "No worker alive. Nothing wakes the queue. Start a worker: python -m lib.worker"
+        "No worker alive. Nothing runs the queue. Start a worker: python -m lib.worker"
     ]
 
 
@@ -259,7 +259,7 @@ def test_the_repair_of_a_key_in_clear_is_a_schedule_of_ours(cron):
     schedule(cron, f"""select net.http_post('{URL}', headers := '{{"apikey": "{KEY}"}}')""")
     clear, short = repairs(cron)
     assert (clear.status, short.status) == ("critical", "warning")
-    assert "holds a key in clear text" in clear.evidence
+    assert "contains a key in plain text" in clear.evidence
     assert "waits 5.0 s for the answer" in short.evidence
     cron.execute(clear.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     one(cron, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
