@@ -190,7 +190,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '05737c01b97e11e0';
+return 'ecae18d459aa46e8';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
