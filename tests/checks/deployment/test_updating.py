@@ -65,7 +65,7 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
         assert seen.findings[name].open
         # Made by hand, what is missing would only make the migrations fail.
         assert seen.findings[name].todo.startswith("Apply the pending migrations first")
-    assert "apply the schema" in seen.findings["no-stuck"].evidence
+    assert "Apply the migrations" in seen.findings["no-stuck"].evidence
     assert seen.records == {}
 
 

@@ -32,9 +32,9 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
         ({"status": "failed", "message": None}, "bad", "Failed: no message", ""),
         ({"asks": False}, "good", "Succeeded", ""),
         ({"started_at": NOW}, "underway", "Request sent, no response yet", ""),
-        ({}, "bad", "Request sent, no response", "did not record"),
+        ({}, "bad", "Request sent, no response", "recorded no response"),
         ({"started_at": NOW - timedelta(hours=7)}, "unknown", "Request sent", "six hours"),
-        ({"request_id": None}, "unknown", "Request queued, response unknown", "write"),
+        ({"request_id": None}, "unknown", "Request queued, response unknown", "record"),
         (
             ANSWERED | {"response_status": 200, "response_text": PROCESSED},
             "good",

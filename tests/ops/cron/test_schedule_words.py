@@ -118,7 +118,7 @@ def test_the_right_form_is_what_was_meant(schedule, knows_seconds, right):
     assert corrected(schedule, supports_seconds=knows_seconds) == right
     with pytest.raises(ScheduleError) as refused:
         check(schedule, supports_seconds=knows_seconds)
-    assert f"Right is: {right}" in str(refused.value)
+    assert f"Use: {right}" in str(refused.value)
 
 
 @pytest.mark.parametrize(

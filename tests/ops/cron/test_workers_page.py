@@ -67,7 +67,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     expect(main.get_by_text("Change the schedule to “* * * * *”: every minute")).to_be_visible(
         timeout=LONG
     )
-    reads = "The command reads the setting app.settings.service_role_key, which no session has"
+    reads = "The command reads the setting app.settings.service_role_key, which is not set"
     expect(main.get_by_text(reads).first).to_be_visible(timeout=LONG)
     expect(main.get_by_text("No key of this name yet.")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name="Replace schedule")).to_be_disabled(timeout=LONG)
