@@ -73,7 +73,7 @@ def test_while_open_only_jobs_of_others_are_claimed(queue, open_breaker):
 def test_while_open_a_single_generation_is_not_claimed_either(queue, open_breaker):
     open_breaker()
     queue.enqueue(generation_id=GENERATION)
-    with pytest.raises(psycopg.Error, match="not run now") as refused:
+    with pytest.raises(psycopg.Error, match="cannot run now") as refused:
         queue.rows("select * from claim_generation(%s)", GENERATION)
     assert refused.value.sqlstate == "DR409"
 

@@ -50,7 +50,7 @@ def test_lifting_no_pause_says_so(queue):
 def test_a_single_generation_is_not_claimed_either(queue, paused):
     job_id = queue.enqueue(generation_id=GENERATION)
     queue.rows("select pause_queue('operator', %s)", paused)
-    with pytest.raises(psycopg.Error, match="generate-image are not run now") as refused:
+    with pytest.raises(psycopg.Error, match="generate-image cannot run now") as refused:
         queue.rows("select * from claim_generation(%s)", GENERATION)
     assert refused.value.sqlstate == "DR409"
     assert queue.status(job_id) == "pending"
