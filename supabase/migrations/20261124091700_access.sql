@@ -78,6 +78,10 @@ begin
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
             'set_model',
+            -- model_inputs
+            'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_type_fits', 'is_uri', 'input_problem',
+            'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
+            'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
