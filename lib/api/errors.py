@@ -1,6 +1,6 @@
 """Error responses of the HTTP functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -35,6 +35,13 @@ class FunctionError(Exception):
         )
 
 
+def invalid_fields(message: str, problems: Sequence[Mapping[str, Any]]) -> FunctionError:
+    """The error for invalid fields; each problem has field, problem and, if known, allowed."""
+    return FunctionError(
+        422, "invalid_field", message, field=problems[0]["field"], problems=problems
+    )
+
+
 def from_query_error(error: QueryError) -> FunctionError:
     """Translate an error raised by a SQL function into an HTTP error."""
     match error.sqlstate:
@@ -42,6 +49,8 @@ def from_query_error(error: QueryError) -> FunctionError:
             return FunctionError(404, "model_not_found", error.message)
         case "DR409":
             return FunctionError(409, "duplicate", error.message)
+        case "DR422":
+            return invalid_fields(error.message, error.detail["problems"])
         case "DR429":
             limits = dict(error.detail)
             seconds = str(limits.pop("retry_after_seconds"))

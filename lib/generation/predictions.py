@@ -34,13 +34,9 @@ RECORD_RETRY_SECONDS = 0.5
 class Predictions:
     """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost."""
 
-    def __init__(
-        self, calls: PredictionCalls, provider: Provider, *, deadline_seconds: float
-    ) -> None:
-        """`deadline_seconds` is how long a prediction may take before the provider ends it."""
+    def __init__(self, calls: PredictionCalls, provider: Provider) -> None:
         self._calls = calls
         self._provider = provider
-        self._deadline_seconds = deadline_seconds
 
     async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
         """The prediction of an intent, and the intent that it belongs to after all.
@@ -128,7 +124,7 @@ class Predictions:
                     intent.model_id,
                     intent.input,
                     version=intent.version,
-                    cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
+                    cancel_after=intent.deadline_seconds + CANCEL_MARGIN_SECONDS,
                     # The queue delays all jobs of the model, and the slot is free for others.
                     wait_out_rate_limits=False,
                 )

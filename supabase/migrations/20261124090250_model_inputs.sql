@@ -348,6 +348,7 @@ return '{
     "width": {"type": "integer", "minimum": 64, "maximum": 8192},
     "height": {"type": "integer", "minimum": 64, "maximum": 8192},
     "aspect_ratio": {"type": "string"},
+    "model_version": {"type": "string", "own": []},
     "seed": {"type": "integer", "minimum": 0, "maximum": 4294967295, "own": ["seed"]},
     "negative_prompt": {"type": "string", "maxLength": 10000, "own": ["negative_prompt"]},
     "num_inference_steps": {"type": "integer", "minimum": 1, "own": ["num_inference_steps", "steps"]},
@@ -360,7 +361,7 @@ return '{
                          "own": ["image", "input_image", "image_prompt", "image_input", "input_images", "images"]}
 }'::jsonb;
 comment on function public.neutral_inputs is
-    'Names that mean the same for every model, each with what it allows and, but for the size, with the inputs of models that it stands for: the first one that a model has.';
+    'Names that mean the same for every model, each with what it allows and, but for the size, with the inputs of models that it stands for: the first one that a model has. No model takes model_version, which older clients send: models.version counts.';
 
 create function public.default_input(p_model public.models) returns jsonb
 language sql immutable parallel safe set search_path = ''
