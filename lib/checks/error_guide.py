@@ -79,34 +79,38 @@ CATALOGUE = (
     Guide(
         "invalid_payload",
         "The job's payload can never run",
-        "The payload lacks a prompt, names a generation that is no UUID, or holds what cannot be"
-        " read. It was enqueued past start-generation, which checks all this.",
-        "Mend the program that enqueues such jobs and let it enqueue them anew. A retry fails"
-        " again.",
+        "The payload lacks a prompt, has an input that the model does not take, or cannot be read."
+        " It was enqueued past start-generation, which checks all this.",
+        "Correct the program that enqueues such jobs. A retry fails again.",
         "useless",
         r"payload",
     ),
     Guide(
         "invalid_input",
         "Replicate refuses the input",
-        "The model does not accept a parameter: a size that it does not support, a value out of"
-        " range, a field that it requires or does not know, or a prompt that is too long.",
-        "Compare the payload with the inputs that the model's page at Replicate lists. Mend the"
-        " default parameters in the models table, or the client that sends the values. Only"
-        " then a retry helps, and only where the mistake was in the models table.",
+        "Replicate does not accept an input that the models table allows: the schema there is out of"
+        " date, or missing.",
+        "Compare the payload with the inputs that the model's page at Replicate lists, and correct"
+        " the models table. Then retry the jobs.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
     Guide(
-        "prediction_failed",
-        "The safety filter held the image back",
-        "The model made no image, or kept it, because its safety filter objected to the prompt"
-        " or to the result.",
-        "Nothing that an operator can do: the user should word the prompt differently. A retry"
-        " succeeds now and then with a new seed.",
+        "refused",
+        "The safety filter refused",
+        "The model's safety filter objected to the prompt or to the image. It is not tried again.",
+        "Nothing that an operator can do: the user should word the prompt differently.",
         "useless",
-        r"safety|nsfw|sensitive|content policy|flagged|moderat",
-        narrows=True,
+        r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
+    ),
+    Guide(
+        "vendor_account",
+        "The vendor of the model refuses the account",
+        "The company behind the model, not Replicate, says that the account or key that is used"
+        " with it has no credit (E001) or is not valid (E002). Other models are not affected.",
+        "Disable the model, look at its page at Replicate, and retry the jobs once it works again.",
+        "after",
+        r"\bE00[12]\b",
     ),
     Guide(
         "prediction_failed",
@@ -171,8 +175,7 @@ CATALOGUE = (
     Guide(
         "prediction_not_found",
         "The prediction is gone at Replicate",
-        "The prediction can no longer be followed: Replicate removed it, or the token belongs to"
-        " another account now.",
+        "Replicate removed the prediction, or the token belongs to another account now.",
         "Retry the jobs: a new prediction is made.",
         "helps",
         r"no prediction|prediction.{0,80}not found",
@@ -180,9 +183,8 @@ CATALOGUE = (
     Guide(
         "image_not_found",
         "The address of the image is refused",
-        "The prediction succeeded and is paid for, but the server of its image refused the address"
-        " (4xx), also after the prediction had been read again, or the address leads into a private"
-        " network. No attempt pays for another image, which would most likely be refused too.",
+        "The image is paid for, but its server refuses the address (4xx) even after it was read"
+        " again, or the address leads into a private network. No attempt pays for another image.",
         "Look at what the message says of the server. A retry fetches the same image again; one"
         " that is more than an hour old is made, and paid for, again.",
         "after",
@@ -212,9 +214,8 @@ CATALOGUE = (
     Guide(
         "storage_failed",
         "The image could not be stored",
-        "The model made the image, but the storage did not take it: the disk is full or read-only,"
-        " or Supabase's Storage is down, over its quota or without the bucket. Workers claim no"
-        " such jobs meanwhile, and the jobs lose no attempt by it, up to thirty.",
+        "The storage did not take the image: the disk is full or read-only, or Supabase's Storage is"
+        " down, over its quota or without the bucket. Workers claim no such jobs meanwhile.",
         "Free space on the disk of DARKROOM_DATA and let workers write to it; or look up the"
         " project's status and quota and the bucket that SUPABASE_STORAGE_BUCKET names. Jobs then"
         " go on by themselves, and an image less than an hour old is not paid for again.",
@@ -260,8 +261,7 @@ CATALOGUE = (
     Guide(
         "worker_lost",
         "The worker died or fell silent",
-        "Nobody reported how the attempt ended: the worker was killed, ran out of memory, or"
-        " lost its network. A job that kills its worker each time ends up here.",
+        "The worker was killed, ran out of memory, or lost its network while it ran the job.",
         "Look at the logs and the memory of the workers' machines. Retry the jobs; if the same"
         " ones come back here, look at what is special in their payloads.",
         "helps",

@@ -59,6 +59,19 @@ class ProviderError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a prediction ended without an image, in a sentence.
+
+    `code` is that of ProviderError: refused by the safety filter, vendor_account if the vendor
+    behind the model refuses the provider's account, or prediction_failed.
+    """
+
+    message: str
+    code: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One run of a model.
 
@@ -78,6 +91,8 @@ class Prediction:
     """How long the model ran, as the provider bills it; None until it has ended."""
     created_at: datetime | None = None
     """By the provider's clock."""
+    failure: Failure | None = None
+    """Set if it ended without an image."""
 
     @property
     def finished(self) -> bool:
@@ -86,18 +101,12 @@ class Prediction:
 
     @property
     def image(self) -> str:
-        """The URL of its first image. Raises ProviderError if it ended without one.
-
-        Permanently if it succeeded: another one would be paid for, and most likely have none.
-        """
-        if self.status == "succeeded" and self.output:
-            return self.output[0]
-        reason = self.error or "no image came back"
-        raise ProviderError(
-            f"{self.model} ended as {self.status}: {reason}",
-            code="prediction_failed",
-            permanent=self.status == "succeeded",
-        )
+        """The URL of its first image. Raises ProviderError if it ended without one."""
+        if self.failure:
+            raise ProviderError(
+                self.failure.message, code=self.failure.code, permanent=self.failure.permanent
+            )
+        return self.output[0]
 
 
 @dataclass(frozen=True, slots=True)

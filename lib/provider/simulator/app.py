@@ -75,6 +75,8 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
         Route("/predictions", api.list_page),
         Route("/predictions/{id}", api.get),
         Route("/predictions/{id}/cancel", api.cancel, methods=["POST"]),
+        # Else a model without an owner would be a model named "predictions", which takes no POST.
+        Route("/models/{name}/predictions", api.create_by_model, methods=["POST"]),
         *catalogue_routes(folder),
         *Uploads(folder).routes(),
     ]
@@ -100,7 +102,7 @@ class _Api:
     throttled_prompts: set[str] = field(default_factory=set)
 
     async def create_by_model(self, request: Request) -> Response:
-        model = MODELS.get("{owner}/{name}".format(**request.path_params))
+        model = MODELS.get("/".join(request.path_params.values()))
         # Replicate runs community models only by version.
         if model is None or model.version:
             raise not_found()
