@@ -88,8 +88,8 @@ CATALOGUE = (
     Guide(
         "invalid_input",
         "Replicate refuses the input",
-        "Replicate does not accept an input that the models table allows: the schema there is out of"
-        " date, or missing.",
+        "Replicate does not accept an input that the models table allows: the schema there is old"
+        " or missing.",
         "Compare the payload with the inputs that the model's page at Replicate lists, and correct"
         " the models table. Then retry the jobs.",
         "after",
@@ -214,8 +214,8 @@ CATALOGUE = (
     Guide(
         "storage_failed",
         "The image could not be stored",
-        "The storage did not take the image: the disk is full or read-only, or Supabase's Storage is"
-        " down, over its quota or without the bucket. Workers claim no such jobs meanwhile.",
+        "The storage did not take the image: the disk is full or read-only, or Supabase's Storage"
+        " is down, over its quota or without the bucket. Workers claim no such jobs meanwhile.",
         "Free space on the disk of DARKROOM_DATA and let workers write to it; or look up the"
         " project's status and quota and the bucket that SUPABASE_STORAGE_BUCKET names. Jobs then"
         " go on by themselves, and an image less than an hour old is not paid for again.",

@@ -47,7 +47,8 @@ class Predictions:
         """
         if intent.provider_id is not None:
             known = await self._known(intent.provider_id)
-            if known.failure is None or known.failure.permanent:
+            refused = known.failure is not None and known.failure.permanent
+            if known.status == "succeeded" or not known.finished or refused:
                 return intent, known
             began = asyncio.get_running_loop().time()
             intent = await self._calls.replace(claim, intent, known.status, known.error)
@@ -82,9 +83,9 @@ class Predictions:
             if error.code == "prediction_not_found":
                 raise outputs_expired(prediction_id) from error
             raise
-        # Unlike images that the safety filter left out, removed ones leave no list.
-        gone = prediction.status == "succeeded" and prediction.failure is not None
-        gone = gone and prediction.failure.code != "refused"
+        gone = prediction.status == "succeeded" and not prediction.output
+        # Images that the safety filter left out leave an empty list, removed ones none.
+        gone = gone and prediction.failure is None
         if gone and may_have_expired(prediction):
             raise outputs_expired(prediction.id)
         return prediction

@@ -60,11 +60,7 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a prediction ended without an image, in a sentence.
-
-    `code` is that of ProviderError: refused by the safety filter, vendor_account if the vendor
-    behind the model refuses the provider's account, or prediction_failed.
-    """
+    """Why a prediction ended without an image, in a sentence, as in ProviderError."""
 
     message: str
     code: str
@@ -92,7 +88,7 @@ class Prediction:
     created_at: datetime | None = None
     """By the provider's clock."""
     failure: Failure | None = None
-    """Set if it ended without an image."""
+    """Why it ended without an image, if the provider's words are known."""
 
     @property
     def finished(self) -> bool:
@@ -102,11 +98,15 @@ class Prediction:
     @property
     def image(self) -> str:
         """The URL of its first image. Raises ProviderError if it ended without one."""
-        if self.failure:
-            raise ProviderError(
-                self.failure.message, code=self.failure.code, permanent=self.failure.permanent
-            )
-        return self.output[0]
+        if self.status == "succeeded" and self.output:
+            return self.output[0]
+        failure = self.failure or Failure(
+            f"{self.model} ended as {self.status}: {self.error or 'no image came back'}",
+            code="prediction_failed",
+            # Another one would be paid for, and most likely have none.
+            permanent=self.status == "succeeded",
+        )
+        raise ProviderError(failure.message, code=failure.code, permanent=failure.permanent)
 
 
 @dataclass(frozen=True, slots=True)

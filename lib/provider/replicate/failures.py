@@ -14,33 +14,27 @@ _REFUSED = re.compile(
 _VENDOR_ACCOUNT = {"E001": "says that the account has no credit", "E002": "rejects the API key"}
 
 
-def failure_of(model: str, status: str, output: Any, error: str | None) -> Failure:
-    """The failure of a prediction that ended without an image.
+def failure_of(model: str, status: str, output: Any, error: str | None) -> Failure | None:
+    """The refusal of a prediction, or the vendor's of the account; None for any other end.
 
-    Other errors than those named, such as E003, E004, E6716, E9828 and PA, may pass: another
-    attempt helps. A success without an image is permanent: another one would be paid for.
+    Other errors, such as E003, E004, E6716, E9828 and PA, may pass, so another attempt may help.
     """
     if error and _REFUSED.search(error):
         return _refused(model, "The safety filter of {} rejected the prompt or the image.")
     if status == "succeeded" and output == []:
         # Such models leave flagged images out of their list.
         return _refused(model, "The safety filter of {} withheld every image.")
-    code = re.search(r"\bE00[12]\b", error or "")
-    if code:
+    if code := re.search(r"\bE00[12]\b", error or ""):
         return Failure(
-            f"The vendor of {model} {_VENDOR_ACCOUNT[code[0]]} ({code[0]}). Disable the model until its"
-            " page at Replicate shows that it works again.",
-            "vendor_account",
+            f"The vendor of {model} {_VENDOR_ACCOUNT[code[0]]} ({code[0]})."
+            " Disable the model until its page at Replicate shows that it works again.",
+            code="vendor_account",
             permanent=True,
         )
-    return Failure(
-        f"{model} ended as {status}: {error or 'no image came back'}",
-        "prediction_failed",
-        permanent=status == "succeeded",
-    )
+    return None
 
 
 def _refused(model: str, message: str) -> Failure:
     return Failure(
-        f"{message.format(model)} Change the prompt and try again.", "refused", permanent=True
+        f"{message.format(model)} Change the prompt and try again.", code="refused", permanent=True
     )

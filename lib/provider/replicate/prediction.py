@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from lib.provider.contract import FINISHED, ListedPrediction, Prediction, ProviderError
+from lib.provider.contract import ListedPrediction, Prediction, ProviderError
 from lib.provider.replicate.failures import failure_of
 
 MAX_TEXT, MAX_NAME = 16_000, 200
@@ -28,19 +28,17 @@ def parse_prediction(body: bytes) -> Prediction:
         _error(answer.get("error")),
         _logs(answer.get("logs")),
     )
-    urls = _urls(output)
-    ended_without = status in FINISHED and not (status == "succeeded" and urls)
     return Prediction(
         id=_text(answer, "id"),
         model=model,
         status=status,
-        output=urls,
+        output=_urls(output),
         error=error,
         logs=logs,
         progress=_progress(logs),
         predict_seconds=_predict_seconds(answer.get("metrics")),
         created_at=_time_or_none(answer.get("created_at")),
-        failure=failure_of(model, status, output, error) if ended_without else None,
+        failure=failure_of(model, status, output, error),
     )
 
 
