@@ -211,3 +211,15 @@ def test_a_model_may_have_a_deadline(call, db):
     call("process-jobs")
     row = db.execute("select error_message from job_queue where id = %s", [body["job_id"]])
     assert "took longer than 1 s" in row.fetchone()["error_message"]
+
+
+def test_a_refusal_that_a_lost_worker_paid_for_is_not_paid_again(call, db):
+    body = call("start-generation", GENERATION | {"prompt": "[nsfw]"}).json()
+    call("process-jobs")
+    # As if the worker had died before it could say so.
+    db.execute("update predictions set status = 'processing', ended_at = null")
+    db.execute("select retry_jobs('me', array[%s]::uuid[])", [body["job_id"]])
+    call("process-jobs")
+    row = ended(db, body["job_id"])
+    assert (row["status"], row["code"]) == ("failed", "refused")
+    assert db.execute("select count(*) from predictions").fetchone()["count"] == 1
