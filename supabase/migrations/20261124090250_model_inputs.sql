@@ -92,22 +92,7 @@ comment on column public.models.sizes is 'As sizes_of makes it.';
 
 -- Checks ------------------------------------------------------------------------------------------
 
-create function public.input_type_fits(p_field jsonb, p_value jsonb) returns boolean
-language sql immutable parallel safe set search_path = ''
-return case p_field ->> 'type'
-    when 'string' then jsonb_typeof(p_value) = 'string'
-    when 'boolean' then jsonb_typeof(p_value) = 'boolean'
-    when 'number' then jsonb_typeof(p_value) = 'number'
-    when 'integer' then case when jsonb_typeof(p_value) = 'number' then p_value::numeric % 1 = 0 else false end
-    when 'array' then jsonb_typeof(p_value) = 'array'
-    else true
-end;
-comment on function public.input_type_fits is 'Whether a value is of the type that an input has; true where it has none.';
-
-create function public.is_uri(p_value jsonb) returns boolean
-language sql immutable parallel safe set search_path = ''
-return p_value #>> '{}' ~* '^(https?://[^[:space:]]+|data:[^,]*,.*)$';
-comment on function public.is_uri is 'Whether a JSON string is a web address or a data URI.';
+-- What every start calls is PL/pgSQL, whose plans a session keeps.
 
 create function public.input_problem(p_field jsonb, p_value jsonb) returns text
 language plpgsql immutable parallel safe set search_path = ''
@@ -121,7 +106,14 @@ declare
 begin
     if p_value = 'null' and p_field -> 'nullable' = 'true' then
         return null;
-    elsif not public.input_type_fits(p_field, p_value) then
+    elsif not (case p_field ->> 'type'
+        when 'string' then jsonb_typeof(p_value) = 'string'
+        when 'boolean' then jsonb_typeof(p_value) = 'boolean'
+        when 'number' then jsonb_typeof(p_value) = 'number'
+        when 'integer' then case when jsonb_typeof(p_value) = 'number' then p_value::numeric % 1 = 0 else false end
+        when 'array' then jsonb_typeof(p_value) = 'array'
+        else true
+    end) then
         return format('%s is not %s', v_said, v_type);
     elsif p_field ? 'enum' and not p_field -> 'enum' @> p_value then
         return format('%s is not one of the choices', v_said);
@@ -136,7 +128,7 @@ begin
         when 'string' then
             if length(p_value #>> '{}') > (p_field ->> 'maxLength')::int then
                 return format('has %s characters, the maximum is %s', length(p_value #>> '{}'), p_field ->> 'maxLength');
-            elsif p_field ->> 'format' = 'uri' and not public.is_uri(p_value) then
+            elsif p_field ->> 'format' = 'uri' and p_value #>> '{}' !~* '^(https?://[^[:space:]]+|data:[^,]*,.*)$' then
                 return format('%s is not a web address or data URI', v_said);
             end if;
         when 'array' then
@@ -197,28 +189,32 @@ $$;
 comment on function public.nearest_name is 'The name that is spelled most like another; null if none is.';
 
 create function public.input_problems(p_schema jsonb, p_input jsonb) returns jsonb
-language sql immutable parallel safe set search_path = ''
+language plpgsql immutable parallel safe set search_path = ''
 as $$
-    select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-        'field', p.name, 'problem', p.problem, 'allowed', p.allowed
-    )) order by p.place, p.name), '[]')
-    from (
-        select
-            i.name, (p_schema -> i.name ->> 'x-order')::int as place,
-            case when not p_schema ? i.name then 'is unknown'
-                 when p_schema -> i.name -> 'x-cog-secret' = 'true' then 'is a secret, which is not accepted'
-                 else public.input_problem(p_schema -> i.name, i.value) end as problem,
-            case when not p_schema ? i.name
-                 then public.nearest_name(i.name, array(select jsonb_object_keys(p_schema)))
-                 when p_schema -> i.name -> 'x-cog-secret' = 'true' then null
-                 else public.allowed_values(p_schema -> i.name) end as allowed
-        from jsonb_each(p_input) as i (name, value)
-        union all
-        select f.name, (f.said ->> 'x-order')::int, 'is missing', public.allowed_values(f.said)
-        from jsonb_each(p_schema) as f (name, said)
-        where f.said -> 'required' = 'true' and not p_input ? f.name
-    ) p
-    where p.problem is not null;
+begin
+    return (
+        select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+            'field', p.name, 'problem', p.problem, 'allowed', p.allowed
+        )) order by p.place, p.name), '[]')
+        from (
+            select
+                i.name, (p_schema -> i.name ->> 'x-order')::int as place,
+                case when not p_schema ? i.name then 'is unknown'
+                     when p_schema -> i.name -> 'x-cog-secret' = 'true' then 'is a secret, which is not accepted'
+                     else public.input_problem(p_schema -> i.name, i.value) end as problem,
+                case when not p_schema ? i.name
+                     then public.nearest_name(i.name, array(select jsonb_object_keys(p_schema)))
+                     when p_schema -> i.name -> 'x-cog-secret' = 'true' then null
+                     else public.allowed_values(p_schema -> i.name) end as allowed
+            from jsonb_each(p_input) as i (name, value)
+            union all
+            select f.name, (f.said ->> 'x-order')::int, 'is missing', public.allowed_values(f.said)
+            from jsonb_each(p_schema) as f (name, said)
+            where f.said -> 'required' = 'true' and not p_input ? f.name
+        ) p
+        where p.problem is not null
+    );
+end;
 $$;
 comment on function public.input_problems is
     'Everything in an input that a schema (models.input_schema) does not allow: a list of objects with field, problem and allowed, which for an unknown field is the nearest known one. Empty if nothing is wrong or the schema is null.';
@@ -239,9 +235,13 @@ comment on function public.problems_in_words is 'A list of problems (input_probl
 -- Sizes -------------------------------------------------------------------------------------------
 
 create function public.custom_size_input(p_schema jsonb) returns text
-language sql immutable parallel safe set search_path = ''
-return case when p_schema -> 'aspect_ratio' -> 'enum' ? 'custom' then 'aspect_ratio'
-            when p_schema -> 'size' -> 'enum' ? 'custom' then 'size' end;
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return case when p_schema -> 'aspect_ratio' -> 'enum' ? 'custom' then 'aspect_ratio'
+                when p_schema -> 'size' -> 'enum' ? 'custom' then 'size' end;
+end;
+$$;
 comment on function public.custom_size_input is 'The input that must be "custom" for width and height to count; null where they always do.';
 
 create function public.expected_size(p_schema jsonb, p_sizes jsonb, p_input jsonb) returns jsonb
@@ -343,33 +343,41 @@ comment on function public.size_inputs is
 -- Requests ----------------------------------------------------------------------------------------
 
 create function public.neutral_inputs() returns jsonb
-language sql immutable parallel safe set search_path = ''
-return '{
-    "width": {"type": "integer", "minimum": 64, "maximum": 8192},
-    "height": {"type": "integer", "minimum": 64, "maximum": 8192},
-    "aspect_ratio": {"type": "string"},
-    "model_version": {"type": "string", "own": []},
-    "seed": {"type": "integer", "minimum": 0, "maximum": 4294967295, "own": ["seed"]},
-    "negative_prompt": {"type": "string", "maxLength": 10000, "own": ["negative_prompt"]},
-    "num_inference_steps": {"type": "integer", "minimum": 1, "own": ["num_inference_steps", "steps"]},
-    "guidance_scale": {"type": "number", "minimum": 0, "own": ["guidance_scale", "guidance", "cfg"]},
-    "num_outputs": {"type": "integer", "minimum": 1, "own": ["num_outputs", "number_of_images", "max_images"]},
-    "style": {"type": "string", "own": ["style", "style_type", "style_preset"]},
-    "strength": {"type": "number", "minimum": 0, "maximum": 1,
-                 "own": ["strength", "prompt_strength", "image_prompt_strength"]},
-    "source_image_url": {"type": "string", "format": "uri",
-                         "own": ["image", "input_image", "image_prompt", "image_input", "input_images", "images"]}
-}'::jsonb;
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return '{
+        "width": {"type": "integer", "minimum": 64, "maximum": 8192},
+        "height": {"type": "integer", "minimum": 64, "maximum": 8192},
+        "aspect_ratio": {"type": "string"},
+        "model_version": {"type": "string", "own": []},
+        "seed": {"type": "integer", "minimum": 0, "maximum": 4294967295, "own": ["seed"]},
+        "negative_prompt": {"type": "string", "maxLength": 10000, "own": ["negative_prompt"]},
+        "num_inference_steps": {"type": "integer", "minimum": 1, "own": ["num_inference_steps", "steps"]},
+        "guidance_scale": {"type": "number", "minimum": 0, "own": ["guidance_scale", "guidance", "cfg"]},
+        "num_outputs": {"type": "integer", "minimum": 1, "own": ["num_outputs", "number_of_images", "max_images"]},
+        "style": {"type": "string", "own": ["style", "style_type", "style_preset"]},
+        "strength": {"type": "number", "minimum": 0, "maximum": 1,
+                     "own": ["strength", "prompt_strength", "image_prompt_strength"]},
+        "source_image_url": {"type": "string", "format": "uri",
+                             "own": ["image", "input_image", "image_prompt", "image_input", "input_images", "images"]}
+    }'::jsonb;
+end;
+$$;
 comment on function public.neutral_inputs is
     'Names that mean the same for every model, each with what it allows and, but for the size, with the inputs of models that it stands for: the first one that a model has. No model takes model_version, which older clients send: models.version counts.';
 
 create function public.default_input(p_model public.models) returns jsonb
-language sql immutable parallel safe set search_path = ''
+language plpgsql immutable parallel safe set search_path = ''
 as $$
-    select case when p_model.input_schema is null then p_model.default_parameters else coalesce((
-        select jsonb_object_agg(d.key, d.value) from jsonb_each(p_model.default_parameters) d
-        where p_model.input_schema ? d.key and not p_model.input_schema -> d.key ? 'x-cog-secret'
-    ), '{}') end;
+begin
+    return (
+        select case when p_model.input_schema is null then p_model.default_parameters else coalesce((
+            select jsonb_object_agg(d.key, d.value) from jsonb_each(p_model.default_parameters) d
+            where p_model.input_schema ? d.key and not p_model.input_schema -> d.key ? 'x-cog-secret'
+        ), '{}') end
+    );
+end;
 $$;
 comment on function public.default_input is 'The default parameters of a model that it takes: an older deployment may have others.';
 
@@ -380,9 +388,11 @@ create function public.resolve_input(
 language plpgsql immutable parallel safe set search_path = ''
 as $$
 declare
-    v_schema   constant jsonb := p_model.input_schema;
+    -- The concatenation unpacks it once, not at every access.
+    v_schema   constant jsonb := p_model.input_schema || '{}';
     v_neutral  constant jsonb := public.neutral_inputs();
     v_given    constant jsonb := jsonb_strip_nulls(p_given) - 'prompt';
+    v_defaults constant jsonb := public.default_input(p_model);
     v_asked    jsonb := '{}';
     v_fitted   jsonb;
     v_expected jsonb;
@@ -393,6 +403,7 @@ declare
     v_own      text;
     v_problem  text;
 begin
+    p_model.input_schema := v_schema;
     parameters := '{}';
     notices := '{}';
     for v_key, v_value in select * from jsonb_each(v_given) loop
@@ -457,7 +468,7 @@ begin
             p || jsonb_build_object('field', coalesce(v_names ->> (p ->> 'field'), p ->> 'field'))
         ), '[]') into v_problems
         from jsonb_array_elements(public.input_problems(
-            v_schema, public.default_input(p_model) || parameters || jsonb_build_object('prompt', p_prompt)
+            v_schema, v_defaults || parameters || jsonb_build_object('prompt', p_prompt)
         )) p;
     end if;
     if v_problems <> '[]' then
@@ -472,7 +483,7 @@ begin
         (select string_agg(c, ', ') from jsonb_array_elements_text(v_schema -> i.key -> 'enum_partial') c))), '{}') into notices
     from jsonb_each(parameters) i
     where v_schema -> i.key ? 'enum_partial' and not v_schema -> i.key -> 'enum_partial' @> i.value;
-    v_expected := public.expected_size(v_schema, p_model.sizes, public.default_input(p_model) || parameters);
+    v_expected := public.expected_size(v_schema, p_model.sizes, v_defaults || parameters);
     size := jsonb_build_object('asked', v_asked, 'sent', coalesce(v_fitted, '{}'), 'expected', v_expected);
     if v_fitted = '{}' then
         notices := notices || format('The size is ignored: %s does not take one.', p_model.id);

@@ -79,7 +79,7 @@ begin
             -- models
             'set_model',
             -- model_inputs
-            'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_type_fits', 'is_uri', 'input_problem',
+            'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
@@ -191,7 +191,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'eed83b87ad3ee26e';
+return '4dd4dae951149779';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
