@@ -20,7 +20,7 @@ _REFUSALS = {
     402: (
         "no_credit",
         True,
-        "The Replicate account has no credit to run {} (replicate.com/account/billing)",
+        "The Replicate account has no credit to run {} (add some at replicate.com/account/billing)",
     ),
     403: ("unauthorized", True, "Replicate does not allow this API token to use {}"),
     413: ("invalid_input", True, "Replicate finds the input for {} too large"),
