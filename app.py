@@ -19,12 +19,16 @@ else:
     # Charts only for their imports: the first visit would wait half a second for pandas and Altair.
     from lib import logs
     from lib.api import metrics
+    from lib.api.body_limit import BodyLimit
     from lib.api.routes import routes
+    from lib.api.security_headers import SecurityHeaders
     from lib.database import DatabaseError
     from lib.service import Service, refuse_other_schema
     from lib.settings import SettingsError, settings
     from lib.ui import charts  # noqa: F401
-    from lib.ui.access.middleware import LoopbackOnly
+    from lib.ui.access.middleware import AccessGuard
+    from lib.ui.access.roles import role_of_request, sign_in_configured
+    from lib.ui.access.start_token import StartToken
     from lib.ui.assets import AssetCache
     from lib.ui.dashboard import app_url
 
@@ -50,10 +54,20 @@ else:
         # Monitors call from other machines without signing in: /metrics has its own token.
         routes=[
             *api_routes,
-            *metrics.routes(lambda: service.pool, lambda: service.worker_ended, config),
+            *metrics.routes(
+                lambda: service.pool,
+                lambda: service.worker_ended,
+                config,
+                has_role=lambda request: (
+                    sign_in_configured() and bool(role_of_request(request.scope))
+                ),
+            ),
         ],
-        # Streamlit's allowedHosts guards only the websocket; this stops DNS rebinding for the rest.
         middleware=[
+            Middleware(SecurityHeaders),
+            # An upload with its framing; the functions have a smaller limit.
+            Middleware(BodyLimit, max_bytes=26 * 2**20, seconds=120),
+            # Stops DNS rebinding, for websockets too.
             Middleware(
                 TrustedHostMiddleware,
                 allowed_hosts=[
@@ -61,7 +75,8 @@ else:
                     f"[{host}]" if ":" in host else host,
                 ],
             ),
-            Middleware(LoopbackOnly, routes=api_routes),
+            *([Middleware(StartToken, url=app_url())] if config.start_token else []),
+            Middleware(AccessGuard, routes=api_routes),
             Middleware(AssetCache),
         ],
     )

@@ -47,7 +47,8 @@ WATCH = """
   };
   watch(0);
   window.follow = (path) => {
-    const links = [...document.querySelectorAll('[data-testid=stSidebarNavLink]')];
+    const links = [...document.querySelectorAll(
+      '[data-testid=stSidebar] [data-testid=stPageLink-NavLink]')];
     const link = links.find((link) => link.pathname === path);
     watch(performance.now(), heading());
     link.click();

@@ -1,7 +1,7 @@
 """What does a query cost? Its time as a client sees it, and the rows that the server read."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -52,6 +52,16 @@ def cost(connection: Connection, call: Call, *, prepared: bool = True) -> Cost:
             run()
         slowest = max(slowest, usual_time(connection, run), key=lambda times: times[1])
     return Cost(*slowest, rows, whole_scans)
+
+
+def all_of(each: Collection[Cost]) -> Cost:
+    """What several queries cost together."""
+    return Cost(
+        sum(c.milliseconds for c in each),
+        sum(c.processor for c in each),
+        sum(c.rows for c in each),
+        tuple({table for c in each for table in c.whole_scans}),
+    )
 
 
 def usual_time(connection: Connection, run: Callable[[], Any]) -> tuple[float, float]:

@@ -8,7 +8,8 @@ the page before it (click): seconds until its last chart, table and image is pai
 the rounds; see bench.visitor. "Cold" is the first of all, on an app that has just started. Others
 at work on the machine make all of these longer, but hardly what the processor is charged: that of
 the app, and that of the browser's main thread while Playwright listens. "kB" is what the first
-view takes besides Streamlit's own assets; see bench.traffic.
+view takes besides Streamlit's own assets; see bench.traffic. "Database" is what all queries of a
+view cost, the frame's included, one after the other; see bench.cost.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlencode
@@ -26,18 +28,21 @@ import psutil
 from playwright.sync_api import Browser, BrowserContext
 
 from bench.browser import App, chromium, new_context, painted, running_app
-from bench.cost import statistics
+from bench.cost import Cost, all_of, cost, statistics
 from bench.history import loaded_database, step
+from bench.recording import views
 from bench.traffic import Exchange, Traffic
 from bench.viewers import watching
 from bench.visitor import Visitor, visitor
 from lib.database import connect
-from lib.ui.navigation import HIDDEN, SECTIONS, page_path
+from lib.ui.pages import PAGES, page_path
 
 JOBS = 1_000_000
 BUDGETS = {"overview": 1.0}
 """Seconds until a page is painted, by its file; 1.5 for the others."""
 BUDGET = 1.5
+DATABASE_BUDGETS = {"job": (10.0, 100)}
+"""Milliseconds and rows that all queries of a page may take, by its file."""
 MOST_BYTES = 300_000
 """Of a first view, besides Streamlit's own assets."""
 VIEWERS = 30
@@ -96,11 +101,23 @@ def places(database_url: str, files: Sequence[str]) -> list[Place]:
     with connect(database_url) as connection:
         examples = {row["path"]: row["parameters"] for row in statistics.examples(connection)}
     return [
-        Place(file, title, f"?{urlencode(examples[file])}" if file in examples else "")
-        for section in SECTIONS.values()
-        for file, title in section.items()
+        Place(file, entry.title, f"?{urlencode(examples[file])}" if file in examples else "")
+        for file, entry in PAGES.items()
         if not files or file in files
     ]
+
+
+def database_costs(url: str, seen: Sequence[Place]) -> dict[str, Cost]:
+    """What all queries of each page cost together, by the page's file."""
+    wanted = {place.path.lstrip("/"): place.file for place in seen}
+    costs = {}
+    with connect(url) as connection:
+        examples = {row["path"]: row["parameters"] for row in statistics.examples(connection)}
+        for view in views(url, examples):
+            if view.url_path in wanted:
+                each = [cost(connection, call) for call in view.calls.values()]
+                costs[wanted[view.url_path]] = all_of(each)
+    return costs
 
 
 def memory(app: App) -> dict[int, float]:
@@ -180,30 +197,35 @@ def visits(
             for place, following in zip(seen, [*seen[1:], seen[0]], strict=True):
                 again = known.painted(app.url + place.path + place.query)
                 times[place.file].again.append(again)
-                if following is not place and following.file not in HIDDEN:
+                if following is not place and PAGES[following.file].parent is None:
                     times[following.file].click.append(known.followed(following.path))
 
 
 def report(
-    seen: Sequence[Place], inspected: Mapping[str, Inspected], times: Mapping[str, Times]
+    seen: Sequence[Place],
+    inspected: Mapping[str, Inspected],
+    times: Mapping[str, Times],
+    costs: Mapping[str, Cost],
 ) -> int:
     """One line a page; the number of pages above a budget."""
     print(
         f"\n{'':15}{'painted after, s':^34}{'processor, ms':^15}{'first view':^19}"
-        f"{'refresh':^12}{'choice':^12}"
+        f"{'refresh':^12}{'choice':^12}{'database':^13}"
     )
     print(
         f"{'Page':15}{'most':>6}{'cold':>7}{'first':>7}{'again':>7}{'click':>7}"
         f"{'app':>7}{'browser':>9}{'kB':>6}{'assets':>8}{'runs':>5}"
-        f"{'kB':>6}{'runs':>5}{'kB':>6}{'runs':>5}"
+        f"{'kB':>6}{'runs':>5}{'kB':>6}{'runs':>5}{'ms':>6}{'rows':>7}"
     )
     above = 0
     for place in seen:
-        took, of_place = times[place.file], inspected[place.file]
+        took, of_place, asked = times[place.file], inspected[place.file], costs[place.file]
         usual = [median(each) if each else None for each in (took.first, took.again, took.click)]
         slow = any(seconds and seconds > place.budget for seconds in usual)
         heavy = of_place.load.bytes > MOST_BYTES
-        above += slow or heavy
+        milliseconds, rows = DATABASE_BUDGETS.get(place.file, (inf, inf))
+        costly = asked.milliseconds > milliseconds or asked.rows > rows
+        above += slow or heavy or costly
         print(
             f"{place.title:15}{place.budget:6.2f}{took.cold:7.2f}"
             + "".join(f"{seconds:7.2f}" if seconds else f"{'–':>7}" for seconds in usual)
@@ -214,7 +236,9 @@ def report(
                 f"{part.bytes / 1000:6.1f}{part.runs:5}" if part else f"{'–':>6}{'–':>5}"
                 for part in (of_place.refresh, of_place.choice)
             )
+            + f"{asked.milliseconds:6.0f}{asked.rows:7,}"
             + ("  too slow" if slow else "")
+            + (f"  more than {milliseconds:.0f} ms or {rows} rows" if costly else "")
             + (f"  more than {MOST_BYTES // 1000} kB" if heavy else "")
         )
     return above
@@ -244,7 +268,9 @@ def main() -> int:
         with step("What a visit takes"), chromium() as browser:
             inspected = {place.file: inspect(browser, app, place) for place in seen}
         print(f"After all visits: {psutil.Process(app.pid).memory_info().rss / 2**20:.0f} MB")
-    above = report(seen, inspected, times)
+    with step("What a visit asks the database"):
+        costs = database_costs(url, seen)
+    above = report(seen, inspected, times, costs)
     print(f"{above} of {len(seen)} pages above a budget" if above else "All within their budgets")
     return 1 if above else 0
 

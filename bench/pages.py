@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cost import Cost, cost, plan, statistics
+from bench.cost import Cost, all_of, cost, plan, statistics
 from bench.history import JOBS, loaded_database
 from bench.recording import Call, View, views
 from bench.server import QUERIES
@@ -25,7 +25,7 @@ from lib.database import connect, load
 
 SMALL = 100_000
 SMALL_DAYS = 1
-BUDGETS = {"": 25.0, "stuck-jobs": 25.0, "failures": 25.0}
+BUDGETS = {"": 25.0, "failures": 25.0}
 """Milliseconds of database time of a page's view, by its path; 60 for the others."""
 BUDGET = 60.0
 
@@ -61,23 +61,12 @@ def report(large: Measured, small: Measured | None) -> None:
     for view in large.views:
         costs = large.costs[view.url_path]
         budget = BUDGETS.get(view.url_path, BUDGET)
-        total = all_of(costs)
-        beside = all_of(small.costs[view.url_path]) if small else None
+        total = all_of(costs.values())
+        beside = all_of(small.costs[view.url_path].values()) if small else None
         line = f"{view.title:14}{len(costs):8}{figures(total, beside)}{total.rows:11,}"
         notes = [f"over {budget:.0f} ms"] if total.milliseconds > budget else []
         notes += [f"reads all of {table}" for table in total.whole_scans]
         print(f"{line}  {', '.join(notes)}".rstrip())
-
-
-def all_of(costs: Mapping[str, Cost]) -> Cost:
-    """What all queries of a page cost together."""
-    each = costs.values()
-    return Cost(
-        sum(c.milliseconds for c in each),
-        sum(c.processor for c in each),
-        sum(c.rows for c in each),
-        tuple({table for c in each for table in c.whole_scans}),
-    )
 
 
 def report_queries(large: Measured, small: Measured | None) -> None:
@@ -105,7 +94,7 @@ def report_guide(url: str, small_url: str | None) -> None:
             if small_url:
                 small[name] = cost(beside, call, prepared=False)
             row(f"guide: {name}", large[name], small.get(name))
-    row("all twelve", all_of(large), all_of(small) if small else None)
+    row("all twelve", all_of(large.values()), all_of(small.values()) if small else None)
 
 
 def heading() -> None:

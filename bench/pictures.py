@@ -41,7 +41,7 @@ from lib.queue.operator_actions import (
     set_user_limits,
 )
 from lib.settings.keys import local_keys
-from lib.ui.navigation import SECTIONS, page_path
+from lib.ui.pages import PAGES, page_path
 
 PICTURES, GALLERY = PROJECT / "docs" / "pictures", PROJECT / "docs" / "pictures.md"
 SIZES = {1440: 900, 390: 844}
@@ -170,7 +170,7 @@ def operate(folder: Path, pool: Pool) -> None:
         failed = load("failures").failed_ids(
             connection, key=None, start=None, length="24 hours", most=1_000
         )
-        [stuck] = load("stuck_jobs").stuck(
+        [stuck] = load("jobs").stuck(
             connection,
             model_id=None,
             job_type=None,
@@ -232,9 +232,8 @@ def ended(pool: Pool, run: UUID) -> Sequence[Mapping[str, Any]]:
 def shown(paths: Mapping[str, str], only: Sequence[str] = ()) -> list[Shown]:
     """The pages of the navigation, or those asked for."""
     return [
-        Shown(file, title, paths.get(file, page_path(file)))
-        for files in SECTIONS.values()
-        for file, title in files.items()
+        Shown(file, page.title, paths.get(file, page_path(file)))
+        for file, page in PAGES.items()
         if not only or file in only
     ]
 
@@ -278,11 +277,8 @@ def name_of(one: Shown, theme: str, width: int) -> str:
 def gallery(pages: Sequence[Shown]) -> str:
     """docs/pictures.md: every page with its question, wide and narrow, light and dark."""
     parts = ["# Every page in pictures", INTRODUCTION]
-    for section, files in SECTIONS.items():
-        parts.append(f"## {section}")
-        for one in pages:
-            if one.file in files:
-                parts += [f"### {one.title}", one.question, "\n".join(images(one))]
+    for one in pages:
+        parts += [f"## {one.title}", one.question, "\n".join(images(one))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from lib.database import load
@@ -61,10 +62,12 @@ def views(url: str, examples: dict[str, dict[str, str]]) -> list[View]:
     a page fails.
     """
     seen: list[View] = []
-    with dashboard_on(url), recorded() as calls, registered() as pages:
+    with dashboard_on(url), framed(), recorded() as calls, registered() as pages:
         run(AppTest.from_file(str(APP), default_timeout=TIMEOUT), "the first page")
         for page in list(pages):
             app = AppTest.from_file(str(APP), default_timeout=TIMEOUT).run()
+            if not isinstance(page._page, Path):
+                continue  # Leads to another page.
             if page.url_path:
                 app.switch_page(str(page._page.relative_to(APP.parent)))
             app.query_params.update(examples.get(page.url_path, {}))
@@ -104,6 +107,20 @@ def dashboard_on(url: str) -> Iterator[None]:
     dashboard.pool().close()
     settings.cache_clear()
     dashboard.pool.clear()
+
+
+@contextmanager
+def framed() -> Iterator[None]:
+    """AppTest runs pages within the app's frame, as a server does, and not on their own."""
+    begin = PagesManager.__init__
+
+    def begin_with_frame(manager: PagesManager, *arguments: Any, **options: Any) -> None:
+        begin(manager, *arguments, **options)
+        # Because of the folder's name, it would take them for pages without a frame.
+        PagesManager.uses_pages_directory = False
+
+    with patch.object(PagesManager, "__init__", begin_with_frame):
+        yield
 
 
 @contextmanager

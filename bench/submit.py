@@ -22,19 +22,21 @@ WORKED_ON = "Starting|Running|Storing"
 WATCH = """
 () => {
   const seen = window.seen = {};
-  const button = [...document.querySelectorAll('button')].find(b => b.innerText === 'Generate');
+  const button = [...document.querySelectorAll('button')].find(
+    (b) => b.innerText.startsWith('Generate 1'));
   const before = new Set(location.search.match(/run=[^&]*/) || []);
   button.addEventListener('click', () => {
     const clicked = performance.now();
     const look = () => {
       const now = performance.now() - clicked;
       const toast = [...document.querySelectorAll('[data-testid=stToast]')].some(
-        (t) => t.innerText.includes('Queued') && !t.dataset.old);
+        (t) => t.innerText.includes('started') && !t.dataset.old);
       const here = location.search.match(/run=[^&]*/);
       const run = here && !before.has(here[0])
-        && document.querySelector('[data-testid=stProgress]');
-      if (!seen.queued && (toast || run)) seen.queued = now;
-      if (!seen.processing && run && /WORKED_ON/.test(run.innerText)) seen.processing = now;
+        && document.querySelectorAll('[data-testid=stProgress]');
+      if (!seen.queued && (toast || run?.length)) seen.queued = now;
+      if (!seen.processing && run && [...run].some((p) => /WORKED_ON/.test(p.innerText)))
+        seen.processing = now;
       if (!seen.processing) requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
@@ -48,7 +50,7 @@ def submit(page: Page, number: int) -> tuple[float, float]:
     """Milliseconds from the click to "queued" and to "processing"."""
     page.get_by_label("Prompt", exact=True).fill(f"A lighthouse, number {number}")
     page.evaluate(WATCH)
-    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("button", name="Generate 1 image").click()
     page.wait_for_function("window.seen.processing")
     seen = page.evaluate("window.seen")
     # The next one begins on a page at rest.

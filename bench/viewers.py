@@ -21,7 +21,7 @@ import psutil
 from streamlit.proto.AutoRerun_pb2 import AutoRerun
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets import Subprotocol
+from websockets import Origin, Subprotocol
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_of
 
@@ -51,7 +51,9 @@ class Viewer:
         stream = f"{app.replace('http', 'ws', 1)}/_stcore/stream"
         protocol = [Subprotocol("streamlit")]
         async with (
-            websocket_of(stream, subprotocols=protocol, max_size=None) as socket,
+            websocket_of(
+                stream, origin=Origin(app), subprotocols=protocol, max_size=None
+            ) as socket,
             asyncio.TaskGroup() as timers,
         ):
             await self._ask(socket)

@@ -8,12 +8,14 @@ Any number of these can run on any number of machines: they share the queue in t
 import sys
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from lib import logs
 from lib.api import metrics
 from lib.api.routes import routes
+from lib.api.security_headers import SecurityHeaders
 from lib.database import DatabaseError
 from lib.service import Service, refuse_other_schema
 from lib.settings import SettingsError, settings
@@ -33,4 +35,5 @@ app = Starlette(
         *metrics.routes(lambda: service.pool, lambda: service.worker_ended, config),
         Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
     ],
+    middleware=[Middleware(SecurityHeaders)],
 )

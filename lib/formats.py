@@ -21,18 +21,26 @@ def duration(seconds: float | None) -> str:
     return " ".join(word for word in words[:2] if not word.startswith("0 "))
 
 
+def ago(seconds: float) -> str:
+    """A past moment in its largest unit, such as "3 min ago"."""
+    for length, unit in UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "just now"
+
+
 def number(value: float) -> str:
     """A number such as "12,345"; below 100 with three significant digits, such as "4.35"."""
     return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
 def percent(fraction: float) -> str:
-    """A fraction as a percentage: 0.032 as "3.2 %"."""
-    return f"{100 * fraction:.1f} %"
+    """A fraction as a percentage: 0.032 as "3.2%"."""
+    return f"{100 * fraction:.1f}%"
 
 
 def share(part: int, whole: int) -> str:
-    """A share as a percentage, such as "3.2 %"; a dash if `whole` is zero."""
+    """A share as a percentage, such as "3.2%"; a dash if `whole` is zero."""
     return percent(part / whole) if whole else "–"
 
 

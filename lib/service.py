@@ -78,7 +78,8 @@ def prepare_database(settings: Settings) -> str:
         bootstrap(connection)
         apply(connection)
         if settings.sample_data:
-            load_sample_history(connection)
+            in_bucket = settings.storage_bucket is not None
+            load_sample_history(connection, None if in_bucket else settings.images)
     return url
 
 
@@ -209,7 +210,9 @@ class Service:
         ):
             keys = project_keys(self._settings)
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
-            self.functions = Functions(service.queue, keys, tokens, service.worker)
+            self.functions = Functions(
+                service.queue, keys, tokens, service.worker, self._settings.anonymous_starts
+            )
             self.pool = service.pool
             watch_task = None
             async with asyncio.TaskGroup() as tasks:

@@ -7,17 +7,20 @@ import pandas as pd
 import streamlit as st
 
 from lib.checks.health import LEVEL_LABELS
+from lib.checks.troubleshooting.catalogue import SYMPTOMS
 from lib.formats import duration, escaped, plural
 from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, format_measure, subject_name
 from lib.ops.conditions import START_WORKER
-from lib.ui.columns import time_column
+from lib.ui.columns import age_column, count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
 from lib.ui.export import NEWEST, batches, csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
+from lib.ui.parts.checks import show_checks
+from lib.ui.selection import selectable
 
 REFRESH_SECONDS = 5.0
 MAX_SHOWN = 100
@@ -46,13 +49,13 @@ def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> 
         at = watch["evaluated_at"]
         since = f"since {format_time(at, seconds=True)}" if at else "yet"
         st.error(
-            f"**Alerts not evaluated** {since}: this page is as old. Workers, process-jobs and this"
-            f" app evaluate them. {START_WORKER}",
+            f"**Alerts not evaluated** {since}, so this page is out of date. Workers, process-jobs"
+            f" and this app evaluate them. {START_WORKER}",
             icon=":material/error:",
         )
     elif not firing:
         st.success(
-            f"**Nothing is wrong.** {plural(watch['rules'], 'rule')} watched, last at"
+            f"**All good.** {plural(watch['rules'], 'rule')} evaluated at"
             f" {format_time_of_day(watch['evaluated_at'])}.",
             icon=":material/check_circle:",
         )
@@ -60,18 +63,18 @@ def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> 
 
 def show_alert(alert: Mapping[str, Any]) -> None:
     rule = RULES[alert["rule"]]
-    since = f"Since {format_time(alert['fired_at'], seconds=True)}"
+    since = f"Firing since {format_time(alert['fired_at'], seconds=True)}"
     silent = alert["silenced_until"]
     quiet = f", silenced until {format_time(silent)}" if silent else ""
-    calming = ", about to be over" if alert["calming"] else ""
+    calming = ", about to resolve" if alert["calming"] else ""
     critical = alert["severity"] == "critical"
     words = f"**{LEVEL_LABELS[alert['severity']]}.** {escaped(rule.describe(alert))}"
     # The text may be long, so the actions go below it.
     with st.container(border=True, gap="xsmall"):
         (st.error if critical else st.warning)(
-            words, icon=":material/error:" if critical else ":material/visibility:"
+            words, icon=":material/error:" if critical else ":material/warning:"
         )
-        st.markdown(f"**What to do.** {rule.todo}")
+        st.markdown(f"**What to do:** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
             link(rule.page)
@@ -84,74 +87,98 @@ def show_alert(alert: Mapping[str, Any]) -> None:
 
 
 def delivery_text(alert: Mapping[str, Any]) -> str:
-    return f"{plural(alert['told'], 'channel')} told." if alert["told"] else "Nobody is told yet."
+    told = alert["told"]
+    return f"{plural(told, 'channel')} notified." if told else "No channel notified yet."
 
 
 def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
     for alert in pending:
         rule = RULES[alert["rule"]]
         st.caption(
-            f":material/hourglass: {escaped(rule.describe(alert))} Fires once that has lasted"
-            f" {duration(alert['for_seconds'])}; so far {duration(alert['seconds'])}."
+            f":material/hourglass: {escaped(rule.describe(alert))} Fires after"
+            f" {duration(alert['for_seconds'])}; {duration(alert['seconds'])} so far."
         )
 
 
 def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
-        st.info("Nobody is told of an alert: add a channel.", icon=":material/notifications_off:")
+        st.info("No one is notified of alerts: add a channel.", icon=":material/notifications_off:")
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(
-                f"{escaped(channel['name'])} has not got {plural(channel['waiting'], 'message')}:"
-                f" {escaped(channel['last_error'])} Each is tried again for a day.",
+                f"{plural(channel['waiting'], 'message')} to {escaped(channel['name'])} not"
+                f" delivered: {escaped(channel['last_error'])} Retried for a day.",
                 icon=":material/notification_important:",
             )
 
 
 def rules() -> None:
-    st.header("When does an alert fire?")
     rows = parts.in_catalogue_order(read("alerts", "rules"))
-    for row in rows:
-        show_rule(row)
-    chosen = st.selectbox(
-        "Change a rule",
+    chosen = selectable(
+        pd.DataFrame([rule_row(row) for row in rows]),
         [row["rule"] for row in rows],
-        index=None,
-        format_func=parts.rule_title,
-        placeholder="Choose one",
-        key="rule",
-        bind="query-params",
-        width=320,
+        name="rules",
+        multiple=False,
+        selected=[st.query_params.get("rule")],
+        alt="Alert rules",
+        placeholder="–",
+        height="content",
+        columns={
+            "state": st.column_config.TextColumn("State", width=90),
+            "rule": st.column_config.TextColumn("Rule", width=190),
+            "severity": st.column_config.TextColumn("Severity", width=85),
+            "above": st.column_config.TextColumn("Fires above", width=100),
+            "lasting": st.column_config.TextColumn("For", width=90),
+            "resolve": st.column_config.TextColumn("Resolves at", width=100),
+            "now": st.column_config.TextColumn("Now", width=110),
+            "changed": age_column("Changed"),
+        },
+        more={
+            "minimum": count_column("Minimum jobs"),
+            "measures": "Measures",
+            "changed_by": "Changed by",
+        },
     )
     if chosen:
-        parts.rule_form(next(row for row in rows if row["rule"] == chosen))
+        parts.rule_form(next(row for row in rows if row["rule"] == chosen[0]))
+    else:
+        st.caption("Click a rule to see what it measures and change it.")
 
 
-def show_rule(row: Mapping[str, Any]) -> None:
+def rule_row(row: Mapping[str, Any]) -> dict[str, Any]:
     rule = RULES[row["rule"]]
     state = (
-        ":gray-badge[:material/notifications_off: Off]" if not row["enabled"]
-        else ":red-badge[:material/error: Firing]" if row["firing"]
-        else ":orange-badge[:material/hourglass: Beginning]" if row["beginning"]
-        else ":green-badge[:material/check: Fine]"
+        "Off" if not row["enabled"]
+        else "Firing" if row["firing"]
+        else "Pending" if row["beginning"]
+        else "OK"
     )  # fmt: skip
-    above = f"{row['severity']} above {format_measure(rule.unit, row['threshold'])}"
-    lasting = f" lasting {duration(row['for_seconds'])}" if row["for_seconds"] else ""
-    least = f", from {plural(row['minimum_jobs'])} on" if row["minimum_jobs"] else ""
-    over = f"over at {format_measure(rule.unit, row['resolve_at'])}"
-    now = "" if row["value"] is None else f", now {format_measure(rule.unit, row['value'])}"
-    by = row["changed_by"]
-    changed = f" Changed {format_time(row['changed_at'])} by {escaped(by)}." if by else ""
-    with st.container(gap=None):
-        st.markdown(f"{state} **{rule.title}:** {above}{lasting}{least}, {over}{now}")
-        st.caption(f"{rule.measures}{changed}")
+    now, lasting = row["value"], row["for_seconds"]
+    return {
+        "state": state,
+        "rule": rule.title,
+        "severity": LEVEL_LABELS[row["severity"]],
+        "above": format_measure(rule.unit, row["threshold"]),
+        "lasting": duration(lasting) if lasting else None,
+        "resolve": format_measure(rule.unit, row["resolve_at"]),
+        "now": None if now is None else format_measure(rule.unit, now),
+        "changed": row["changed_at"] if row["changed_by"] else None,
+        "minimum": row["minimum_jobs"],
+        "measures": rule.measures,
+        "changed_by": row["changed_by"],
+    }
+
+
+def checks() -> None:
+    st.caption("Looks for the usual causes of problems, most likely first, with what fixes them.")
+    show_checks(SYMPTOMS)
 
 
 def silences() -> None:
-    st.header("Of what is nobody told?")
+    st.header("Active silences")
     rows = read("alerts", "silences")
     if not rows:
-        st.caption("No silence is in force.")
+        st.caption("No active silences.")
     for row in rows:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             of = f" of {escaped(row['subject'])}" if row["subject"] else ""
@@ -161,7 +188,7 @@ def silences() -> None:
                 f" {escaped(row['created_by'])}{why}",
                 width="stretch",
             )
-            if st.button("End it", key=f"end {row['id']}"):
+            if st.button("End silence", key=f"end {row['id']}"):
                 ask(end_silence_action(row))
     parts.silence_form()
 
@@ -169,21 +196,21 @@ def silences() -> None:
 def end_silence_action(row: Mapping[str, Any]) -> Action:
     def run() -> str:
         ended = end_silence(pool(), actor(), row["id"])
-        return "The silence is over." if ended else "The silence was over already."
+        return "Silence ended." if ended else "The silence had ended already."
 
     return Action(
-        "End a silence",
-        f"{parts.rule_title(row['rule'])}: what fires is told again from now on.",
-        "End it",
+        "End silence",
+        f"Sends notifications again: {parts.rule_title(row['rule'])}.",
+        "End silence",
         run,
     )
 
 
 def history() -> None:
-    st.header("What has fired?")
+    st.header("Alert history")
     rows = read("alerts", "history", most=MAX_SHOWN, **NEWEST)
     if not rows:
-        st.caption("Nothing in the last 90 days.")
+        st.caption("No alerts in the last 90 days.")
         return
     st.dataframe(
         pd.DataFrame([history_row(row) for row in rows]),
@@ -191,29 +218,41 @@ def history() -> None:
         alt="Alerts that fired",
         placeholder="–",
         column_config={
-            "Fired": time_column(seconds=True),
-            "Over": time_column(seconds=True),
+            "Fired": time_column(seconds=True, width=130),
+            "Duration": st.column_config.TextColumn(width=95),
+            "Resolved": time_column(seconds=True, width=130),
+            "Rule": st.column_config.TextColumn(width=170),
+            "Subject": st.column_config.TextColumn(width=180),
+            "Severity": st.column_config.TextColumn(width=80),
+            "Worst": st.column_config.TextColumn("Worst value", width=95),
+            "Notified": st.column_config.TextColumn("Channels notified", width=95),
         },
     )
     if len(rows) == MAX_SHOWN:
-        st.caption(f"The newest {MAX_SHOWN}. The file holds all of the last 90 days.")
+        st.caption(f"The newest {MAX_SHOWN}. The export has all of the last 90 days.")
 
 
 def history_row(row: Mapping[str, Any]) -> dict[str, Any]:
     rule = RULES[row["rule"]]
     return {
         "Fired": row["fired_at"],
-        "Lasted": duration(row["seconds"]),
-        "Over": row["resolved_at"],
+        "Duration": duration(row["seconds"]),
+        "Resolved": row["resolved_at"],
         "Rule": rule.title,
-        "Of": subject_name(row) or None,
-        "Severity": row["severity"],
+        "Subject": subject_name(row) or None,
+        "Severity": LEVEL_LABELS[row["severity"]],
         "Worst": format_measure(rule.unit, row["worst"]),
-        "Channels told": row["told"],
+        "Notified": f"{row['told']:,}",
     }
 
 
-VIEWS = {"Rules": rules, "Channels": parts.channel_list, "Silences": silences, "History": history}
+VIEWS = {
+    "Rules": rules,
+    "Channels": parts.channel_list,
+    "Silences": silences,
+    "History": history,
+    "Checks": checks,
+}
 
 confirmations()
 live(panel, seconds=REFRESH_SECONDS)

@@ -19,17 +19,14 @@ REFRESH_SECONDS = 5.0
 MAX_ID_DIGITS = 18
 COLUMNS = ["id", "at", "actor", "action", "affected", "details"]
 
-st.caption(
-    "Every action on the queue and on how it is set up, newest first. Entries are only added:"
-    " nobody can change or delete one here."
-)
+st.caption("All actions by operators, newest first. Entries cannot be changed or deleted here.")
 
 
 def filters() -> dict[str, Any]:
     time = time_range(tuple(RANGES)[1:], ALL_TIME)
     with st.container(horizontal=True):
-        actor = choice("Who", "who", [row["actor"] for row in read("audit", "actors")])
-        action = choice("What", "what", [row["action"] for row in read("audit", "actions")])
+        actor = choice("User", "who", [row["actor"] for row in read("audit", "actors")])
+        action = choice("Action", "what", [row["action"] for row in read("audit", "actions")])
     return {"actor": actor, "action": action, **time.parameters}
 
 
@@ -73,10 +70,7 @@ def panel(chosen: Mapping[str, Any]) -> None:
     paging_newer = before is None and after is not None
     rows = rows[-PAGE_ROWS:] if paging_newer else rows[:PAGE_ROWS]
     if not rows:
-        st.info(
-            "Nothing is recorded in this time and with these filters. Whatever a button changes"
-            " will be."
-        )
+        st.info("No entries match these filters. Every action that changes something is recorded.")
     else:
         table(rows)
     page_buttons(
@@ -102,19 +96,19 @@ def table(rows: Sequence[Any]) -> None:
         placeholder="",
         height=560 if len(shown) > 15 else "content",
         columns={
-            "at": time_column("When", seconds=True, year=True),
-            "actor": st.column_config.TextColumn("Who", width=200),
-            "what": st.column_config.TextColumn("What", width=170),
-            "affected": count_column("How many", width=80),
-            "change": st.column_config.TextColumn("Before → after", width="large"),
-            "rest": st.column_config.TextColumn("Details", width="large"),
+            "at": time_column("Time", seconds=True, year=True, width=165),
+            "actor": st.column_config.TextColumn("User", width=170),
+            "what": st.column_config.TextColumn("Action", width=160),
+            "affected": count_column("Count", width=65),
+            "change": st.column_config.TextColumn("Before → after", width=410),
         },
+        more={"rest": "Details"},
     )
     if not selected:
-        st.caption("Select an entry to see all that it says, also which jobs it was about.")
+        st.caption("Click an entry to see its details, including the jobs affected.")
         return
     row = next(row for row in shown if row["id"] == selected[0])
-    st.header("The selected entry")
+    st.header("Entry")
     st.text(f"{row['what']}, {row['affected']:,} changed, by {row['actor']}")
     if row["change"]:
         st.text(row["change"])

@@ -40,8 +40,8 @@ BADGES = {
 MANUAL_BADGES = {True: DONE, False: ":orange-badge[To tick]"}
 
 st.caption(
-    "What must be there and work before users come, each point looked at now. What is open says"
-    " how to repair it; what only people can judge, they tick."
+    "Everything that a deployment needs before users arrive, checked now. Open points say how to"
+    " fix them; points that only people can judge are ticked by hand."
 )
 
 
@@ -67,13 +67,13 @@ def verdict(state: Checklist) -> None:
     if not left:
         ticked = sum(state.ticked(point.name) for point in MANUAL)
         st.success(
-            f"All {len(CHECKS)} points are done, and {ticked} of the {len(MANUAL)} that people"
-            " tick.",
+            f"All {len(CHECKS)} automatic checks passed, {ticked} of {len(MANUAL)} manual checks"
+            " ticked.",
             icon=":material/check_circle:",
         )
         return
     names = ", ".join(check.title for check in left)
-    st.error(f"{len(left)} of {len(CHECKS)} points are open: {names}.", icon=":material/error:")
+    st.error(f"{len(left)} of {len(CHECKS)} checks failed: {names}.", icon=":material/error:")
 
 
 def pending_migrations(pending: list[PendingFile]) -> None:
@@ -94,12 +94,10 @@ def apply_action(pending: list[PendingFile]) -> Action:
         return f"{plural(len(applied), 'migration')} applied."
 
     return Action(
-        title="Apply migrations",
+        title=f"Apply {plural(len(pending), 'migration')}",
         effect=f"Applies {plural(len(pending), 'migration')} to the database in this order:"
-        f" {escaped(abbreviated(file.name for file in pending))}. Each is a transaction of its"
-        " own; after"
-        " an error those before it stay."
-        " Whoever else applies at the same moment waits.",
+        f" {escaped(abbreviated(file.name for file in pending))}. Each runs in its own"
+        " transaction; after an error, the earlier ones remain applied.",
         button=f"Apply {plural(len(pending), 'migration')}",
         run=run,
         needs=Role.ADMIN,
@@ -112,7 +110,7 @@ def open_point(check: Point, state: Checklist) -> None:
         st.markdown(f"{OPEN} **{check.title}**{status_times(check.name, state)}")
         st.text(found.evidence)
         text, _, sql = found.todo.partition("\n\n")
-        st.caption("How to repair it")
+        st.caption("How to fix it")
         st.text(text)
         if sql:
             st.code(sql, language="sql", wrap_lines=True)
@@ -138,12 +136,12 @@ def status_times(name: str, state: Checklist) -> str:
         return ""
     if kept.done:
         return f" · since {format_time(kept.since)}"
-    last = f"last done {format_time(kept.last_done_at)}" if kept.last_done_at else "never done yet"
+    last = f"last done {format_time(kept.last_done_at)}" if kept.last_done_at else "never done"
     return f" · since {format_time(kept.since)}, {last}"
 
 
 def manual_points(state: Checklist) -> None:
-    st.header("People")
+    st.header("Manual checks")
     for point in MANUAL:
         done, kept = state.ticked(point.name), state.records.get(point.name)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -165,7 +163,7 @@ def tick_action(point: Manual, done: bool) -> Action:
 
     return Action(
         title=point.title,
-        effect=f"Notes that this is {'so' if done else 'not so (any more)'}: {point.meaning}",
+        effect=f"Records that this is {'done' if done else 'not done'}: {point.meaning}",
         button="Tick" if done else "Untick",
         run=run,
     )
@@ -180,17 +178,17 @@ def download_report(state: Checklist, at: datetime) -> None:
         "text/html",
         on_click="ignore",
         icon=":material/print:",
-        help="The checklist as a page to print or to keep.",
+        help="The checklist as a printable page.",
     )
 
 
 def call_instructions() -> None:
     url, publishable = functions_url(), project_keys(settings()).publishable
-    st.header("How are the functions called?")
+    st.header("Calling the functions")
     st.text(f"{url}/functions/v1")
     st.caption(
-        "Callers send a key in the apikey header or as Bearer token. The publishable key names an"
-        " application and may start generations:"
+        "Callers send a key in the apikey header or as a Bearer token. The publishable key"
+        " identifies an application and may start generations:"
     )
     st.code(publishable, language=None, wrap_lines=True)
     st.code(
@@ -202,8 +200,8 @@ def call_instructions() -> None:
     )
     st.caption(
         "The secret key may do everything and is never shown: it is the setting"
-        " SUPABASE_SECRET_KEY, or without it in keys.json of the data folder, on the server. With"
-        " it, the jobs that are due are run as cron does:"
+        " SUPABASE_SECRET_KEY or, without that, in keys.json of the data folder on the server. It"
+        " runs pending jobs, as pg_cron does:"
     )
     st.code(
         f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SECRET_KEY"',

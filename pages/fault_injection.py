@@ -32,15 +32,14 @@ ALL = "All models"
 file = fault_file(settings())
 if file is None:
     st.info(
-        "Not available: this app works with the real Replicate, and faults can be injected into the"
-        " simulated one only. Start the app without REPLICATE_API_TOKEN to use it."
+        "Not available with the real Replicate: faults can only be injected into the simulated"
+        " provider. Start the app without REPLICATE_API_TOKEN to use them."
     )
     st.stop()
 st.caption(
-    "What the simulated Replicate does wrong, to see how the queue, its workers and these pages"
-    " react. Predictions meet the faults that are in force when they are created. Faults stay until"
-    " they are cleared, also when the app is started anew, and hold for every process that"
-    " uses this data folder."
+    "Makes the simulated provider misbehave, to see how queue, workers and pages cope. Faults apply"
+    " to new predictions of every process that uses this data folder, until they are cleared, even"
+    " after a restart."
 )
 confirmations()
 
@@ -50,7 +49,7 @@ def active_faults(file: FaultFile) -> Faults:
     try:
         return file.read()
     except FaultsError as error:
-        st.error("Nobody knows what is in force: clear all faults.")
+        st.error("The active faults cannot be read. Clear all faults.")
         st.text(str(error))
         return Faults()
 
@@ -62,9 +61,7 @@ def panel(file: FaultFile) -> None:
         if st.button("Clear all faults", type="primary", icon=":material/healing:"):
             clear_faults(file)
     else:
-        st.success(
-            "**Everything is normal.** No fault is in force.", icon=":material/check_circle:"
-        )
+        st.success("**No active faults.**", icon=":material/check_circle:")
     queue_reaction()
 
 
@@ -72,7 +69,7 @@ def show_faults(faults: Faults) -> None:
     lines = "\n".join(f"- {escaped(words)}" for words in faults.summary)
     since = format_time(faults.since, seconds=True) if faults.since else "?"
     st.warning(
-        f"**Faults in force since {since}**, set by {escaped(faults.by)}.\n\n{lines}",
+        f"**Faults active since {since}**, set by {escaped(faults.by)}.\n\n{lines}",
         icon=":material/bug_report:",
     )
 
@@ -82,9 +79,9 @@ def clear_faults(file: FaultFile) -> None:
     with database_errors_shown():
         try:
             inject(pool(), actor(), file, Faults())
-            report("All faults are cleared: the provider is normal again.")
+            report("All faults cleared.")
         except AccessDenied as refusal:
-            st.session_state["refused"] = str(refusal)
+            report(str(refusal), icon=":material/block:")
         st.rerun()
 
 
@@ -92,16 +89,16 @@ def queue_reaction() -> None:
     """Draw how the queue is coping right now."""
     now = read("fault_injection", "now")
     with st.grid("auto", min_column_width=165, border=True):
-        st.metric("Breaker", *breaker(now), delta_color="gray", delta_arrow="off")
-        tile("Waiting", now["pending"], f"{now['retrying']:,} after a failure")
+        st.metric("Circuit breaker", *breaker(now), delta_color="gray", delta_arrow="off")
+        tile("Pending", now["pending"], f"{now['retrying']:,} after a failure")
         tile("Running", now["processing"])
         tile("Completed", now["completed"], "in 5 min")
-        tile("Failed for good", now["failed"], "in 5 min")
+        tile("Failed", now["failed"], "in 5 min")
     if now["breaker_reason"]:
-        st.text(f"Last failure of the provider: {now['breaker_reason']}")
+        st.text(f"Last provider failure: {now['breaker_reason']}")
     if now["held_models"]:
         rest = duration(now["held_seconds"])
-        st.text(f"Resting for up to {rest}, as asked: {', '.join(now['held_models'])}")
+        st.text(f"Rate-limited for up to {rest}: {', '.join(now['held_models'])}")
     errors = read("fault_injection", "errors")
     if errors:
         st.dataframe(
@@ -109,9 +106,9 @@ def queue_reaction() -> None:
             key="errors",
             hide_index=True,
             column_config={
-                "code": "What goes wrong now",
-                "waiting": count_column("Waiting to be tried again"),
-                "failed": count_column("Failed for good in 5 min"),
+                "code": "Error",
+                "waiting": count_column("Retrying"),
+                "failed": count_column("Failed, 5 min"),
             },
             width=620,
         )
@@ -129,40 +126,39 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
     if now["open_seconds"] is None:
         return "Closed", f"{now['breaker_failures']} of 5 failures"
     if now["probing"]:
-        return "Probing", "one job tries"
+        return "Half-open", "testing with one job"
     if now["open_seconds"] == 0:
-        return "Open", "next job tries"
+        return "Open", "next job tests"
     return "Open", f"next try in {duration(now['open_seconds'])}"
 
 
 def presets(file: FaultFile) -> None:
-    st.header("Set a usual fault")
+    st.header("Presets")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        scope = st.selectbox("Of", [ALL, *MODELS], key="preset model", width=360)
+        scope = st.selectbox("Model", [ALL, *MODELS], key="preset model", width=360)
         model = None if scope == ALL else scope
         for name, values in PRESETS.items():
             if st.button(name, key=f"preset {name}"):
                 ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
             ask(set_faults_action(file, Faults("cut")))
-        if st.button("Everything normal"):
+        if st.button("Clear faults"):
             clear_faults(file)
 
 
 def form(file: FaultFile) -> None:
-    st.header("Set faults in detail")
+    st.header("Custom faults")
     scope = st.selectbox("Model", [ALL, *MODELS], key="model", bind="query-params", width=360)
     model = None if scope in (None, ALL) else scope
     faults = active_faults(file)
     st.caption(
-        "In place of what is in force for all models; what single models have of their own stays."
+        "Replaces the faults of all models. Models with their own faults keep them."
         if model is None
-        else "In place of what is in force for all models, for this model alone. With nothing set"
-        " it is as all others."
+        else "Replaces the faults of all models for this model. Leave all empty to use those."
     )
     with st.form(f"faults of {scope}"):
         outage, values = inputs(faults, model)
-        if not st.form_submit_button("Put in force", type="primary"):
+        if not st.form_submit_button("Apply faults", type="primary"):
             return
     try:
         changed = with_model(faults, model, ModelFaults(**values))
@@ -179,7 +175,7 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
     before, outage = faults.for_model(model) if model else faults.all_models, None
     if model is None:
         outage = st.selectbox(
-            "Outage of the whole provider",
+            "Provider outage",
             OUTAGES,
             None if faults.outage is None else list(OUTAGES).index(faults.outage),
             format_func=lambda outage: OUTAGES[outage],
@@ -188,20 +184,20 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
         )
     with st.grid("auto", min_column_width=220):
         slower = st.number_input(
-            "Runs take so many times as long", 1.0, float(MAX_SLOWDOWN), float(before.slower)
+            "Latency multiplier", 1.0, float(MAX_SLOWDOWN), float(before.slower)
         )
         extra = st.number_input(
-            "Seconds that runs take longer",
+            "Added latency (s)",
             0.0,
             float(MAX_EXTRA_SECONDS),
             float(before.extra_seconds),
             step=1.0,
         )
         creates = st.number_input(
-            "Most creations a minute", 1, MAX_CREATES, before.creates_per_minute,
-            placeholder="As Replicate: 600",
+            "Creations per minute, at most", 1, MAX_CREATES, before.creates_per_minute,
+            placeholder="Replicate: 600",
         )  # fmt: skip
-    st.text("What so many of a hundred predictions meet, at most 100 together:")
+    st.text("Error mix (% of predictions, 100 in total at most)")
     with st.grid("auto", min_column_width=220):
         failures = {
             kind: st.number_input(
@@ -213,7 +209,7 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
             for kind, words in FAILURES.items()
         }
         retry_after = st.number_input(
-            "Throttled ones wait, seconds", 1, MAX_RETRY_AFTER, before.retry_after
+            "Retry-After when rate-limited (s)", 1, MAX_RETRY_AFTER, before.retry_after
         )
     return outage, {
         "slower": slower,
@@ -227,32 +223,32 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
 def set_faults_action(file: FaultFile, faults: Faults) -> Action:
     def run() -> str:
         inject(pool(), actor(), file, faults)
-        return "The faults are in force." if faults.summary else "Everything is normal."
+        return "Faults applied." if faults.summary else "All faults cleared."
 
-    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary) or "- Nothing goes wrong."
+    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary) or "- No faults"
     return Action(
-        title="Put faults in force",
-        effect=f"From now on, and until they are cleared:\n\n{lines}\n\nReal jobs of this database"
-        " meet them too: they are retried, and some may fail for good.\n\n",
-        button="Put in force",
+        title="Apply faults",
+        effect=f"Applies until cleared:\n\n{lines}\n\nAlso affects real jobs in this database:"
+        " they are retried, and some may fail permanently.\n\n",
+        button="Apply faults",
         run=run,
     )
 
 
 def change_history() -> None:
-    st.header("Who set faults?")
+    st.header("Changes")
     rows = read("fault_injection", "changes")
     if not rows:
-        st.caption("Nobody yet.")
+        st.caption("No changes.")
         return
     st.dataframe(
-        [row | {"faults": "; ".join(row["faults"]) or "all cleared"} for row in rows],
+        [row | {"faults": "; ".join(row["faults"]) or "All cleared"} for row in rows],
         key="changes",
         hide_index=True,
         column_config={
-            "at": time_column("At", seconds=True),
-            "actor": "By",
-            "faults": st.column_config.TextColumn("Put in force", width="large"),
+            "at": time_column("Time", seconds=True, width=130),
+            "actor": st.column_config.TextColumn("User", width=170),
+            "faults": st.column_config.TextColumn("Faults", width=600),
         },
     )
 

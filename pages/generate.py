@@ -16,18 +16,20 @@ from lib.settings import settings
 from lib.ui.confirm import confirmations
 from lib.ui.dashboard import actor, clear_cached_answers, functions_url, pool, read, read_once
 from lib.ui.live import live, rerun_when_reachable
-from lib.ui.parts.test_run import is_live, show_run
+from lib.ui.parts.test_run import is_live, is_load_test, show_run
 from lib.ui.parts.test_run_form import form, refill
-from lib.ui.parts.test_run_list import export, show_history
+from lib.ui.parts.test_run_gallery import show_samples
+from lib.ui.parts.test_run_list import (
+    EARLIER_RUNS,
+    IMAGES,
+    LOAD_TEST,
+    export,
+    show_history,
+)
 
 LIVE_SECONDS, IDLE_SECONDS = 0.25, 2.0
 """Refresh intervals while the run has live jobs, and otherwise."""
 DOUBLE_CLICK_SECONDS = 3.0
-
-st.caption(
-    "Test generations go through the real queue. They count for no user's limit, and are kept"
-    " apart from what users ask for."
-)
 
 
 def run_id() -> UUID | None:
@@ -60,13 +62,11 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
     except (AccessDenied, Invalid, StartRefused) as refusal:
         del st.session_state["submitted"]
         st.session_state["refusal"] = str(refusal)
-        # A toast as well: on a phone, the error beside the form is out of view below it.
-        st.toast(f"Not started. {escaped(str(refusal))}", icon=":material/error:")
         return False
     if is_repeat:
-        st.toast("Under way already: nothing new was started.", icon=":material/info:")
+        st.toast("Already running. Nothing new was started.", icon=":material/info:")
     else:
-        st.toast(f"Queued: {plural(submission.total)}.", icon=":material/check_circle:")
+        st.toast(f"{plural(submission.total)} started.", icon=":material/check_circle:")
     st.query_params["run"] = str(id)
     clear_cached_answers()
     return True
@@ -78,46 +78,86 @@ def in_progress(previous: dict) -> bool:
     return is_changing(previous["id"])
 
 
-def panel(id: UUID, fast: bool) -> None:
+def is_changing(id: UUID) -> bool:
+    run = read_once("generate", "run", run=id)
+    return run is not None and is_live(run, read_once("generate", "jobs", run=id))
+
+
+def panel(id: UUID, load_test: bool, fast: bool) -> None:
     # The cached query first: it fails immediately while the database is unreachable.
     usual = {row["model_id"]: row["run_p50"] for row in read("generate", "usual")}
     run = read_once("generate", "run", run=id)
     if run is None:
-        st.warning("There is no such test run (any more).", icon=":material/warning:")
+        st.warning("This run no longer exists.", icon=":material/warning:")
+        return
+    if is_load_test(run) != load_test:
+        nothing_yet(load_test)
         return
     jobs = read_once("generate", "jobs", run=id)
     show_run(run, jobs, usual)
     if is_live(run, jobs) != fast:
-        # The refresh interval and the history live outside the panel, so rerun the page.
+        # The refresh interval lives outside the panel, so rerun the page.
         clear_cached_answers()
         st.rerun()
 
 
-def is_changing(id: UUID) -> bool:
-    run = read_once("generate", "run", run=id)
-    return run is not None and is_live(run, read_once("generate", "jobs", run=id))
+def nothing_yet(load_test: bool) -> None:
+    if load_test:
+        st.info(
+            "A load test sends many jobs through the real queue at a steady rate. Its results"
+            " appear here.",
+            icon=":material/speed:",
+        )
+    else:
+        show_samples()
+
+
+def show_tab(load_test: bool) -> None:
+    """The form of one kind of run, and the run selected in the URL if it is of that kind."""
+    models = {model["id"]: model for model in read("generate", "models")}
+    left, right = st.columns([3, 5], gap="medium")
+    with left:
+        submission = form(models, load_test=load_test)
+        if again := st.session_state.pop("again", None):
+            submission = Submission(**again)
+        started = submission is not None and submit(submission, models)
+        if refusal := st.session_state.get("refusal"):
+            # May quote the input.
+            st.error(f"**Not started.** {escaped(refusal)}", icon=":material/error:")
+        st.caption(
+            "Test jobs run through the real queue. They count towards no user's limit and are kept"
+            " apart from users' jobs."
+        )
+    with right:
+        if id := run_id():
+            fast = started or is_changing(id)
+            seconds = LIVE_SECONDS if fast else IDLE_SECONDS
+            live(partial(panel, id, load_test, fast), seconds=seconds)
+        else:
+            nothing_yet(load_test)
 
 
 confirmations()
 with rerun_when_reachable():
     if saved := st.session_state.pop("refill", None):
         refill(saved)
-    models = {model["id"]: model for model in read("generate", "models")}
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        submission = form(models)
-        started = submission is not None and submit(submission, models)
-    with right:
-        if refusal := st.session_state.get("refusal"):
-            # May quote the input.
-            st.error(f"**Not started.** {escaped(refusal)}", icon=":material/error:")
-        if id := run_id():
-            fast = started or is_changing(id)
-            live(partial(panel, id, fast), seconds=LIVE_SECONDS if fast else IDLE_SECONDS)
-        else:
-            st.info("The images appear here, and how long they take.", icon=":material/image:")
-    if id:
-        show_history()
-    else:
-        live(show_history)
-    export()
+    if tab := st.session_state.pop("show next", None):
+        st.session_state["show"] = tab
+    elif "show" not in st.session_state and "show" not in st.query_params and (id := run_id()):
+        # A link to a run leads to its tab.
+        run = read_once("generate", "run", run=id)
+        if run and is_load_test(run):
+            st.session_state["show"] = LOAD_TEST
+    images, load_test, earlier = st.tabs(
+        [IMAGES, LOAD_TEST, EARLIER_RUNS], key="show", bind="query-params"
+    )
+    with images:
+        if images.open:
+            show_tab(load_test=False)
+    with load_test:
+        if load_test.open:
+            show_tab(load_test=True)
+    with earlier:
+        if earlier.open:
+            live(show_history)
+            export()

@@ -1,227 +1,274 @@
 """What is the state of this job, and why?"""
 
-from collections.abc import Mapping
-from datetime import datetime
+import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import pandas as pd
 import streamlit as st
 
-from lib.checks.job_state import job_state
+from lib.checks.attempts import Attempt, attempts_of
+from lib.checks.job_state import JobState, job_state
 from lib.formats import duration, escaped
-from lib.ui.columns import time_column
 from lib.ui.confirm import ask, confirmations
-from lib.ui.dashboard import read
-from lib.ui.images import show_image
+from lib.ui.dashboard import format_time, read
+from lib.ui.images import image_source, thumbnail_source
 from lib.ui.live import live
+from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.job_events import show_events
+from lib.ui.parts.job_log import show_log
+from lib.ui.parts.job_timeline import show_attempts, show_timeline
+from lib.ui.parts.run_again import open_dialog, run_again_dialog
 
-BOX_THRESHOLD = 1_500
-"""Texts longer than this, in characters, are shown in a scrolling box."""
-ACTIONS = {
-    "cancel_jobs": "Cancelled by an operator",
-    "retry_jobs": "Put back on the queue by an operator",
-    "reset_stuck_jobs": "Reset by an operator",
+BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
+"""Longer texts are shown in a scrolling box of this height."""
+QUOTED = 240
+"""Longer errors are shown in full below the sentence that quotes them."""
+BADGES = {
+    "pending": ("gray", "schedule"),
+    "processing": ("blue", "play_circle"),
+    "completed": ("green", "check_circle"),
+    "failed": ("red", "error"),
+    "cancelled": ("gray", "block"),
 }
+TABS = ("Log", "Events", "Attempts", "Payload")
+RAISE_BY = 10
+
+Job = Mapping[str, Any]
+"""A row of the query `job` of queries/job.sql."""
 
 
 def job_id() -> UUID | None:
-    value = st.text_input(
-        "Job or generation id", key="id", bind="query-params", max_chars=60, width=420
-    )
-    if not value:
-        st.info("Give the id of a job or of a generation, or open a job from the list.")
-    else:
-        try:
-            return UUID(value.strip())
-        except ValueError:
-            st.error("That is no whole id. The list finds jobs by the first digits of theirs.")
-    st.page_link("pages/jobs.py", label="To the list of all jobs", icon=":material/list:")
+    # A search on this very page leaves its hit there.
+    if found := st.session_state.pop("id", ""):
+        st.query_params["id"] = found
+    value = st.query_params.get("id", "")
+    try:
+        return UUID(value.strip())
+    except ValueError:
+        if value:
+            st.error("This is not a complete job id. The search finds jobs by a part of theirs.")
+        else:
+            st.info("No job selected.")
+    choose_job()
     return None
+
+
+def choose_job() -> None:
+    with st.form("choose a job", border=False, enter_to_submit=True):
+        chosen = st.text_input("Job or generation id", max_chars=60, width=420)
+        opened = st.form_submit_button("Open job")
+    link("jobs", "All jobs", ":material/list:")
+    if opened and chosen.strip():
+        st.query_params["id"] = chosen.strip()
+        st.rerun()
 
 
 def panel(id: UUID) -> None:
     job = read("job", "job", id=id)
     if job is None:
-        st.warning(
-            "No job and no generation has this id. Jobs that ended long ago may have been purged."
-        )
-        st.page_link("pages/jobs.py", label="To the list of all jobs", icon=":material/list:")
+        st.warning("No job or generation has this id. It may have been purged.")
+        choose_job()
         return
-    show_state(job)
-    buttons(job)
-    tiles(job)
-    timeline(job)
-    generation(job)
-    details(job)
-
-
-def show_state(job: Mapping[str, Any]) -> None:
+    predictions = (
+        read("job", "predictions", generation_id=job["generation_id"])
+        if job["generation_id"]
+        else []
+    )
+    attempts = attempts_of(job, read("job", "attempts", id=job["id"]), predictions)
     found = job_state(job)
-    # May quote errors and names.
-    sentence = escaped(found.sentence)
-    match found.level:
-        case "done":
-            st.success(sentence, icon=":material/check_circle:")
-        case "underway":
-            st.info(sentence, icon=":material/play_circle:")
-        case "held":
-            st.warning(sentence, icon=":material/pause_circle:")
-        case "act":
-            st.error(sentence, icon=":material/error:")
+    header(job, found)
+    status_sentence(job, found)
+    request_and_image(job, predictions)
+    st.header("Timeline")
+    show_timeline(attempts)
+    details(job, attempts, predictions)
 
 
-def buttons(job: Mapping[str, Any]) -> None:
-    stuck = job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
+def header(job: Job, found: JobState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        if stuck and st.button("Reset", type="primary"):
-            ask(job_dialogs.reset([job["id"]]))
-        if job["status"] in ("failed", "cancelled") and st.button("Retry", type="primary"):
-            ask(job_dialogs.retry([job["id"]]))
-        if job["status"] in ("pending", "processing") and st.button("Cancel"):
-            ask(job_dialogs.cancel([job["id"]]))
-        if user := job["created_by"] or job["user_id"]:
-            st.page_link(
-                "pages/users.py",
-                label="Its user",
-                icon=":material/person:",
-                query_params={"user": str(user)},
-            )
-        st.page_link("pages/jobs.py", label="All jobs", icon=":material/list:")
-
-
-def tiles(job: Mapping[str, Any]) -> None:
-    st.text(", ".join(filter(None, [job["status"], job["job_type"], job["model_id"]])))
-    with st.container(horizontal=True):
-        tile("Attempts", f"{job['attempts']} of {job['max_attempts']}")
-        tile("Waited", duration(job["wait_seconds"]), "From due to the start of its last attempt.")
-        tile("Ran for", duration(job["run_seconds"]), "In its last attempt.")
-        tile("Priority", str(job["priority"]), "Higher is claimed first.")
-
-
-def tile(label: str, value: str, help: str | None = None) -> None:
-    st.metric(label, value, help=help, border=True, width="content")
-
-
-def timeline(job: Mapping[str, Any]) -> None:
-    st.header("What happened to it?")
-    events = [(job["created_at"], "Created", "")]
-    for tried in read("job", "attempts", id=job["id"]):
-        code = f"{tried['code']}: " if tried["code"] else ""
-        events.append(
-            (
-                parse_time(tried["at"]),
-                f"Attempt {tried['attempt'] or '?'} ended",
-                f"{code}{tried['error'] or ''}",
-            )
+        st.code(str(job["id"]), language=None, width="content")
+        color, icon = BADGES[job["status"]]
+        stuck = is_stuck(job)
+        label = "Stuck" if stuck else {"processing": "Running"}.get(job["status"], job["status"])
+        st.badge(
+            f"{label.capitalize()}{ago(job)}{attempt(job)}",
+            icon=f":material/{'heart_broken' if stuck else icon}:",
+            color="orange" if stuck else color,
+            help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
         )
-    for prediction in predictions(job):
-        events.extend(prediction_events(prediction))
-    for act in read("job", "operators", id=str(job["id"]), created_at=job["created_at"]):
-        events.append((act["at"], ACTIONS.get(act["action"], act["action"]), act["actor"]))
-    if job["started_at"]:
-        events.append(
-            (job["started_at"], f"Attempt {job['attempts']} started", job["worker"] or "")
-        )
-    if job["heartbeat_at"]:
-        events.append((job["heartbeat_at"], "Last heartbeat", job["worker"] or ""))
-    if job["completed_at"]:
-        error = job["error_message"] if job["status"] != "completed" else ""
-        events.append((job["completed_at"], job["status"].capitalize(), error or ""))
-    elif job["status"] == "pending":
-        events.append((job["scheduled_at"], "Due", ""))
-    table = pd.DataFrame(events, columns=["at", "event", "detail"])
-    table["at"] = pd.to_datetime(table["at"], utc=True)
-    table = table.sort_values("at", kind="stable", na_position="last")
-    steps = table["at"].diff().dt.total_seconds()
-    table["after"] = [None if pd.isna(step) else duration(step) for step in steps]
-    st.dataframe(
-        table,
-        key="timeline",
-        alt="What happened to the job, in order",
-        hide_index=True,
-        placeholder="",
-        column_order=["at", "after", "event", "detail"],
-        column_config={
-            "at": time_column("At", seconds=True, year=True),
-            "after": st.column_config.TextColumn("After", help="Since the line above."),
-            "event": "What",
-            "detail": st.column_config.TextColumn("Detail", width="large"),
-        },
+        st.space("stretch")
+        buttons(job, found)
+
+
+def ago(job: Job) -> str:
+    seconds = job["ended_seconds"]
+    if seconds is None:
+        return ""
+    if seconds >= 86_400:
+        return f" {format_time(job['completed_at'])}".replace(":", r"\:")
+    return f" {' '.join(duration(seconds).split()[:2])} ago" if seconds >= 10 else " just now"
+
+
+def attempt(job: Job) -> str:
+    if job["status"] == "pending" or not job["attempts"]:
+        return ""
+    return f", attempt {job['attempts']} of {job['max_attempts']}"
+
+
+def is_stuck(job: Job) -> bool:
+    return bool(
+        job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
     )
 
 
-def predictions(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    generation_id = job["generation_id"]
-    return read("job", "predictions", generation_id=generation_id) if generation_id else []
+def buttons(job: Job, found: JobState) -> None:
+    """The likeliest action first, the unlikely ones in the menu."""
+    ended = job["status"] not in ("pending", "processing")
+    repeatable = ended and job["prompt"] is not None and job["model_id"] is not None
+    if is_stuck(job) and st.button("Reset job", type="primary"):
+        ask(job_dialogs.reset([job["id"]]))
+    if job["status"] == "pending" and st.button("Raise priority"):
+        ask(job_dialogs.raise_priority(job["id"], job["priority"], job["priority"] + RAISE_BY))
+    if not ended and st.button("Cancel job"):
+        ask(job_dialogs.cancel([job["id"]]))
+    retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
+    if retry_first and st.button("Retry job", type="primary"):
+        ask(job_dialogs.retry([job["id"]]))
+    again = "Run again with changes…" if found.change_first else "Run again…"
+    if repeatable and st.button(
+        again, key="again", type="primary" if found.change_first else "secondary"
+    ):
+        open_dialog(job, again)
+    retry_second = found.change_first and found.retry_helps
+    if retry_second and st.button("Retry job", key="retry second"):
+        ask(job_dialogs.retry([job["id"]]))
+    with st.popover("⋯", help="More", key="more"):
+        if not found.retry_helps and st.button("Retry job", key="retry last"):
+            ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
+        if user := job["user_id"]:
+            link("users", "User", ":material/person:", user=str(user))
+            link("jobs", "Jobs of this user", ":material/list:", created_by=str(user))
+        if model := job["model_id"]:
+            link("jobs", "Jobs of this model", ":material/list:", model=model)
+        link("audit", "Audit log", ":material/history:")
 
 
-def prediction_events(prediction: Mapping[str, Any]) -> list[tuple[datetime, str, str]]:
-    attempt = f"attempt {prediction['attempt']}" if prediction["attempt"] else ""
-    events = [(prediction["created_at"], "Prediction requested", attempt)]
-    if prediction["started_at"]:
-        events.append((prediction["started_at"], "Prediction created", prediction["provider_id"]))
-    if prediction["status"] == "unknown":
-        detail = "It could not be found out whether it was started, so another was requested."
-        events.append((prediction["ended_at"], "Prediction unknown", detail))
-    elif prediction["ended_at"]:
-        ran = prediction["predict_seconds"]
-        detail = ", ".join(filter(None, [ran and f"ran for {duration(ran)}", prediction["error"]]))
-        events.append((prediction["ended_at"], f"Prediction {prediction['status']}", detail))
-    return events
+def status_sentence(job: Job, found: JobState) -> None:
+    # May quote errors and names.
+    text = escaped(found.sentence)
+    if found.advice:
+        text += f"\n\n{escaped(found.advice)}"
+    match found.level:
+        case "done":
+            st.success(text, icon=":material/check_circle:")
+        case "underway":
+            st.info(text, icon=":material/play_circle:")
+        case "held":
+            st.warning(text, icon=":material/pause_circle:")
+        case "act":
+            st.error(text, icon=":material/error:")
+    if len(job["error_message"] or "") > QUOTED:
+        with st.expander("Full error"):
+            show_text(job["error_message"])
 
 
-def parse_time(value: str | None) -> datetime | None:
-    """Parse a time from the error details, which may hold anything; None if invalid."""
-    at = pd.to_datetime(value, errors="coerce", utc=True)
-    return None if pd.isna(at) else at.to_pydatetime()
-
-
-def generation(job: Mapping[str, Any]) -> None:
-    st.header("What was asked for, and what came of it?")
-    if job["generation_id"] is None:
-        st.caption("This job has no generation (yet): its payload, below, says what it is about.")
+def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
+    if job["prompt"] is None:
         return
-    with st.container(horizontal=True):
-        has_image = job["storage_path"] or job["image_url"]
-        if job["generation_status"] == "completed" and has_image:
-            show_image(job, 320)
-        with st.container(width=480):
-            st.text(job["prompt"])
-            if job["generation_status"] in ("queued", "processing"):
-                st.progress(job["progress"], f"{job['generation_status']}, {job['progress']} %")
-            else:
-                st.text(f"Generation {job['generation_status']}")
-            if job["source"] == "sample" and not has_image:
-                st.caption("Sample history has no images.")
-            facts = {"Generation": job["generation_id"], "Prediction": job["prediction_id"]}
-            for name, value in facts.items():
-                if value:
-                    st.caption(name)
-                    st.code(str(value), language=None)
+    if job["status"] == "processing" and job["generation_id"]:
+        st.progress(job["progress"], f"{job['progress']}%")
+    image = job["generation_status"] == "completed" and thumbnail_source(job)
+    if not image:
+        request(job, predictions)
+        return
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.image(image, width="stretch", alt=job["prompt"])
+        st.link_button("Open full size", image_source(job), icon=":material/open_in_new:")
+    with right:
+        request(job, predictions)
 
 
-def details(job: Mapping[str, Any]) -> None:
-    if log := next((p["log"] for p in reversed(predictions(job)) if p["log"]), None):
-        st.header("Provider's log")
-        show_text(log)
-    st.header("Payload")
-    show_text(job["payload"], "json")
-    if job["error_message"]:
-        st.header("Error")
-        show_text(job["error_message"])
-    if job["error_details"] not in (None, "null", "{\n}"):
-        st.header("Details of the last error")
-        show_text(job["error_details"], "json")
+def request(job: Job, predictions: Sequence[Job]) -> None:
+    asked = json.loads(job["parameters"])
+    sent = json.loads((predictions[-1]["input"] if predictions else None) or "{}")
+    fields, raw = st.tabs(["Input", "JSON"])
+    with fields:
+        show_text(job["prompt"], height=PROMPT_HEIGHT)
+        with st.container(horizontal=True, gap="medium"):
+            field("Model", job["model_id"])
+            if {"width", "height"} & (asked.keys() | sent.keys()):
+                field("Size", both(dimensions(asked), dimensions(sent)))
+            field("Seed", both(asked.pop("seed", "random"), sent.pop("seed", None)))
+            for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
+                field(name, both(asked.get(name), sent.get(name)))
+            field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
+    with raw:
+        st.caption("Requested")
+        show_json(
+            {"model": job["model_id"], "prompt": job["prompt"]} | json.loads(job["parameters"])
+        )
+        if predictions and predictions[-1]["input"]:
+            st.caption("Sent to the provider")
+            show_json(json.loads(predictions[-1]["input"]))
 
 
-def show_text(text: str, language: str | None = None) -> None:
-    height = 400 if len(text) > BOX_THRESHOLD else "content"
-    st.code(text, language=language, wrap_lines=True, height=height)
+def dimensions(values: Mapping[str, Any]) -> str | None:
+    if not {"width", "height"} & values.keys():
+        return None
+    return f"{values.get('width', '?')} x {values.get('height', '?')}"
+
+
+def both(asked: object, sent: object) -> str:
+    """What was asked for, and what was sent instead."""
+    if asked is None:
+        return str(sent)
+    return str(asked) if sent is None or sent == asked else f"{asked} → {sent}"
+
+
+def field(label: str, value: object) -> None:
+    with st.container(width="content", gap=None):
+        st.caption(escaped(label[:60]))
+        st.text(str(value)[:300])
+
+
+def details(job: Job, attempts: Sequence[Attempt], predictions: list[Job]) -> None:
+    log, events, tried, payload = st.tabs(
+        TABS, key="details", bind="query-params", on_change="rerun"
+    )
+    with log:
+        if log.open:
+            show_log(job, predictions)
+    with events:
+        if events.open:
+            actions = read("job", "operators", id=str(job["id"]))
+            show_events(job, attempts, predictions, actions)
+    with tried:
+        if tried.open:
+            show_attempts(attempts, job["error_message"])
+            if job["error_details"] not in (None, "null", "{\n}"):
+                st.caption("Details of the last error")
+                show_text(job["error_details"], "json")
+    with payload:
+        if payload.open:
+            show_text(job["payload"], "json")
+
+
+def show_json(value: object) -> None:
+    show_text(json.dumps(value, indent=2, ensure_ascii=False), "json")
+
+
+def show_text(text: str, language: str | None = None, height: int = BOX_HEIGHT) -> None:
+    is_long = len(text) > 3 * height
+    # Code that scrolls by itself cannot be scrolled by keyboard.
+    with st.container(height=height if is_long else "content", border=False):
+        st.code(text, language=language, wrap_lines=True)
 
 
 confirmations()
 if chosen := job_id():
+    run_again_dialog(str(chosen))
     live(partial(panel, chosen))

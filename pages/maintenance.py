@@ -58,7 +58,7 @@ def tasks() -> None:
     if due:
         st.warning(f"{plural(len(due), 'task')} due: {', '.join(due)}.", icon=":material/task:")
     else:
-        st.success("Everything has been done in time.", icon=":material/check_circle:")
+        st.success("**All tasks done on time.**", icon=":material/check_circle:")
     by_rhythm = sorted(found, key=lambda state: list(FREQUENCIES).index(state.task.frequency))
     for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.frequency):
         st.header(rhythm)
@@ -94,7 +94,7 @@ def mark_done_action(state: TaskState) -> Action:
         record(pool(), actor(), state.task.name)
         return f"Recorded: {state.task.title}."
 
-    return Action(state.task.title, f"Done means: {state.task.todo}", "It is done", run)
+    return Action("Mark as done", f"Records as done: {state.task.todo}", "Mark as done", run)
 
 
 def purge() -> None:
@@ -104,21 +104,21 @@ def purge() -> None:
     else:
         purge_form()
     cron_history()
-    st.header("The last purges")
+    st.header("Recent purges")
     rows = pd.DataFrame(read("maintenance", "purges"))
     if rows.empty:
-        st.caption("None yet.")
+        st.caption("No purges.")
         return
     st.dataframe(
         rows.assign(took=rows["seconds"].map(duration)),
         hide_index=True,
         column_order=["started_at", "actor", "older_than_days", "jobs", "took", "outcome"],
         column_config={
-            "started_at": time_column("Began", seconds=True),
-            "actor": "By",
+            "started_at": time_column("Started", seconds=True),
+            "actor": "User",
             "older_than_days": st.column_config.NumberColumn("Older than", format="%d days"),
             "jobs": count_column("Jobs deleted"),
-            "took": "Took",
+            "took": "Duration",
             "outcome": "Outcome",
         },
     )
@@ -130,29 +130,31 @@ def purge_progress(now: dict[str, Any]) -> None:
     ]
     if now["silent"]:
         st.warning(
-            "The purge has stood still for a minute: the app that runs it has stopped. Stop it and"
-            " begin again; what is deleted is deleted."
+            "No progress for 1 min: the app that runs the purge has stopped. Stop the purge and"
+            " start it again. Deleted jobs stay deleted."
         )
     st.progress(
         min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
         f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted, by {escaped(now['actor'])}"
         f" since {format_time_of_day(now['started_at'])}",
     )
-    if st.button("Stop the purge", icon=":material/stop:"):
+    if st.button("Stop purge", icon=":material/stop:"):
         ask(
             Action(
-                "Stop the purge",
-                "Deletes no more jobs after the batch that runs. What is deleted stays deleted.",
-                "Stop",
-                lambda: "Stopped." if stop_purge(pool(), actor()) else "It had ended.",
-                decline="Go on",
+                "Stop purge",
+                "Stops after the current batch. Deleted jobs stay deleted.",
+                "Stop purge",
+                lambda: (
+                    "Purge stopped." if stop_purge(pool(), actor()) else "It had ended already."
+                ),
+                decline="Continue",
             )
         )
 
 
 def purge_form() -> None:
     days = st.number_input(
-        "Delete jobs that ended more than so many days ago",
+        "Delete jobs older than (days)",
         1,
         3650,
         90,
@@ -163,16 +165,12 @@ def purge_form() -> None:
     found = read("maintenance", "purgeable", older_than=timedelta(days=days))
     if found["later"]:
         st.info(
-            f"{plural(found['later'])} that are old enough can be deleted only after they were"
-            " added to the history, which is under way."
+            f"{plural(found['later'])} can be deleted once they have been added to the rollup,"
+            " which is in progress."
         )
     elif not found["jobs"]:
-        since = (
-            f"the oldest is of {format_time(found['oldest'])}"
-            if found["oldest"]
-            else "there is none"
-        )
-        st.success(f"No finished job is as old as that: {since}.", icon=":material/check_circle:")
+        since = f" The oldest ended {format_time(found['oldest'])}." if found["oldest"] else ""
+        st.success(f"No jobs to delete.{since}", icon=":material/check_circle:")
     if not found["jobs"]:
         return
     count = plural(found["jobs"])
@@ -182,12 +180,11 @@ def purge_form() -> None:
     if st.button(f"Purge about {count}", key="purge", type="primary"):
         ask(
             Action(
-                "Purge finished jobs",
-                f"Deletes about {count} that ended more than {plural(days, 'day')} ago, a few at a"
-                " time, with rests so that workers are not slowed down. Figures on all pages stay,"
-                " and so do the users' images; the jobs themselves, with payload and errors, are"
-                " gone for good.",
-                "Delete them",
+                f"Purge about {count}",
+                f"Permanently deletes about {count} that ended more than {plural(days, 'day')} ago,"
+                " with their payloads and errors, in small batches that do not slow down workers."
+                " Figures on all pages and the users' images stay.",
+                f"Purge about {count}",
                 partial(start_purge, days),
             )
         )
@@ -197,22 +194,22 @@ def start_purge(days: int) -> str:
     run = Purge(database_url(settings()), actor(), timedelta(days=days), clear_cached_answers)
     if run.ended:
         return f"{plural(run.jobs)} deleted."
-    return "The purge is under way. It goes on when you leave this page."
+    return "Purge started. It continues when you leave this page."
 
 
 def cron_history() -> None:
     rows = read("maintenance", "cron_history_rows")
     if rows is None:
         return
-    st.header("What pg_cron remembers")
-    st.markdown(f"**{plural(rows, 'run')}**. pg_cron never forgets one by itself.")
+    st.header("pg_cron history")
+    st.markdown(f"**{plural(rows, 'run')}**. pg_cron never deletes runs automatically.")
     if rows and st.button(f"Delete runs older than {CRON_DAYS} days", key="purge runs"):
         ask(
             Action(
-                "Purge the history of pg_cron",
+                f"Delete runs older than {CRON_DAYS} days",
                 f"Deletes up to 10,000 runs that ended more than {CRON_DAYS} days ago from"
                 " cron.job_run_details, of every schedule in this database.",
-                "Delete them",
+                f"Delete runs older than {CRON_DAYS} days",
                 delete_cron_runs,
             )
         )
@@ -226,19 +223,19 @@ def delete_cron_runs() -> str:
 def limits() -> None:
     rows = read("maintenance", "near_limits", share=NEAR_LIMIT_SHARE)
     active_users = read("maintenance", "asking")
-    st.header("Who has used most of a limit?")
+    st.header("Users near their limits")
     if not rows:
         st.success(
-            f"Nobody of {plural(active_users, 'user')} of the last day has used"
+            f"None of {plural(active_users, 'active user')} in the last 24 h has used"
             f" {NEAR_LIMIT_SHARE:.0%} of a limit.",
             icon=":material/check_circle:",
         )
         return
     over = sum(row["used"] >= 1 for row in rows)
     st.markdown(
-        f"Of {plural(active_users, 'user')} of the last day **{over:,} can ask for no more now**,"
-        f" and {len(rows) - over:,} have used {NEAR_LIMIT_SHARE:.0%} of a limit. The user's page"
-        " changes limits."
+        f"**{plural(over, 'user')} at a limit**, {len(rows) - over:,} above"
+        f" {NEAR_LIMIT_SHARE:.0%} of one, of {plural(active_users, 'active user')} in the last"
+        " 24 h. Click a user to change limits."
     )
     st.dataframe(
         pd.DataFrame(rows).assign(
@@ -257,13 +254,13 @@ def limits() -> None:
             "own",
         ],
         column_config={
-            "user": st.column_config.LinkColumn("User", display_text=r"user=(.*)"),
-            "used": percent_column("Used"),
-            "daily_used": "Last 24 h",
-            "daily_limit": "Daily limit",
-            "hourly_used": "Last hour",
-            "hourly_limit": "Hourly limit",
-            "own": st.column_config.CheckboxColumn("Own limits"),
+            "user": st.column_config.LinkColumn("User", display_text=r"user=(.*)", width=300),
+            "used": percent_column("Used", width=80),
+            "daily_used": count_column("Last 24 h", width=100),
+            "daily_limit": count_column("Daily limit", width=100),
+            "hourly_used": count_column("Last hour", width=100),
+            "hourly_limit": count_column("Hourly limit", width=100),
+            "own": st.column_config.CheckboxColumn("Custom limits", width=110),
         },
     )
 

@@ -22,8 +22,8 @@ LINES = {
     "synchronous p50": "amber", "synchronous p95": "amber",
 }  # fmt: skip
 HOW_RECORDED = {
-    "Queue": "Every generation that is put on the queue appears by itself.",
-    "Synchronous": "Those of the synchronous path appear when the application runs them by"
+    "Queue": "Generations on the queue appear automatically.",
+    "Synchronous": "Synchronous ones appear if the application runs them with"
     " generate_synchronously of lib/ops/migration_path.py.",
 }
 SHARES = {"queue": "blue", "synchronous": "amber"}
@@ -36,10 +36,9 @@ STEP_COLUMNS = [
 ]  # fmt: skip
 
 st.caption(
-    "An application that calls the model inside its requests moves to the queue bit by bit: it asks"
-    " use_async_for_user, and the users below the percentage take the queue. A user stays on the"
-    " same path at every request, and a greater percentage only adds users. Requests without a user"
-    " move at 100 %."
+    "Moves an application from synchronous model calls to the queue step by step. It calls"
+    " use_async_for_user, which puts a percentage of users on the queue. Users keep their path; a"
+    " higher percentage only adds users. Requests without a user move at 100%."
 )
 confirmations()
 span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
@@ -68,37 +67,35 @@ def users_below(users: dict[int, int], percentage: int) -> int:
 def current_state(state: dict[str, Any], users: dict[int, int]) -> None:
     percentage, active = state["percentage"], sum(users.values())
     with st.grid("auto", min_column_width=210, border=True):
-        st.metric("On the queue", f"{percentage} %", help="Of all users that there can be.")
+        st.metric("On the queue", f"{percentage}%", help="Percentage of all users.")
         st.metric(
             "Users on the queue",
             f"{users_below(users, percentage):,}",
             f"of {active:,} active",
             delta_color="gray",
             delta_arrow="off",
-            help="Of those who asked for an image in the last 7 days, as far as the newest 10,000"
-            " generations go back.",
+            help="Of the users who requested an image in the last 7 days, among the newest 10,000"
+            " generations.",
         )
         changed = state["changed_at"]
         st.metric(
             "Last change",
-            format_time(changed) if changed else "never",
-            help="The table at the end of the page says who changed it.",
+            format_time(changed) if changed else "Never",
+            help="The table at the end of the page shows who changed it.",
         )
 
 
 def rollout_controls(percentage: int, users: dict[int, int]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        new_percentage = int(
-            st.slider("Users on the queue, in percent", 0, 100, percentage, width=420)
-        )
+        new_percentage = int(st.slider("Users on the queue (%)", 0, 100, percentage, width=420))
         if st.button(
-            f"Set {new_percentage} %",
+            f"Set {new_percentage}%",
             key="set rollout",
             type="primary",
             disabled=new_percentage == percentage,
         ):
             ask(set_rollout_action(percentage, new_percentage, users))
-        if st.button("Everyone back to synchronous", disabled=percentage == 0):
+        if st.button("Move all users back", disabled=percentage == 0):
             ask(set_rollout_action(percentage, 0, users))
     if new_percentage != percentage:
         st.caption(f"{effect(percentage, new_percentage, users)}.")
@@ -113,26 +110,26 @@ def effect(before: int, after: int, users: dict[int, int]) -> str:
 def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action:
     def run() -> str:
         set_async_rollout(pool(), actor(), after)
-        return f"{after} % of the users take the queue from their next request on."
+        return f"{after}% of users are on the queue from their next request."
 
     return Action(
-        title="Change who takes the queue",
-        effect=f"{effect(before, after, users)}: from {before} % to {after} %. It holds from their"
-        " next request on; what runs or waits now goes on where it is.",
-        button=f"Set {after} %",
+        title=f"Set {after}%",
+        effect=f"{effect(before, after, users)}: from {before}% to {after}%. Applies to new"
+        " requests; pending and running jobs are not affected.",
+        button=f"Set {after}%",
         run=run,
     )
 
 
 def comparison(rows: pd.DataFrame, unended: int) -> None:
-    st.header("Which path is faster, and which fails less?")
+    st.header("Comparison")
     st.caption(
-        f"Generations that ended in {span.description}. Times run from the request to the image,"
-        " with every wait and every attempt; percentiles are at most 5 % off. Failed is what the"
-        " user saw as failed: on the queue after its last attempt. Tests count too."
+        f"Generations that ended in {span.description}, tests included. Times are from request to"
+        " image with all waits and attempts. On the queue, a generation fails after its last"
+        " attempt."
     )
     if rows.empty:
-        st.info(f"No generation ended in this time. {' '.join(HOW_RECORDED.values())}")
+        st.info(f"No generations ended in this time. {' '.join(HOW_RECORDED.values())}")
         return
     show_summary(rows.set_index("path"))
     st.dataframe(
@@ -146,9 +143,9 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
     if unended:
         st.warning(
             f"{'At least ' if unended == 1000 else ''}{plural(unended, 'synchronous generation')}"
-            " began more than an hour ago and never ended: the process was lost and the user got no"
-            " answer. Such generations count nowhere above.",
-            icon=":material/visibility:",
+            " started more than 1 h ago and never ended: the process was lost and the user got no"
+            " response. They are not counted above.",
+            icon=":material/warning:",
         )
 
 
@@ -157,12 +154,12 @@ def show_summary(rows: pd.DataFrame) -> None:
     if len(rows) < 2 or rows["p50_seconds"].isna().any():
         missing = [name for path, name in NAMES.items() if path not in rows.index]
         if missing:
-            missing_text = f"{missing[0]}: no generation ended on this path in this time."
+            missing_text = f"{missing[0]}: no generations ended on this path in this time."
             st.info(f"{missing_text} {HOW_RECORDED[missing[0]]}")
         return
     words = [
-        f"{NAMES[path]}: half of the images within {duration(rows.at[path, 'p50_seconds'])}, 95 %"
-        f" within {duration(rows.at[path, 'p95_seconds'])}, {failure_rate(rows.loc[path])} failed."
+        f"**{NAMES[path]}**: p50 {duration(rows.at[path, 'p50_seconds'])}, p95"
+        f" {duration(rows.at[path, 'p95_seconds'])}, failure rate {failure_rate(rows.loc[path])}"
         for path in NAMES
     ]
     st.write("\n".join(f"- {word}" for word in words))
@@ -176,7 +173,7 @@ FIGURES = {
     "completed": count_column("Completed"),
     "failed": count_column("Failed"),
     "cancelled": count_column("Cancelled"),
-    "failure_share": percent_column("Failure share"),
+    "failure_share": percent_column("Failure rate"),
     "mean_seconds": seconds_column("Mean"),
     "p50_seconds": seconds_column("p50"),
     "p95_seconds": seconds_column("p95"),
@@ -199,7 +196,7 @@ def over_time(rows: pd.DataFrame) -> None:
     left, right = st.columns(2)
     with left:
         show_lines(
-            "How long does an image take?",
+            "Time to image",
             steps[STEP_COLUMNS[:5]].set_axis(["at", *LINES], axis=1),
             LINES,
             "seconds",
@@ -207,7 +204,7 @@ def over_time(rows: pd.DataFrame) -> None:
     with right:
         shares = steps[["at", *STEP_COLUMNS[5:]]].set_axis(["at", *SHARES], axis=1)
         shares[list(SHARES)] *= 100
-        show_lines("How many fail?", shares, SHARES, "% of the generations")
+        show_lines("Failure rate", shares, SHARES, "% of the generations")
 
 
 def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
@@ -225,14 +222,14 @@ def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: s
             name: seconds_column(name) if unit == "seconds" else percent_column(name)
             for name in lines
         },
-        empty="No generation of this model ended in this time.",
+        empty="No generations of this model ended in this time.",
     )
 
 
 def by_model(rows: pd.DataFrame) -> None:
-    st.header("Is it so for each model?")
+    st.header("By model")
     if rows.empty:
-        st.caption("No generation ended in this time.")
+        st.caption("No generations ended in this time.")
         return
     st.dataframe(
         rows.assign(path=rows["path"].map(NAMES), failure_share=rows["failure_share"] * 100),
@@ -251,7 +248,7 @@ def by_model(rows: pd.DataFrame) -> None:
 def failures() -> None:
     rows = read("migration_path", "sync_errors", **times)
     if rows:
-        st.header("Why did synchronous generations fail?")
+        st.header("Errors on the synchronous path")
         st.dataframe(
             rows,
             key="errors",
@@ -265,18 +262,18 @@ def failures() -> None:
 
 
 def changes() -> None:
-    st.header("Who changed the percentage?")
+    st.header("Changes of the percentage")
     rows = read("migration_path", "changes")
     if not rows:
-        st.caption("Nobody yet: every user is on the synchronous path.")
+        st.caption("No changes. All users are on the synchronous path.")
         return
     st.dataframe(
         rows,
         key="changes",
         hide_index=True,
         column_config={
-            "at": time_column("At", seconds=True),
-            "actor": "By",
+            "at": time_column("Time", seconds=True),
+            "actor": "User",
             "before": percent_column("From"),
             "after": percent_column("To"),
         },

@@ -1,98 +1,180 @@
 """How does each model perform, and has it regressed?"""
 
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from lib.checks.regression import Period, comparison, fails_more, slower
-from lib.formats import duration, escaped, plural, share
-from lib.ui import charts
-from lib.ui.columns import count_column, percent_column, seconds_column
-from lib.ui.dashboard import REFRESH_SECONDS, read, time_zone
+from lib.checks.error_guide import guide
+from lib.checks.regression import Period, change, comparable, regressions
+from lib.formats import duration, escaped, number, plural, share, signed_change
+from lib.ui.columns import (
+    change_column,
+    count_column,
+    model_name,
+    percent_column,
+    seconds_column,
+)
+from lib.ui.confirm import confirmations
+from lib.ui.dashboard import REFRESH_SECONDS, read, read_once, time_zone
 from lib.ui.export import csv_export
-from lib.ui.live import live
-from lib.ui.time_range import time_range
+from lib.ui.live import live, rerun_when_reachable
+from lib.ui.navigation import link
+from lib.ui.parts.model_charts import show_charts
+from lib.ui.parts.model_settings import settings_form
+from lib.ui.selection import opened
+from lib.ui.time_range import Step, time_range
 
-ALL, UNNAMED = "all models", "no model named"
 MAX_MODELS = 200
+NO_MODEL = "(no model)"
+"""Stands for jobs whose payload names no model, also in the URL."""
 COLUMNS = [
     "model_id", "jobs", "completed", "failed", "usage", "run_total", "run_mean", "run_min",
     "run_p50", "run_p95", "run_p99", "run_max", "wait_mean", "wait_p50", "wait_p95", "wait_p99",
-    "wait_max", "before_completed", "before_failed", "before_p50",
+    "wait_max", "before_completed", "before_failed", "before_p50", "before_p95",
 ]  # fmt: skip
-TREND_COLUMNS = [
-    "at", "jobs", "failed", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99",
-]  # fmt: skip
-RUN_ORDER = [
-    "model", "compared", "jobs", "usage", "failed", "failed_before", "run_p50", "before_p50",
-    "trend", "run_p95", "run_p99", "run_mean", "run_min", "run_max", "run_total",
-]  # fmt: skip
-BIN_COLUMNS = ["what", "period", "from_seconds", "to_seconds", "jobs", "share"]
 
-span = time_range()
-step = "hour" if span.length <= timedelta(days=2) else "day"
+confirmations()
+chosen = st.query_params.get("model")
+if chosen is not None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        link("models", "All models", ":material/arrow_back:")
+        st.text(chosen)
+span = time_range(default="7 d")
+step: Step = "hour" if span.length <= timedelta(days=2) else "day"
 times = {"bucket": "day" if span.bucket == "day" else "hour", **span.parameters}
 
 
-def panel() -> None:
-    models = pd.DataFrame(
-        read("models", "models", step=step, most=MAX_MODELS, **times), columns=[*COLUMNS, "trend"]
+def read_models() -> pd.DataFrame:
+    rows = read("models", "models", step=step, most=MAX_MODELS, **times)
+    models = pd.DataFrame(rows, columns=[*COLUMNS, "trend"])
+    return models.assign(
+        id=models["model_id"].replace("", NO_MODEL),
+        name=[model_name(model) if model else NO_MODEL for model in models["model_id"]],
     )
-    models["model"] = models["model_id"].replace("", UNNAMED)
-    show_regressions(models)
-    model = st.selectbox(
-        "Model",
-        [ALL, *models["model"]],
-        accept_new_options=True,
-        key="model",
-        bind="query-params",
-        width=420,
-    )
-    show_periods()
-    if model not in (None, ALL):
-        models = models[models["model"] == model]
-    if models.empty:
-        st.info(
-            f"No job{'' if model in (None, ALL) else ' of this model'} ended in this time. Choose"
-            " a longer one, or submit a job: page Generate."
-        )
-        return
-    run_times(models)
-    wait_times(models)
-    if len(models) == MAX_MODELS:
-        st.caption(f"The {MAX_MODELS} most used models; the export below has all.")
-    one = None if model in (None, ALL) else models["model_id"].iloc[0]
-    details(one, model or ALL)
-
-
-def period(row: pd.Series, prefix: str, p50: str) -> Period:
-    p50_seconds = None if pd.isna(row[p50]) else float(row[p50])
-    return Period(int(row[f"{prefix}completed"]), int(row[f"{prefix}failed"]), p50_seconds)
 
 
 def periods(row: pd.Series) -> tuple[Period, Period]:
-    return period(row, "", "run_p50"), period(row, "before_", "before_p50")
+    """A model's jobs in the range, and in the range before."""
+    return period(row, "", "run_"), period(row, "before_", "before_")
 
 
-def show_regressions(models: pd.DataFrame) -> None:
-    """Show which models regressed, and by how much."""
-    found = []
+def period(row: pd.Series, prefix: str, run: str) -> Period:
+    p50, p95 = (known(row[f"{run}{part}"]) for part in ("p50", "p95"))
+    return Period(int(row[f"{prefix}completed"]), int(row[f"{prefix}failed"]), p50, p95)
+
+
+def known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def panel() -> None:
+    models = read_models()
+    if models.empty:
+        st.info("No jobs ended in this time. Choose a longer one, or generate an image.")
+        link("generate")
+        return
+    show_verdict(models)
+    model_table(models)
+    if len(models) == MAX_MODELS:
+        st.caption(f"Showing the {MAX_MODELS} most used models. The export has all.")
+    show_periods()
+
+
+def show_verdict(models: pd.DataFrame) -> None:
+    """Show which models regressed and by how much, and which one is the slowest."""
+    found, compared = [], 0
     for _, row in models.iterrows():
         now, before = periods(row)
-        if slower(now, before):
-            run = f"p50 {duration(before.run_p50)} → {duration(now.run_p50)}"
-            found.append(f"{escaped(row['model'])}: {run}")
-        if fails_more(now, before):
-            rise = f"{share(before.failed, before.ended)} → {share(now.failed, now.ended)}"
-            found.append(f"{escaped(row['model'])}: failed {rise}")
-    if found:
+        compared += comparable(now, before)
+        found += [f"{escaped(row['name'])}: {text}" for text in regressions(now, before)]
+    runs = models.dropna(subset="run_p95").sort_values("run_p95")
+    slowest = f" Slowest: {slowest_text(runs.iloc[-1])}." if len(runs) else ""
+    if len(found) == 1:
+        st.warning(f"**{found[0]}**.{slowest}", icon=":material/trending_up:")
+    elif found:
+        lines = "\n".join(f"- {text}" for text in found[:20])
         st.warning(
-            "**Clearly worse than before.**\n\n" + "\n".join(f"- {words}" for words in found[:20]),
-            icon=":material/trending_down:",
+            f"**{len(found)} regressions in {span.description}**\n\n{lines}\n\n{slowest}",
+            icon=":material/trending_up:",
         )
-    elif not models.empty:
-        st.success("**No model got clearly worse than before.**", icon=":material/check_circle:")
+    elif compared:
+        st.success(
+            f"**No regressions in {span.description}.**{slowest}", icon=":material/check_circle:"
+        )
+    else:
+        st.info(f"**Too few jobs to compare with the period before.**{slowest}")
+
+
+def slowest_text(row: pd.Series) -> str:
+    difference = change(known(row["run_p95"]), known(row["before_p95"]))
+    changed = "" if difference is None else f" ({difference:+.0f}%)"
+    return f"{escaped(row['name'])}, p95 {duration(row['run_p95'])}{changed}"
+
+
+def model_table(models: pd.DataFrame) -> None:
+    settings = pd.DataFrame(
+        read("models", "settings"), columns=["id", "enabled", "price_per_image"]
+    ).set_index("id")
+    table = models.assign(
+        usage=models["usage"] * 100,
+        failed=100 * models["failed"] / (models["completed"] + models["failed"]),
+        failed_before=100
+        * models["before_failed"]
+        / (models["before_completed"] + models["before_failed"]),
+        p50_change=changes(models, "p50"),
+        p95_change=changes(models, "p95"),
+        enabled=models["model_id"].map(settings["enabled"]),
+        price=models["model_id"].map(settings["price_per_image"]).astype(float),
+    ).sort_values("run_p95", ascending=False, na_position="last")
+    model = opened(
+        table,
+        list(table["id"]),
+        name="models",
+        alt="Models",
+        placeholder="–",
+        columns={
+            "name": st.column_config.TextColumn("Model", width=160),
+            "jobs": count_column("Jobs", width=70),
+            "failed": percent_column("Failure rate", width=90),
+            "run_p50": seconds_column("p50 run", width=75),
+            "p50_change": change_column("Change", "Of p50 run.", width=75),
+            "run_p95": seconds_column("p95 run", width=75),
+            "p95_change": change_column("Change", "Of p95 run.", width=75),
+            "wait_p95": seconds_column("p95 wait", width=75),
+            "trend": st.column_config.LineChartColumn("p50 run over time", y_min=0, width=140),
+            "enabled": st.column_config.CheckboxColumn("Enabled", width=70),
+        },
+        more={
+            "model_id": "Full name",
+            "price": st.column_config.NumberColumn("Price per image", format="$%.4f"),
+            "usage": percent_column("Share of all jobs"),
+            "failed_before": percent_column("Failure rate before"),
+            "before_p50": seconds_column("p50 run before"),
+            "before_p95": seconds_column("p95 run before"),
+            "run_p99": seconds_column("p99 run"),
+            "run_mean": seconds_column("Mean run"),
+            "run_min": seconds_column("Shortest run"),
+            "run_max": seconds_column("Longest run"),
+            "run_total": seconds_column("Total run time"),
+            "wait_p50": seconds_column("p50 wait"),
+            "wait_p99": seconds_column("p99 wait"),
+            "wait_mean": seconds_column("Mean wait"),
+            "wait_max": seconds_column("Longest wait"),
+        },
+    )
+    st.caption("Slowest first. Click a model for its trend, errors and settings.")
+    if model is not None:
+        st.query_params["model"] = model
+        st.rerun()
+
+
+def changes(models: pd.DataFrame, part: str) -> pd.Series:
+    """Relative changes of a percentile of the run time, in percent."""
+    now, before = (models[f"{prefix}_{part}"].astype(float) for prefix in ("run", "before"))
+    return 100 * (now / before - 1)
 
 
 def show_periods() -> None:
@@ -102,188 +184,91 @@ def show_periods() -> None:
         f"{at[name].astimezone(time_zone()):{form}}" for name in ("before", "since", "until")
     )
     st.caption(
-        f"Jobs that ended from {since} to {until}, compared with those from {before} to {since}."
-        " Clearly worse: p50 at least a quarter longer, or a failure share at least 2 points and"
-        " three standard deviations higher, of 50 jobs or more. Percentiles are at most 5 % off."
+        f"Jobs that ended from {since} to {until}, compared with {before} to {since}. A regression"
+        " is a p50 or p95 at least 25% higher, or a failure rate at least 2 points and three"
+        " standard deviations higher, with 50 jobs or more in both periods (p95: 200)."
     )
 
 
-def run_times(models: pd.DataFrame) -> None:
-    st.header("How long do completed jobs run, and how many fail?")
-    table = models.assign(
-        compared=[comparison(*periods(row)) for _, row in models.iterrows()],
-        usage=models["usage"] * 100,
-        failed=100 * models["failed"] / (models["completed"] + models["failed"]),
-        failed_before=100
-        * models["before_failed"]
-        / (models["before_completed"] + models["before_failed"]),
-    )
-    st.dataframe(
-        table,
-        key="run times",
-        hide_index=True,
-        placeholder="–",
-        column_order=RUN_ORDER,
-        column_config={
-            "model": st.column_config.TextColumn("Model", pinned=True, width=250),
-            "compared": "Compared",
-            "jobs": count_column("Jobs"),
-            "usage": percent_column("Usage"),
-            "failed": percent_column("Failed"),
-            "failed_before": percent_column("Before"),
-            "run_p50": seconds_column("p50"),
-            "before_p50": seconds_column("Before"),
-            "trend": st.column_config.LineChartColumn("p50 over time", y_min=0),
-            "run_p95": seconds_column("p95"),
-            "run_p99": seconds_column("p99"),
-            "run_mean": seconds_column("Mean"),
-            "run_min": seconds_column("Shortest"),
-            "run_max": seconds_column("Longest"),
-            "run_total": seconds_column("Total"),
-        },
-    )
-
-
-def wait_times(models: pd.DataFrame) -> None:
-    st.header("How long do due jobs wait before they run?")
-    st.dataframe(
-        models,
-        key="waits",
-        hide_index=True,
-        placeholder="–",
-        column_order=["model", "wait_p50", "wait_p95", "wait_p99", "wait_mean", "wait_max"],
-        column_config={
-            "model": st.column_config.TextColumn("Model", pinned=True, width=250),
-            "wait_p50": seconds_column("p50"),
-            "wait_p95": seconds_column("p95"),
-            "wait_p99": seconds_column("p99"),
-            "wait_mean": seconds_column("Mean"),
-            "wait_max": seconds_column("Longest"),
-        },
-    )
-
-
-def details(model_id: str | None, name: str) -> None:
-    st.header("All models together" if model_id is None else "This model")
-    if model_id is not None:
-        st.text(name)
-    shown = st.segmented_control(
-        "Charts of",
-        ["times", "spread", "failures"],
-        default="times",
-        required=True,
-        key="shown",
-        bind="query-params",
-        help="Times and failures as they change; spread: how many jobs took how long.",
-    )
-    if shown == "spread":
-        spread(model_id)
+def one_model(shown: str) -> None:
+    models = read_models()
+    found = models[models["id"] == shown]
+    if found.empty:
+        st.info(f"No jobs of this model ended in {span.description}.")
         return
-    trend = pd.DataFrame(
-        read("models", "trend", model=model_id, step=step, **times), columns=TREND_COLUMNS
-    )
-    if shown == "failures":
-        failures(trend)
+    row = found.iloc[0]
+    show_model_verdict(row)
+    show_figures(row)
+    model_links(row["model_id"])
+    show_charts(row["model_id"], span, step, times)
+    show_errors(row["model_id"])
+    show_periods()
+
+
+def show_model_verdict(row: pd.Series) -> None:
+    now, before = periods(row)
+    if found := regressions(now, before):
+        st.warning(f"**Regression:** {', '.join(found)}.", icon=":material/trending_up:")
+    elif comparable(now, before):
+        st.success("**Stable** compared with the period before.", icon=":material/check_circle:")
+    else:
+        st.info("Too few jobs to compare with the period before.")
+
+
+def show_figures(row: pd.Series) -> None:
+    now, before = periods(row)
+    with st.grid("auto", min_column_width=150, border=True):
+        st.metric("Jobs", number(row["jobs"]))
+        st.metric("Failure rate", share(now.failed, now.ended))
+        for label, value, old in (
+            ("p50 run", now.run_p50, before.run_p50),
+            ("p95 run", now.run_p95, before.run_p95),
+        ):
+            difference = change(value, old)
+            changed = signed_change(difference or 0, f"{abs(difference or 0):.0f}%") or None
+            st.metric(label, duration(value), changed, delta_color="inverse")
+        st.metric("p95 wait", duration(known(row["wait_p95"])))
+
+
+def model_links(model_id: str) -> None:
+    if not model_id:
         return
-    left, right = st.columns(2)
-    with left:
-        percentiles(trend, "run", "Does the run time change?")
-    with right:
-        percentiles(trend, "wait", "Does the wait change?")
+    with st.container(horizontal=True):
+        link("jobs", "Show jobs", ":material/list:", model=model_id)
+        link("jobs", "Show failed jobs", ":material/error:", view="failed", model=model_id)
 
 
-def spread(model_id: str | None) -> None:
-    bins = pd.DataFrame(
-        read("models", "distribution", model=model_id, **times), columns=BIN_COLUMNS
-    )
-    left, right = st.columns(2)
-    with left:
-        distribution(bins[bins["what"] == "run"], "run", "How are run times spread?")
-    with right:
-        distribution(bins[bins["what"] == "wait"], "wait", "How are waits spread?")
+def show_errors(model_id: str) -> None:
+    st.header("Errors")
+    rows = read("models", "errors", model=model_id, **times)
+    if not rows:
+        st.caption("No failed jobs in this time.")
+        return
+    for row in rows:
+        error_line(row)
 
 
-def percentiles(trend: pd.DataFrame, what: str, title: str) -> None:
-    names = {f"{what}_{part}": part for part in charts.PERCENTILES}
-    figures = trend[["at", *names]].rename(columns=names)
-    if figures["p50"].isna().all():
-        figures = figures.head(0)
-    charts.show(
-        title,
-        charts.lines(figures, charts.PERCENTILES, step, "seconds", title="percentile"),
-        figures,
-        key=f"{what} trend",
-        description=f"Three lines, percentiles per {step}, {span.description}. "
-        + charts.describe_lines(figures, list(charts.PERCENTILES), step, "seconds"),
-        columns={"at": charts.step_column(step)}
-        | {part: seconds_column(part) for part in charts.PERCENTILES},
-        empty="No job that ended in this time had been started.",
-    )
+def error_line(row: dict[str, Any]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        title = guide(row["error_code"], row["error_group"]).title
+        st.markdown(f"**{plural(row['jobs'])}** {title}", width="stretch")
+        link("failures", "Show group", kind=row["key"], **time_filter())
 
 
-def failures(trend: pd.DataFrame) -> None:
-    figures = trend[["at", "jobs", "failed"]].assign(failed=trend["failed"] * 100)
-    if figures["failed"].isna().all():
-        figures = figures.head(0)
-    charts.show(
-        "Does the failure share change?",
-        charts.lines(figures, {"failed": "red"}, step, "% of the jobs", title="share"),
-        figures,
-        key="failure trend",
-        description=f"A line, {span.description}."
-        f" {charts.describe_lines(figures, ['failed'], step, '% of the jobs')}",
-        columns={
-            "at": charts.step_column(step),
-            "jobs": count_column("Jobs ended"),
-            "failed": percent_column("Failed"),
-        },
-        empty="No job completed or failed in this time.",
-    )
+def time_filter() -> dict[str, str]:
+    """The time range for a link; a range with a start keeps its default there."""
+    return {"time": str(st.session_state["time"])} if span.start is None else {}
 
 
-def distribution(bins: pd.DataFrame, what: str, title: str) -> None:
-    # A logarithmic axis cannot show zero.
-    figures = bins.assign(
-        first=bins["from_seconds"].clip(lower=0.0005), percent=bins["share"] * 100
-    )
-    figures["range"] = [
-        f"{duration(a)} to {duration(b)}"
-        for a, b in zip(bins["from_seconds"], bins["to_seconds"], strict=True)
-    ]
-    charts.show(
-        title,
-        charts.distribution(figures),
-        bins.assign(share=bins["share"] * 100).drop(columns="what"),
-        key=f"{what} distribution",
-        description=f"Bars now, {span.description}, and outlines before."
-        f" {describe_distribution(figures)}",
-        columns={
-            "period": "Time",
-            "from_seconds": st.column_config.NumberColumn("From", format="%.3f s"),
-            "to_seconds": st.column_config.NumberColumn("To", format="%.3f s"),
-            "jobs": count_column(),
-            "share": percent_column("Of the jobs"),
-        },
-        empty="No job that ended in this time had been started.",
-    )
-
-
-def describe_distribution(figures: pd.DataFrame) -> str:
-    """Text alternative for a distribution: each period's job count and most common range."""
-    found = []
-    for period, bins in figures.groupby("period", sort=False):
-        most = bins.loc[bins["jobs"].idxmax()]
-        found.append(
-            f"{str(period).capitalize()}: {plural(int(bins['jobs'].sum()))}, most often"
-            f" {most['range']} ({most['percent']:.1f} %)."
+with rerun_when_reachable():
+    if chosen is None:
+        live(panel, seconds=5 * REFRESH_SECONDS)
+        csv_export(
+            "models",
+            COLUMNS,
+            MAX_MODELS,
+            lambda: [read("models", "models", step=step, most=1_000_000, **times)],
         )
-    return " ".join(found)
-
-
-live(panel, seconds=5 * REFRESH_SECONDS)
-csv_export(
-    "models",
-    COLUMNS,
-    MAX_MODELS,
-    lambda: [read("models", "models", step=step, most=1_000_000, **times)],
-)
+    elif live(partial(one_model, chosen), seconds=5 * REFRESH_SECONDS):
+        st.header("Settings")
+        settings_form(chosen, read_once("maintenance", "models"))

@@ -1,297 +1,207 @@
-"""Is the queue healthy?"""
+"""Is the queue healthy, and if not, what is to be done?"""
 
-from collections.abc import Mapping
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from lib.checks.health import LEVEL_LABELS, Condition, Verdict, verdict
-from lib.formats import duration, escaped, number, percent, plural, share
-from lib.ops.conditions import type_name
-from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
+from lib.checks.error_guide import UNKNOWN, guide
+from lib.checks.health import Verdict, verdict
+from lib.formats import duration, escaped, percent, plural, share
+from lib.ops.action_texts import RETRY_ADVICE
 from lib.queue.queue_state import QueueState
-from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, format_time, pool, read, read_once
-from lib.ui.export import csv_export
+from lib.ui import tiles
+from lib.ui.confirm import ask, confirmations
+from lib.ui.dashboard import read, read_once
+from lib.ui.flow_chart import QUARTER, describe_flow, flow_chart, show_flow
+from lib.ui.images import thumbnail_sources
 from lib.ui.live import live
 from lib.ui.navigation import link
-from lib.ui.tiles import Tile, curve, difference, show
+from lib.ui.parts import job_dialogs
+from lib.ui.parts.status_strip import is_paused, pause_button, status_strip
+from lib.ui.tiles import Tile
+from lib.ui.time_range import RANGES, custom_range
 
-MAX_EXPLAINED = 4
-"""Conditions explained in full for each page; the rest are counted."""
+LAST_HOUR = "1 h"
+NO_USUAL = "usual unknown"
+MAX_RETRIED = 100_000
+IMAGE_WIDTH = 72
 
 
 def panel() -> None:
     now: QueueState = read("overview", "now")
-    hours = pd.DataFrame(read("overview", "hours"), columns=HOUR_COLUMNS)
-    health = read("overview", "health")
-    first_look = read("overview", "first_look")
+    if is_paused(now) != st.session_state.get("queue paused"):
+        # The pause button is outside the panel.
+        st.rerun()
     found = verdict(now)
-    show_verdict(found)
-    if first_look == "sample" or (first_look == "empty" and not health):
-        show_welcome(first_look)
-    resume_buttons(now)
-    show(
-        [*state_tiles(now), *failure_tiles(now, hours), *flow_tiles(now, hours)],
-        {condition.name for condition in found.conditions},
-    )
-    st.caption(
-        "Changes are against usual, the mean of the same hour of the previous seven days. A curve"
-        " shows the last 24 full hours and at its end the last hour, from their lowest to their"
-        " highest value."
-    )
-    pause_button(now)
-    health_table(health)
+    status_strip(now, found, read("overview", "first_look"))
+    tiles.show(figures(now, read("overview", "hours"), found))
+    last_day()
+    left, right = st.columns(2)
+    with left:
+        top_failures()
+    with right:
+        running_jobs(now)
+    recent_images()
 
 
-def show_verdict(found: Verdict) -> None:
-    if not found.conditions:
-        st.success(f"**{LEVEL_LABELS['good']}.** {found.reason}", icon=":material/check_circle:")
-    for (level, page), group in groupby(found.conditions, attrgetter("level", "page")):
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            show_conditions(level, list(group))
-            if page:
-                link(page)
+def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict) -> list[Tile]:
+    def of_hours(name: str, last: float | None) -> list[float]:
+        return tiles.curve([hour[name] for hour in hours], last)
 
-
-def show_conditions(level: str, conditions: list[Condition]) -> None:
-    # A reason may quote a provider.
-    reasons = [escaped(condition.reason) for condition in conditions[:MAX_EXPLAINED]]
-    if more := len(conditions) - len(reasons):
-        reasons.append(f"And {more} more.")
-    text = f"**{LEVEL_LABELS[level]}.** " + "  \n".join(reasons)
-    if level == "critical":
-        st.error(text, icon=":material/error:")
-    else:
-        st.warning(text, icon=":material/visibility:")
-
-
-WELCOME = {
-    "empty": "Each image that an application asks for becomes a job in the queue: a worker takes"
-    " it, has the model make the image and stores it. This page says whether that goes well, and"
-    " what to do when it does not. No job has been here yet.",
-    "sample": "Each image that an application asks for becomes a job in the queue, and this page"
-    " says whether they get done. What you see now are thirty days of invented jobs, so that every"
-    " page has something to show; those that are stuck are there for you to reset. The queue and"
-    " its worker are real: what you submit runs through them.",
-}
-
-
-def show_welcome(first_look: str) -> None:
-    with st.container(border=True):
-        st.markdown(f"**Welcome to Darkroom.** {WELCOME[first_look]}")
-        link("generate", "Submit your first generation", ":material/add_photo_alternate:")
-
-
-def resume_buttons(now: QueueState) -> None:
-    with st.container(horizontal=True):
-        for job_type in (pause["job_type"] for pause in now["paused"]):
-            label = f"Resume {escaped(type_name(job_type))}"
-            if st.button(
-                label, key=f"resume {job_type}", type="primary", icon=":material/play_arrow:"
-            ):
-                ask(resume_action(job_type))
-
-
-def pause_button(now: QueueState) -> None:
-    if ALL_TYPES in (pause["job_type"] for pause in now["paused"]):
-        return
-    if st.button("Pause the queue", icon=":material/pause:"):
-        ask(pause_action(now["processing"]))
-
-
-def pause_action(processing: int) -> Action:
-    def run() -> str:
-        pause_queue(pool(), actor())
-        return "No job is claimed any more until you resume."
-
-    return Action(
-        title="Pause the queue",
-        effect=f"No worker claims another job until you resume. {plural(processing)} that run now"
-        " go on, and new ones wait in the queue.",
-        button="Pause",
-        run=run,
-    )
-
-
-def resume_action(job_type: str) -> Action:
-    name = escaped(type_name(job_type))
-
-    def run() -> str:
-        lifted = resume_queue(pool(), actor(), job_type)
-        return f"Workers claim {name} again." if lifted else f"{name} were no longer paused."
-
-    return Action(
-        title="Resume the queue",
-        effect=f"Workers claim {name} again at once.",
-        button="Resume",
-        run=run,
-    )
-
-
-HOUR_COLUMNS = [
-    "hour",
-    "live",
-    "completed",
-    "failed",
-    "failure_share",
-    "wait_seconds",
-    "run_seconds",
-]
-
-
-def state_tiles(now: QueueState) -> list[Tile]:
-    """Current state."""
-    return [
-        Tile(
-            "Oldest pending",
-            duration(now["oldest_pending_seconds"]),
-            "throughput",
-            "The longest wait of a job whose time has come.",
-            condition="waits_too_long",
-        ),
-        Tile(
-            "Processing",
-            f"{now['processing']:,}",
-            "jobs",
-            "Jobs that run, and how many the living workers run at once.",
-            f"of {now['slots']:,} at once",
-            is_change=False,
-            filters={"status": "processing"},
-        ),
-        Tile(
-            "Stuck",
-            f"{now['stuck']:,}",
-            "stuck_jobs",
-            "Running without a heartbeat from a worker for too long.",
-            condition="stuck",
-        ),
-        Tile(
-            "Last completion",
-            duration(now["last_completion_seconds"]),
-            "jobs",
-            "How long ago a job last completed.",
-            filters={"status": "completed"},
-        ),
-    ]
-
-
-def failure_tiles(now: QueueState, hours: pd.DataFrame) -> list[Tile]:
-    """Failures and workers."""
-    return [
-        Tile(
-            "Failure rate",
-            share(now["last_hour_failed"], now["last_hour_completed"] + now["last_hour_failed"]),
-            "failures",
-            "Share that failed of the jobs that completed or failed in the last hour.",
-            difference(
-                now["last_hour_failure_share"],
-                now["usual_failure_share"],
-                lambda points: f"{100 * points:.1f} points",
-            ),
-            curve=curve(hours["failure_share"], now["last_hour_failure_share"]),
-            format_value=percent,
-            condition="many_failures",
-        ),
-        Tile(
-            "Failed",
-            f"{now['last_hour_failed']:,}",
-            "failures",
-            "Jobs that failed for good in the last hour.",
-            difference(now["last_hour_failed"], now["usual_failed"], lambda jobs: f"{jobs:,.0f}"),
-            curve=curve(hours["failed"], now["last_hour_failed"]),
-        ),
-        Tile(
-            "Retrying",
-            f"{now['retrying']:,}",
-            "failures",
-            "Pending jobs that have failed before and have attempts left.",
-            condition="provider_down",
-        ),
-        Tile(
-            "Workers alive",
-            f"{now['workers_alive']:,}",
-            "workers",
-            "Seen in the last minute.",
-            condition="no_worker",
-        ),
-    ]
-
-
-def flow_tiles(now: QueueState, hours: pd.DataFrame) -> list[Tile]:
-    """Throughput and latency."""
-    live = now["pending"] + now["processing"]
-    difference_text = difference(live, now["live_before"], number)
+    oldest, usual_share = now["oldest_pending_seconds"], now["usual_failure_share"]
+    failure_share, usual_completed = now["last_hour_failure_share"], now["usual_completed"]
+    usual_wait = now["usual_wait_p95"]
+    stuck = f", {now['stuck']:,} stuck" if now["stuck"] else ""
+    ended = now["last_hour_completed"] + now["last_hour_failed"]
     return [
         Tile(
             "Pending",
             f"{now['pending']:,}",
+            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
             "jobs",
-            "Jobs that wait, later retries included. Change and curve count the running ones too.",
-            difference_text and f"{difference_text} in 1 h",
-            curve=[*hours["live"], live],
-            filters={"status": "pending"},
+            "Pending jobs, retries in backoff included, and the longest wait of one that is due.",
+            found.level_of(["waits_too_long", "pending_jobs"]),
+            of_hours("pending", now["pending"]),
+            filters={"view": "pending"},
         ),
         Tile(
-            "Throughput",
+            "Running",
+            f"{now['processing'] - now['stuck']:,} of {now['slots']:,}",
+            plural(now["workers_alive"], "worker") + stuck,
+            "workers",
+            "Running jobs with a heartbeat, of those that the live workers can run at a time.",
+            found.level_of(["no_worker", "worker_gone", "stuck", "storage_failed"]),
+            of_hours("processing", now["processing"]),
+        ),
+        Tile(
+            "Failure rate",
+            share(now["last_hour_failed"], ended),
+            NO_USUAL
+            if failure_share is None or usual_share is None
+            else f"{100 * (failure_share - usual_share):+.1f} points",
+            "failures",
+            "Failed of the jobs that completed or failed in the last hour. Compared with this hour,"
+            " 7-day average.",
+            found.level_of(["many_failures", "provider_down"]),
+            of_hours("failure_share", failure_share),
+            percent,
+            {"time": LAST_HOUR},
+        ),
+        Tile(
+            "p95 wait",
+            duration(now["wait_p95"]),
+            NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
+            "throughput",
+            "95% of the jobs that ended in the last 15 min waited at most so long, from due to"
+            " started. Compared with this hour, last 7 days.",
+            found.level_of(["wait_p95"]),
+            of_hours("wait_p95", now["wait_p95"]),
+            duration,
+        ),
+        Tile(
+            "Completed",
             f"{now['last_hour_completed'] / 60:,.1f} / min",
+            NO_USUAL if usual_completed is None else f"usual {usual_completed / 60:,.1f}",
             "throughput",
-            "Jobs completed per minute, mean of the last hour.",
-            difference(
-                now["last_hour_completed"] / 60,
-                now["usual_completed"] and now["usual_completed"] / 60,
-                lambda jobs: f"{jobs:,.1f}",
+            "Jobs completed per minute in the last hour. Compared with this hour, 7-day average.",
+            found.level_of(["no_completion"]),
+            tiles.curve(
+                [hour["completed"] / 60 for hour in hours], now["last_hour_completed"] / 60
             ),
-            curve=curve(hours["completed"] / 60, now["last_hour_completed"] / 60),
-        ),
-        Tile(
-            "Mean wait",
-            duration(now["last_hour_wait_seconds"]),
-            "throughput",
-            "From due to started, of the jobs that ended in the last hour.",
-            difference(now["last_hour_wait_seconds"], now["usual_wait_seconds"], duration),
-            curve=curve(hours["wait_seconds"], now["last_hour_wait_seconds"]),
-            format_value=duration,
-        ),
-        Tile(
-            "Mean run",
-            duration(now["last_hour_run_seconds"]),
-            "models",
-            "From started to ended, of the jobs that ended in the last hour.",
-            difference(now["last_hour_run_seconds"], now["usual_run_seconds"], duration),
-            curve=curve(hours["run_seconds"], now["last_hour_run_seconds"]),
-            format_value=duration,
         ),
     ]
 
 
-HEALTH_HEAD = """\
-| Status | Jobs | Mean run | Created |
-|---|---:|---:|---|
-"""
-HEALTH_COLUMNS = ["job_type", "status", "count", "avg_seconds", "oldest", "newest"]
-
-
-def health_table(health: list[dict[str, Any]]) -> None:
-    st.header("What waits and runs now, and what ended in the last 24 hours?")
-    if not health:
-        st.info("The queue is empty, and nothing has ended since yesterday.")
-        link("generate", "Submit a generation", ":material/add:")
+def last_day() -> None:
+    quarters, events = read("overview", "quarters"), read("overview", "events")
+    chart = flow_chart(quarters, events)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header("Last 24 h", width="content")
+        st.caption(chart.note)
+        link("throughput", "Throughput")
+    if not any(
+        row[name] for row in quarters for name in ("arrived", "completed", "failed", "depth")
+    ):
+        st.caption("No jobs in the last 24 hours.")
         return
-    # As Markdown: the code of Streamlit's tables is a fifth of what a first visit downloads.
-    for job_type, rows in groupby(health, itemgetter("job_type")):
-        st.markdown(f"**{escaped(job_type)}**\n\n{HEALTH_HEAD}" + "".join(map(health_row, rows)))
+    if clicked := show_flow(chart, describe_flow(quarters, events)):
+        st.switch_page(
+            "pages/jobs.py", query_params={"view": "all", **custom_range(clicked, QUARTER)}
+        )
 
 
-def health_row(row: Mapping[str, Any]) -> str:
-    created = escaped(f"{format_time(row['oldest'])} to {format_time(row['newest'])}")
-    run = duration(row["avg_seconds"])
-    return f"| {row['status']} | {row['count']:,} | {run} | {created} |\n"
+def top_failures() -> None:
+    groups = read("overview", "failures")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.header("Top failures, last hour", width="content")
+        if groups and groups[0]["kinds"] > len(groups):
+            link("failures", f"All {groups[0]['kinds']}", time=LAST_HOUR)
+    if not groups:
+        st.caption("No failures.")
+    with st.container(gap="xsmall"):
+        for group in groups:
+            failure_group(group)
+
+
+def failure_group(group: Mapping[str, Any]) -> None:
+    entry, jobs = guide(group["error_code"], group["error_group"]), group["jobs"]
+    title = entry.title
+    if entry is UNKNOWN and group["error_group"]:
+        title = escaped(group["error_group"][:60])
+    filters = {"kind": group["key"], "time": LAST_HOUR}
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        link("failures", f"**{jobs:,}** {title}", None, **filters)
+        st.image(
+            tiles.sparkline(group["trend"], tiles.CURVE_COLORS["good"]),
+            width=60,
+            alt=f"Per hour, last day: {max(group['trend']):,} at most, {group['trend'][-1]:,} in"
+            " the current hour.",
+        )
+        advice = RETRY_ADVICE[entry.retry]
+        with st.container(width=115, horizontal_alignment="right"):
+            if entry.retry == "useless":
+                link("failures", "Show", **filters)
+            elif st.button(
+                f"Retry all {jobs:,}", key=f"retry {group['key']}", help=f"{entry.meaning} {advice}"
+            ):
+                confirm_retry(group["key"], advice)
+
+
+def confirm_retry(key: str, advice: str) -> None:
+    found = read_once(
+        "failures", "failed_ids", start=None, length=RANGES[LAST_HOUR], key=key, most=MAX_RETRIED
+    )
+    ask(job_dialogs.retry([row["id"] for row in found], advice))
+
+
+def running_jobs(now: QueueState) -> None:
+    jobs = read("overview", "running")
+    st.header("Running jobs")
+    if not jobs:
+        st.caption("No jobs running.")
+    for job in jobs:
+        model = (job["model_id"] or job["job_type"]).rpartition("/")[2]
+        name = escaped(" · ".join(filter(None, [model, (job["prompt"] or "")[:40]])))
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            link("job", name, ":material/image:", id=str(job["id"]))
+            progress = job["progress"] or 0
+            st.progress(progress / 100, f"{progress}% · {duration(job['seconds'])}", width=150)
+    if now["processing"] - now["stuck"] > len(jobs):
+        link("jobs", f"All {plural(now['processing'], 'running job')}", view="running")
+
+
+def recent_images() -> None:
+    rows = read("overview", "images")
+    with st.container(horizontal=True, gap="xsmall"):
+        for row, source in zip(rows, thumbnail_sources(rows), strict=True):
+            if source:
+                st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")
 
 
 confirmations()
-live(panel)
-csv_export("queue health", HEALTH_COLUMNS, 20, lambda: [read_once("overview", "health")])
+live(panel, beside=pause_button)

@@ -27,19 +27,19 @@ HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest
 FAILED_ESTIMATE = 5000
 
 st.caption(
-    "Back to the time before the queue, step by step, and forth again. No step deletes anything;"
-    " each says what it will do before it does it, may be repeated, and may be left out."
+    "Returns to the synchronous path step by step, and back to the queue. No step deletes anything."
+    " Each can be repeated or skipped, and says what it does before it runs."
 )
 
 
 def panel() -> None:
     state = read("rollback", "state")
     if state["id"] is None:
-        st.info("No rollback is open. Below is what each step would find now.")
+        st.info("No rollback in progress. The steps below show the current state.")
         steps(ROLLBACK_STEPS, state)
         return
     st.warning(
-        f"A rollback is open since {format_time(state['started_at'])}, started by"
+        f"Rollback in progress since {format_time(state['started_at'])}, started by"
         f" {escaped(state['started_by'])}: {escaped(state['reason'])}",
         icon=":material/undo:",
     )
@@ -89,67 +89,67 @@ def step_action(step: Step, state: State) -> Action:
 
 def notes_card(state: State, number: int) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Tell people**")
-        st.text(f"{plural(state['told'], 'note')} of who was told. The form below takes them.")
+        st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Inform people**")
+        st.text(f"{plural(state['told'], 'notice')} recorded. Use the form below.")
 
 
 def end_card(state: State) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{len(RESUME_STEPS) + 2}. End the rollback**")
+        st.markdown(f"**{len(RESUME_STEPS) + 2}. End rollback**")
         st.text(f"Closes it and keeps the record. {remaining_text(state)}")
-        if st.button("End the rollback", key="end"):
+        if st.button("End rollback", key="end"):
             ask(end_action(state["id"], read_once("rollback", "state")))
 
 
 def remaining_text(state: State) -> str:
     left = [step.title for step in RESUME_STEPS if step.status(state) == "open"]
-    return f"Still to do: {', '.join(left)}." if left else "Everything is put back."
+    return f"Still to do: {', '.join(left)}." if left else "Everything is restored."
 
 
 def end_action(rollback: UUID, state: State) -> Action:
     return Action(
-        title="End the rollback",
-        effect=f"Closes the rollback; it changes nothing else. {remaining_text(state)}",
-        button="End it",
+        title="End rollback",
+        effect=f"Closes the rollback and changes nothing else. {remaining_text(state)}",
+        button="End rollback",
         run=lambda: end_rollback(rollback),
     )
 
 
 def end_rollback(rollback: UUID) -> str:
     end(pool(), actor(), rollback)
-    return "The rollback has ended."
+    return "Rollback ended."
 
 
 def start_form() -> None:
     with st.form("start", border=False):
         reason = st.text_input(
-            "Why?", max_chars=500, placeholder="What is wrong, in a sentence", width=560
+            "Reason", max_chars=500, placeholder="What is wrong, in one sentence", width=560
         )
-        if st.form_submit_button("Start a rollback", type="primary"):
+        if st.form_submit_button("Start rollback", type="primary"):
             if reason.strip():
                 ask(start_action(reason.strip()))
-            st.error("Say why: the record needs a reason.")
+            st.error("Enter a reason.")
 
 
 def start_action(reason: str) -> Action:
     def run() -> str:
         start(pool(), actor(), reason)
-        return "The rollback is open: now take its steps."
+        return "Rollback started. Continue with the steps below."
 
     return Action(
-        title="Start a rollback",
-        effect="Opens a rollback, which keeps what it has to put back. Nothing is stopped yet. The"
-        f" reason: {escaped(reason)}.",
-        button="Start it",
+        title="Start rollback",
+        effect="Opens a rollback that remembers what to restore later. Nothing is stopped yet."
+        f" Reason: {escaped(reason)}.",
+        button="Start rollback",
         run=run,
     )
 
 
 def evidence() -> None:
-    st.header("Keep the evidence")
+    st.header("Evidence")
     st.caption(
-        "All jobs that failed, however long ago, and how many there are in each state. Cancelling"
-        " changes the second: take it before, if it is to show what was."
+        "All failed jobs, and the number of jobs by status. Export the latter before cancelling"
+        " jobs, which changes it."
     )
     left, right = st.columns(2)
     with left:
@@ -166,43 +166,43 @@ def evidence() -> None:
 
 
 def note_form(state: State) -> None:
-    st.header("Who was told?")
+    st.header("Notices")
     with st.form("tell", border=False, clear_on_submit=True):
         who = st.text_input("Who", max_chars=200, placeholder="Support, the team on call, users")
-        message = st.text_area("What they were told", max_chars=2000, height=80)
-        if st.form_submit_button("Record"):
+        message = st.text_area("Message", max_chars=2000, height=80)
+        if st.form_submit_button("Record notice"):
             if who.strip():
                 ask(note_action(state["id"], who.strip(), message.strip()))
-            st.error("Say who was told.")
+            st.error("Enter who was informed.")
 
 
 def note_action(rollback: UUID, who: str, message: str) -> Action:
     def run() -> str:
         record_notice(pool(), actor(), rollback, who, message)
-        return "Recorded."
+        return "Notice recorded."
 
     return Action(
-        title="Record who was told",
-        effect=f"Writes down that these were told: {escaped(who)}.",
-        button="Record",
+        title="Record notice",
+        effect=f"Records who was informed: {escaped(who)}.",
+        button="Record notice",
         run=run,
     )
 
 
 def show_record(state: State) -> None:
-    st.header("What was done since it began")
+    st.header("Actions since the start")
     st.dataframe(
         read("rollback", "done", since=state["started_at"]),
         hide_index=True,
         placeholder="–",
-        alt="What was done since the rollback began",
+        alt="Actions since the start of the rollback",
         column_config={
-            "at": time_column("At", seconds=True),
-            "actor": "By",
-            "action": "What",
-            "affected": count_column("How many"),
-            "who": "Who was told",
-            "message": st.column_config.TextColumn("What they were told", width="large"),
+            "at": time_column("Time", seconds=True, width=130),
+            "actor": st.column_config.TextColumn("User", width=150),
+            "action": st.column_config.TextColumn("Action", width=190),
+            "affected": count_column("Count", width=65),
+            "who": st.column_config.TextColumn("Informed", width=170),
+            "message": st.column_config.TextColumn("Message", width=250),
         },
     )
 
@@ -217,11 +217,11 @@ def earlier_rollbacks() -> None:
         hide_index=True,
         alt="Earlier rollbacks",
         column_config={
-            "started_at": time_column("Started", year=True),
-            "started_by": "By",
-            "reason": st.column_config.TextColumn("Why", width="large"),
-            "ended_at": time_column("Ended", year=True),
-            "ended_by": "Ended by",
+            "started_at": time_column("Started", year=True, width=140),
+            "started_by": st.column_config.TextColumn("Started by", width=150),
+            "reason": st.column_config.TextColumn("Reason", width=370),
+            "ended_at": time_column("Ended", year=True, width=140),
+            "ended_by": st.column_config.TextColumn("Ended by", width=150),
         },
     )
 

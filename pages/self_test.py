@@ -18,14 +18,14 @@ from lib.ui.navigation import link
 
 REFRESH_SECONDS = 0.5
 BADGES = {
-    "waiting": ":gray-badge[Waits]",
-    "running": ":blue-badge[Runs]",
+    "waiting": ":gray-badge[Pending]",
+    "running": ":blue-badge[Running]",
     "passed": ":green-badge[Passed]",
     "failed": ":red-badge[Failed]",
     "skipped": ":orange-badge[Skipped]",
 }
 
-st.caption("Tries every step that must work, for real, and says what to do where one does not.")
+st.caption("Tests every step of the deployment end to end and says how to fix what fails.")
 
 
 def start() -> None:
@@ -40,19 +40,19 @@ def start() -> None:
 
 def introduction() -> None:
     if settings().replicate_token:
-        costs = "Replicate is in use: **they cost what three images cost there.**"
+        costs = "Replicate is in use: **they cost as much as three images.**"
     elif settings().database_url or settings().functions_elsewhere:
         costs = (
-            "**Where workers or functions elsewhere use the real Replicate, they cost what three"
-            " images cost there.**"
+            "**If workers or functions elsewhere use the real Replicate, they cost as much as three"
+            " images.**"
         )
     else:
-        costs = "The provider is simulated: they cost nothing."
+        costs = "The provider is simulated, so they are free."
     st.markdown(
-        f"It makes three real generations with a quick model. {costs} All that it makes is marked"
-        " as a test and removed at the end; no other job is touched, except that it calls"
-        f" process-jobs once, which runs up to {settings().max_parallel_jobs} due jobs as cron"
-        " would. It takes some seconds, and never more than a quarter of an hour."
+        f"Makes three real generations with a fast model. {costs} They are marked as tests and"
+        " removed at the end. Other jobs are not affected, except that process-jobs is called once"
+        f" and runs up to {settings().max_parallel_jobs} pending jobs. Takes a few seconds, at most"
+        " 15 min."
     )
 
 
@@ -74,11 +74,11 @@ def show_report(report: Report) -> None:
         st.success(f"This deployment works: {verdict}", icon=":material/check_circle:")
     else:
         failed = sum(check["status"] == "failed" for check in report["checks"])
-        st.error(f"{plural(failed, 'thing')} to repair: {verdict}", icon=":material/error:")
+        st.error(f"{plural(failed, 'check')} failed: {verdict}", icon=":material/error:")
     link("deployment")
     failed_checks(report["checks"])
     checks_by_area(report["checks"])
-    st.header("The report")
+    st.header("Report")
     st.text(
         f"Database: {report['database']}\nFunctions: {report['functions']}\n"
         f"Provider: {report['provider']}"
@@ -102,9 +102,9 @@ def failed_checks(checks: Sequence[Outcome]) -> None:
                 st.markdown(f"{BADGES['failed']} **{check['title']}**")
                 st.caption("Expected")
                 st.text(check["expected"])
-                st.caption("Came back")
+                st.caption("Actual")
                 st.text(check["came_back"])
-                st.caption("How to repair it")
+                st.caption("How to fix it")
                 instructions, _, sql = check["repair"].partition("\n\n")
                 st.text(instructions)
                 if sql:
@@ -120,7 +120,7 @@ def checks_by_area(checks: Sequence[Outcome]) -> None:
                 st.caption("Expected")
                 st.text(check["expected"])
                 if check["came_back"]:
-                    st.caption("Skipped because" if check["status"] == "skipped" else "Came back")
+                    st.caption("Reason" if check["status"] == "skipped" else "Actual")
                     st.text(check["came_back"])
 
 
@@ -131,16 +131,16 @@ def format_length(seconds: float) -> str:
 def last_run() -> None:
     last = read("self_test", "last_run")
     if last is None:
-        st.info("No run yet. Press the button: the checks appear here as they run.")
+        st.info("No runs yet. The checks appear here as they run.")
         return
-    st.text(f"The last run, of {format_time(last['at'], seconds=True)}, by {last['actor']}:")
+    st.text(f"Last run {format_time(last['at'], seconds=True)}, by {last['actor']}:")
     show_report(last["report"])
 
 
 run: BackgroundRun | None = st.session_state.get("self_test")
 introduction()
 st.button(
-    "Run the self-test",
+    "Run self-test",
     type="primary",
     on_click=start,
     disabled=run is not None and run.running,

@@ -54,7 +54,7 @@ with line as materialized (
 ), jobs as (
     select
         t.place, t.generation_id, t.job_id, g.model_id, g.prompt, g.parameters, g.progress, g.prediction_id,
-        g.image_url, g.storage_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
+        g.image_url, g.storage_path, g.thumbnail_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
         case when g.status = 'queued' and q.status = 'processing' then 'processing' else g.status end as status,
         case when g.status <> 'queued' then g.started_at end as started_at,
         coalesce(q.scheduled_at, t.due_at) as due_at,
@@ -69,7 +69,7 @@ with line as materialized (
 select
     j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
     j.prediction_id is not null as predicted,
-    j.image_url, j.storage_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
+    j.image_url, j.storage_path, j.thumbnail_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
     exists (
         select from public.model_holds h
         where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()
@@ -96,10 +96,13 @@ select count(*) from public.test_runs;
 -- Test runs, newest first: :most after the first :skip. Columns: id; created_at; actor; prompt;
 -- models; jobs: requested; started; live, completed, failed, cancelled: number of generations;
 -- wait_mean: from due to the start of the last attempt, over started jobs; run_mean: from there to
--- the end, over completed ones; both in seconds.
+-- the end, over completed ones; both in seconds. thumbnail_path, storage_path, image_url: of the
+-- first image. load_test: whether the run is one.
 select
     r.id, r.created_at, r.actor, r.prompt, r.models, r.jobs,
-    s.started, s.live, s.completed, s.failed, s.cancelled, s.wait_mean, s.run_mean
+    coalesce(r.settings ->> 'load_test', '') = 'true' as load_test,
+    s.started, s.live, s.completed, s.failed, s.cancelled, s.wait_mean, s.run_mean,
+    i.thumbnail_path, i.storage_path, i.image_url
 from (
     select * from public.test_runs
     order by created_at desc, id
@@ -123,4 +126,12 @@ cross join lateral (
     left join public.job_queue q on q.id = t.job_id
     where t.run_id = r.id
 ) s
+left join lateral (
+    select g.thumbnail_path, g.storage_path, g.image_url
+    from public.test_run_jobs t
+    join public.image_generations g on g.id = t.generation_id
+    where t.run_id = r.id and g.status = 'completed'
+    order by t.place
+    limit 1
+) i on true
 order by r.created_at desc, r.id;

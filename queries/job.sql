@@ -1,25 +1,28 @@
--- One job and what explains its state.
+-- One job and what explains its state. All queries together read at most 100 rows.
 
 -- name: job^
 -- A job by its own id or its generation's, with everything that explains its state. Seconds are
 -- relative to now; null if not applicable. due_in_seconds: until scheduled_at, negative once due.
--- silent_seconds: since the last heartbeat while running. leased: whether a worker holds a lease.
--- pause_type, paused_by, pause_reason, paused_seconds: a pause of its type or, as *, of all types.
--- held_seconds, hold_reason: remaining rate limit of its model. provider, down_seconds,
--- probe_in_seconds, down_reason: its provider, if the circuit breaker is open. workers_alive:
--- workers alive that run its type. storage_hosts, storage_error, storage_seconds: if none of them
--- claims it because their storage takes no files. ahead: due jobs that will be claimed before it, up
--- to 1,001, of the first 1,000 lines (pending_lines). payload and error_details: text as stored, up
--- to 100,000 characters.
+-- ended_seconds: since it ended. silent_seconds: since the last heartbeat while running. leased:
+-- whether a worker holds a lease. pause_type, paused_by, pause_reason, paused_seconds: a pause of
+-- its type or, as *, of all types. held_seconds, hold_reason: remaining rate limit of its model.
+-- provider, down_seconds, probe_in_seconds, down_reason: its provider, if the circuit breaker is
+-- open. Only while it is pending: workers_alive, workers alive that run its type; storage_hosts,
+-- storage_error, storage_seconds, if none of them claims it because their storage takes no files;
+-- ahead, due jobs that will be claimed before it, up to 51; ahead_cut, whether there may be more,
+-- in other lines than the first 20 (pending_lines). user_id, email: who asked for it. model_id,
+-- prompt, parameters (JSON): what was asked for, by its generation, else by its payload. payload
+-- and error_details: text as stored, up to 100,000 characters.
 select
     q.id,
     q.status,
     q.job_type,
-    q.payload ->> 'model_id' as model_id,
+    coalesce(g.model_id, q.payload ->> 'model_id') as model_id,
     q.attempts,
     q.max_attempts,
     q.priority,
-    q.created_by,
+    coalesce(q.created_by, g.user_id) as user_id,
+    u.email,
     q.created_at,
     q.scheduled_at,
     q.started_at,
@@ -33,8 +36,9 @@ select
         case when jsonb_typeof(q.error_details) = 'object' then q.error_details - 'attempts'
              else q.error_details end
     ), 100000) as error_details,
+    clock_timestamp() as seen_at,
     extract(epoch from q.scheduled_at - clock_timestamp())::double precision as due_in_seconds,
-    extract(epoch from q.started_at - q.scheduled_at)::double precision as wait_seconds,
+    extract(epoch from clock_timestamp() - q.completed_at)::double precision as ended_seconds,
     extract(
         epoch from coalesce(q.completed_at, clock_timestamp()) - q.started_at
     )::double precision as run_seconds,
@@ -55,21 +59,22 @@ select
     extract(epoch from clock_timestamp() - b.opened_at)::double precision as down_seconds,
     extract(epoch from b.open_until - clock_timestamp())::double precision as probe_in_seconds,
     b.reason as down_reason,
-    (
-        select count(*) from public.live_workers a where q.job_type = any(a.job_types)
-    ) as workers_alive,
-    storage.hosts as storage_hosts,
-    storage.error as storage_error,
-    extract(epoch from clock_timestamp() - storage.failed_at)::double precision as storage_seconds,
+    alive.workers as workers_alive,
+    case when alive.blocked then alive.hosts end as storage_hosts,
+    case when alive.blocked then alive.error end as storage_error,
+    case when alive.blocked
+         then extract(epoch from clock_timestamp() - alive.failed_at)::double precision end as storage_seconds,
     ahead.jobs as ahead,
+    ahead.cut as ahead_cut,
     g.id as generation_id,
-    g.user_id,
     g.status as generation_status,
     g.progress,
-    g.prompt,
+    left(coalesce(g.prompt, q.payload ->> 'prompt'), 100000) as prompt,
+    case when length(p.parameters::text) <= 100000 then p.parameters::text else '{}' end as parameters,
     g.prediction_id,
     g.image_url,
     g.storage_path,
+    g.thumbnail_path,
     g.source
 from (
     select coalesce(
@@ -101,64 +106,97 @@ left join lateral (
 left join public.model_holds h on h.model_id = public.model_of(q.payload) and h.held_until > clock_timestamp()
 left join public.job_types t on t.job_type = q.job_type
 left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
+left join auth.users u on u.id = coalesce(q.created_by, g.user_id)
+cross join lateral (
+    select case when jsonb_typeof(o.parameters) = 'object' then o.parameters else '{}' end as parameters
+    from (select coalesce(g.parameters, q.payload -> 'parameters') as parameters) o
+) p
+-- Conditions inside, so that nothing is read for a job that is not pending.
 left join lateral (
     select
+        count(*) as workers,
+        bool_and(q.job_type = any (a.blocked_types)) as blocked,
         array_agg(distinct a.host) as hosts,
         min(a.storage_failed_at) as failed_at,
         (array_agg(a.storage_error order by a.storage_failed_at))[1] as error
     from public.live_workers a
-    where q.job_type = any (a.job_types)
-    having bool_and(q.job_type = any (a.blocked_types))
-) storage on true
+    where q.status = 'pending' and q.job_type = any (a.job_types)
+) alive on true
 left join lateral (
-    select count(*) as jobs
+    select
+        (
+            select count(*)
+            from (
+                select
+                from unnest(found.lines) l
+                cross join lateral (
+                    select
+                    from public.job_queue o
+                    where o.status = 'pending' and public.line_of(o.priority, o.job_type, o.payload) = l.line
+                      and o.scheduled_at <= now()
+                      and (o.scheduled_at, o.created_at) < (
+                          case when l.priority > coalesce(q.priority, 0) then 'infinity' else q.scheduled_at end,
+                          q.created_at
+                      )
+                ) o
+                where l.most is null and l.priority >= coalesce(q.priority, 0)
+                limit 51
+            ) a
+        ) as jobs,
+        coalesce((found.lines[20]).priority >= coalesce(q.priority, 0), false) as cut
     from (
-        select
-        from unnest(public.pending_lines(1000, p_barred => public.barred_job_types())) l
-        cross join lateral (
-            select
-            from public.job_queue p
-            where p.status = 'pending' and public.line_of(p.priority, p.job_type, p.payload) = l.line
-              and p.scheduled_at <= now()
-              and (p.scheduled_at, p.created_at)
-                  < (case when l.priority > coalesce(q.priority, 0) then 'infinity' else q.scheduled_at end, q.created_at)
-        ) p
-        where l.most is null and l.priority >= coalesce(q.priority, 0)
-        limit 1001
-    ) a
-) ahead on q.status = 'pending';
+        select public.pending_lines(20, p_barred => public.barred_job_types()) as lines
+        where q.status = 'pending'
+        -- Or it would be called again for each use.
+        offset 0
+    ) found
+) ahead on true;
 
 -- name: attempts
--- Attempts that ended with an error, oldest first. Columns: attempt, at (as recorded), error, code.
-select a.value ->> 'attempt' as attempt, a.value ->> 'at' as at, a.value ->> 'error' as error,
-       a.value -> 'details' ->> 'code' as code
-from public.job_queue q
-cross join lateral jsonb_array_elements(
-    case when jsonb_typeof(q.error_details -> 'attempts') = 'array'
-         then q.error_details -> 'attempts' else '[]' end
-) with ordinality as a (value, place)
-where q.id = :id
-order by a.place
-limit 200;
+-- The last 30 attempts that ended with an error, oldest first. Columns as recorded, which may be
+-- anything or null: attempt, due_at, started_at, at (its end), worker, error, code.
+select e.attempt, e.due_at, e.started_at, e.at, e.worker, e.error, e.code
+from (
+    select
+        a.place, a.value ->> 'attempt' as attempt, a.value ->> 'due_at' as due_at,
+        a.value ->> 'started_at' as started_at, a.value ->> 'at' as at, a.value ->> 'worker' as worker,
+        left(a.value ->> 'error', 16000) as error, a.value -> 'details' ->> 'code' as code
+    from public.job_queue q
+    cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(q.error_details -> 'attempts') = 'array'
+             then q.error_details -> 'attempts' else '[]' end
+    ) with ordinality as a (value, place)
+    where q.id = :id
+    order by a.place desc
+    limit 30
+) e
+order by e.place;
 
 -- name: predictions
--- Predictions at the provider for a generation, oldest first. Columns: attempt, provider_id,
--- status, error, created_at (requested), started_at, ended_at, predict_seconds, log.
-select p.attempt, p.provider_id, p.status, p.error, p.created_at, p.started_at, p.ended_at, p.predict_seconds, p.log
+-- The last 20 predictions at the provider for a generation, oldest first. Columns: attempt, worker
+-- (which sent the request), provider_id, status, created_at (requested), started_at, ended_at,
+-- predict_seconds; input (JSON): what was sent, of the last one only.
+select p.*
+from (
+    select
+        p.attempt, p.worker, p.provider_id, p.status, p.created_at, p.started_at, p.ended_at, p.predict_seconds,
+        case when row_number() over (order by p.created_at desc) = 1 and length(p.input::text) <= 100000
+             then p.input::text end as input
+    from public.predictions p
+    where p.generation_id = :generation_id
+    order by p.created_at desc
+    limit 20
+) p
+order by p.created_at;
+
+-- name: log$
+-- The last stored log of a generation's predictions: its end, up to 16,000 characters.
+select p.log
 from public.predictions p
-where p.generation_id = :generation_id
-order by p.created_at
-limit 200;
+where p.generation_id = :generation_id and p.log <> ''
+order by p.created_at desc
+limit 1;
 
 -- name: operators
--- Operator actions on the job, among the last 200 actions since it was created. Columns: at, actor,
--- action.
-select l.at, l.actor, l.action
-from (
-    select a.at, a.actor, a.action, a.details from public.audit_log a
-    where a.at >= :created_at
-    order by a.at desc
-    limit 200
-) l
-where l.details -> 'job_ids' ? :id::text
-order by l.at;
+-- The last 20 operator actions on the job, newest first. Columns: at, actor, action.
+select at, actor, action from public.actions_on_job(:id::uuid);

@@ -32,3 +32,20 @@ from public.model_trend(
 )
 order by at
 limit 1000;
+
+-- name: errors
+-- The ten error groups with the most failed jobs of :model in a range. Columns: key, error_group,
+-- error_code, jobs, last_at.
+select
+    public.error_key(f.error_group, f.error_code) as key, f.error_group, f.error_code,
+    sum(f.jobs)::bigint as jobs, max(f.last_at) as last_at
+from public.bucket_span(:start, :length, :bucket) b
+cross join lateral public.failure_stats(b.since, b.until) f
+where f.model_id = :model
+group by f.error_group, f.error_code
+order by jobs desc, last_at desc
+limit 10;
+
+-- name: settings
+-- Models that users may choose, by id. Columns: id, enabled, price_per_image (US dollars).
+select id, enabled, price_per_image from public.models order by id limit 500;

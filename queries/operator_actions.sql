@@ -4,10 +4,20 @@
 select id from public.reset_stuck_jobs(:actor, :job_ids::uuid[]);
 
 -- name: cancel_jobs
-select id from public.cancel_jobs(:actor, :job_ids::uuid[]);
+select id from public.cancel_jobs(:actor, :job_ids::uuid[], :running);
 
 -- name: retry_jobs
 select id from public.retry_jobs(:actor, :job_ids::uuid[]);
+
+-- name: set_priority
+-- Column: id, of the jobs that changed.
+select set_priority as id from public.set_priority(:actor, :job_ids::uuid[], :priority::int);
+
+-- name: run_job_again$
+-- Id of the new job. :settings is null for a run on behalf of the job's user.
+select public.run_job_again(
+    :actor, :job_id::uuid, :key::uuid, :prompt, :parameters::jsonb, :settings::jsonb
+);
 
 -- name: cancel_duplicates
 select id from public.cancel_duplicates(:actor);
@@ -56,3 +66,7 @@ select public.restore_user_access(:actor);
 
 -- name: probe_provider$
 select public.probe_provider(:actor, :provider);
+
+-- name: enqueue_job$
+-- Id of the new job. :payload is a JSON object.
+select public.operator_enqueue(:actor, :job_type, :payload::jsonb, :priority::int, coalesce(:scheduled_at::timestamptz, now()));

@@ -72,6 +72,32 @@ join (values
     on e.model_id is null or e.model_id = m.id
 window all_of_it as (partition by m.id), w as (all_of_it order by e.weight, e.code);
 
+-- What the requests ask for. Each scene in each light has an image in lib/database/sample_images,
+-- drawn by bench/sample_images.py.
+create temp table sample_scenes on commit drop as
+select row_number() over () - 1 as number, name, subject, width, height
+from (values
+    ('lighthouse', 'a lighthouse on a cliff', 768, 1344),
+    ('balloons', 'hot-air balloons over a valley', 1024, 1024),
+    ('boat', 'a sailing boat on a calm sea', 1152, 896),
+    ('lake', 'a mountain lake', 1344, 768),
+    ('cabin', 'a cabin in a pine forest', 1024, 1024),
+    ('village', 'a snow-covered village', 1344, 768),
+    ('skyline', 'a city skyline', 1344, 768),
+    ('dunes', 'sand dunes in the desert', 1152, 896),
+    ('lavender', 'a field of lavender', 1024, 1024),
+    ('forest', 'a pine forest', 768, 1344),
+    ('observatory', 'an observatory on a mountain', 1024, 1024),
+    ('island', 'a small island with palm trees', 1024, 1024)
+) as s (name, subject, width, height);
+
+create temp table sample_lights on commit drop as
+select row_number() over () - 1 as number, name, words
+from (values
+    ('day', 'bright sunlight'), ('day', 'summer noon'), ('dusk', 'golden hour'),
+    ('dusk', 'at sunset'), ('night', 'moonlight'), ('night', 'starry night')
+) as l (name, words);
+
 -- name: span(until)!
 -- The end of the history (null: now), and when Replicate was down, no worker ran, and flux-dev was
 -- slow.
@@ -92,23 +118,12 @@ select
     hour + pg_temp.uniform(n, 'minute') * interval '1 hour' as created_at,
     1 + floor(40 * power(pg_temp.uniform(n, 'user'), 1.5))::int as user_number,
     m.id as model_id,
-    pg_temp.one_of(array[
-        'a lighthouse on a cliff', 'a cabin in a birch forest', 'a bowl of ripe persimmons',
-        'a sleeping red fox', 'a tram in a rainy street', 'a glass teapot', 'an old observatory',
-        'a field of lavender', 'a paper crane', 'a harbour with fishing boats', 'a stone bridge',
-        'a snow-covered village', 'a desk with an open atlas', 'a hot-air balloon', 'a tide pool',
-        'a greenhouse full of ferns', 'a wooden sailing boat', 'a mountain lake'
-    ], n, 'subject') || ', ' || pg_temp.one_of(array[
-        'watercolour', 'oil painting', 'isometric illustration', '35 mm photograph', 'woodcut',
-        'pencil sketch', 'low-poly render', 'flat vector poster', 'linocut print', 'macro photograph'
-    ], n, 'style') || ', ' || pg_temp.one_of(array[
-        'soft morning light', 'golden hour', 'overcast sky', 'moonlight', 'candlelight',
-        'long shadows', 'mist', 'bright studio light'
-    ], n, 'light') as prompt,
-    pg_temp.one_of(array[
-        '{"width": 1024, "height": 1024}', '{"width": 1024, "height": 1024}',
-        '{"width": 1344, "height": 768}', '{"width": 768, "height": 1344}', '{"width": 1152, "height": 896}'
-    ], n, 'size')::jsonb as parameters,
+    s.subject || ', ' || pg_temp.one_of(array[
+        'flat vector poster', 'screen print', 'paper cut-out', 'gouache', 'linocut print',
+        'minimalist illustration', 'travel poster', 'low-poly render'
+    ], n, 'style') || ', ' || l.words as prompt,
+    jsonb_build_object('width', s.width, 'height', s.height) as parameters,
+    'sample-' || s.name || '-' || l.name || '.webp' as image,
     case when urge < 0.02 then 10 when urge < 0.08 then 5 when urge < 0.10 then -5 else 0 end as priority
 from (
     select hour, row_number() over (order by hour, i) as n
@@ -126,7 +141,9 @@ from (
 ) numbered
 cross join pg_temp.uniform(n, 'priority') as urge
 cross join pg_temp.uniform(n, 'model') as model
-join sample_models m on model >= m.share_from and model < m.share_to;
+join sample_models m on model >= m.share_from and model < m.share_to
+join sample_scenes s on s.number = floor(12 * pg_temp.uniform(n, 'subject'))
+join sample_lights l on l.number = floor(6 * pg_temp.uniform(n, 'light'));
 
 -- name: run_requests!
 -- One job for each request, attempt by attempt, with the backoff of retry_delay(); a few are
@@ -186,7 +203,9 @@ with planned as (
     select
         *,
         jsonb_agg(jsonb_build_object(
-            'attempt', attempt, 'at', ended_at, 'error', message, 'details', details
+            'attempt', attempt, 'due_at', ended_at - make_interval(secs => run + wait),
+            'started_at', ended_at - make_interval(secs => run), 'at', ended_at, 'worker', null,
+            'error', message, 'details', details
         )) filter (where fails) over (partition by n order by attempt) as errors
     from timed
 )
@@ -242,7 +261,10 @@ select
     ended_at,
     case status when 'failed' then e.message when 'cancelled' then 'Cancelled by the user.' end,
     case status when 'failed' then e.details || jsonb_build_object('attempts', jsonb_build_array(
-        jsonb_build_object('attempt', 1, 'at', ended_at, 'error', e.message, 'details', e.details)
+        jsonb_build_object(
+            'attempt', 1, 'due_at', created_at, 'started_at', created_at + interval '300 milliseconds',
+            'at', ended_at, 'worker', null, 'error', e.message, 'details', e.details
+        )
     )) end,
     created_at, n
 from (
@@ -267,17 +289,21 @@ select
     s.this_hour - interval '31 days' - number * interval '31 hours'
 from sample_span s, generate_series(1, 40) as number;
 
--- name: write_generations!
+-- name: write_generations(images)!
+-- images: whether the images are stored.
 insert into public.image_generations (
-    id, user_id, prompt, model_id, parameters, status, progress, error_message, source,
+    id, user_id, prompt, model_id, parameters, status, progress, image_url, storage_path,
+    thumbnail_path, error_message, source,
     created_at, started_at, completed_at, updated_at
 )
 select distinct on (j.n)
     j.generation_id, md5('sample user ' || r.user_number)::uuid, r.prompt, r.model_id, r.parameters, j.status,
     case j.status when 'completed' then 100 when 'processing' then 35 else 0 end,
-    j.error_message, 'sample', j.created_at, j.started_at, j.completed_at,
+    '/images/' || i.image, i.image, i.image, j.error_message, 'sample', j.created_at, j.started_at, j.completed_at,
     coalesce(j.completed_at, j.started_at)
-from sample_jobs j join sample_requests r using (n)
+from sample_jobs j
+join sample_requests r using (n)
+cross join lateral (select case when :images and j.status = 'completed' then r.image end) i (image)
 order by j.n, j.created_at;
 
 -- name: write_jobs!
@@ -294,6 +320,30 @@ select
     coalesce(j.completed_at, j.started_at)
 from sample_jobs j join sample_requests r using (n)
 order by j.created_at;
+
+-- name: sample_queue!
+-- How long the queue was every five minutes: what had been created and not started, or started and not ended.
+insert into public.queue_samples (minute, pending, due, processing)
+with changes as (
+    select created_at as at, 1 as pending, 0 as processing from sample_jobs
+    union all
+    select coalesce(started_at, completed_at), -1, (started_at is not null)::int from sample_jobs
+    union all
+    select completed_at, 0, -1 from sample_jobs where started_at is not null and completed_at is not null
+), samples as (
+    select generate_series(date_trunc('day', until) - interval '30 days', until, interval '5 minutes') as at from sample_span
+), counted as (
+    select
+        at, is_sample,
+        sum(pending) over so_far as pending, sum(processing) over so_far as processing
+    from (
+        select at, pending, processing, false as is_sample from changes
+        union all
+        select at, 0, 0, true from samples
+    ) c
+    window so_far as (order by at)
+)
+select at, pending, pending, processing from counted where is_sample;
 
 -- name: fold$
 -- Folds the jobs into the rollups, from which the pages read history.

@@ -9,5 +9,6 @@ select public.start_test_run(:actor, :id::uuid, :prompt, :models::text[], :setti
 select public.withdraw_test_run(:actor, :id::uuid);
 
 -- name: delete_run
--- Deletes a run with its jobs and generations. Columns: generation_id, storage_path.
-select generation_id, storage_path from public.delete_test_run(:actor, :run::uuid);
+-- Deletes a run with its jobs and generations. Columns: generation_id, storage_path,
+-- thumbnail_path.
+select generation_id, storage_path, thumbnail_path from public.delete_test_run(:actor, :run::uuid);

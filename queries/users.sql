@@ -13,6 +13,14 @@ end;
 -- User id of an e-mail address, which Supabase stores in lower case; null if unknown.
 select u.id from auth.users u where u.email = lower(:email) order by u.id limit 1;
 
+-- name: by_email
+-- Up to :most users whose e-mail address contains :text, in any case of letters. Columns: id, email.
+-- Reads all of auth.users.
+select u.id, u.email from auth.users u
+where strpos(lower(u.email), lower(:text)) > 0
+order by u.email, u.id
+limit :most;
+
 -- name: has_asked$
 -- Whether a user ever requested an image.
 select exists (select from public.image_generations g where g.user_id = :user_id::uuid);
@@ -42,3 +50,45 @@ from public.user_requests(
     :bucket, :zone
 )
 order by bucket, status;
+
+-- name: generations
+-- The newest :most generations of a user in a range whose prompt contains :text (empty: any), among
+-- the newest 2,000, with their jobs. status: pending, running, completed, failed or cancelled;
+-- error_message, error_code: of the job, or of a pending one its last attempt; due_in_seconds: of a
+-- pending job; job_id: null once the job has been purged.
+with found as materialized (
+    select n.* from (
+        select
+            g.id, g.created_at, g.completed_at, g.status, g.prompt, g.model_id, g.error_message,
+            g.storage_path, g.image_url, g.thumbnail_path
+        from public.image_generations g
+        where g.user_id = :user_id::uuid
+          and g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
+          and g.created_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
+        order by g.created_at desc, g.id desc
+        limit 2000
+    ) n
+    where strpos(lower(n.prompt), lower(:text)) > 0
+    limit :most
+)
+select
+    f.id, j.id as job_id, f.created_at, f.completed_at, left(f.prompt, 300) as prompt, f.model_id,
+    case f.status when 'queued' then 'pending' when 'processing' then 'running' else f.status end as status,
+    left(coalesce(f.error_message, j.error_message, j.error_details -> 'attempts' -> -1 ->> 'error'), 500)
+        as error_message,
+    coalesce(j.error_details ->> 'code', j.error_details -> 'attempts' -> -1 -> 'details' ->> 'code') as error_code,
+    case when j.status = 'pending'
+         then extract(epoch from j.scheduled_at - now())::double precision end as due_in_seconds,
+    f.storage_path, f.image_url, f.thumbnail_path
+from found f
+left join lateral (
+    select q.id, q.status, q.scheduled_at, q.error_message, q.error_details from public.job_queue q
+    where q.status in ('pending', 'processing') and public.generation_of(q.payload) = f.id
+    union all
+    -- Matched by their common end time: an index on a job's generation would cost more.
+    select q.id, q.status, q.scheduled_at, q.error_message, q.error_details from public.job_queue q
+    where q.status in ('completed', 'failed', 'cancelled')
+      and q.completed_at = f.completed_at and public.generation_of(q.payload) = f.id
+    limit 1
+) j on true
+order by f.created_at desc, f.id desc;

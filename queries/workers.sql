@@ -79,3 +79,17 @@ select
     (select max(last_seen_at) from public.workers where kind = 'worker') as seen_at,
     (select nullif(refreshed_at, '-infinity') from public.rollup_state) as folded_at,
     extract(epoch from public.stuck_after())::double precision as stuck_after_seconds;
+
+-- name: pauses
+-- Pauses, that of all types first. Columns: job_type (*: all), paused_by, reason, paused_at.
+select job_type, paused_by, reason, paused_at from public.queue_pauses
+order by job_type <> '*', job_type limit 200;
+
+-- name: types
+-- Job types that can be paused: those that workers of the last hour handle, and those with settings
+-- of their own. Column: job_type.
+select job_type from public.job_types
+union
+select unnest(w.job_types) from public.workers w where w.last_seen_at > now() - interval '1 hour'
+order by job_type
+limit 200;

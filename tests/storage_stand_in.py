@@ -18,6 +18,10 @@ class Bucket:
         self.objects: dict[str, tuple[bytes, str]] = {}
         self.answer: Response | None = None
         """Answered instead of everything."""
+        self.allowed: set[str] | None = None
+        """The media types that the bucket takes; None for any."""
+        self.signings = 0
+        """How many requests for signed addresses there were."""
         self._key = key
         self.public = public
         self._signed: dict[str, str] = {}
@@ -28,6 +32,7 @@ class Bucket:
                 f"{root}/sign/{{bucket}}/{{path:path}}", self._guarded(self._sign), methods=["POST"]
             ),
             Route(f"{root}/sign/{{bucket}}/{{path:path}}", self._guarded(self._of_sign)),
+            Route(f"{root}/sign/{{bucket}}", self._guarded(self._sign_all), methods=["POST"]),
             Route(
                 f"{root}/{{bucket}}/{{path:path}}", self._guarded(self._upload), methods=["POST"]
             ),
@@ -57,6 +62,9 @@ class Bucket:
         async with request.form() as form:
             file = form["file"]
             assert isinstance(file, UploadFile)
+            if self.allowed is not None and file.content_type not in self.allowed:
+                kind = f"mime type {file.content_type} is not supported"
+                return problem(415, "invalid_mime_type", kind)
             self.objects[path] = (await file.read(), str(file.content_type))
         return JSONResponse({"Key": f"{self.name}/{path}", "Id": "1"})
 
@@ -67,13 +75,33 @@ class Bucket:
         return self._object(path) if self.public else missing()
 
     async def _sign(self, request: Request, path: str) -> Response:
+        self.signings += 1
         if not self._knows(request) or path not in self.objects:
             return missing()
         asked = json.loads(await request.body())
         assert int(asked["expiresIn"]) >= 60
+        return JSONResponse({"signedURL": self._signed_url(path)})
+
+    async def _sign_all(self, request: Request, _path: str) -> Response:
+        self.signings += 1
+        if not self._knows(request):
+            return problem(403, "Unauthorized", "new row violates row-level security policy")
+        asked = json.loads(await request.body())
+        assert int(asked["expiresIn"]) >= 60
+        lost = "Either the object does not exist or you do not have access to it"
+        return JSONResponse(
+            [
+                {"error": None, "path": path, "signedURL": self._signed_url(path)}
+                if path in self.objects
+                else {"error": lost, "path": path, "signedURL": None}
+                for path in asked["paths"]
+            ]
+        )
+
+    def _signed_url(self, path: str) -> str:
         token = secrets.token_urlsafe()
         self._signed[token] = path
-        return JSONResponse({"signedURL": f"/object/sign/{self.name}/{path}?token={token}"})
+        return f"/object/sign/{self.name}/{path}?token={token}"
 
     async def _of_sign(self, request: Request, path: str) -> Response:
         known = self._signed.get(request.query_params["token"]) == path

@@ -52,7 +52,7 @@ ALLOWED = {
     "storage": set(),
     "provider": {"files"},
     "queue": {"client", "database"},
-    "resources": {"database", "settings", "storage"},
+    "resources": {"database", "provider", "settings", "storage"},
     "generation": {"database", "provider", "queue", "storage"},
     "ops": {
         *("client", "database", "formats", "provider", "queue", "roles", "settings", "storage"),
@@ -67,7 +67,7 @@ ALLOWED = {
     },
     "ui": {
         *("checks", "database", "formats", "ops", "queue", "resources", "roles", "settings"),
-        *("storage", "api.errors", "api.loopback"),
+        *("storage", "api.errors", "api.loopback", "provider.contract"),
     },
     "pages": {
         *("checks", "client", "database", "formats", "ops", "queue", "resources", "roles"),

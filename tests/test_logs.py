@@ -8,12 +8,23 @@ from lib import logs
 
 
 @pytest.fixture
-def handler(monkeypatch):
+def ours(monkeypatch):
     """The handler that the processes' messages go through."""
     root = logging.Logger("root")
     monkeypatch.setattr(logging, "root", root)
+    factory = logging.getLogRecordFactory()
     logs.configure()
-    [handler] = root.handlers
+    yield root.handlers[0]
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture(params=["ours", "library"])
+def handler(request, ours):
+    """Likewise, or one that a library such as Streamlit made for its own messages."""
+    if request.param == "ours":
+        return ours
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return handler
 
 
@@ -32,3 +43,8 @@ def test_a_traceback_keeps_its_lines_alone(handler):
     except ValueError as error:
         record = logging.makeLogRecord({"msg": "Broke", "exc_info": (ValueError, error, None)})
     assert handler.format(record).splitlines()[-1] == r"ValueError: \x1b[2J"
+
+
+def test_a_message_of_several_lines_is_one(handler):
+    record = logging.makeLogRecord({"msg": "Exception in ASGI application\n", "levelname": "INFO"})
+    assert handler.format(record).endswith("INFO Exception in ASGI application")

@@ -1,11 +1,24 @@
-"""Whether a request comes from this machine."""
+"""Whether a request comes from this machine, and a browser's request from which page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""Headers by which a proxy names the original client."""
+from starlette.datastructures import Headers
+
+FORWARDING_HEADERS = frozenset(
+    {
+        *("forwarded", "via", "cdn-loop", "client-ip", "true-client-ip", "proxy-client-ip"),
+        *("x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr"),
+        *("x-proxyuser-ip", "x-forwarded", "wl-proxy-client-ip", "fastly-client-ip"),
+        *("x-amzn-trace-id", "x-cloud-trace-context", "x-arr-log-id", "x-arr-ssl"),
+    }
+)
+"""Headers by which proxies name the original request or themselves."""
+FORWARDING_PREFIXES = (
+    *("x-forwarded-", "x-original-", "x-envoy-", "x-azure-", "x-amz-cf-", "x-nginx-"),
+    *("cf-", "fly-", "tailscale-", "x-vercel-", "x-appengine-"),
+)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -24,13 +37,49 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_local_request(peer: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether a request, judged by its peer address and headers, was sent on this machine."""
+    """Whether a request, judged by its peer address and headers, was sent on this machine.
+
+    A proxy on this machine that rewrites Host and adds no header cannot be told from a program:
+    of a browser behind it, `origin_is_host` finds out.
+    """
     try:
         host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
     except ValueError:
         return False
+    return is_loopback(peer) and is_loopback(host) and not _forwarded(headers.keys())
+
+
+def origin_is_host(headers: Headers) -> bool:
+    """Whether a browser sent the request from a page that it has from the same Host.
+
+    A browser sets Origin to the page's address as the user sees it, on websockets and on all
+    methods but GET and HEAD.
+    """
+    origins, hosts = headers.getlist("origin"), headers.getlist("host")
     return (
-        is_loopback(peer)
-        and is_loopback(host)
-        and not any(name in headers for name in FORWARDING_HEADERS)
+        len(origins) == len(hosts) == 1
+        and bool(hosts[0])
+        and origins[0].lower() in {f"{scheme}://{hosts[0].lower()}" for scheme in ("http", "https")}
+    )
+
+
+def origin_is(headers: Headers, url: str) -> bool:
+    """Whether a browser sent the request from a page at `url`."""
+    origins = headers.getlist("origin")
+    return len(origins) == 1 and _origin(origins[0]) == _origin(url)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def _forwarded(names: Iterable[str]) -> bool:
+    return any(
+        name in FORWARDING_HEADERS or name.startswith(FORWARDING_PREFIXES)
+        for name in map(str.lower, names)
     )

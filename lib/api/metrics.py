@@ -98,11 +98,15 @@ def _gauge(
 
 
 def routes(
-    pool: Callable[[], AsyncPool | None], worker_ended: Callable[[], bool], settings: Settings
+    pool: Callable[[], AsyncPool | None],
+    worker_ended: Callable[[], bool],
+    settings: Settings,
+    has_role: Callable[[Request], bool] = lambda _: False,
 ) -> list[Route]:
     """GET /metrics and GET /healthz.
 
-    `pool` returns None until the app has started, `worker_ended` whether its worker has ended.
+    `pool` returns None until the app has started, `worker_ended` whether its worker has ended,
+    `has_role` whether somebody with a role sent a request.
     """
 
     def endpoint(
@@ -127,10 +131,12 @@ def routes(
             return refused
         return await _metrics(request, pool)
 
-    async def healthz(_: Request, pool: AsyncPool) -> Response:
+    async def healthz(request: Request, pool: AsyncPool) -> Response:
         if worker_ended():
             return JSONResponse({"status": "the worker ended and is started again"}, 503)
-        return await _healthz(pool)
+        health = await _health(pool)
+        named = _access_error(request, settings) is None or has_role(request)
+        return _health_response(health, named=named)
 
     return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(healthz))]
 
@@ -169,14 +175,18 @@ async def _metrics(request: Request, pool: AsyncPool) -> Response:
     return Response(await asyncio.to_thread(encode, registry), media_type=media_type)
 
 
-async def _healthz(pool: AsyncPool) -> Response:
+async def _health(pool: AsyncPool) -> Mapping[str, Any]:
     async with connected(pool) as connection:
-        health = await load_async("metrics").health(connection)
+        health: Mapping[str, Any] = await load_async("metrics").health(connection)
+    return health
+
+
+def _health_response(health: Mapping[str, Any], *, named: bool) -> Response:
+    """Whether all is well, and if `named` also which rules are firing."""
     if not health["known"]:
         # Without a recent evaluation we cannot claim to be healthy.
         return JSONResponse({"status": "alerts are not evaluated"}, 503)
     severities = {alert["severity"] for alert in health["firing"]}
     status = next((level for level in ("critical", "warning") if level in severities), "ok")
-    return JSONResponse(
-        {"status": status, "alerts": health["firing"]}, 503 if status == "critical" else 200
-    )
+    details = {"alerts": health["firing"]} if named else {}
+    return JSONResponse({"status": status} | details, 503 if status == "critical" else 200)

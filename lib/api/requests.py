@@ -11,9 +11,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from lib.api.errors import FunctionError, invalid_fields
 
-MAX_BODY_BYTES = 256 * 1024
-"""Far above the longest prompt, far below a harmful size."""
-
 
 def _storable(text: str) -> str:
     if "\x00" in text:
@@ -108,18 +105,11 @@ async def parse_body(request: Request, model: type[Body]) -> Body:
 
 
 async def _read_body(request: Request) -> bytes:
-    raw = bytearray()
     try:
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > MAX_BODY_BYTES:
-                raise FunctionError(
-                    413, "too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB."
-                )
+        return await request.body()
     except ClientDisconnect:
         # Nobody will read the response, but a client disconnect is not a server error.
         raise FunctionError(400, "incomplete", "The body broke off.") from None
-    return bytes(raw)
 
 
 def _reject_constant(name: str) -> float:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.endpoints import HTTPEndpoint
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from lib.api.auth import Caller, authenticate, require_service
+from lib.api.body_limit import BodyLimit
 from lib.api.errors import FunctionError, from_query_error
 from lib.api.requests import ProcessGeneration, StartGeneration, parse_body
 from lib.api.user_tokens import UserTokens
@@ -34,16 +36,23 @@ CORS = Middleware(
     allow_headers=["apikey", "authorization", "content-type", "idempotency-key", "x-client-info"],
     expose_headers=["Retry-After"],
 )
+# Far above the longest prompt, far below a harmful size.
+BODY_LIMIT = Middleware(BodyLimit, max_bytes=256 * 1024, seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """Dependencies of the functions. `worker` creates a worker of the given kind for one call."""
+    """Dependencies of the functions.
+
+    `worker` creates a worker of the given kind for one call; `anonymous_starts` says whether the
+    publishable key alone may start generations.
+    """
 
     queue: Queue
     keys: Keys
     tokens: UserTokens
     worker: Callable[[str], Worker]
+    anonymous_starts: bool
 
 
 Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
@@ -51,9 +60,18 @@ Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
 
 async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
     """Queue a generation within the caller's limits."""
+    if caller.role == "anon" and not functions.anonymous_starts:
+        raise FunctionError(
+            401,
+            "sign_in_needed",
+            "The publishable key alone starts nothing here: send a user's token too, or set"
+            " DARKROOM_ANONYMOUS_STARTS=1.",
+        )
     params = await parse_body(request, StartGeneration)
     key = request.headers.get("idempotency-key")
     _check_allowed(params, caller, key)
+    if key is not None and caller.role == "anon":
+        key = _key_of_stranger(request, await request.body(), key)
     if run := params.test_run:
         started = await functions.queue.start_test_generations(
             run_id=run.id,
@@ -105,6 +123,17 @@ def _check_allowed(params: StartGeneration, caller: Caller, key: str | None) -> 
             f"Idempotency-Key: send 1 to {IDEMPOTENCY_KEY_LENGTH} characters.",
             field="Idempotency-Key",
         )
+
+
+def _key_of_stranger(request: Request, body: bytes, key: str) -> str:
+    """An Idempotency-Key that only the same request from the same address repeats.
+
+    Callers who have not signed in share one scope: nobody may get another's answer, or be refused
+    for another's key.
+    """
+    peer = request.client.host if request.client else ""
+    request_of_caller = b"\0".join([peer.encode(), key.encode(), body])
+    return f"anonymous:{sha256(request_of_caller).hexdigest()}"
 
 
 async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
@@ -164,7 +193,7 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
         ]
     )
     # A Mount would not match paths that contain a newline.
-    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS])]
+    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS, BODY_LIMIT])]
 
 
 def _to_function_error(request: Request, error: FunctionError | DatabaseError) -> FunctionError:

@@ -1,34 +1,39 @@
 """Health of the queue: every problem, most severe first."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from lib.formats import duration, plural
 from lib.ops import conditions
 from lib.ops.alerts.rules import RULES
-from lib.queue.operator_actions import ALL_TYPES
 from lib.queue.queue_state import QueueState
 
 COVERED_RULES = (
     "no_worker", "provider_down", "oldest_pending", "failure_rate", "queue_paused", "stuck_jobs",
 )  # fmt: skip
 """Alert rules that the checks below cover; the other rules are reported only while they fire."""
-LEVEL_LABELS = {"good": "Healthy", "warning": "Warning", "critical": "Critical"}
+LEVEL_LABELS = {"good": "All good", "warning": "Warning", "critical": "Critical"}
 """Label of each level."""
+
+Level = Literal["good", "warning", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A problem with the queue.
 
-    `name` identifies the check. `level` is "critical" or "warning". `reason` is a
-    sentence that may quote a provider or an operator. `page` is the module name of the page with
-    details; None for the Overview itself.
+    `name` identifies the check, or the alert rule. `reason` is a sentence that may quote a provider
+    or an operator. `page` is the module name of a page with details, if any. `since` is when it
+    began, None if unknown.
     """
 
     name: str
     level: Literal["warning", "critical"]
     reason: str
     page: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Verdict:
     "good" and `reason` says what is going well.
     """
 
-    level: Literal["good", "warning", "critical"]
+    level: Level
     reason: str
     conditions: tuple[Condition, ...] = ()
 
@@ -49,6 +54,11 @@ class Verdict:
         worst = sum(condition.level == self.level for condition in self.conditions)
         return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
+    def level_of(self, names: Collection[str]) -> Level:
+        """The worst level of the conditions with one of these names; "good" without any."""
+        levels = {condition.level for condition in self.conditions if condition.name in names}
+        return "critical" if "critical" in levels else "warning" if levels else "good"
+
 
 def verdict(now: QueueState) -> Verdict:
     """Assess the row of the query `now` in queries/overview.sql."""
@@ -56,12 +66,21 @@ def verdict(now: QueueState) -> Verdict:
     found.sort(key=lambda condition: condition.level != "critical")
     if found:
         return Verdict(found[0].level, found[0].reason, tuple(found))
+    return Verdict("good", _good(now))
+
+
+def _good(now: QueueState) -> str:
+    if now["last_hour_completed"]:
+        p95 = now["wait_p95"]
+        wait = "" if p95 is None else f", p95 wait {duration(p95)}"
+        return f"{now['last_hour_completed']:,} completed in the last hour{wait}."
     if now["rate_limited"] and not (now["due"] or now["processing"]):
-        reason = conditions.rate_limited_jobs(now["rate_limited"], now["held_models"])
-        return Verdict("good", reason)
-    if not (_ended(now) or now["due"] or now["processing"]):
-        return Verdict("good", "No pending jobs; a worker is ready.")
-    return Verdict("good", "Jobs are being picked up and completed.")
+        return conditions.rate_limited_jobs(now["rate_limited"], now["held_models"])
+    if now["pending"] or now["processing"]:
+        return f"{plural(now['pending'])} pending, {now['processing']:,} running."
+    seconds = now["last_completion_seconds"]
+    last = "" if seconds is None else f" Last completion {duration(seconds)} ago."
+    return f"The queue is empty and a worker is ready.{last}"
 
 
 def no_worker(now: QueueState) -> list[Condition]:
@@ -71,7 +90,8 @@ def no_worker(now: QueueState) -> list[Condition]:
     silent = now["worker_seen_seconds"]
     level = _level(now, "no_worker") if silent > _threshold(now, "no_worker") else "warning"
     reason = conditions.no_worker(silent, now["due"], now["oldest_due_seconds"])
-    return [Condition("no_worker", level, f"{reason} {conditions.START_WORKER}", "workers")]
+    text = f"{reason} {conditions.START_WORKER}"
+    return [Condition("no_worker", level, text, since=_before(silent))]
 
 
 def provider_down(now: QueueState) -> list[Condition]:
@@ -80,8 +100,14 @@ def provider_down(now: QueueState) -> list[Condition]:
         Condition(
             "provider_down",
             _level(now, "provider_down"),
-            conditions.provider_down(down["provider"], down["seconds"], down["reason"]),
-            "failures",
+            conditions.provider_down(
+                down["provider"],
+                down["seconds"],
+                down["reason"],
+                down["retry_seconds"],
+                now["pending"] or None,
+            ),
+            since=_before(down["seconds"]),
         )
         for down in now["down"]
     ]
@@ -100,7 +126,7 @@ def waits_too_long(now: QueueState) -> list[Condition]:
             "waits_too_long",
             _level(now, "oldest_pending"),
             conditions.long_wait(seconds, conditions.cannot_keep_up(models)),
-            "throughput",
+            since=_fired(now, "oldest_pending"),
         )
         for jobs, seconds, models in waits
         if jobs and seconds > _threshold(now, "oldest_pending")
@@ -114,25 +140,28 @@ def many_failures(now: QueueState) -> list[Condition]:
         return []
     if failed / ended <= _threshold(now, "failure_rate"):
         return []
-    reason = conditions.failure_rate(failed, ended)
-    return [Condition("many_failures", _level(now, "failure_rate"), reason, "failures")]
+    reason, level = conditions.failure_rate(failed, ended), _level(now, "failure_rate")
+    return [Condition("many_failures", level, reason, since=_fired(now, "failure_rate"))]
 
 
 def paused(now: QueueState) -> list[Condition]:
     """Job types that are paused."""
+    if not now["paused"]:
+        return []
     reasons = [
         conditions.paused(pause["job_type"], pause["seconds"], pause["by"], pause["reason"])
         for pause in now["paused"]
     ]
-    return [Condition("paused", "warning", " ".join(reasons))] if reasons else []
+    since = _before(max(pause["seconds"] for pause in now["paused"]))
+    return [Condition("paused", "warning", " ".join(reasons), since=since)]
 
 
 def stuck(now: QueueState) -> list[Condition]:
     """Running jobs without a recent heartbeat."""
     if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
-    reason = conditions.stuck(now["stuck"])
-    return [Condition("stuck", _level(now, "stuck_jobs"), reason, "stuck_jobs")]
+    reason, level = conditions.stuck(now["stuck"], now["stuck_seconds"]), _level(now, "stuck_jobs")
+    return [Condition("stuck", level, reason, since=_fired(now, "stuck_jobs"))]
 
 
 def alerts(now: QueueState) -> list[Condition]:
@@ -141,8 +170,8 @@ def alerts(now: QueueState) -> list[Condition]:
         Condition(
             alert["rule"],
             _level(now, alert["rule"]),
-            RULES[alert["rule"]].describe(alert),
-            "alerts",
+            f"{RULES[alert['rule']].describe(alert)} {RULES[alert['rule']].todo}",
+            since=datetime.fromisoformat(alert["began_at"]),
         )
         for alert in now["alerts"]
         if alert["rule"] not in COVERED_RULES
@@ -153,11 +182,6 @@ CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck
 """Conditions of the same level are listed in this order."""
 
 
-def type_name(job_type: str) -> str:
-    """A job type as it appears in a sentence."""
-    return "all jobs" if job_type == ALL_TYPES else job_type
-
-
 def _threshold(now: QueueState, rule: str) -> float:
     """Threshold of an alert rule."""
     return float(now["rules"][rule]["limit"])
@@ -165,6 +189,17 @@ def _threshold(now: QueueState, rule: str) -> float:
 
 def _level(now: QueueState, rule: str) -> Literal["warning", "critical"]:
     return "critical" if now["rules"][rule]["critical"] else "warning"
+
+
+def _before(seconds: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=seconds)
+
+
+def _fired(now: QueueState, rule: str) -> datetime | None:
+    """When what the firing alert of a rule is about began; None while it does not fire."""
+    firing = (alert["began_at"] for alert in now["alerts"] if alert["rule"] == rule)
+    began = next(firing, None)
+    return None if began is None else datetime.fromisoformat(began)
 
 
 def _ended(now: QueueState) -> int:

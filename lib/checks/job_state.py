@@ -1,11 +1,12 @@
-"""Explain in one sentence why a job is in its current state."""
+"""Explain why a job is in its current state, and what to do about it."""
 
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lib.formats import duration
+from lib.checks.error_guide import guide
+from lib.formats import duration, plural
 from lib.ops.conditions import (
     FREE_STORAGE,
     START_WORKER,
@@ -16,8 +17,8 @@ from lib.ops.conditions import (
     storage_failed,
 )
 
-MAX_COUNTED_AHEAD = 1_000
-"""The query counts jobs ahead in line only up to this limit."""
+MAX_COUNTED_AHEAD = 50
+"""The query counts jobs ahead in line only up to this limit, and one more."""
 
 Job = Mapping[str, Any]
 
@@ -27,11 +28,16 @@ class JobState:
     """A job's state. `sentence` quotes errors and names: render it as text, not Markdown.
 
     `level`: "done"; "underway", nothing to do; "held", delayed by something that resolves by
-    itself, or cancelled; "act", an operator has to intervene.
+    itself, or cancelled; "act", an operator has to intervene. `advice` says what to do about an
+    error. With `change_first` the same request is likely to fail again, without `retry_helps` it
+    certainly will.
     """
 
     level: Literal["done", "underway", "held", "act"]
     sentence: str
+    advice: str = ""
+    change_first: bool = False
+    retry_helps: bool = True
 
 
 def job_state(job: Job) -> JobState:
@@ -44,9 +50,11 @@ def job_state(job: Job) -> JobState:
         case "completed":
             return JobState("done", _completed(job))
         case "cancelled":
-            return JobState("held", _short(job["error_message"]) or "Cancelled; nobody said why.")
+            return JobState(
+                "held", _short(job["error_message"]) or "Cancelled; no reason recorded."
+            )
         case _:
-            return JobState("act", _failed(job))
+            return _failed(job)
 
 
 def _pending(job: Job) -> JobState:
@@ -59,13 +67,14 @@ def _pending(job: Job) -> JobState:
             rate_limited(job["model_id"], held, _short(job["hold_reason"])),
         )
     if due_in > 0 and job["attempts"]:
+        error = _short(job["error_message"])
         return JobState(
             "held",
-            f"Tries again in {duration(due_in)}: attempt {_attempt(job)} ended with:"
-            f" {_short(job['error_message']) or 'no error'}",
+            f"Next attempt in {duration(due_in)}. Attempt {_attempt(job)}"
+            f" {f'failed: {error}' if error else 'failed.'}",
         )
     if due_in > 0:
-        return JobState("held", f"Waits for its time: due in {duration(due_in)}.")
+        return JobState("held", f"Pending, due in {duration(due_in)}.")
     if job["provider"]:
         return JobState("act", _provider_down(job))
     if not job["workers_alive"]:
@@ -94,37 +103,41 @@ def _provider_down(job: Job) -> str:
 
 
 def _in_line(job: Job) -> str:
-    due, ahead = duration(-job["due_in_seconds"]), job["ahead"]
-    if ahead > MAX_COUNTED_AHEAD:
-        return f"Due for {due}, behind more than {MAX_COUNTED_AHEAD:,} jobs."
-    if ahead == 0:
-        return f"Due for {due}, and next in line."
-    return f"Due for {due}, behind {ahead:,} {'job' if ahead == 1 else 'jobs'}."
+    pending, ahead = f"Pending for {duration(-job['due_in_seconds'])}", job["ahead"]
+    if job["ahead_cut"] or ahead > MAX_COUNTED_AHEAD:
+        return f"{pending}, behind at least {plural(min(ahead, MAX_COUNTED_AHEAD))}."
+    return f"{pending}, behind {plural(ahead)}." if ahead else f"{pending}, next in line."
 
 
 def _running(job: Job) -> JobState:
     running = f"Running for {duration(job['run_seconds'])}, attempt {_attempt(job)}"
     silent = duration(job["silent_seconds"])
     if job["silent_seconds"] > job["stuck_after_seconds"]:
-        return JobState("act", f"Stuck. {running}, no heartbeat for {silent}.")
+        return JobState("act", f"Stuck: no heartbeat for {silent}. {running}.")
     if not job["leased"]:
-        return JobState("held", f"{running}; no worker has said that it works on it.")
-    worker = job["worker"] or "a worker that is not registered"
-    return JobState("underway", f"{running}, by {worker}; last heartbeat {silent} ago.")
+        return JobState("held", f"{running}, without a worker's lease.")
+    worker = job["worker"] or "an unregistered worker"
+    return JobState("underway", f"{running}, on {worker}. Last heartbeat {silent} ago.")
 
 
 def _completed(job: Job) -> str:
     if job["run_seconds"] is None:
-        return "Completed; nobody wrote down when it started."
-    attempts = "at its first attempt" if job["attempts"] <= 1 else f"at attempt {job['attempts']}"
+        return "Completed. Its start was not recorded."
+    attempts = "first attempt" if job["attempts"] <= 1 else f"attempt {job['attempts']}"
     return f"Completed in {duration(job['run_seconds'])}, {attempts}."
 
 
-def _failed(job: Job) -> str:
-    error = _short(job["error_message"]) or "nobody wrote down why."
-    if job["permanent"]:
-        return f"Failed for good, because this error does not go away by trying again: {error}"
-    return f"Failed after attempt {_attempt(job)}: {error}"
+def _failed(job: Job) -> JobState:
+    message = job["error_message"]
+    found = guide(job["error_code"], message)
+    how = "permanently at" if job["permanent"] else "after"
+    return JobState(
+        "act",
+        f"Failed {how} attempt {_attempt(job)}: {_short(message) or 'no error recorded.'}",
+        found.todo,
+        change_first=job["permanent"] or found.retry == "useless",
+        retry_helps=found.retry != "useless",
+    )
 
 
 def _attempt(job: Job) -> str:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from lib.formats import duration, share
+
 SLOWDOWN_FACTOR = 1.25
 """Histogram buckets are 10% wide, so p50 moves by three buckets, rarely by chance."""
 MIN_FAILURE_RISE = 0.02
@@ -11,15 +13,18 @@ MIN_DEVIATIONS = 3.0
 """The rise must also exceed three standard deviations, or it may be chance."""
 MIN_JOBS = 50
 """Jobs needed in each period for a comparison."""
+MIN_TAIL_JOBS = 200
+"""Jobs needed in each period to compare p95: ten of them are then above it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A model's jobs in one period; `run_p50` is the median run time in seconds."""
+    """A model's jobs in one period; `run_p50` and `run_p95` are run times in seconds."""
 
     completed: int
     failed: int
     run_p50: float | None
+    run_p95: float | None = None
 
     @property
     def ended(self) -> int:
@@ -29,9 +34,22 @@ class Period:
 
 def slower(now: Period, before: Period) -> bool:
     """Whether the median run time rose by at least a quarter; False with too few jobs."""
-    if min(now.completed, before.completed) < MIN_JOBS or not now.run_p50 or not before.run_p50:
+    return _rose(now.run_p50, before.run_p50, _fewest(now, before), MIN_JOBS)
+
+
+def slower_tail(now: Period, before: Period) -> bool:
+    """Whether p95 of the run time rose by at least a quarter; False with too few jobs."""
+    return _rose(now.run_p95, before.run_p95, _fewest(now, before), MIN_TAIL_JOBS)
+
+
+def _fewest(now: Period, before: Period) -> int:
+    return min(now.completed, before.completed)
+
+
+def _rose(now: float | None, before: float | None, jobs: int, needed: int) -> bool:
+    if jobs < needed or not now or not before:
         return False
-    return now.run_p50 >= SLOWDOWN_FACTOR * before.run_p50
+    return now >= SLOWDOWN_FACTOR * before
 
 
 def fails_more(now: Period, before: Period) -> bool:
@@ -44,16 +62,31 @@ def fails_more(now: Period, before: Period) -> bool:
     return rise >= MIN_FAILURE_RISE and rise >= MIN_DEVIATIONS * deviation
 
 
-def comparison(now: Period, before: Period) -> str:
-    """The comparison in words: slower, fails more, both, no worse, or too few jobs to tell."""
-    found = [
-        word
-        for word, worse in (
-            ("slower", slower(now, before)),
-            ("fails more", fails_more(now, before)),
-        )
-        if worse
-    ]
-    if found:
-        return ", ".join(found)
-    return "no worse" if min(now.ended, before.ended) >= MIN_JOBS else "too few jobs to tell"
+def regressions(now: Period, before: Period) -> list[str]:
+    """What got worse, such as "p95 is up 40% (4.2 s → 5.9 s)"; empty without a regression."""
+    found = []
+    if slower(now, before):
+        found.append(_rise("p50", now.run_p50, before.run_p50))
+    if slower_tail(now, before):
+        found.append(_rise("p95", now.run_p95, before.run_p95))
+    if fails_more(now, before):
+        rates = [share(period.failed, period.ended) for period in (before, now)]
+        found.append(f"failure rate is up ({' → '.join(rates)})")
+    return found
+
+
+def _rise(name: str, now: float | None, before: float | None) -> str:
+    assert now
+    assert before
+    percent = round(100 * (now / before - 1))
+    return f"{name} is up {percent}% ({duration(before)} → {duration(now)})"
+
+
+def comparable(now: Period, before: Period) -> bool:
+    """Whether both periods have enough jobs for a comparison."""
+    return min(now.ended, before.ended) >= MIN_JOBS
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """Relative change in percent; None if either value is missing or `before` is zero."""
+    return 100 * (now / before - 1) if now is not None and before else None

@@ -24,19 +24,20 @@ def worker_schedule(
     rescue_interval = duration(rescue_seconds / RESCUE_CHECKS_PER_TIMEOUT)
     return [
         {
-            "what": "Look for due jobs",
-            "schedule": f"Every {duration(settings.poll_seconds)}, and at once when told of a job",
+            "what": "Claim pending jobs",
+            "schedule": f"Every {duration(settings.poll_seconds)}, and when notified of a job",
             "last": last["claimed_at"],
             "next": None,
         },
         {
-            "what": "Take the jobs of workers that fell silent",
-            "schedule": f"Every {rescue_interval}, after {duration(rescue_seconds)} of silence",
+            "what": "Rescue jobs of lost workers",
+            "schedule": f"Every {rescue_interval}, after {duration(rescue_seconds)} without"
+            " heartbeat",
             "last": None,
             "next": None,
         },
-        _recorded("Show life", settings.heartbeat_seconds, last["seen_at"], now),
-        _recorded("Fold what has finished", ROLLUP_SECONDS, last["folded_at"], now),
+        _recorded("Send heartbeat", settings.heartbeat_seconds, last["seen_at"], now),
+        _recorded("Update statistics", ROLLUP_SECONDS, last["folded_at"], now),
     ]
 
 

@@ -180,7 +180,7 @@ class _Follower:
             return str(self._error)
         if self._last is None:
             return "it was not read yet."
-        return f"it is {self._last.status} at {self._last.progress} %."
+        return f"it is {self._last.status} at {self._last.progress}%."
 
     async def updates(self) -> AsyncGenerator[GenerationUpdate, None]:
         """The updates up to the final one. Raises GenerationNotFound."""

@@ -1,13 +1,26 @@
 """Thirty days of sample history, so that a new installation has something to show."""
 
+import logging
+import shutil
 from datetime import datetime
+from pathlib import Path
 
 from lib.database import load
 from lib.database.pool import Connection
 
+logger = logging.getLogger(__name__)
 
-def load_sample_history(connection: Connection, *, until: datetime | None = None) -> int:
+IMAGES = Path(__file__).parent / "sample_images"
+"""One file for each scene in each light, drawn by bench/sample_images.py."""
+
+
+def load_sample_history(
+    connection: Connection, images: Path | None = None, *, until: datetime | None = None
+) -> int:
     """Fill an empty queue with thirty days of sample history ending at `until` (default: now).
+
+    `images` is the folder of stored images, which gets a few that thousands of completed
+    generations share; without it they have none.
 
     Returns the number of jobs written: 0 if the queue has any jobs, or if history was loaded
     before, even if its jobs have been deleted since. Safe to call concurrently. Deterministic
@@ -27,8 +40,20 @@ def load_sample_history(connection: Connection, *, until: datetime | None = None
         sql.leave_stuck(connection)
         sql.repeat_some(connection)
         sql.write_users(connection)
-        sql.write_generations(connection)
+        sql.write_generations(connection, images=_store_images(images))
         written: int = sql.write_jobs(connection)
+        sql.sample_queue(connection)
         sql.fold(connection)
         sql.analyze(connection)
     return written
+
+
+def _store_images(folder: Path | None) -> bool:
+    if folder is None:
+        return False
+    try:
+        shutil.copytree(IMAGES, folder, dirs_exist_ok=True)
+    except OSError as error:
+        logger.warning("The sample images cannot be stored: %s", error)
+        return False
+    return True

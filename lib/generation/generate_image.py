@@ -30,7 +30,7 @@ class GenerationHandler:
         self.outage = self._outputs.outage
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
-        """Run a claim's generation and return the URL and path of its image.
+        """Run a claim's generation and return the URL and paths of its image and thumbnail.
 
         Raises JobFailed with the provider's reason, or ClaimLost.
         """
@@ -64,7 +64,11 @@ class GenerationHandler:
         except StorageError as error:
             permanent = isinstance(error, ImageRefused | NotAnImage)
             raise JobFailed(str(error), code=error.code, permanent=permanent) from error
-        return {"image_url": stored.url, "storage_path": stored.path}
+        return {
+            "image_url": stored.url,
+            "storage_path": stored.path,
+            "thumbnail_path": stored.thumbnail_path,
+        }
 
     async def cancel(self, claim: Claim) -> None:
         """Cancel the predictions of a cancelled job."""

@@ -6,8 +6,14 @@ from lib.formats import plural
 
 JobStatus = Literal["pending", "running", "live"]
 """Which jobs an action selects; live ones are pending or running."""
-CANCELLED, BACK = "cancelled", "put back on the queue"
+CANCELLED, BACK, REPRIORITIZED = "cancelled", "put back on the queue", "given another priority"
 """What happened to jobs, for `outcome`. A retry and a reset put them back."""
+RETRY_ADVICE = {
+    "helps": "A retry usually helps.",
+    "after": "A retry helps once the cause is removed, not before.",
+    "useless": "A retry usually fails again.",
+}
+"""What retrying jobs is good for, by Guide.retry of lib.checks.error_guide."""
 
 
 def retry_effect(count: int) -> str:
@@ -41,6 +47,14 @@ def reset_effect(count: int) -> str:
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
         " with a heartbeat meanwhile are not affected."
+    )
+
+
+def priority_effect(count: int) -> str:
+    """The effect of changing the priority of pending jobs."""
+    return (
+        f"Changes the priority of {plural(count, 'pending job')}. Higher priorities run first."
+        " Running jobs are not affected."
     )
 
 

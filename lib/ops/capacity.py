@@ -11,13 +11,21 @@ derived in L. Kleinrock, Queueing Systems, volume 1 (1975), section 3.5.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from lib.formats import duration, plural
 
 LARGEST_LOAD = 100_000.0
-"""Offered load above which the slots are not searched for: their number is the load, within 1 %."""
+"""Offered load above which the slots are not searched for: their number is the load, within 1%."""
 KEEPING_UP_SECONDS = 60.0
 """A backlog that clears within this time at the current pace does not count as one."""
+
+TARGET_WAIT_SECONDS = 10
+"""The p95 wait that `summary` aims at."""
+MIN_JOBS = 20
+"""Fewer jobs in the last hour say nothing about its rate or run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,22 @@ def slots_for(load: float, run_seconds: float, wait_seconds: float, share: float
             return slots
         slots += 1
         blocked = load * blocked / (slots + load * blocked)
+
+
+def summary(pace: Mapping[str, Any]) -> str:
+    """One sentence on the slots that the last hour's rate needs, from a row of queue_pace."""
+    if min(pace["arrived"], pace["ended"]) < MIN_JOBS or not pace["run_seconds"]:
+        return "Too few jobs in the last hour to estimate the capacity needed."
+    load = pace["arrived"] / 3600 * pace["attempts"] * pace["run_seconds"]
+    needed, slots = slots_for(load, pace["run_seconds"], TARGET_WAIT_SECONDS), pace["slots"]
+    target = (
+        f"p95 wait under {duration(TARGET_WAIT_SECONDS)} at the last hour's rate"
+        f" ({plural(pace['arrived'])}, {duration(pace['run_seconds'])} each)"
+    )
+    if needed > slots:
+        more = plural(needed - slots, "more slot")
+        return f"{more} would keep the {target}: {needed:,} needed, {slots:,} available."
+    return f"Needed for a {target}: {needed:,} of {plural(slots, 'slot')}."
 
 
 def _blocked(slots: int, load: float) -> float:

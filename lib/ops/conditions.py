@@ -49,14 +49,19 @@ def storage_failed(hosts: Sequence[str], seconds: float, reason: str) -> str:
 
 
 def provider_down(
-    provider: str, seconds: float, reason: str | None = None, retry_seconds: float | None = None
+    provider: str,
+    seconds: float,
+    reason: str | None = None,
+    retry_seconds: float | None = None,
+    pending: int | None = None,
 ) -> str:
     """A provider whose circuit breaker is open; `reason` is its last error."""
+    jobs = "its jobs stay pending" if pending is None else f"{plural(pending)} pending"
     retry = ""
     if retry_seconds is not None:
         retry = f" Next retry {f'in {duration(retry_seconds)}' if retry_seconds > 0 else 'now'}."
     return (
-        f"Provider {provider} down for {duration(seconds)} (circuit open); its jobs stay pending."
+        f"Provider {provider} down for {duration(seconds)} (circuit open); {jobs}."
         f"{retry} {reason or ''}"
     ).rstrip()
 
@@ -110,8 +115,10 @@ def paused(job_type: str, seconds: float, by: str, reason: str | None = None) ->
 
 def stuck(jobs: int, silent_seconds: float | None = None) -> str:
     """Running jobs without a recent heartbeat; `silent_seconds` is the longest silence."""
-    silent = "recent heartbeat" if silent_seconds is None else "heartbeat for up to "
-    return f"{plural(jobs)} stuck: no {silent}{duration(silent_seconds) if silent_seconds else ''}."
+    if silent_seconds is None:
+        return f"{plural(jobs)} stuck: no recent heartbeat."
+    most = "" if jobs == 1 else "up to "
+    return f"{plural(jobs)} stuck: no heartbeat for {most}{duration(silent_seconds)}."
 
 
 def background_error(task: str, times: int, error: str) -> str:

@@ -182,6 +182,7 @@ class Rollout:
                 error_message=error_message and storable(error_message),
                 image_url=stored and stored.url,
                 storage_path=stored and stored.path,
+                thumbnail_path=stored and stored.thumbnail_path,
                 prediction_id=run.prediction_id,
             )
 

@@ -67,22 +67,22 @@ def _call(pool: Pool, query: str, **parameters: Any) -> Any:
 
 def _pause(pool: Pool, actor: str, state: State, _: Progress) -> str:
     pause_queue(pool, actor, reason=f"Rollback: {state['reason']}")
-    return "The queue is paused: nothing is claimed any more."
+    return "Queue paused."
 
 
 def _resume(pool: Pool, actor: str, state: State, _: Progress) -> str:
     resume_queue(pool, actor)
-    return "The queue goes on."
+    return "Queue resumed."
 
 
 def _to_synchronous(pool: Pool, actor: str, state: State, _: Progress) -> str:
     before = _call(pool, "to_synchronous", actor=actor, rollback=state["id"])
-    return f"Nobody takes the queue any more; it was {before} % of the users."
+    return f"All users are on the synchronous path; {before}% were on the queue."
 
 
 def _restore(pool: Pool, actor: str, state: State, _: Progress) -> str:
     after = _call(pool, "restore_rollout", actor=actor, rollback=state["id"])
-    return f"{after} % of the users take the queue from their next request on."
+    return f"{after}% of users are on the queue from their next request."
 
 
 def _stop_cron(pool: Pool, actor: str, state: State, _: Progress) -> str:
@@ -125,18 +125,18 @@ def _put_back(pool: Pool, actor: str, state: State, progress: Progress) -> str:
 
 def _paused(state: State) -> str:
     if state["paused_at"] is None:
-        return f"The queue is not paused: {plural(state['waiting'])} may be claimed."
-    arrived = f"; {plural(state['arrived'])} came since" if state["arrived"] else ""
+        return f"The queue is not paused. {plural(state['waiting'])} pending."
+    arrived = f"; {plural(state['arrived'])} arrived since" if state["arrived"] else ""
     return f"Paused by {state['paused_by']}{arrived}. {plural(state['running'])} running."
 
 
 def _rollout(state: State) -> str:
-    return f"{state['percentage']} % of the users take the queue."
+    return f"{state['percentage']}% of users are on the queue."
 
 
 def _cron_jobs(state: State) -> str:
     if not state["cron_active"] and not state["cron_stopped"]:
-        return "No job of pg_cron calls process-jobs here."
+        return "No cron job calls process-jobs."
     return (
         f"{plural(state['cron_active'], 'cron job')} calling process-jobs,"
         f" {state['cron_stopped']} paused by this rollback."
@@ -151,42 +151,40 @@ def _to_put_back(state: State) -> str:
 ROLLBACK_STEPS = (
     Step(
         "pause",
-        "Pause the queue",
+        "Pause queue",
         lambda state: "done" if state["paused_at"] else "open",
         _paused,
         lambda state: (
-            f"Stops the claiming of all jobs: {plural(state['waiting'])} stay and wait."
-            f" What runs ({plural(state['running'])}) goes on."
+            f"Workers stop claiming jobs; {plural(state['waiting'])} stay pending."
+            f" {plural(state['running'], 'running job')} not affected."
         ),
-        "Pause the queue",
+        "Pause queue",
         _pause,
     ),
     Step(
         "synchronous",
-        "Everyone back to the synchronous path",
+        "Move all users to the synchronous path",
         lambda state: "open" if state["percentage"] else "done",
         _rollout,
         lambda state: (
-            f"Moves the {state['percentage']} % of the users that take the queue to the"
-            " synchronous path, from their next request on. The percentage is kept for the way"
-            " back."
+            f"Moves the {state['percentage']}% of users on the queue to the synchronous path from"
+            " their next request. The percentage is kept for later."
         ),
         "Switch to synchronous",
         _to_synchronous,
     ),
     Step(
         "stop-cron",
-        "Stop the schedule",
+        "Stop schedules",
         lambda state: (
             "open" if state["cron_active"] else "done" if state["cron_stopped"] else "unneeded"
         ),
         _cron_jobs,
         lambda state: (
-            f"Pauses {plural(state['cron_active'], 'job')} of pg_cron that would call"
-            " process-jobs. While the queue is paused they find nothing to do; this spares the"
-            " calls."
+            f"Pauses {plural(state['cron_active'], 'cron job')} that would call process-jobs in"
+            " vain while the queue is paused."
         ),
-        "Pause the schedule",
+        "Pause schedules",
         _stop_cron,
         Role.ADMIN,
     ),
@@ -196,11 +194,11 @@ ROLLBACK_STEPS = (
         lambda state: "open" if state["waiting"] else "done",
         lambda state: f"{plural(state['waiting'])} pending.",
         lambda state: (
-            f"{cancel_effect(state['waiting'], 'pending')} This rollback can put them back."
+            f"{cancel_effect(state['waiting'], 'pending')} This rollback can put them back later."
         ),
         "Cancel pending jobs",
         _cancel("pending", "waiting"),
-        decline="Keep them",
+        decline="Keep jobs",
     ),
     Step(
         "cancel-running",
@@ -208,12 +206,12 @@ ROLLBACK_STEPS = (
         lambda state: "open" if state["running"] else "done",
         lambda state: f"{plural(state['running'])} running.",
         lambda state: (
-            f"{cancel_effect(state['running'], 'running')} Most finish within a minute if you"
-            " wait instead."
+            f"{cancel_effect(state['running'], 'running')} If you wait instead, most finish within"
+            " a minute."
         ),
         "Cancel running jobs",
         _cancel("processing", "running"),
-        decline="Let them finish",
+        decline="Keep jobs",
     ),
 )
 """Steps from the queue to the synchronous path, in order."""
@@ -221,28 +219,27 @@ ROLLBACK_STEPS = (
 RESUME_STEPS = (
     Step(
         "resume",
-        "Let the queue go on",
+        "Resume queue",
         lambda state: "open" if state["paused_at"] else "done",
         _paused,
         lambda state: (
-            f"Lifts the pause of all jobs: {plural(state['waiting'])} may be claimed at"
-            " once. Pauses of single types stay."
+            f"Workers claim jobs again: {plural(state['waiting'])} pending. Pauses of single job"
+            " types stay."
         ),
-        "Resume the queue",
+        "Resume queue",
         _resume,
     ),
     Step(
         "restart-cron",
-        "Start the schedule again",
+        "Restart schedules",
         lambda state: (
             "open" if state["cron_stopped"] else "done" if state["cron_active"] else "unneeded"
         ),
         _cron_jobs,
         lambda state: (
-            f"Lets {plural(state['cron_stopped'], 'job')} of pg_cron run again that this"
-            " rollback had paused."
+            f"Resumes {plural(state['cron_stopped'], 'cron job')} that this rollback paused."
         ),
-        "Restart the schedule",
+        "Restart schedules",
         _restart_cron,
         Role.ADMIN,
     ),
@@ -250,26 +247,25 @@ RESUME_STEPS = (
         "put-back",
         "Put cancelled jobs back",
         lambda state: "open" if state["to_settle"] else "unneeded",
-        lambda state: f"This rollback cancelled {_to_put_back(state)} that are not put back.",
+        lambda state: f"{_to_put_back(state)} cancelled by this rollback and not put back.",
         lambda state: (
-            f"Puts {_to_put_back(state)} back on the queue that this rollback cancelled, in"
-            " batches. Left alone are those that were retried or purged meanwhile, or whose"
-            " generation has another live job. Leave the step out where users were served"
-            " otherwise."
+            f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except those"
+            " retried or purged meanwhile or with another live job. Skip this step if users got"
+            " their images another way."
         ),
-        "Put them back",
+        "Put jobs back",
         _put_back,
     ),
     Step(
         "restore",
-        "Users back on the queue",
+        "Move users back to the queue",
         lambda state: "open" if state["percentage"] < (state["rollout_before"] or 0) else "done",
         _rollout,
         lambda state: (
-            f"Lets {state['rollout_before']} % of the users take the queue, as before"
-            f" the rollback; now it is {state['percentage']} %."
+            f"Puts {state['rollout_before']}% of users on the queue, as before the rollback; now"
+            f" {state['percentage']}%."
         ),
-        "Restore the percentage",
+        "Restore percentage",
         _restore,
     ),
 )

@@ -186,8 +186,9 @@ class Provider(Protocol):
     async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
         """Download an image of a prediction's output within `deadline` seconds.
 
-        An error says nothing about the provider: code "image_not_found" if the address is refused
-        or leads into a private network, "image_unreachable" if its server does not answer now.
+        An error says nothing about the provider: code "image_not_found" if the address is refused,
+        leads into a private network or is not https, "image_unreachable" if its server does not
+        answer now.
         """
 
     async def aclose(self) -> None:

@@ -8,6 +8,16 @@ from uuid import UUID
 
 LIVE, ENDED = ("pending", "processing"), ("completed", "failed", "cancelled")
 STATUSES = (*LIVE, *ENDED)
+VIEWS: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "pending": ("pending",),
+    "running": ("processing",),
+    "completed": ("completed",),
+    "failed": ("failed",),
+    "cancelled": ("cancelled",),
+}
+"""Views of the list, and the statuses of their jobs; empty for all."""
+ALL_TIME = timedelta(days=731)
 GENERATION_TYPE = "generate-image"
 """Type of the jobs that belong to a generation; filtering by user needs generations."""
 
@@ -20,6 +30,8 @@ class Filters:
     job_type: str | None = None
     model_id: str | None = None
     user_id: UUID | None = None
+    id_prefix: str | None = None
+    """First digits of a job's or a generation's id; then `job_list.by_id` gives the list."""
     error: str | None = None
     """Part of the error message, case-insensitive; * matches anything."""
     path: str | None = None
@@ -31,19 +43,16 @@ class Filters:
 
     Live jobs match every range that ends now. With a user: when the job was requested.
     """
-    length: timedelta = timedelta(days=731)
+    length: timedelta = ALL_TIME
 
     @property
-    def summary(self) -> list[str]:
-        """Description of each filter except the time range; may contain text from users."""
-        summary = [f"status {' or '.join(self.statuses)}"] if self.statuses else []
-        named = {"type": self.job_type, "model": self.model_id, "user": self.user_id}
-        summary += [f"{name} {value}" for name, value in named.items() if value]
-        if self.error:
-            summary.append(f"error contains {self.error}")
-        if self.path:
-            summary.append(f"{self.path} is {self.value or 'empty'}")
-        return summary
+    def narrowed(self) -> bool:
+        """Whether anything but the status limits the list."""
+        return (
+            any((self.job_type, self.model_id, self.user_id, self.id_prefix, self.error, self.path))
+            or self.start is not None
+            or self.length < ALL_TIME
+        )
 
     @property
     def walks(self) -> list[str]:
@@ -78,9 +87,9 @@ class Filters:
             **self.kind,
             **self.span,
             "user_id": self.user_id,
-            "error": _pattern(f"*{self.error}*") if self.error else None,
+            "error": pattern(f"*{self.error}*") if self.error else None,
             "path": self.path.split(".") if self.path else None,
-            "value": _pattern(self.value),
+            "value": pattern(self.value),
         }
 
     @property
@@ -98,6 +107,6 @@ class Filters:
         return {"span_start": self.start, "span_length": self.length}
 
 
-def _pattern(text: str) -> str:
+def pattern(text: str) -> str:
     """Translate a filter with * wildcards into an ILIKE pattern."""
     return re.sub(r"([\\%_])", r"\\\1", text).replace("*", "%")

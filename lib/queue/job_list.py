@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
 from lib.queue.job_filters import Filters
@@ -21,7 +21,8 @@ PAGE_ROWS = 50
 EXPORT_ROWS = 1_000
 MIN_ID_DIGITS = 4
 """Minimum length of an ID prefix to search for."""
-COUNT_LIMIT = 10_000
+MAX_STRETCHES = 400
+"""Most queries for the ids of matching jobs: some 10 s."""
 # Rows that a page scans per walk: about 25 ms each. Pending jobs are that many of each line; failed
 # jobs are scattered on disk, a user's generations and their jobs even more so.
 _SCAN_LIMITS = {
@@ -51,6 +52,7 @@ class JobRow(TypedDict):
     job_type: str
     model_id: str | None
     prompt: str | None
+    generation_id: UUID | None
     created_by: UUID | None
     priority: int | None
     attempts: int
@@ -121,14 +123,6 @@ class Page:
     """Where the scan stopped at its limit; None if it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of jobs; `kind` says how accurate it is."""
-
-    number: int
-    kind: Literal["exactly", "about", "more than"]
-
-
 def first_page(fetch: Fetch, filters: Filters, rows: int = PAGE_ROWS) -> Page:
     """The first page of the list."""
     return _forward(fetch, filters, None, rows, whole=False)
@@ -162,35 +156,42 @@ def all_pages(fetch: Fetch, filters: Filters) -> Iterator[Sequence[JobRow]]:
         cursor = page.after
 
 
-def by_id(fetch: Fetch, digits: str) -> Sequence[JobRow]:
-    """Jobs whose ID, or whose generation's ID, starts with `digits`: up to 50, newest first.
+def by_id(fetch: Fetch, prefix: str) -> Sequence[JobRow]:
+    """Jobs whose ID, or whose generation's ID, starts with `prefix`: up to 50, newest first.
 
-    Raises ValueError with a message for the user if `digits` is not an ID prefix.
+    Raises ValueError as `id_digits` does.
     """
-    plain = digits.replace("-", "").lower()
-    if not re.fullmatch("[0-9a-f]{1,32}", plain):
-        raise ValueError("An id has only the digits 0 to 9, the letters a to f, and dashes.")
-    if len(plain) < MIN_ID_DIGITS:
-        raise ValueError(f"Too short: give at least {MIN_ID_DIGITS} digits of the id.")
+    digits = id_digits(prefix)
     rows: Sequence[JobRow] = fetch(
-        "by_id", low=UUID(plain.ljust(32, "0")), high=UUID(plain.ljust(32, "f"))
+        "by_id", low=UUID(digits.ljust(32, "0")), high=UUID(digits.ljust(32, "f"))
     )
     return rows
 
 
-def count(fetch: Fetch, filters: Filters, page: Page) -> Count | None:
-    """The number of jobs in the list of a page; None if it is not known without reading them."""
-    if page.before is None and page.after is None:
-        return Count(len(page.rows), "exactly")
-    if filters.error or filters.path:
-        return None
-    if filters.user_id:
-        if "user" not in filters.walks or filters.statuses or filters.model_id:
-            return None
-        number = fetch("count_of_user", user_id=filters.user_id, **filters.span)
-        return Count(number, "more than" if number >= COUNT_LIMIT else "about")
-    found = fetch("count", live=filters.start is None, **filters.kind, **filters.span)
-    return Count(found["live"] + found["ended"], "about")
+def id_digits(prefix: str) -> str:
+    """The digits of an ID prefix; ValueError with a message for the user if it is none."""
+    digits = prefix.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{1,32}", digits):
+        raise ValueError("An id consists of the digits 0 to 9, the letters a to f, and dashes.")
+    if len(digits) < MIN_ID_DIGITS:
+        raise ValueError(f"Too short: enter at least {MIN_ID_DIGITS} digits of the id.")
+    return digits
+
+
+def matching(fetch: Fetch, filters: Filters, most: int) -> tuple[list[UUID], bool]:
+    """The ids of the first `most` jobs of the list, and whether these are all.
+
+    Stops after MAX_STRETCHES short queries.
+    """
+    found: list[UUID] = []
+    cursor: Cursor | None = None
+    for _ in range(MAX_STRETCHES):
+        page = _forward(fetch, filters, cursor, EXPORT_ROWS, whole=False)
+        found += [row["id"] for row in page.rows]
+        if page.after is None or len(found) >= most:
+            return found[:most], page.after is None and len(found) <= most
+        cursor = page.after
+    return found, False
 
 
 def _forward(

@@ -5,16 +5,21 @@ All raise DatabaseUnavailable if the database is unreachable; then nothing chang
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from lib.database import Pool, load, translated
+from lib.database import DatabaseError, DatabaseUnavailable, Pool, load, translated
 
 ALL_TYPES = "*"
 """Means all job types in pauses."""
 BATCH = 500
-"""Maximum number of jobs that in_batches changes in one transaction."""
+"""Maximum number of jobs that Batches changes in one transaction."""
+MAX_REFUSED = 20
+"""After so many refused jobs, all are likely to be refused."""
+
+BatchAction = Callable[[Pool, str, Sequence[UUID]], list[UUID]]
+"""Changes jobs, given the pool, the actor and their ids. Returns those that it changed."""
 
 
 def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> list[UUID]:
@@ -28,10 +33,14 @@ def reset_stuck_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID] | None) -> 
         return [row["id"] for row in rows]
 
 
-def cancel_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Cancel those of the jobs that are pending or running. Returns them."""
+def cancel_jobs(
+    pool: Pool, actor: str, job_ids: Sequence[UUID], *, running: bool = True
+) -> list[UUID]:
+    """Cancel those of the jobs that are pending or, with `running`, running. Returns them."""
     with translated(), pool.connection() as connection:
-        rows = load("operator_actions").cancel_jobs(connection, actor=actor, job_ids=list(job_ids))
+        rows = load("operator_actions").cancel_jobs(
+            connection, actor=actor, job_ids=list(job_ids), running=running
+        )
         return [row["id"] for row in rows]
 
 
@@ -42,6 +51,15 @@ def retry_jobs(pool: Pool, actor: str, job_ids: Sequence[UUID]) -> list[UUID]:
         return [row["id"] for row in rows]
 
 
+def set_priority(pool: Pool, actor: str, job_ids: Sequence[UUID], priority: int) -> list[UUID]:
+    """Change the priority of those of the jobs that are pending. Returns the jobs that changed."""
+    with translated(), pool.connection() as connection:
+        rows = load("operator_actions").set_priority(
+            connection, actor=actor, job_ids=list(job_ids), priority=priority
+        )
+        return [row["id"] for row in rows]
+
+
 def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
     """Cancel pending jobs whose generation has an older live job or is completed. Returns them."""
     with translated(), pool.connection() as connection:
@@ -49,23 +67,92 @@ def cancel_duplicates(pool: Pool, actor: str) -> list[UUID]:
         return [row["id"] for row in rows]
 
 
+def enqueue_job(
+    pool: Pool,
+    actor: str,
+    job_type: str,
+    payload: Mapping[str, Any],
+    *,
+    priority: int = 0,
+    scheduled_at: datetime | None = None,
+) -> UUID:
+    """Add a job, to run at once or at a time. Returns its id.
+
+    Raises QueryError, whose message says what is invalid.
+    """
+    with translated(), pool.connection() as connection:
+        id: UUID = load("operator_actions").enqueue_job(
+            connection,
+            actor=actor,
+            job_type=job_type,
+            payload=json.dumps(payload),
+            priority=priority,
+            scheduled_at=scheduled_at,
+        )
+        return id
+
+
+class Batches:
+    """An action such as retry_jobs on any number of jobs, one transaction per batch.
+
+    A job that the database refuses to change does not stop the others. If the database becomes
+    unreachable, the batches done stay done, and `next` continues with the others.
+    """
+
+    def __init__(self, action: BatchAction, job_ids: Sequence[UUID]) -> None:
+        self._action = action
+        self._rest = [job_ids[start : start + BATCH] for start in range(0, len(job_ids), BATCH)]
+        self.total = len(job_ids)
+        self.done = 0
+        """Jobs tried."""
+        self.changed = 0
+        self.refused = 0
+        """Jobs that the database refused to change."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all jobs were tried."""
+        return not self._rest
+
+    def next(self, pool: Pool, actor: str) -> None:
+        """Change the next batch, at most BATCH jobs, in one transaction.
+
+        Raises DatabaseUnavailable, and the database's refusal once it has refused MAX_REFUSED jobs.
+        """
+        job_ids = self._rest[0]
+        try:
+            self.changed += len(self._action(pool, actor, job_ids))
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError:
+            if len(job_ids) > 1:
+                # One of them was refused: the others need not wait for it.
+                middle = len(job_ids) // 2
+                self._rest[:1] = [job_ids[:middle], job_ids[middle:]]
+                return
+            if self.refused >= MAX_REFUSED:
+                raise
+            self.refused += 1
+        del self._rest[0]
+        self.done += len(job_ids)
+
+
 def in_batches(
-    action: Callable[[Pool, str, Sequence[UUID]], list[UUID]],
+    action: BatchAction,
     pool: Pool,
     actor: str,
     job_ids: Sequence[UUID],
     progress: Callable[[float], object],
 ) -> int:
-    """Apply an action such as retry_jobs to any number of jobs, one transaction per batch.
+    """Apply an action to any number of jobs; see Batches.
 
-    `progress` is called with the share done, up to 1. Returns how many jobs were changed. If the
-    database becomes unreachable, completed batches stay; it is safe to repeat the action.
+    `progress` is called with the share done, up to 1. Returns how many jobs were changed.
     """
-    changed = 0
-    for start in range(0, len(job_ids), BATCH):
-        changed += len(action(pool, actor, job_ids[start : start + BATCH]))
-        progress(min((start + BATCH) / len(job_ids), 1.0))
-    return changed
+    batches = Batches(action, job_ids)
+    while not batches.finished:
+        batches.next(pool, actor)
+        progress(batches.done / batches.total)
+    return batches.changed
 
 
 def pause_queue(pool: Pool, actor: str, job_type: str = ALL_TYPES, reason: str = "") -> None:

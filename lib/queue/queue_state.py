@@ -14,10 +14,11 @@ class Pause(TypedDict):
 
 
 class OpenBreaker(TypedDict):
-    """A provider whose circuit breaker is open."""
+    """A provider whose circuit breaker is open; `retry_seconds` is None while a job tries it."""
 
     provider: str
     seconds: float
+    retry_seconds: float | None
     reason: str | None
 
 
@@ -45,6 +46,7 @@ class QueueState(TypedDict):
     oldest_pending_seconds: float | None
     processing: int
     stuck: int
+    stuck_seconds: float | None
     workers_alive: int
     slots: int
     paused: list[Pause]
@@ -56,14 +58,11 @@ class QueueState(TypedDict):
     last_hour_ended: int
     last_hour_completed: int
     last_hour_failed: int
-    last_hour_wait_seconds: float | None
-    last_hour_run_seconds: float | None
+    wait_p95: float | None
     last_hour_failure_share: float | None
     last_completed_minute: datetime | None
     last_completion_seconds: float | None
-    live_before: int
     usual_completed: float | None
     usual_failed: float | None
-    usual_wait_seconds: float | None
-    usual_run_seconds: float | None
+    usual_wait_p95: float | None
     usual_failure_share: float | None

@@ -132,7 +132,7 @@ class Queue:
             return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
 
     async def complete(self, results: Mapping[Claim, Mapping[str, Any]]) -> set[tuple[UUID, int]]:
-        """Complete claims; a result may contain image_url and storage_path.
+        """Complete claims; a result may contain image_url, storage_path and thumbnail_path.
 
         Returns the lost claims by job and attempt: those are left unchanged.
         """

@@ -74,7 +74,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "SUPABASE_STORAGE_BUCKET",
-            "bucket of the project for images",
+            "bucket of the project for images and their thumbnails",
             "files in `DARKROOM_DATA`",
         ),
         Setting(
@@ -110,6 +110,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             "`1`",
         ),
         Setting(
+            "DARKROOM_ENVIRONMENT",
+            "name on the badge in the sidebar, such as `STAGING`",
+            "`DEMO` or `LOCAL` on the embedded database, else the Supabase project or `PROD`",
+        ),
+        Setting(
             "DARKROOM_URL",
             "where browsers reach this app: `image_url` begins with it, the same for all apps and"
             " workers",
@@ -117,9 +122,15 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "METRICS_TOKEN",
-            "what a monitor sends as Bearer token to read `/metrics`; without it only this"
-            " computer may",
+            "Bearer token with which monitors read `/metrics` and the names of firing alerts at"
+            " `/healthz`; without it only this computer may",
             "none",
+        ),
+        Setting(
+            "DARKROOM_ANONYMOUS_STARTS",
+            "`1` lets anyone who has the publishable key start generations without signing in: all"
+            " of them share one limit",
+            "`1` with the embedded database, else `0`",
         ),
     ),
     "Workers": (
@@ -172,6 +183,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("DARKROOM_ADMIN_GROUPS", "values of it that make admins, parted by commas", "none"),
         Setting("DARKROOM_OPERATOR_GROUPS", "likewise operators", "none"),
         Setting("DARKROOM_VIEWER_GROUPS", "likewise viewers", "none"),
+        Setting(
+            "DARKROOM_START_TOKEN",
+            "`1` prints an address with a token at each start and serves only browsers that have"
+            " opened it; while sign-in is not configured",
+            "`0`",
+        ),
         Setting(
             "DARKROOM_SIGN_IN_HOURS",
             "how long a sign-in at the dashboard counts",

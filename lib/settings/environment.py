@@ -27,6 +27,7 @@ from lib.settings.values import (
     project_url,
     replicate_token,
     seconds,
+    switch,
     web_address,
 )
 
@@ -53,6 +54,8 @@ class Settings:
 
     data: Path
     sample_data: bool
+    environment: str
+    """Name on the sidebar's badge; empty for the default."""
     database_url: str | None = field(repr=False)
     database_read_url: str | None = field(repr=False)
     supabase_url: str | None
@@ -71,6 +74,8 @@ class Settings:
     public_url: str | None
     """Without a trailing slash."""
     metrics_token: str | None = field(repr=False)
+    start_token: bool
+    anonymous_starts: bool
     concurrency: int
     claim_batch: int
     max_parallel_jobs: int
@@ -121,21 +126,23 @@ class _Provider(TypedDict):
 
 def parse(values: Mapping[str, str]) -> Settings:
     """Parse settings from names and strings. Raises SettingsError naming an invalid one."""
-    sample_data = values.get("DARKROOM_SAMPLE_DATA", "1")
-    if sample_data not in ("0", "1"):
-        raise SettingsError(f"DARKROOM_SAMPLE_DATA is {sample_data!r}: give 1 or 0.")
     databases = _databases(values)
     public_url, functions = values.get("DARKROOM_URL"), values.get("DARKROOM_FUNCTIONS_URL")
     token = values.get("METRICS_TOKEN")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
-        sample_data=sample_data == "1",
+        sample_data=switch(values, "DARKROOM_SAMPLE_DATA", default=True),
+        environment=values.get("DARKROOM_ENVIRONMENT", ""),
         **databases,
         **_project(values, databases["database_url"]),
         **_provider(values),
         functions_url=functions_url("DARKROOM_FUNCTIONS_URL", functions) if functions else None,
         public_url=web_address("DARKROOM_URL", public_url) if public_url else None,
         metrics_token=header_value("METRICS_TOKEN", token) if token else None,
+        start_token=switch(values, "DARKROOM_START_TOKEN", default=False),
+        anonymous_starts=switch(
+            values, "DARKROOM_ANONYMOUS_STARTS", default=databases["database_url"] is None
+        ),
         concurrency=int(number(values, "DARKROOM_CONCURRENCY")),
         claim_batch=int(number(values, "DARKROOM_CLAIM_BATCH")),
         max_parallel_jobs=int(number(values, "MAX_PARALLEL_JOBS")),

@@ -46,6 +46,14 @@ def header_value(name: str, text: str) -> str:
     return text
 
 
+def switch(values: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """A setting that is 1 or 0. Raises SettingsError."""
+    value = values.get(name) or str(int(default))
+    if value not in ("0", "1"):
+        raise SettingsError(f"{name} is {value!r}: give 1 or 0.")
+    return value == "1"
+
+
 def number(values: Mapping[str, str], name: str) -> float:
     """A number; the catalogue's default if unset."""
     text, least = values.get(name, ""), SETTINGS[name].least

@@ -1,5 +1,6 @@
 """The interface of image storages, and its errors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -31,20 +32,24 @@ class StorageFailed(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A stored image: `url` as of `Storage.url_for`, `path` within the storage."""
+    """A stored image: `url` as of `Storage.url_for`, `path` within the storage.
+
+    `thumbnail_path` is a WebP of at most 512 pixels a side; None if it could not be made or stored.
+    """
 
     url: str
     path: str
+    thumbnail_path: str | None
 
 
 class Storage(Protocol):
     """A storage for images. Every method of a remote storage raises StorageFailed."""
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Store a PNG, JPEG, WebP, GIF or AVIF; saving a generation again replaces its image.
+        """Store a PNG, JPEG, WebP, GIF or AVIF with its thumbnail.
 
-        Raises NotAnImage for anything else, whatever its declared content type, ImageRefused and
-        StorageFailed.
+        Saving a generation again replaces both. Raises NotAnImage for anything else, whatever its
+        declared content type, ImageRefused and StorageFailed; never because of the thumbnail.
         """
 
     async def probe(self, size: int) -> None:
@@ -56,8 +61,11 @@ class Storage(Protocol):
     def url_for(self, path: str) -> str:
         """The current URL of a stored image, for browsers; "/images/…" is relative to the app."""
 
+    def urls_for(self, paths: Sequence[str]) -> dict[str, str]:
+        """Current URLs of stored images by path, in one request; without those known missing."""
+
     def read(self, path: str) -> bytes:
         """The bytes of a stored image. Raises FileNotFoundError."""
 
     def delete(self, path: str) -> bool:
-        """Delete a stored image. False if it does not exist."""
+        """Delete one stored file, an image or a thumbnail. False if it does not exist."""

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import anyio
 
 from lib.storage.contract import StorageFailed, StoredImage
-from lib.storage.images import image_extension
+from lib.storage.images import check_image, thumbnail_name
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,26 @@ class LocalStorage:
             self._delete_drafts()
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        path = f"{generation_id}.{await image_extension(image)}"
+        checked = await check_image(image)
+        path = f"{generation_id}.{checked.extension}"
         await anyio.to_thread.run_sync(self._write, path, image)
-        return StoredImage(self.url_for(path), path)
+        thumbnail_path = None
+        if checked.thumbnail:
+            # What is wrong is logged where it happens.
+            with suppress(StorageFailed):
+                name = thumbnail_name(generation_id)
+                await anyio.to_thread.run_sync(self._write, name, checked.thumbnail)
+                thumbnail_path = name
+        return StoredImage(self.url_for(path), path, thumbnail_path)
 
     async def probe(self, size: int) -> None:
         await anyio.to_thread.run_sync(self._probe, size)
 
     def url_for(self, path: str) -> str:
         return f"{self._public_url}/images/{path}"
+
+    def urls_for(self, paths: Sequence[str]) -> dict[str, str]:
+        return {path: self.url_for(path) for path in paths}
 
     def read(self, path: str) -> bytes:
         return self._file(path).read_bytes()

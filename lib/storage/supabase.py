@@ -1,6 +1,7 @@
 """Store images in a Supabase Storage bucket."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from uuid import UUID
@@ -11,8 +12,10 @@ from PIL import Image
 from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from lib.storage.contract import ImageRefused, StorageFailed, StoredImage
-from lib.storage.images import MEDIA_TYPES, image_extension
+from lib.storage.contract import ImageRefused, StorageError, StorageFailed, StoredImage
+from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_name
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 20.0
 MESSAGE_LENGTH = 500
@@ -38,10 +41,21 @@ class SupabaseStorage:
         self._url_seconds = url_seconds
 
     async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        extension = await image_extension(image)
-        path = f"{generation_id}.{extension}"
-        await anyio.to_thread.run_sync(self._upload, path, image, MEDIA_TYPES[extension])
-        return StoredImage(await anyio.to_thread.run_sync(self.url_for, path), path)
+        checked = await check_image(image)
+        path = f"{generation_id}.{checked.extension}"
+        await anyio.to_thread.run_sync(self._upload, path, image, MEDIA_TYPES[checked.extension])
+        thumbnail_path = None
+        if checked.thumbnail:
+            name = thumbnail_name(generation_id)
+            try:
+                await anyio.to_thread.run_sync(
+                    self._upload, name, checked.thumbnail, MEDIA_TYPES["webp"]
+                )
+                thumbnail_path = name
+            except StorageError as error:
+                logger.warning("The thumbnail of %s was not stored: %s", path, error)
+        url = await anyio.to_thread.run_sync(self.url_for, path)
+        return StoredImage(url, path, thumbnail_path)
 
     async def probe(self, size: int) -> None:
         # A small image, whatever the size: a bucket is full as a whole.
@@ -52,6 +66,15 @@ class SupabaseStorage:
             if self._url_seconds:
                 return str(self._bucket.create_signed_url(path, self._url_seconds)["signedURL"])
             return self._bucket.get_public_url(path)
+
+    def urls_for(self, paths: Sequence[str]) -> dict[str, str]:
+        if not self._url_seconds:
+            return {path: self._bucket.get_public_url(path) for path in paths}
+        if not paths:
+            return {}
+        with self._translate_errors():
+            signed = self._bucket.create_signed_urls(list(paths), self._url_seconds)
+            return {item["path"]: url for item in signed if (url := item["signedURL"])}
 
     def read(self, path: str) -> bytes:
         with self._translate_errors():

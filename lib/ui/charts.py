@@ -10,14 +10,27 @@ import streamlit as st
 
 from lib.formats import duration, number, share
 from lib.ui import chart_specs
+from lib.ui.chart_clipping import clip, clip_counts, clip_stacks
 from lib.ui.columns import time_column
 from lib.ui.dashboard import time_zone
 from lib.ui.time_range import STEP_LENGTHS, Step
 
 HUES = ("blue", "amber", "red", "green", "gray", "violet", "teal")
 """Color names, in the order of chartCategoricalColors in .streamlit/config.toml."""
-PERCENTILES = {"p50": "blue", "p95": "amber", "p99": "red"}
-_STATUSES = {"completed": "green", "failed": "red", "cancelled": "gray"}
+COLORS = {
+    "arrived": "blue",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "gray",
+    "depth": "violet",
+}
+"""What a color means, on every chart."""
+PERCENTILES = {"p50": "teal", "p95": "amber", "p99": "amber"}
+_STATUSES = ("completed", "failed", "cancelled")
+_GROUPS = ("teal", "amber", "violet", "gray", "blue")
+"""For models and job types, in their order; then paler ones."""
+Window = tuple[datetime, datetime]
+"""Both ends of a time axis. All charts of a page share one."""
 _MAX_KINDS_DESCRIBED = 6
 """Categories that a text alternative lists by name."""
 _LABEL_HEIGHT_SHARE = 0.075
@@ -26,10 +39,11 @@ _LABEL_HEIGHT_SHARE = 0.075
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A spec and its datasets by name (see lib.ui.chart_specs)."""
+    """A spec and its datasets by name (see lib.ui.chart_specs); `note` names clipped values."""
 
     spec: chart_specs.Spec
     datasets: Mapping[str, pd.DataFrame]
+    note: str = ""
 
 
 def colors(hues: Iterable[str]) -> tuple[str, ...]:
@@ -61,26 +75,36 @@ def lines(
     *,
     title: str,
     limit: float | None = None,
+    window: Window | None = None,
 ) -> Chart:
     """One line for each column named in `hues`, over the column `at`.
 
     Each is labeled at its end; a repeated color is drawn dashed. `unit` is the axis title, and
     "seconds" are formatted as durations in tooltips; `title` is the tooltip's label for a line.
-    Missing values leave gaps. `limit` is drawn as a dashed horizontal rule.
+    Missing values leave gaps. `limit` is drawn as a dashed horizontal rule. `window` is the time
+    axis, by default that of the figures.
     """
     long = figures[["at", *hues]].melt("at", var_name="line")
     long["words"] = [
         None if pd.isna(value) else _format_value(value, unit) for value in long["value"]
     ]
-    datasets = {chart_specs.FIGURES: long.assign(when=format_times(long["at"], step))}
+    long = long.assign(when=format_times(long["at"], step))
+    clipped = clip(
+        long, long["value"], lambda value: _format_value(value, unit), at_least=limit or 0
+    )
+    datasets = {
+        chart_specs.FIGURES: clipped.figures,
+        chart_specs.CLIPPED: clipped.beyond,
+        chart_specs.WINDOW: _window(window, long["at"]),
+    }
     if len(hues) > 1:
-        datasets[chart_specs.NAMES] = _line_labels(long)
+        datasets[chart_specs.NAMES] = _line_labels(clipped.figures)
     if limit is not None:
         datasets[chart_specs.LIMIT] = pd.DataFrame({"value": [limit]})
     palette = colors(hues.values())
     has_limit = limit is not None
     spec = chart_specs.lines(tuple(hues), palette, step, unit, title=title, has_limit=has_limit)
-    return Chart(spec, datasets)
+    return Chart(spec, datasets, clipped.note)
 
 
 def bars(
@@ -89,40 +113,63 @@ def bars(
     counted: str,
     step: Step,
     *,
-    time_span: tuple[datetime, datetime] | None = None,
+    window: Window | None = None,
     axis: Step | None = None,
 ) -> Chart | None:
     """Stacked bars of the column `counted`, by the category column `by`, over the column `at`.
 
-    `time_span` extends the axis beyond the data. `axis` overrides the axis step where days are not
-    UTC days. The step in progress is drawn paler. None without figures.
+    `window` is the time axis, by default that of the figures. `axis` overrides the axis step where
+    days are not UTC days. The step in progress is drawn paler. None without figures.
     """
     if figures.empty:
         return None
     names, axis = tuple(figures[by].unique()), axis or step
     drawn = figures.assign(until=figures["at"] + STEP_LENGTHS[step])
-    if time_span:
-        # Zero-height bars extend the axis over periods without data.
-        ends = pd.DataFrame({"at": time_span, "until": time_span, by: names[0], counted: 0})
-        drawn = pd.concat([drawn, ends])
     in_progress = drawn["until"] > datetime.now(UTC)
+    if window:
+        drawn["until"] = drawn["until"].where(drawn["until"] < window[1], window[1])
     drawn = drawn.assign(
         when=format_times(drawn["at"], axis) + in_progress.map({True: ", so far", False: ""}),
         opacity=in_progress.map({True: 0.45, False: 1.0}),
         place=[names.index(name) for name in drawn[by]],
     )
-    palette = None
     if by == "status":
-        names, palette = tuple(_STATUSES), colors(_STATUSES.values())
+        names, palette = _STATUSES, colors(COLORS[name] for name in _STATUSES)
+    else:
+        palette = _group_colors(len(names))
+    clipped = clip_stacks(drawn, counted)
     spec = chart_specs.bars(by, counted, names, palette, step, axis)
-    return Chart(spec, {chart_specs.FIGURES: drawn})
+    datasets = {
+        chart_specs.FIGURES: clipped.figures,
+        chart_specs.CLIPPED: clipped.beyond,
+        chart_specs.WINDOW: _window(window, pd.concat([drawn["at"], drawn["until"]])),
+    }
+    return Chart(spec, datasets, clipped.note)
 
 
-def area(figures: pd.DataFrame, column: str, step: Step, unit: str, *, title: str) -> Chart:
-    """A stepped area of `column` over the column `at`; `title` is the tooltip's label."""
+def area(
+    figures: pd.DataFrame,
+    column: str,
+    step: Step,
+    unit: str,
+    *,
+    title: str,
+    window: Window | None = None,
+) -> Chart:
+    """A stepped area of the queue's depth, `column` over the column `at`.
+
+    `title` is the tooltip's label, `window` the time axis, by default that of the figures.
+    """
     drawn = figures[["at", column]].set_axis(["at", "value"], axis=1)
     drawn["when"] = format_times(drawn["at"], step)
-    return Chart(chart_specs.area(step, unit, title), {chart_specs.FIGURES: drawn})
+    clipped = clip_counts(drawn, drawn["value"])
+    datasets = {
+        chart_specs.FIGURES: clipped.figures,
+        chart_specs.CLIPPED: clipped.beyond,
+        chart_specs.WINDOW: _window(window, drawn["at"]),
+    }
+    [color] = colors([COLORS["depth"]])
+    return Chart(chart_specs.area(step, unit, title, color), datasets, clipped.note)
 
 
 def distribution(figures: pd.DataFrame) -> Chart:
@@ -130,16 +177,26 @@ def distribution(figures: pd.DataFrame) -> Chart:
 
     Takes the columns of chart_specs.distribution; `period` is "now" or "before".
     """
-    spec = chart_specs.distribution(("now", "before"), colors(["blue", "amber"]))
+    spec = chart_specs.distribution(("now", "before"), colors(["teal", "gray"]))
     return Chart(spec, {chart_specs.FIGURES: figures})
+
+
+def _window(window: Window | None, at: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({"at": window or (at.min(), at.max())})
+
+
+def _group_colors(count: int) -> tuple[str, ...]:
+    full = colors(_GROUPS)
+    paler = tuple(f"{color}80" for color in full)  # Half transparent.
+    return tuple((full + paler)[place % (2 * len(full))] for place in range(count))
 
 
 def _line_labels(long: pd.DataFrame) -> pd.DataFrame:
     """Positions of the line labels: next to the last values, moved apart if they overlap."""
-    known = long.dropna(subset="value")
-    last = known.groupby("line", sort=False).tail(1).sort_values("value")
-    label_height, places = (known["value"].max() or 1) * _LABEL_HEIGHT_SHARE, list[float]()
-    for value in last["value"]:
+    known = long.dropna(subset="drawn")
+    last = known.groupby("line", sort=False).tail(1).sort_values("drawn")
+    label_height, places = (known["drawn"].max() or 1) * _LABEL_HEIGHT_SHARE, list[float]()
+    for value in last["drawn"]:
         places.append(max(value, places[-1] + label_height) if places else value)
     return last[["line"]].assign(at=long["at"].max(), place=places)
 
@@ -161,7 +218,7 @@ def _describe_line(figures: pd.DataFrame, name: str, step: Step, unit: str) -> s
         return f"{name}: no value"
     highest = known.loc[[known[name].idxmax()]]
     return (
-        f"{name}: {_format_value(known[name].iloc[-1], unit)} at last, at most"
+        f"{name}: {_format_value(known[name].iloc[-1], unit)} last, highest"
         f" {_format_value(highest[name].iloc[0], unit)}"
         f" ({format_times(highest['at'], step).iloc[0]})"
     )
@@ -191,7 +248,7 @@ def show(
     key: str,
     description: str,
     columns: dict[str, Any] | None = None,
-    empty: str = "No job ended in this time.",
+    empty: str = "No jobs ended in this time range.",
 ) -> None:
     """Draw a chart under its heading, with its data as a collapsed table.
 
@@ -207,6 +264,8 @@ def show(
         key=key,
         alt=f"{title} {description}",
     )
+    if chart.note:
+        st.caption(chart.note)
     # Rendered only once opened: the grid's code is a third of what a first visit downloads.
     with st.expander("As a table", key=f"{key} as a table", on_change="rerun") as table:
         if table.open:

@@ -1,4 +1,4 @@
-"""Column formats shared by all tables: counts, durations, times, links."""
+"""Column formats shared by all tables: counts, durations, times, models, links."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,21 +14,46 @@ def count_column(label: str | None = None, help: str | None = None, **options: A
     return st.column_config.NumberColumn(label, help=help, format="localized", **options)
 
 
-def seconds_column(label: str | None = None, help: str | None = None) -> Any:
+def seconds_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
     """Durations in seconds. Numeric rather than formatted text, so that they sort correctly."""
-    return st.column_config.NumberColumn(label, help=help, format="%.1f s")
+    return st.column_config.NumberColumn(label, help=help, format="%.1f s", **options)
 
 
-def percent_column(label: str | None = None, help: str | None = None) -> Any:
-    """Percentages: 12.5 means 12.5 %."""
-    return st.column_config.NumberColumn(label, help=help, format="%.1f %%")
+def percent_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
+    """Percentages: 12.5 means 12.5%."""
+    return st.column_config.NumberColumn(label, help=help, format="%.1f%%", **options)
 
 
-def time_column(label: str | None = None, *, seconds: bool = False, year: bool = False) -> Any:
+def change_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
+    """Changes in percent with their sign: 12.4 means +12%."""
+    return st.column_config.NumberColumn(label, help=help, format="%+.0f%%", **options)
+
+
+def time_column(
+    label: str | None = None, *, seconds: bool = False, year: bool = False, **options: Any
+) -> Any:
     """Times in the viewer's time zone, to the minute or second."""
     form = f"D MMM {'YYYY ' if year else ''}HH:mm{':ss' if seconds else ''}"
     viewers = zone(st.context.timezone).key
-    return st.column_config.DatetimeColumn(label, format=form, timezone=viewers)
+    return st.column_config.DatetimeColumn(label, format=form, timezone=viewers, **options)
+
+
+def age_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:
+    """Recent times relative to now, such as "3 minutes ago". They sort as times."""
+    width = options.pop("width", 125)
+    return st.column_config.DatetimeColumn(
+        label, help=help, format="distance", width=width, **options
+    )
+
+
+def model_name(model_id: str | None) -> str:
+    """The short name of a model: "flux-dev" of "black-forest-labs/flux-dev"; a dash for none."""
+    return (model_id or "").rpartition("/")[2] or "–"
+
+
+def short_id(whole: UUID | str) -> str:
+    """The first digits of an id, which suffice to tell the rows of a table apart."""
+    return str(whole)[:8]
 
 
 def job_links(job_ids: Iterable[UUID]) -> list[str]:
@@ -38,4 +63,7 @@ def job_links(job_ids: Iterable[UUID]) -> list[str]:
 
 def job_column(label: str = "Job", **options: Any) -> Any:
     """A column of job_links, shown as short job ids."""
-    return st.column_config.LinkColumn(label, display_text=r"id=([0-9a-f]{8})", **options)
+    width = options.pop("width", 85)
+    return st.column_config.LinkColumn(
+        label, display_text=r"id=([0-9a-f]{8})", width=width, **options
+    )

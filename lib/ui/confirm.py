@@ -18,8 +18,7 @@ from lib.ui.dashboard import (
     database_errors_shown,
 )
 
-REPORT_SECONDS = 10.0
-"""How long a report is visible at least, whatever reruns the page in the meantime."""
+TOAST_SECONDS = 10
 REDRAW_SECONDS = 5.0
 """After this time, a report that has not reached the browser is drawn again."""
 UNREACHABLE = (
@@ -30,9 +29,8 @@ UNREACHABLE = (
 @dataclass(slots=True)
 class _Report:
     text: str
+    icon: str
     drawn_at: float | None = None
-    seen_at: float | None = None
-    """When the browser first proved that it shows the report, by refreshing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Action:
 
 
 def ask(action: Action) -> NoReturn:
-    """Open the confirmation dialog, or show a refusal if the viewer's role is too low.
+    """Open the confirmation dialog, or report a refusal if the viewer's role is too low.
 
     Reruns the page first: the next refresh of a live panel would close a dialog that it opened.
     """
@@ -66,7 +64,7 @@ def ask(action: Action) -> NoReturn:
         st.session_state["asked"] = action
         st.session_state.pop("unreachable", None)
     except AccessDenied as refusal:
-        st.session_state["refused"] = str(refusal)
+        report(str(refusal), icon=":material/block:")
     st.rerun()
 
 
@@ -75,19 +73,15 @@ def confirmations() -> None:
 
     Every page with actions calls this once, outside its live panel.
     """
-    # In a container, so that messages that come and go do not shift the elements below: the
-    # browser would recreate those, including a field that is being edited.
-    with st.container():
-        _show_report()
-        if refusal := st.session_state.pop("refused", None):
-            st.warning(refusal, icon=":material/block:")
+    if "report" in st.session_state:
+        st.fragment(_toast, run_every=REFRESH_SECONDS)(st.session_state["report"], count())
     if action := st.session_state.get("asked"):
         st.dialog(action.title, on_dismiss=_clear_pending_action)(_confirm)(action)
 
 
-def report(done: str) -> None:
-    """Show what an action did after the next rerun."""
-    st.session_state["report"] = _Report(done)
+def report(done: str, icon: str = ":material/check_circle:") -> None:
+    """Show what an action did as a toast, after the next rerun. The text is Markdown."""
+    st.session_state["report"] = _Report(done, icon)
 
 
 def report_missed() -> bool:
@@ -96,33 +90,19 @@ def report_missed() -> bool:
     Streamlit drops the output of a run if another one starts before it was sent.
     """
     found: _Report | None = st.session_state.get("report")
-    if found is None or found.drawn_at is None or found.seen_at is not None:
+    if found is None or found.drawn_at is None:
         return False
     return time.monotonic() - found.drawn_at > REDRAW_SECONDS
 
 
-def _show_report() -> None:
-    found: _Report | None = st.session_state.get("report")
-    if found is None:
-        return
-    if _expired(found):
-        del st.session_state["report"]
+def _toast(found: _Report, draws: Iterator[int]) -> None:
+    # The first draw is that of the page; only a browser that has it asks for another.
+    if next(draws):
+        if st.session_state.get("report") is found:
+            del st.session_state["report"]
         return
     found.drawn_at = time.monotonic()
-    st.fragment(_draw_report, run_every=REFRESH_SECONDS)(found, count())
-
-
-def _draw_report(found: _Report, draws: Iterator[int]) -> None:
-    # The first draw is that of the page, the others are asked for by a browser that shows it.
-    if next(draws) and found.seen_at is None:
-        found.seen_at = time.monotonic()
-    place = st.empty()
-    if not _expired(found):
-        place.success(found.text, icon=":material/check_circle:")
-
-
-def _expired(found: _Report) -> bool:
-    return found.seen_at is not None and time.monotonic() - found.seen_at >= REPORT_SECONDS
+    st.toast(found.text, icon=found.icon, duration=TOAST_SECONDS)
 
 
 def _confirm(action: Action) -> None:

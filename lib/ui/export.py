@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -15,6 +16,9 @@ Row = Mapping[str, Any]
 MAX_ROWS = 1_000_000
 """What a spreadsheet can open. The page warns if rows were left out."""
 BATCH_ROWS = 2_000
+FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""Beginnings of text that spreadsheets take for a formula or for the next cell, full-width too."""
+BYTE_ORDER_MARK = "\ufeff"
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 """Start of a list by time, newest first."""
 
@@ -22,7 +26,9 @@ NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 def csv_export(
     name: str, columns: Sequence[str], expected: int, pages: Callable[[], Iterable[Sequence[Row]]]
 ) -> None:
-    """A button that fetches all rows with a progress bar, then one that downloads the file.
+    """A button that fetches all rows with a progress bar, then two that download the file.
+
+    One of them adds the mark by which Excel recognizes UTF-8; other programs read it as text.
 
     `name` is the file name without extension, `expected` the approximate number of rows. `pages`
     yields the rows in batches, each fetched by a short query.
@@ -43,14 +49,20 @@ def csv_export(
                 st.warning(f"The file ends after {MAX_ROWS:,} rows: choose a narrower filter.")
                 break
         bar.empty()
-        st.download_button(
-            f"Save {count:,} rows",
-            file.getvalue(),
-            f"{name}.csv",
-            "text/csv",
-            on_click="ignore",
-            key=f"save {name}",
-        )
+        content = file.getvalue()
+        with st.container(horizontal=True):
+            for label, mark, use in (
+                (f"Save {count:,} rows", "", "save"),
+                ("Save for Excel", BYTE_ORDER_MARK, "save for Excel"),
+            ):
+                st.download_button(
+                    label,
+                    f"{mark}{content}",
+                    f"{name}.csv",
+                    "text/csv",
+                    on_click="ignore",
+                    key=f"{use} {name}",
+                )
 
 
 def batches(
@@ -72,5 +84,5 @@ def batches(
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    # A spreadsheet would execute anything that looks like a formula; job data is untrusted.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    # Job data is untrusted: a spreadsheet would execute a formula in it.
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

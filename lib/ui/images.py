@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from time import monotonic
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +20,7 @@ Row = Mapping[str, Any]
 
 SIGNED_URL_SECONDS = 30
 """How long a signed Supabase URL is cached: less than the shortest lifetime allowed."""
+MAX_KNOWN_URLS = 5000
 
 
 @st.cache_resource
@@ -44,25 +46,67 @@ def image_source(generation: Row) -> str:
         return _signed_url(generation["storage_path"])
     if elsewhere := settings().functions_elsewhere:
         return urljoin(f"{elsewhere}/", str(generation["image_url"]))
-    page = urlsplit(st.context.url or app_url())
-    return f"{page.scheme}://{page.netloc}/images/{generation['storage_path']}"
+    return _local_url(generation["storage_path"])
 
 
 def thumbnail_source(generation: Row) -> str | None:
     """URL of the thumbnail, or of the image where it has none; None without a stored image.
 
-    `generation` also has thumbnail_path. Reachable from the viewer's browser.
+    `generation` also has thumbnail_path. Reachable from the viewer's browser. For several at once
+    `thumbnail_sources` asks a remote storage once.
     """
+    return thumbnail_sources([generation])[0]
+
+
+def thumbnail_sources(generations: Sequence[Row]) -> list[str | None]:
+    """URLs as of `thumbnail_source`, in order, with at most one request to a remote storage."""
+    if not settings().storage_bucket:
+        return [_thumbnail_url(generation) for generation in generations]
+    paths = [row["thumbnail_path"] or row["storage_path"] for row in generations]
+    urls = _bucket_urls([path for path in paths if path])
+    return [urls.get(path) for path in paths]
+
+
+def _thumbnail_url(generation: Row) -> str | None:
     path = generation["thumbnail_path"]
-    try:
-        if path:
-            thumbnail = {"storage_path": path, "image_url": f"/images/{path}"}
-            return image_source({**generation, **thumbnail})
-        if generation["storage_path"] or generation["image_url"]:
-            return image_source(generation)
-    except (StorageFailed, FileNotFoundError):
+    if not settings().functions_elsewhere:
+        stored = path or generation["storage_path"]
+        return _local_url(stored) if stored else None
+    if not generation["image_url"]:
         return None
-    return None
+    image = image_source(generation)
+    # A signature is that of the image alone.
+    return f"{image.rpartition('/')[0]}/{path}" if path and not urlsplit(image).query else image
+
+
+def _local_url(path: str) -> str:
+    page = urlsplit(st.context.url or app_url())
+    return f"{page.scheme}://{page.netloc}/images/{path}"
+
+
+def _bucket_urls(paths: Sequence[str]) -> dict[str, str]:
+    """URLs of stored files, each kept for half of its lifetime so that browsers reuse it.
+
+    Without those that do not exist, and without any that are not known while the storage is down.
+    """
+    known, now = _known_urls(), monotonic()
+    asked = [path for path in dict.fromkeys(paths) if known.get(path, ("", 0.0))[1] <= now]
+    if asked:
+        try:
+            found, seconds = storage().urls_for(asked), settings().storage_url_seconds / 2
+        except (StorageFailed, FileNotFoundError):
+            # Asked for again a little later: a page is redrawn every few seconds.
+            found, seconds = {}, SIGNED_URL_SECONDS
+        if len(known) > MAX_KNOWN_URLS:
+            known.clear()
+        known |= {path: (found.get(path, ""), now + seconds) for path in asked}
+    return {path: url for path in paths if (url := known.get(path, ("", 0.0))[0])}
+
+
+@st.cache_resource
+def _known_urls() -> dict[str, tuple[str, float]]:
+    """URL by path, empty for none, and until when it is used."""
+    return {}
 
 
 @st.cache_data(ttl=SIGNED_URL_SECONDS, max_entries=5000, show_spinner=False)

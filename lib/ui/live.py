@@ -17,25 +17,33 @@ from lib.ui.dashboard import (
     pool,
     recording_answer_times,
 )
+from lib.ui.navigation import live_controls
 
 
-def live(panel: Callable[[], None], *, seconds: float = REFRESH_SECONDS) -> bool:
+def live(
+    panel: Callable[[], None],
+    *,
+    seconds: float = REFRESH_SECONDS,
+    beside: Callable[[], None] | None = None,
+) -> bool:
     """Draw the panel now and every `seconds`, unless the viewer switches refreshing off.
 
-    Shows a skeleton before the first draw. While the database is unreachable, shows an error
-    and returns False, so that the rest of the page need not repeat it. Reruns the whole page
-    once the database is reachable again.
+    The switch is on the title line, and `beside` draws into the same row. Shows a skeleton before
+    the first draw. While the database is unreachable, shows an error and returns False, so that the
+    rest of the page need not repeat it. Reruns the whole page once the database is reachable again.
     """
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with live_controls():
         refreshing = st.toggle(
             "Live",
             True,
             key="live",
             bind="query-params",
-            help=f"Drawn again every {seconds:g} s. Switched off, the page stands still.",
+            help=f"Refreshes every {seconds:g} s. Switch it off to freeze the page.",
         )
         # Outside the fragment, where each refresh would briefly clear it.
         timestamp = st.empty()
+        if beside:
+            beside()
     st.fragment(lambda: _draw(panel, timestamp), run_every=seconds if refreshing else None)()
     reachable = "database_away" not in st.session_state
     if not (reachable or refreshing):
@@ -55,7 +63,7 @@ def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
         panel()
     placeholder.empty()
     if times:
-        timestamp.caption("Data of " + format_time_of_day(min(times)).replace(":", r"\:"))
+        timestamp.caption("Updated " + format_time_of_day(min(times)).replace(":", r"\:"))
     st.session_state["drawn"] = page
 
 

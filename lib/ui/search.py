@@ -1,8 +1,8 @@
-"""The search box on every page: by id, user e-mail address or words of a prompt."""
+"""Search in a dialog: jobs by id or prompt, users, models and errors."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,29 +10,42 @@ from uuid import UUID
 import streamlit as st
 
 from lib.database import DatabaseUnavailable
+from lib.formats import escaped, plural
+from lib.queue.job_filters import pattern
 from lib.queue.job_list import by_id
 from lib.ui.dashboard import read_once
+from lib.ui.pages import PAGES, may_open, page_path
+from lib.ui.shortcuts import SEARCH
 from lib.ui.time_range import ALL_TIME
 
 MAX_LENGTH = 190
 """Characters. The Jobs page adds two wildcards and allows 200."""
-# Shorter matches are more likely words, such as "decade".
-_ID = re.compile(r"-?([0-9a-f]-?){8,32}", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+MIN_LENGTH = 2
+MAX_HITS = 5
+"""Hits per kind of id; queries/search.sql limits the others likewise."""
+_ID = re.compile(r"(-?[0-9a-f]){4,32}-?", re.IGNORECASE)
 _UUID_DIGITS = 32
-
 FIELDS: dict[str, dict[str, Any]] = {
     "job": {"id": ""},
     "jobs": {
         "job": "",
-        "status": [],
+        "view": "all",
         "time": ALL_TIME,
         "type": None,
         "model": None,
         **dict.fromkeys(("created_by", "error", "field", "value"), ""),
     },
+    "users": {"user": ""},
 }
-"""Filters of the pages that search leads to, with their defaults."""
+"""Filters of the pages that bind them to fields, with their defaults."""
+FOCUS = """<script>
+    (function focus(attempts) {
+        const field = document.querySelector('[role=dialog] input[type=search]');
+        field?.focus();
+        if (attempts && document.activeElement !== field) setTimeout(focus, 50, attempts - 1);
+    })(20);
+</script>"""
+"""Moves the focus to the search field, once it is there; Streamlit leaves it on the dialog."""
 
 RunQuery = Callable[..., Any]
 """Runs a named query: run_query(page, name, **parameters)."""
@@ -40,104 +53,155 @@ RunQuery = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The page to open (its file name), and the filters for its URL."""
+    """A page to open (its file name), with filters for its URL. `label` may quote anything."""
 
+    label: str
     page: str
     filters: dict[str, str]
 
 
-class NothingFound(Exception):
-    """No match. The message says so and what can be searched for."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found: groups of hits by title, none of them empty.
 
-
-def find(run_query: RunQuery, text: str) -> Hit:
-    """The page that shows what was searched for.
-
-    A full or unique id leads to its job; an ambiguous id prefix, a user or words of a prompt lead
-    to the list of matching jobs. Raises NothingFound.
+    `exact` is the only job with the id that was searched for.
     """
+
+    groups: dict[str, list[Hit]] = field(default_factory=dict)
+    exact: Hit | None = None
+
+
+def find(run_query: RunQuery, text: str) -> Found:
+    """Search for an id or its first digits, part of an e-mail address, a prompt, model or error."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
     text = " ".join(words)
-    if not words:
-        raise NothingFound(
-            "Type an id, the e-mail address of a user, or words of a prompt. Of a job's or a"
-            " generation's id the first 8 digits will do."
-        )
-    if _ID.fullmatch(text):
-        return _by_id(run_query, text.replace("-", "").lower())
-    if _ADDRESS.fullmatch(text):
-        return _by_address(run_query, text)
-    return Hit("jobs", {"field": "prompt", "value": f"*{'*'.join(words)}*"})
-
-
-def _by_id(run_query: RunQuery, digits: str) -> Hit:
-    rows = by_id(partial(run_query, "jobs"), digits)
-    if len(digits) < _UUID_DIGITS:
-        if not rows:
-            raise NothingFound(
-                "No job's and no generation's id begins so. A user is found by the whole id or by"
-                " e-mail address, a prompt by its words."
+    if len(text) < MIN_LENGTH:
+        return Found()
+    digits = text.replace("-", "").lower()
+    by_digits = _jobs_by_id(run_query, digits) if _ID.fullmatch(text) else []
+    if len(digits) == _UUID_DIGITS and len(by_digits) == 1:
+        return Found({"Jobs": by_digits}, by_digits[0])
+    groups = {
+        "Jobs": [*by_digits, *_jobs_by_prompt(run_query, words)],
+        "Users": _users(run_query, text),
+        "Models": [
+            Hit(f"{row['name']} ({row['id']})", "models", {"model": row["id"]})
+            for row in run_query("search", "models", text=text)
+        ],
+        "Failures": [
+            Hit(
+                f"{row['error_group'] or row['error_code'] or 'No message'}, {plural(row['jobs'])}",
+                "failures",
+                {"kind": row["key"], "time": "24 h"},
             )
-        if len(rows) > 1:
-            return Hit("jobs", {"job": digits})
-        return Hit("job", {"id": str(rows[0]["id"])})
-    id = UUID(digits)
-    if rows:
-        return Hit("job", {"id": str(id)})
-    if run_query("users", "has_asked", user_id=id):
-        return Hit("jobs", {"created_by": str(id)})
-    raise NothingFound(
-        "No job, no generation and nobody who asked for one has this id. Jobs that ended long ago"
-        " may have been purged."
-    )
+            for row in run_query("search", "failures", text=text)
+        ],
+    }
+    return Found({title: hits for title, hits in groups.items() if hits})
 
 
-def _by_address(run_query: RunQuery, address: str) -> Hit:
-    if not run_query("users", "may_read_users"):
-        raise NothingFound(
-            "This database does not let the app read e-mail addresses: type the user's id."
+def more(text: str) -> list[Hit]:
+    """Lists of all jobs whose prompt or error contains a text."""
+    filters = {"field": "prompt", "value": f"*{'*'.join(text.split())}*", "time": "30 d"}
+    return [
+        Hit(f"Jobs with “{text}” in the prompt", "jobs", filters),
+        Hit(f"Failed jobs with “{text}” in the error", "jobs", {"view": "failed", "error": text}),
+    ]
+
+
+def _jobs_by_id(run_query: RunQuery, digits: str) -> list[Hit]:
+    return [
+        Hit(
+            f"{row['status'].capitalize()}: {row['id']}",
+            "job",
+            {"id": str(row["id"])},
         )
-    user_id = run_query("users", "id_of_email", email=address)
-    if user_id is None:
-        raise NothingFound("No user has this e-mail address. Type it as a whole, or the user's id.")
-    return Hit("jobs", {"created_by": str(user_id)})
+        for row in by_id(partial(run_query, "jobs"), digits)[:MAX_HITS]
+    ]
+
+
+def _jobs_by_prompt(run_query: RunQuery, words: list[str]) -> list[Hit]:
+    like = pattern(f"*{'*'.join(words)}*")
+    return [
+        Hit(f"{row['status'].capitalize()}: {row['prompt']}", "job", {"id": str(row["id"])})
+        for row in run_query("search", "prompts", pattern=like)
+    ]
+
+
+def _users(run_query: RunQuery, text: str) -> list[Hit]:
+    digits = text.replace("-", "").lower()
+    if _ID.fullmatch(text) and len(digits) == _UUID_DIGITS:
+        id = UUID(digits)
+        if run_query("users", "has_asked", user_id=id):
+            return [Hit(f"User {id}", "users", {"user": str(id)})]
+    if not run_query("users", "may_read_users"):
+        return []
+    return [
+        Hit(row["email"], "users", {"user": row["email"]})
+        for row in run_query("search", "users", text=text)
+    ]
 
 
 def search() -> None:
-    """Draw the search box and open the page of a hit."""
-    if hit := st.session_state.pop("hit", None):
-        _open(hit)
-    # In a form: a field on its own would submit when it loses focus.
-    with st.form("search", border=False), st.container(horizontal=True, gap="xsmall"):
-        st.text_input(
-            "Search",
-            key="searched",
-            type="search",
-            max_chars=MAX_LENGTH,
-            placeholder="Job, user or prompt",
-            label_visibility="collapsed",
-        )
-        st.form_submit_button("Search", on_click=_search)
-    if not_found := st.session_state.get("missed"):
-        st.warning(not_found, icon=":material/search_off:")
+    """Draw the search button, which opens the dialog."""
+    if hit := st.session_state.pop("found", None):
+        st.session_state.update(FIELDS[hit.page] | hit.filters)
+    if st.button("Search", icon=":material/search:", shortcut=SEARCH, on_click=_begin):
+        _dialog()
 
 
-def _open(hit: Hit) -> None:
-    if st.session_state["page"] != hit.page:
-        st.switch_page(f"pages/{hit.page}.py", query_params=hit.filters)
-    # The page is already open: its URL follows its fields.
-    st.session_state.update(FIELDS[hit.page] | hit.filters)
+def _begin() -> None:
+    st.session_state["searched"] = ""
+    # There is room for one dialog only.
+    st.session_state.pop("asked", None)
 
 
-def _search() -> None:
-    st.session_state.pop("missed", None)
+@st.dialog("Search", icon=":material/search:", width="medium")
+def _dialog() -> None:
+    text = st.text_input(
+        "Search",
+        key="searched",
+        type="search",
+        placeholder="Id, e-mail, prompt, error or model",
+        label_visibility="collapsed",
+        live="300ms",
+    )
+    st.html(FOCUS, unsafe_allow_javascript=True)
+    text = (text or "").strip()[:MAX_LENGTH]
+    if len(text) < MIN_LENGTH:
+        st.caption("The first four digits of an id, or part of anything else, are enough.")
+        return
     try:
-        st.session_state["hit"] = find(read_once, st.session_state["searched"])
-        st.session_state["searched"] = ""
-    except NothingFound as not_found:
-        st.session_state["missed"] = str(not_found)
+        found = find(read_once, text)
     except DatabaseUnavailable:
-        st.session_state["missed"] = (
-            "Nothing can be looked up: the database does not answer, or not in time. Search again"
-            " once it does."
-        )
+        st.error("The database did not answer in time. Search again once it is reachable.")
+        return
+    if found.exact:
+        st.switch_page(f"pages/{found.exact.page}.py", query_params=found.exact.filters)
+    _results(found, text)
+
+
+def _results(found: Found, text: str) -> None:
+    viewer = st.session_state["role"]
+    if not found.groups:
+        st.write("No matches.")
+    for title, hits in found.groups.items():
+        st.subheader(title, anchor=False)
+        for hit in hits:
+            if may_open(viewer, hit.page):
+                _link(hit)
+    st.divider()
+    for hit in more(text):
+        _link(hit)
+
+
+def _link(hit: Hit) -> None:
+    label, icon = escaped(hit.label), PAGES[hit.page].icon
+    if hit.page in FIELDS and page_path(hit.page)[1:] == st.session_state["page"]:
+        # A link from a page to itself would leave its other fields, and its URL, as they were.
+        if st.button(label, f"hit {hit.filters}", type="tertiary", icon=icon):
+            st.session_state["found"] = hit
+            st.rerun()
+    else:
+        file = f"pages/{hit.page}.py"
+        st.page_link(file, label=label, icon=icon, query_params=hit.filters, width="stretch")

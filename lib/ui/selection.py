@@ -1,7 +1,7 @@
 """Tables whose selection survives data updates."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import pandas as pd
 import streamlit as st
@@ -15,32 +15,92 @@ def selectable(
     columns: Mapping[str, Any],
     multiple: bool = True,
     selected: Sequence[Hashable] = (),
+    more: Mapping[str, Any] | None = None,
+    opens: Callable[[Any], NoReturn] | None = None,
     **options: Any,
 ) -> list[Any]:
     """Draw a table and return the ids of the selected rows, in the table's order.
 
+    Without `multiple`, a click on any cell selects its row.
+
     `ids` holds one id per row; `name` is unique on the page; `columns` are the visible columns in
-    order, as column_config. `selected` is the initial selection. Other options go to
-    `st.dataframe`.
+    order, as column_config; those of `more` are hidden until the viewer picks them in the table's
+    menu. `selected` is the initial selection. A click on a cell calls `opens` with the row's id;
+    rows are then selected by their boxes. Other options go to `st.dataframe`.
     """
     # Streamlit tracks selected rows by index, so different rows need a new key; the new table
     # starts with the selection of the previous one.
-    before, key = st.session_state.get(f"{name} drawn"), f"{name} {hash(tuple(ids))}"
+    before, clicks = (
+        st.session_state.get(f"{name} drawn"),
+        st.session_state.get(f"{name} clicks", 0),
+    )
+    key = f"{name} {clicks} {hash(tuple(ids))}"
     if before is not None and before[0] in st.session_state:
         drawn, its_ids = before
-        selected = [its_ids[row] for row in st.session_state[drawn].selection.rows]
+        selected = [its_ids[row] for row in _rows(st.session_state[drawn].selection)]
     chosen = set(selected)
     places = [place for place, row in enumerate(ids) if row in chosen]
+    hidden = more or {}
     state = st.dataframe(
-        rows,
+        rows[[*columns, *hidden]],
         key=key,
         on_select="rerun",
-        selection_mode="multi-row" if multiple else "single-row",
-        selection_default={"selection": {"rows": places, "columns": [], "cells": []}},
+        selection_mode=["multi-row", "single-cell"]
+        if opens
+        else "multi-row"
+        if multiple
+        else "single-cell",
+        selection_default={
+            "selection": {
+                "rows": places if multiple else [],
+                "columns": [],
+                "cells": [] if multiple else [(place, next(iter(columns))) for place in places[:1]],
+            }
+        },
         hide_index=True,
         column_order=list(columns),
-        column_config=columns,
+        column_config={**columns, **hidden},
         **options,
     )
+    if opens and state.selection.cells:
+        # A new table, so that the click is not there any more when the viewer comes back.
+        st.session_state[f"{name} clicks"] = clicks + 1
+        opens(ids[state.selection.cells[0][0]])
     st.session_state[f"{name} drawn"] = (key, list(ids))
-    return [ids[row] for row in state.selection.rows]
+    return [ids[row] for row in _rows(state.selection)]
+
+
+def _rows(selection: Any) -> list[int]:
+    """Positions of the selected rows; a selected cell stands for its row."""
+    return [*selection.rows, *(row for row, _ in selection.cells)]
+
+
+def opened(
+    rows: pd.DataFrame,
+    ids: Sequence[Hashable],
+    *,
+    name: str,
+    columns: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any | None:
+    """Draw a table and return the id of the row that was just clicked, or None.
+
+    Parameters as of `selectable`.
+    """
+    hidden, count = more or {}, st.session_state.get(f"{name} opened", 0)
+    state = st.dataframe(
+        rows[[*columns, *hidden]],
+        key=f"{name} {count}",
+        on_select="rerun",
+        selection_mode="single-cell",
+        hide_index=True,
+        column_order=list(columns),
+        column_config={**columns, **hidden},
+        **options,
+    )
+    if not state.selection.cells:
+        return None
+    # A new table, so that the click is not there any more when the viewer comes back.
+    st.session_state[f"{name} opened"] = count + 1
+    return ids[state.selection.cells[0][0]]

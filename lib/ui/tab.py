@@ -2,64 +2,71 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import streamlit as st
 
-from lib.checks.health import verdict
+from lib.checks.health import LEVEL_LABELS
 from lib.database import DatabaseUnavailable, TimeLimitReached
-from lib.ui.access import role
 from lib.ui.dashboard import read
 
-REFRESH_SECONDS = 5.0
-"""How often an open page updates its tab."""
 ICONS = Path(__file__).parents[2] / ".streamlit"
 """Folder of the tab icons: one for each state, distinguishable without color."""
 
 
+class FrameState(TypedDict):
+    """The row of the query `state` in queries/frame.sql, which explains each column."""
+
+    alerts_known: bool
+    critical: int
+    warnings: int
+    pending: int
+    pending_at_least: bool
+    failure_groups: int
+    failure_groups_at_least: bool
+    workers_alive: int
+    workers_expected: int
+
+
 @dataclass(frozen=True, slots=True)
-class _State:
-    """Status shown next to the page's name. `icon` is a file in .streamlit/."""
+class TabState:
+    """Status shown before the page's name. `icon` is a file in .streamlit/."""
 
     label: str = ""
     icon: str = "icon.svg"
 
 
-_UNREACHABLE = _State("Database away", "icon_away.svg")
-_SLOW = _State("Database slow", "icon_look.svg")
-_ICON_BY_LEVEL = {"good": "icon.svg", "warning": "icon_look.svg", "critical": "icon_act.svg"}
+UNREACHABLE = TabState("Database unreachable", "icon_away.svg")
+SLOW = TabState("Database slow", "icon_look.svg")
 
 
-def name_tab(title: str) -> None:
-    """Set the tab's title and icon, and keep them up to date."""
-    _label(title, st.session_state.get("tab", _State()))
-    # Parallel, so that the page does not wait for this query.
-    st.fragment(lambda: _refresh(title), run_every=REFRESH_SECONDS, parallel=True)()
-
-
-def _refresh(title: str) -> None:
-    if role() is None:
-        # The role was revoked while the page is open: reveal nothing more.
-        return
-    state = _state()
-    if state != st.session_state.get("tab", _State()):
-        st.session_state["tab"] = state
-        _label(title, state)
-
-
-def _state() -> _State:
+def frame_state() -> tuple[FrameState | None, TabState]:
+    """The counts of the sidebar, None while the database does not answer; and the tab's status."""
     if st.session_state.get("database_away"):
         # The page already polls the database; another query here would only delay clicks.
-        return _UNREACHABLE
+        return None, UNREACHABLE
     try:
-        found = verdict(read("overview", "now"))
+        state: FrameState = read("frame", "state")
     except TimeLimitReached:
-        return _SLOW
+        return None, SLOW
     except DatabaseUnavailable:
-        return _UNREACHABLE
-    return _State(found.short if found.conditions else "", _ICON_BY_LEVEL[found.level])
+        return None, UNREACHABLE
+    return state, tab_state(state)
 
 
-def _label(title: str, state: _State) -> None:
+def tab_state(state: FrameState) -> TabState:
+    """The status of the firing alerts. Never "all good" while nobody evaluates them."""
+    if not state["alerts_known"]:
+        return TabState("Alerts not evaluated", "icon_look.svg")
+    if state["critical"]:
+        return TabState(f"{LEVEL_LABELS['critical']} ({state['critical']})", "icon_act.svg")
+    if state["warnings"]:
+        return TabState(f"{LEVEL_LABELS['warning']} ({state['warnings']})", "icon_look.svg")
+    return TabState()
+
+
+def name_tab(title: str, state: TabState) -> None:
+    """Set the tab's title and icon."""
     st.set_page_config(
         page_title=" · ".join(filter(None, [state.label, f"{title} – Darkroom"])),
         page_icon=ICONS / state.icon,

@@ -1,95 +1,88 @@
-"""Tiles: a number, its change, a sparkline of the last day and a link to the details."""
+"""Figures: a number, a note, a badge, a sparkline of the last day and a link to the details."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import quote
 
-import pandas as pd
 import streamlit as st
 
-from lib.formats import number, signed_change
+from lib.checks.health import Level
+from lib.formats import number
 from lib.ui.navigation import link
 
-WIDTH, HEIGHT, MARGIN = 240, 48, 3
-"""Size of a sparkline's view box; it is scaled to the tile's width."""
-CURVE_COLOR, MARKED_COLOR = "#808495", "#d64545"
+WIDTH, HEIGHT, MARGIN = 240, 30, 3
+"""Size of a sparkline's view box; it is scaled to the width it gets."""
+CURVE_COLORS = {"good": "#808495", "warning": "#b3701c", "critical": "#d64545"}
 """Sparkline colors, legible in the light and the dark theme."""
+BADGES: Mapping[Level, tuple[str, Literal["green", "orange", "red"]]] = {
+    "good": ("normal", "green"),
+    "warning": ("warning", "orange"),
+    "critical": ("critical", "red"),
+}
+"""Word and color of each level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile, highlighted while `condition` (see lib.checks.health) holds.
+    """One figure.
 
-    `delta` is the signed change or, if not `is_change`, a plain note. `page` is the file name of
-    the page to link to, with `filters` in its URL. `format_value` formats the curve's values.
+    `page` is the file name of the page to link to, with `filters` in its URL. `note` compares the
+    value with something, `help` explains it. `format_value` formats the curve's values.
     """
 
     label: str
     value: str
-    page: str | None
+    note: str
+    page: str
     help: str
-    delta: str | int | None = None
-    is_change: bool = True
-    curve: Sequence[float] | None = None
+    level: Level = "good"
+    curve: Sequence[float] = ()
     format_value: Callable[[float], str] = number
     filters: Mapping[str, str] = field(default_factory=dict)
-    condition: str | None = None
 
 
-def show(tiles: Iterable[Tile], conditions: Collection[str]) -> None:
-    """Draw tiles side by side and highlight those whose condition is in `conditions`."""
+def show(tiles: Iterable[Tile]) -> None:
+    """Draw figures side by side."""
     # Narrow enough for two columns on a phone.
-    with st.grid(4, min_column_width=150, border=True):
+    with st.grid(5, min_column_width=150, border=True):
         for tile in tiles:
             with st.container(height="stretch", gap="xxsmall"):
-                _draw(tile, marked=tile.condition in conditions)
+                _draw(tile)
 
 
-def _draw(tile: Tile, *, marked: bool) -> None:
+def _draw(tile: Tile) -> None:
+    word, color = BADGES[tile.level]
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="xxsmall"):
+        link(tile.page, f"{tile.label} ›", icon=None, **tile.filters)
+        st.badge(word, color=color, help=tile.help)
     st.metric(
         tile.label,
         tile.value,
-        tile.delta,
-        delta_color="red" if marked else "gray",
-        delta_arrow="auto" if tile.is_change else "off",
-        help=tile.help,
-        icon=":material/error:" if marked else None,
+        tile.note,
+        delta_color="off",
+        delta_arrow="off",
+        label_visibility="collapsed",
     )
     if tile.curve:
         # Not st.metric's sparklines: they take a new browser 250 ms and have no text alternative.
-        color = MARKED_COLOR if marked else CURVE_COLOR
         st.image(
-            sparkline(tile.curve, color), width="stretch", alt=describe_curve(tile, tile.curve)
+            sparkline(tile.curve, CURVE_COLORS[tile.level]),
+            width="stretch",
+            alt=describe_curve(tile),
         )
-    if tile.page:
-        link(tile.page, **tile.filters)
 
 
-def describe_curve(tile: Tile, curve: Sequence[float]) -> str:
-    """Text alternative for a tile's sparkline."""
-    least, most, last = map(tile.format_value, (min(curve), max(curve), curve[-1]))
-    return (
-        f"{tile.label}: the curve of the last 24 hours runs from {least} to {most} and ends at"
-        f" {last}."
-    )
+def describe_curve(tile: Tile) -> str:
+    """Text alternative for a figure's sparkline."""
+    least, most, last = map(tile.format_value, (min(tile.curve), max(tile.curve), tile.curve[-1]))
+    return f"{tile.label}, last 24 hours: {least} to {most}, {last} now."
 
 
-def difference(
-    value: float | None, other: float | None, format_value: Callable[[float], str]
-) -> str | int | None:
-    """The signed difference of two numbers, formatted; None if either is missing.
-
-    `format_value` formats the absolute difference.
-    """
-    if value is None or other is None:
-        return None
-    return signed_change(value - other, format_value(abs(value - other)))
-
-
-def curve(values: pd.Series, last: float | None) -> list[float]:
+def curve(values: Iterable[float | None], last: float | None) -> list[float]:
     """The known values followed by `last`; empty with fewer than two points."""
-    points = [*values.dropna()] + ([] if last is None else [last])
-    return [round(point, 3) for point in points] if len(points) > 1 else []
+    points = [round(point, 3) for point in (*values, last) if point is not None]
+    return points if len(points) > 1 else []
 
 
 def sparkline(values: Sequence[float], color: str) -> str:

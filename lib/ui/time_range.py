@@ -79,6 +79,13 @@ class TimeRange:
         return f"{format_time(self.start)} to {format_time(self.start + self.length)}"
 
 
+def custom_range(start: datetime, length: timedelta) -> dict[str, str]:
+    """A time range as filters in the URL of a page with the picker."""
+    ends = (at.astimezone(time_zone()).replace(tzinfo=None) for at in (start, start + length))
+    first, last = (f"{at:%Y-%m-%dT%H:%M}" for at in ends)
+    return {"time": CUSTOM, "from": first, "to": last}
+
+
 def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") -> TimeRange:
     """Draw the picker, in the viewer's time zone and stored in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -91,16 +98,32 @@ def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") 
             bind="query-params",
             wrap=True,
         )
-        if choice != CUSTOM:
-            return TimeRange(RANGES[choice or default])
-        now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
-        first = st.datetime_input(
-            "From", now - RANGES[default], key="from", bind="query-params", width=220
-        )
-        last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
+        span = _chosen(choice or default, default)
+    if span is None:
+        st.stop()
+    return span
+
+
+def time_menu(choices: Sequence[str], default: str) -> TimeRange | None:
+    """The same picker as a menu, for a row of filters; None if the chosen range is invalid."""
+    options = [*choices, CUSTOM]
+    choice = st.selectbox(
+        "Time", options, options.index(default), key="time", bind="query-params", width=140
+    )
+    return _chosen(choice, default)
+
+
+def _chosen(choice: str, default: str) -> TimeRange | None:
+    if choice != CUSTOM:
+        return TimeRange(RANGES[choice])
+    now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
+    first = st.datetime_input(
+        "From", now - RANGES[default], key="from", bind="query-params", width=220
+    )
+    last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
     if first is None or last is None or first >= last:
         st.error("The time ends before it begins: choose an earlier start or a later end.")
-        st.stop()
+        return None
     # Subtracted in UTC, so that a day with a clock change has its 23 or 25 hours.
     start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))
     if end - start > MAX_LENGTH:

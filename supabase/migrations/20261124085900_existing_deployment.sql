@@ -29,7 +29,7 @@ begin
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('v', 'm')
           and c.relname in (
               'queue_health', 'failed_jobs_recent', 'stuck_jobs', 'live_workers', 'live_jobs',
-              'queue_health_recent', 'queue_state', 'queue_hours', 'queue_pace', 'throughput_hourly',
+              'queue_health_recent', 'queue_state', 'queue_hours', 'queue_quarters', 'queue_pace', 'throughput_hourly',
               'model_timings', 'failure_groups', 'user_usage'
           )
         union all

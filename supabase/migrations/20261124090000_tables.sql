@@ -24,7 +24,7 @@ create table if not exists public.job_queue (
 comment on table public.job_queue is 'Every job and where it is. Changed only by the functions of this schema.';
 comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) identifies the current claim: a writer with another number has lost it.';
 comment on column public.job_queue.priority is 'Higher is claimed first.';
-comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the errors of all attempts, oldest first.';
+comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the failed attempts, oldest first, as append_attempt_error writes them.';
 
 -- No foreign key and no second index: both would slow down every claim. Only the functions of the queue
 -- write leases, and there are no more rows than running jobs.
@@ -57,6 +57,9 @@ create table if not exists public.workers (
 comment on column public.workers.storage_error is 'Why its storage takes no files now, and storage_failed_at since when; null while it does.';
 comment on column public.workers.blocked_types is 'Those of its job_types that it does not claim now, because they need the storage.';
 comment on column public.workers.process_started_at is 'When the operating system started the process: with host and pid it tells a restarted process from its predecessor.';
+
+-- Calls of process-jobs by cron leave 1,440 rows a day; who is alive is asked every few seconds.
+create index if not exists workers_seen_idx on public.workers (last_seen_at);
 
 -- Generations -------------------------------------------------------------------------------------
 
@@ -129,6 +132,7 @@ create table public.predictions (
     generation_id   uuid        not null references public.image_generations (id) on delete cascade,
     job_id          uuid,
     attempt         int,
+    worker          text,
     input           jsonb       not null,
     status          text        not null default 'intended' check (status in (
         'intended', 'starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted', 'expired', 'unknown'
@@ -144,6 +148,7 @@ comment on table public.predictions is
     'Everything that may be paid for at a provider, one row each. A row is written as an intent before the request, and completed by what the provider answers, so that no attempt creates again what an earlier one did.';
 comment on column public.predictions.provider_id is 'The provider''s id; null while it is not known.';
 comment on column public.predictions.attempt is 'The attempt that sent the request, or sent it again.';
+comment on column public.predictions.worker is 'The worker of that attempt, as worker_of gives it.';
 comment on column public.predictions.input is 'As sent, with the digest of a file in place of its data.';
 comment on column public.predictions.status is
     'intended: the provider''s id is not known; it may have started or not. unknown: that could not be found out in time, so another may be paid for the same generation. expired: its outputs were gone before they were stored. Otherwise as the provider says.';
@@ -171,6 +176,7 @@ create table if not exists public.idempotency_keys (
     created_at    timestamptz not null default now(),
     primary key (scope, key)
 );
+create index if not exists idempotency_keys_created_idx on public.idempotency_keys (created_at);
 comment on table public.idempotency_keys is 'Answers of start_generation kept for a day, so that a repeated request gets the first answer.';
 
 -- What may be claimed: job types, pauses, circuit breakers, rate-limited models -------------------

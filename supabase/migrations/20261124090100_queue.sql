@@ -77,17 +77,28 @@ comment on function public.enqueue_job is
 
 -- Retries -----------------------------------------------------------------------------------------
 
-create function public.append_attempt_error(
-    p_error_details jsonb, p_attempt int, p_error text, p_details jsonb
-) returns jsonb
+create function public.worker_of(p_job_id uuid, p_attempt int) returns text
+language sql stable set search_path = ''
+as $$
+    select w.host || ', pid ' || w.pid
+    from public.job_leases l join public.workers w on w.id = l.worker_id
+    where l.job_id = p_job_id and l.attempt = p_attempt;
+$$;
+comment on function public.worker_of is
+    'Host and process of the worker that runs an attempt, as text: its row is deleted a day after it stopped. Null without a lease or a registered worker.';
+
+-- The caller has locked the job, and its lease is still there.
+create function public.append_attempt_error(p_job public.job_queue, p_error text, p_details jsonb) returns jsonb
 language sql stable set search_path = ''
 as $$
     select d.details || jsonb_build_object(
         'attempts',
-        case when jsonb_typeof(p_error_details -> 'attempts') = 'array'
-             then p_error_details -> 'attempts' else '[]'::jsonb end
+        case when jsonb_typeof(p_job.error_details -> 'attempts') = 'array'
+             then p_job.error_details -> 'attempts' else '[]'::jsonb end
         || jsonb_build_object(
-            'attempt', p_attempt, 'at', clock_timestamp(), 'error', p_error, 'details', d.details
+            'attempt', p_job.attempts, 'due_at', p_job.scheduled_at, 'started_at', p_job.started_at,
+            'at', clock_timestamp(), 'worker', public.worker_of(p_job.id, p_job.attempts),
+            'error', p_error, 'details', d.details
         )
     )
     from (
@@ -98,8 +109,8 @@ as $$
         end as details
     ) d;
 $$;
-comment on function public.append_attempt_error(jsonb, int, text, jsonb) is
-    'error_details of a job after one more failed attempt: always an object. Details that are none are kept in one, under "details"; null counts as no details.';
+comment on function public.append_attempt_error(public.job_queue, text, jsonb) is
+    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are none are kept in one, under "details"; null counts as no details.';
 
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval
@@ -598,7 +609,7 @@ begin
                             else clock_timestamp() + public.retry_delay(q.job_type, q.attempts, v_retry_after) end,
         max_attempts = q.max_attempts + case when v_free and not v_final then 1 else 0 end,
         error_message = p_error,
-        error_details = public.append_attempt_error(q.error_details, q.attempts, p_error, p_details),
+        error_details = public.append_attempt_error(p_job, p_error, p_details),
         updated_at = clock_timestamp()
     where q.id = p_job.id;
 
@@ -773,7 +784,7 @@ begin
         completed_at = case when v_final then clock_timestamp() end,
         scheduled_at = case when v_final then q.scheduled_at else p_retry_at end,
         error_message = p_error,
-        error_details = public.append_attempt_error(q.error_details, q.attempts, p_error, p_details),
+        error_details = public.append_attempt_error(p_job, p_error, p_details),
         updated_at = clock_timestamp()
     where q.id = p_job.id;
     delete from public.job_leases l where l.job_id = p_job.id;

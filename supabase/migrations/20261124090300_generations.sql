@@ -76,6 +76,39 @@ comment on function public.limit_resets_in is
 
 -- Start -------------------------------------------------------------------------------------------
 
+create function public.reserved_input(p_name text) returns text
+language sql immutable parallel safe set search_path = ''
+return case
+    when p_name ~* '(api_?key|api_?token|secret|password|credential)|(^|_)(hf|huggingface|civitai|replicate|access|auth|bearer)_?token|^token$'
+        then 'is a secret, which is not accepted'
+    when p_name ~* 'safety|nsfw|moderat|person_generation' then 'is set by operators only'
+end;
+comment on function public.reserved_input is
+    'Why no request of a user may set an input of a model, by its name: secrets would be stored with the request, and safety switches are the operators'' business. Null for all others.';
+
+create function public.refuse_reserved_inputs(p_parameters jsonb, p_source text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+declare
+    v_problems jsonb := (
+        select jsonb_agg(jsonb_build_object('field', left(i.name, 100), 'problem', i.problem) order by i.name)
+        from (
+            select k as name, public.reserved_input(k) as problem
+            from jsonb_object_keys(case when jsonb_typeof(p_parameters) = 'object' then p_parameters else '{}' end) k
+        ) i
+        where i.problem is not null and (p_source <> 'test' or i.problem like '%secret%')
+    );
+begin
+    if v_problems is not null then
+        raise exception '%', (
+            select string_agg((p ->> 'field') || ': ' || (p ->> 'problem'), '; ') from jsonb_array_elements(v_problems) p
+        ) using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
+    end if;
+end;
+$$;
+comment on function public.refuse_reserved_inputs is
+    'Raises DR422 (problems in DETAIL) for parameters with a reserved_input. Tests of operators may set safety switches, and nobody sends a secret.';
+
 create function public.start_generation(
     p_user_id         uuid,
     p_prompt          text,
@@ -96,6 +129,7 @@ declare
     v_generation_id uuid := gen_random_uuid();
     v_job_id  uuid;
 begin
+    perform public.refuse_reserved_inputs(p_parameters, p_source);
     -- One start at a time per user, so that parallel requests cannot exceed the limit together.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || v_scope, 0));
 
@@ -182,6 +216,9 @@ begin
         if coalesce(btrim(v_payload ->> 'prompt'), '') = '' then
             raise exception 'payload.prompt is missing: say what the image shows' using errcode = 'DR422';
         end if;
+        perform public.refuse_reserved_inputs(
+            v_payload -> 'parameters', case when v_payload -> 'test' = 'true' then 'test' else 'app' end
+        );
         insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, created_at)
         values (
             v_id,
@@ -257,9 +294,9 @@ create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generat
 returns public.predictions
 language sql volatile set search_path = ''
 as $$
-    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, input)
+    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, worker, input)
     select
-        p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt,
+        p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
         -- A seed of ours, in the range that every model takes, tells two with the same prompt apart at the provider.
         case when m.input_schema ? 'seed' then jsonb_build_object('seed', floor(random() * 2147483647)::int) else '{}' end
             || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
@@ -299,7 +336,8 @@ begin
         return false;
     end if;
     update public.predictions p
-    set job_id = p_job_id, attempt = p_attempt, created_at = clock_timestamp()
+    set job_id = p_job_id, attempt = p_attempt, worker = public.worker_of(p_job_id, p_attempt),
+        created_at = clock_timestamp()
     where p.id = p_prediction and p.provider_id is null;
     return found;
 end;

@@ -7,6 +7,7 @@ create index audit_log_at_idx on public.audit_log (at, id);
 create index audit_log_actor_idx on public.audit_log (actor, at, id);
 create index audit_log_action_idx on public.audit_log (action, at, id);
 create index audit_log_actor_action_idx on public.audit_log (actor, action, at, id);
+create index audit_log_jobs_idx on public.audit_log using gin ((details -> 'job_ids'));
 
 create function public.require_actor(p_actor text) returns void
 language plpgsql immutable set search_path = ''
@@ -67,6 +68,25 @@ comment on function public.audit_entries is
 
 -- Jobs --------------------------------------------------------------------------------------------
 
+create function public.operator_enqueue(
+    p_actor text, p_job_type text, p_payload jsonb, p_priority int default 0, p_scheduled_at timestamptz default now()
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    perform public.require_actor(p_actor);
+    v_id := public.enqueue_job(p_job_type, p_payload, p_priority, p_scheduled_at);
+    perform public.record_action(p_actor, 'enqueue_job', array[v_id], jsonb_build_object(
+        'job_type', p_job_type, 'priority', p_priority, 'scheduled_at', p_scheduled_at
+    ));
+    return v_id;
+end;
+$$;
+comment on function public.operator_enqueue is
+    'Adds a job as enqueue_job does, and records who did it. Returns its id.';
+
 create function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -88,7 +108,7 @@ begin
 
     with stale as (
         select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
-               format('Reset by %s: no heartbeat since %s.', p_actor, s.last_sign_of_life) as error
+               format('Reset by an operator: no heartbeat since %s.', s.last_sign_of_life) as error
         from public.stuck_jobs s where s.id = any (v_ids)
     ), reset as (
         update public.job_queue q
@@ -96,7 +116,7 @@ begin
             -- Spread out, so that a mass reset does not flood the provider.
             scheduled_at = clock_timestamp() + least((s.place - 1) * interval '100 milliseconds', interval '1 minute'),
             error_message = s.error,
-            error_details = public.append_attempt_error(q.error_details, q.attempts, s.error, null),
+            error_details = public.append_attempt_error(q, s.error, null),
             updated_at = clock_timestamp()
         from stale s
         where q.id = s.id and q.status = 'processing'
@@ -119,7 +139,8 @@ comment on function public.reset_stuck_jobs is
 
 -- A pending job loses started_at: the time since its last attempt is not run time and must not count in
 -- means and percentiles.
-create function public.cancel_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
+create function public.cancel_jobs(p_actor text, p_job_ids uuid[], p_running boolean default true)
+returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -130,14 +151,15 @@ begin
     perform public.require_actor(p_actor);
     v_ids := array(
         select q.id from public.job_queue q
-        where q.id = any (p_job_ids) and q.status in ('pending', 'processing')
+        where q.id = any (p_job_ids) and (q.status = 'pending' or (q.status = 'processing' and p_running))
         order by q.id for update
     );
     v_before := public.job_states(v_ids);
     update public.job_queue q
     set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(),
         started_at = case when q.status = 'processing' then q.started_at end,
-        error_message = format('Cancelled by %s.', p_actor)
+        -- The user reads this: who it was stands in the audit log alone.
+        error_message = 'Cancelled by an operator.'
     where q.id = any (v_ids);
     -- Without the lease, the worker learns at its next heartbeat that it lost the job.
     delete from public.job_leases l where l.job_id = any (v_ids);
@@ -151,7 +173,7 @@ begin
 end;
 $$;
 comment on function public.cancel_jobs is
-    'Cancels those of the jobs that wait or run, and records who did it. The worker of a running one drops it at its next heartbeat.';
+    'Cancels those of the jobs that are pending or, unless p_running is false, running, and records who did it. The worker of a running one drops it at its next heartbeat.';
 
 create function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -209,6 +231,47 @@ $$;
 comment on function public.retry_jobs is
     'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
 
+create function public.set_priority(p_actor text, p_ids uuid[], p_priority int) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_ids    uuid[];
+    v_before jsonb;
+begin
+    perform public.require_actor(p_actor);
+    if p_priority is null then
+        raise exception 'priority is empty: give a whole number' using errcode = '22023';
+    end if;
+    v_ids := array(
+        select q.id from public.job_queue q
+        where q.id = any (p_ids) and q.status = 'pending' and q.priority <> p_priority
+        order by q.id for update
+    );
+    select coalesce(jsonb_object_agg(p.priority, p.jobs), '{}') into v_before
+    from (select q.priority, count(*) as jobs from public.job_queue q where q.id = any (v_ids) group by 1) p;
+    update public.job_queue q set priority = p_priority, updated_at = clock_timestamp() where q.id = any (v_ids);
+    perform public.record_action(p_actor, 'set_priority', v_ids, jsonb_build_object(
+        'before', v_before, 'after', jsonb_build_object('priority', p_priority)
+    ));
+    return query select unnest(v_ids);
+end;
+$$;
+comment on function public.set_priority is
+    'Changes the priority of those of the jobs that are pending, and records who did it. Returns the jobs that changed.';
+
+create function public.actions_on_job(p_job_id uuid) returns table (at timestamptz, actor text, action text)
+language plpgsql stable set search_path = '' set enable_seqscan = off
+as $$
+begin
+    return query
+        select a.at, a.actor, a.action from public.audit_log a
+        where a.details -> 'job_ids' ? p_job_id::text
+        order by a.at desc, a.id desc
+        limit 20;
+end;
+$$;
+comment on function public.actions_on_job is 'The last 20 operator actions on a job, newest first.';
+
 -- The unique index of live generations prevents most duplicates. This finds the rest: ids that are not
 -- UUIDs, and jobs enqueued after the generation completed.
 create function public.live_duplicates()
@@ -259,7 +322,7 @@ begin
     with cancelled as (
         update public.job_queue q
         set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(), started_at = null,
-            error_message = format('Cancelled by %s as a duplicate: %s.', p_actor, d.reason)
+            error_message = format('Cancelled as a duplicate: %s.', d.reason)
         from public.live_duplicates() d
         where q.id = d.id and q.status = 'pending'
         returning q.id

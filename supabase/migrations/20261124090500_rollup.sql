@@ -91,7 +91,7 @@ comment on table public.failure_rollup is 'Failed jobs by the hour in which they
 comment on column public.failure_rollup.error_code is 'The first 60 characters of the code of error_details; empty when it has none.';
 comment on column public.failure_rollup.users is 'Who created the jobs, each once, in order.';
 
--- By minute there are only the current hour and the two before it, folded and marked dirty together with
+-- By minute there are only the current hour and the 24 before it, folded and marked dirty together with
 -- their hour. Purged jobs are not included.
 create table public.job_minutes (
     minute   timestamptz not null,
@@ -104,7 +104,7 @@ create table public.job_minutes (
     wait_us  numeric     not null,
     primary key (minute, job_type, status)
 ) with (fillfactor = 70);
-comment on table public.job_minutes is 'Finished jobs of the last hours by the minute in which they ended; columns as in job_rollup.';
+comment on table public.job_minutes is 'Finished jobs of the last day by the minute in which they ended; columns as in job_rollup.';
 
 create table public.arrival_minutes (
     hour           timestamptz not null,
@@ -114,7 +114,7 @@ create table public.arrival_minutes (
     primary key (hour, status, created_minute)
 ) with (fillfactor = 70);
 comment on table public.arrival_minutes is
-    'When the jobs that ended in one of the last hours had been created; older minutes are left out.';
+    'When the jobs that ended in an hour of the last day had been created; older minutes are left out.';
 
 create table public.rollup_state (
     only_row       boolean     primary key default true check (only_row),
@@ -344,8 +344,8 @@ comment on function public.failure_rollup_of is 'What failure_rollup holds of th
 
 create function public.minutes_since() returns timestamptz
 language sql stable parallel safe set search_path = ''
-return date_trunc('hour', now(), 'UTC') - interval '2 hours';
-comment on function public.minutes_since() is 'From when on the last hours are kept by the minute.';
+return date_trunc('hour', now(), 'UTC') - interval '24 hours';
+comment on function public.minutes_since() is 'From when on jobs are counted by the minute: the last 24 full hours and the current one.';
 
 create function public.job_minutes_of(p_from timestamptz, p_to timestamptz, p_status text default null)
 returns setof public.job_minutes

@@ -297,6 +297,21 @@ end;
 $$;
 comment on function public.retry_set_aside_jobs is 'Lets jobs that were set aside so long ago take part again; those that are refused again are set aside again. Returns how many.';
 
+create function public.forget_idempotency_keys() returns void
+language sql volatile set search_path = ''
+as $$
+    delete from public.idempotency_keys k
+    using (
+        select o.scope, o.key from public.idempotency_keys o
+        where o.created_at < now() - interval '1 day'
+        order by o.created_at limit 10000
+        for update skip locked
+    ) old
+    where k.scope = old.scope and k.key = old.key;
+$$;
+comment on function public.forget_idempotency_keys is
+    'Deletes the oldest answers of start_generation, with their prompts, that are older than a day.';
+
 create function public.refresh_rollup(p_every interval default '0') returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -323,6 +338,7 @@ begin
     v_safe := public.advance_safe_until();
 
     perform public.retry_set_aside_jobs();
+    perform public.forget_idempotency_keys();
     perform public.refold_dirty_hours(v_state.folded_until, v_state.days_until, v_deadline);
 
     -- Fold each hour again some time after its end, unless it was folded for the first time only then.

@@ -116,7 +116,7 @@ $$;
 comment on function public.job_times is
 'How long did jobs wait and run in each minute, hour or day of a range?
 
-Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outward to whole buckets; p_bucket is minute, hour or day (UTC). By minute at most the first hour is returned, without purged jobs. Percentiles are within 5%, by minute exact; null without jobs.
+Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outward to whole buckets; p_bucket is minute, hour or day (UTC). By minute at most the first hour is returned, without purged jobs. Percentiles are within 10%, by minute exact; null without jobs.
 
 - at: start of the bucket
 - run_p50: median run time of completed jobs, from the start of the last attempt to its end, in seconds
@@ -146,31 +146,18 @@ begin
         end if;
         v_since := date_trunc('minute', greatest(p_from, now() - interval '6 hours'), 'UTC');
         return query
-        with live as materialized (
-            select q.created_at from public.job_queue q where q.status = 'pending'
-            union all
-            select q.created_at from public.job_queue q where q.status = 'processing'
-        ), ended as materialized (
-            select q.created_at, q.completed_at
-            from public.job_queue q
-            where q.status in ('completed', 'failed', 'cancelled') and q.completed_at >= v_since
-        ), arrivals as (
-            select date_bin('1 minute', a.created_at, 'epoch') as minute, count(*) as jobs
-            -- Jobs created since then have ended since then, or are live.
-            from (select l.created_at from live l union all select e.created_at from ended e) a
-            group by 1
+        with arrivals as (
+            select a.minute, sum(a.jobs) as jobs from public.recent_arrivals(v_since) a group by 1
         ), ends as (
-            select date_bin('1 minute', e.completed_at, 'epoch') as minute, count(*) as jobs from ended e group by 1
+            select e.minute, sum(e.jobs) as jobs from public.recent_jobs(v_since) e group by 1
         ), minutes as (
             select minute, coalesce(a.jobs, 0)::bigint as arrivals, coalesce(e.jobs, 0)::bigint as ends
             from generate_series(v_since, now(), interval '1 minute') as minute
             left join arrivals a using (minute)
             left join ends e using (minute)
         )
-        select
-            minute as at, arrivals, ends, null::bigint,
-            (v_live - sum(arrivals - ends) over (order by minute desc))::bigint
-        from minutes
+        select minute as at, arrivals, ends, null::bigint, (s.pending + s.processing)::bigint
+        from minutes left join public.queue_samples s using (minute)
         union all
         select now(), null, null, null, v_live
         order by at;
@@ -180,23 +167,22 @@ begin
     return query
     with flow as materialized (
         select f.hour, f.arrivals, f.ends from public.queue_flow(v_since) f
+    ), sampled as materialized (
+        select date_trunc(p_bucket, s.minute, 'UTC') as at, max(s.pending + s.processing)::bigint as queue
+        from public.queue_samples s where s.minute >= v_since and s.minute < v_until
+        group by 1
     ), hours as (
-        select
-            hour,
-            coalesce(f.arrivals, 0) as arrivals,
-            coalesce(f.ends, 0) as ends,
-            -- Counted back from the live jobs now.
-            v_live
-                - (select coalesce(sum(l.arrivals - l.ends), 0) from flow l where l.hour >= v_until)
-                - sum(coalesce(f.arrivals, 0) - coalesce(f.ends, 0)) over (order by hour desc) as queue
+        select hour, coalesce(f.arrivals, 0) as arrivals, coalesce(f.ends, 0) as ends
         from generate_series(v_since, v_until - interval '1 microsecond', interval '1 hour') as hour
         left join flow f using (hour)
+    ), buckets as (
+        select
+            date_trunc(p_bucket, hour, 'UTC') as at, sum(arrivals)::bigint as arrivals, sum(ends)::bigint as ends,
+            max(arrivals)::bigint as busiest
+        from hours group by 1
     )
-    select
-        date_trunc(p_bucket, hour, 'UTC') as at, sum(arrivals)::bigint, sum(ends)::bigint, max(arrivals),
-        max(queue)::bigint
-    from hours
-    group by 1
+    select b.at, b.arrivals, b.ends, b.busiest, s.queue
+    from buckets b left join sampled s using (at)
     union all
     select now(), null, null, null, v_live where p_to is null
     order by at;
@@ -211,9 +197,9 @@ Parameters: p_from and p_to bound the range (p_to null: up to now, with one more
 - arrivals: jobs created in the bucket
 - ends: jobs that ended in it
 - busiest: most arrivals in any hour of the bucket; null by minute
-- queue: jobs pending or running at the start of the bucket, for a day at the start of its fullest hour
+- queue: most jobs pending or running in the bucket, sampled every minute; null if never sampled
 
-Cost: by hour and day the live jobs by index, the rollup rows since p_from and the jobs that ended since the last fold; by minute each job that ended since p_from, by index.';
+Cost: by hour and day the live jobs by index, the samples of the range, the rollup rows since p_from (by minute or by hour) and the jobs that ended since the last fold.';
 
 create function public.purged_jobs(p_from timestamptz, p_to timestamptz) returns bigint
 language sql stable set search_path = ''
@@ -255,8 +241,8 @@ comment on view public.throughput_hourly is
 - completed: of these, completed
 - failed: of these, failed
 - cancelled: of these, cancelled
-- queue: jobs pending or running at the start of the hour
-- run_p50: median run time of completed jobs, in seconds, within 5%; null without jobs
+- queue: most jobs pending or running in the hour, sampled every minute; null if never sampled
+- run_p50: median run time of completed jobs, in seconds, within 10%; null without jobs
 - run_p95: 95th percentile of it, in seconds
 - run_p99: 99th percentile of it, in seconds
 - wait_p50: median wait of started jobs, from due to start, in seconds

@@ -1,7 +1,7 @@
 -- Model views: how often each model ran in a range, how long, and how that compares with the range before.
 --
 -- In each function p_from and p_to bound the range (p_to null: up to now), rounded outward to whole hours or
--- days (p_bucket). A job whose payload names no model has the model ''. Percentiles are within 5 %.
+-- days (p_bucket). A job whose payload names no model has the model ''. Percentiles are within 10%, mostly within 1%.
 
 create function public.model_timings_between(
     p_from timestamptz, p_to timestamptz, p_bucket text default 'hour', p_step text default 'hour', p_most bigint default 200
@@ -11,7 +11,8 @@ create function public.model_timings_between(
     run_p50 double precision, run_p95 double precision, run_p99 double precision, run_max double precision,
     wait_mean double precision, wait_p50 double precision, wait_p95 double precision,
     wait_p99 double precision, wait_max double precision,
-    before_completed bigint, before_failed bigint, before_p50 double precision, trend double precision[]
+    before_completed bigint, before_failed bigint, before_p50 double precision, before_p95 double precision,
+    trend double precision[]
 )
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
@@ -52,7 +53,9 @@ begin
             p.model_id,
             coalesce(sum(p.jobs) filter (where p.status = 'completed'), 0)::bigint as completed,
             coalesce(sum(p.jobs) filter (where p.status = 'failed'), 0)::bigint as failed,
-            public.histogram_percentile(sum(p.run_histogram) filter (where p.status = 'completed'), 0.5) as run_p50
+            public.histogram_percentiles(
+                sum(p.run_histogram) filter (where p.status = 'completed'), '{0.5, 0.95}'
+            ) as run
         from public.job_stats_parts(v_since - v_length, v_since, 'all') p
         group by p.model_id
     ), steps as (
@@ -73,7 +76,7 @@ begin
         n.run_min, n.run[1], n.run[2], n.run[3], n.run_max,
         n.wait_total / nullif(n.waits, 0)::double precision,
         n.wait[1], n.wait[2], n.wait[3], n.wait_max,
-        coalesce(b.completed, 0), coalesce(b.failed, 0), b.run_p50, t.trend
+        coalesce(b.completed, 0), coalesce(b.failed, 0), b.run[1], b.run[2], t.trend
     from now n
     left join before b using (model_id)
     left join trends t using (model_id)
@@ -81,7 +84,7 @@ begin
 end;
 $$;
 comment on function public.model_timings_between is
-'How often did each model run in a range, how long, and how does that compare with the range before?
+'How often, how fast and how reliably did each model run in a range, compared with the range before?
 
 Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outward to whole buckets; p_bucket is hour or day (UTC); p_step is the finest step of trend, hour or day; p_most is the number of models, the most used first. Times cover the last attempt; they are null without jobs. Purged jobs included.
 
@@ -93,18 +96,19 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 - run_total: run time of the completed jobs together, in seconds
 - run_mean: mean run time of completed jobs, in seconds
 - run_min: shortest, in seconds
-- run_p50: median, in seconds, within 5%
-- run_p95: 95th percentile, in seconds, within 5%
-- run_p99: 99th percentile, in seconds, within 5%
+- run_p50: median, in seconds, within 10%
+- run_p95: 95th percentile, in seconds, within 10%
+- run_p99: 99th percentile, in seconds, within 10%
 - run_max: longest, in seconds
 - wait_mean: mean wait of started jobs, from due to start, in seconds
-- wait_p50: median, in seconds, within 5%
-- wait_p95: 95th percentile, in seconds, within 5%
-- wait_p99: 99th percentile, in seconds, within 5%
+- wait_p50: median, in seconds, within 10%
+- wait_p95: 95th percentile, in seconds, within 10%
+- wait_p99: 99th percentile, in seconds, within 10%
 - wait_max: longest, in seconds
 - before_completed: jobs completed in the range of the same length before
 - before_failed: jobs failed in it
-- before_p50: median run time in it, in seconds, within 5%
+- before_p50: median run time in it, in seconds, within 10%
+- before_p95: 95th percentile of the run time in it, in seconds, within 10%
 - trend: median run time in up to thirty steps of the range, in seconds (list); empty steps are left out
 
 Cost: the rollup rows of both ranges, by day where p_step is day, and the jobs that ended since the last fold.';
@@ -222,10 +226,10 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 - at: start of the step
 - jobs: jobs that ended in it
 - failed: share of the completed and failed jobs that failed, 0 to 1; null if there were none
-- run_p50: median run time of completed jobs, in seconds, within 5%; null if none
+- run_p50: median run time of completed jobs, in seconds, within 10%; null if none
 - run_p95: 95th percentile of it, in seconds
 - run_p99: 99th percentile of it, in seconds
-- wait_p50: median wait of started jobs, from due to start, in seconds, within 5%; null if none
+- wait_p50: median wait of started jobs, from due to start, in seconds, within 10%; null if none
 - wait_p95: 95th percentile of it, in seconds
 - wait_p99: 99th percentile of it, in seconds
 

@@ -227,10 +227,12 @@ as $$
     select 'wait_p95', '', t.p95, jsonb_build_object('jobs', t.jobs)
     from public.recent_times() t
     join public.alert_rules r on r.rule = 'wait_p95'
-    where t.kind = 'wait' and t.jobs >= r.minimum_jobs;
+    where t.kind = 'wait' and t.jobs >= r.minimum_jobs
+      -- A wait that is over is nothing to act on.
+      and exists (select from public.job_queue q where q.status = 'pending' and q.scheduled_at <= now());
 $$;
 comment on function public.measure_ended is
-    'failure_rate: share that failed of the jobs that completed or failed in the last hour. wait_p95: seconds, as in recent_times. Neither is measured on fewer jobs than its rule asks for.';
+    'failure_rate: share that failed of the jobs that completed or failed in the last hour. wait_p95: seconds, as in recent_times, while a job is due. Neither is measured on fewer jobs than its rule asks for.';
 
 create function public.worker_seen_at() returns timestamptz
 language sql stable set search_path = ''

@@ -20,7 +20,7 @@ with barred as materialized (
 select
     pending.*,
     processing.processing,
-    (select count(*) from public.stuck_jobs) as stuck,
+    stuck.*,
     workers.*,
     (
         select coalesce(
@@ -38,6 +38,7 @@ select
             jsonb_agg(jsonb_build_object(
                 'provider', provider,
                 'seconds', extract(epoch from now() - opened_at),
+                'retry_seconds', case when not probing then extract(epoch from open_until - now()) end,
                 'reason', reason
             ) order by opened_at), '[]'
         )
@@ -64,8 +65,7 @@ select
     ) as alerts,
     extract(epoch from now() - public.worker_seen_at())::double precision as worker_seen_seconds,
     last_hour.*,
-    arrived.last_hour_arrived,
-    pending + processing + last_hour_ended - last_hour_arrived as live_before,
+    (select t.p95 from public.recent_times() t where t.kind = 'wait') as wait_p95,
     extract(epoch from now() - (
         select max(q.completed_at)
         from public.job_queue q
@@ -104,6 +104,10 @@ cross join (
     select count(*) as processing from public.job_queue where status = 'processing'
 ) processing
 cross join (
+    select count(*) as stuck, extract(epoch from now() - min(last_sign_of_life))::double precision as stuck_seconds
+    from public.stuck_jobs
+) stuck
+cross join (
     select count(*) as workers_alive, coalesce(sum(concurrency), 0) as slots from public.live_workers
 ) workers
 cross join (
@@ -111,14 +115,9 @@ cross join (
         coalesce(sum(jobs), 0)::bigint as last_hour_ended,
         coalesce(sum(jobs) filter (where status = 'completed'), 0)::bigint as last_hour_completed,
         coalesce(sum(jobs) filter (where status = 'failed'), 0)::bigint as last_hour_failed,
-        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as last_hour_wait_seconds,
-        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as last_hour_run_seconds,
         max(minute) filter (where status = 'completed') as last_completed_minute
     from public.recent_jobs(now() - interval '1 hour')
 ) last_hour
-cross join (
-    select coalesce(sum(jobs), 0)::bigint as last_hour_arrived from public.recent_arrivals(now() - interval '1 hour')
-) arrived
 cross join lateral (
     select
         coalesce(last_completed_minute, hour) as since,
@@ -134,8 +133,7 @@ cross join (
     select
         coalesce(sum(jobs * share) filter (where status = 'completed'), 0) / (select nullif(count(*), 0) from days) as usual_completed,
         coalesce(sum(jobs * share) filter (where status = 'failed'), 0) / (select nullif(count(*), 0) from days) as usual_failed,
-        sum(wait_us * share) / 1000000 / nullif(sum(waits * share), 0) as usual_wait_seconds,
-        sum(run_us * share) / 1000000 / nullif(sum(runs * share), 0) as usual_run_seconds
+        public.histogram_percentile(sum(wait_histogram), 0.95) as usual_wait_p95
     from days
     cross join hour
     cross join lateral (
@@ -155,10 +153,11 @@ comment on view public.queue_state is
 - oldest_pending_seconds: longest wait of a pending job past its scheduled time, in seconds; negative until the first is due
 - processing: running jobs
 - stuck: stuck jobs (stuck_jobs)
+- stuck_seconds: longest time since the last heartbeat of one of these; null if none
 - workers_alive: workers alive (live_workers)
 - slots: jobs that they run at once
 - paused: pauses (JSON list of job_type, * for all; by; seconds; reason)
-- down: open circuit breakers (JSON list of provider; seconds since it opened; reason)
+- down: open circuit breakers (JSON list of provider; seconds since it opened; retry_seconds until the next try, null during one; reason)
 - held_models: rate-limited models (list of ids)
 - rules: alert rules by name (JSON: limit, above which the measure is a problem; minimum of jobs; critical)
 - alerts: firing alerts (JSON list, columns as in the table alerts)
@@ -166,67 +165,96 @@ comment on view public.queue_state is
 - last_hour_ended: jobs that ended in the last hour
 - last_hour_completed: of these, completed
 - last_hour_failed: of these, failed
-- last_hour_wait_seconds: mean wait of these, from due to start, in seconds; null if none
-- last_hour_run_seconds: mean run time of these, in seconds; null if none
 - last_completed_minute: minute of the last completion in the last hour; null if none
-- last_hour_arrived: jobs created in the last hour
-- live_before: pending and running jobs at the start of the last hour
+- wait_p95: 95th percentile of the wait of the jobs that ended in the last 15 minutes, in seconds, as recent_times; null if none
 - last_completion_seconds: seconds since a job last completed; null if none did
 - last_hour_failure_share: failed jobs / (completed + failed) in the last hour, 0 to 1; null if none
 - usual_completed: usual number of completed jobs
 - usual_failed: usual number of failed jobs
-- usual_wait_seconds: usual mean wait, in seconds
-- usual_run_seconds: usual mean run time, in seconds
+- usual_wait_p95: 95th percentile of the wait in both clock hours that the last hour touches, in seconds, within 10%
 - usual_failure_share: usual failed jobs / (completed + failed), 0 to 1
 
-Cost: the live jobs by their partial indexes, an hour of the rollups by minute, sixteen hours of the hourly rollup, small tables, and the jobs that ended since the last fold.';
+Cost: the live jobs by their partial indexes, an hour of the rollups by minute, fourteen hours of the hourly rollup, small tables, up to 5,000 jobs that ended in the last 15 minutes, and the jobs that ended since the last fold.';
 
 create view public.queue_hours with (security_invoker = true) as
 with hours as materialized (
-    select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(0, 24) as number
+    select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(1, 24) as number
 ), ended as materialized (
     select
         bucket as hour,
-        sum(jobs) as jobs,
         sum(jobs) filter (where status = 'completed') as completed,
         sum(jobs) filter (where status = 'failed') as failed,
-        (sum(wait_us) / 1000000 / nullif(sum(waits), 0))::double precision as wait_seconds,
-        (sum(run_us) / 1000000 / nullif(sum(runs), 0))::double precision as run_seconds
-    from public.job_stats_parts((select min(hour) from hours), now(), 'hour')
+        public.histogram_percentile(sum(wait_histogram), 0.95) as wait_p95
+    from public.job_stats_parts((select min(hour) from hours), date_trunc('hour', now(), 'UTC'), 'hour')
     group by bucket
-), arrived as materialized (
-    select hour, sum(jobs) as jobs
-    from public.arrival_stats((select min(hour) from hours), now())
-    group by hour
+), sampled as materialized (
+    select date_trunc('hour', minute, 'UTC') as hour, max(pending) as pending, max(processing) as processing
+    from public.queue_samples where minute >= (select min(hour) from hours)
+    group by 1
 )
 select
     hour,
-    (live - coalesce(sum(coalesce(arrived.jobs, 0) - coalesce(ended.jobs, 0)) over later, 0))::bigint as live,
+    sampled.pending,
+    sampled.processing,
     coalesce(ended.completed, 0)::bigint as completed,
     coalesce(ended.failed, 0)::bigint as failed,
     (coalesce(ended.failed, 0) / nullif(coalesce(ended.completed, 0) + coalesce(ended.failed, 0), 0))::double precision as failure_share,
-    ended.wait_seconds,
-    ended.run_seconds
+    ended.wait_p95
 from hours
-cross join (
-    select
-        (select count(*) from public.job_queue where status = 'pending')
-        + (select count(*) from public.job_queue where status = 'processing') as live
-) now
 left join ended using (hour)
-left join arrived using (hour)
-window later as (order by hour desc rows between unbounded preceding and 1 preceding)
-order by hour
-limit 24;
+left join sampled using (hour)
+order by hour;
 comment on view public.queue_hours is
 'How did the queue do in each of the last 24 full hours (UTC)? Oldest first; purged jobs included.
 
 - hour: start of the hour
-- live: jobs pending or running at its end
+- pending: most pending jobs in it, sampled every minute; null if never sampled
+- processing: most running jobs in it, likewise
 - completed: jobs completed in it
 - failed: jobs failed in it
 - failure_share: failed / (completed + failed), 0 to 1; null if none
-- wait_seconds: mean wait of the jobs that ended in it, from due to start, in seconds; null if none
-- run_seconds: mean run time of these, in seconds; null if none
+- wait_p95: 95th percentile of the wait of the jobs that ended in it, from due to start, in seconds, within 10%; null if none
 
-Cost: the live jobs by their partial indexes, a day of the hourly rollups, and the jobs that ended since the last fold.';
+Cost: a day of the hourly rollup and of the samples, and the jobs that ended since the last fold.';
+
+create view public.queue_quarters with (security_invoker = true) as
+with span as materialized (
+    select date_bin('15 minutes', now() - interval '23 hours 45 minutes', 'epoch') as since
+), ended as materialized (
+    select
+        date_bin('15 minutes', minute, 'epoch') as at,
+        sum(jobs) filter (where status = 'completed') as completed,
+        sum(jobs) filter (where status = 'failed') as failed
+    from public.recent_jobs((select since from span))
+    group by 1
+), arrived as materialized (
+    select date_bin('15 minutes', minute, 'epoch') as at, sum(jobs) as arrived
+    from public.recent_arrivals((select since from span))
+    group by 1
+), sampled as materialized (
+    select date_bin('15 minutes', minute, 'epoch') as at, max(pending + processing) as depth
+    from public.queue_samples where minute >= (select since from span)
+    group by 1
+)
+select
+    at,
+    coalesce(arrived, 0)::bigint as arrived,
+    coalesce(completed, 0)::bigint as completed,
+    coalesce(failed, 0)::bigint as failed,
+    depth
+from span
+cross join generate_series(since, now(), interval '15 minutes') as at
+left join arrived using (at)
+left join ended using (at)
+left join sampled using (at)
+order by at;
+comment on view public.queue_quarters is
+'How many jobs arrived and ended in each quarter of an hour of the last 24 hours, and how long was the queue? Oldest first, the current one included; without purged jobs.
+
+- at: start of the quarter of an hour
+- arrived: jobs created in it
+- completed: jobs completed in it
+- failed: jobs failed in it
+- depth: most jobs pending or running in it, sampled every minute; null if never sampled
+
+Cost: a day of the rollups by minute and of the samples, the live jobs by their partial indexes, and the jobs that ended since the last fold.';

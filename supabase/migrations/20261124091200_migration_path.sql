@@ -98,6 +98,7 @@ declare
     v_limits jsonb;
     v_id     uuid;
 begin
+    perform public.refuse_reserved_inputs(p_parameters, p_source);
     -- The same lock as in start_generation, because both paths share the limits.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
     if coalesce(btrim(p_prompt), '') = '' then
@@ -135,7 +136,8 @@ comment on function public.start_sync_generation is
 create function public.end_sync_generation(
     p_generation_id uuid, p_outcome text,
     p_error_code text default null, p_error_message text default null,
-    p_image_url text default null, p_storage_path text default null, p_prediction_id text default null
+    p_image_url text default null, p_storage_path text default null, p_prediction_id text default null,
+    p_thumbnail_path text default null
 ) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -152,7 +154,8 @@ begin
     end if;
     update public.image_generations g
     set status = p_outcome, progress = case when p_outcome = 'completed' then 100 else g.progress end,
-        image_url = p_image_url, storage_path = p_storage_path, prediction_id = p_prediction_id,
+        image_url = p_image_url, storage_path = p_storage_path, thumbnail_path = p_thumbnail_path,
+        prediction_id = p_prediction_id,
         error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
     v_us := (extract(epoch from v_ended.ended_at - v_ended.started_at) * 1000000)::bigint;

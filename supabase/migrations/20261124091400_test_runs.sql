@@ -103,6 +103,59 @@ $$;
 comment on function public.start_test_generations is
     'Starts generations of a test run, p_per_second of them due each second (null: all at once). A seed goes up by one from each to the next. Answers and errors are those of start_generation, for the first.';
 
+create function public.run_job_again(
+    p_actor text, p_job_id uuid, p_key uuid, p_prompt text, p_parameters jsonb, p_settings jsonb default null
+) returns uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_job     public.job_queue;
+    v_model   text;
+    v_user    uuid;
+    v_started jsonb;
+begin
+    perform public.require_actor(p_actor);
+    select * into v_job from public.job_queue q where q.id = p_job_id;
+    if not found then
+        raise exception 'there is no job %: it may have been purged', p_job_id using errcode = 'DR404';
+    end if;
+    if v_job.status in ('pending', 'processing') then
+        raise exception 'job % is %: only an ended job can be run again', p_job_id, v_job.status using errcode = 'DR409';
+    end if;
+    v_model := coalesce(
+        (select g.model_id from public.image_generations g where g.id = public.generation_of(v_job.payload)),
+        v_job.payload ->> 'model_id'
+    );
+    if p_settings is not null then
+        perform public.start_test_run(p_actor, p_key, p_prompt, array[v_model], p_settings, 1);
+        v_started := public.start_test_generations(p_key, p_prompt, v_model, p_parameters, p_key::text);
+    else
+        v_user := coalesce(
+            v_job.created_by,
+            (select g.user_id from public.image_generations g where g.id = public.generation_of(v_job.payload))
+        );
+        if v_user is null then
+            raise exception 'job % has no user: run it again as a test', p_job_id using errcode = '22023';
+        end if;
+        v_started := public.start_generation(v_user, p_prompt, v_model, p_parameters, p_idempotency_key => p_key::text);
+    end if;
+    -- A repetition of the call starts nothing and is not recorded.
+    if exists (
+        select from public.image_generations g
+        where g.id = (v_started ->> 'generation_id')::uuid and g.created_at = now()
+    ) then
+        insert into public.audit_log (actor, action, affected, details)
+        values (p_actor, 'run_job_again', 1, jsonb_build_object(
+            'job_ids', jsonb_build_array(p_job_id, v_started -> 'job_id'), 'job_id', p_job_id,
+            'new_job_id', v_started -> 'job_id', 'test', p_settings is not null, 'user_id', v_user
+        ));
+    end if;
+    return (v_started ->> 'job_id')::uuid;
+end;
+$$;
+comment on function public.run_job_again is
+    'Starts a generation like that of an ended job, with another prompt and parameters, and records who did it: as a test run of id p_key with p_settings, or, without settings, on behalf of the job''s user and within their limits. Returns the new job; a repetition with the same p_key returns it again. Errors: DR404, DR409, 22023 without a user, and those of start_generation.';
+
 create function public.withdraw_test_run(p_actor text, p_run_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -121,7 +174,7 @@ $$;
 comment on function public.withdraw_test_run is 'Removes a test run that was refused before any of its jobs was started. False when some were.';
 
 create function public.delete_test_run(p_actor text, p_run_id uuid)
-returns table (generation_id uuid, storage_path text)
+returns table (generation_id uuid, storage_path text, thumbnail_path text)
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -148,7 +201,8 @@ begin
     delete from public.job_queue q where q.id = any (v_jobs);
     delete from public.idempotency_keys k where k.scope = 'test' and k.generation_id = any (v_generations);
     return query
-        delete from public.image_generations g where g.id = any (v_generations) returning g.id, g.storage_path;
+        delete from public.image_generations g where g.id = any (v_generations)
+        returning g.id, g.storage_path, g.thumbnail_path;
     delete from public.test_runs r where r.id = p_run_id;
     perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object(
         'run_id', p_run_id, 'before', v_before, 'after', public.job_states(v_jobs)
@@ -156,4 +210,4 @@ begin
 end;
 $$;
 comment on function public.delete_test_run is
-    'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images are, for whoever deletes those. Error: DR404 for no such run.';
+    'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images and thumbnails are, for whoever deletes those. Error: DR404 for no such run.';

@@ -155,8 +155,9 @@ begin
     delete from public.job_leases l where l.job_id = any (v_jobs);
     delete from public.job_queue q where q.id = any (v_jobs);
     storage_paths := array(
-        select g.storage_path from public.image_generations g
-        where g.id = any (v_generations) and g.storage_path is not null
+        select f.path from public.image_generations g
+        cross join lateral (values (g.storage_path), (g.thumbnail_path)) f (path)
+        where g.id = any (v_generations) and f.path is not null
     );
     delete from public.image_generations g where g.id = any (v_generations);
     delete from auth.users u where u.id = any (v_users);
@@ -167,4 +168,4 @@ begin
 end;
 $$;
 comment on function public.remove_self_test is
-    'Deletes what a run of the self-test made, or for null what runs of more than 15 minutes ago left behind, and nothing else. Returns how much, and the images that are still stored.';
+    'Deletes what a run of the self-test made, or for null what runs of more than 15 minutes ago left behind, and nothing else. Returns how much, and the images and thumbnails that are still stored.';

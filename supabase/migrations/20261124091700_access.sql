@@ -46,12 +46,12 @@ revoke update, delete on public.audit_log from service_role;
 
 revoke all on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     from public, anon, authenticated, service_role;
 grant select on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
-    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_pace,
+    public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
     public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
     to service_role;
 
@@ -70,7 +70,7 @@ begin
             -- tables
             'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
-            'refuse_transition', 'enqueue_job', 'append_attempt_error', 'retry_delay',
+            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
@@ -83,12 +83,14 @@ begin
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
+            'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
             -- operator_actions
-            'require_actor', 'job_states', 'record_action', 'audit_entries', 'reset_stuck_jobs',
-            'cancel_jobs', 'retry_jobs', 'live_duplicates', 'cancel_duplicates', 'pause_queue',
+            'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
+            'cancel_jobs', 'retry_jobs', 'set_priority', 'actions_on_job', 'live_duplicates', 'cancel_duplicates',
+            'pause_queue',
             'resume_queue', 'probe_provider', 'set_user_limits',
             -- rollup
             'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
@@ -97,6 +99,7 @@ begin
             -- folding
             'add_to_hours', 'add_to_minutes', 'add_to_rollups', 'history_error', 'set_aside_unfoldable',
             'fold_jobs', 'refold_hour', 'roll_days', 'rewind_rollup', 'retry_set_aside_jobs',
+            'forget_idempotency_keys',
             'rollup_patience', 'advance_safe_until', 'fold_until', 'refold_dirty_hours',
             'refresh_rollup', 'rebuild_rollup', 'verify_rollup',
             -- statistics
@@ -132,7 +135,7 @@ begin
             'roll_back_to_synchronous', 'restore_rollout', 'stop_cron', 'restart_cron',
             'cancel_for_rollback', 'put_back_cancelled',
             -- test_runs
-            'start_test_run', 'start_test_generations', 'withdraw_test_run', 'delete_test_run',
+            'start_test_run', 'start_test_generations', 'run_job_again', 'withdraw_test_run', 'delete_test_run',
             -- checks
             'note_deployment', 'tick_deployment_point', 'self_test_prompt', 'self_test_email',
             'start_self_test', 'silence_self_test_job', 'remove_self_test',
@@ -191,7 +194,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '4dd4dae951149779';
+return '0f96d3f8a548f88b';
 comment on function public.schema_fingerprint is
     'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

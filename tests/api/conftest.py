@@ -44,6 +44,7 @@ def served(
             "DARKROOM_DATA": str(tmp_path),
             "DARKROOM_SIMULATOR_SPEED": "200",
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+            "DARKROOM_ANONYMOUS_STARTS": "1",
         }
         | more_settings
     )

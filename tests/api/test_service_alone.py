@@ -40,6 +40,7 @@ def service(
         "DARKROOM_DATA": str(tmp_path),
         "DARKROOM_SIMULATOR_SPEED": "100",
         "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+        "DARKROOM_ANONYMOUS_STARTS": "1",
         # Not for the simulator, which is on this machine.
         "ALL_PROXY": "socks5://127.0.0.1:1",
         "NO_PROXY": "[::1],fe80::/10",

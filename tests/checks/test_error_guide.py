@@ -59,26 +59,30 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
     ("code", "message", "title"),
     [
         ("refused", None, "safety filter"),
-        ("vendor_account", None, "vendor of the model"),
+        ("vendor_account", None, "model's vendor"),
         ("prediction_failed", "m ended as failed: CUDA out of memory", "out of memory"),
-        ("prediction_failed", "m ended as failed: IndexError", "while it ran"),
-        ("prediction_failed", None, "while it ran"),
-        ("invalid_payload", "payload.prompt is missing: say what the image shows", "can never"),
-        ("rate_limited", "the safety filter is rate limited", "Too many requests"),
+        ("prediction_failed", "m ended as failed: IndexError", "Model failed"),
+        ("prediction_failed", None, "Model failed"),
+        (
+            "invalid_payload",
+            "payload.prompt is missing: say what the image shows",
+            "Invalid payload",
+        ),
+        ("rate_limited", "the safety filter is rate limited", "Rate limited"),
         (None, "Error: REPLICATE_API_TOKEN is not set", "token"),
         ("", "Request failed with status 401 Unauthorized", "token"),
-        ("", "Request failed with status code 429", "Too many requests"),
-        ("", "Model acme/x not found", "no such model"),
-        ("", "connect ECONNREFUSED 10.0.0.1:443", "does not answer"),
-        ("", "The function timed out", "took too long"),
-        ("", "The worker died while it ran this job.", "died or fell silent"),
+        ("", "Request failed with status code 429", "Rate limited"),
+        ("", "Model acme/x not found", "Model not found"),
+        ("", "connect ECONNREFUSED 10.0.0.1:443", "unreachable"),
+        ("", "The function timed out", "timed out"),
+        ("", "The worker died while it ran this job.", "Worker lost"),
         ("a_code_of_others", "NSFW content detected", "safety filter"),
-        ("storage_failed", "The disk for images is full.", "could not be stored"),
-        ("", "The folder of images cannot be written to (Input/output error).", "be stored"),
-        ("", "The provider no longer has the image of prediction p", "gone before"),
-        ("", "The object exceeded the maximum allowed size (413).", "does not allow"),
-        ("", "gremlins", "does not know"),
-        (None, None, "does not know"),
+        ("storage_failed", "The disk for images is full.", "not stored"),
+        ("", "The folder of images cannot be written to (Input/output error).", "not stored"),
+        ("", "The provider no longer has the image of prediction p", "expired"),
+        ("", "The object exceeded the maximum allowed size (413).", "not allowed"),
+        ("", "gremlins", "Unknown error"),
+        (None, None, "Unknown error"),
     ],
 )
 def test_an_error_is_known_by_its_code_then_by_its_words(code, message, title):
@@ -94,7 +98,7 @@ def test_a_user_who_is_gone_is_known_by_what_the_database_says(db):
     job = db.execute("select id from claim_next_job()").fetchone()
     with pytest.raises(Exception, match="foreign key") as error:
         db.execute("select * from begin_generation(%s, 1)", [job["id"]])
-    assert guide("invalid_payload", str(error.value)).title == "The user is gone"
+    assert guide("invalid_payload", str(error.value)).title == "User deleted"
 
 
 def test_what_is_unknown_is_said_with_advice():

@@ -1,13 +1,19 @@
 """The verdict on the queue: all that is wrong, in words."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from lib.checks.health import verdict
 from lib.formats import duration, escaped, share, signed_change
 
-DOWN = {"provider": "replicate", "seconds": 720.0, "reason": "No answer."}
+DOWN = {
+    "provider": "replicate",
+    "seconds": 720.0,
+    "retry_seconds": 38.0,
+    "reason": "No answer.",
+}
 ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
 SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
 RULES = {
@@ -23,7 +29,13 @@ STRICT = RULES | {
     "stuck_jobs": {"limit": 2, "minimum": None, "critical": True},
 }
 RATE_LIMITED = {"rate_limited": 2, "oldest_rate_limited_seconds": 299.0, "held_models": ["a/b"]}
-IDLE = {"rule": "no_completion", "subject": "", "value": 360.0, "detail": {}}
+IDLE = {
+    "rule": "no_completion",
+    "subject": "",
+    "value": 360.0,
+    "detail": {},
+    "began_at": "2026-11-04T09:30:00+00:00",
+}
 FINE = {
     "rules": RULES,
     "alerts": [],
@@ -37,6 +49,10 @@ FINE = {
     "oldest_rate_limited_seconds": None,
     "processing": 1,
     "stuck": 0,
+    "stuck_seconds": None,
+    "pending": 0,
+    "last_completion_seconds": None,
+    "wait_p95": 2.0,
     "last_hour_completed": 50,
     "last_hour_failed": 0,
     "workers_alive": 1,
@@ -46,8 +62,14 @@ FINE = {
 @pytest.mark.parametrize(
     ("changed", "level", "words"),
     [
-        ({}, "good", "being picked up"),
-        ({"processing": 0, "last_hour_completed": 0}, "good", "ready"),
+        ({}, "good", "50 completed in the last hour, p95 wait 2.0 s."),
+        ({"processing": 0, "last_hour_completed": 0}, "good", "The queue is empty"),
+        (
+            {"processing": 0, "last_hour_completed": 0, "last_completion_seconds": 7200.0},
+            "good",
+            "Last completion 2 h ago.",
+        ),
+        ({"last_hour_completed": 0, "pending": 3}, "good", "3 jobs pending, 1 running."),
         (
             {"workers_alive": 0, "worker_seen_seconds": 61.0},
             "warning",
@@ -70,9 +92,14 @@ FINE = {
             "warning",
             "for a 5.0 s ago by eve: a rest. Queue paused for all jobs",
         ),
-        ({"down": [DOWN]}, "critical", "Provider replicate down for 12 min (circuit open)"),
+        (
+            {"down": [DOWN], "pending": 41},
+            "critical",
+            "Provider replicate down for 12 min (circuit open); 41 jobs pending. Next retry in 38"
+            " s. No answer.",
+        ),
         ({"down": [DOWN | {"reason": None}]}, "critical", "its jobs stay pending."),
-        ({"due": 1, "oldest_due_seconds": 299.0}, "good", "being picked up"),
+        ({"due": 1, "oldest_due_seconds": 299.0}, "good", "completed in the last hour"),
         ({"due": 1, "oldest_due_seconds": 301.0}, "critical", "5 min 1 s: workers cannot keep up."),
         (
             {"due": 1, "oldest_due_seconds": 301.0} | RATE_LIMITED,
@@ -84,24 +111,49 @@ FINE = {
             "critical",
             "waited 5 min 1 s: rate limit of a/b.",
         ),
-        (RATE_LIMITED, "good", "being picked up"),
-        (RATE_LIMITED | {"processing": 0}, "good", "2 jobs pending: rate limit of a/b."),
-        ({"stuck": 2}, "warning", "2 jobs stuck"),
-        ({"last_hour_failed": 5}, "good", "being picked up"),
-        ({"last_hour_failed": 6}, "critical", "10.7 % of jobs failed in the last hour (6 of 56)."),
-        ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "being picked up"),
-        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "warning", "88.9 %"),
-        ({"rules": STRICT, "last_hour_failed": 3}, "warning", "5.7 %"),
-        ({"rules": STRICT, "stuck": 2}, "good", "being picked up"),
+        (RATE_LIMITED, "good", "completed in the last hour"),
+        (
+            RATE_LIMITED | {"processing": 0, "last_hour_completed": 0},
+            "good",
+            "2 jobs pending: rate limit of a/b.",
+        ),
+        ({"stuck": 2}, "warning", "2 jobs stuck: no recent heartbeat."),
+        (
+            {"stuck": 2, "stuck_seconds": 600.0},
+            "warning",
+            "2 jobs stuck: no heartbeat for up to 10 min.",
+        ),
+        ({"last_hour_failed": 5}, "good", "completed in the last hour"),
+        ({"last_hour_failed": 6}, "critical", "10.7% of jobs failed in the last hour (6 of 56)."),
+        ({"last_hour_completed": 1, "last_hour_failed": 8}, "good", "completed in the last hour"),
+        ({"rules": STRICT, "last_hour_completed": 1, "last_hour_failed": 8}, "warning", "88.9%"),
+        ({"rules": STRICT, "last_hour_failed": 3}, "warning", "5.7%"),
+        ({"rules": STRICT, "stuck": 2}, "good", "completed in the last hour"),
         ({"rules": STRICT, "stuck": 3}, "critical", "3 jobs stuck"),
         ({"alerts": [IDLE]}, "critical", "No job completed for 6 min while jobs are pending."),
-        ({"alerts": [IDLE | {"rule": "stuck_jobs"}]}, "good", "being picked up"),
+        ({"alerts": [IDLE | {"rule": "stuck_jobs"}]}, "good", "completed in the last hour"),
     ],
 )
 def test_says_what_is_wrong(changed, level, words):
     found = verdict(FINE | changed)
     assert found.level == level
     assert words in found.reason
+
+
+def test_says_since_when():
+    [condition] = verdict(FINE | {"alerts": [IDLE]}).conditions
+    assert condition.since == datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
+    alert = IDLE | {"rule": "stuck_jobs"}
+    [condition] = verdict(FINE | {"stuck": 2, "alerts": [alert]}).conditions
+    assert condition.since == datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
+    [condition] = verdict(FINE | {"stuck": 2}).conditions
+    assert condition.since is None
+
+
+def test_a_figure_has_the_worst_level_of_its_conditions():
+    found = verdict(FINE | {"stuck": 2, "down": [DOWN]})
+    levels = [found.level_of(names) for names in (["stuck"], ["stuck", "provider_down"], ["a"])]
+    assert levels == ["warning", "critical", "good"]
 
 
 def test_lists_all_that_is_wrong_the_worst_first():
@@ -145,14 +197,14 @@ def test_durations_read_in_two_units(seconds, words):
 
 @pytest.mark.parametrize(
     ("difference", "written", "words"),
-    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0 %", 0)],
+    [(2, "2", "+2"), (-1.5, "1.5 s", "-1.5 s"), (-0.01, "0.0 s", 0), (0, "0%", 0)],
 )
 def test_a_change_has_a_sign_unless_it_is_too_small_to_say(difference, written, words):
     assert signed_change(difference, written) == words
 
 
 def test_a_share_of_nothing_is_a_dash():
-    assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5 %", "0.0 %", "–")
+    assert (share(1, 8), share(0, 3), share(0, 0)) == ("12.5%", "0.0%", "–")
 
 
 def test_escaped_text_has_no_markdown_left():

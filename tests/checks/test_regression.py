@@ -2,7 +2,15 @@
 
 import pytest
 
-from lib.checks.regression import Period, comparison, fails_more, slower
+from lib.checks.regression import (
+    Period,
+    change,
+    comparable,
+    fails_more,
+    regressions,
+    slower,
+    slower_tail,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +56,42 @@ def test_fails_more(now, before, expected):
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "words"),
+    ("jobs", "now", "before", "expected"),
     [
-        (Period(100, 0, 2.0), Period(100, 0, 1.0), "slower"),
-        (Period(100, 100, 1.0), Period(100, 0, 1.0), "fails more"),
-        (Period(100, 100, 2.0), Period(100, 0, 1.0), "slower, fails more"),
-        (Period(100, 0, 1.0), Period(100, 0, 1.0), "no worse"),
-        (Period(100, 0, 1.0), Period(0, 0, None), "too few jobs to tell"),
-        (Period(3, 0, 1.0), Period(100, 0, 1.0), "too few jobs to tell"),
+        (200, 1.25, 1.0, True),
+        (199, 9.0, 1.0, False),
+        (200, 1.24, 1.0, False),
+        (200, None, 1.0, False),
     ],
 )
-def test_words(now, before, words):
-    assert comparison(now, before) == words
+def test_slower_tail(jobs, now, before, expected):
+    assert slower_tail(Period(jobs, 0, 1.0, now), Period(jobs, 0, 1.0, before)) is expected
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "words"),
+    [
+        (Period(100, 0, 2.0), Period(100, 0, 1.0), ["p50 is up 100% (1.0 s → 2.0 s)"]),
+        (Period(200, 0, 1.0, 14.0), Period(200, 0, 1.0, 10.0), ["p95 is up 40% (10 s → 14 s)"]),
+        (Period(100, 100, 1.0), Period(100, 0, 1.0), ["failure rate is up (0.0% → 50.0%)"]),
+        (
+            Period(100, 100, 2.0),
+            Period(100, 0, 1.0),
+            ["p50 is up 100% (1.0 s → 2.0 s)", "failure rate is up (0.0% → 50.0%)"],
+        ),
+        (Period(100, 0, 1.0), Period(100, 0, 1.0), []),
+        (Period(3, 0, 9.0), Period(100, 0, 1.0), []),
+    ],
+)
+def test_regressions_in_words(now, before, words):
+    assert regressions(now, before) == words
+
+
+def test_a_comparison_needs_fifty_jobs_in_each_period():
+    assert comparable(Period(40, 10, 1.0), Period(50, 0, 1.0))
+    assert not comparable(Period(49, 0, 1.0), Period(500, 0, 1.0))
+
+
+def test_change():
+    assert change(1.5, 1.0) == pytest.approx(50)
+    assert change(None, 1.0) is change(1.0, None) is change(1.0, 0.0) is None

@@ -159,7 +159,7 @@ async def test_progress_goes_back_with_a_new_attempt_only(story, database):
 async def test_failure_and_cancellation_are_ends(db, database):
     for end, status, words in (
         (Story.fail, "failed", "No credit"),
-        (Story.cancel, "cancelled", "Cancelled by somebody."),
+        (Story.cancel, "cancelled", "Cancelled by an operator."),
     ):
         story = Story(db)
         story.begin()
@@ -192,7 +192,7 @@ async def test_a_timeout_says_how_far_it_came_and_frees_the_connection(
     story.progress(30)
     updates = aiter(follow_generation(story.id, database_url=database, timeout=0.3))
     assert told([await anext(updates)]) == [("processing", 30)]
-    with pytest.raises(SubscriptionTimeout, match=r"within 0\.3 s: it is processing at 30 %\.$"):
+    with pytest.raises(SubscriptionTimeout, match=r"within 0\.3 s: it is processing at 30%\.$"):
         await anext(updates)
     eventually(lambda: connections() == 0)
 

@@ -30,6 +30,7 @@ def settings(database, tmp_path):
             "DARKROOM_DATA": str(tmp_path),
             "DARKROOM_SIMULATOR_SPEED": "20",
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
+            "DARKROOM_ANONYMOUS_STARTS": "1",
         }
     )
 
@@ -144,7 +145,7 @@ async def test_a_cancelled_generation_shows_as_failed_and_says_so(generation, db
     await until(lambda: generation.generation_id)
     db.execute("select public.cancel_jobs('somebody', array(select id from public.job_queue))")
     await running
-    assert (generation.status, generation.error) == ("failed", "Cancelled by somebody.")
+    assert (generation.status, generation.error) == ("failed", "Cancelled by an operator.")
 
 
 async def test_what_cannot_be_followed_shows_as_failed(url, keys, database):

@@ -81,7 +81,7 @@ def test_pages_read_the_replica_unless_it_lags_behind_a_change_or_is_away(
     named = page.get_by_text("Pending", exact=True)
     pending = page.get_by_test_id("stMetric").filter(has=named)
     expect(pending).to_contain_text("3", timeout=LONG)
-    expect(page.get_by_test_id("stSidebar")).to_contain_text("Pages read")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("Read replica")
 
     # A change by button: what is read next must show it.
     page.get_by_role("button", name="Pause").first.click()

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from psycopg import sql
 
 from lib.database import connect, embedded, load
 from lib.database.pool import Connection
-from lib.database.sample_history import load_sample_history
+from lib.database.sample_history import IMAGES, load_sample_history
 
 UNTIL = datetime(2026, 3, 18, 16, 25, tzinfo=UTC)  # a Wednesday
 DIGEST = """
@@ -118,6 +120,47 @@ def test_is_thirty_days_long_and_nothing_lies_behind_its_end(dated: Connection) 
     )
     assert UNTIL - timedelta(days=30, hours=1) < first < UNTIL - timedelta(days=29)
     assert UNTIL - timedelta(minutes=10) < last <= UNTIL
+
+
+def test_completed_generations_share_a_few_small_images(db: Connection, tmp_path: Path) -> None:
+    load_sample_history(db, tmp_path / "images", until=UNTIL)
+    contradictions = """
+        select id from image_generations
+        where (storage_path is not null) is distinct from (status = 'completed')
+           or thumbnail_path is distinct from storage_path
+           or image_url is distinct from '/images/' || storage_path
+    """
+    assert rows(db, contradictions) == []
+    used = {path for (path,) in rows(db, "select distinct storage_path from image_generations")}
+    stored = {file.name: file for file in (tmp_path / "images").iterdir()}
+    assert used - {None} == stored.keys() == {file.name for file in IMAGES.iterdir()}
+    assert len(stored) == 36
+    assert sum(file.stat().st_size for file in stored.values()) < 300_000
+    sizes = """
+        select distinct storage_path, (parameters ->> 'width')::int as width,
+            (parameters ->> 'height')::int as height
+        from image_generations where storage_path is not null
+    """
+    for path, width, height in rows(db, sizes):
+        with Image.open(stored[path]) as image:
+            assert (image.format, max(image.size)) == ("WEBP", 512)
+            assert image.width / image.height == pytest.approx(width / height, rel=0.01)
+    [(prompt,)] = rows(
+        db,
+        "select prompt from image_generations where storage_path = 'sample-lighthouse-night.webp'"
+        " order by prompt limit 1",
+    )
+    assert prompt.startswith("a lighthouse on a cliff, ")
+    assert prompt.endswith((", moonlight", ", starry night"))
+
+
+def test_without_a_folder_to_store_images_in_there_are_none(
+    db: Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "images").write_text("in the way")
+    assert load_sample_history(db, tmp_path / "images", until=UNTIL) > 0
+    assert one(db, "select count(*) from image_generations where image_url is not null") == 0
+    assert "cannot be stored" in caplog.text
 
 
 def test_the_dashboard_finds_a_live_queue(history: Connection) -> None:
@@ -231,12 +274,13 @@ def test_error_details_have_the_shape_of_append_attempt_error(history: Connectio
     statement = "select * from job_queue where status = 'failed' or attempts > 1"
     jobs = history.execute(statement).fetchall()
     assert {job["attempts"] for job in jobs if job["status"] == "completed"} == {2, 3}
+    keys = {"attempt", "due_at", "started_at", "at", "worker", "error", "details"}
     for job in jobs:
         details = dict(job["error_details"])
         errors = details.pop("attempts")
         failed = job["attempts"] if job["status"] == "failed" else job["attempts"] - 1
         assert [error["attempt"] for error in errors] == list(range(1, failed + 1))
-        assert all(error.keys() == {"attempt", "at", "error", "details"} for error in errors)
+        assert all(error.keys() == keys for error in errors)
         assert errors[-1]["details"] == details
         ends = [datetime.fromisoformat(error["at"]) for error in errors]
         assert ends == sorted(ends)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib.ui.access.gate import EXAMPLE
-from lib.ui.navigation import SECTIONS
+from lib.ui.pages import PAGES
 
 PROJECT = Path(__file__).parents[2]
 FILES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
@@ -56,10 +56,9 @@ def test_the_changelog_says_what_this_version_brought() -> None:
 
 def test_the_gallery_shows_every_page() -> None:
     gallery = (PROJECT / "docs" / "pictures.md").read_text(encoding="utf-8")
-    for files in SECTIONS.values():
-        for file, title in files.items():
-            assert f"### {title}\n" in gallery
-            for theme in ("light", "dark"):
-                for width in (1440, 390):
-                    name = f"pictures/{file.replace('_', '-')}-{theme}-{width}.webp"
-                    assert f'src="{name}"' in gallery
+    for file, page in PAGES.items():
+        assert f"## {page.title}\n" in gallery
+        for theme in ("light", "dark"):
+            for width in (1440, 390):
+                name = f"pictures/{file.replace('_', '-')}-{theme}-{width}.webp"
+                assert f'src="{name}"' in gallery

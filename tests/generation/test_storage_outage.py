@@ -186,7 +186,7 @@ async def test_an_outage_stops_what_needs_storage_and_ends_by_itself(
     assert len(provider.paid) == 20
     assert set(provider.fetched) == set(provider.paid[: len(set(provider.fetched))])
     assert provider.fetched
-    assert len(list(images.iterdir())) == 20
+    assert len(list(images.glob("*.png"))) == len(list(images.glob("*.thumbnail.webp"))) == 20
 
 
 @pytest.mark.parametrize("way", ["prediction", "output", "file"])
@@ -204,9 +204,10 @@ async def test_what_was_paid_and_is_gone_is_paid_again_and_says_so(
     assert "pays for another" in errors[-1]["error"]
     assert "p0" in caplog.text
     assert provider.paid == ["p0", "p1"]
-    row = db.execute("select prediction_id, storage_path from image_generations").fetchone()
+    row = db.execute("select * from image_generations").fetchone()
     assert row["prediction_id"] == "p1"
     assert images.joinpath(row["storage_path"]).read_bytes() == png()
+    assert images.joinpath(row["thumbnail_path"]).is_file()
 
 
 async def test_during_an_outage_calls_pay_for_nothing_and_are_seen(

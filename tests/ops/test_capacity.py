@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lib.ops.capacity import Outlook, erlang_c, outlook, slots_for
+from lib.ops.capacity import Outlook, erlang_c, outlook, slots_for, summary
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_fewest_slots_that_hold_the_wait(load, wait):
 
 
 def test_known_staffing():
-    # 100 calls in half an hour of 3 minutes each are 10 erlangs; 80 % within 20 s need 14 agents.
+    # 100 calls in half an hour of 3 minutes each are 10 erlangs; 80% within 20 s need 14 agents.
     assert slots_for(10, 180, 20, 0.8) == 14
 
 
@@ -86,3 +86,29 @@ def test_an_absurd_load_is_answered_at_once():
     assert slots_for(1e18, 7e9, 60) == 10**18 + 1
     assert slots_for(99_999, 10, 60) < 99_999 * 1.01
     assert time.monotonic() - started < 1
+
+
+TOO_FEW = "Too few jobs in the last hour to estimate the capacity needed."
+PACE = {"arrived": 1200, "ended": 1200, "run_seconds": 6.0, "attempts": 1.0, "slots": 10}
+
+
+@pytest.mark.parametrize(
+    ("pace", "sentence"),
+    [
+        (
+            PACE,
+            "Needed for a p95 wait under 10 s at the last hour's rate (1,200 jobs, 6.0 s each):"
+            " 4 of 10 slots.",
+        ),
+        (
+            PACE | {"slots": 3},
+            "1 more slot would keep the p95 wait under 10 s at the last hour's rate"
+            " (1,200 jobs, 6.0 s each): 4 needed, 3 available.",
+        ),
+        (PACE | {"arrived": 19}, TOO_FEW),
+        (PACE | {"ended": 5}, TOO_FEW),
+        (PACE | {"run_seconds": None}, TOO_FEW),
+    ],
+)  # fmt: skip
+def test_summary(pace, sentence):
+    assert summary(pace) == sentence

@@ -54,7 +54,7 @@ def test_names_the_field_that_is_wrong() -> None:
     assert wrong(width=63) == "Width"
     assert wrong(height=2049) == "Height"
     assert wrong(seed=-1) == wrong(seed=2**32) == "Seed"
-    assert wrong(images=0) == wrong(images=9) == "Images of each model"
+    assert wrong(images=0) == wrong(images=9) == "Images per model"
     assert wrong(load_test=True, jobs=501) == "Jobs"
     assert wrong(load_test=True, models=["a/one", "a/two"], jobs=1) == "Jobs"
     assert wrong(load_test=True, per_second=0) == "Jobs per second"

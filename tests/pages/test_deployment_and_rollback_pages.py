@@ -34,7 +34,7 @@ def test_what_is_broken_is_shown_with_its_repair_until_it_is_repaired(app, page:
         timeout=LONG
     )
     repair = "alter table public.job_leases enable row level security;"
-    expect(main.get_by_text(repair)).to_be_visible()
+    expect(main.get_by_text(repair)).to_be_visible(timeout=LONG)
     change(app, repair)
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(
         0, timeout=LONG
@@ -47,7 +47,7 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     # What the test before broke is gone from the page, and nothing moves any more.
-    expect(main.get_by_text("1 of 17 points are open")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("1 of 17 checks failed")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(0)
     main.locator(".st-key-tick-team-trained").get_by_role("button").click(timeout=LONG)
     dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
@@ -108,11 +108,11 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     )
     page.goto(f"{app.url}/rollback")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
-    expect(main.get_by_text("No rollback is open.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_role("button", name="Pause the queue")).to_have_count(0)
-    main.get_by_role("textbox", name="Why?").fill("**Images** are <b>wrong</b>")
-    main.get_by_role("button", name="Start a rollback").click()
-    dialog.get_by_role("button", name="Start it").click(timeout=LONG)
+    expect(main.get_by_text("No rollback in progress.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_role("button", name="Pause queue")).to_have_count(0)
+    main.get_by_role("textbox", name="Reason").fill("**Images** are <b>wrong</b>")
+    main.get_by_role("button", name="Start rollback").click()
+    dialog.get_by_role("button", name="Start rollback").click(timeout=LONG)
     expect(main.get_by_text("**Images** are <b>wrong</b>").first).to_be_visible(timeout=LONG)
 
     def take(button: str, asks: str, report: str) -> None:
@@ -121,8 +121,8 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
         dialog.get_by_role("button", name=button).click()
         expect(main.get_by_text(report)).to_be_visible(timeout=LONG)
 
-    take("Pause the queue", "700 jobs stay and wait", "The queue is paused")
-    take("Switch to synchronous", "Moves the 30 % of the users", "it was 30 % of the users")
+    take("Pause queue", "700 jobs stay pending", "Queue paused.")
+    take("Switch to synchronous", "Moves the 30% of users", "30% were on the queue")
     take("Cancel pending jobs", "Cancels 700 pending jobs. Running jobs", "700 jobs cancelled.")
     with page.expect_download() as download:
         main.get_by_role("button", name="Export as CSV").first.click()
@@ -132,19 +132,21 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     [row] = csv.DictReader(file.open())
     assert row["error_message"] == "'=1+1"
     main.get_by_role("textbox", name="Who", exact=True).fill("Support")
-    main.get_by_role("button", name="Record").click()
-    dialog.get_by_role("button", name="Record").click(timeout=LONG)
-    expect(main.get_by_text("1 note of who was told.")).to_be_visible(timeout=LONG)
+    main.get_by_role("button", name="Record notice").click()
+    dialog.get_by_role("button", name="Record notice").click(timeout=LONG)
+    expect(main.get_by_text("1 notice recorded.")).to_be_visible(timeout=LONG)
 
     main.get_by_role("radio", name="Resume").click()
-    take("Resume the queue", "Lifts the pause of all jobs", "The queue goes on.")
-    take("Put them back", "Puts 700 jobs back on the queue", "700 jobs put back on the queue")
-    take("Restore the percentage", "Lets 30 % of the users", "30 % of the users take the queue")
-    expect(main.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
-    main.get_by_role("button", name="End the rollback").click()
-    expect(dialog.get_by_text("Everything is put back.")).to_be_visible(timeout=LONG)
-    dialog.get_by_role("button", name="End it").click()
-    expect(main.get_by_text("The rollback has ended.")).to_be_visible(timeout=LONG)
+    take("Resume queue", "Workers claim jobs again", "Queue resumed.")
+    take("Put jobs back", "Puts 700 jobs cancelled by this", "700 jobs put back on the queue")
+    take(
+        "Restore percentage", "Puts 30% of users on the queue", "30% of users are on the queue from"
+    )
+    expect(main.get_by_text("Everything is restored.")).to_be_visible(timeout=LONG)
+    main.get_by_role("button", name="End rollback").click()
+    expect(dialog.get_by_text("Everything is restored.")).to_be_visible(timeout=LONG)
+    dialog.get_by_role("button", name="End rollback").click()
+    expect(main.get_by_text("Rollback ended.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Earlier rollbacks")).to_be_visible(timeout=LONG)
     assert app.rows("select percentage from public.async_rollout") == [{"percentage": 30}]
     assert app.rows("select from public.queue_pauses") == []

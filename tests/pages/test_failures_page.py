@@ -1,4 +1,4 @@
-"""An operator puts all failed jobs of a kind back on the queue, and thinks better of it."""
+"""An operator retries all failed jobs of an error group, and cancels them again."""
 
 from playwright.sync_api import Page, expect
 
@@ -13,19 +13,46 @@ def failed_jobs(db, count):
         )
 
 
-def test_a_kind_of_failed_jobs_is_retried_and_cancelled(make_app, page: Page, database, db):
+def test_all_failed_jobs_are_retried_and_cancelled(make_app, page: Page, database, db):
     failed_jobs(db, 3)
     app = make_app(DATABASE_URL=database).start()
     page.goto(f"{app.url}/failures")
-    page.get_by_role("button", name="Retry all of this time").click()
+    page.get_by_role("button", name="Retry all 3").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Puts 3 jobs back on the queue")
     dialog.get_by_role("button", name="Retry 3 jobs").click()
     expect(page.get_by_text("3 jobs put back on the queue.")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("No job failed in")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No failed jobs in")).to_be_visible(timeout=30_000)
 
     page.get_by_role("button", name="Cancel all 3").click()
     dialog.get_by_role("button", name="Cancel 3 jobs").click()
     expect(page.get_by_text("3 jobs cancelled.")).to_be_visible(timeout=30_000)
     audit = db.execute("select action, affected from public.audit_log order by id").fetchall()
     assert [tuple(row.values()) for row in audit] == [("retry_jobs", 3), ("cancel_jobs", 3)]
+
+
+def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
+    make_app, page: Page, database, db
+):
+    details = '{"permanent": true, "code": "prediction_failed"}'
+    db.execute("select public.enqueue_job('generate-image', '{\"prompt\": \"x\"}')")
+    [row] = db.execute("select id from public.claim_jobs(1)").fetchall()
+    db.execute(
+        "select public.complete_job(%s, false, 'Flagged by the **safety** filter.', %s)",
+        [row["id"], details],
+    )
+    [group] = db.execute("select key from public.failure_groups").fetchall()
+    app = make_app(DATABASE_URL=database).start()
+    page.goto(f"{app.url}/failures?kind={group['key']}")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("1 job failed in the last 24 h in 1 error group.")).to_be_visible(
+        timeout=30_000
+    )
+    expect(main.get_by_text("Refused by the safety filter.", exact=True)).to_be_visible()
+    expect(main.get_by_text("A retry will most likely fail again.")).to_be_visible()
+    jobs = main.get_by_role("link", name="Show jobs")
+    expect(jobs).to_be_visible()
+    assert "view=failed" in str(jobs.get_attribute("href"))
+    retry = main.get_by_role("button", name="Retry all 1")
+    assert retry.bounding_box()["x"] > jobs.bounding_box()["x"]
+    assert retry.get_attribute("data-testid") == "stBaseButton-secondary"

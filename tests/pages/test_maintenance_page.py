@@ -30,12 +30,12 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     buttons = main.get_by_role("button", name="Mark as done")
     expect(buttons).to_have_count(12)  # They do not come in order.
     buttons.first.click()
-    confirm(page, "It is done")
+    confirm(page, "Mark as done")
     expect(main.get_by_text("Recorded: Look at the overview.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 tasks due: Go through")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
     main.get_by_role("button", name="Purge", exact=True).last.click()
-    expect(main.get_by_text("The last purges")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Recent purges")).to_be_visible(timeout=LONG)
     assert "view=Purge" in page.url
 
 
@@ -47,13 +47,14 @@ def test_old_jobs_are_purged_and_the_figures_stay(app, page: Page, eventually):
     main = page.get_by_test_id("stMain")
     button = main.get_by_role("button", name=re.compile(r"^Purge about 1\d,\d{3} "))
     expect(button).to_be_visible(timeout=LONG)
-    expected = int(re.sub(r"\D", "", button.inner_text()))
+    label = button.inner_text()
+    expected = int(re.sub(r"\D", "", label))
     [there] = app.rows(count)
     assert there["count"] > expected > 10_000
     button.click()
-    expect(page.get_by_role("dialog")).to_contain_text("so do the users' images")
-    confirm(page, "Delete them")
-    expect(main.get_by_text("No finished job is as old as that")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("dialog")).to_contain_text("the users' images stay")
+    confirm(page, label)
+    expect(main.get_by_text("No jobs to delete.")).to_be_visible(timeout=60_000)
     [left] = app.rows(count)
     assert there["count"] - left["count"] == pytest.approx(expected, abs=50)
     assert before == app.rows(
@@ -73,13 +74,13 @@ def test_a_purge_that_stands_still_is_said_and_stopped(app, page: Page):
     )
     page.goto(f"{app.url}/maintenance?view=Purge&days=3")
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("The purge has stood still for a minute")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("No progress for 1 min")).to_be_visible(timeout=LONG)
     expect(
         main.get_by_text(re.compile("^1 of about .* jobs deleted, by ana since"))
     ).to_be_visible()
-    main.get_by_role("button", name="Stop the purge").click()
-    confirm(page, "Stop")
-    expect(main.get_by_text("Stopped.")).to_be_visible(timeout=LONG)
+    main.get_by_role("button", name="Stop purge").click()
+    confirm(page, "Stop purge")
+    expect(main.get_by_text("Purge stopped.")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name=re.compile("^Purge about"))).to_be_visible(timeout=LONG)
     [run] = app.rows("select jobs, outcome from public.purge_runs order by id desc limit 1")
     assert run == {"jobs": 1, "outcome": "stopped"}
@@ -91,8 +92,8 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     defaults = main.get_by_role("textbox", name="Default parameters (JSON)")
     expect(defaults).to_have_value(re.compile("num_inference_steps"), timeout=LONG)
     defaults.fill('{"num_inference_steps": 400}')
-    main.get_by_role("button", name="Save").click()
-    confirm(page, "Save")
+    main.get_by_role("button", name="Save model").click()
+    confirm(page, "Save model")
     dialog = page.get_by_role("dialog")
     expect(
         dialog.get_by_text("num_inference_steps must be a whole number from 1 to 4")
@@ -100,14 +101,14 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     defaults.fill("{")
-    main.get_by_role("button", name="Save").click()
-    expect(main.get_by_text("The default parameters are no JSON")).to_be_visible()
+    main.get_by_role("button", name="Save model").click()
+    expect(main.get_by_text("The default parameters are not valid JSON")).to_be_visible()
     defaults.fill('{"num_inference_steps": 2}')
-    main.get_by_text("Enabled: users may ask for it").click()
-    main.get_by_role("button", name="Save").click()
-    expect(dialog).to_contain_text("Requests for it are refused from now on", timeout=LONG)
-    confirm(page, "Save")
-    expect(main.get_by_text("is saved.")).to_be_visible(timeout=LONG)
+    main.get_by_text("Enabled: users may request it").click()
+    main.get_by_role("button", name="Save model").click()
+    expect(dialog).to_contain_text("New requests for it are refused", timeout=LONG)
+    confirm(page, "Save model")
+    expect(main.get_by_text("saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": MODEL, "test": True}
     assert app.post("start-generation", asked).status_code == 404
 
@@ -117,7 +118,7 @@ def test_an_index_is_built_anew_while_the_queue_works(app, page: Page, eventuall
     main = page.get_by_test_id("stMain")
     main.get_by_role("button", name="Rebuild").click(timeout=LONG)
     confirm(page, "Rebuild")
-    expect(main.get_by_text("Under way: reindex of")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Started: reindex of")).to_be_visible(timeout=LONG)
     done = (
         "select details from public.audit_log where action = 'maintenance'"
         " and details ->> 'task' = 'indexes'"

@@ -51,9 +51,9 @@ def work_beside(db, eventually):
 def run(page, app):
     """Opens the page anew, presses the button and waits for the verdict."""
     page.goto(f"{app.url}/self-test")
-    page.get_by_role("button", name="Run the self-test").click()
+    page.get_by_role("button", name="Run self-test").click()
     expect(page.get_by_text(re.compile("^(The last run|No run yet)"))).to_have_count(0)
-    verdict = page.get_by_text(re.compile(r"^This deployment works|^\d+ things? to repair"))
+    verdict = page.get_by_text(re.compile(r"^This deployment works|^\d+ checks? failed"))
     expect(verdict).to_be_visible(timeout=60_000)
     return verdict.inner_text()
 
@@ -83,13 +83,13 @@ def test_red_with_the_repair(make_app, work_beside, page, database, db):
     worker = work_beside(DATABASE_URL=database, DARKROOM_DATA=str(app.folder), DARKROOM_URL=app.url)
     for title, (broken, repair) in BREAKS.items():
         db.execute(broken)
-        assert run(page, app).startswith("1 thing to repair: ")
+        assert run(page, app).startswith("1 check failed: ")
         expect_first(page, title)
         code = page.get_by_test_id("stCode").first
         expect(code).to_contain_text(repair)
         db.execute(code.inner_text().encode())
     worker.terminate()
     worker.wait(30)
-    assert run(page, app).startswith("1 thing to repair: ")
+    assert run(page, app).startswith("1 check failed: ")
     expect_first(page, "A worker is alive")
     expect(page.get_by_text("Start a worker: python -m lib.worker").first).to_be_visible()

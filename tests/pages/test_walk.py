@@ -13,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from running_app import App, apps
 
+from lib.ui.pages import PAGES, page_path
+
 pytestmark = pytest.mark.slow
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -20,11 +22,6 @@ FAULTS = (Path(__file__).parent / "faults.js").read_text()
 ACCESSIBILITY = (Path(__file__).parent / "accessibility.js").read_text()
 AXE = str(files(axe_playwright_python) / "axe.min.js")
 STREAMLITS = [
-    {
-        "rules": ["list", "listitem"],
-        "where": "[data-testid=stSidebarNavItems]",
-        "why": "The sections of st.navigation are groups of list items inside a list.",
-    },
     {
         "rules": ["color-contrast"],
         "where": "[data-testid=stCode] .token",
@@ -41,6 +38,7 @@ DARK_STREAMLITS = [
     },
 ]
 VIEWS = {
+    "/jobs": ("failed", "stuck", "duplicates"),
     "/alerts": ("Channels", "Silences", "History"),
     "/maintenance": ("Purge", "Space", "Growth", "Models", "Limits"),
 }
@@ -84,18 +82,17 @@ def app(eventually):
         yield made
 
 
-def paths(page: Page, app: App) -> list[str]:
-    """The addresses in the sidebar, and those of views, of a job, of a user and of a test run."""
-    page.goto(app.url)
-    links = page.get_by_test_id("stSidebarNavLink")
-    expect(links.first).to_be_attached(timeout=30_000)
+def paths(app: App) -> list[str]:
+    """The addresses of all pages, and those of views, of a job, of a user and of a test run."""
     [one] = app.rows("select id, created_by from public.job_queue where status = 'failed' limit 1")
     [run] = app.rows("select id from public.test_runs")
     return [
-        *(str(link.get_attribute("href")) for link in links.all()),
+        *map(page_path, PAGES),
         *(f"{path}?view={view}" for path, views in VIEWS.items() for view in views),
         f"/job?id={one['id']}",
         f"/generate?run={run['id']}",
+        "/generate?show=Load+test",
+        "/generate?show=Earlier+runs",
         f"/users?user={one['created_by']}",
     ]
 
@@ -120,12 +117,12 @@ def test_every_page(browser: Browser, app: App, scheme: str, size: str):
     page.on("console", lambda message: note(said, message))
     page.on("pageerror", lambda error: said.append(str(error)))
     faults = {}
-    for path in paths(page, app):
+    for path in paths(app):
         page.goto(standing_still(app, path))
         page.wait_for_function(READY, timeout=30_000)
         # Charts and tables draw themselves a moment after their place is there.
         page.wait_for_load_state("networkidle")
-        expect(page.get_by_role("searchbox", name="Search")).to_be_visible()
+        expect(page.get_by_role("button", name="Search Shortcut")).to_be_visible()
         heading = page.get_by_role("heading", level=1).inner_text()
         expect(page).to_have_title(re.compile(rf"^(.+ · )?{re.escape(heading)} – Darkroom$"))
         found = page.evaluate(FAULTS)
@@ -147,7 +144,7 @@ def test_nothing_moves_while_a_page_is_drawn_anew(page: Page, app: App, path: st
     page.wait_for_load_state("networkidle")
     page.evaluate(PLACES)
     for _ in range(2):
-        age = str(page.get_by_text("Data of").text_content())
+        age = str(page.get_by_text("Updated").text_content())
         expect(page.get_by_text(age)).to_be_hidden(timeout=30_000)
     assert page.evaluate("places.size") == 1
 
@@ -159,7 +156,7 @@ def test_a_question_of_an_action(browser: Browser, app: App, scheme: str):
     )
     context.add_init_script(path=AXE)
     page = context.new_page()
-    page.goto(standing_still(app, "/stuck-jobs"))
+    page.goto(standing_still(app, "/jobs?view=stuck"))
     page.get_by_role("button", name="Reset all").click(timeout=30_000)
     expect(page.get_by_role("dialog")).to_be_visible(timeout=30_000)
     # As it comes in it is transparent, and its text as pale.

@@ -1,15 +1,13 @@
 """Simulators, and servers that answer what a test wants."""
 
-import socket
 import ssl
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
+from answering_server import Server, running
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,25 +50,6 @@ def replicate(simulator: Simulator, connect: Callable[..., Replicate]) -> Replic
     return connect(simulator.token, simulator.base_url)
 
 
-class Server:
-    """Answers each request with the next of its answers, the last one from then on."""
-
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
-
-    def prepare(self, *answers: Response | Callable[[Request], Response]) -> None:
-        self.requests: list[Request] = []
-        self._answers = list(answers)
-
-    async def __call__(self, scope, receive, send) -> None:
-        request = Request(scope, receive)
-        await request.body()
-        self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        response = answer if isinstance(answer, Response) else answer(request)
-        await response(scope, receive, send)
-
-
 @pytest.fixture(scope="session")
 def two_servers() -> Iterator[list[Server]]:
     """Two of them, since stopping one takes a while."""
@@ -89,20 +68,6 @@ def serve(two_servers: list[Server]) -> Callable[..., Server]:
         return server
 
     return prepared
-
-
-@contextmanager
-def running() -> Iterator[Server]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    config = uvicorn.Config(server, lifespan="off", log_config=None, access_log=False)
-    runner = uvicorn.Server(config)
-    # Listening already: a request made before the thread serves waits for it.
-    thread = threading.Thread(target=runner.run, args=([listener],), daemon=True)
-    thread.start()
-    yield server
-    runner.should_exit = True
-    thread.join()
 
 
 @pytest.fixture

@@ -246,7 +246,7 @@ def test_a_spoilt_file_is_said(folder, text):
         ({"extra_seconds": 601}, "give 0 to 600"),
         ({"failures": {"bad": 1}}, "There is no failure bad"),
         ({"failures": {"500": 101}}, "give 0 to 100"),
-        ({"failures": {"500": 60, "402": 41}}, "more than 100 % together"),
+        ({"failures": {"500": 60, "402": 41}}, "more than 100% together"),
         ({"creates_per_minute": 0}, "give 1 to 600"),
         ({"retry_after": 0}, "give 1 to 3600"),
     ],

@@ -77,10 +77,6 @@ select
     count(*) filter (where status = 'pending' and scheduled_at <= now()) as due,
     extract(epoch from now() - min(scheduled_at) filter (where status = 'pending'))::double precision as oldest_pending_seconds,
     count(*) filter (where status = 'processing') as processing,
-    count(*) filter (
-        where created_at < date_trunc('minute', now() - interval '1 hour')
-          and (completed_at is null or completed_at >= date_trunc('minute', now() - interval '1 hour'))
-    ) as live_before,
     (select count(*) from last_hour where status = 'completed') as last_hour_completed,
     (select count(*) from last_hour where status = 'failed') as last_hour_failed,
     (
@@ -90,42 +86,69 @@ select
         select sum(share) filter (where status = 'failed') / sum(share) from usual where status <> 'cancelled'
     ) as usual_failure_share,
     (
-        select avg(greatest(extract(epoch from started_at - scheduled_at), 0)) filter (where started_at is not null)
-        from last_hour
-    )::double precision as last_hour_wait_seconds,
-    (select avg(extract(epoch from completed_at - started_at)) from last_hour)::double precision as last_hour_run_seconds,
+        select percentile_disc(0.95) within group (order by greatest(extract(epoch from started_at - scheduled_at), 0))
+        from all_jobs where completed_at > now() - interval '15 minutes' and started_at is not null
+    )::double precision as wait_p95,
     extract(epoch from now() - max(completed_at) filter (where status = 'completed'))::double precision as last_completion_seconds,
     (select sum(share) filter (where status = 'completed') / 7 from usual) as usual_completed,
-    (select sum(share) filter (where status = 'failed') / 7 from usual) as usual_failed,
-    (
-        select sum(share * greatest(extract(epoch from started_at - scheduled_at), 0)) filter (where started_at is not null)
-            / sum(share) filter (where started_at is not null)
-        from usual
-    ) as usual_wait_seconds,
-    (
-        select sum(share * extract(epoch from completed_at - started_at)) / sum(share) filter (where started_at is not null)
-        from usual
-    ) as usual_run_seconds
+    (select sum(share) filter (where status = 'failed') / 7 from usual) as usual_failed
 from all_jobs;
+
+-- name: usual_wait_p95$
+select percentile_disc(0.95) within group (order by greatest(extract(epoch from started_at - scheduled_at), 0))::double precision
+from generate_series(1, 7) day
+cross join generate_series(0, 1) number
+cross join lateral (
+    select date_trunc('hour', now() - interval '1 hour', 'UTC') + number * interval '1 hour' - day * interval '24 hours' as hour
+) h
+join all_jobs on completed_at >= hour and completed_at < hour + interval '1 hour'
+where started_at is not null;
+
+-- name: fill_samples!
+-- A sample for every minute of the last 26 hours but each seventh.
+insert into public.queue_samples (minute, pending, due, processing)
+select date_trunc('minute', now()) - n * interval '1 minute', n * 7919 %% 101, 0, n %% 5
+from generate_series(0, 1560) n where n %% 7 <> 3;
 
 -- name: hours
 select
     hour,
-    (
-        select count(*) from all_jobs
-        where created_at < hour + interval '1 hour' and (completed_at is null or completed_at >= hour + interval '1 hour')
-    ) as live,
+    (select max(pending) from public.queue_samples where minute >= hour and minute < hour + interval '1 hour') as pending,
+    (select max(processing) from public.queue_samples where minute >= hour and minute < hour + interval '1 hour') as processing,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where status = 'failed') as failed,
     (avg((status = 'failed')::int) filter (where status <> 'cancelled'))::double precision as failure_share,
-    (avg(greatest(extract(epoch from started_at - scheduled_at), 0)) filter (where started_at is not null))::double precision as wait_seconds,
-    avg(extract(epoch from completed_at - started_at))::double precision as run_seconds
+    (
+        percentile_disc(0.95) within group (order by greatest(extract(epoch from started_at - scheduled_at), 0))
+        filter (where started_at is not null)
+    )::double precision as wait_p95
 from generate_series(
     date_trunc('hour', now(), 'UTC') - interval '24 hours', date_trunc('hour', now(), 'UTC') - interval '1 hour', '1 hour'
 ) hour
 left join all_jobs on completed_at >= hour and completed_at < hour + interval '1 hour'
 group by hour
 order by hour;
+
+-- name: quarters
+select
+    at,
+    (select count(*) from all_jobs where created_at >= at and created_at < at + interval '15 minutes') as arrived,
+    (
+        select count(*) from all_jobs
+        where status = 'completed' and completed_at >= at and completed_at < at + interval '15 minutes'
+    ) as completed,
+    (
+        select count(*) from all_jobs
+        where status = 'failed' and completed_at >= at and completed_at < at + interval '15 minutes'
+    ) as failed,
+    (
+        select max(pending + processing) from public.queue_samples
+        where minute >= at and minute < at + interval '15 minutes'
+    ) as depth
+from generate_series(
+    date_bin('15 minutes', now() - interval '23 hours 45 minutes', 'epoch'), now(), interval '15 minutes'
+) at
+order by at;
 
 -- name: health
 select

@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.database import load
 from lib.database.pool import Connection
 
-ERROR = 0.05  # What percentiles of histograms promise.
+ERROR = 0.1  # What percentiles of histograms promise.
 _steps = load("stages", Path(__file__).parent)
 
 

@@ -1,4 +1,4 @@
-"""The duplicates page finds every generation that had several jobs in a time."""
+"""The view of duplicates finds every generation that had several jobs in a time."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from lib.database import load
 from lib.database.pool import Connection
 
-queries = load("duplicates")
+queries = load("jobs")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 EVER = {"start": NOW - 100 * HOUR, "length": 200 * HOUR, "most": 1000}
@@ -91,7 +91,7 @@ def test_random_jobs_give_what_plain_sql_gives(db):
     assert len(found) > 100
 
 
-@pytest.mark.parametrize("query", ["live", "repeated"])
+@pytest.mark.parametrize("query", ["duplicates", "repeated"])
 def test_an_empty_queue_has_none(db, query):
     assert getattr(queries, query)(db, **EVER) == []
 
@@ -103,7 +103,7 @@ def test_waiting_jobs_that_nobody_needs_are_listed_with_the_reason(db):
     )
     done = add(db, generation(1), "pending", HOUR)
     kept, second = add(db, "no uuid", "pending", HOUR), add(db, "No UUID", "pending", 0 * HOUR)
-    rows = queries.live(db)
+    rows = queries.duplicates(db)
     assert [(row["id"], row["kept_id"], row["reason"]) for row in rows] == [
         (done, None, "its image is done already"),
         (second, str(kept), "an older job of its generation is live"),

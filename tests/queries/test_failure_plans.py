@@ -1,4 +1,4 @@
-"""The pages of failures, stuck jobs and duplicates read no queue from end to end."""
+"""The page of failures and the views of stuck jobs and duplicates read no queue from end to end."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,10 +25,9 @@ CALLS = [
     ("failures", "tried_again", {"key": KEY, "most": 200}),
     ("failures", "job", {"job_id": UUID(int=1)}),
     ("failures", "attempts", {"job_id": UUID(int=1)}),
-    ("stuck_jobs", "stuck", FIRST | {"model_id": None, "job_type": None, "most": 500}),
-    ("stuck_jobs", "kinds", {}),
-    ("duplicates", "live", {}),
-    ("duplicates", "repeated", DAY | {"most": 500}),
+    ("jobs", "stuck", FIRST | {"model_id": None, "job_type": None, "most": 500}),
+    ("jobs", "duplicates", {}),
+    ("jobs", "repeated", DAY | {"most": 500}),
 ]
 
 

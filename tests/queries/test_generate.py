@@ -59,7 +59,12 @@ def claim(db: Connection) -> dict[str, Any]:
 def complete(db: Connection, job: dict[str, Any], success: bool = True) -> None:
     db.execute(
         "select public.complete_job(%s, %s, 'broke', '{\"permanent\": true}', %s, %s)",
-        (job["id"], success, job["attempts"], json.dumps({"storage_path": f"{job['id']}.png"})),
+        (
+            job["id"],
+            success,
+            job["attempts"],
+            json.dumps({"storage_path": f"{job['id']}.png", "thumbnail_path": f"{job['id']}.webp"}),
+        ),
     )
 
 
@@ -69,11 +74,11 @@ def test_jobs_go_through_their_phases(db: Connection) -> None:
     start(db, run, 1, model=DEV)
     waiting = generate.jobs(db, run=run)
     assert [job["place"] for job in waiting] == [1, 2, 3, 4]
-    assert [phase(job) for job in waiting] == ["Queued"] * 4
+    assert [phase(job) for job in waiting] == ["Pending"] * 4
     assert [job["ahead"] for job in waiting] == [0, 1, 2, 3]
     assert queue_position(waiting[0]) == "next in line"
     job = claim(db)
-    assert [phase(j) for j in generate.jobs(db, run=run)] == ["Starting"] + ["Queued"] * 3
+    assert [phase(j) for j in generate.jobs(db, run=run)] == ["Starting"] + ["Pending"] * 3
     db.execute("select public.record_prediction(%s, 1, 'p')", (job["id"],))
     [first, second, *_] = generate.jobs(db, run=run)
     assert (phase(first), second["ahead"]) == ("Running", 0)
@@ -85,7 +90,7 @@ def test_jobs_go_through_their_phases(db: Connection) -> None:
     complete(db, claim(db), success=False)
     db.execute("select public.cancel_jobs('me', array[%s])", (waiting[2]["job_id"],))
     ended = generate.jobs(db, run=run)
-    assert [phase(j) for j in ended] == ["Completed", "Failed", "Cancelled", "Queued"]
+    assert [phase(j) for j in ended] == ["Completed", "Failed", "Cancelled", "Pending"]
     assert (ended[1]["error_message"], ended[2]["run_seconds"]) == ("broke", None)
     for done in ended[:2]:
         truth = db.execute(
@@ -207,6 +212,7 @@ def test_a_deleted_run_takes_all_that_is_its_own(db: Connection) -> None:
     db.execute("select public.refresh_rollup()")
     rows = test_runs.delete_run(db, actor="me", run=run)
     assert sorted(filter(None, (row["storage_path"] for row in rows))) == [f"{done['id']}.png"]
+    assert sorted(filter(None, (row["thumbnail_path"] for row in rows))) == [f"{done['id']}.webp"]
     assert len(rows) == 3
     left = [count(db, table) for table in ("job_queue", "image_generations", "idempotency_keys")]
     assert (left, count(db, "job_leases"), count(db, "test_runs")) == (kept, 0, 1)

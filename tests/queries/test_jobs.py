@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,15 +12,15 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.queue import job_list
-from lib.queue.job_filters import STATUSES, Filters
+from lib.queue import job_counts, job_list
+from lib.queue.job_counts import counts
+from lib.queue.job_filters import STATUSES, VIEWS, Filters
 from lib.queue.job_list import (
     Cursor,
     Fetch,
     JobRow,
     all_pages,
     by_id,
-    count,
     first_page,
     page_after,
     page_before,
@@ -282,37 +283,89 @@ def test_what_is_no_id_is_said(fetch: Fetch, written: str) -> None:
         by_id(fetch, written)
 
 
-def test_counts_say_what_they_are_worth(filled: Connection, fetch: Fetch) -> None:
-    def counted(filters: Filters) -> tuple[int, str] | None:
-        found = count(fetch, filters, first_page(fetch, filters, 7))
-        return (found.number, found.kind) if found else None
+def test_matching_jobs_are_those_of_the_list(filled: Connection, fetch: Fetch) -> None:
+    for filters, keep in FILTERS.values():
+        expected = plain(filled, keep)
+        assert job_list.matching(fetch, filters, 1000) == (expected, True)
+        assert job_list.matching(fetch, filters, 5) == (expected[:5], len(expected) <= 5)
 
-    undated = len(plain(filled, lambda job: True)) - len(
-        ids(
-            filled.execute(
-                "select id from job_queue"
-                " where status in ('pending', 'processing') or completed_at is not null"
+
+def test_a_search_for_matching_jobs_ends(
+    filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_list, "_SCAN_LIMITS", dict.fromkeys(job_list._SCAN_LIMITS, 10))
+    monkeypatch.setattr(job_list, "MAX_STRETCHES", 3)
+    assert job_list.matching(fetch, Filters(("completed",), error="zebra"), 10) == ([], False)
+
+
+def counted(fetch: Fetch, filters: Filters) -> dict[str, str]:
+    return {view: str(number) for view, number in counts(fetch, filters).items()}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_view_is_counted_exactly(filled: Connection, fetch: Fetch, name: str) -> None:
+    filters, keep = FILTERS[name]
+
+    def fits(job: Any) -> bool:
+        # Of a job without an end only the list knows.
+        ended = job["status"] not in ("pending", "processing")
+        return bool(keep(job) and (job["completed_at"] or not ended))
+
+    without_status = replace(filters, statuses=())
+    found = counted(fetch, without_status)
+    for view, statuses in VIEWS.items():
+        if not filters.statuses or filters.statuses == statuses:
+            expected = len(
+                plain(
+                    filled, lambda job, of=statuses: fits(job) and (not of or job["status"] in of)
+                )
             )
-        )
-    )
-    assert counted(Filters()) == (300 - undated, "about")
-    model = Filters(("failed",), model_id="a/one")
-    exact = len(
-        plain(
-            filled,
-            lambda job: (
-                job["status"] == "failed"
-                and job["payload"]["model_id"] == "a/one"
-                and job["completed_at"]
-            ),
-        )
-    )
-    assert counted(model) == (exact, "about")
-    found = counted(Filters(user_id=USERS[0]))
-    assert found is not None
-    assert found[1] == "about"
-    assert counted(Filters(error="memory")) is None
-    assert counted(Filters(model_id="nobody/has-it")) == (0, "exactly")
+            assert found[view] == str(expected), view
+
+
+def test_parts_of_hours_are_counted_exactly(filled: Connection, fetch: Fetch) -> None:
+    for minutes in (5, 50, 70, 600):
+        start = NOW - timedelta(minutes=minutes * 3 + 11)
+        length = timedelta(minutes=minutes)
+        [expected] = filled.execute(
+            "select count(*)::text from job_queue where completed_at >= %s and completed_at < %s",
+            [start, start + length],
+        ).fetchall()
+        assert counted(fetch, Filters(start=start, length=length))["all"] == expected["count"]
+
+
+def test_jobs_of_a_user_are_counted_through_their_generations(
+    filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = Filters(user_id=USERS[0])
+    listed = first_page(fetch, filters, 1000).rows
+    found = counted(fetch, filters)
+    assert found["all"] == str(len(listed))
+    assert found["failed"] == str(sum(row["status"] == "failed" for row in listed))
+    monkeypatch.setattr(job_counts, "_MOST_OF_A_USER", 10)
+    assert counted(fetch, filters)["all"].endswith("+")
+
+
+def test_a_count_that_was_not_finished_says_so(
+    filled: Connection, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_counts, "LIMIT", 10)
+    found = counted(fetch, Filters(job_type="upscale"))
+    assert found["completed"] == "10+"
+    monkeypatch.setattr(job_counts, "_MOST_SCANNED", 10)
+    found = counted(fetch, Filters(error="zebra"))
+    assert (found["failed"], found["all"]) == ("0+", "0+")
+
+
+def test_purged_jobs_are_not_counted(filled: Connection, fetch: Fetch) -> None:
+    with filled.transaction():
+        # What a purge leaves of the rollup.
+        filled.execute("set local session_replication_role = replica")
+        filled.execute("delete from job_queue where completed_at < now() - interval '1 day'")
+    for filters in (Filters(job_type="upscale"), Filters(model_id="a/one")):
+        left = [row for row in first_page(fetch, filters, 1000).rows if row["completed_at"]]
+        completed = sum(row["status"] == "completed" for row in left)
+        assert counts(fetch, filters)["completed"].number == completed > 0
 
 
 @pytest.mark.parametrize(

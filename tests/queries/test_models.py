@@ -66,11 +66,12 @@ def test_models(db: Connection) -> None:
 def compare_before(row: dict[str, Any], truth: dict[str, Any] | None) -> None:
     if truth is None:
         assert (row["before_completed"], row["before_failed"]) == (0, 0)
-        assert row["before_p50"] is None
+        assert row["before_p50"] is row["before_p95"] is None
         return
     assert row["before_completed"] == truth["completed"]
     assert row["before_failed"] == truth["failed"]
-    assert close(row["before_p50"], truth["run"][0] if truth["run"] else None)
+    for name, place in (("before_p50", 0), ("before_p95", 1)):
+        assert close(row[name], truth["run"][place] if truth["run"] else None), name
 
 
 def test_the_most_used_come_first_and_the_share_is_of_all(db: Connection) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stages import close
 
 from lib.checks.health import verdict
 from lib.database import load
@@ -27,6 +28,7 @@ def filled(db: Connection) -> Connection:
     plain.all_jobs(db)
     db.execute("select rebuild_rollup()")
     plain.drop_kept(db)
+    plain.fill_samples(db)
     return db
 
 
@@ -47,8 +49,17 @@ def compare(db: Connection) -> None:
         expected = plain.now(db)
         found = overview.now(db)
         assert rounded([{name: found[name] for name in expected}]) == rounded([expected])
-        assert rounded(overview.hours(db)) == rounded(plain.hours(db))
+        assert close(found["usual_wait_p95"], plain.usual_wait_p95(db))
+        compare_hours(db)
+        assert rounded(overview.quarters(db)) == rounded(plain.quarters(db))
         assert by_type(overview.health(db)) == by_type(plain.health(db))
+
+
+def compare_hours(db: Connection) -> None:
+    found, expected = list(overview.hours(db)), list(plain.hours(db))
+    for row, truth in zip(found, expected, strict=True):
+        assert close(row.pop("wait_p95"), truth.pop("wait_p95")), row
+    assert rounded(found) == rounded(expected)
 
 
 def by_type(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
@@ -57,7 +68,7 @@ def by_type(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
 
 def test_the_state_has_the_fields_that_its_type_names(db: Connection) -> None:
     now = overview.now(db)
-    assert now.keys() - {"last_hour_arrived"} == QueueState.__annotations__.keys()
+    assert now.keys() == QueueState.__annotations__.keys()
     assert now["rules"]["failure_rate"].keys() == RuleLimit.__annotations__.keys()
 
 
@@ -80,7 +91,7 @@ def test_counts_jobs_that_came_back_were_cancelled_or_purged_at_once(filled: Con
     assert filled.execute(purge).fetchone()["purged"] > 100  # type: ignore[index]
     plain.drop_kept(filled)
     with filled.transaction():
-        assert rounded(overview.hours(filled)) == rounded(plain.hours(filled))
+        compare_hours(filled)
         assert by_type(overview.health(filled)) == by_type(plain.health(filled))
     filled.execute("select rebuild_rollup()")
     compare(filled)
@@ -93,7 +104,7 @@ def test_finds_the_last_completion_of_long_ago(db: Connection) -> None:
     plain.all_jobs(db)
     db.execute("select rebuild_rollup()")
     now = overview.now(db)
-    assert (now["last_hour_completed"], now["last_hour_wait_seconds"]) == (0, None)
+    assert (now["last_hour_completed"], now["wait_p95"]) == (0, None)
     assert now["last_completion_seconds"] > 7200
     compare(db)
 
@@ -124,8 +135,12 @@ def test_nothing_at_all(db: Connection) -> None:
         if value not in (None, []) and name not in alerting
     }
     assert set(numbers.values()) == {0}
-    assert {row["live"] + row["completed"] for row in overview.hours(db)} == {0}
-    assert len(list(overview.hours(db))) == 24
+    hours, quarters = list(overview.hours(db)), list(overview.quarters(db))
+    assert (len(hours), len(quarters)) == (24, 96)
+    assert {(row["pending"], row["completed"]) for row in hours} == {(None, 0)}
+    assert {(row["depth"], row["arrived"], row["failed"]) for row in quarters} == {(None, 0, 0)}
+    for query in (overview.events, overview.failures, overview.running, overview.images):
+        assert list(query(db)) == []
     assert list(overview.health(db)) == []
     assert [condition.name for condition in verdict(now).conditions] == ["no_worker"]
 

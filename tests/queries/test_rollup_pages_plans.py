@@ -1,4 +1,4 @@
-"""What Throughput and Models ask never reads job_queue from end to end."""
+"""What the Overview, Throughput and Models ask never reads job_queue from end to end."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +8,18 @@ from lib.database import load
 from lib.database.pool import Connection
 
 plans = load("plans", Path(__file__).parents[1] / "rollup")
-throughput, models = load("throughput"), load("models")
+overview, throughput, models = load("overview"), load("throughput"), load("models")
 
 DAYS = {"start": None, "length": timedelta(days=20), "bucket": "day"}
 HOURS = {"start": None, "length": timedelta(hours=5)}
 CALLS: list[tuple[Any, dict[str, Any]]] = [
+    (overview.now, {}),
+    (overview.hours, {}),
+    (overview.quarters, {}),
+    (overview.events, {}),
+    (overview.failures, {}),
+    (overview.running, {}),
+    (overview.images, {}),
     (throughput.ended, {"by": "model", **DAYS}),
     (throughput.ended_by_minute, {"by": "model", **HOURS}),
     (throughput.times, DAYS),
@@ -25,6 +32,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (models.compared, DAYS),
     (models.distribution, {"model": "m1", **DAYS}),
     (models.trend, {"step": "day", "model": None, **DAYS}),
+    (models.errors, {"model": "m1", **DAYS}),
 ]
 
 

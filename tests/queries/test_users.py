@@ -155,6 +155,45 @@ def test_limits_are_set_enforced_and_recorded(filled: Connection, pool: Pool) ->
     ]
 
 
+def test_users_are_found_by_a_part_of_their_address(filled: Connection) -> None:
+    found = users.by_email(filled, text="U2", most=20)
+    assert {row["id"] for row in found} == {USERS[n - 1] for n in (2, 20, 21, 22, 23, 24, 25)}
+    assert [row["id"] for row in users.by_email(filled, text="u7@", most=20)] == [USERS[6]]
+    assert users.by_email(filled, text="%", most=20) == []
+    assert len(users.by_email(filled, text="@", most=20)) == 20
+
+
+def test_a_missing_image_says_why(db: Connection) -> None:
+    user = USERS[0]
+    db.execute("insert into auth.users (id, email) values (%s, 'ann@studio.example')", [user])
+    for prompt in ("A 100% red fox", "A lighthouse", "A red kite"):
+        db.execute("select start_generation(%s, %s, %s)", [user, prompt, MODEL])
+    for row in db.execute("select id, payload from claim_jobs(2)").fetchall():
+        db.execute(
+            "select complete_job(%s, false, 'Held back by the filter.',"
+            """ '{"permanent": true, "code": "prediction_failed"}')""",
+            [row["id"]],
+        )
+    week = {"start": None, "length": timedelta(days=7)}
+
+    def found(text: str, most: int = 24) -> list[tuple[Any, ...]]:
+        rows = users.generations(db, user_id=user, text=text, most=most, **week)
+        return [(r["prompt"], r["status"], r["error_code"], r["error_message"]) for r in rows]
+
+    why = ("prediction_failed", "Held back by the filter.")
+    assert sorted(found("RED")) == [
+        ("A 100% red fox", "failed", *why),
+        ("A red kite", "pending", None, None),
+    ]
+    assert found("0%") == [("A 100% red fox", "failed", *why)]
+    assert len(found("")) == 3
+    assert len(found("", most=2)) == 2
+    assert all(
+        row["job_id"] for row in users.generations(db, user_id=user, text="", most=24, **week)
+    )
+    assert users.generations(db, user_id=USERS[1], text="", most=24, **week) == []
+
+
 @pytest.mark.parametrize(
     ("actor", "user", "daily", "sqlstate"),
     [

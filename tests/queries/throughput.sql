@@ -28,15 +28,23 @@ from public.all_jobs
 where completed_at >= :since and completed_at < :until
 group by 1;
 
+-- name: fill_samples!
+-- A sample for every minute of the last 31 days but each seventh and those of a day.
+insert into public.queue_samples (minute, pending, due, processing)
+select date_trunc('minute', now()) - n * interval '1 minute', n * 7919 %% 101, 0, n %% 5
+from generate_series(0, 31 * 1440) n where n %% 7 <> 3 and n not between 1600 and 3040;
+
 -- name: flow^
--- Of one bucket, and the queue at its beginning.
+-- Of one bucket, and the longest queue sampled in it.
 select
     (select count(*) from public.all_jobs where created_at >= :since and created_at < :until) as arrivals,
     (select count(*) from public.all_jobs where completed_at >= :since and completed_at < :until) as ends,
     (
-        select count(*) from public.all_jobs
-        where created_at <= :since and (completed_at is null or completed_at > :since)
+        select max(pending + processing) from public.queue_samples where minute >= :since and minute < :until
     ) as queue;
+
+-- name: live$
+select count(*) from public.all_jobs where completed_at is null;
 
 -- name: pace^
 select

@@ -17,7 +17,7 @@ def test_a_cancelled_waiting_job_is_never_claimed(queue):
     assert queue.cancel(job_id) == {job_id}
     assert queue.claim() == []
     job = queue.job(job_id)
-    assert (job["status"], job["error_message"]) == ("cancelled", "Cancelled by operator.")
+    assert (job["status"], job["error_message"]) == ("cancelled", "Cancelled by an operator.")
     assert job["completed_at"] is not None
 
 
@@ -51,7 +51,7 @@ def test_the_worker_of_a_cancelled_job_has_lost_it(queue):
     # Nobody will follow it, so its worker cancels it.
     assert queue.one("select record_prediction(%s, 1, 'late')", job_id) == "unwanted"
     assert queue.begin(job_id) == []
-    assert queue.job(job_id)["error_message"] == "Cancelled by operator."
+    assert queue.job(job_id)["error_message"] == "Cancelled by an operator."
     assert queue.generation()["status"] == "cancelled"
 
 

@@ -23,13 +23,16 @@ def complete_all(queue, *claims):
 def test_a_success_completes_job_and_generation(queue):
     job_id = queue.claimed(generation_id=GENERATION)
     queue.begin(job_id)
-    result = json.dumps({"image_url": "https://images/1", "storage_path": "a/1.png"})
+    result = json.dumps(
+        {"image_url": "https://images/1", "storage_path": "a/1.png", "thumbnail_path": "a/1.webp"}
+    )
     end = queue.one("select complete_job(%s, p_attempt => 1, p_result => %s)", job_id, result)
     assert (end, queue.status(job_id), queue.lease(job_id)) == ("completed", "completed", None)
     job, generation = queue.job(job_id), queue.generation()
     assert (generation["status"], generation["progress"]) == ("completed", 100)
     assert generation["image_url"] == "https://images/1"
     assert generation["storage_path"] == "a/1.png"
+    assert generation["thumbnail_path"] == "a/1.webp"
     assert generation["completed_at"] == job["completed_at"]
 
 

@@ -181,7 +181,7 @@ def test_a_reset_takes_no_attempt_and_starts_at_once(queue):
     assert queue.reset(actor="ann") == {job_id}
     job = queue.job(job_id)
     assert (job["status"], job["attempts"], job["max_attempts"]) == ("pending", 1, 3)
-    assert job["error_message"].startswith("Reset by ann: no heartbeat since")
+    assert job["error_message"].startswith("Reset by an operator: no heartbeat since")
     assert (queue.lease(job_id), queue.generation()["status"]) == (None, "queued")
     assert queue.claim() == [job_id]
 

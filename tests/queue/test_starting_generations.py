@@ -1,6 +1,7 @@
 """Limits, repeated requests, and what users may see and call."""
 
 import json
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -44,6 +45,48 @@ def test_an_idempotency_key_is_forgotten_after_a_day(queue):
     assert queue.one(START, "p", "key") == first
     queue.rows(f"{age} returning 1", "25 hours")
     assert queue.one(START, "q", "key") != first
+
+
+def test_prompts_of_keys_are_gone_after_their_day_whoever_comes_back(queue):
+    kept = queue.one(START, "kept", "new")
+    start = START.replace("null", "%s", 1)
+    for _ in range(3):
+        user = queue.one("insert into auth.users default values returning id")
+        queue.one(start, user, "private", "old")
+    queue.db.execute(
+        "update idempotency_keys set created_at = now() - interval '25 hours' where key <> 'new'"
+    )
+    queue.one("select refresh_rollup()")
+    [row] = queue.rows("select key, generation_id from idempotency_keys")
+    assert (row["key"], str(row["generation_id"])) == ("new", kept["generation_id"])
+
+
+def test_a_job_that_was_enqueued_by_hand_switches_no_safety_system_off(queue):
+    job_id = queue.claimed(parameters={"disable_safety_checker": True})
+    with pytest.raises(psycopg.Error, match="set by operators only") as refused:
+        queue.begin(job_id)
+    assert refused.value.sqlstate == "DR422"
+
+
+def test_no_user_reads_who_operated_on_their_jobs(queue):
+    """Nor does Realtime, which publishes the same columns."""
+    actor = "operator.name@studio.example"
+    stuck, running, done = (queue.claimed(generation_id=str(uuid4())) for _ in range(3))
+    for job_id in (stuck, running, done):
+        queue.begin(job_id)
+    queue.complete(done)
+    again = queue.enqueue(generation_id=queue.job(done)["payload"]["generation_id"])
+    queue.make_silent(stuck)
+    assert queue.reset(actor=actor) == {stuck}
+    queue.rows("select id from cancel_jobs(%s, array[%s])", actor, running)
+    queue.rows("select id from cancel_duplicates(%s)", actor)
+    assert [queue.status(job) for job in (running, again)] == ["cancelled"] * 2
+    shown = queue.rows(
+        "select to_jsonb(q) || jsonb_build_object('g', g) as row from job_queue q"
+        " left join image_generations g on g.id = generation_of(q.payload)"
+    )
+    assert actor not in str(shown)
+    assert [row["actor"] for row in queue.rows("select actor from audit_log")] == [actor] * 3
 
 
 def test_a_user_sees_only_own_jobs_and_may_not_enqueue(queue):

@@ -16,7 +16,7 @@ readers = load("readers", Path(__file__).parent)
 
 Row = dict[str, Any]
 PERCENTILES = ("run_p50", "run_p95", "wait_p99")
-ERROR = 0.05  # What histogram_percentile promises.
+ERROR = 0.1  # What histogram_percentile promises.
 FOREVER = {"since": "-infinity", "until": "infinity"}
 
 

@@ -68,9 +68,9 @@ def minutes(db: Connection) -> list[list[object]]:
 def test_older_minutes_are_forgotten_and_not_answered_for(db: Connection) -> None:
     db.execute(
         "insert into job_minutes"
-        " values (now() - interval '4 hours', 'a', 'completed', 1, 0, 0, 0, 0);"
+        " values (now() - interval '26 hours', 'a', 'completed', 1, 0, 0, 0, 0);"
         "insert into arrival_minutes"
-        " values (now() - interval '4 hours', 'completed', now() - interval '5 hours', 1)"
+        " values (now() - interval '26 hours', 'completed', now() - interval '27 hours', 1)"
     )
     history = History(db, datetime.now(UTC))
     history.enqueue()
@@ -79,4 +79,4 @@ def test_older_minutes_are_forgotten_and_not_answered_for(db: Connection) -> Non
     history.refresh()
     assert readers.oldest_minute(db) >= readers.minutes_since(db)
     with pytest.raises(psycopg.Error, match="is known"):
-        db.execute("select * from recent_jobs(now() - interval '4 hours')")
+        db.execute("select * from recent_jobs(now() - interval '26 hours')")

@@ -29,6 +29,13 @@ async def test_keeps_an_image_under_its_own_ending(tmp_path, form, ending):
     assert stored.path == f"{id}.{ending}"
     assert stored.url == f"http://app/images/{id}.{ending}"
     assert (tmp_path / stored.path).read_bytes() == encoded(form)
+    assert stored.thumbnail_path == f"{id}.thumbnail.webp"
+    assert {path.name for path in tmp_path.iterdir()} == {stored.path, stored.thumbnail_path}
+    storage = LocalStorage(tmp_path, "http://app")
+    assert storage.urls_for([stored.path]) == {stored.path: stored.url}
+    assert storage.delete(stored.thumbnail_path)
+    assert storage.delete(stored.path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -83,11 +90,20 @@ async def test_a_full_disk_is_said_and_keeps_no_drafts(small_disk):
         with pytest.raises(StorageFailed, match="full"):
             await storage.probe(len(image))
     await storage.probe(1)
-    assert {path.name for path in small_disk.iterdir()} == {stored.path for stored in kept}
+    left = {path for stored in kept for path in (stored.path, stored.thumbnail_path)}
+    assert {path.name for path in small_disk.iterdir()} == left
     assert storage.delete(kept[0].path)
     await storage.probe(len(image))
-    assert len(list(small_disk.iterdir())) == 1
+    assert len(list(small_disk.iterdir())) == 3
     await storage.save(uuid4(), image)
+
+
+async def test_a_disk_without_room_for_the_thumbnail_keeps_the_image(small_disk):
+    storage = LocalStorage(small_disk, "http://app")
+    image = encoded("PNG").ljust(2500 * 1024, b"\0")
+    stored = await storage.save(uuid4(), image)
+    assert stored.thumbnail_path is None
+    assert [path.name for path in small_disk.iterdir()] == [stored.path]
 
 
 async def test_a_folder_that_cannot_be_used_may_be_so_later(tmp_path):

@@ -73,10 +73,12 @@ async def test_what_is_kept_is_found_at_its_address(
 
     again = await storage.save(id, png("blue"))
     assert storage.read(again.path) == png("blue")
-    assert list(bucket.objects) == [again.path]
+    assert list(bucket.objects) == [again.path, again.thumbnail_path]
+    assert bucket.objects[f"{id}.thumbnail.webp"][1] == "image/webp"
 
     assert storage.delete(again.path) is True
     assert storage.delete(again.path) is False
+    assert storage.delete(f"{id}.thumbnail.webp") is True
     with pytest.raises(FileNotFoundError):
         storage.read(again.path)
 
@@ -96,6 +98,30 @@ async def test_a_private_image_has_no_lasting_address(storage: SupabaseStorage, 
     stored = await storage.save(uuid4(), png())
     bare = stored.url.partition("?")[0].replace("/sign/", "/public/")
     assert fetched(bare).is_success == bucket.public
+
+
+async def test_many_addresses_cost_one_request(storage: SupabaseStorage, bucket: Bucket) -> None:
+    kept = [await storage.save(uuid4(), png()) for _ in range(3)]
+    paths = [str(stored.thumbnail_path) for stored in kept]
+    bucket.signings = 0
+    urls = storage.urls_for([*paths, "lost.webp"])
+    assert bucket.signings == (0 if bucket.public else 1)
+    assert set(urls) - {"lost.webp"} == set(paths)
+    assert fetched(urls[paths[0]]).headers["content-type"] == "image/webp"
+    # Of a public bucket addresses are not asked for.
+    assert ("lost.webp" in urls) == bucket.public
+    assert storage.urls_for([]) == {}
+
+
+async def test_a_thumbnail_that_a_bucket_does_not_allow_is_left_out(
+    storage: SupabaseStorage, bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.allowed = {"image/png"}
+    stored = await storage.save(uuid4(), png())
+    assert (stored.thumbnail_path, list(bucket.objects)) == (None, [stored.path])
+    assert fetched(stored.url).content == png()
+    assert "mime type image/webp is not supported" in caplog.text
+    assert KEY not in caplog.text
 
 
 async def test_what_is_no_image_is_not_sent(storage: SupabaseStorage, bucket: Bucket) -> None:

@@ -102,7 +102,7 @@ def test_every_page_works(
         sidebar = page.get_by_test_id("stSidebar")
         expect(sidebar).to_contain_text("transaction pooler", timeout=LONG)
         expect(sidebar).to_contain_text(project.settings["SUPABASE_URL"])
-        links = page.get_by_test_id("stSidebarNavLink")
+        links = sidebar.get_by_role("link")
         faults: dict[str, list[str]] = {}
         for path in [str(link.get_attribute("href")) for link in links.all()]:
             page.goto(f"{app.url}{path}" if path.startswith("/") else path)

@@ -1,6 +1,4 @@
-"""The report of an action outlives a page that is drawn anew at once, and leaves it alone."""
-
-import time
+"""The report of an action is a toast that outlives reruns, and leaves the page below it alone."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,19 +6,20 @@ from streamlit.testing.v1 import AppTest
 
 from lib.ui import confirm
 
+LONG = 30_000
+STUCK = """insert into job_queue (job_type, status, attempts, started_at, updated_at)
+values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"""
+
 
 def act() -> None:
     import streamlit as st
 
-    from lib.ui.confirm import confirmations, report
+    from lib.ui.confirm import confirmations, report, report_missed
 
     if st.button("Act"):
         report("Done.")
+    st.text("missed" if report_missed() else "not missed")
     confirmations()
-
-
-def reports(script: AppTest) -> list[str]:
-    return [box.value for box in script.run().success]
 
 
 @pytest.fixture
@@ -29,70 +28,51 @@ def script() -> AppTest:
     return AppTest.from_function(act).run().button[0].click().run()
 
 
-def seen(script: AppTest, seconds_ago: float) -> None:
-    script.session_state["report"].seen_at = time.monotonic() - seconds_ago
+def reports(script: AppTest) -> list[str]:
+    return [toast.value for toast in script.toast]
 
 
-def test_a_report_stays_until_it_was_seen_for_long_enough(script: AppTest) -> None:
-    assert [reports(script), reports(script)] == [["Done."]] * 2
-    seen(script, confirm.REPORT_SECONDS - 5)
+def test_a_report_is_drawn_again_until_a_browser_shows_it(script: AppTest) -> None:
     assert reports(script) == ["Done."]
-    seen(script, confirm.REPORT_SECONDS)
-    assert [reports(script), reports(script)] == [[], []]
+    assert [reports(script.run()), reports(script.run())] == [["Done."]] * 2
 
 
-def test_a_report_that_no_browser_showed_stays_however_late_the_next_rerun(
-    script: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script.run()
-    now = time.monotonic() + 10 * confirm.REPORT_SECONDS
-    monkeypatch.setattr("lib.ui.confirm.time.monotonic", lambda: now)
-    assert reports(script) == ["Done."]
-
-
-def test_a_new_report_replaces_one_that_was_seen(script: AppTest) -> None:
-    script.run()
-    seen(script, confirm.REPORT_SECONDS)
-    assert reports(script) == []
-    assert [box.value for box in script.button[0].click().run().success] == ["Done."]
-
-
-STUCK = """insert into job_queue (job_type, status, attempts, started_at, updated_at)
-values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"""
+def test_a_report_that_no_browser_shows_is_missed(script: AppTest) -> None:
+    assert script.text[0].value == "not missed"
+    script.session_state["report"].drawn_at -= 2 * confirm.REDRAW_SECONDS
+    assert script.run().text[0].value == "missed"
 
 
 def test_a_click_does_what_its_button_said_when_it_was_aimed_at(make_app, page: Page, database, db):
     db.execute(STUCK)
-    url = f"{make_app(DATABASE_URL=database).start().url}/stuck-jobs"
+    url = f"{make_app(DATABASE_URL=database).start().url}/jobs?view=stuck"
     reset = page.get_by_role("button", name="Reset all 1")
-    with db.transaction():
-        db.execute("lock table audit_log")
-        page.goto(f"{url}?live=false")
-        expect(reset).to_be_visible(timeout=30_000)
-        place = reset.bounding_box()
-    expect(page.get_by_text("None yet.")).to_be_visible(timeout=30_000)
-    assert reset.bounding_box() == place
-
+    page.goto(f"{url}&live=false")
+    expect(reset).to_be_visible(timeout=LONG)
     db.execute(STUCK)
     other = page.context.new_page()
     other.goto(url)
     # Answers are shared: the app now knows of two.
-    expect(other.get_by_role("button", name="Reset all 2")).to_be_visible(timeout=30_000)
+    expect(other.get_by_role("button", name="Reset all 2")).to_be_visible(timeout=LONG)
     reset.click()
-    expect(page.get_by_role("dialog")).to_contain_text("2 stuck jobs", timeout=30_000)
+    expect(page.get_by_role("dialog")).to_contain_text("2 stuck jobs", timeout=LONG)
 
 
 @pytest.mark.slow
-def test_a_report_leaves_what_is_below_it_in_the_browser(make_app, page: Page, database, db):
-    db.execute(STUCK)
-    page.goto(f"{make_app(DATABASE_URL=database).start().url}/stuck-jobs")
-    reset = page.get_by_role("button", name="Reset all 1")
-    expect(reset).to_be_visible(timeout=30_000)
+def test_a_report_is_shown_once_and_moves_nothing(make_app, page: Page):
+    page.goto(f"{make_app(DARKROOM_SAMPLE_DATA='0').start().url}/fault-injection")
+    heading = page.get_by_role("heading", level=1)
+    button = page.get_by_role("button", name="Everything normal")
+    expect(button).to_be_visible(timeout=LONG)
     switch = page.get_by_role("switch", name="Live").element_handle()
-    reset.click()
-    page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click()
-    report = page.get_by_text("1 job put back on the queue.")
-    expect(report).to_be_visible(timeout=30_000)
-    # By itself, once it has been visible for REPORT_SECONDS.
-    expect(report).to_have_count(0, timeout=30_000)
+    place = heading.bounding_box()
+    button.click()
+    toast = page.get_by_test_id("stToast")
+    expect(toast).to_have_text("check_circleAll faults are cleared: the provider is normal again.")
+    assert heading.bounding_box() == place
+    # By itself, and a page that is drawn again later does not repeat it.
+    expect(toast).to_have_count(0, timeout=LONG)
+    page.get_by_text("Live", exact=True).click()
+    page.wait_for_timeout(3_000)
+    expect(toast).to_have_count(0)
     assert switch.evaluate("element => element.isConnected")

@@ -1,9 +1,34 @@
-"""Addresses of images, where another service stores and serves them."""
+"""Addresses of images and thumbnails, wherever they are stored and served."""
 
 import pytest
 
 from lib.settings import parse
+from lib.storage import StorageFailed
 from lib.ui import images
+
+PROJECT = {
+    "SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co",
+    "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_of_the_test_project",
+    "SUPABASE_SECRET_KEY": "sb_secret_of_the_test_project",
+    "SUPABASE_STORAGE_BUCKET": "images",
+    "SUPABASE_STORAGE_URL_SECONDS": "600",
+}
+FUNCTIONS = {"DARKROOM_FUNCTIONS_URL": "http://functions.example"}
+PUBLIC = {"DARKROOM_URL": "https://darkroom.example"}
+
+
+@pytest.fixture
+def configure(monkeypatch):
+    def configure(values):
+        settings = parse(values)
+        monkeypatch.setattr(images, "settings", lambda: settings)
+        monkeypatch.setattr(images, "app_url", lambda: settings.public_url)
+
+    return configure
+
+
+def row(path="a.png", thumbnail="a.thumbnail.webp", url="/images/a.png"):
+    return {"storage_path": path, "thumbnail_path": thumbnail, "image_url": url}
 
 
 @pytest.mark.parametrize(
@@ -13,7 +38,91 @@ from lib.ui import images
         ("http://127.0.0.1:8614/images/a.png", "http://127.0.0.1:8614/images/a.png"),
     ],
 )
-def test_an_image_of_another_service_is_found_there(monkeypatch, stored, shown):
-    settings = parse({"DARKROOM_FUNCTIONS_URL": "http://functions.example"})
-    monkeypatch.setattr(images, "settings", lambda: settings)
+def test_an_image_of_another_service_is_found_there(configure, stored, shown):
+    configure(FUNCTIONS)
     assert images.image_source({"storage_path": "a.png", "image_url": stored}) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "generation", "shown"),
+    [
+        (PUBLIC, row(), "https://darkroom.example/images/a.thumbnail.webp"),
+        (PUBLIC, row(thumbnail=None), "https://darkroom.example/images/a.png"),
+        # Nothing that this app did not store is loaded from elsewhere.
+        (PUBLIC, row(None, None, "https://cdn.example/a.png"), None),
+        (PUBLIC, row(None, None, None), None),
+        (FUNCTIONS, row(), "http://functions.example/images/a.thumbnail.webp"),
+        (FUNCTIONS, row(url="http://10.0.0.1/i/a.png"), "http://10.0.0.1/i/a.thumbnail.webp"),
+        (FUNCTIONS, row(thumbnail=None), "http://functions.example/images/a.png"),
+        (FUNCTIONS, row(None, None, None), None),
+        (
+            FUNCTIONS,
+            row(thumbnail="//evil.example/a.webp"),
+            "http://functions.example/images///evil.example/a.webp",
+        ),
+        # The signature is that of the image.
+        (FUNCTIONS, row(url="https://s.example/a.png?token=1"), "https://s.example/a.png?token=1"),
+    ],
+)
+def test_a_thumbnail_is_found_beside_its_image(configure, values, generation, shown):
+    configure(values)
+    assert images.thumbnail_source(generation) == shown
+
+
+class Bucket:
+    def __init__(self):
+        self.asked = []
+        self.works = True
+
+    def urls_for(self, paths):
+        self.asked.append(paths)
+        if not self.works:
+            raise StorageFailed("Supabase Storage does not answer.")
+        return {
+            path: f"https://bucket/{path}?{len(self.asked)}" for path in paths if path != "lost"
+        }
+
+
+@pytest.fixture
+def bucket(configure, monkeypatch):
+    configure(PROJECT)
+    stored, clock = Bucket(), [1000.0]
+    stored.clock = clock
+    monkeypatch.setattr(images, "storage", lambda: stored)
+    monkeypatch.setattr(images, "monotonic", lambda: clock[0])
+    images._known_urls.clear()
+    yield stored
+    images._known_urls.clear()
+
+
+def test_a_page_of_thumbnails_in_a_bucket_costs_one_request_and_the_next_draw_none(bucket):
+    rows = [
+        *[row(thumbnail=f"{n}.webp") for n in range(50)],
+        row(thumbnail=None),
+        row(thumbnail="lost"),
+        row(None, None, "https://elsewhere/a.png"),
+        row(None, None, None),
+    ]
+    urls = images.thumbnail_sources(rows)
+    assert urls[0] == "https://bucket/0.webp?1"
+    assert urls[50:] == ["https://bucket/a.png?1", None, None, None]
+    assert len(bucket.asked) == 1
+
+    # The same addresses, so that browsers do not load the images again.
+    bucket.clock[0] += 299
+    assert images.thumbnail_sources(rows) == urls
+    assert images.thumbnail_source(rows[3]) == urls[3]
+    assert len(bucket.asked) == 1
+    assert images.thumbnail_source(row(thumbnail="new.webp")) == "https://bucket/new.webp?2"
+    bucket.clock[0] += 2
+    assert images.thumbnail_source(rows[0]) == "https://bucket/0.webp?3"
+
+
+def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
+    bucket.works = False
+    for _ in range(3):
+        assert images.thumbnail_sources([row(), row(thumbnail="b.webp")]) == [None, None]
+    assert len(bucket.asked) == 1
+    bucket.works = True
+    bucket.clock[0] += 31
+    assert images.thumbnail_source(row()) == "https://bucket/a.thumbnail.webp?2"

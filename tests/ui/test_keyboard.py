@@ -16,7 +16,7 @@ def test_stuck_jobs_are_reset_by_keyboard_alone(make_app, page: Page, database, 
         "insert into job_queue (job_type, status, attempts, started_at, updated_at)"
         " values ('a', 'processing', 1, now() - interval '1 hour', now() - interval '1 hour')"
     )
-    page.goto(f"{make_app(DATABASE_URL=database).start().url}/stuck-jobs")
+    page.goto(f"{make_app(DATABASE_URL=database).start().url}/jobs?view=stuck")
     dialog, keys = page.get_by_role("dialog"), page.keyboard
     expect(page.get_by_role("button", name="Reset all 1")).to_be_visible(timeout=LONG)
     tab_to(page, "Reset all 1")

@@ -9,16 +9,19 @@ LONG = 60_000
 SENTENCE = "This took the database longer than its time limit"
 
 
-# The one reads the audit log in its live panel, the other before.
+# The one reads the table in its live panel, the other before.
 @pytest.mark.parametrize(
-    ("path", "drawn"),
-    [("stuck-jobs", "No job is stuck."), ("audit", "Nothing is recorded in this time")],
+    ("path", "table", "drawn"),
+    [
+        ("jobs?view=stuck", "models", "No jobs are stuck."),
+        ("audit", "audit_log", "Nothing is recorded in this time"),
+    ],
 )
-def test_says_so_until_it_is_answered(make_app, page: Page, database, db, path, drawn):
+def test_says_so_until_it_is_answered(make_app, page: Page, database, db, path, table, drawn):
     app = make_app(DATABASE_URL=database).start()
     with db.transaction():
         # Whoever reads it waits.
-        db.execute("lock table audit_log")
+        db.execute(f"lock table {table}")
         page.goto(f"{app.url}/{path}")
         expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=LONG)
         expect(page.get_by_text("does not answer")).to_have_count(0)

@@ -28,6 +28,12 @@ CHECKS: tuple[Check[Facts, Finding], ...] = (
         functions_and_cron.functions_accept_key,
         section=FUNCTIONS,
     ),
+    Check(
+        "anonymous-starts",
+        "Starting without a signed-in user",
+        functions_and_cron.anonymous_starts,
+        section=FUNCTIONS,
+    ),
     Check("woken", "Something wakes the queue", functions_and_cron.queue_driven, section=SCHEDULE),
     Check(
         "cron-key", "Cron can read the secret key", functions_and_cron.cron_key, section=SCHEDULE
@@ -42,12 +48,12 @@ MANUAL = (
     Manual(
         "team-trained",
         "The team is trained",
-        "Everyone on call has used Failures, Stuck jobs and Rollback once.",
+        "Everyone on call has used Failures, Jobs and Rollback once.",
     ),
     Manual(
         "alerts-reach",
         "Alerts reach someone",
-        "A test alert arrived where whoever is on duty looks, at night too.",
+        "A test alert reached the person on duty, at night too.",
     ),
     Manual(
         "rollback-rehearsed",

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from lib.checks.expected_schema import Area, Difference
 from lib.database.migrations import Migration
+
+Key = Literal["secret", "publishable", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,8 @@ class Facts:
     """Raises SchemaMismatch where another version made the schema."""
     differences: Callable[[], Sequence[Difference]]
     """What is not as in the snapshot of the schema."""
-    call: Callable[[str, bool], Reply]
-    """Calls a function by name, with the secret key (True) or without a key (False)."""
+    call: Callable[[str, Key], Reply]
+    """Calls a function by name, with a key."""
 
     def faults(self, area: Area) -> list[Difference]:
         """The differences of one area."""

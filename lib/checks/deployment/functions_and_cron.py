@@ -7,7 +7,7 @@ from lib.checks.deployment.facts import Facts
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
-UNAUTHORIZED = 401
+UNAUTHORIZED, UNPROCESSABLE = 401, 422
 LATE_SECONDS = 2 * 3600
 """Any schedule that calls process-jobs should have run within this time."""
 
@@ -15,7 +15,7 @@ LATE_SECONDS = 2 * 3600
 def functions_answer(facts: Facts) -> Finding:
     """All functions respond and reject calls without a key."""
     for name in FUNCTIONS:
-        reply = facts.call(name, False)
+        reply = facts.call(name, "none")
         if reply.status == 0:
             return Finding(
                 "critical",
@@ -35,7 +35,7 @@ def functions_answer(facts: Facts) -> Finding:
 
 def functions_accept_key(facts: Facts) -> Finding:
     """The functions accept the secret key of these settings; the call runs no job."""
-    reply = facts.call("process-generation", True)
+    reply = facts.call("process-generation", "secret")
     # The call names no generation, so a function that accepts the key answers with one of these.
     if reply.status in (400, 404, 422):
         return Finding("ok", "process-generation accepts the secret key of these settings.")
@@ -47,6 +47,25 @@ def functions_accept_key(facts: Facts) -> Finding:
         "Give the dashboard and the functions the same SUPABASE_PUBLISHABLE_KEY,"
         " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET; without these, the same data folder"
         " (DARKROOM_DATA), where the app keeps its own keys.",
+    )
+
+
+def anonymous_starts(facts: Facts) -> Finding:
+    """Whether the publishable key alone starts generations; the call names none."""
+    reply = facts.call("start-generation", "publishable")
+    if reply.status == UNAUTHORIZED:
+        return Finding("ok", "Only signed-in users and the secret key start generations.")
+    if reply.status == UNPROCESSABLE:
+        return Finding(
+            "ok",
+            "Anyone who has the publishable key starts generations; all who are not signed in"
+            " share one limit. DARKROOM_ANONYMOUS_STARTS=0 ends that.",
+        )
+    return Finding(
+        "not_applicable",
+        f"start-generation answered HTTP {reply.status} to the publishable key: {reply.message}"
+        if reply.status
+        else f"start-generation gave no answer: {reply.message}",
     )
 
 
@@ -71,7 +90,7 @@ def queue_driven(facts: Facts) -> Finding:
     return Finding(
         "critical",
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
-        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the page Workers & cron, or by this"
+        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the Workers page, or by this"
         " SQL with the address of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
@@ -89,7 +108,7 @@ def cron_runs(facts: Facts) -> Finding:
         return Finding(
             "critical",
             " ".join(faults),
-            "The page Workers & cron shows the runs, and schedules it anew in the right form.",
+            "The Workers page shows its runs and can reschedule it in the right form.",
             "workers",
         )
     return Finding("ok", "The last run of each job that calls process-jobs succeeded.")

@@ -53,7 +53,7 @@ def no_stuck(facts: Facts) -> Finding:
     return Finding(
         "critical",
         conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
-        "Reset them on the page Stuck jobs, or by this SQL.\n\n"
+        "Reset them under Jobs, Stuck, or by this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",
     )

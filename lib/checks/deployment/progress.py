@@ -11,7 +11,7 @@ import httpx
 
 from lib.checks.check import Check, Finding
 from lib.checks.deployment.catalogue import CHECKS, DATABASE
-from lib.checks.deployment.facts import Facts, Reply
+from lib.checks.deployment.facts import Facts, Key, Reply
 from lib.checks.expected_schema import Difference, differences
 from lib.checks.selftest.target import Target
 from lib.database import Pool, SchemaMissing, load, translated
@@ -143,8 +143,9 @@ def _differences(pool: Pool) -> list[Difference]:
         return differences(load("schema").objects(connection))
 
 
-def _call(target: Target, function: str, with_key: bool) -> Reply:
-    headers = {"apikey": target.keys.secret} if with_key else {}
+def _call(target: Target, function: str, key: Key) -> Reply:
+    keys = {"secret": target.keys.secret, "publishable": target.keys.publishable}
+    headers = {"apikey": keys[key]} if key in keys else {}
     try:
         response = httpx.post(
             f"{target.functions_url}/functions/v1/{function}",

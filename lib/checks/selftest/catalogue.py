@@ -86,7 +86,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "start-generation starts a generation",
         functions.start_generation,
         "HTTP 200 with generation_id and job_id for the secret key; for the publishable key 404 for"
-        " an unknown model and 403 for a test.",
+        " an unknown model and 403 for a test, or 401 where starting needs a signed-in user.",
         "Functions",
         needs=("schema", "leftovers", "functions"),
     ),
@@ -151,7 +151,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "realtime",
         "Changes arrive while one waits",
         realtime.changes_arrive,
-        "A new generation and its progress are told to whoever listens: over Supabase Realtime, or"
+        "A new generation and its progress are published to subscribers: over Supabase Realtime, or"
         " by NOTIFY where there is none.",
         "End to end",
         needs=("leftovers",),

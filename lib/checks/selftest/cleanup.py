@@ -41,7 +41,7 @@ async def remove_run(context: RunContext) -> Finding:
             "Look at the worker's log for what holds it up. The image names no user and shows"
             " nothing but a test.",
         )
-    elsewhere = f" The storage elsewhere keeps {len(kept)} images: {', '.join(kept)}."
+    elsewhere = f" The storage elsewhere keeps {len(kept)} files: {', '.join(kept)}."
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 
 
@@ -57,5 +57,5 @@ def _counts(removed: Any) -> str:
 
 
 def _delete_images(storage: Storage, paths: Sequence[str]) -> list[str]:
-    """Delete images from our storage and return the paths not found there."""
+    """Delete images and thumbnails from our storage and return the paths not found there."""
     return [path for path in paths if not storage.delete(path)]

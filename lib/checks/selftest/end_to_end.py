@@ -25,7 +25,7 @@ async def start_to_image(context: RunContext) -> Finding:
         if generation["seconds"] > SECONDS:
             raise CheckFailed(
                 f"Still {generation['status']} after {duration(generation['seconds'])}"
-                f" at {generation['progress']} %.",
+                f" at {generation['progress']}%.",
                 "Look at the page Overview for what waits before it, and start more workers:"
                 " python -m lib.worker. If it runs and does not end, look at the worker's log.",
             )

@@ -24,12 +24,12 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{'; '.join(now['reasons'])}.",
-            cause="Pending jobs would do work twice: another job has the same generation.",
+            cause="Pending jobs would generate an image twice: their generation has another job.",
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
-                f"{cancel_effect(now['waiting'], 'pending')} Of each generation the running job,"
-                " else the oldest, is kept.",
+                f"{cancel_effect(now['waiting'], 'pending')} For each generation, the running job"
+                " or else the oldest one is kept.",
                 _cancel,
             ),
             page="duplicates",
@@ -49,10 +49,10 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"The unique index {GUARD} is missing or invalid.",
-            cause="Nothing refuses a second live job for a generation any more.",
+            cause="Second live jobs for a generation are no longer refused.",
             repair=Repair(
-                "Build the index",
-                f"Builds {GUARD} anew; the queue goes on meanwhile. It fails while a generation has"
+                "Build index",
+                f"Rebuilds {GUARD} while the queue keeps running. This fails while a generation has"
                 " two live jobs: cancel duplicates first.",
                 partial(restore, GUARD),
                 needs=Role.ADMIN,
@@ -70,12 +70,12 @@ def repeated_requests(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{plural(count, 'generation')} of the last hour repeat prompt, model and parameters of"
-            " one by the same user within a minute.",
-            cause="Applications ask for the same image twice.",
+            f"{plural(count, 'generation')} in the last hour repeat the prompt, model and"
+            " parameters of another by the same user within a minute.",
+            cause="Applications request the same image twice.",
             jobs=count,
-            todo="Let the application send an Idempotency-Key with start-generation, the same when"
-            " it repeats a request, and disable its button while it waits.",
+            todo="Let the application send an Idempotency-Key with start-generation, the same one"
+            " for a repeated request, and disable its button while it waits.",
             page="users",
         )
     ]
@@ -83,29 +83,28 @@ def repeated_requests(facts: Facts) -> list[Finding]:
 
 DUPLICATES = Symptom(
     "duplicates",
-    "The same image is made twice",
+    "Images generated twice",
     [("troubleshooting", "duplicates")],
     [
         Check(
             "waiting",
-            "Do jobs wait for a generation that has another?",
+            "Duplicate pending jobs",
             waiting_duplicates,
-            "A job that is enqueued or retried after another one of its generation has ended costs"
-            " a second image.",
+            "A job enqueued or retried after another one of its generation has ended costs a second"
+            " image.",
         ),
         Check(
             "guarded",
-            "Is a second live job refused?",
+            "Missing unique index",
             duplicate_guard,
-            "A unique index over the live jobs refuses a second one for the same generation,"
-            " whoever enqueues it.",
+            "A unique index on the live jobs refuses a second one for the same generation.",
         ),
         Check(
             "twice",
-            "Do applications repeat requests?",
+            "Repeated requests",
             repeated_requests,
-            "A request that is repeated without an Idempotency-Key is a new generation: the user"
-            " pressed twice, or the application retried after a timeout.",
+            "A request repeated without an Idempotency-Key is a new generation: the user clicked"
+            " twice, or the application retried after a timeout.",
         ),
     ],
 )

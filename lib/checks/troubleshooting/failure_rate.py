@@ -32,21 +32,20 @@ def one_model(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{row['failed']:,} of {failed:,} failures are its own;"
+            f"{row['failed']:,} of {failed:,} failures are of this model;"
             f" {share(row['failed'], row['failed'] + row['completed'])} of its jobs failed.",
             cause=f"Most failures are of one model: {row['model_id']}.",
             jobs=row["failed"],
             repair=Repair(
                 f"Disable {row['model_id']}",
-                f"Requests for {row['model_id']} are refused with 404 from now on. Its jobs that"
-                " wait still run.",
+                f"Refuses new requests for {row['model_id']} with 404. Its pending jobs still run.",
                 partial(_disable, row["model_id"]),
                 needs=Role.ADMIN,
             )
             if row["enabled"]
             else None,
-            todo="Look at its errors, and at the model's page at the provider.",
-            page="failures",
+            todo="Check its errors and the model's page at the provider.",
+            page="models",
             filters={"model": row["model_id"]},
         )
         for row in facts["models_now"]
@@ -60,7 +59,7 @@ def one_model(facts: Facts) -> list[Finding]:
 
 def _disable(model_id: str, pool: Pool, actor: str) -> str:
     enable_model(pool, actor, model_id, enabled=False)
-    return f"{model_id} is disabled."
+    return f"{model_id} disabled."
 
 
 def provider(facts: Facts) -> list[Finding]:
@@ -73,30 +72,30 @@ def provider(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{jobs:,} of {failed:,} failures are timeouts, refusals or errors of the provider,"
-            f" with {len({row['model_id'] for row in provider_failures})} models. The newest said:"
-            f" {provider_failures[0]['message'] or 'nothing'}",
-            cause="The provider itself has trouble.",
+            f"{jobs:,} of {failed:,} failures are timeouts, rate limits or errors of the provider,"
+            f" with {len({row['model_id'] for row in provider_failures})} models. Newest message:"
+            f" {provider_failures[0]['message'] or 'none'}",
+            cause="The provider has problems.",
             jobs=jobs,
             repair=Repair(
-                "Pause the queue",
-                "No job is claimed any more until somebody resumes, so that no more fail. What runs"
-                " goes on, and new jobs wait.",
+                "Pause queue",
+                "Workers stop claiming jobs until someone resumes, so that no more fail. Running"
+                " jobs are not affected.",
                 _pause,
             ),
-            todo="Look at the provider's status page. Once it is well, resume and retry.",
+            todo="Check the provider's status page. Once it has recovered, resume and retry.",
             page="failures",
         )
     ]
 
 
 def _pause(pool: Pool, actor: str) -> str:
-    pause_queue(pool, actor, reason="The provider has trouble.")
-    return "Paused: no job is claimed any more until you resume."
+    pause_queue(pool, actor, reason="The provider has problems.")
+    return "Queue paused."
 
 
 def one_error(facts: Facts) -> list[Finding]:
-    """Most failures are of one kind of error."""
+    """Most failures are of one error group."""
     failed = sum(row["jobs"] for row in facts["failures"])
     by_code = Counter[str]()
     for row in facts["failures"]:
@@ -122,22 +121,22 @@ FAILURE_RATE = Symptom(
     [
         Check(
             "provider",
-            "Does the provider have trouble?",
+            "Provider problems",
             provider,
-            "Timeouts, internal errors and refusals that come with every model are the provider's.",
+            "Timeouts, server errors and rate limits of all models come from the provider.",
         ),
         Check(
             "one_model",
-            "Is it one model?",
+            "Failures of one model",
             one_model,
-            "When one model fails and the others do not, its version, its defaults or the model"
-            " itself is the cause.",
+            "When only one model fails, the cause is its version, its default parameters or the"
+            " model itself.",
         ),
         Check(
             "one_error",
-            "Is it one kind of error?",
+            "Failures of one error group",
             one_error,
-            "Failures of one kind mostly have one cause, and the guide of errors knows what to do.",
+            "Failures of one group usually have one cause, and the error guide says what to do.",
         ),
     ],
 )

@@ -23,7 +23,7 @@ def retry(row: Mapping[str, Any]) -> Repair:
     """Retry the failed jobs of one error code and model."""
     return Repair(
         f"Retry {plural(row['jobs'])}",
-        f"{retry_effect(row['jobs'])} They fail again if the cause is still there.",
+        f"{retry_effect(row['jobs'])} They fail again unless the cause is fixed.",
         partial(_retry, row["code"], row["model_id"]),
     )
 
@@ -41,8 +41,8 @@ def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
     model = f" for {row['model_id']}" if row["model_id"] else ""
     return Finding(
         "critical",
-        f"{plural(row['jobs'])} failed with it in the last hour, {row['at_once']:,} in their first"
-        f" attempt. The newest said: {row['message'] or 'nothing'}",
+        f"{plural(row['jobs'])} failed in the last hour, {row['at_once']:,} in the first attempt."
+        f" Newest message: {row['message'] or 'none'}",
         cause=f"{entry.title}{model}. {entry.meaning}",
         jobs=row["jobs"],
         repair=None if entry.retry == "useless" else retry(row),
@@ -71,18 +71,18 @@ def disabled_model(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"Users made {plural(row['jobs'], 'image')} with it in the last seven days."
-            + (f" {row['actor']} changed it last." if row["actor"] else ""),
-            cause=f"The model {row['model_id']} is disabled: requests for it are refused.",
+            f"Users generated {plural(row['jobs'], 'image')} with it in the last 7 days."
+            + (f" Last changed by {row['actor']}." if row["actor"] else ""),
+            cause=f"Model {row['model_id']} is disabled; requests for it are refused.",
             repair=Repair(
                 f"Enable {row['model_id']}",
-                f"Users may ask for {row['model_id']} again at once.",
+                f"Users may request {row['model_id']} again.",
                 partial(_enable, row["model_id"]),
                 needs=Role.ADMIN,
             ),
-            todo="If it was disabled on purpose, applications should no longer offer it.",
-            page="maintenance",
-            filters={"view": "Models", "model": row["model_id"]},
+            todo="If this is intentional, remove it from your applications.",
+            page="models",
+            filters={"model": row["model_id"]},
         )
         for row in facts["disabled_models"]
     ]
@@ -90,7 +90,7 @@ def disabled_model(facts: Facts) -> list[Finding]:
 
 def _enable(model_id: str, pool: Pool, actor: str) -> str:
     enable_model(pool, actor, model_id)
-    return f"{model_id} is enabled."
+    return f"{model_id} enabled."
 
 
 def other(facts: Facts) -> list[Finding]:
@@ -108,49 +108,49 @@ def _has_own_check(row: Mapping[str, Any]) -> bool:
 
 IMMEDIATE_FAILURES = Symptom(
     "at_once",
-    "Jobs fail at once",
+    "Jobs fail immediately",
     [("troubleshooting", "failures"), ("troubleshooting", "disabled_models")],
     [
         Check(
             "token",
-            "Does the provider accept the token?",
+            "API token rejected",
             partial(with_codes, TOKEN_CODES),
             "With a missing, revoked or wrong token every job of the provider fails within a"
-            " second, and after five its breaker opens.",
+            " second, and after five its circuit breaker opens.",
         ),
         Check(
             "credit",
-            "Does the account have credit?",
+            "Account out of credit",
             partial(with_codes, CREDIT_CODES),
-            "Without credit the provider refuses to begin. Jobs fail for good, and can be retried"
+            "Without credit the provider refuses to start. Jobs fail permanently and can be retried"
             " once there is credit.",
         ),
         Check(
             "unknown_model",
-            "Does the model exist?",
+            "Unknown model",
             unknown_model,
-            "A model that the provider has renamed or removed, or that the payload misspells,"
-            " fails for good in the first attempt.",
+            "Jobs of a model that was renamed, removed or misspelled fail permanently in the first"
+            " attempt.",
         ),
         Check(
             "disabled_model",
-            "Is a model disabled that users ask for?",
+            "Requested model disabled",
             disabled_model,
-            "start-generation refuses a disabled model with 404, so that users see an error and no"
-            " job exists to look at.",
+            "start-generation refuses a disabled model with 404, so users see an error and there is"
+            " no job.",
         ),
         Check(
             "refused",
-            "Is the input acceptable?",
+            "Input refused",
             partial(with_codes, REFUSED_CODES),
             "A wrong default parameter in the models table makes every job of the model fail; a"
-            " wrong value from a client only its own.",
+            " wrong value from a client only that client's jobs.",
         ),
         Check(
             "other",
-            "Does anything else end jobs in their first attempt?",
+            "Other permanent errors",
             other,
-            "Errors for which another attempt would be pointless end a job at once.",
+            "Errors that no further attempt can fix end a job immediately.",
         ),
     ],
 )

@@ -22,4 +22,4 @@ def restore(name: str, _pool: Pool, actor: str) -> str:
         load("maintenance").record_maintenance(
             connection, actor=actor, task="indexes", note=f"build {name}"
         )
-    return f"{name} is built."
+    return f"{name} built."

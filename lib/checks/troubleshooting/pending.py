@@ -22,15 +22,15 @@ def paused(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if pause["jobs"] else "warning",
-            f"Held back by it: {plural(pause['jobs'], 'pending job')}.",
+            f"{plural(pause['jobs'], 'pending job')} affected.",
             cause=conditions.paused(
                 pause["job_type"], pause["seconds"], pause["by"], pause["reason"]
             ),
             jobs=pause["jobs"],
             repair=Repair(
                 f"Resume {type_name(pause['job_type'])}",
-                f"Workers claim {type_name(pause['job_type'])} again at once:"
-                f" {pause['jobs']:,} are due.",
+                f"Workers claim {type_name(pause['job_type'])} again:"
+                f" {plural(pause['jobs'], 'pending job')}.",
                 partial(_resume, pause["job_type"]),
             ),
         )
@@ -39,7 +39,7 @@ def paused(facts: Facts) -> list[Finding]:
 
 
 def _resume(job_type: str, pool: Pool, actor: str) -> str:
-    return "Resumed." if resume_queue(pool, actor, job_type) else "It was no longer paused."
+    return "Resumed." if resume_queue(pool, actor, job_type) else "It had been resumed already."
 
 
 def provider_down(facts: Facts) -> list[Finding]:
@@ -47,7 +47,7 @@ def provider_down(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if down["jobs"] else "warning",
-            f"Held back by it: {plural(down['jobs'], 'pending job')}."
+            f"{plural(down['jobs'], 'pending job')} affected."
             f" Last error: {down['reason'] or 'unknown'}",
             cause=conditions.provider_down(
                 down["provider"], down["seconds"], retry_seconds=down["probe_in_seconds"]
@@ -55,11 +55,11 @@ def provider_down(facts: Facts) -> list[Finding]:
             jobs=down["jobs"],
             repair=Repair(
                 f"Try {down['provider']} now",
-                "Lets the next job try the provider without waiting any longer. If it succeeds,"
-                f" what is due ({plural(down['jobs'])}) follows; if it fails, all waits on.",
+                "Lets one job try the provider now. If it succeeds, the others"
+                f" ({plural(down['jobs'])}) follow; if it fails, they stay pending.",
                 partial(_probe, down["provider"]),
             ),
-            todo="If it is down for long, look at the provider's status page and at the error.",
+            todo="Check the provider's status page and the errors.",
             page="failures",
         )
         for down in facts["pending"]["down"]
@@ -68,7 +68,7 @@ def provider_down(facts: Facts) -> list[Finding]:
 
 def _probe(provider: str, pool: Pool, actor: str) -> str:
     done = probe_provider(pool, actor, provider)
-    return "The next job tries it." if done else "It is not down, or is being tried already."
+    return "The next job tries the provider." if done else "The circuit is not open any more."
 
 
 def storage_failed(facts: Facts) -> list[Finding]:
@@ -76,7 +76,7 @@ def storage_failed(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if one["jobs"] else "warning",
-            f"Held back by it: {plural(one['jobs'], 'pending job')}.",
+            f"{plural(one['jobs'], 'pending job')} affected.",
             cause=conditions.storage_failed(one["hosts"], one["seconds"], one["error"]),
             jobs=one["jobs"],
             todo=conditions.FREE_STORAGE,
@@ -95,10 +95,11 @@ def no_worker(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if too_long else "warning",
-            "No heartbeat for a minute, and process-jobs was not called for two.",
+            "No heartbeat for 1 min and no call of process-jobs for 2 min.",
             cause=conditions.no_worker(due=now["due"], waited_seconds=now["oldest_due_seconds"]),
             jobs=now["due"],
-            todo=f"{conditions.START_WORKER}. With cron instead of workers, check its schedule.",
+            todo=f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its"
+            " schedule.",
             page="workers",
         )
     ]
@@ -115,7 +116,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 "warning" if now["workers"] else "critical",
-                f"It calls process-jobs. Its last message: {job['message'] or 'none'}",
+                f"It calls process-jobs. Last message: {job['message'] or 'none'}",
                 cause=conditions.cron_failing(name, job["failures"])
                 if job["active"]
                 else f"Cron job {name} is paused.",
@@ -124,11 +125,11 @@ def cron_fails(facts: Facts) -> list[Finding]:
                 if job["active"]
                 else Repair(
                     f"Resume {name}",
-                    f"pg_cron runs {name} again, which wakes the queue: {plural(now['due'])} due.",
+                    f"pg_cron calls process-jobs again: {plural(now['due'], 'pending job')}.",
                     partial(_resume_cron, job["job_id"]),
                     needs=Role.ADMIN,
                 ),
-                todo="The page Workers & cron explains its messages and mends its command."
+                todo="The Workers page explains its messages and fixes its command."
                 if job["active"]
                 else "",
                 page="workers",
@@ -139,7 +140,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
 
 def _resume_cron(job_id: int, pool: Pool, actor: str) -> str:
     set_active(pool, actor, job_id, True)
-    return "The schedule runs again."
+    return "Schedule resumed."
 
 
 def no_handler(facts: Facts) -> list[Finding]:
@@ -149,17 +150,18 @@ def no_handler(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{plural(unknown['jobs'])} due. No worker alive names this type: a typing error where"
-            " they are enqueued, or a worker older than the program that enqueues them.",
-            cause=f"No worker knows jobs of type {unknown['job_type']}.",
+            f"{plural(unknown['jobs'], 'pending job')}. Either the type is misspelled where jobs"
+            " are enqueued, or the workers are older than the program that enqueues them.",
+            cause=f"No worker handles jobs of type {unknown['job_type']}.",
             jobs=unknown["jobs"],
             repair=Repair(
                 f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",
-                f"{cancel_effect(unknown['jobs'], 'pending')} Instead, you can start a worker that"
-                " handles this type: it runs them.",
+                f"{cancel_effect(unknown['jobs'], 'pending')} Alternatively, start a worker that"
+                " handles this type.",
                 partial(_cancel_type, unknown["job_type"]),
             ),
-            todo="Start a worker that knows the type, or mend the name where jobs are enqueued.",
+            todo="Start a worker that handles the type, or correct the name where jobs are"
+            " enqueued.",
             page="jobs",
             filters={"type": unknown["job_type"]},
         )
@@ -179,11 +181,11 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"Held back by it: {plural(held['jobs'], 'pending job')}.",
+            f"{plural(held['jobs'], 'pending job')} affected.",
             cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
             jobs=held["jobs"],
-            todo="Nothing: they go on by themselves. If it happens often, run fewer jobs at once or"
-            " ask the provider for a higher limit.",
+            todo="Nothing, the jobs continue automatically. If it happens often, run fewer jobs in"
+            " parallel or ask the provider for a higher limit.",
             page="models",
         )
         for held in facts["pending"]["held"]
@@ -200,12 +202,12 @@ def all_busy(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['running']:,} run of {now['slots']:,} at once, {now['due']:,} are due, the"
-            f" longest for {duration(now['oldest_due_seconds'])}.",
-            cause="The workers are busy: more jobs are due than they can run at once.",
+            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs pending, the"
+            f" oldest for {duration(now['oldest_due_seconds'])}.",
+            cause="All worker slots are in use.",
             jobs=now["due"],
-            todo="Start more workers or let each run more at once (DARKROOM_CONCURRENCY); the page"
-            " Throughput says how many are needed.",
+            todo="Start more workers or raise their concurrency (DARKROOM_CONCURRENCY). Throughput"
+            " shows how many slots are needed.",
             page="throughput",
         )
     ]
@@ -219,12 +221,12 @@ def not_due(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{now['later']:,} wait for their time, the next one in"
-            f" {duration(now['next_in_seconds'])}: retries after an error, or enqueued for later.",
-            cause="The jobs that wait are not due yet.",
-            todo="Nothing. Each job's page says when it is due.",
+            f"{plural(now['later'])} scheduled for later, the next in"
+            f" {duration(now['next_in_seconds'])}.",
+            cause="All pending jobs are scheduled for later.",
+            todo="Nothing. Each job's page shows its next attempt.",
             page="jobs",
-            filters={"status": "pending"},
+            filters={"view": "pending"},
         )
     ]
 
@@ -236,65 +238,63 @@ PENDING = Symptom(
     [
         Check(
             "paused",
-            "Has somebody paused the queue?",
+            "Queue paused",
             paused,
-            "A pause stops the claiming of one type of jobs or of all until it is lifted; what"
-            " runs goes on. It is easily forgotten after an incident.",
+            "A pause stops workers from claiming one job type or all until someone resumes. It is"
+            " easily forgotten after an incident.",
         ),
         Check(
             "no_worker",
-            "Is a worker alive?",
+            "No worker alive",
             no_worker,
-            "Jobs are claimed by workers, or by process-jobs when cron calls it. Without either"
-            " they wait for ever, and nothing else is wrong.",
+            "Workers claim jobs, or process-jobs does when pg_cron calls it. Without either, jobs"
+            " stay pending.",
         ),
         Check(
             "cron_fails",
-            "Does cron wake the queue?",
+            "Schedule paused or failing",
             cron_fails,
-            "Where pg_cron calls process-jobs, a paused or failing schedule looks like a dead"
-            " worker. A missing key or pg_net is the usual reason.",
+            "Where pg_cron calls process-jobs, a paused or failing schedule stops the queue. The"
+            " usual reason is a missing key or pg_net.",
         ),
         Check(
             "no_handler",
-            "Does a worker know these jobs?",
+            "Job type without a handler",
             no_handler,
-            "A worker claims only the types that it has a handler for. Jobs of another type wait"
-            " although workers are idle.",
+            "Workers claim only types they have a handler for; jobs of other types stay pending.",
         ),
         Check(
             "provider_down",
-            "Is the provider down?",
+            "Provider down",
             provider_down,
-            "After five failures of a provider in a row its jobs wait, half a minute at first and"
-            " five at most, and one job at a time tries whether it is back.",
+            "After five failures in a row a provider's circuit breaker opens for 30 s to 5 min;"
+            " then single jobs test whether it has recovered.",
         ),
         Check(
             "storage_failed",
-            "Can images be stored?",
+            "Storage failing",
             storage_failed,
-            "A worker whose storage takes no images claims no jobs that need it; others go on.",
+            "A worker whose storage refuses images claims no jobs that need it.",
         ),
         Check(
             "model_rests",
-            "Does a model rest?",
+            "Rate-limited models",
             rate_limited_models,
-            "When a provider refuses a request as one too many, all jobs of the model rest for as"
-            " long as it asks. Then a few go on, each second twice as many.",
+            "When a provider rate-limits a model, its jobs stay pending for as long as the provider"
+            " asks. Then a few run, twice as many each second.",
         ),
         Check(
             "all_busy",
-            "Can the workers keep up?",
+            "All slots in use",
             all_busy,
-            "Each worker runs so many jobs at once. When all of these run, the rest waits its"
-            " turn, higher priorities first.",
+            "Each worker has a number of slots. When all are in use, other jobs stay pending;"
+            " higher priorities run first.",
         ),
         Check(
             "not_due",
-            "Are they due at all?",
+            "Jobs scheduled for later",
             not_due,
-            "A job that is retried waits from ten seconds up to an hour first, and one may be"
-            " enqueued for later. Until then it is pending and nobody's fault.",
+            "Retried jobs wait 10 s to 1 h (backoff), and jobs may be enqueued for later.",
         ),
     ],
 )

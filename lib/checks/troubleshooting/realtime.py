@@ -8,13 +8,13 @@ from lib.roles import Role
 
 
 def _restore(pool: Pool, actor: str) -> str:
-    return f"Put back: {', '.join(restore_realtime(pool, actor)) or 'nothing was missing'}."
+    return f"Restored: {', '.join(restore_realtime(pool, actor)) or 'nothing was missing'}."
 
 
 RESTORE = Repair(
-    "Put it back",
-    "Adds image_generations to the publication supabase_realtime (and makes that, if it is missing)"
-    " and puts the trigger back that sends NOTIFY. No job is touched.",
+    "Restore updates",
+    "Adds image_generations to the publication supabase_realtime (creating it if necessary) and"
+    " restores the trigger that sends NOTIFY. Jobs are not affected.",
     _restore,
     needs=Role.ADMIN,
 )
@@ -31,7 +31,7 @@ def publication(facts: Facts) -> list[Finding]:
             "The table image_generations is not in the publication supabase_realtime."
             if now["has_publication"]
             else "There is no publication supabase_realtime.",
-            cause="Supabase Realtime is not told of generations.",
+            cause="Supabase Realtime does not receive changes of generations.",
             repair=RESTORE,
         )
     ]
@@ -45,7 +45,7 @@ def notify(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             "The trigger image_generations_changed is missing or disabled.",
-            cause="Clients that listen in the database are not told of generations.",
+            cause="Clients that listen in the database do not receive changes of generations.",
             repair=RESTORE,
         )
     ]
@@ -60,11 +60,11 @@ def access(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"{'; '.join(missing)}.",
-            cause="Users may not see their own rows, so Realtime tells them nothing.",
+            cause="Users may not read their own rows, so Realtime sends them nothing.",
             repair=Repair(
-                "Put the policies back",
-                "Turns row-level security on and puts back the right and the policies by which"
-                " signed-in users read their own jobs and generations, and only those.",
+                "Restore policies",
+                "Enables row-level security and restores the grants and policies that let signed-in"
+                " users read their own jobs and generations, and only those.",
                 _restore_access,
                 needs=Role.ADMIN,
             ),
@@ -73,33 +73,33 @@ def access(facts: Facts) -> list[Finding]:
 
 
 def _restore_access(pool: Pool, actor: str) -> str:
-    return f"Put back: {', '.join(restore_user_access(pool, actor)) or 'nothing was missing'}."
+    return f"Restored: {', '.join(restore_user_access(pool, actor)) or 'nothing was missing'}."
 
 
 REALTIME = Symptom(
     "realtime",
-    "Realtime is silent",
+    "No Realtime updates",
     [("troubleshooting", "realtime")],
     [
         Check(
             "publication",
-            "Is the table in the publication?",
+            "Table missing from the publication",
             publication,
-            "Supabase Realtime tells of changes in tables of the publication supabase_realtime. A"
-            " table that was made anew is no longer in it.",
+            "Supabase Realtime sends changes of tables in the publication supabase_realtime. A"
+            " table that was recreated is no longer in it.",
         ),
         Check(
             "access",
-            "May users see their own rows?",
+            "Own rows not readable",
             access,
-            "Realtime obeys row-level security: who may not read a row does not hear of it, and no"
-            " error says so.",
+            "Realtime obeys row-level security: users receive no changes of rows that they may not"
+            " read, and no error says so.",
         ),
         Check(
             "notify",
-            "Is NOTIFY sent?",
+            "NOTIFY not sent",
             notify,
-            "Without Supabase the client listens in the database; a trigger tells it of changes.",
+            "Without Supabase the client listens in the database; a trigger sends it changes.",
         ),
     ],
 )

@@ -25,13 +25,12 @@ def missing_indexes(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            "Without it the database reads a whole table for what it finds there, the slower the"
-            " longer the history is.",
-            cause=f"The index {index.name} is missing or invalid.",
+            "Without it the database reads the whole table, which gets slower as history grows.",
+            cause=f"Index {index.name} is missing or invalid.",
             repair=Repair(
                 f"Build {index.name}",
-                f"Builds {index.name} beside the running queue (CREATE INDEX CONCURRENTLY); it"
-                " takes up to minutes for millions of jobs. Wait until it says that it is built.",
+                f"Builds {index.name} while the queue keeps running (CREATE INDEX CONCURRENTLY)."
+                " With millions of jobs this takes minutes.",
                 partial(restore, index.name),
                 needs=Role.ADMIN,
             ),
@@ -45,15 +44,16 @@ def dead_rows(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{table['dead']:,} dead rows beside {table['live']:,} live ones; it should come at"
+            f"{table['dead']:,} dead rows and {table['live']:,} live ones; vacuum should run at"
             f" {table['due_at']:,}.",
             cause=f"Vacuum does not keep up with {table['name']}.",
             repair=Repair(
                 f"Vacuum {table['name']}",
-                f"Frees the space of deleted rows of {table['name']}; the queue goes on meanwhile.",
+                f"Frees the space of deleted rows of {table['name']} while the queue keeps"
+                " running.",
                 partial(_vacuum, table["name"]),
             ),
-            todo="If the number stays, an open transaction holds vacuum back.",
+            todo="If the number does not fall, an open transaction holds vacuum back.",
             page="maintenance",
             filters={"view": "Space"},
         )
@@ -64,7 +64,7 @@ def dead_rows(facts: Facts) -> list[Finding]:
 
 def _vacuum(name: str, _pool: Pool, actor: str) -> str:
     run_in_background(database_url(settings()), actor, "space", "vacuum", name, lambda: None)
-    return f"The vacuum of {name} is under way."
+    return f"Vacuum of {name} started."
 
 
 def open_transactions(facts: Facts) -> list[Finding]:
@@ -77,12 +77,12 @@ def open_transactions(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 "warning",
-                f"Session {session['pid']}, {who}, {doing}. Vacuum keeps all that was deleted since"
-                " it began, and folding waits for it.",
+                f"Session {session['pid']}, {who}, {doing}. Vacuum cannot remove rows deleted since"
+                " it began, and statistics wait for it.",
                 cause=f"A transaction has been open for {duration(session['seconds'])}.",
                 repair=Repair(
                     f"End session {session['pid']}",
-                    f"Ends the connection of {who}. What it did in its open transaction is undone.",
+                    f"Ends the connection of {who}. Its open transaction is rolled back.",
                     partial(_end_session, session["pid"]),
                     needs=Role.ADMIN,
                 ),
@@ -94,7 +94,7 @@ def open_transactions(facts: Facts) -> list[Finding]:
 def _end_session(pid: int, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         ended = load("troubleshooting").end_session(connection, actor=actor, pid=pid)
-    return "It is ended." if ended else "Its transaction has ended meanwhile."
+    return "Session ended." if ended else "Its transaction had ended already."
 
 
 def rollup_behind(facts: Facts) -> list[Finding]:
@@ -105,15 +105,15 @@ def rollup_behind(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"The oldest job that is not folded ended {duration(behind)} ago.",
-            cause="Pages are slow because history is not folded.",
+            f"The oldest job not yet in the rollup ended {duration(behind)} ago.",
+            cause="Pages are slow because the rollup is behind.",
             repair=Repair(
-                "Fold now",
-                "Folds what has finished since, for up to a minute. No job is touched.",
+                "Update rollup",
+                "Adds finished jobs to the rollup, for up to a minute. Jobs are not affected.",
                 _fold,
             ),
-            todo="Workers fold every few seconds: see that one is alive, and that no transaction"
-            " stays open.",
+            todo="Workers update the rollup every few seconds: check that one is alive and that no"
+            " transaction stays open.",
         )
     ]
 
@@ -122,8 +122,8 @@ def _fold(pool: Pool, _actor: str) -> str:
     for _ in range(MAX_FOLDS):
         with translated(), pool.connection() as connection:
             if not load("rollup").refresh_rollup(connection, every_seconds=0):
-                return "What has finished is folded."
-    return "Folded for a minute, and more is left: do it again."
+                return "Rollup updated."
+    return "Rollup partly updated. Repeat for the rest."
 
 
 def backlog(facts: Facts) -> list[Finding]:
@@ -136,11 +136,11 @@ def backlog(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['arrived']:,} arrived and {now['ended']:,} ended in the last hour;"
-            f" {now['due']:,} are due, the longest for {duration(now['oldest_due_seconds'])}.",
-            cause="More jobs arrive than the workers finish.",
+            f"{now['arrived']:,} jobs arrived and {now['ended']:,} ended in the last hour;"
+            f" {now['due']:,} pending, the oldest for {duration(now['oldest_due_seconds'])}.",
+            cause="More jobs arrive than workers finish.",
             jobs=now["due"],
-            todo="Start more workers: the page Throughput says how many are needed.",
+            todo="Start more workers. Throughput shows how many slots are needed.",
             page="throughput",
         )
     ]
@@ -156,12 +156,13 @@ def slow_models(facts: Facts) -> list[Finding]:
             found.append(
                 Finding(
                     "warning",
-                    f"Half of its jobs took longer than {duration(now.run_p50)} in the last six"
-                    f" hours, {duration(before.run_p50)} in the week before.",
-                    cause=f"The model {row['model_id']} has become slower.",
+                    f"p50 run time is {duration(now.run_p50)} in the last 6 h, up from"
+                    f" {duration(before.run_p50)} in the week before.",
+                    cause=f"Model {row['model_id']} has become slower.",
                     jobs=row["completed"],
-                    todo="Look at the model's page at the provider, or use another one meanwhile.",
+                    todo="Check the model's page at the provider, or use another model for now.",
                     page="models",
+                    filters={"model": row["model_id"]},
                 )
             )
     return found
@@ -169,7 +170,7 @@ def slow_models(facts: Facts) -> list[Finding]:
 
 SLOW = Symptom(
     "slow",
-    "Performance declines",
+    "Slow jobs or pages",
     [
         ("troubleshooting", "limits"),
         ("troubleshooting", "slow"),
@@ -181,45 +182,42 @@ SLOW = Symptom(
     [
         Check(
             "backlog",
-            "Do the workers keep up?",
+            "Too few workers",
             backlog,
-            "When more jobs arrive than end, every job waits longer than the one before, whatever"
-            " else is well.",
+            "When more jobs arrive than end, waits grow with every job.",
         ),
         Check(
             "slow_models",
-            "Has a model become slower?",
+            "Slower models",
             slow_models,
-            "A job's time is nearly all its model's. A new version or a crowded provider shows in"
-            " the median of one model.",
+            "Nearly all of a job's run time is its model's. A new version or a busy provider shows"
+            " in the p50 of one model.",
         ),
         Check(
             "missing_indexes",
-            "Are all indexes there?",
+            "Missing indexes",
             missing_indexes,
-            "An index that was dropped, or whose build failed, turns a look-up into a read of the"
-            " whole table.",
+            "If an index was dropped or its build failed, look-ups read the whole table.",
         ),
         Check(
             "dead_rows",
-            "Does vacuum keep up?",
+            "Vacuum behind",
             dead_rows,
-            "Each job leaves several dead rows. Vacuum frees them by itself, unless it is switched"
-            " off or held back, and until then every read goes through them.",
+            "Each job leaves several dead rows that slow down reads. Autovacuum frees them unless"
+            " it is switched off or held back.",
         ),
         Check(
             "open_transactions",
-            "Does a transaction stay open?",
+            "Long open transactions",
             open_transactions,
-            "A program that begins a transaction and forgets it keeps vacuum and folding from all"
-            " that came after.",
+            "A forgotten transaction stops vacuum and the rollup from processing anything later.",
         ),
         Check(
             "rollup_behind",
-            "Is history folded?",
+            "Rollup behind",
             rollup_behind,
-            "Workers fold what has finished every few seconds, and pages read the sums. What is"
-            " not folded they read row by row.",
+            "Workers add finished jobs to the rollup every few seconds, and pages read the sums."
+            " Jobs not yet in it are read row by row.",
         ),
     ],
 )

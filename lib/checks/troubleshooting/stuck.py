@@ -29,23 +29,23 @@ def silent_worker(facts: Facts) -> list[Finding]:
     if not held:
         return []
     workers = "; ".join(
-        f"{worker['host']} (process {worker['pid']}) with {plural(worker['jobs'])}, silent for"
+        f"{worker['host']} (pid {worker['pid']}) with {plural(worker['jobs'])}, no heartbeat for"
         f" {duration(worker['seconds'])}"
         for worker in now["silent"]
     )
     rescue = (
-        "The living workers take its jobs by themselves within a minute or two."
+        "Other workers take over its jobs within a minute or two."
         if now["rescuers"]
         else no_worker()
     )
     return [
         Finding(
             "warning" if now["rescuers"] else "critical",
-            f"{plural(held)}: {workers or 'of workers that are no longer known'}. {rescue}",
-            cause="A worker fell silent with jobs in its hands: killed, out of memory or cut off.",
+            f"{plural(held)}: {workers or 'workers unknown'}. {rescue}",
+            cause="Worker lost with running jobs: killed, out of memory or disconnected.",
             jobs=held,
             repair=reset(now["stuck"]),
-            todo="Look at the logs and the memory of that machine, and start the worker again.",
+            todo="Check the logs and memory of that machine, and restart the worker.",
             page="stuck_jobs",
         )
     ]
@@ -59,13 +59,13 @@ def no_lease(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{plural(now['unleased'])} without a worker: claimed by a program that shows no life,"
-            " such as an older worker or a call of claim_next_job by hand. Workers leave them"
-            " alone, for nobody knows whether it still runs.",
-            cause="Jobs are marked as processing, and no worker has them.",
+            f"{plural(now['unleased'])} without a lease, claimed by a program that sends no"
+            " heartbeats, such as an older worker or a manual call of claim_next_job. Workers do"
+            " not take them over, because that program may still run.",
+            cause="Jobs are running without a worker.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),
-            todo="If that program still runs, wait for it: its jobs would run twice.",
+            todo="If that program still runs, wait for it; otherwise its jobs would run twice.",
             page="stuck_jobs",
         )
     ]
@@ -79,9 +79,9 @@ def long_running(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{plural(len(running))}, the longest for {duration(running[0]['seconds'])}. A handler"
-            " that hangs, or a DARKROOM_GENERATION_SECONDS that is very long.",
-            cause="Jobs run for more than half an hour although their worker is alive.",
+            f"{plural(len(running))}, the longest for {duration(running[0]['seconds'])}. Either a"
+            " handler hangs, or DARKROOM_GENERATION_SECONDS is very high.",
+            cause="Jobs have been running for more than 30 min on a live worker.",
             jobs=len(running),
             repair=Repair(
                 f"Cancel {plural(len(running))}",
@@ -89,7 +89,7 @@ def long_running(facts: Facts) -> list[Finding]:
                 _cancel_long,
             ),
             page="jobs",
-            filters={"status": "processing"},
+            filters={"view": "running"},
         )
     ]
 
@@ -107,23 +107,23 @@ STUCK = Symptom(
     [
         Check(
             "silent_worker",
-            "Has a worker fallen silent?",
+            "Lost worker",
             silent_worker,
             "A worker sends heartbeats for its jobs every few seconds. Jobs without one for too"
-            " long count as stuck, and any worker that is alive takes them over.",
+            " long are stuck, and any live worker takes them over.",
         ),
         Check(
             "no_lease",
-            "Does nobody work on jobs that are processing?",
+            "Running jobs without a worker",
             no_lease,
-            "Who claims without showing life leaves its jobs behind when it dies. They wait for an"
-            " operator.",
+            "A program that claims jobs without sending heartbeats leaves them behind when it dies."
+            " An operator has to reset them.",
         ),
         Check(
             "runs_long",
-            "Do jobs run without an end?",
+            "Jobs that run too long",
             long_running,
-            "A job whose worker shows life never counts as stuck, however long it takes.",
+            "A job whose worker sends heartbeats is never stuck, however long it takes.",
         ),
     ],
 )

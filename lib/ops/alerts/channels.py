@@ -30,9 +30,9 @@ def redacted(url: str) -> str:
     service = _service(url)
     if service is None:
         raise ChannelError(
-            "Apprise does not take this address. A webhook is jsons://host/path, a mailbox"
-            " mailtos://user:password@host?to=address, Slack slack://token/token/token; for the"
-            " others see github.com/caronc/apprise/wiki."
+            "Apprise does not accept this address. Examples: jsons://host/path for a webhook,"
+            " mailtos://user:password@host?to=address for e-mail, slack://token/token/token for"
+            " Slack. For others see github.com/caronc/apprise/wiki."
         )
     scheme = str(service.schema)
     return (
@@ -49,7 +49,7 @@ def send(url: str, message: Message) -> str | None:
     """
     service = _service(url)
     if service is None:
-        return "Apprise does not take this address."
+        return "Apprise does not accept this address."
     apprise = Apprise(asset=_asset())
     apprise.add(service)
     result = apprise.notify(
@@ -63,13 +63,13 @@ def send(url: str, message: Message) -> str | None:
     if result:
         return None
     if result.status == AppriseResultStatus.TIMEOUT:
-        return f"The receiver did not answer within {TIMEOUT_SECONDS} s."
+        return f"The receiver did not respond within {TIMEOUT_SECONDS} s."
     log = " ".join(
         entry.message for attempts in result for attempt in attempts for entry in attempt.logs
     )
     if status := re.search(r"\berror=(\d{3})\b", log):
-        return f"The receiver refused it: HTTP status {status[1]}."
-    return "The receiver could not be reached, or did not take it."
+        return f"The receiver refused it: HTTP {status[1]}."
+    return "The receiver was unreachable or refused the message."
 
 
 def _service(url: str) -> NotifyBase | None:

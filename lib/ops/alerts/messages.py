@@ -20,7 +20,7 @@ class Message:
 
 TEST = Message(
     "Darkroom: test",
-    "This is a test of an alert channel. Nothing is wrong.",
+    "This is a test message of an alert channel.",
     "info",
 )
 
@@ -33,7 +33,7 @@ def message(notification: Mapping[str, Any]) -> Message:
     )
     if notification["kind"] == "resolved":
         seconds = (notification["resolved_at"] - notification["fired_at"]).total_seconds()
-        return Message(f"Darkroom: over: {name}", f"It lasted {duration(seconds)}.", "success")
+        return Message(f"Darkroom: resolved: {name}", f"Fired for {duration(seconds)}.", "success")
     lines = [
         rule.describe(notification),
         f"Since {notification['fired_at']:%Y-%m-%d %H:%M:%S %Z}.",

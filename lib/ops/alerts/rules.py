@@ -42,24 +42,23 @@ RULES: Mapping[str, Rule] = {
     "no_worker": Rule(
         "No worker",
         "seconds",
-        "How long ago any worker, or a call of process-jobs, was last seen.",
-        f"{conditions.START_WORKER}. With cron instead of workers, check its schedule.",
+        "Time since the last heartbeat of any worker or call of process-jobs.",
+        f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its schedule.",
         "workers",
         _seconds(conditions.no_worker),
     ),
     "provider_down": Rule(
         "Provider down",
         "seconds",
-        "How long the breaker of a provider has been open: its jobs wait.",
-        "See which errors it gives and look at its status page. Jobs go on by themselves once it"
-        " answers again.",
+        "Time since a provider's circuit breaker opened; its jobs stay pending.",
+        "Check its errors and its status page. Pending jobs run once it responds again.",
         "failures",
         lambda alert: conditions.provider_down(alert["subject"], alert["value"]),
     ),
     "storage_failed": Rule(
         "Storage failing",
         "seconds",
-        "How long the storage of a worker has taken no images: their jobs wait.",
+        "Time since a worker's storage started to refuse images; its jobs stay pending.",
         conditions.FREE_STORAGE,
         "workers",
         lambda alert: conditions.storage_failed(
@@ -69,15 +68,15 @@ RULES: Mapping[str, Rule] = {
     "no_completion": Rule(
         "Nothing completes",
         "seconds",
-        "How long jobs that could be claimed have waited while none completed.",
-        "See whether workers are alive and what they hold, then what their last jobs failed with.",
+        "Time without a completed job while jobs are pending.",
+        "Check whether workers are alive and what they run, then the errors of the last jobs.",
         "throughput",
         _seconds(conditions.no_completion),
     ),
     "oldest_pending": Rule(
         "Oldest pending job",
         "seconds",
-        "How long the oldest job that could be claimed has been due.",
+        "Wait of the oldest job that is ready to run.",
         "Start more workers, or raise their concurrency.",
         "throughput",
         _seconds(conditions.long_wait),
@@ -85,17 +84,17 @@ RULES: Mapping[str, Rule] = {
     "failure_rate": Rule(
         "Failure rate",
         "share",
-        "Share that failed of the jobs that completed or failed in the last hour.",
-        "See which error is the most frequent and what to do about it.",
+        "Share of the jobs that ended in the last hour and failed.",
+        "Open the most frequent error group and follow its advice.",
         "failures",
         lambda alert: conditions.failure_rate(alert["detail"]["failed"], alert["detail"]["ended"]),
     ),
     "worker_gone": Rule(
-        "Worker gone",
+        "Worker lost",
         "seconds",
-        "How long a worker that holds jobs has been silent.",
-        "Look at its host and start it again. Others take its jobs by themselves, or reset them"
-        " now on the page Stuck jobs.",
+        "Time since the last heartbeat of a worker with running jobs.",
+        "Check its host and restart it. Other workers take over its jobs; to do so now, reset"
+        " the stuck jobs.",
         "workers",
         _worker_lost,
     ),
@@ -103,33 +102,32 @@ RULES: Mapping[str, Rule] = {
         "Stuck jobs",
         "jobs",
         "Running jobs without a recent heartbeat.",
-        "Reset them, so that a living worker takes them.",
+        "Reset them, so that another worker runs them.",
         "stuck_jobs",
         lambda alert: conditions.stuck(round(alert["value"])),
     ),
     "pending_jobs": Rule(
         "Pending jobs",
         "jobs",
-        "Jobs that wait, later retries included, counted up to 10,000.",
-        "See whether more arrive than workers finish, and start more workers if so.",
+        "Pending jobs including later retries, counted up to 10,000.",
+        "Compare arrivals with completions, and start more workers if arrivals are higher.",
         "throughput",
         lambda alert: conditions.many_pending(
             round(alert["value"]), at_least=bool(alert["detail"].get("at_least"))
         ),
     ),
     "wait_p95": Rule(
-        "Wait, 95th percentile",
+        "p95 wait",
         "seconds",
-        "What 95 % of the jobs that ended in the last 15 minutes waited at most, from due to"
-        " started; of the newest 5,000.",
-        "See when the waits began to grow, and start more workers.",
+        "95th percentile of the wait of jobs that ended in the last 15 min; the newest 5,000.",
+        "Check when the wait began to grow, and start more workers.",
         "throughput",
         _seconds(conditions.high_wait_p95),
     ),
     "queue_paused": Rule(
         "Queue paused",
         "seconds",
-        "How long the claiming of a type of jobs, or of all, has been paused.",
+        "Time since a job type, or all of them, was paused.",
         "Resume it on the Overview, unless the pause is intentional.",
         "overview",
         lambda alert: conditions.paused(alert["subject"], alert["value"], alert["detail"]["by"]),
@@ -137,17 +135,17 @@ RULES: Mapping[str, Rule] = {
     "cron_failing": Rule(
         "Cron job failing",
         "runs",
-        "Runs of an active pg_cron job that failed since its last success.",
-        "Read the message of its last run, and what is said of its schedule.",
+        "Failed runs of an active cron job since its last success.",
+        "Read the message of its last run and the notes on its schedule.",
         "workers",
         lambda alert: conditions.cron_failing(alert["subject"], round(alert["value"])),
     ),
     "background_errors": Rule(
         "Background task failing",
         "errors",
-        "How often in a row a task failed that did so in the last five minutes. Such tasks rescue"
-        " jobs, keep the history, send alerts; each goes on trying.",
-        "Read the error, and the log of the worker or the app for more.",
+        "Failures in a row of a background task in the last 5 min. These tasks rescue jobs, update"
+        " statistics and send alerts, and keep retrying.",
+        "Read the error, then the log of the worker or app.",
         "workers",
         lambda alert: conditions.background_error(
             alert["subject"], round(alert["value"]), alert["detail"]["error"]
@@ -156,10 +154,10 @@ RULES: Mapping[str, Rule] = {
     "jobs_set_aside": Rule(
         "Jobs set aside",
         "jobs",
-        "Jobs that the database refuses to change or to count, for example because of a trigger"
-        " of your own.",
-        "Find them in the table set_aside_jobs and remove the cause. They are tried again within an"
-        " hour, or at once by: select public.retry_set_aside_jobs('0')",
+        "Jobs that the database refuses to change or count, for example because of a custom"
+        " trigger.",
+        "Find them in the table set_aside_jobs and remove the cause. They are retried within an"
+        " hour, or now with: select public.retry_set_aside_jobs('0')",
         "workers",
         lambda alert: conditions.set_aside(
             alert["subject"], round(alert["value"]), alert["detail"]["error"]
@@ -177,9 +175,9 @@ def subject_name(alert: Alert) -> str:
 
 
 def format_measure(unit: str, value: float) -> str:
-    """Format a measured value with its unit, such as "10 %" or "5 min"."""
+    """Format a measured value with its unit, such as "10%" or "5 min"."""
     if unit == "seconds":
         return duration(value) if value else "0 s"
     if unit == "share":
-        return f"{100 * value:g} %"
+        return f"{100 * value:g}%"
     return f"{value:,.0f} {unit}"

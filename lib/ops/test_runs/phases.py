@@ -1,6 +1,7 @@
 """Progress of a test run's jobs, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from lib.formats import duration
@@ -9,7 +10,7 @@ STORING_PERCENT = 95
 """Progress at which the worker has the image and stores it."""
 LIVE = ("queued", "processing")
 PHASES = (
-    "Scheduled", "Queued", "Starting", "Running", "Storing", "Completed", "Failed", "Cancelled",
+    "Scheduled", "Pending", "Starting", "Running", "Storing", "Completed", "Failed", "Cancelled",
 )  # fmt: skip
 
 Job = Mapping[str, Any]
@@ -19,12 +20,12 @@ Job = Mapping[str, Any]
 def phase(job: Job) -> str:
     """One of PHASES.
 
-    Starting: claimed by a worker, but not sent to the provider yet. Running: the provider works on
-    it. Storing: the worker stores the image.
+    Starting: claimed by a worker, but not sent to the provider yet. Running: at the provider.
+    Storing: the worker stores the image.
     """
     match job["status"]:
         case "queued":
-            return "Scheduled" if job["due_in_seconds"] > 0 else "Queued"
+            return "Scheduled" if job["due_in_seconds"] > 0 else "Pending"
         case "processing":
             if job["progress"] >= STORING_PERCENT:
                 return "Storing"
@@ -51,21 +52,6 @@ def queue_position(job: Job) -> str:
             return f"behind {ahead:,} {'job' if ahead == 1 else 'jobs'}"
 
 
-def timings(job: Job, usual: float | None) -> str:
-    """Wait and run time, compared with the usual run time of the model (in seconds)."""
-    parts = [
-        f"{'waits' if job['status'] == 'queued' else 'waited'} {duration(job['wait_seconds'])}"
-    ]
-    if job["run_seconds"] is not None:
-        runs = "runs" if job["status"] == "processing" else "ran"
-        parts.append(f"{runs} {duration(job['run_seconds'])}")
-    if usual is not None and job["status"] in (*LIVE, "completed"):
-        parts[-1] += f" (usually {'runs ' if job['status'] == 'queued' else ''}{duration(usual)})"
-    if job["status"] not in LIVE:
-        parts.append(f"total {duration(job['total_seconds'])}")
-    return ", ".join(parts)
-
-
 def overdue(job: Job, usual: float | None) -> bool:
     """Whether a job has run more than three times as long as usual, and over 10 seconds."""
     return (
@@ -73,3 +59,9 @@ def overdue(job: Job, usual: float | None) -> bool:
         and usual is not None
         and (job["run_seconds"] or 0) > max(3 * usual, 10)
     )
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """The mean of the known values; None if there are none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

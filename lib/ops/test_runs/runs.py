@@ -78,7 +78,7 @@ def _start_share(
 
 
 def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
-    """Cancel the live jobs of a run and delete its jobs, generations and images.
+    """Cancel the live jobs of a run and delete its jobs, generations, images and thumbnails.
 
     Returns the number of deleted generations. Raises QueryError with sqlstate DR404 if there is no
     such run.
@@ -86,6 +86,6 @@ def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
     with translated(), pool.connection() as connection:
         rows = load("test_runs").delete_run(connection, actor=actor, run=run_id)
     for row in rows:
-        if row["storage_path"]:
-            storage.delete(row["storage_path"])
+        for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
+            storage.delete(path)
     return len(rows)

@@ -106,14 +106,14 @@ def takes_negative_prompt(model: Model) -> bool:
 def check(submission: Submission, models: Mapping[str, Model]) -> None:
     """Validate a submission against the enabled models. Raises Invalid for the first bad field."""
     if not submission.prompt.strip():
-        raise Invalid("Prompt", "write what the image shall show.")
+        raise Invalid("Prompt", "describe the image.")
     if not submission.models:
         raise Invalid("Models", "choose at least one.")
     if len(submission.models) > MAX_MODELS:
         raise Invalid("Models", f"choose at most {MAX_MODELS}.")
     for model in submission.models:
         if model not in models:
-            raise Invalid("Models", f"there is no enabled model {model}.")
+            raise Invalid("Models", f"no enabled model is named {model}.")
     for name, text in (
         ("Prompt", submission.prompt),
         ("Negative prompt", submission.negative_prompt),
@@ -123,7 +123,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
     if submission.negative_prompt.strip() and not any(
         takes_negative_prompt(models[model]) for model in submission.models
     ):
-        raise Invalid("Negative prompt", "none of the chosen models takes one; leave it empty.")
+        raise Invalid("Negative prompt", "none of the selected models takes one.")
     _check_range("Width", submission.width, MIN_SIDE, MAX_SIDE)
     _check_range("Height", submission.height, MIN_SIDE, MAX_SIDE)
     if submission.seed is not None:
@@ -131,14 +131,14 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
     if submission.load_test:
         _check_range("Jobs", submission.jobs, len(submission.models), MAX_JOBS)
         if not 0 < submission.per_second <= MAX_PER_SECOND:
-            raise Invalid("Jobs per second", f"choose more than 0, at most {MAX_PER_SECOND:g}.")
+            raise Invalid("Jobs per second", f"choose a rate above 0, up to {MAX_PER_SECOND:g}.")
     else:
-        _check_range("Images of each model", submission.images, 1, MAX_IMAGES)
+        _check_range("Images per model", submission.images, 1, MAX_IMAGES)
     for model in submission.models:
         known = {parameter.name: parameter for parameter in parameters_of(models[model])}
         for name, value in submission.parameters.get(model, {}).items():
             if name not in known:
-                raise Invalid(name, f"{model} has no such parameter.")
+                raise Invalid(name, f"{model} has no such setting.")
             _check_value(model, known[name], value)
 
 
@@ -162,11 +162,11 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
             is_valid = isinstance(value, int if kind == "integer" else int | float)
             is_valid = is_valid and not isinstance(value, bool)
     if not is_valid:
-        raise Invalid(name, f"{value!r} is no {parameter.kind}.")
+        raise Invalid(name, f"{value!r} is not a valid {parameter.kind}.")
     if parameter.min is not None and value < parameter.min:
-        raise Invalid(name, f"is {value:g}, the least is {parameter.min:g}.")
+        raise Invalid(name, f"is {value:g}; the minimum is {parameter.min:g}.")
     if parameter.max is not None and value > parameter.max:
-        raise Invalid(name, f"is {value:g}, the most is {parameter.max:g}.")
+        raise Invalid(name, f"is {value:g}; the maximum is {parameter.max:g}.")
 
 
 def cost(submission: Submission, models: Mapping[str, Model]) -> float | None:

@@ -4,9 +4,10 @@ import asyncio
 import binascii
 import socket
 from base64 import b64decode
-from collections.abc import Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -17,26 +18,37 @@ MAX_FILE_BYTES = 50_000_000
 MAX_REDIRECTS = 5
 MAX_RETRY_AFTER_SECONDS = 300.0
 """A file server may ask for a longer wait than the provider keeps the file."""
+UNICAST = IPv6Network("2000::/3")
+"""All IPv6 addresses that anybody on the internet can have."""
+TRANSLATED = IPv6Network("64:ff9b::/96")
+"""IPv6 addresses by which a network reaches IPv4 ones, their last 32 bits."""
 UNAVAILABLE = frozenset({408, 425, 429})
 """Statuses below 500 that say nothing about the file."""
 
 
 class OutputFiles:
-    """Downloads files. The credentials go to the API's own server alone.
+    """Downloads files: from the API's own server, and by https from public addresses.
 
-    An error is about the file, not about the provider: image_not_found if its address is refused,
-    image_unreachable if its server does not answer now, not_an_image and too_large.
+    The credentials go to the API's own server alone. An error is about the file, not about the
+    provider: image_not_found if its address is refused, image_unreachable if its server does not
+    answer now, not_an_image and too_large.
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, api: httpx.URL, credentials: Mapping[str, str]
+        self,
+        http: httpx.AsyncClient,
+        direct: httpx.AsyncClient,
+        api: httpx.URL,
+        credentials: Mapping[str, str],
     ) -> None:
+        """`direct` must use no proxy and keep no connection."""
         self._http = http
+        self._direct = direct
         self._api = _origin(api)
         self._credentials = credentials
 
     async def fetch(self, address: str) -> bytes:
-        """The content at an http, https or data URL, at most 50 MB. Raises ProviderError."""
+        """The content at a web or data URL, at most 50 MB. Raises ProviderError."""
         if address[:5].lower() == "data:":
             return _content_of(address)
         try:
@@ -59,14 +71,42 @@ class OutputFiles:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
             raise _not_found("The address of the image is not a web address.")
-        own = _origin(url) == self._api
-        if not own and not await _is_public(url):
+        if _origin(url) == self._api:
+            return await self._read(self._http, url, url, self._credentials)
+        addresses = await _addresses(url)
+        if not all(map(is_public, addresses)):
             raise _not_found(f"The address of the image, at {url.host}, is in a private network.")
-        async with self._http.stream(
-            "GET", url, headers=self._credentials if own else {}
+        if url.scheme != "https":
+            raise _not_found(f"The address of the image, at {url.host}, is not https.")
+        if _uses_proxy(url):
+            # The proxy resolves the name, and decides.
+            return await self._read(self._http, url, url)
+        failure = httpx.ConnectError("The name has no address.")
+        for address in addresses:
+            # What was checked is what is connected to: the name may lead elsewhere a moment later.
+            try:
+                return await self._read(self._direct, url, url.copy_with(host=address))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = httpx.ConnectError(str(error))
+        raise failure
+
+    async def _read(
+        self,
+        http: httpx.AsyncClient,
+        url: httpx.URL,
+        connect_to: httpx.URL,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes | httpx.URL:
+        """The content of a file, read from a server at `connect_to`, or where it is instead."""
+        async with http.stream(
+            "GET",
+            connect_to,
+            headers={"Host": url.netloc.decode(), **(headers or {})},
+            # The name of the certificate.
+            extensions={"sni_hostname": url.raw_host.decode()},
         ) as response:
-            if response.next_request:
-                return response.next_request.url
+            if response.has_redirect_location:
+                return url.join(response.headers["location"])
             if response.is_success:
                 return await read(response, MAX_FILE_BYTES, about="image of the prediction")
         status = response.status_code
@@ -96,17 +136,38 @@ async def read(response: httpx.Response, limit: int, about: str) -> bytes:
     return bytes(body)
 
 
-async def _is_public(url: httpx.URL) -> bool:
-    """Whether everybody can reach a URL, not just this machine or its network."""
-    host = url.raw_host.decode()
+def is_public(address: str) -> bool:
+    """Whether everybody can reach an IP address, not just this machine or its network."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        inner = _inner_address(found)
+        if inner is None:
+            return found in UNICAST and found.is_global
+        found = inner
+    return found.is_global and not found.is_multicast
+
+
+def _inner_address(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that packets to an IPv6 address reach, if there is one."""
+    if address in TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+async def _addresses(url: httpx.URL) -> Sequence[str]:
+    """The IP addresses of a URL's host; none if they cannot be found."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
-            host, url.port or url.scheme, type=socket.SOCK_STREAM
+            url.raw_host.decode(), url.port or url.scheme, type=socket.SOCK_STREAM
         )
     except (OSError, UnicodeError):
-        # The request fails, or a proxy resolves the name and decides.
-        return True
-    return all(ip_address(str(address[0]).partition("%")[0]).is_global for *_, address in found)
+        return []
+    return [str(address[0]) for *_, address in found]
+
+
+def _uses_proxy(url: httpx.URL) -> bool:
+    proxies = getproxies()
+    return bool(proxies.get("https") or proxies.get("all")) and not proxy_bypass(url.host)
 
 
 def _content_of(data_url: str) -> bytes:

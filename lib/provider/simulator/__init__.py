@@ -1,6 +1,7 @@
 """A local server that implements Replicate's HTTP API and draws the images itself.
 
-- `server`: start and stop it; its token.
+- `server`: start and stop it.
+- `connection`: its token, and where it listens.
 - `app`: the endpoints. `requests` validates requests, `responses` builds responses.
 - `models`: the simulated models and their run times; `schemas` their schemas, and what an input
   must be like; `sizes` the sizes of their images.

@@ -67,7 +67,7 @@ class ModelFaults:
                 raise FaultsError(f"There is no failure {kind}: choose of {', '.join(FAILURES)}.")
             _check(kind, percent, 0, 100)
         if sum(self.failures.values()) > 100:
-            raise FaultsError("The shares of failures come to more than 100 % together.")
+            raise FaultsError("The shares of failures come to more than 100% together.")
 
     def failure_for(self, prediction_id: str) -> str | None:
         """The kind of failure of a prediction, if any; always the same for the same ID."""
@@ -97,7 +97,7 @@ class ModelFaults:
         for kind, percent in self.failures.items():
             wait_hint = f", asked to wait {self.retry_after} s" if kind == "429" else ""
             if percent:
-                parts.append(f"{FAILURES[kind]} for {percent:g} %{wait_hint}")
+                parts.append(f"{FAILURES[kind]} for {percent:g}%{wait_hint}")
         if self.creates_per_minute:
             parts.append(f"at most {self.creates_per_minute} creations a minute")
         return parts

@@ -1,19 +1,16 @@
-"""Draw plausible images: hills under a coloured sky, different for every prompt."""
+"""Draw plausible images: a landscape with what the prompt names, different for every seed."""
 
-import colorsys
 import io
+import random
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-CANVAS_SIDE = 320
-"""Longer side in pixels while painting: fast, and soft shapes scale up well."""
-
-Pixels = NDArray[np.float64]
-
+from lib.provider.simulator.canvas import Canvas, mixed
+from lib.provider.simulator.lands import LANDS
+from lib.provider.simulator.scenes import WHITE, Scene, land_at, scene_of
+from lib.provider.simulator.things import THINGS
 
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG", "compress_level": 1},
@@ -26,76 +23,50 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 def draw(model: str, prompt: str, seed: int, size: tuple[int, int], extension: str) -> bytes:
     """An image file of that size in pixels; deterministic."""
-    width, height = size
-    digest = sha256(f"{model}\n{seed}\n{prompt}".encode()).digest()
-    draws = np.random.default_rng(int.from_bytes(digest))
-    scale = CANVAS_SIDE / max(width, height)
-    canvas = _paint(draws, max(round(width * scale), 2), max(round(height * scale), 2))
-    small = Image.fromarray((canvas.clip(0, 1) * 255).astype(np.uint8))
-    image = small.resize((width, height), Image.Resampling.BICUBIC)
+    image = draw_image(model, prompt, seed, *size)
     _caption(image, prompt, model)
     file = io.BytesIO()
     image.save(file, **FORMATS[extension])
     return file.getvalue()
 
 
-def _paint(draws: np.random.Generator, width: int, height: int) -> Pixels:
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    x = x * width / height
-    hue = draws.random()
-    top, bottom, light, dark = (
-        _colour(hue + draws.uniform(-0.06, 0.06), 0.65, 0.45),
-        _colour(hue + draws.choice([0.08, -0.12, 0.45]), 0.50, 0.98),
-        _colour(hue + draws.choice([0.10, -0.10, 0.50]), 0.22, 1.00),
-        _colour(hue + draws.uniform(-0.15, 0.15), 0.75, 0.14),
-    )
-    horizon = draws.uniform(0.45, 0.65)
-    canvas = _mix(top, bottom, (y / horizon).clip(0, 1))
-    aspect = width / height
-    for _ in range(draws.integers(3, 7)):
-        glow = _spot(x, y, draws.uniform(0, aspect), draws.uniform(0, horizon), 0.25)
-        canvas = _mix(canvas, light, 0.22 * glow)
-    sun_x, sun_y = draws.uniform(0.2, 0.8) * aspect, draws.uniform(0.15, horizon)
-    canvas = _mix(canvas, light, 0.6 * _spot(x, y, sun_x, sun_y, 0.22))
-    disc = np.hypot(x - sun_x, y - sun_y) - draws.uniform(0.05, 0.1)
-    canvas = _mix(canvas, light, _edge(disc, height))
-    ridges = draws.integers(4, 7)
-    for ridge in range(ridges):
-        nearness = (ridge + 1) / ridges
-        base = horizon + (0.95 - horizon) * nearness**1.3 - 0.06
-        line = base + _ridge(draws, x, 0.03 + 0.06 * nearness)
-        colour = _mix(bottom, dark, np.array(0.25 + 0.75 * nearness))
-        canvas = _mix(canvas, colour, _edge(line - y, height))
-    return canvas
+def draw_image(model: str, prompt: str, seed: int, width: int, height: int) -> Image.Image:
+    """An image of width x height pixels; deterministic."""
+    digest = sha256(f"{model}\n{seed}\n{prompt}".encode()).digest()
+    chance = random.Random(int.from_bytes(digest))
+    canvas = Canvas(width, height)
+    scene = scene_of(prompt, chance, canvas.aspect)
+    _draw(canvas, scene, chance)
+    light = scene.light
+    return canvas.on(light.top, light.horizon, scene.horizon, light.sun, scene.sun)
 
 
-def _colour(hue: float, saturation: float, value: float) -> Pixels:
-    return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
+def _draw(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
+    """Draw a scene's shapes, from the sun to what is nearest."""
+    light, (x, y) = scene.light, scene.sun
+    if light.dark:
+        for _ in range(90):
+            star = mixed(light.top, WHITE, chance.choice((0.4, 0.6, 0.8)))
+            at = chance.uniform(0, canvas.aspect), chance.uniform(0, scene.horizon)
+            canvas.disc(*at, chance.uniform(0.001, 0.0026), star)
+    radius = chance.uniform(0.05, 0.085)
+    canvas.disc(x, y, radius, light.sun)
+    if not light.dark:
+        _birds(canvas, scene, chance)
+    LANDS[scene.land](canvas, scene, chance)
+    for thing in scene.things:
+        THINGS[thing](canvas, scene, chance)
 
 
-def _mix(under: Pixels, over: Pixels, share: Pixels) -> Pixels:
-    """Blend two colours or canvases; `share` (one value per pixel) is the weight of the second."""
-    share = share[..., np.newaxis]
-    return under * (1 - share) + over * share
-
-
-def _spot(x: Pixels, y: Pixels, at_x: float, at_y: float, radius: float) -> Pixels:
-    distance = (x - at_x) ** 2 + (y - at_y) ** 2
-    soft: Pixels = np.exp(-distance / radius**2)
-    return soft
-
-
-def _edge(outside: Pixels, height: int) -> Pixels:
-    """1 inside a shape, 0 outside, with an antialiased edge about two pixels wide."""
-    return (0.5 - outside * height / 2).clip(0, 1)
-
-
-def _ridge(draws: np.random.Generator, x: Pixels, roughness: float) -> Pixels:
-    line = np.zeros_like(x)
-    for octave in range(5):
-        wave = np.sin(x * draws.uniform(2, 4) * 2**octave + draws.uniform(0, 2 * np.pi))
-        line = line + roughness * wave / 2**octave
-    return line
+def _birds(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
+    colour = land_at(scene, 0.6)
+    x, y = canvas.aspect * chance.uniform(0.1, 0.8), scene.horizon * chance.uniform(0.2, 0.5)
+    for _ in range(chance.randint(0, 5)):
+        a, b, wing = x + chance.uniform(0, 0.16), y + chance.uniform(0, 0.09), 0.012
+        canvas.polygon(
+            [(a - wing, b - wing * 0.6), (a, b), (a + wing, b - wing * 0.6), (a, b + wing * 0.3)],
+            colour,
+        )
 
 
 def _caption(image: Image.Image, prompt: str, model: str) -> None:

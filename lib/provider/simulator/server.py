@@ -1,6 +1,5 @@
 """Run the simulated API in a thread of this process, on the loopback interface only."""
 
-import secrets
 import socket
 import threading
 import time
@@ -9,8 +8,8 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lib.files import create_once
 from lib.provider.simulator.app import build_app
+from lib.provider.simulator.connection import publish, shared_token, withdraw
 from lib.provider.simulator.faults import FaultFile
 
 HOST = "127.0.0.1"
@@ -74,12 +73,14 @@ class Simulator:
                 raise RuntimeError("The Replicate simulator did not start; see the log.")
             time.sleep(0.01)
         self._running = server, thread
+        publish(self._folder, self.base_url)
 
     def stop(self) -> None:
         """Stop the server and wait for it; its predictions continue by the clock."""
         if self._running is None:
             return
         server, thread = self._running
+        withdraw(self._folder, self.base_url)
         server.should_exit = True
         thread.join()
         self._running = None
@@ -96,11 +97,3 @@ def _faulty_protocol(faults: FaultFile) -> type[H11Protocol]:
                 super().data_received(data)
 
     return FaultyProtocol
-
-
-def shared_token(folder: Path) -> str:
-    """The token in `folder`, generated if there is none yet."""
-    path = folder / "token"
-    token = f"r8_{secrets.token_urlsafe(28)}"
-    create_once(path, lambda draft: draft.write_text(token))
-    return path.read_text()

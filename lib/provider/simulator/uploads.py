@@ -86,7 +86,7 @@ class Uploads:
 
 def _parts(content_type: str, body: bytes) -> dict[str, Message]:
     """The parts of a multipart body by name."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", errors="replace")
+    head = f"Content-Type: {content_type}\n\n".encode("latin-1", errors="replace")
     message = BytesParser().parsebytes(head + body)
     if not message.is_multipart():
         return {}

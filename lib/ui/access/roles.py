@@ -5,6 +5,7 @@ Streamlit syncs the file to the environment, so removing someone from the file r
 on their next request.
 """
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -13,6 +14,10 @@ from functools import cache
 from typing import Any
 
 import streamlit as st
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
 
 from lib.api.loopback import is_local_request
 from lib.roles import AccessDenied, Role
@@ -61,14 +66,27 @@ def role() -> Role | None:
     if sign_in_configured():
         user = signed_in_user()
         return user.role if user else None
-    is_local = is_local_request(st.context.ip_address or "127.0.0.1", st.context.headers)
-    return Role.ADMIN if is_local and not is_exposed() else None
+    return _local_role(st.context.ip_address or "127.0.0.1", st.context.headers)
+
+
+def role_of_request(scope: Scope) -> Role | None:
+    """The role of whoever sent an HTTP request, by the cookie of the sign-in, or None."""
+    request = HTTPConnection(scope)
+    if not sign_in_configured():
+        return _local_role(request.client.host if request.client else None, request.headers)
+    signed = _get_signed_cookie_with_chunks(request.cookies, USER_COOKIE_NAME)
+    claims = json.loads(signed) if signed else {}
+    return role_of(claims, os.environ) if _signed_in(claims) else None
+
+
+def _local_role(peer: str | None, headers: Mapping[str, str]) -> Role | None:
+    return Role.ADMIN if is_local_request(peer, headers) and not is_exposed() else None
 
 
 def signed_in_user() -> SignedInUser | None:
     """The signed-in user; None if not signed in or the sign-in has expired."""
     claims = st.user.to_dict()
-    if claims.get("is_logged_in") is not True or not _recent(claims.get("iat")):
+    if not _signed_in(claims):
         return None
     address = verified_address(claims)
     name = address or f"{claims.get('sub')} of {claims.get('iss')}"
@@ -112,7 +130,10 @@ def verified_address(claims: Mapping[str, Any]) -> str | None:
     return address if verified and isinstance(address, str) and address else None
 
 
-def _recent(issued_at: Any) -> bool:
+def _signed_in(claims: Mapping[str, Any]) -> bool:
+    issued_at = claims.get("iat")
+    if claims.get("is_logged_in") is not True:
+        return False
     if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
         return False
     return time.time() - issued_at < settings().sign_in_hours * 3600

@@ -41,15 +41,16 @@ def rule_form(row: Mapping[str, Any]) -> None:
         enabled = st.toggle("On", row["enabled"], key=f"{key} on")
         with st.container(horizontal=True):
             threshold = _number(f"Fires above, {unit}", row["threshold"] * scale, f"{key} above")
-            resolve_at = _number(f"Over at, {unit}", row["resolve_at"] * scale, f"{key} over")
+            resolve_at = _number(f"Resolves at, {unit}", row["resolve_at"] * scale, f"{key} over")
             for_seconds = _number(
                 "For, seconds",
                 row["for_seconds"],
                 f"{key} for",
-                "How long it must be wrong before it fires, and right before it is over.",
+                "How long the value must stay above before the alert fires, and below before it"
+                " resolves.",
             )
             minimum = row["minimum_jobs"] and _number(
-                "From how many jobs on", row["minimum_jobs"], f"{key} minimum"
+                "Minimum jobs", row["minimum_jobs"], f"{key} minimum"
             )
             severity = st.selectbox(
                 "Severity",
@@ -57,9 +58,9 @@ def rule_form(row: Mapping[str, Any]) -> None:
                 SEVERITIES.index(row["severity"]),
                 key=f"{key} severity",
                 width=160,
-                help="While a critical alert fires, /healthz answers with 503.",
+                help="While a critical alert is firing, /healthz responds with 503.",
             )
-        if st.form_submit_button("Change the rule"):
+        if st.form_submit_button("Save rule", type="primary"):
             change = RuleChange(
                 rule=row["rule"],
                 enabled=enabled,
@@ -84,18 +85,18 @@ def change_rule_action(rule: Rule, row: Mapping[str, Any], change: RuleChange) -
 
     def run() -> str:
         set_rule(pool(), actor(), change)
-        return f"{rule.title} is changed, from its next evaluation on."
+        return f"Rule {rule.title} saved."
 
     before, after = (
         describe_rule(rule, row),
         describe_rule(rule, {name: getattr(change, name) for name in change.__slots__}),
     )
     return Action(
-        "Change an alert rule",
-        f"{rule.title}: until now {before}; from now on {after}."
+        "Save rule",
+        f"{rule.title} changes from “{before}” to “{after}”."
         if before != after
-        else f"{rule.title} stays as it is: {after}.",
-        "Change the rule",
+        else f"{rule.title} does not change: {after}.",
+        "Save rule",
         run,
         needs=Role.ADMIN,
     )
@@ -108,30 +109,30 @@ def describe_rule(rule: Rule, row: Mapping[str, Any]) -> str:
     words = f"{row['severity']} above {format_measure(rule.unit, row['threshold'])}"
     if row["for_seconds"]:
         words += f" for {duration(row['for_seconds'])}"
-    words += f", over at {format_measure(rule.unit, row['resolve_at'])}"
-    return words + (f", from {row['minimum_jobs']:,} jobs on" if row["minimum_jobs"] else "")
+    words += f", resolves at {format_measure(rule.unit, row['resolve_at'])}"
+    return words + (f", with {row['minimum_jobs']:,} jobs or more" if row["minimum_jobs"] else "")
 
 
 def channel_form() -> None:
     """Form that adds a notification channel."""
     with st.form("channel", clear_on_submit=True):
-        st.markdown("**Tell somebody else**")
+        st.markdown("**New channel**")
         with st.container(horizontal=True):
             name = st.text_input("Name", max_chars=60, width=220)
             url = st.text_input(
-                "Address, as Apprise takes it",
+                "Apprise URL",
                 type="password",
                 width=420,
                 autocomplete="off",
                 help="Such as slack://token/token/token, pagerduty://key@apikey,"
-                " mailtos://user:password@host?to=address or jsons://host/path for a webhook; about"
-                " 180 services are listed at github.com/caronc/apprise/wiki. It is kept in the"
-                " database and never shown again.",
+                " mailtos://user:password@host?to=address or jsons://host/path for a webhook. About"
+                " 180 services are listed at github.com/caronc/apprise/wiki. The URL is stored in"
+                " the database and never shown again.",
             )
             severity = st.selectbox(
-                "Told of", SEVERITIES, format_func=SEVERITY_LABELS.__getitem__, width=220
+                "Receives", SEVERITIES, format_func=SEVERITY_LABELS.__getitem__, width=220
             )
-        if st.form_submit_button("Add the channel"):
+        if st.form_submit_button("Add channel"):
             try:
                 ask(add_channel_action(name.strip(), url.strip(), severity))
             except ChannelError as error:
@@ -145,17 +146,16 @@ def add_channel_action(name: str, url: str, severity: str | None) -> Action:
     """Add a channel. Raises ChannelError for an invalid URL or an empty name."""
     visible = redacted(url)
     if not name:
-        raise ChannelError("Give the channel a name by which you know it.")
+        raise ChannelError("Enter a name for the channel.")
 
     def run() -> str:
         add_channel(pool(), actor(), name, url, "critical" if severity == "critical" else "warning")
-        return f"{escaped(name)} is told from now on, also of what fires already."
+        return f"Channel {escaped(name)} added. It also receives the alerts that are firing now."
 
     return Action(
-        "Add a channel",
-        f"{escaped(name)} ({escaped(visible)}) is told of"
-        f" {SEVERITY_LABELS[severity or 'warning']}.",
-        "Add",
+        "Add channel",
+        f"{escaped(name)} ({escaped(visible)}) receives {SEVERITY_LABELS[severity or 'warning']}.",
+        "Add channel",
         run,
         needs=Role.ADMIN,
     )
@@ -164,14 +164,14 @@ def add_channel_action(name: str, url: str, severity: str | None) -> Action:
 def silence_form() -> None:
     """Form that silences one rule or all of them."""
     with st.form("silence", clear_on_submit=True):
-        st.markdown("**Silence alerts**")
+        st.markdown("**New silence**")
         with st.container(horizontal=True):
             rule = st.selectbox(
-                "Which", [None, *RULES], format_func=rule_title, width=260, key="silenced rule"
+                "Alerts", [None, *RULES], format_func=rule_title, width=260, key="silenced rule"
             )
             length = st.selectbox("For", list(SILENCE_SECONDS), width=140)
-            reason = st.text_input("Why", max_chars=200, width=380)
-        if st.form_submit_button("Silence"):
+            reason = st.text_input("Reason", max_chars=200, width=380)
+        if st.form_submit_button("Silence alerts"):
             ask(silence_action(rule, length, reason=reason))
 
 
@@ -188,14 +188,14 @@ def silence_action(
 
     def run() -> str:
         silence(pool(), actor(), rule, subject, SILENCE_SECONDS[length], reason)
-        return f"{rule_title(rule)}: nobody is told for {length}."
+        return f"{rule_title(rule)} silenced for {length}."
 
     of = f" ({escaped(subject_name(alert))})" if alert and subject_name(alert) else ""
     return Action(
         "Silence alerts",
-        f"{rule_title(rule)}{of}: nobody is told for {length}. They go on firing, here and in"
-        " /healthz, and what still fires afterwards is told then.",
-        "Silence",
+        f"Sends no notifications for {length}: {rule_title(rule)}{of}. Alerts still fire here and"
+        " in /healthz; those still firing afterwards are sent then.",
+        "Silence alerts",
         run,
     )
 
@@ -207,7 +207,7 @@ def in_catalogue_order(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
 
 def channel_list() -> None:
     """Draw all channels with their actions, and the form to add one."""
-    st.header("Who is told?")
+    st.header("Channels")
     for channel in read("alerts", "channels"):
         _one_channel(channel)
     channel_form()
@@ -219,11 +219,11 @@ def _one_channel(channel: Mapping[str, Any]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             off = "" if channel["enabled"] else " :gray-badge[Off]"
             st.markdown(
-                f"**{name}**{off} {escaped(channel['shown'])}, told of"
+                f"**{name}**{off} {escaped(channel['shown'])}, receives"
                 f" {SEVERITY_LABELS[channel['least_severity']]}",
                 width="stretch",
             )
-            if st.button("Send a test", key=f"test {key}", icon=":material/send:"):
+            if st.button("Send test", key=f"test {key}", icon=":material/send:"):
                 ask(send_test_action(channel))
             if st.button("Switch off" if channel["enabled"] else "Switch on", key=f"switch {key}"):
                 ask(toggle_channel_action(channel))
@@ -234,10 +234,10 @@ def _one_channel(channel: Mapping[str, Any]) -> None:
 
 def _last_delivery(channel: Mapping[str, Any]) -> str:
     if not channel["last_at"]:
-        return "Nothing was sent to it so far."
-    words = f"The last message ({channel['last_kind']}) of {format_time(channel['last_at'])}"
+        return "No messages sent yet."
+    words = f"Last message ({channel['last_kind']}, {format_time(channel['last_at'])})"
     error = channel["last_error"]
-    return f"{words} failed: {escaped(error)}" if error else f"{words} arrived."
+    return f"{words} failed: {escaped(error)}" if error else f"{words} delivered."
 
 
 def send_test_action(channel: Mapping[str, Any]) -> Action:
@@ -246,17 +246,17 @@ def send_test_action(channel: Mapping[str, Any]) -> Action:
 
     def run() -> str:
         error = send_test_message(pool(), actor(), channel["id"])
-        return f"The test did not reach {name}: {escaped(error)}" if error else f"{name} has it."
+        return f"Test to {name} failed: {escaped(error)}" if error else f"Test sent to {name}."
 
-    return Action("Send a test", f"Sends a message to {name} that says it is a test.", "Send", run)
+    return Action("Send test", f"Sends a test message to {name}.", "Send test", run)
 
 
 def toggle_channel_action(channel: Mapping[str, Any]) -> Action:
     """Switch a channel on or off."""
     name, on = escaped(channel["name"]), not channel["enabled"]
     effect = (
-        f"{name} is told again, also of what fires already." if on
-        else f"{name} is told of nothing until it is switched on again."
+        f"{name} receives alerts again, including those firing now." if on
+        else f"{name} receives nothing until it is switched on again."
     )  # fmt: skip
 
     def run() -> str:
@@ -265,8 +265,8 @@ def toggle_channel_action(channel: Mapping[str, Any]) -> Action:
         )
         return effect
 
-    word = "Switch on" if on else "Switch off"
-    return Action(f"{word} a channel", effect, word, run, needs=Role.ADMIN)
+    word = "Switch on channel" if on else "Switch off channel"
+    return Action(word, effect, word, run, needs=Role.ADMIN)
 
 
 def remove_channel_action(channel: Mapping[str, Any]) -> Action:
@@ -275,13 +275,12 @@ def remove_channel_action(channel: Mapping[str, Any]) -> Action:
 
     def run() -> str:
         gone = remove_channel(pool(), actor(), channel["id"])
-        return f"{name} is removed." if gone else f"{name} was gone already."
+        return f"Channel {name} removed." if gone else f"{name} had been removed already."
 
     return Action(
-        "Remove a channel",
-        f"Deletes {name} with its address, and {plural(channel['waiting'], 'message')} that it has"
-        " not got yet.",
-        "Remove",
+        "Remove channel",
+        f"Deletes {name} with its URL and {plural(channel['waiting'], 'undelivered message')}.",
+        "Remove channel",
         run,
         needs=Role.ADMIN,
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from lib.checks.cron_jobs import explain
 from lib.checks.workers_and_cron import cron_job_name, missed_runs
-from lib.formats import duration, escaped, zone
+from lib.formats import duration, escaped, plural, zone
 from lib.ops.cron.actions import change_schedule, set_active, unschedule
 from lib.ops.cron.runs import outcome
 from lib.ops.cron.schedule import ScheduleError, corrected, in_words, next_runs
@@ -29,7 +29,7 @@ def schedule_text(schedule: str) -> str:
     try:
         return in_words(schedule)
     except ScheduleError:
-        return "(only pg_cron can read it)"
+        return "(cannot be read here)"
 
 
 def upcoming_runs(job: Row, env: Row, now: datetime, count: int) -> list[datetime]:
@@ -44,11 +44,62 @@ def upcoming_runs(job: Row, env: Row, now: datetime, count: int) -> list[datetim
         return []
 
 
+def cron_jobs(jobs: Sequence[Row], env: Row, now: datetime) -> None:
+    """Draw the table of pg_cron's jobs."""
+    st.caption(
+        f"pg_cron {env['version']} evaluates schedules in {escaped(env['time_zone'])}; times below"
+        " are in your time zone."
+    )
+    if zone(env["time_zone"]).key != env["time_zone"]:
+        st.warning(
+            "pg_cron's time zone is unknown here, so next runs are computed in UTC. Set"
+            " cron.timezone to a name such as Europe/Berlin."
+        )
+    if not jobs:
+        st.info("No schedules. Without a worker that runs all the time, schedule process-jobs.")
+        return
+    st.dataframe(
+        [_cron_row(job, env, now) for job in jobs],
+        key="cron jobs",
+        hide_index=True,
+        alt="Cron jobs",
+        placeholder="–",
+        column_order=["job", "state", "words", "next", "last", "status", "failures"],
+        column_config={
+            "job": st.column_config.TextColumn("Cron job", width=220),
+            "state": st.column_config.TextColumn("State", width=75),
+            "words": st.column_config.TextColumn("Schedule", width=220),
+            "next": time_column("Next run", width=120),
+            "last": time_column("Last run", seconds=True, width=130),
+            "status": st.column_config.TextColumn("Last result", width=105),
+            "failures": count_column("Failed in a row", width=105),
+            "schedule": "Cron expression",
+            "wakes": st.column_config.CheckboxColumn("Calls process-jobs"),
+        },
+    )
+
+
+def _cron_row(job: Row, env: Row, now: datetime) -> dict[str, Any]:
+    next_times = upcoming_runs(job, env, now, 1)
+    misread = any(finding["finding"] == "six_fields" for finding in job["findings"])
+    return {
+        "job": cron_job_name(job),
+        "state": "Active" if job["active"] else "Paused",
+        "schedule": job["schedule"],
+        "words": ("⚠ " if misread else "") + schedule_text(job["schedule"]),
+        "next": next_times[0] if next_times else None,
+        "last": job["last_started_at"],
+        "status": job["last_status"],
+        "failures": job["failures_in_row"],
+        "wakes": job["wakes_queue"],
+    }
+
+
 def job_details(jobs: Sequence[Row], env: Row, now: datetime) -> None:
     """Draw a select box of the jobs, and the details of the chosen one."""
     jobs_by_label = {f"{cron_job_name(job)} (#{job['job_id']})": job for job in jobs}
     chosen = st.selectbox(
-        "Which job?", list(jobs_by_label), key="job", bind="query-params", width=420
+        "Cron job", list(jobs_by_label), key="job", bind="query-params", width=420
     )
     if chosen not in jobs_by_label:
         return
@@ -81,16 +132,18 @@ def schedule_controls(job: Row, env: Row) -> None:
     suggested = current
     if len(current.split()) > 5:
         suggested = corrected(current, supports_seconds=env["seconds"])
-    schedule = schedule_input("Change its schedule", env, suggested, f"change {key}")
+    schedule = schedule_input("New schedule", env, suggested, f"change {key}")
     # The job is part of the keys, so that a click on another job's stale button does nothing.
     with st.container(horizontal=True):
         unchanged = not schedule or schedule == current
-        if st.button("Change the schedule", disabled=unchanged, key=f"set {key}") and schedule:
+        if st.button("Change schedule", disabled=unchanged, key=f"set {key}") and schedule:
             ask(change_schedule_action(job, schedule))
         if job["active"]:
-            if st.button("Pause", icon=":material/pause:", key=f"pause {key}"):
+            if st.button("Pause schedule", icon=":material/pause:", key=f"pause {key}"):
                 ask(set_active_action(job, False))
-        elif st.button("Resume", icon=":material/play_arrow:", type="primary", key=f"resume {key}"):
+        elif st.button(
+            "Resume schedule", icon=":material/play_arrow:", type="primary", key=f"resume {key}"
+        ):
             ask(set_active_action(job, True))
         if st.button("Unschedule", icon=":material/delete:", key=f"unschedule {key}"):
             ask(unschedule_action(job))
@@ -99,14 +152,13 @@ def schedule_controls(job: Row, env: Row) -> None:
 def change_schedule_action(job: Row, schedule: str) -> Action:
     def run() -> str:
         changed = change_schedule(pool(), actor(), job["job_id"], schedule)
-        return "The schedule is changed." if changed else "It had that schedule already."
+        return "Schedule changed." if changed else "The schedule was the same already."
 
     return Action(
-        title="Change a schedule",
-        effect=f"pg_cron runs {escaped(cron_job_name(job))} from now on:"
-        f" {in_words(schedule).lower()}. Until"
-        f" now: {escaped(schedule_text(job['schedule']).lower())}.",
-        button="Change",
+        title="Change schedule",
+        effect=f"pg_cron runs {escaped(cron_job_name(job))} {in_words(schedule).lower()} instead of"
+        f" {escaped(schedule_text(job['schedule']).lower())}.",
+        button="Change schedule",
         run=run,
         needs=Role.ADMIN,
     )
@@ -115,22 +167,22 @@ def change_schedule_action(job: Row, schedule: str) -> Action:
 def set_active_action(job: Row, active: bool) -> Action:
     def run() -> str:
         set_active(pool(), actor(), job["job_id"], active)
-        return f"{escaped(cron_job_name(job))} {'runs again' if active else 'is paused'}."
+        return f"{escaped(cron_job_name(job))} {'resumed' if active else 'paused'}."
 
     effect = (
         f"pg_cron runs {escaped(cron_job_name(job))} again:"
         f" {escaped(schedule_text(job['schedule']).lower())}."
         if active
-        else f"pg_cron runs {escaped(cron_job_name(job))} no more until it is resumed; a run that"
-        " goes on"
-        " ends."
+        else f"pg_cron stops running {escaped(cron_job_name(job))} until it is resumed. A run in"
+        " progress is not affected."
     )
     if job["wakes_queue"] and not active:
-        effect += " Without a worker that runs all the time, jobs then wait."
+        effect += " Without a worker that runs all the time, jobs then stay pending."
+    label = "Resume schedule" if active else "Pause schedule"
     return Action(
-        title="Resume a cron job" if active else "Pause a cron job",
+        title=label,
         effect=effect,
-        button="Resume" if active else "Pause",
+        button=label,
         run=run,
         needs=Role.ADMIN,
     )
@@ -139,17 +191,15 @@ def set_active_action(job: Row, active: bool) -> Action:
 def unschedule_action(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
-        return (
-            f"{escaped(cron_job_name(job))} {'is unscheduled' if removed else 'was gone already'}."
-        )
+        done = "unscheduled" if removed else "had been removed already"
+        return f"{escaped(cron_job_name(job))} {done}."
 
     return Action(
-        title="Unschedule a cron job",
-        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its runs so far stay listed,"
-        " and the"
-        " audit log keeps its schedule and command."
+        title="Unschedule",
+        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs stay listed, and"
+        " the audit log keeps its schedule and command."
         + (
-            " Without a worker that runs all the time, jobs then wait."
+            " Without a worker that runs all the time, jobs then stay pending."
             if job["wakes_queue"]
             else ""
         ),
@@ -162,13 +212,15 @@ def unschedule_action(job: Row) -> Action:
 def history(job: Row, env: Row, now: datetime) -> None:
     runs = read("cron", "runs", job_id=job["job_id"], before=None, most=MAX_RUNS_SHOWN)
     if not runs:
-        st.info("It has not run yet, or pg_cron keeps no runs (cron.log_run).")
+        st.info("No runs yet, or pg_cron does not log runs (cron.log_run).")
         return
     show_gaps(job, runs, env, now)
-    only_failures = st.toggle("Only what failed", key="failed", bind="query-params")
+    only_failures = st.toggle("Failed runs only", key="failed", bind="query-params")
     rows = [row for run in runs if (row := history_row(run, env, now, only_failures))]
     if not rows:
-        st.success(f"None of its last {len(runs):,} runs failed.", icon=":material/check_circle:")
+        st.success(
+            f"No failures in the last {plural(len(runs), 'run')}.", icon=":material/check_circle:"
+        )
         return
     st.dataframe(
         rows,
@@ -177,17 +229,17 @@ def history(job: Row, env: Row, now: datetime) -> None:
         alt="Runs",
         placeholder="",
         column_config={
-            "started": time_column("Started", seconds=True),
-            "took": "Took",
-            "result": st.column_config.TextColumn("Result", width="large"),
-            "why": st.column_config.TextColumn("What it means", width="large"),
+            "started": time_column("Started", seconds=True, width=130),
+            "took": st.column_config.TextColumn("Duration", width=85),
+            "result": st.column_config.TextColumn("Result", width=370),
+            "why": st.column_config.TextColumn("Meaning", width=370),
         },
     )
     if job["wakes_queue"]:
         st.caption(
-            "For a job that calls a function, pg_cron's own “succeeded” says only that the request"
-            " was queued. The result here is what the function answered, as pg_net keeps it for six"
-            " hours."
+            "When a cron job calls a function, pg_cron's “succeeded” only means that the request"
+            " was queued. The result shown here is the function's response, which pg_net keeps for"
+            " six hours."
         )
 
 
@@ -208,8 +260,8 @@ def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
     if not found:
         return
     st.warning(
-        f"Runs are missing among the last {len(runs):,}, by the schedule as it is now:",
-        icon=":material/visibility:",
+        f"Runs missed among the last {len(runs):,}, according to the current schedule:",
+        icon=":material/warning:",
     )
     st.dataframe(
         [
@@ -218,11 +270,11 @@ def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
         ],
         key="gaps",
         hide_index=True,
-        alt="Gaps",
+        alt="Missed runs",
         placeholder="now",
         column_config={
-            "after": time_column("After the run of", seconds=True),
-            "until": time_column("Until", seconds=True),
-            "missed": count_column("Runs missing"),
+            "after": time_column("Last run before", seconds=True),
+            "until": time_column("Next run after", seconds=True),
+            "missed": count_column("Missed runs"),
         },
     )

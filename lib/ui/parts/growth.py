@@ -12,7 +12,7 @@ from lib.ui import charts
 from lib.ui.dashboard import read
 
 DAYS_AHEAD = 90
-HUES = {"nothing is purged": "amber", "purged by age": "blue"}
+HUES = {"no purge": "amber", "with purge": "blue"}
 
 
 def capacity() -> None:
@@ -20,21 +20,21 @@ def capacity() -> None:
     days = [row["jobs"] for row in read("maintenance", "days")]
     trend = growth(days)
     if trend is None:
-        st.info("A forecast needs a week of history: the rollups hold less so far.")
+        st.info("A forecast needs a week of history.")
         return
     with st.container(horizontal=True):
         retention = st.number_input(
-            "Jobs are purged after days", 1, 3650, 90, key="days", bind="query-params", width=220
+            "Purge jobs after (days)", 1, 3650, 90, key="days", bind="query-params", width=220
         )
         disk = st.number_input(
-            "Disk for the database, GB", 1, 100_000, 8, key="disk", bind="query-params", width=220
+            "Database disk (GB)", 1, 100_000, 8, key="disk", bind="query-params", width=220
         )
     figures = forecast_sizes(days, trend, retention)
     show_disk_forecast(figures, disk, retention)
     # A limit far above the database's size would flatten the lines.
     limit = disk if figures.drop(columns="at").max().max() > disk / 2 else None
     charts.show(
-        "How large will the database be?",
+        "Database size forecast",
         charts.lines(figures, HUES, "day", "GB", title="if", limit=limit),
         figures,
         key="growth",
@@ -43,9 +43,9 @@ def capacity() -> None:
         columns={"at": charts.step_column("day")},
     )
     st.caption(
-        f"From {plural(len(days), 'day')} of rollups: the straight line through the last four full"
-        " weeks goes on. A purge leaves the images' entries, and the space that it frees is used"
-        " again and not given back to the disk."
+        f"Based on {plural(len(days), 'day')} of history: the trend of the last four full weeks"
+        " continues. A purge keeps the records of images, and the space that it frees is reused,"
+        " not returned to the disk."
     )
 
 
@@ -62,8 +62,8 @@ def forecast_sizes(days: Sequence[int], trend: Growth, retention: int) -> pd.Dat
     rest = max(total - (job + image) * kept, 0)
     without_purge = forecast(days, trend, kept, DAYS_AHEAD, None)
     lines = {
-        "nothing is purged": without_purge,
-        "purged by age": forecast(days, trend, kept, DAYS_AHEAD, retention),
+        "no purge": without_purge,
+        "with purge": forecast(days, trend, kept, DAYS_AHEAD, retention),
     }
     today = pd.Timestamp.now("UTC").normalize()
     return pd.DataFrame(
@@ -83,27 +83,27 @@ def tiles(trend: Growth, total: int, per_job: float, kept: int) -> None:
     """Draw the figures that the forecast is based on."""
     with st.grid("auto", min_column_width=210, border=True):
         st.metric(
-            "Jobs a day",
+            "Jobs per day",
             f"{trend.jobs_per_day:,.0f}",
-            f"{trend.growth_per_day * 7:+,.0f} a week",
+            f"{trend.growth_per_day * 7:+,.0f} per week",
             delta_color="gray",
         )
         st.metric("Database", size(total))
-        st.metric("A job with its image's entry", size(per_job), help="Indexes included.")
+        st.metric("Size per job and image record", size(per_job), help="Indexes included.")
         st.metric("Finished jobs kept", f"{kept:,}")
 
 
 def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None:
     """Show when the disk will be full, with and without purging."""
     names = {
-        "nothing is purged": "without a purge",
-        "purged by age": f"purging after {retention} days",
+        "no purge": "without a purge",
+        "with purge": f"purging after {retention} days",
     }
     parts = []
     for column, name in names.items():
         full = figures[figures[column] > disk]
         parts.append(
-            f"{name} {disk} GB last longer than {DAYS_AHEAD} days"
+            f"{name} {disk} GB last more than {DAYS_AHEAD} days"
             if full.empty
             else f"{name} {disk} GB are full on {full['at'].iloc[0]:%-d %b %Y}"
         )
@@ -111,6 +111,6 @@ def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None
     if "full on" in parts[1]:
         st.error(sentence, icon=":material/error:")
     elif "full on" in parts[0]:
-        st.warning(sentence, icon=":material/visibility:")
+        st.warning(sentence, icon=":material/warning:")
     else:
         st.success(sentence, icon=":material/check_circle:")

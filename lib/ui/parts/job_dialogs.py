@@ -17,7 +17,13 @@ from lib.ops.action_texts import (
     reset_effect,
     retry_effect,
 )
-from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs, retry_jobs
+from lib.queue.operator_actions import (
+    cancel_jobs,
+    in_batches,
+    reset_stuck_jobs,
+    retry_jobs,
+    set_priority,
+)
 from lib.ui.confirm import Action
 from lib.ui.dashboard import actor, pool
 
@@ -44,6 +50,16 @@ def cancel(jobs: Sequence[UUID] | Matching, status: JobStatus = "live", advice: 
 def reset(jobs: Sequence[UUID] | Matching) -> Action:
     """Reset stuck jobs to pending."""
     return _action("Reset", jobs, reset_effect(_count(jobs)), reset_stuck_jobs, BACK)
+
+
+def raise_priority(job_id: UUID, before: int, after: int) -> Action:
+    """Raise the priority of a pending job."""
+
+    def run() -> str:
+        return outcome("moved up", len(set_priority(pool(), actor(), [job_id], after)), 1)
+
+    effect = f"Raises the priority from {before} to {after}. Higher priorities are claimed first."
+    return Action("Raise priority", effect, "Raise priority", run)
 
 
 def _action(

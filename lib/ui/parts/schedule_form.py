@@ -44,8 +44,8 @@ def schedule_input(label: str, env: Mapping[str, Any], first: str, key: str) -> 
             list(offered),
             accept_new_options=True,
             key=key,
-            help="Choose one, or write your own: minute, hour, day of the month, month, weekday."
-            f" Times are those of {env['time_zone']}.",
+            help="Choose one or enter your own: minute, hour, day of the month, month, weekday."
+            f" Times are in {env['time_zone']}.",
             width=320,
         )
         or ""
@@ -53,7 +53,7 @@ def schedule_input(label: str, env: Mapping[str, Any], first: str, key: str) -> 
     try:
         check(chosen, supports_seconds=env["seconds"])
     except ScheduleError as error:
-        st.error("This schedule would not do what it says.", icon=":material/error:")
+        st.error("Invalid schedule.", icon=":material/error:")
         st.text(str(error))
         return None
     next_times = next_runs(chosen, datetime.now(UTC), zone(env["time_zone"]), 3)
@@ -71,35 +71,42 @@ def schedule_form(
     )
     schedule = schedule_input("Schedule", env, first or EVERY_MINUTE, "wake schedule")
     left, middle, right = st.columns([3, 2, 1])
-    function_url = left.text_input("Address of process-jobs", url, key="wake url")
+    function_url = left.text_input("URL of process-jobs", url, key="wake url")
     key_name = middle.text_input(
-        "Name of the key",
+        "Key name",
         env["key_name"],
         key="wake key",
-        help="Of the Vault secret, or of the setting app.settings.<name>, that holds the secret"
-        " key. The key itself is written nowhere else.",
+        help="Name of the Vault secret, or of the setting app.settings.<name>, that holds the"
+        " secret key. The key itself is stored nowhere else.",
     )
     seconds = right.number_input(
-        "Time limit, s",
+        "Timeout (s)",
         1,
         MAX_TIMEOUT_SECONDS,
         env["call_seconds"],
         key="wake limit",
-        help="How long pg_net waits for the answer.",
+        help="How long pg_net waits for the response.",
     )
     readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:
-        st.warning("There is no key of that name yet. Store it first:", icon=":material/key:")
+        st.warning("No key of this name yet. Store it first:", icon=":material/key:")
         st.code(store_key(env, key_name or env["key_name"]), language="sql", wrap_lines=True)
     if not env["pg_net"]:
         st.warning("pg_net is not installed, and pg_cron needs it to call a function:")
         st.code("create extension pg_net;", language="sql")
-    button = "Replace the schedule" if wake_jobs else "Schedule process-jobs"
     possible = bool(schedule and function_url and readable and env["pg_net"])
     kind: Literal["primary", "secondary"] = "secondary" if wake_jobs else "primary"
-    if st.button(button, key="schedule", type=kind, disabled=not possible) and schedule:
+    if (
+        st.button(schedule_label(wake_jobs), key="schedule", type=kind, disabled=not possible)
+        and schedule
+    ):
         return ScheduleRequest(schedule, function_url, key_name, int(seconds))
     return None
+
+
+def schedule_label(wake_jobs: Sequence[Mapping[str, Any]]) -> str:
+    """Label of the button and dialog; `wake_jobs` are the cron jobs that would be replaced."""
+    return "Replace schedule" if wake_jobs else "Schedule process-jobs"
 
 
 def schedule_action(request: ScheduleRequest, wake_jobs: Sequence[Mapping[str, Any]]) -> Action:
@@ -110,13 +117,14 @@ def schedule_action(request: ScheduleRequest, wake_jobs: Sequence[Mapping[str, A
 
     def run() -> str:
         schedule_process_jobs(pool(), actor(), **asdict(request))
-        return f"process-jobs is called: {in_words(request.schedule).lower()}."
+        return f"process-jobs scheduled: {in_words(request.schedule).lower()}."
 
+    label = schedule_label(wake_jobs)
     return Action(
-        title="Schedule process-jobs",
-        effect=f"pg_cron calls process-jobs from now on: {in_words(request.schedule).lower()}."
+        title=label,
+        effect=f"pg_cron calls process-jobs {in_words(request.schedule).lower()}."
         + (f" It replaces {replaced}." if wake_jobs else ""),
-        button="Schedule",
+        button=label,
         run=run,
         needs=Role.ADMIN,
         statement=read_once("cron", "schedule_statement", actor=current_user(), **asdict(request)),

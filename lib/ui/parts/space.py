@@ -33,7 +33,7 @@ def space() -> None:
 
 def show_tables(tables: Sequence[dict[str, Any]]) -> None:
     """Draw table sizes and vacuum state."""
-    st.header("How large are the tables, and does vacuum keep up?")
+    st.header("Tables")
     st.dataframe(
         pd.DataFrame(
             {
@@ -42,8 +42,8 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
                 "Rows": size(table["heap_bytes"]),
                 "Indexes": size(table["index_bytes"]),
                 "Live rows": table["live"],
-                "Dead": table["dead"],
-                "Dead share": share(table["dead"], table["live"] + table["dead"]),
+                "Dead rows": table["dead"],
+                "Dead rows, %": share(table["dead"], table["live"] + table["dead"]),
                 "Vacuum at": table["due_at"],
                 "Vacuumed": table["vacuumed_at"],
                 "Analyzed": table["analyzed_at"],
@@ -54,15 +54,26 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
         ),
         hide_index=True,
         alt="Tables with their sizes and the state of vacuum",
-        placeholder="never",
+        placeholder="Never",
+        column_order=[
+            "Table",
+            "Size",
+            "Indexes",
+            "Live rows",
+            "Dead rows",
+            "Dead rows, %",
+            "Vacuum at",
+            "Vacuumed",
+            "State",
+        ],
         column_config={
             "Live rows": count_column(),
-            "Dead": count_column(),
-            "Vacuum at": count_column(help="Dead rows at which autovacuum comes."),
+            "Dead rows": count_column(),
+            "Vacuum at": count_column(help="Dead rows at which autovacuum runs."),
             "Vacuumed": time_column(),
             "Analyzed": time_column(),
             "Frozen": st.column_config.TextColumn(
-                help="How near the oldest row is to being frozen by force, in transactions."
+                help="How close the oldest row is to a forced freeze, in transactions."
             ),
         },
     )
@@ -70,23 +81,23 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
 
 def show_indexes(indexes: Sequence[dict[str, Any]]) -> None:
     """Draw index sizes next to their expected sizes."""
-    st.header("Which indexes have swollen?")
+    st.header("Indexes")
     st.dataframe(
         pd.DataFrame(
             {
                 "Index": index["name"],
                 "Table": index["table_name"],
                 "Size": size(index["bytes"]),
-                "Needs about": size(index["expected_bytes"]) if index["expected_bytes"] else None,
+                "Expected size": size(index["expected_bytes"]) if index["expected_bytes"] else None,
                 "Scans": index["scans"],
                 "State": index["building"]
-                or ("bloated" if bloated(index) else "fine" if index["valid"] else "invalid"),
+                or ("Bloated" if bloated(index) else "OK" if index["valid"] else "Invalid"),
             }
             for index in indexes
         ),
         hide_index=True,
         alt="Indexes with their sizes",
-        placeholder="not analyzed yet",
+        placeholder="Not analyzed yet",
         column_config={"Scans": count_column()},
     )
 
@@ -99,33 +110,33 @@ def show_problems(
     """Show tables that need a vacuum, and bloated or invalid indexes."""
     for table in overdue:
         st.warning(
-            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows, it should"
-            f" come at {table['due_at']:,}. Vacuum it; if the number stays, a long transaction"
-            " holds it back (see Troubleshooting).",
-            icon=":material/visibility:",
+            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows, autovacuum"
+            f" should run at {table['due_at']:,}. Vacuum it; if the number does not fall, a long"
+            " transaction holds it back (see the checks on Alerts).",
+            icon=":material/warning:",
         )
     for index in bloated_indexes:
         st.warning(
-            f"{index['name']} takes {size(index['bytes'])} and needs about"
-            f" {size(index['expected_bytes'])}: rebuild it.",
-            icon=":material/visibility:",
+            f"{index['name']} is bloated: {size(index['bytes'])}, expected"
+            f" {size(index['expected_bytes'])}. Rebuild it.",
+            icon=":material/warning:",
         )
     for index in invalid_indexes:
         st.error(
-            f"{index['name']} is invalid: a build of it failed, so that it costs and serves"
-            " nothing. Rebuild it.",
+            f"{index['name']} is invalid because its build failed: it is updated but never used."
+            " Rebuild it.",
             icon=":material/error:",
         )
     if not (overdue or bloated_indexes or invalid_indexes):
         st.success(
-            "Vacuum keeps up, and no index has swollen or is invalid.",
+            "**All good.** Vacuum keeps up; no index is bloated or invalid.",
             icon=":material/check_circle:",
         )
 
 
 def vacuum_state(table: dict[str, Any]) -> str:
     """A table's vacuum state in a word or two."""
-    return table["vacuuming"] or ("late" if vacuum_due(table) else "fine")
+    return table["vacuuming"] or ("Late" if vacuum_due(table) else "OK")
 
 
 def maintenance_controls(
@@ -146,8 +157,8 @@ def vacuum_action(name: str) -> Action:
     """Vacuum and analyze a table."""
     return Action(
         f"Vacuum {name}",
-        f"Frees the space of deleted rows of {name} and counts it anew. The queue goes on"
-        " meanwhile; on a large table it takes minutes and reads the disk.",
+        f"Frees the space of deleted rows of {name} and updates its statistics. The queue keeps"
+        " running; on a large table this takes minutes and reads much from disk.",
         "Vacuum and analyze",
         lambda: start_work("vacuum", "space", name),
     )
@@ -157,9 +168,9 @@ def reindex_action(name: str) -> Action:
     """Rebuild an index concurrently."""
     return Action(
         f"Rebuild {name}",
-        f"Builds {name} anew beside the old one (REINDEX CONCURRENTLY). The queue goes on"
-        " meanwhile. It needs the space of the index once more, waits for transactions that are"
-        " open, and takes minutes for millions of rows.",
+        f"Rebuilds {name} while the queue keeps running (REINDEX CONCURRENTLY). Needs the space of"
+        " the index a second time, waits for open transactions and takes minutes for millions of"
+        " rows.",
         "Rebuild",
         lambda: start_work("reindex", "indexes", name),
         needs=Role.ADMIN,
@@ -175,4 +186,4 @@ def start_work(kind: Any, task: str, name: str) -> str:
         run_in_background(database_url(settings()), actor(), task, kind, name, clear_cached_answers)
     except LookupError as error:
         return str(error)
-    return f"Under way: {kind} of {name}. The table says when it is done."
+    return f"Started: {kind} of {name}. The table shows when it is done."

@@ -59,11 +59,21 @@ def deployed(database: str, db: Connection, tmp_path: Path) -> Iterator[Deployed
 
 
 @pytest.fixture
+def more_settings() -> dict[str, str]:
+    """Further settings of the functions, for a test to give."""
+    return {}
+
+
+@pytest.fixture
 def served(
-    deployed: Deployed, database: str, tmp_path: Path, eventually: Callable[..., Any]
+    deployed: Deployed,
+    database: str,
+    tmp_path: Path,
+    eventually: Callable[..., Any],
+    more_settings: dict[str, str],
 ) -> Iterator[Deployed]:
     """The same with its functions."""
-    settings = parse({"DATABASE_URL": database, "DARKROOM_DATA": str(tmp_path)})
+    settings = parse({"DATABASE_URL": database, "DARKROOM_DATA": str(tmp_path)} | more_settings)
     service = Service(settings)
     app = Starlette(routes=routes(lambda: service.functions), lifespan=service.lifespan)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))

@@ -131,7 +131,8 @@ BREAKS = {
         "grants",
         "grant execute on function public.cancel_jobs to public",
         "anon and authenticated may run cancel_jobs",
-        "revoke execute on function public.cancel_jobs(p_actor text, p_job_ids uuid[])",
+        "revoke execute on function public.cancel_jobs(p_actor text, p_job_ids uuid[],"
+        " p_running boolean)",
     ),
     "function for nobody": (
         "grants",
@@ -259,6 +260,23 @@ def test_functions_with_another_key(served):
     assert "HTTP 401 to the secret key" in found.evidence
     assert "SUPABASE_SECRET_KEY" in found.todo
     assert served.db.execute("select from public.workers").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("more_settings", "evidence"),
+    [
+        ({}, "Only signed-in users and the secret key start generations."),
+        ({"DARKROOM_ANONYMOUS_STARTS": "1"}, "Anyone who has the publishable key"),
+    ],
+)
+def test_who_starts_generations_without_signing_in(served, evidence):
+    found = served.finding("anonymous-starts")
+    assert (found.status, evidence in found.evidence) == ("ok", True)
+    assert served.db.execute("select from public.job_queue").fetchall() == []
+
+
+def test_who_starts_generations_is_not_known_without_functions(deployed):
+    assert deployed.finding("anonymous-starts").status == "not_applicable"
 
 
 def test_nobody_works(deployed):

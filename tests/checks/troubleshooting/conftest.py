@@ -40,7 +40,7 @@ class Troubleshooting:
 
     def healthy(self, symptom: str) -> bool:
         """Whether no cause is found for a symptom."""
-        return "Nothing is wrong." in self.read(symptom)
+        return "All good." in self.read(symptom)
 
     def press(self, label: str) -> str:
         """Presses the button of a repair, confirms it, and returns the report.

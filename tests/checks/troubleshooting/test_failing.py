@@ -36,8 +36,8 @@ def test_a_wrong_token_is_named_and_its_jobs_are_retried_with_the_right_one(
         db.execute(START, [prompt, SCHNELL])
     assert ended(2) == ["failed", "failed"]
     said = page.read("at_once")
-    assert "Most likely: **The Replicate token is missing, wrong or not allowed to do this" in said
-    assert "2 jobs failed with it in the last hour, 2 in their first attempt." in said
+    assert "Most likely: **Replicate rejected the API token" in said
+    assert "2 jobs failed in the last hour, 2 in the first attempt." in said
     assert "r8_wrong" not in said
     wrong.terminate()
     wrong.wait(30)
@@ -52,7 +52,7 @@ def test_a_model_that_does_not_exist_is_named(page, db, start_worker, ended):
     db.execute('select enqueue_job(\'generate-image\', \'{"prompt": "x", "model_id": "a/bb"}\')')
     assert ended(1) == ["failed"]
     said = page.read("at_once")
-    assert "Replicate has no such model for a/bb" in said
+    assert "Model not found at Replicate for a/bb" in said
     assert "in the models table" in said
     db.execute("update job_queue set completed_at = now() - interval '2 hours'")
     assert page.healthy("at_once")
@@ -68,9 +68,9 @@ def test_a_disabled_model_that_users_want_is_enabled(page, db):
         [SCHNELL],
     )
     said = page.read("at_once")
-    assert f"The model {SCHNELL} is disabled: requests for it are refused." in said
-    assert "Users made 3 images with it in the last seven days. Eve changed it last." in said
-    assert page.press(f"Enable {SCHNELL}") == f"{SCHNELL} is enabled."
+    assert f"Model {SCHNELL} is disabled; requests for it are refused." in said
+    assert "Users generated 3 images with it in the last 7 days. Last changed by Eve." in said
+    assert page.press(f"Enable {SCHNELL}") == f"{SCHNELL} enabled."
     assert page.healthy("at_once")
     db.execute(START, ["a fox", SCHNELL])
 
@@ -78,17 +78,17 @@ def test_a_disabled_model_that_users_want_is_enabled(page, db):
 @pytest.mark.parametrize(
     ("code", "cause", "retried"),
     [
-        ("no_credit", "The Replicate account has no credit", True),
-        ("invalid_input", "Replicate refuses the input", True),
-        ("invalid_payload", "The job's payload can never run", False),
-        ("not_an_image", "What the model made is no image", True),
+        ("no_credit", "Replicate account out of credit", True),
+        ("invalid_input", "Input refused by Replicate", True),
+        ("invalid_payload", "Invalid payload", False),
+        ("not_an_image", "Output is not an image", True),
     ],
 )
 def test_other_errors_are_explained(page, db, code, cause, retried):
     fail(db, code, 2, message="<b>payload</b> *of* job")
     said = page.read("at_once")
     assert cause in said
-    assert "The newest said: <b>payload</b> *of* job" in said
+    assert "Newest message: <b>payload</b> *of* job" in said
     if retried:
         assert page.press("Retry 2 jobs") == "2 jobs put back on the queue."
         assert page.healthy("at_once")
@@ -103,8 +103,8 @@ def test_a_model_that_fails_alone_is_disabled(page, db):
     fail(db, "prediction_failed", 8, SDXL)
     said = page.read("failure_rate")
     assert f"Most failures are of one model: {SDXL}." in said
-    assert "8 of 8 failures are its own; 80.0 % of its jobs failed." in said
-    assert page.press(f"Disable {SDXL}") == f"{SDXL} is disabled."
+    assert "8 of 8 failures are of this model; 80.0% of its jobs failed." in said
+    assert page.press(f"Disable {SDXL}") == f"{SDXL} disabled."
     [model] = db.execute("select enabled from models where id = %s", [SDXL]).fetchall()
     assert model == {"enabled": False}
     complete(db, 80)
@@ -116,10 +116,10 @@ def test_a_provider_in_trouble_is_told_from_a_bad_model(page, db):
     fail(db, "deadline_exceeded", 3)
     fail(db, "deadline_exceeded", 3, SDXL)
     said = page.read("failure_rate")
-    assert "Most likely: **The provider itself has trouble." in said
+    assert "Most likely: **The provider has problems." in said
     assert "6 of 6 failures are timeouts" in said
     assert "with 2 models" in said
-    assert page.press("Pause the queue").startswith("Paused")
+    assert page.press("Pause queue") == "Queue paused."
     assert db.execute("select reason from queue_pauses").fetchall()
     complete_paused = db.execute("select claim_next_job()").fetchall()
     assert complete_paused == []
@@ -133,7 +133,7 @@ def test_one_kind_of_error_is_named(page, db):
     fail(db, "not_an_image", 5)
     fail(db, "too_large", 1)
     said = page.read("failure_rate")
-    assert "What the model made is no image" in said
+    assert "Output is not an image" in said
     page.press("Retry 5 jobs")
     complete(db, 60)
     assert page.healthy("failure_rate")

@@ -23,7 +23,7 @@ def test_a_paused_queue_is_resumed(page, db, start_worker, ended):
     said = page.read("pending")
     assert "Queue paused for generate-image" in said
     assert "by Eve *x*: an <b>incident</b>." in said
-    assert "Held back by it: 1 pending job." in said
+    assert "1 pending job affected." in said
     assert page.press("Resume generate-image") == "Resumed."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
@@ -44,8 +44,8 @@ def test_jobs_of_a_type_that_no_worker_knows_are_cancelled(page, db, start_worke
     start_worker()
     db.execute("select enqueue_job('generate-imgae', '{}') from generate_series(1, 3)")
     said = page.read("pending")
-    assert "No worker knows jobs of type generate-imgae." in said
-    assert "3 jobs due. No worker alive names this type" in said
+    assert "No worker handles jobs of type generate-imgae." in said
+    assert "3 pending jobs. Either the type is misspelled" in said
     assert page.press("Cancel 3 jobs of type generate-imgae") == "3 jobs cancelled."
     assert statuses(db) == ["cancelled"] * 3
     assert page.healthy("pending")
@@ -59,7 +59,7 @@ def test_a_provider_that_is_held_for_down_is_tried(page, db, start_worker, ended
     said = page.read("pending")
     assert "Provider replicate down for" in said
     assert "Last error: connection refused" in said
-    assert page.press("Try replicate now") == "The next job tries it."
+    assert page.press("Try replicate now") == "The next job tries the provider."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
 
@@ -78,11 +78,11 @@ def test_a_storage_that_takes_no_images_is_named(page, db):
     assert "Storage failing on h for 5 min" in said
     assert "; jobs that need it stay pending there." in said
     assert "The disk for images is full." in said
-    assert "Held back by it: 1 pending job." in said
+    assert "1 pending job affected." in said
     assert "Free space there" in said
     # One that can store takes them.
     db.execute(ALIVE)
-    assert "Held back by it: 0 pending jobs." in page.read("pending")
+    assert "0 pending jobs affected." in page.read("pending")
     db.execute("delete from workers where storage_error is not null")
     assert page.healthy("pending")
 
@@ -96,7 +96,7 @@ def test_a_model_that_rests_is_named(page, db):
     said = page.read("pending")
     assert "Model m rate-limited for another" in said
     assert "Provider said: throttled" in said
-    assert "Held back by it: 3 pending jobs." in said
+    assert "3 pending jobs affected." in said
     db.execute("update model_holds set held_until = now()")
     assert page.healthy("pending")
 
@@ -107,8 +107,8 @@ def test_workers_that_are_busy_are_told_from_none(page, db):
     db.execute(LONG_DUE)
     db.execute("select claim_jobs(2, null, (select id from workers))")
     said = page.read("pending")
-    assert "more jobs are due than they can run at once" in said
-    assert "2 run of 2 at once, 3 are due" in said
+    assert "All worker slots are in use." in said
+    assert "2 of 2 slots in use, 3 jobs pending" in said
     db.execute("update workers set concurrency = 9")
     assert page.healthy("pending")
 
@@ -117,8 +117,8 @@ def test_jobs_that_are_not_due_are_nobodys_fault(page, db):
     db.execute(ALIVE)
     db.execute("select enqueue_job('generate-image', '{}', 0, now() + interval '2 hours')")
     said = page.read("pending")
-    assert "The jobs that wait are not due yet." in said
-    assert "1 wait for their time, the next one in 1 h 59 min" in said or "in 2 h" in said
+    assert "All pending jobs are scheduled for later." in said
+    assert "1 job scheduled for later, the next in 1 h 59 min" in said or "in 2 h" in said
     db.execute("select cancel_jobs('me', array(select id from job_queue))")
     assert page.healthy("pending")
 
@@ -149,4 +149,4 @@ def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, pa
     db.execute("select pause_queue('me')")
     assert "Queue paused for all jobs" in page.read("pending")
     assert page.press("Resume all jobs") == "Resumed."
-    assert "Queue paused" not in page.read("pending")
+    assert "Queue paused for" not in page.read("pending")

@@ -87,6 +87,11 @@ def queue_is_paused(queue: Queue) -> None:
     queue.back("queue_pauses", "paused_at", 3700)
 
 
+def jobs_waited(queue: Queue) -> None:
+    queue.complete(10, waited=90)
+    queue.enqueue()
+
+
 def nothing_completes(queue: Queue) -> None:
     queue.complete()
     queue.back("job_queue", "completed_at", 600)
@@ -137,7 +142,7 @@ CAUSES = [
         lambda q: q.one("select count(*) from public.reset_stuck_jobs('me')"),
     ),
     Cause("oldest_pending", lambda q: q.enqueue(waited=301), lambda q: q.claim()),
-    Cause("wait_p95", lambda q: q.complete(10, waited=90), lambda q: q.complete(200)),
+    Cause("wait_p95", jobs_waited, lambda q: q.complete(200)),
     Cause(
         "no_worker",
         lambda q: (q.back("alert_watch", "began_at", 9999), q.back("workers", "last_seen_at", 121)),

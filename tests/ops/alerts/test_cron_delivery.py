@@ -55,4 +55,4 @@ async def test_a_failing_cron_job_through_the_full_cycle(
         run_it("succeeded")
         await look(3)
         assert len(receiver.got) == 2
-        assert receiver.titles[1].startswith("Darkroom: over: ")
+        assert receiver.titles[1].startswith("Darkroom: resolved: ")

@@ -76,7 +76,7 @@ async def test_a_full_cycle(queue, only, look, add_channel, receiver, cause):
     cause.mend(queue)
     await look()
     assert len(receiver.got) == 2
-    assert receiver.titles[1].startswith(f"Darkroom: over: {title}")
+    assert receiver.titles[1].startswith(f"Darkroom: resolved: {title}")
     assert receiver.got[1]["type"] == "success"
 
     await look()
@@ -137,8 +137,8 @@ async def test_two_who_watch_at_once_tell_once(paused, pool, receiver, monkeypat
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (503, "The receiver refused it: HTTP status 503."),
-        (None, "The receiver could not be reached, or did not take it."),
+        (503, "The receiver refused it: HTTP 503."),
+        (None, "The receiver was unreachable or refused the message."),
     ],
 )
 async def test_a_receiver_that_is_down_is_told_later(
@@ -191,7 +191,7 @@ async def test_no_secret_is_logged_or_kept(db, paused, queue, look, receiver, ca
             queue.back("queue_pauses", "paused_at", 7200)
             await look()
     kept = str(db.execute("select * from public.alert_notifications").fetchall())
-    assert "HTTP status 500" in kept
+    assert "HTTP 500" in kept
     written = "".join(capfd.readouterr())
     for secret in (TOKEN, PASSWORD):
         assert secret not in caplog.text + written + kept

@@ -23,8 +23,13 @@ async def pool(database):
 def asking(pool):
     """A client of the routes, from an address, with settings."""
 
-    def asking(client="127.0.0.1", ready=True, worker_ended=False, **settings):
-        found = routes(lambda: pool if ready else None, lambda: worker_ended, parse(settings))
+    def asking(client="127.0.0.1", ready=True, worker_ended=False, role=False, **settings):
+        found = routes(
+            lambda: pool if ready else None,
+            lambda: worker_ended,
+            parse(settings),
+            has_role=lambda _: role,
+        )
         app = Starlette(routes=found)
         transport = httpx.ASGITransport(app, client=(client, 1))
         return httpx.AsyncClient(transport=transport, base_url="http://localhost")
@@ -105,7 +110,7 @@ async def test_who_may_read_the_metrics(asking, client, settings, sent, status):
 
 
 async def test_health_is_the_worst_that_fires(db, queue, asking):
-    health = asking("192.0.2.1")
+    health = asking("192.0.2.1", role=True)
 
     async def state():
         db.execute("select public.evaluate_alerts()")
@@ -123,6 +128,30 @@ async def test_health_is_the_worst_that_fires(db, queue, asking):
     assert await state() == (503, {"status": "critical", "alerts": [down, paused]})
     queue.one("select public.record_provider_success('a provider')")
     assert await state() == (200, {"status": "warning", "alerts": [paused]})
+
+
+@pytest.mark.parametrize(
+    ("client", "role", "settings", "sent", "named"),
+    [
+        ("192.0.2.1", False, {}, {}, False),
+        ("192.0.2.1", True, {}, {}, True),
+        ("127.0.0.1", False, {}, {}, True),
+        ("127.0.0.1", False, {}, {"via": "1.1 proxy"}, False),
+        ("127.0.0.1", False, {"DARKROOM_URL": "https://darkroom.example"}, {}, False),
+        ("127.0.0.1", False, {"METRICS_TOKEN": "s3cret"}, {}, False),
+        ("192.0.2.1", False, {"METRICS_TOKEN": "s3cret"}, {"authorization": "Bearer no"}, False),
+        ("192.0.2.1", False, {"METRICS_TOKEN": "s3cret"}, {"authorization": "Bearer s3cret"}, True),
+    ],
+)
+async def test_strangers_are_told_how_bad_it_is_and_no_more(
+    db, queue, asking, client, role, settings, sent, named
+):
+    queue.one("select public.pause_queue('somebody', 'secret type')")
+    queue.back("queue_pauses", "paused_at", 7200)
+    db.execute("select public.evaluate_alerts()")
+    answer = await asking(client, role=role, **settings).get("/healthz", headers=sent)
+    alerts = {"alerts": [{"rule": "queue_paused", "severity": "warning"}]} if named else {}
+    assert answer.json() == {"status": "warning"} | alerts
 
 
 async def test_health_says_that_the_worker_has_ended(asking):

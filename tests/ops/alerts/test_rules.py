@@ -92,6 +92,17 @@ def test_each_subject_has_its_own_alert(queue, evaluate):
     }
 
 
+def test_a_long_wait_is_over_once_nothing_is_pending(queue, evaluate, change_rule):
+    change_rule("wait_p95", for_seconds=0)
+    queue.complete(10, waited=90)
+    assert evaluate("wait_p95") == []
+    queue.enqueue()
+    assert [alert["resolved_at"] for alert in evaluate("wait_p95")] == [None]
+    queue.claim()
+    [over] = evaluate("wait_p95")
+    assert over["resolved_at"]
+
+
 @pytest.mark.parametrize("barred", ["generate-image", "*"])
 def test_what_must_wait_is_not_late(queue, evaluate, barred):
     queue.enqueue(waited=999)

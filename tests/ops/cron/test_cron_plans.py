@@ -1,4 +1,4 @@
-"""What Workers & cron asks grows with what workers hold, not with the queue."""
+"""What the Workers page asks grows with what workers hold, not with the queue."""
 
 from pathlib import Path
 

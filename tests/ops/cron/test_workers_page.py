@@ -1,4 +1,4 @@
-"""The page Workers & cron in a real browser, on a real PostgreSQL 15 with pg_cron."""
+"""The Workers page in a real browser, on a real PostgreSQL 15 with pg_cron."""
 
 import re
 from collections.abc import Iterator
@@ -69,38 +69,36 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     )
     reads = "The command reads the setting app.settings.service_role_key, which no session has"
     expect(main.get_by_text(reads).first).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("There is no key of that name yet.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_role("button", name="Replace the schedule")).to_be_disabled(timeout=LONG)
+    expect(main.get_by_text("No key of this name yet.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_role("button", name="Replace schedule")).to_be_disabled(timeout=LONG)
 
     # One click gives the trapped job the right form. Seconds, which this version has not, are
     # not offered.
     main.get_by_role("combobox", name="Schedule", exact=True).click()
     expect(page.get_by_role("option")).to_have_text(SCHEDULES, timeout=LONG)
     page.keyboard.press("Escape")
-    main.get_by_role("button", name="Change the schedule").click()
-    expect(dialog.get_by_text("from now on: every minute. Until now: every 30")).to_be_visible(
-        timeout=LONG
-    )
-    confirm(page, "Change", "The schedule is changed.")
+    main.get_by_role("button", name="Change schedule").click()
+    expect(dialog.get_by_text("every minute instead of every 30")).to_be_visible(timeout=LONG)
+    confirm(page, "Change schedule", "Schedule changed.")
     expect(main.get_by_text(trap)).to_be_hidden(timeout=LONG)
 
     # The queue gets a schedule that is right.
     conn.execute("insert into vault.secrets values ('darkroom_secret_key', %s)", [app.keys.secret])
     page.reload()
-    main.get_by_role("button", name="Replace the schedule").click(timeout=LONG)
+    main.get_by_role("button", name="Replace schedule").click(timeout=LONG)
     expect(dialog.get_by_text("It replaces every 30 s (* * * * *)")).to_be_visible(timeout=LONG)
-    confirm(page, "Schedule", "process-jobs is called: every minute.")
+    confirm(page, "Replace schedule", "process-jobs scheduled: every minute.")
     jobs = {row["job_name"]: row for row in conn.execute("select * from cron_jobs()")}
     assert jobs.keys() == {"process-jobs", "<b>broken</b>"}
     assert by_hand not in [job["job_id"] for job in jobs.values()]
 
     # Paused and resumed.
-    press(main, "Pause")
-    confirm(page, "Pause", "process-jobs is paused.")
+    press(main, "Pause schedule")
+    confirm(page, "Pause schedule", "process-jobs paused.")
     nobody = "No worker alive. The cron job that wakes the queue is paused"
     expect(main.get_by_text(nobody)).to_be_visible(timeout=LONG)
-    press(main, "Resume")
-    confirm(page, "Resume", "process-jobs runs again.")
+    press(main, "Resume schedule")
+    confirm(page, "Resume schedule", "process-jobs resumed.")
 
     # A run of pg_cron, joined with what the function really answered.
     generation = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
@@ -124,7 +122,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
         "Cron job <b>broken</b>: last (run|[0-9]+ runs) failed. ERROR: unrecognized configuration"
     )
     expect(main.get_by_text(failing)).to_be_visible(timeout=LONG)
-    main.get_by_role("combobox", name="Which job?").click()
+    main.get_by_role("combobox", name="Cron job").click()
     page.get_by_role("option", name="<b>broken</b>").click()
     expect(main.get_by_text("which no session has: each run fails").first).to_be_visible(
         timeout=LONG
@@ -136,13 +134,17 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     expect(main.locator("canvas", has_text=explained)).to_have_count(1, timeout=LONG)
 
     # Called by hand, then unscheduled.
-    main.get_by_role("button", name="Call process-jobs now").click()
-    confirm(page, "Call it", "process-jobs answered HTTP 200: Processed 0 job(s) with 0 error(s)")
-    main.get_by_role("combobox", name="Which job?").click()
+    main.get_by_role("button", name="Call process-jobs").click()
+    confirm(
+        page,
+        "Call process-jobs",
+        "process-jobs responded: HTTP 200: Processed 0 job(s) with 0 error(s)",
+    )
+    main.get_by_role("combobox", name="Cron job").click()
     page.get_by_role("option", name="process-jobs").click()
     expect(main.get_by_text("which no session has")).to_have_count(1, timeout=LONG)
     press(main, "Unschedule")
-    confirm(page, "Unschedule", "process-jobs is unscheduled.")
+    confirm(page, "Unschedule", "process-jobs unscheduled.")
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
@@ -171,20 +173,26 @@ def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Pa
     eventually(lambda: app.rows("select from public.workers"))
     page.goto(f"{app.url}/workers")
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("There is no pg_cron in this database")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("1 worker alive, no schedule problems.")).to_be_visible(timeout=LONG)
-    for text in ("Look for due jobs", "Every 5.0 s", "alive"):
+    expect(main.get_by_text("This database has no pg_cron.")).to_be_visible(timeout=LONG)
+    expect(
+        main.get_by_text("1 worker alive, 0 of 10 slots in use. No schedule problems.")
+    ).to_be_visible(timeout=LONG)
+    for text in ("Claim pending jobs", "Every 5.0 s", "Alive"):
         expect(main.locator("canvas", has_text=text)).to_have_count(1, timeout=LONG)
     expect(main.get_by_role("button", name=re.compile("[Ss]chedule"))).to_have_count(0)
-    main.get_by_role("button", name="Call process-jobs now").click()
-    confirm(page, "Call it", "process-jobs answered HTTP 200: Processed 0 job(s) with 0 error(s)")
+    main.get_by_role("button", name="Call process-jobs").click()
+    confirm(
+        page,
+        "Call process-jobs",
+        "process-jobs responded: HTTP 200: Processed 0 job(s) with 0 error(s)",
+    )
 
 
 def test_a_call_that_fails_says_why(make_app, page: Page, database):
     gone = "http://127.0.0.1:9"
     app = make_app(DATABASE_URL=database, DARKROOM_URL=gone).start()
     page.goto(f"{app.url}/workers")
-    page.get_by_role("button", name="Call process-jobs now").click(timeout=LONG)
-    confirm(page, "Call it", "The call did not succeed:")
+    page.get_by_role("button", name="Call process-jobs").click(timeout=LONG)
+    confirm(page, "Call process-jobs", "The call failed:")
     said = f"No answer from {gone}/functions/v1/process-jobs: ConnectError."
     expect(page.get_by_role("dialog").get_by_text(said)).to_be_visible(timeout=LONG)

@@ -39,6 +39,7 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     assert (row["id"], row["image_url"]) == (made.generation_id, made.image_url)
     assert made.image_url == f"http://app.example/images/{made.generation_id}.webp"
     assert (tmp_path / "images" / row["storage_path"]).is_file()
+    assert (tmp_path / "images" / row["thumbnail_path"]).is_file()
     assert (row["status"], row["outcome"], row["error_code"]) == ("completed", "completed", None)
     assert (row["progress"], row["error_message"]) == (100, None)
     assert row["prediction_id"]

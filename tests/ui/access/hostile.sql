@@ -41,11 +41,13 @@ from (
 
 -- A generation of each fate, with its job.
 insert into public.image_generations (
-    id, user_id, prompt, model_id, status, error_message, prediction_id, storage_path, image_url, completed_at
+    id, user_id, prompt, model_id, status, error_message, prediction_id, storage_path, thumbnail_path,
+    image_url, completed_at
 )
 select ('00000000-0000-4000-8000-0000000001' || lpad(n::text, 2, '0'))::uuid, '00000000-0000-4000-8000-000000000001',
        pg_temp.bad(' prompt'), pg_temp.bad(), status, pg_temp.bad(' error'), pg_temp.bad(' prediction'),
-       case status when 'completed' then pg_temp.bad('.png') end, case status when 'completed' then pg_temp.bad() end,
+       case status when 'completed' then pg_temp.bad('.png') end, case status when 'completed' then pg_temp.bad('.webp') end,
+       case status when 'completed' then pg_temp.bad() end,
        case when status not in ('queued', 'processing') then now() end
 from unnest(array['queued', 'processing', 'completed', 'failed', 'cancelled']) with ordinality s (status, n);
 insert into public.job_queue (

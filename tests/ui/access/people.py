@@ -46,5 +46,5 @@ def see_stuck(page: Page, app: App) -> None:
 
     What pages show is some seconds old, and shared by all.
     """
-    page.goto(f"{app.url}/stuck-jobs")
+    page.goto(f"{app.url}/jobs?view=stuck")
     page.get_by_role("button", name="Reset all 1").wait_for(timeout=LONG)

@@ -5,15 +5,15 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from lib.ui.navigation import SECTIONS, page_path
+from lib.ui.pages import PAGES, VIEWS, page_path
 
 LONG = 30_000
-MARK = "markof7e57"
+MARK = "markofseven"
 CONNECTED = (
     "select count(*)::int as n from pg_stat_activity"
     " where datname = current_database() and application_name = 'darkroom dashboard'"
 )
-PAGES = [page_path(file) for files in SECTIONS.values() for file in files]
+PATHS = [page_path(file) for file in (*PAGES, *VIEWS)]
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def frames_of(page: Page) -> list[bytes]:
 @pytest.mark.parametrize(
     ("setting", "paths"),
     [
-        pytest.param({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, PAGES, marks=pytest.mark.slow),
-        ({"DARKROOM_URL": "https://darkroom.example"}, PAGES[:2]),
+        pytest.param({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, PATHS, marks=pytest.mark.slow),
+        ({"DARKROOM_URL": "https://darkroom.example"}, PATHS[:2]),
     ],
 )
 def test_a_published_app_shows_how_to_configure_sign_in_and_no_data(

@@ -60,5 +60,5 @@ def test_a_viewer_has_no_page_of_schedules(
     sign_in(page, signed_app, provider, email=PEOPLE["viewer"])
     page.goto(f"{signed_app.url}/workers")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=LONG)
-    expect(page.get_by_role("link", name="Workers & cron")).to_have_count(0)
+    expect(page.get_by_role("link", name="Workers")).to_have_count(0)
     expect(page.get_by_text("nightly")).to_have_count(0)

@@ -24,7 +24,7 @@ def test_what_an_operator_confirmed_does_nothing_for_a_viewer(signed_app, people
     page = people["operator"]
     see_stuck(page, signed_app)
     said = recorded(page)
-    page.goto(f"{signed_app.url}/stuck-jobs?live=false")
+    page.goto(f"{signed_app.url}/jobs?view=stuck&live=false")
     page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
     page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click(timeout=LONG)
     page.get_by_text("1 job put back on the queue.").wait_for(timeout=LONG)
@@ -55,7 +55,7 @@ def test_an_action_of_a_page_that_viewers_do_not_have_does_nothing(
     said = recorded(page)
     page.goto(f"{signed_app.url}/fault-injection?live=false")
     page.get_by_role("button", name="Clear all faults").click(timeout=LONG)
-    page.get_by_text("No fault is in force.").wait_for(timeout=LONG)
+    page.get_by_text("No active faults.").wait_for(timeout=LONG)
     done = (PEOPLE["operator"], "inject_faults")
     assert audit(rows) == [done]
 
@@ -76,8 +76,8 @@ def test_nothing_is_said_to_who_has_a_forged_or_no_cookie(
     page = people["viewer"]
     see_stuck(page, signed_app)
     said = recorded(page)
-    page.goto(f"{signed_app.url}/stuck-jobs?live=false")
-    page.get_by_text("1 stuck").wait_for(timeout=LONG)
+    page.goto(f"{signed_app.url}/jobs?view=stuck&live=false")
+    page.get_by_text("Stuck 1").wait_for(timeout=LONG)
     assert MARK.encode() in replay(signed_app, page.context, said)
     stranger = browser.new_context()
     outside = stranger.new_page()

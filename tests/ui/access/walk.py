@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from playwright.sync_api import Page, Request, Response, WebSocket
 from running_app import App
 
-from lib.ui.navigation import SECTIONS, page_path
+from lib.ui.pages import PAGES, page_path
 
 LONG = 30_000
 PLAIN = "zqplain"
@@ -35,8 +35,15 @@ QUERIES = {
     "generate": [{"run": "00000000-0000-4000-8000-000000000401"}, {"models": HOSTILE}],
     "models": [{"model": HOSTILE}],
     "migration_path": [{"model": HOSTILE}],
-    "jobs": [{"model": HOSTILE, "type": HOSTILE}, {"error": "zqplain"}, {"job": HOSTILE[:60]}],
-    "stuck_jobs": [{"model": HOSTILE, "type": HOSTILE}],
+    "jobs": [
+        {"model": HOSTILE, "type": HOSTILE},
+        {"error": "zqplain"},
+        {"job": HOSTILE[:60]},
+        {"created_by": HOSTILE[:200]},
+        {"field": HOSTILE[:200], "value": HOSTILE[:200], "time": "24 h"},
+        {"view": "stuck", "model": HOSTILE, "type": HOSTILE},
+        {"view": "duplicates"},
+    ],
     "failures": [{"kind": HOSTILE}],
     "throughput": [{"by": "type"}, {"by": "model"}],
     "alerts": [{"view": view} for view in ("Channels", "Silences", "History")],
@@ -51,7 +58,7 @@ ASK = {
     "alerts": re.compile("^Remove$"),
 }
 """Buttons whose question names what hostile people wrote."""
-ALL = [file for files in SECTIONS.values() for file in files]
+ALL = [*PAGES]
 
 
 @dataclass

@@ -1,0 +1,96 @@
+"""Run an ended job again, with another prompt and parameters."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from lib.database import Pool, load, translated
+from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE, MIN_SIDE, Invalid
+
+SIDES = ("width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The request of the new job. `parameters` are those of the model, without the seed."""
+
+    prompt: str
+    parameters: Mapping[str, Any]
+    seed: int | None
+    test: bool
+    """A test counts for no limit; otherwise the job is the original user's."""
+
+
+def parse_parameters(text: str) -> dict[str, Any]:
+    """Parameters from a JSON object. Raises Invalid."""
+    try:
+        value = json.loads(text or "{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Invalid("Parameters", f"not valid JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise Invalid("Parameters", 'give a JSON object, such as {"width": 1024}.')
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def run_again(
+    pool: Pool, actor: str, job_id: UUID, model_id: str, key: UUID, changes: Changes
+) -> UUID:
+    """Start a generation like that of an ended job and return the new job's id.
+
+    A repeated call with the same `key` returns the first job. Recorded in the audit log. Raises
+    Invalid, and QueryError with sqlstate DR429 if the user's limit is reached, DR404 if the model
+    is disabled.
+    """
+    _check(changes)
+    parameters = dict(changes.parameters)
+    if changes.seed is not None:
+        parameters["seed"] = changes.seed
+    settings = json.dumps(_settings(model_id, changes)) if changes.test else None
+    with translated(), pool.connection() as connection:
+        job: UUID = load("operator_actions").run_job_again(
+            connection,
+            actor=actor,
+            job_id=job_id,
+            key=key,
+            prompt=changes.prompt.strip(),
+            parameters=json.dumps(parameters),
+            settings=settings,
+        )
+        return job
+
+
+def _check(changes: Changes) -> None:
+    if not changes.prompt.strip():
+        raise Invalid("Prompt", "describe the image.")
+    if len(changes.prompt) > MAX_PROMPT_CHARS:
+        raise Invalid("Prompt", f"longer than {MAX_PROMPT_CHARS:,} characters.")
+    if changes.seed is not None and not 0 <= changes.seed <= MAX_SEED:
+        raise Invalid("Seed", f"choose a whole number from 0 to {MAX_SEED:,}.")
+    for name, value in changes.parameters.items():
+        if isinstance(value, dict | list):
+            raise Invalid("Parameters", f"{name} must be text, a number, true, false or null.")
+        if name in SIDES and not (type(value) is int and MIN_SIDE <= value <= MAX_SIDE):
+            raise Invalid("Parameters", f"{name} must be {MIN_SIDE} to {MAX_SIDE:,} pixels.")
+        if name == "seed":
+            raise Invalid("Parameters", "give the seed in its own field.")
+
+
+def _settings(model_id: str, changes: Changes) -> dict[str, Any]:
+    """What the form of Generate would have held, so that it can be filled with this run."""
+    rest = {name: value for name, value in changes.parameters.items() if name not in SIDES}
+    return {
+        "prompt": changes.prompt,
+        "models": [model_id],
+        "width": changes.parameters.get("width"),
+        "height": changes.parameters.get("height"),
+        "seed": changes.seed,
+        "images": 1,
+        "load_test": False,
+        "parameters": {model_id: rest},
+    }

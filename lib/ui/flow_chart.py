@@ -1,0 +1,109 @@
+"""The Overview's chart: jobs of the last 24 hours, queue depth and events."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lib.ops.alerts.rules import RULES
+from lib.ops.conditions import type_name
+from lib.ui import chart_specs
+from lib.ui.chart_clipping import clip_counts, clip_stacks
+from lib.ui.charts import COLORS, Chart, colors, format_times
+
+QUARTER = timedelta(minutes=15)
+NAMES = ("arrived", "completed", "failed")
+SYMBOLS = {"alert": "▼", "pause": "‖", "fault": "✦"}
+KEY = "flow"
+
+
+def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Chart:
+    """Two bars per quarter of an hour: arrived, and completed below failed.
+
+    Takes the rows of the queries quarters and events of queries/overview.sql.
+    """
+    table = pd.DataFrame(quarters).assign(at=lambda rows: pd.to_datetime(rows["at"], utc=True))
+    window = pd.DataFrame({"at": [table["at"].iloc[0], table["at"].iloc[-1] + QUARTER]})
+    bars = table.melt(["at"], NAMES, var_name="name", value_name="jobs")
+    is_arrival = bars["name"] == "arrived"
+    bars = bars.assign(
+        when=format_times(bars["at"], "minute"),
+        quarter=bars["at"].dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+        place=[NAMES.index(name) for name in bars["name"]],
+        # Side by side, as their sum would mean nothing.
+        at=bars["at"].where(is_arrival, bars["at"] + QUARTER / 2),
+    )
+    bars["until"] = bars["at"] + QUARTER / 2
+    clipped = clip_stacks(bars, "jobs")
+    depth = table[["at", "depth"]].assign(when=format_times(table["at"], "minute"))
+    deepest = clip_counts(depth, depth["depth"])
+    [depth_color, event_color] = colors([COLORS["depth"], "gray"])
+    spec = chart_specs.flow(NAMES, colors(COLORS[name] for name in NAMES), depth_color, event_color)
+    datasets = {
+        chart_specs.FIGURES: clipped.figures[clipped.figures["jobs"] > 0],
+        chart_specs.CLIPPED: clipped.beyond,
+        chart_specs.DEPTH: deepest.figures,
+        chart_specs.EVENTS: _events(events, table["at"].iloc[0]),
+        chart_specs.WINDOW: window,
+    }
+    kinds = [kind for kind in SYMBOLS if any(event["kind"] == kind for event in events)]
+    notes = [
+        "  ".join(f"{SYMBOLS[kind]} {kind}" for kind in kinds),
+        clipped.note,
+        deepest.note and f"Queue depth: {deepest.note}",
+    ]
+    return Chart(spec, datasets, "  ".join(filter(None, notes)))
+
+
+def _events(events: Sequence[Mapping[str, Any]], since: datetime) -> pd.DataFrame:
+    now = datetime.now(UTC)
+    return pd.DataFrame(
+        [
+            {
+                "at": max(event["began_at"], since),
+                "until": event["ended_at"] or now,
+                "kind": event["kind"],
+                "symbol": SYMBOLS[event["kind"]],
+                "words": _event_words(event),
+            }
+            for event in events
+        ],
+        columns=["at", "until", "kind", "symbol", "words"],
+    )
+
+
+def _event_words(event: Mapping[str, Any]) -> str:
+    match event["kind"]:
+        case "alert":
+            return RULES[event["name"]].title
+        case "pause":
+            return f"Queue paused for {type_name(event['name'])}"
+        case _:
+            return str(event["name"])[:200]
+
+
+def describe_flow(
+    quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+) -> str:
+    """Text alternative: totals, the deepest queue, and the events."""
+    totals = ", ".join(f"{sum(row[name] for row in quarters):,} {name}" for name in NAMES)
+    depths = [row["depth"] for row in quarters if row["depth"] is not None]
+    depth = f" Queue depth {depths[-1]:,} now, at most {max(depths):,}." if depths else ""
+    words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)
+    return f"{totals}.{depth} {', '.join(words) or 'No alerts, pauses or faults'}."
+
+
+def show_flow(chart: Chart, description: str) -> datetime | None:
+    """Draw the chart. Returns the start of the quarter of an hour that was clicked."""
+    state: Any = st.vega_lite_chart(
+        spec={**chart.spec, "datasets": dict(chart.datasets)},
+        key=KEY,
+        on_select="rerun",
+        # Kept free while the code of charts is loaded.
+        height=chart_specs.FLOW_HEIGHT,
+        alt=f"Jobs of the last 24 hours by 15 minutes: {description}",
+    )
+    chosen = state.selection.get(chart_specs.QUARTER) or []
+    return datetime.fromisoformat(chosen[0][chart_specs.QUARTER]) if chosen else None

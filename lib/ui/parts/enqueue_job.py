@@ -1,0 +1,81 @@
+"""The dialog that enqueues a job of any type."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from lib.database import DatabaseUnavailable, QueryError, StatementFailed
+from lib.queue.operator_actions import enqueue_job
+from lib.roles import AccessDenied
+from lib.ui.confirm import UNREACHABLE, report
+from lib.ui.dashboard import actor, clear_cached_answers, current_user, pool, read, time_zone
+
+EXAMPLE = '{\n  "prompt": "A lighthouse at dusk"\n}'
+LATER = "Later"
+
+
+@st.dialog("Enqueue job")
+def enqueue_dialog() -> None:
+    """Ask for a job and enqueue it. Open it outside a live panel, whose refresh would close it."""
+    try:
+        types = read("jobs", "kinds")["job_types"]
+    except DatabaseUnavailable:
+        st.error(UNREACHABLE)
+        return
+    job_type = st.selectbox(
+        "Type", types, index=None, accept_new_options=True, placeholder="Choose or type one"
+    )
+    text = st.text_area("Payload (JSON object)", EXAMPLE, height=180)
+    payload, fault = _parsed(text)
+    if fault:
+        st.error(fault)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        priority = st.number_input(
+            "Priority", -(2**31), 2**31 - 1, 0, help="Higher priorities run first.", width=140
+        )
+        when = st.segmented_control("Start", ["Now", LATER], default="Now", required=True)
+    scheduled_at = _time() if when == LATER else None
+    st.text(f"Logged as {current_user()}")
+    if st.button(
+        "Enqueue job", key="enqueue", type="primary", disabled=not job_type or bool(fault)
+    ):
+        _enqueue(str(job_type), payload, int(priority), scheduled_at)
+
+
+def _parsed(text: str) -> tuple[dict[str, Any], str]:
+    """The payload and what is wrong with it."""
+    try:
+        payload = json.loads(text)
+    except json.JSONDecodeError as error:
+        return {}, f"Not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+    if not isinstance(payload, dict):
+        return {}, "The payload must be a JSON object, such as {}."
+    return payload, ""
+
+
+def _time() -> datetime:
+    now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
+    chosen = st.datetime_input("Start at", now + timedelta(hours=1), width=240)
+    return chosen.replace(tzinfo=time_zone()).astimezone(UTC)
+
+
+def _enqueue(
+    job_type: str, payload: dict[str, Any], priority: int, scheduled_at: datetime | None
+) -> None:
+    try:
+        id = enqueue_job(
+            pool(), actor(), job_type, payload, priority=priority, scheduled_at=scheduled_at
+        )
+    except AccessDenied as refusal:
+        st.error(str(refusal))
+    except DatabaseUnavailable:
+        st.error(UNREACHABLE)
+    except (QueryError, StatementFailed) as refusal:
+        st.error("The job was not enqueued:")
+        st.text(str(refusal))
+    else:
+        report(f"[Job {str(id)[:8]}](/job?id={id}) enqueued.")
+        clear_cached_answers()
+        st.rerun()

@@ -1,0 +1,111 @@
+"""The table of the page Jobs: one page of the list, with thumbnails and the users' addresses."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from lib.formats import duration
+from lib.queue.job_list import JobRow
+from lib.ui.columns import age_column, job_column, job_links, model_name, short_id, time_column
+from lib.ui.dashboard import read
+from lib.ui.images import thumbnail_sources
+from lib.ui.selection import selectable
+
+STATUS_LABELS = {
+    "pending": "Pending",
+    "processing": "Running",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+STATUS_COLORS = ["gray", "blue", "green", "red", "orange"]
+"""Of the labels, in order."""
+
+
+def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
+    """Draw the table; a click on a job opens it. Returns the selected jobs."""
+    images, emails = _images(rows), _emails(rows)
+    selected = selectable(
+        pd.DataFrame([_cells(row, images, emails) for row in rows]),
+        [row["id"] for row in rows],
+        name="jobs",
+        alt="Jobs",
+        placeholder="",
+        height=560,
+        opens=open_job,
+        columns={
+            "image": st.column_config.ImageColumn("", width=52, help="The image"),
+            "label": st.column_config.MultiselectColumn(
+                "Status", options=[*STATUS_LABELS.values()], color=STATUS_COLORS, width=104
+            ),
+            "model": st.column_config.TextColumn("Model", width=130),
+            "prompt": st.column_config.TextColumn("Prompt", width=240),
+            "error_message": st.column_config.TextColumn("Error", width=165),
+            "user": st.column_config.TextColumn("User", width=130),
+            "when": age_column(
+                "Time", width=112, help="When it ended, started, or is due if it is pending."
+            ),
+            "run": st.column_config.TextColumn("Duration", width=76),
+        },
+        more={
+            "link": job_column(help="Opens in a new tab."),
+            "job_type": "Type",
+            "model_id": "Model id",
+            "priority": "Priority",
+            "tries": "Attempts",
+            "created_at": time_column("Created", seconds=True),
+            "scheduled_at": time_column("Scheduled", seconds=True),
+            "started_at": time_column("Started", seconds=True),
+            "completed_at": time_column("Ended", seconds=True),
+            "user_id": "User id",
+        },
+    )
+    return [row for row in rows if row["id"] in selected]
+
+
+def open_job(id: UUID) -> NoReturn:
+    """Go to the page of a job."""
+    st.switch_page("pages/job.py", query_params={"id": str(id)})
+
+
+def _cells(
+    row: JobRow, images: dict[UUID, str | None], emails: dict[UUID, str | None]
+) -> dict[str, Any]:
+    started, ended, user = row["started_at"], row["completed_at"], row["created_by"]
+    return {
+        "image": images.get(row["generation_id"]) if row["generation_id"] else None,
+        "label": [STATUS_LABELS[row["status"]]],
+        "model": model_name(row["model_id"]),
+        "prompt": row["prompt"],
+        "error_message": row["error_message"],
+        "user": (emails.get(user) or short_id(user)) if user else None,
+        "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
+        "run": duration((ended - started).total_seconds()) if started and ended else None,
+        "link": job_links([row["id"]])[0],
+        "tries": f"{row['attempts']} of {row['max_attempts']}",
+        "user_id": user and str(user),
+        **{
+            name: row[name]
+            for name in (
+                "job_type", "model_id", "priority", "created_at", "scheduled_at", "started_at",
+                "completed_at",
+            )
+        },
+    }  # fmt: skip
+
+
+def _images(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
+    """URLs of thumbnails, by generation."""
+    ids = [row["generation_id"] for row in rows if row["status"] == "completed"]
+    found = read("jobs", "images", generation_ids=[id for id in ids if id]) if any(ids) else []
+    return dict(zip((image["id"] for image in found), thumbnail_sources(found), strict=True))
+
+
+def _emails(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
+    users = sorted({row["created_by"] for row in rows if row["created_by"]})
+    if not users or not read("users", "may_read_users"):
+        return {}
+    return {user["id"]: user["email"] for user in read("users", "emails", user_ids=users)}

@@ -1,0 +1,192 @@
+"""The Overview's status strip: the worst problem, since when, and the next step as a button."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
+
+import streamlit as st
+
+from lib.checks.health import LEVEL_LABELS, Condition, Verdict
+from lib.database import DatabaseUnavailable
+from lib.formats import escaped, plural
+from lib.ops.conditions import type_name
+from lib.queue.operator_actions import (
+    ALL_TYPES,
+    pause_queue,
+    probe_provider,
+    reset_stuck_jobs,
+    resume_queue,
+)
+from lib.queue.queue_state import OpenBreaker, QueueState
+from lib.settings import settings
+from lib.ui.confirm import Action, ask
+from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
+from lib.ui.navigation import link
+from lib.ui.parts import job_dialogs
+
+PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
+MAX_REASONS = 200
+"""Characters of the reasons of further conditions."""
+ButtonType = Literal["primary", "secondary"]
+EMPTY = "The queue is empty: no job has run yet."
+SAMPLE = "Sample data: 30 days of invented jobs. The queue and its worker are real."
+
+
+def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> None:
+    """Draw the strip. `first_look` is "empty" or "sample" as the query of that name says."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall"):
+        if found.conditions:
+            _show(found.conditions[0])
+        else:
+            reason = EMPTY if first_look == "empty" else found.reason
+            label = LEVEL_LABELS["good"]
+            st.success(f"**{label}.** {escaped(reason)}", icon=":material/check_circle:")
+        worst, others = found.conditions[:1], found.conditions[1:]
+        for condition in worst:
+            _next_steps(condition.name, now)
+        if "stuck" in (condition.name for condition in others):
+            _reset_button(now["stuck"], "secondary")
+        is_cause = bool(worst) and worst[0].name == "paused"
+        for pause in now["paused"]:
+            _resume_button(pause["job_type"], "primary" if is_cause else "secondary")
+        if others:
+            link("alerts", plural(len(others), "more alert"), ":material/notifications:")
+            reasons = " ".join(condition.reason for condition in others)
+            st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
+        if first_look == "empty":
+            link("generate", "Generate a first image", ":material/add_photo_alternate:")
+        elif first_look == "sample":
+            st.caption(SAMPLE, width="content")
+            link("generate", "Generate an image", ":material/add_photo_alternate:")
+
+
+def _show(condition: Condition) -> None:
+    # A reason may quote a provider.
+    text = f"**{LEVEL_LABELS[condition.level]}{_since(condition.since)}.** "
+    text += escaped(condition.reason)
+    if condition.level == "critical":
+        st.error(text, icon=":material/error:")
+    else:
+        st.warning(text, icon=":material/warning:")
+
+
+def _since(at: datetime | None) -> str:
+    if at is None:
+        return ""
+    is_recent = (datetime.now(UTC) - at).total_seconds() < 20 * 3600
+    return f" since {format_time_of_day(at)[:5] if is_recent else format_time(at)}"
+
+
+def _next_steps(cause: str, now: QueueState) -> None:
+    """Draw the buttons and links for a condition."""
+    match cause:
+        case "provider_down":
+            for down in now["down"]:
+                _try_button(down)
+            link("jobs", "Show pending jobs", view="pending")
+            link("failures", "Show failures", time="1 h")
+            if settings().replicate_token:
+                st.link_button(
+                    "Provider status", PROVIDER_STATUS_URL, icon=":material/open_in_new:"
+                )
+        case "stuck":
+            _reset_button(now["stuck"], "primary")
+            link("jobs", "Show stuck jobs", view="stuck")
+        case "no_worker" | "worker_gone" | "storage_failed":
+            link("workers", "Show workers")
+            link("jobs", "Show pending jobs", view="pending")
+        case "many_failures":
+            link("failures", "Show failures", time="1 h")
+        case "waits_too_long" | "wait_p95" | "pending_jobs" | "no_completion":
+            link("jobs", "Show pending jobs", view="pending")
+            link("workers", "Show workers")
+        case "paused":
+            link("jobs", "Show pending jobs", view="pending")
+        case _:
+            link("alerts", "Show alert")
+
+
+def _reset_button(stuck: int, type: ButtonType) -> None:
+    label = f"Reset {plural(stuck, 'stuck job')}"
+    if st.button(label, key="reset stuck jobs", type=type, icon=":material/restart_alt:"):
+        reset_all = partial(reset_stuck_jobs, job_ids=None)
+        ask(job_dialogs.reset(job_dialogs.Matching(stuck, reset_all)))
+
+
+def _try_button(down: OpenBreaker) -> None:
+    if not down["retry_seconds"] or down["retry_seconds"] <= 0:
+        return  # A job tries it already, or the next one will.
+    name = escaped(down["provider"])
+    if st.button(
+        f"Try {name} now", key=f"try {down['provider']}", type="primary", icon=":material/refresh:"
+    ):
+        ask(_try_action(down["provider"]))
+
+
+def _try_action(provider: str) -> Action:
+    name = escaped(provider)
+
+    def run() -> str:
+        tried = probe_provider(pool(), actor(), provider)
+        return f"The next job tries {name}." if tried else f"{name} is being tried already."
+
+    return Action(
+        title=f"Try {name} now",
+        effect=f"The next job tries {name} without waiting any longer. If it succeeds, the pending"
+        " jobs follow; if it fails, they stay pending.",
+        button=f"Try {name} now",
+        run=run,
+    )
+
+
+def pause_button() -> None:
+    """Draw the button that pauses the whole queue, unless it is paused."""
+    try:
+        now: QueueState = read("overview", "now")
+    except DatabaseUnavailable:
+        return  # The live panel says so.
+    paused = st.session_state["queue paused"] = is_paused(now)
+    if not paused and st.button("Pause queue", icon=":material/pause:"):
+        ask(_pause_action(now["processing"]))
+
+
+def is_paused(now: QueueState) -> bool:
+    """Whether the whole queue is paused."""
+    return ALL_TYPES in (pause["job_type"] for pause in now["paused"])
+
+
+def _pause_action(processing: int) -> Action:
+    def run() -> str:
+        pause_queue(pool(), actor())
+        return "Queue paused."
+
+    return Action(
+        title="Pause queue",
+        effect="Workers start no jobs until you resume the queue; new jobs stay pending."
+        f" {plural(processing, 'running job')} not affected.",
+        button="Pause queue",
+        run=run,
+    )
+
+
+def _resume_button(job_type: str, type: ButtonType) -> None:
+    name = escaped(type_name(job_type))
+    if st.button(
+        f"Resume {name}", key=f"resume {job_type}", type=type, icon=":material/play_arrow:"
+    ):
+        ask(_resume_action(job_type))
+
+
+def _resume_action(job_type: str) -> Action:
+    name = escaped(type_name(job_type))
+
+    def run() -> str:
+        lifted = resume_queue(pool(), actor(), job_type)
+        return f"Resumed {name}." if lifted else f"Not paused any more: {name}."
+
+    return Action(
+        title=f"Resume {name}",
+        effect=f"Workers start {name} again at once.",
+        button=f"Resume {name}",
+        run=run,
+    )

@@ -1,0 +1,122 @@
+"""What is set up here, and what state is each part in?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from lib.checks.deployment.apply_migrations import preview
+from lib.formats import duration, plural
+from lib.ops.fault_injection import fault_file
+from lib.provider.simulator.faults import FaultsError
+from lib.settings import settings
+from lib.ui.dashboard import pool, read
+from lib.ui.live import live
+from lib.ui.navigation import link
+from lib.ui.pages import PAGES
+
+REFRESH_SECONDS = 10.0
+SCHEMA_SECONDS = 60.0
+"""How often the migration files are compared with the database."""
+
+State = dict[str, Any]
+"""The row of the query `state` in queries/admin.sql."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A page of the administration: its purpose in one line, and its state as a badge."""
+
+    page: str
+    purpose: str
+    badge: Callable[[State], str]
+
+
+def deployment(_: State) -> str:
+    pending = pending_migrations()
+    if pending:
+        return f":orange-badge[{plural(pending, 'migration')} to apply]"
+    return ":green-badge[Schema up to date]"
+
+
+# Shared by all viewers.
+@st.cache_data(ttl=SCHEMA_SECONDS, show_spinner=False)
+def pending_migrations() -> int:
+    return len(preview(pool()))
+
+
+def self_test(state: State) -> str:
+    match state["self_test"]:
+        case None:
+            return ":gray-badge[Never run]"
+        case "passed":
+            return f":green-badge[Passed {ago(state['self_test_seconds'])}]"
+    return f":red-badge[Failed {ago(state['self_test_seconds'])}]"
+
+
+def fault_injection(_: State) -> str:
+    file = fault_file(settings())
+    if file is None:
+        return ":gray-badge[Only with simulated Replicate]"
+    try:
+        active = len(file.read().summary)
+    except FaultsError:
+        return ":red-badge[File unreadable]"
+    return (
+        f":orange-badge[{plural(active, 'fault')} active]"
+        if active
+        else ":green-badge[No faults active]"
+    )
+
+
+def migration_path(state: State) -> str:
+    return f":gray-badge[{state['percentage']}% of users on the queue]"
+
+
+def rollback(state: State) -> str:
+    if state["rollback_seconds"] is None:
+        return ":green-badge[Not rolled back]"
+    return f":orange-badge[Rolled back {ago(state['rollback_seconds'])}]"
+
+
+def maintenance(state: State) -> str:
+    if state["purging"]:
+        return ":blue-badge[Purge running]"
+    if state["purged_seconds"] is None:
+        return ":gray-badge[Never purged]"
+    return f":gray-badge[Purged {ago(state['purged_seconds'])}]"
+
+
+def audit(state: State) -> str:
+    if state["audit_seconds"] is None:
+        return ":gray-badge[No entries]"
+    return f":gray-badge[Last entry {ago(state['audit_seconds'])}]"
+
+
+CARDS = (
+    Card("deployment", "Check that schema, functions and cron are complete.", deployment),
+    Card("self_test", "Run every part of the queue once, on rows of its own.", self_test),
+    Card("fault_injection", "Make the simulated provider fail, to practise.", fault_injection),
+    Card("migration_path", "Move users from the synchronous path to the queue.", migration_path),
+    Card("rollback", "Move users back to the synchronous path.", rollback),
+    Card("maintenance", "Purge old jobs; watch space, growth and limits.", maintenance),
+    Card("audit", "See who changed what, and when.", audit),
+)
+
+
+def ago(seconds: float) -> str:
+    return f"{duration(seconds)} ago" if seconds >= 10 else "just now"
+
+
+def panel() -> None:
+    state = read("admin", "state")
+    with st.grid("auto", min_column_width=300):
+        for card in CARDS:
+            with st.container(border=True):
+                link(card.page, f"**{PAGES[card.page].title}**", PAGES[card.page].icon)
+                st.caption(card.purpose)
+                st.markdown(card.badge(state))
+
+
+live(panel, seconds=REFRESH_SECONDS)
