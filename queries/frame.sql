@@ -49,8 +49,8 @@ cross join lateral (
 cross join lateral (
     select count(*) as silent
     from public.workers w
-    where w.kind = 'worker' and w.stopped_at is null
-      and w.last_seen_at <= now() - interval '1 minute' and w.last_seen_at > now() - interval '10 minutes'
+    where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '10 minutes'
+      and not exists (select from public.live_workers l where l.id = w.id)
 ) missing
 cross join lateral (
     select count(*) as alive from public.live_workers

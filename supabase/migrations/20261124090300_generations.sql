@@ -384,7 +384,10 @@ begin
         update public.image_generations g
         set prediction_id = p_provider_id, progress = 5, updated_at = clock_timestamp()
         where g.id = v_row.generation_id and g.status = 'processing';
-        return 'held';
+        -- Not of an attempt that has not begun: only the one before it has.
+        if found then
+            return 'held';
+        end if;
     end if;
     return case when exists (
         select from public.job_queue q
