@@ -18,7 +18,7 @@ from lib.ui.dashboard import (
     database_errors_shown,
 )
 
-TOAST_SECONDS = 10
+TOAST_SECONDS = 5
 REDRAW_SECONDS = 5.0
 """After this time, a report that has not reached the browser is drawn again."""
 UNREACHABLE = (
