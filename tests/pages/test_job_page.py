@@ -179,7 +179,7 @@ def test_a_pending_job_is_moved_up_and_cancelled(app, page):
     ("id", "said"),
     [
         ("", "No job selected."),
-        ("?id=ab", "This is not a complete job id."),
+        ("?id=ab", "Not a complete job id."),
         (f"?id={USER}", "No job or generation has this id. It may have been purged."),
     ],
 )

@@ -52,7 +52,7 @@ def test_old_jobs_are_purged_and_the_figures_stay(app, page: Page, eventually):
     [there] = app.rows(count)
     assert there["count"] > expected > 10_000
     button.click()
-    expect(page.get_by_role("dialog")).to_contain_text("the users' images stay")
+    expect(page.get_by_role("dialog")).to_contain_text("users' images are kept")
     confirm(page, label)
     expect(main.get_by_text("No jobs to delete.")).to_be_visible(timeout=60_000)
     [left] = app.rows(count)
