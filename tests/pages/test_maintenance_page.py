@@ -76,7 +76,7 @@ def test_a_purge_that_stands_still_is_said_and_stopped(app, page: Page):
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("No progress for 1 min")).to_be_visible(timeout=LONG)
     expect(
-        main.get_by_text(re.compile("^1 of about .* jobs deleted, by ana since"))
+        main.get_by_text(re.compile(r"^1 of about .* jobs deleted\. Started by ana at"))
     ).to_be_visible()
     main.get_by_role("button", name="Stop purge").click()
     confirm(page, "Stop purge")
