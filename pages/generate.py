@@ -29,7 +29,7 @@ from lib.ui.parts.test_run_list import (
 
 LIVE_SECONDS, IDLE_SECONDS = 0.25, 2.0
 """Refresh intervals while the run has live jobs, and otherwise."""
-DOUBLE_CLICK_SECONDS = 3.0
+DOUBLE_CLICK_SECONDS = 1.0
 
 
 def run_id() -> UUID | None:

@@ -84,8 +84,8 @@ def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Fin
     where = "Vault" if environment["vault"] else "a setting"
     return Finding(
         "critical",
-        "The command holds a key in clear text: anyone who reads cron.job, its runs, a log or a backup"
-        " has it.",
+        "The command holds a key in clear text: anyone who reads cron.job, its runs, a log or a"
+        " backup has it.",
         run_sql(
             [store_key(environment, environment["key_name"])],
             f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"

@@ -171,7 +171,7 @@ def test_finds_a_user_s_job(app, rows, operator):
     one.click(one.page.get_by_role("button", name="Search Shortcut"))
     one.type(one.page.get_by_role("searchbox", name="Search"), "red kite")
     one.click(one.page.get_by_role("dialog").get_by_role("link", name="Failed: A red kite"))
-    one.sees(one.page.get_by_text("Generation failed"))
+    one.sees(one.page.get_by_text("no error recorded"))
 
 
 def test_submits_a_first_test_and_watches_it(make_app, operator):

@@ -180,7 +180,7 @@ BREAKS = {
         "no-stuck",
         "insert into public.job_queue (job_type, status, attempts, started_at)"
         " values ('a', 'processing', 1, now() - interval '2 hours')",
-        "1 job stuck: no heartbeat for up to 2 h",
+        "1 job stuck: no heartbeat for 2 h",
         "public.reset_stuck_jobs(",
     ),
 }
