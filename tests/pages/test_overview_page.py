@@ -130,5 +130,5 @@ def test_a_click_on_a_bar_opens_the_jobs_of_that_quarter_of_an_hour(
 def test_an_empty_queue_offers_a_first_image(make_app, page: Page, database):
     page.goto(make_app(DATABASE_URL=database).start().url)
     expect(strip(page)).to_contain_text("All good. The queue is empty", timeout=LONG)
-    page.get_by_role("link", name="Generate a first image").click()
+    page.get_by_role("link", name="Generate the first image").click()
     expect(page.get_by_role("heading", name="Generate", exact=True)).to_be_visible(timeout=LONG)
