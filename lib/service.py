@@ -57,7 +57,7 @@ def refuse_other_schema(settings: Settings) -> None:
         if settings.database_url:
             raise
         raise SchemaMismatch(
-            "The embedded database was made by another version of Darkroom",
+            "The embedded database was created by another version of Darkroom",
             f"delete the folder {settings.data.resolve()}, with all jobs and images in it, and"
             " start again",
         ) from error

@@ -9,7 +9,7 @@ from lib.ops.cron.schedule import corrected, explain_misreading, in_words
 
 STORE_KEY = "select vault.create_secret('<the secret key>', '{name}');"
 SET_KEY = "alter database {database} set {name} = '<the secret key>';"
-RESCHEDULE = "Schedule process-jobs below: that replaces this job by one that is right."
+RESCHEDULE = "Schedule process-jobs below. This replaces the job with a correct one."
 
 
 def explain(job: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Finding]:
@@ -41,24 +41,25 @@ def _explain(
         case "missing_setting":
             return Finding(
                 "critical",
-                f"The command reads the setting {detail}, which no session has: each run fails, or"
+                f"The command reads the setting {detail}, which is not set. Every run fails or"
                 " sends no key.",
                 run_sql(
                     [SET_KEY.format(database=environment["database"], name=detail)],
-                    f"{_repair(job)} Where settings may be set (not on hosted Supabase), set it.",
+                    f"{_repair(job)} Or set it, where the platform allows that (hosted Supabase"
+                    " does not).",
                 ),
             )
         case "missing_secret":
             return Finding(
                 "critical",
-                f"The command reads the secret {detail}, which is not there: each run fails, or"
-                " sends no key.",
+                f"The command reads the secret {detail}, which does not exist. Every run fails"
+                " or sends no key.",
                 run_sql([store_key(environment, str(detail))], "Store the key under that name."),
             )
         case "pg_net_missing":
             return Finding(
                 "critical",
-                "The command sends a request through pg_net, which is not installed: each run"
+                "The command sends a request through pg_net, which is not installed. Every run"
                 " fails.",
                 run_sql(["create extension pg_net;"], "Install pg_net."),
             )
@@ -84,12 +85,12 @@ def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Fin
     where = "Vault" if environment["vault"] else "a setting"
     return Finding(
         "critical",
-        "The command holds a key in clear text: anyone who reads cron.job, its runs, a log or a"
-        " backup has it.",
+        "The command contains a key in plain text. Anyone who can read cron.job, its runs, a"
+        " log or a backup can read the key.",
         run_sql(
             [store_key(environment, environment["key_name"])],
-            f"Give the key to {where} and let the command name it. {_repair(job)} Then replace"
-            " the key itself, because it was written down.",
+            f"Store the key in {where} and let the command refer to it by name. {_repair(job)}"
+            " Then rotate the key, because it was exposed.",
         ),
     )
 
@@ -100,9 +101,10 @@ def _short_timeout(
     call_seconds = environment["call_seconds"]
     return Finding(
         "warning",
-        f"pg_net waits {duration(milliseconds / 1000)} for the answer, and a call of process-jobs"
-        f" may take {duration(call_seconds)}: a good run is recorded as timed out.",
-        f"{_repair(job)} Or add to the call: timeout_milliseconds := {1000 * call_seconds}",
+        f"pg_net waits {duration(milliseconds / 1000)} for the response, but a call to"
+        f" process-jobs may take {duration(call_seconds)}. Successful runs are recorded as timed"
+        " out.",
+        f"{_repair(job)} Or add this to the call: timeout_milliseconds := {1000 * call_seconds}",
     )
 
 

@@ -281,7 +281,7 @@ CATALOGUE = (
 UNKNOWN = Guide(
     "",
     "Unknown error",
-    "Only its message is known. It comes from another kind of worker or an older deployment.",
+    "Only the message is known. It comes from a different kind of worker or an older deployment.",
     "Read the message and the payload. Retry one job; if it succeeds, retry the rest.",
     "helps",
 )

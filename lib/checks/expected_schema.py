@@ -135,10 +135,10 @@ def _compare(kind: str, name: str, wanted: Details, here: Schema) -> Iterator[Di
         case "view":
             if not found["invoker"]:
                 sql = f"alter view public.{name} set (security_invoker = true);"
-                text = f"{name} reads past row-level security"
+                text = f"{name} bypasses row-level security"
                 yield Difference("views", kind, name, text, sql)
             if found["columns"].keys() != wanted["columns"].keys():
-                text = f"view {name} has other columns"
+                text = f"view {name} has different columns"
                 yield Difference("views", kind, name, text, restore(kind, name))
             yield from _relation_right_faults(kind, name, wanted, found)
         case "function":
@@ -161,7 +161,7 @@ def _missing(kind: str, name: str) -> Difference:
     }  # fmt: skip
     sql = "\n".join([*(f"-- from {file}" for file in sources(kind, name)), create(kind, name)])
     if kind == "table":
-        sql += "\n-- Its indexes are in that file; its rows come back only from a backup."
+        sql += "\n-- Its indexes are in that file. Its rows can only be restored from a backup."
     return Difference(areas[kind], kind, name, f"{kind} {_short(name)} is missing", sql, True)
 
 
@@ -181,9 +181,9 @@ def _columns(table: str, wanted: Details, found: Details) -> Iterator[Difference
             yield Difference("tables", "table", table, text, sql)
     if table == EXACT_TABLE:
         for column in found.keys() - wanted.keys():
-            text = f"{table} has a column {column} that is not ours"
+            text = f"{table} has an unknown column {column}"
             sql = (
-                "-- Nothing of this version reads it, and dropping it loses what it holds:\n"
+                "-- This version does not read it. Dropping it deletes its data:\n"
                 f"-- alter table public.{table} drop column {column};"
             )
             yield Difference("tables", "table", table, text, sql)

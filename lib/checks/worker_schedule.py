@@ -31,8 +31,8 @@ def worker_schedule(
         },
         {
             "what": "Rescue jobs of lost workers",
-            "schedule": f"Every {rescue_interval}, after {duration(rescue_seconds)} without"
-            " heartbeat",
+            "schedule": f"Every {rescue_interval},"
+            f" after {duration(rescue_seconds)} without a heartbeat",
             "last": None,
             "next": None,
         },

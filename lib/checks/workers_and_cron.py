@@ -61,7 +61,8 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
                 worker["holds"],
                 stopped=bool(worker["stopped_at"]),
             )
-            + " Other workers take its jobs over when their leases expire, or reset them now.",
+            + " Other workers take over its jobs when their leases expire; to do so now, reset"
+            " them.",
             "stuck_jobs",
         )
         for worker in workers
@@ -97,11 +98,14 @@ def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) 
         return []
     if waking:
         names = ", ".join(cron_job_name(job) for job in waking)
-        reason = f"The cron job that wakes the queue is paused ({names}): resume it."
+        reason = f"The cron job that runs the queue is paused ({names}). Resume it."
     elif environment["available"]:
-        reason = f"Nothing wakes the queue. Schedule process-jobs below, or: {START_WORKER}"
+        reason = (
+            "Nothing runs the queue. Schedule process-jobs below, or start a worker: python -m"
+            " lib.worker"
+        )
     else:
-        reason = f"Nothing wakes the queue. {START_WORKER}"
+        reason = f"Nothing runs the queue. {START_WORKER}"
     return [Condition("nobody", "critical", f"{no_worker()} {reason}")]
 
 

@@ -20,6 +20,6 @@ def open_client(kind: type[Client], **options: Any) -> Client:
     except (httpx.InvalidURL, ValueError, ImportError) as error:
         # Not its message, which may hold a password.
         raise UnusableProxy(
-            "The proxy settings of this process cannot be used (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,"
-            f" NO_PROXY): {type(error).__name__}."
+            "Invalid proxy settings (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY):"
+            f" {type(error).__name__}."
         ) from error

@@ -84,8 +84,8 @@ class RealtimeSession:
         rows: Any = answer.data
         if not isinstance(rows, list):
             raise SubscriptionRefused(
-                f"{self._project.url} does not answer as a Supabase project: give its URL, or"
-                " follow the generation by a database URL."
+                f"{self._project.url} does not respond like a Supabase project. Use the URL of a"
+                " project, or follow the generation with a database URL."
             )
         return Snapshot(**rows[0]) if rows else None
 
@@ -172,9 +172,11 @@ async def realtime_session(project: Project, generation_id: UUID) -> AsyncIterat
     except UnusableProxy as error:
         raise SubscriptionRefused(str(error)) from error
     except httpx.HTTPError as error:
-        raise ConnectionLost(f"{project.url} does not answer ({type(error).__name__}).") from error
+        raise ConnectionLost(f"{project.url} does not respond ({type(error).__name__}).") from error
     except PostgrestAPIError as error:
-        raise ConnectionLost(f"{project.url} cannot answer now: {error.message}") from error
+        raise ConnectionLost(
+            f"{project.url} is temporarily unavailable: {error.message}"
+        ) from error
 
 
 async def _raise_if_refused(response: httpx.Response) -> None:
@@ -182,6 +184,6 @@ async def _raise_if_refused(response: httpx.Response) -> None:
     if response.is_client_error and response.status_code not in RETRYABLE_STATUSES:
         await response.aread()
         raise SubscriptionRefused(
-            f"{response.url.host} refuses to show the generation: HTTP {response.status_code}"
+            f"{response.url.host} refused to return the generation: HTTP {response.status_code}"
             f" {response.text[:200]}"
         )

@@ -107,7 +107,7 @@ def _translate_errors(url: str) -> Iterator[None]:
         raise StartRefused(str(error), code="unusable_proxy") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StartRefused(
-            f"start-generation at {url} does not answer ({type(error).__name__}).",
+            f"start-generation at {url} does not respond ({type(error).__name__}).",
             code="unreachable",
         ) from error
 
@@ -127,8 +127,8 @@ def _parse_response(url: str, response: httpx.Response) -> Started:
     except (ValueError, KeyError, TypeError) as error:
         # From a gateway in between, or from functions that are not ours.
         raise StartRefused(
-            f"start-generation at {url} answered HTTP {response.status_code} in a form that is"
-            " not Darkroom's.",
+            f"start-generation at {url} returned HTTP {response.status_code} with a response"
+            " that is not Darkroom's.",
             code="unexpected_answer",
         ) from error
     retry_after = response.headers.get("Retry-After", "")

@@ -108,7 +108,7 @@ class Subscription:
         read_seconds: float | None,
     ) -> None:
         if read_seconds is not None and read_seconds <= 0:
-            raise ValueError("read_seconds must be more than 0.")
+            raise ValueError("read_seconds must be greater than 0.")
         self._generation_id = generation_id
         self._connect = connect
         self._timeout = timeout
@@ -137,7 +137,7 @@ class Subscription:
     def __iter__(self) -> Generator[GenerationUpdate, None, None]:
         """Raises as the async form does, and RuntimeError if an event loop is running."""
         if _loop_is_running():
-            raise RuntimeError("An event loop runs here: use `async for` instead of `for`.")
+            raise RuntimeError("An event loop is running: use `async for` instead of `for`.")
         # No thread: the loop runs only while waiting for the next update.
         with asyncio.Runner() as runner:
             updates = aiter(self)
@@ -179,7 +179,7 @@ class _Follower:
         if self._error is not None:
             return str(self._error)
         if self._last is None:
-            return "it was not read yet."
+            return "it has not been read yet."
         return f"it is {self._last.status} at {self._last.progress}%."
 
     async def updates(self) -> AsyncGenerator[GenerationUpdate, None]:
@@ -209,7 +209,7 @@ class _Follower:
         """The update for a snapshot; None if nothing changed."""
         if snapshot is None:
             raise GenerationNotFound(
-                f"There is no generation {self._generation_id}, or none that this user may see."
+                f"No generation {self._generation_id}, or this user may not see it."
             )
         last, progress = self._last, snapshot.progress
         if (
@@ -238,7 +238,7 @@ async def _read(session: Session) -> Snapshot | None:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             return await session.read()
     except TimeoutError as error:
-        raise ConnectionLost(f"No answer came within {READ_TIMEOUT_SECONDS:g} s.") from error
+        raise ConnectionLost(f"No response within {READ_TIMEOUT_SECONDS:g} s.") from error
 
 
 def backoff(maximum: float) -> Iterator[float]:

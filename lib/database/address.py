@@ -27,9 +27,10 @@ def parse(url: str) -> dict[str, Any]:
     # libpq's message may quote the password, so neither it nor its exception may be passed on.
     if parts is None or _password_spilled(parts):
         raise DatabaseError(
-            "The database URL is malformed: it must read postgresql://user:password@host:port/name,"
-            " with special characters in the password percent-encoded (@ as %40, / as %2F), and"
-            " after a question mark only what libpq knows, such as sslmode=require."
+            "The database URL is malformed. The form is"
+            " postgresql://user:password@host:port/name. Percent-encode special characters in"
+            " the password (@ as %40, / as %2F). Parameters after the question mark must be"
+            " known to libpq, such as sslmode=require."
         )
     return parts
 

@@ -30,7 +30,7 @@ def bootstrap(conn: Connection) -> bool:
                 return True
         except InsufficientPrivilege as error:
             raise DatabaseError(
-                "Only a superuser can add what a Supabase project has:"
+                "Only a superuser can create the objects of a Supabase project:"
                 f" {error.diag.message_primary}."
             ) from error
 
@@ -41,7 +41,7 @@ def require_supabase(conn: Connection) -> None:
         lacking = [row["name"] for row in supabase.lacking(conn)]
     if lacking:
         raise DatabaseError(
-            f"This database lacks what a Supabase project has ({', '.join(lacking)}): on plain"
-            " PostgreSQL let a superuser add it first, with: python -m lib.database.migrations"
+            f"This database lacks objects of a Supabase project ({', '.join(lacking)}). On plain"
+            " PostgreSQL, create them first as a superuser: python -m lib.database.migrations"
             " --bootstrap"
         )

@@ -50,8 +50,8 @@ def start(data: Path, url: str) -> None:
     while silence := _silence(url):
         if time.monotonic() > deadline:
             raise DatabaseError(
-                f"PostgreSQL does not answer ({silence}), but still runs on {data}: stop it, or the"
-                f" container or computer that it runs in. Its log is {data / 'log'}."
+                f"PostgreSQL does not respond ({silence}), but is still running on {data}. Stop"
+                f" it, or the container or computer that it runs in. Its log is {data / 'log'}."
             )
         _create_once(data)
         with _lock_file(data) as lock:
@@ -108,16 +108,16 @@ def _create_once(data: Path) -> None:
         found = pgdata_version(data)
     except ValueError as error:
         raise DatabaseError(
-            f"The data in {data} is damaged: PG_VERSION holds no version. Restore the folder, or"
-            " move it away to start afresh."
+            f"The data in {data} is damaged: PG_VERSION contains no version. Restore the folder,"
+            " or move it away to start with an empty one."
         ) from error
     if found is None:
         _create(data)
     elif found != VERSION:
         raise DatabaseError(
-            f"The data in {data} was made by PostgreSQL {found}, and Darkroom runs {VERSION}."
-            " Move the folder away to start afresh, or set DATABASE_URL to a server of that"
-            " version."
+            f"The data in {data} was created by PostgreSQL {found}, but Darkroom runs {VERSION}."
+            " Move the folder away to start with an empty one, or set DATABASE_URL to a server"
+            " of that version."
         )
 
 
@@ -139,7 +139,8 @@ def _create(data: Path) -> None:
         )
     except subprocess.CalledProcessError as error:
         raise DatabaseError(
-            f"PostgreSQL could not be set up in {data}: initdb failed, and printed why."
+            f"PostgreSQL could not be set up in {data}: initdb failed. See its output for the"
+            " reason."
         ) from error
     unfinished.rename(data)
 

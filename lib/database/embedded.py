@@ -103,16 +103,16 @@ class EmbeddedPostgres:
             with path.open("a") as lock, path.open("a") as probe:
                 if not _locked(lock, probe):
                     raise DatabaseError(
-                        f"The embedded database needs file locks, which do not work in"
-                        f" {self._folder}: put DARKROOM_DATA on a local disk, or set DATABASE_URL"
-                        " to a database of your own."
+                        "The embedded database needs file locks, which do not work in"
+                        f" {self._folder}. Put DARKROOM_DATA on a local disk, or set"
+                        " DATABASE_URL to your own database."
                     )
                 yield
         except OSError as error:
             raise DatabaseError(
-                f"The embedded database cannot use {self._folder}: {error}. Move away what is in"
-                " its place, give the folder to the user who runs Darkroom, or set DATABASE_URL to"
-                " a database of your own."
+                f"The embedded database cannot use {self._folder}: {error}. Move away"
+                " whatever is in its place, make the folder writable for the user who runs"
+                " Darkroom, or set DATABASE_URL to your own database."
             ) from error
 
 

@@ -91,21 +91,23 @@ def translated() -> Iterator[None]:
     try:
         yield
     except errors.QueryCanceled as error:
-        raise TimeLimitReached("The database needed longer than the time limit.") from error
+        raise TimeLimitReached("The database exceeded the time limit.") from error
     except SCHEMA_ERRORS as error:
         raise SchemaMissing(
-            f"The database lacks what this version needs ({error.diag.message_primary}): apply the"
-            " schema with: python -m lib.database.migrations"
+            f"The schema of the database is incomplete ({error.diag.message_primary}). Apply the"
+            " migrations: python -m lib.database.migrations"
         ) from error
     except STALE_SESSION_ERRORS as error:
-        raise DatabaseUnavailable(f"A connection has to be made again: {_reason(error)}") from error
+        raise DatabaseUnavailable(
+            f"The database connection is stale and must be reopened: {_reason(error)}"
+        ) from error
     except errors.ReadOnlySqlTransaction as error:
         raise DatabaseUnavailable(
-            "The database is read-only: a standby, or default_transaction_read_only is on, as"
-            f" Supabase sets it while the disk is full ({error.diag.message_primary})."
+            "The database is read-only: it is a standby, or default_transaction_read_only is"
+            f" on, which Supabase sets while the disk is full ({error.diag.message_primary})."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailable(f"The database cannot answer now: {error}") from error
+        raise DatabaseUnavailable(f"Database temporarily unavailable: {error}") from error
     except psycopg.Error as error:
         sqlstate = error.sqlstate or ""
         if isinstance(error, psycopg.DataError) and not sqlstate:

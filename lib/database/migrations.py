@@ -93,9 +93,9 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
             complete = _is_complete(conn, folder)
     if complete is None:
         raise SchemaMismatch(
-            "The schema of this database was made by another version of Darkroom",
-            "point DATABASE_URL to an empty database, or drop what that version made, its rows in"
-            " supabase_migrations.schema_migrations included",
+            "The schema of this database was created by another version of Darkroom",
+            "point DATABASE_URL to an empty database, or drop everything that version created,"
+            " including its rows in supabase_migrations.schema_migrations",
         )
     return complete
 
@@ -179,8 +179,8 @@ def _run(conn: Connection, file: str, text: str) -> None:
         raise MigrationError(f"{file}{line}: {error}") from error
     if conn.info.transaction_status != TransactionStatus.INTRANS:
         raise MigrationError(
-            f"{file}: ends the transaction itself. Remove its COMMIT or ROLLBACK; what came"
-            " before a COMMIT has been applied without a record."
+            f"{file}: must not end the transaction. Remove its COMMIT or ROLLBACK. Statements"
+            " before a COMMIT have been applied without being recorded."
         )
 
 
@@ -190,14 +190,18 @@ def _applied(conn: Connection) -> set[str]:
 
 def _read(folder: Path) -> list[Migration]:
     if not folder.is_dir():
-        raise MigrationError(f"There is no folder of migrations at {folder}.")
+        raise MigrationError(f"No migrations folder at {folder}.")
     migrations: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         match = FILE_NAME.fullmatch(path.name)
         if not match:
-            raise MigrationError(f"{path.name}: the name must read YYYYMMDDHHmmss_name.sql.")
+            raise MigrationError(
+                f"{path.name}: the name must have the form YYYYMMDDHHmmss_name.sql."
+            )
         if migrations and migrations[-1].version == match["version"]:
-            raise MigrationError(f"{path.name}: has the version of {migrations[-1].path.name}.")
+            raise MigrationError(
+                f"{path.name}: has the same version as {migrations[-1].path.name}."
+            )
         migrations.append(Migration(match["version"], match["name"], path))
     return migrations
 
@@ -205,11 +209,12 @@ def _read(folder: Path) -> list[Migration]:
 def main() -> None:
     """Apply or list the pending migrations of DATABASE_URL; exit with 1 after an error."""
     parser = argparse.ArgumentParser(description="Apply the pending migrations to DATABASE_URL.")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be applied")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be applied")
     parser.add_argument(
         "--bootstrap",
         action="store_true",
-        help="on plain PostgreSQL, first add what a Supabase project has: roles, auth, publication",
+        help="on plain PostgreSQL, first create the objects of a Supabase project: roles, auth,"
+        " publication",
     )
     chosen = parser.parse_args()
     url = os.environ.get("DATABASE_URL")

@@ -277,6 +277,6 @@ def _wanted(connection: Connection | AsyncConnection, statement_timeout: float) 
 def _refuse(different: Sequence[Mapping[str, str]]) -> None:
     if different:
         raise DatabaseError(
-            "Through a transaction pooler the settings of the database's role apply, and Darkroom"
-            f" needs others: {'; '.join(row['repair'] for row in different)}."
+            "Through a transaction pooler, the settings of the database role apply. Darkroom"
+            f" needs different ones: {'; '.join(row['repair'] for row in different)}."
         )

@@ -67,7 +67,8 @@ def slots_for(load: float, run_seconds: float, wait_seconds: float, share: float
     if load < 0 or wait_seconds < 0 or run_seconds <= 0 or not 0 < share < 1:
         raise ValueError(
             f"load {load}, run time {run_seconds}, wait {wait_seconds}, share {share}: load and"
-            " wait must not be negative, the run time positive, the share between 0 and 1."
+            " wait must not be negative, the run time must be positive, and the share between 0"
+            " and 1."
         )
     slots = math.floor(load) + 1
     if load > LARGEST_LOAD:

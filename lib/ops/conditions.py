@@ -11,8 +11,8 @@ from lib.queue.operator_actions import ALL_TYPES
 
 START_WORKER = "Start a worker: python -m lib.worker"
 FREE_STORAGE = (
-    "Free space there, or restore access to it: workers try again every 30 s and go on by"
-    " themselves."
+    "Free space there, or restore access to it. Workers retry every 30 s and then continue"
+    " automatically."
 )
 
 
@@ -68,7 +68,7 @@ def provider_down(
 
 def rate_limited(model_id: str, seconds: float, reason: str | None = None) -> str:
     """A model that its provider rate-limits; `reason` is the provider's answer."""
-    said = f" Provider said: {reason}" if reason else ""
+    said = f" Provider message: {reason}" if reason else ""
     return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
 
 
@@ -129,7 +129,9 @@ def background_error(task: str, times: int, error: str) -> str:
 
 def set_aside(step: str, jobs: int, error: str) -> str:
     """Jobs whose row the database refuses; `step` is what goes on without them."""
-    return f"{plural(jobs)} set aside ({step}): the database refuses to work on them. {error}"
+    return (
+        f"{plural(jobs)} set aside ({step}): the database refuses to change or count them. {error}"
+    )
 
 
 def cron_failing(name: str, runs: int, message: str | None = None) -> str:

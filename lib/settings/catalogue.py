@@ -29,70 +29,72 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
     "Database": (
         Setting(
             "DATABASE_URL",
-            "PostgreSQL to use, direct or by a pooler; apply the schema with"
+            "PostgreSQL database, reached directly or through a pooler; apply the schema with"
             " `python -m lib.database.migrations`",
             "embedded",
         ),
-        Setting("DATABASE_READ_URL", "replica of it that pages read", "`DATABASE_URL`"),
+        Setting("DATABASE_READ_URL", "read replica for pages", "`DATABASE_URL`"),
     ),
     "Supabase": (
         Setting(
             "SUPABASE_URL",
-            "project whose functions are called and whose users' keys are trusted; with it a"
-            " publishable and a secret key must be set",
+            "URL of the project that runs the functions and whose users' tokens are trusted;"
+            " requires a publishable and a secret key",
             "this app",
             older=("EXPO_PUBLIC_SUPABASE_URL",),
         ),
         Setting(
             "DARKROOM_FUNCTIONS_URL",
-            "where the functions are, when neither the project's own nor this app's are meant",
+            "URL of the functions, if they are neither the project's nor this app's",
             "`SUPABASE_URL`",
         ),
         Setting(
             "SUPABASE_PUBLISHABLE_KEY",
-            "key of applications for the functions",
-            "made on first start",
+            "key with which applications call the functions",
+            "generated on first start",
             older=("EXPO_PUBLIC_SUPABASE_PUBLISHABLE_KEY",),
         ),
         Setting(
-            "SUPABASE_SECRET_KEY", "key of servers, which may do everything", "made on first start"
+            "SUPABASE_SECRET_KEY", "key for servers, with full access", "generated on first start"
         ),
         Setting(
             "SUPABASE_ANON_KEY",
-            "legacy publishable key, alone or beside the new one",
+            "legacy publishable key, instead of or in addition to the new one",
             "none",
             older=("EXPO_PUBLIC_SUPABASE_ANON_KEY",),
         ),
         Setting(
-            "SUPABASE_SERVICE_ROLE_KEY", "legacy secret key, alone or beside the new one", "none"
+            "SUPABASE_SERVICE_ROLE_KEY",
+            "legacy secret key, instead of or in addition to the new one",
+            "none",
         ),
         Setting(
             "SUPABASE_JWT_SECRET",
-            "signs users' HS256 tokens; those of key pairs are verified by what `SUPABASE_URL`"
-            " publishes",
-            "made on first start",
+            "secret that signs users' HS256 tokens; tokens signed with a key pair are verified"
+            " with the public keys at `SUPABASE_URL`",
+            "generated on first start",
         ),
         Setting(
             "SUPABASE_STORAGE_BUCKET",
-            "bucket of the project for images and their thumbnails",
+            "bucket of the project for images and thumbnails",
             "files in `DARKROOM_DATA`",
         ),
         Setting(
             "SUPABASE_STORAGE_URL_SECONDS",
-            "how long an image's address lasts, for a bucket that is not public",
+            "lifetime of signed image URLs, in seconds; `0` for a public bucket",
             0,
         ),
     ),
     "Provider": (
-        Setting("REPLICATE_API_TOKEN", "token of Replicate", "simulated Replicate"),
+        Setting("REPLICATE_API_TOKEN", "API token of Replicate", "simulated Replicate"),
         Setting(
             "REPLICATE_API_URL",
-            "another server that speaks Replicate's API",
+            "URL of another server with Replicate's API",
             "`https://api.replicate.com`",
         ),
         Setting(
             "DARKROOM_SIMULATOR_SPEED",
-            "simulated Replicate: how many times faster than the real one",
+            "simulated Replicate: speed relative to the real one",
             1,
             least=0.01,
         ),
@@ -103,95 +105,113 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
     ),
     "App": (
-        Setting("DARKROOM_DATA", "folder of database, keys and images", "`.darkroom`"),
+        Setting("DARKROOM_DATA", "folder for the database, keys and images", "`.darkroom`"),
         Setting(
             "DARKROOM_SAMPLE_DATA",
-            "`0` starts an empty data folder without sample history",
+            "`0` sets up a new data folder without sample history",
             "`1`",
         ),
         Setting(
             "DARKROOM_ENVIRONMENT",
             "name on the badge in the sidebar, such as `STAGING`",
-            "`DEMO` or `LOCAL` on the embedded database, else the Supabase project or `PROD`",
+            "`DEMO` or `LOCAL` with the embedded database, otherwise the Supabase project or"
+            " `PROD`",
         ),
         Setting(
             "DARKROOM_URL",
-            "where browsers reach this app: `image_url` begins with it, the same for all apps and"
-            " workers",
+            "address at which browsers reach this app, and the start of every `image_url`; the"
+            " same for all apps and workers",
             "this computer; `image_url` is `/images/…`, relative to any app",
         ),
         Setting(
             "METRICS_TOKEN",
-            "Bearer token with which monitors read `/metrics` and the names of firing alerts at"
-            " `/healthz`; without it only this computer may",
+            "bearer token with which monitors read `/metrics` and the names of firing alerts at"
+            " `/healthz`; without it, only this computer has access",
             "none",
         ),
         Setting(
             "DARKROOM_ANONYMOUS_STARTS",
-            "`1` lets anyone who has the publishable key start generations without signing in: all"
-            " of them share one limit",
-            "`1` with the embedded database, else `0`",
+            "`1` lets anyone with the publishable key start generations without signing in;"
+            " they all share one limit",
+            "`1` with the embedded database, otherwise `0`",
         ),
     ),
     "Workers": (
-        Setting("DARKROOM_CONCURRENCY", "jobs that a worker runs at once", 10, least=1),
-        Setting("DARKROOM_CLAIM_BATCH", "most jobs that a worker claims at once", 50, least=1),
+        Setting(
+            "DARKROOM_CONCURRENCY",
+            "maximum number of jobs that a worker runs in parallel",
+            10,
+            least=1,
+        ),
+        Setting(
+            "DARKROOM_CLAIM_BATCH",
+            "maximum number of jobs that a worker claims at once",
+            50,
+            least=1,
+        ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "most jobs that one call of `process-jobs` runs, all at once",
+            "maximum number of jobs that one call of `process-jobs` runs, all in parallel",
             3,
             least=1,
         ),
-        Setting("DARKROOM_HEARTBEAT_SECONDS", "how often a worker shows life", 15, least=0.05),
+        Setting(
+            "DARKROOM_HEARTBEAT_SECONDS", "interval between heartbeats of a worker", 15, least=0.05
+        ),
         Setting(
             "DARKROOM_POLL_SECONDS",
-            "how often a worker looks for due jobs when nothing wakes it",
+            "interval at which a worker checks for pending jobs if it is not notified",
             1,
             least=0.05,
         ),
         Setting(
             "DARKROOM_RESCUE_SECONDS",
-            "silence of a worker after which the others take its jobs",
-            "as the SQL function `stuck_after()` says",
+            "time without a heartbeat after which other workers take over a worker's jobs",
+            "value of the SQL function `stuck_after()`",
             least=1,
         ),
         Setting(
             "DARKROOM_GENERATION_SECONDS",
-            "longest run of a prediction before it is cancelled, with the download of its image",
+            "time limit of a prediction, including the download of its image; then it is cancelled",
             300,
             least=1,
         ),
         Setting(
             "DARKROOM_STOP_GRACE_SECONDS",
-            "how long a stopping worker lets its jobs go on before it gives them back",
+            "time that a stopping worker gives its jobs to finish before it returns them to the"
+            " queue",
             3,
         ),
     ),
     "Sign-in": (
         Setting(
             "DARKROOM_ADMINS",
-            "e-mail addresses of the admins, parted by commas",
+            "e-mail addresses of admins, comma-separated",
             "nobody",
         ),
-        Setting("DARKROOM_OPERATORS", "likewise of the operators", "nobody"),
-        Setting("DARKROOM_VIEWERS", "likewise of the viewers", "nobody"),
+        Setting("DARKROOM_OPERATORS", "e-mail addresses of operators", "nobody"),
+        Setting("DARKROOM_VIEWERS", "e-mail addresses of viewers", "nobody"),
         Setting(
             "DARKROOM_ROLE_CLAIM",
-            "a claim of the sign-in provider, such as `groups`, whose values give roles too",
+            "claim in the sign-in token, such as `groups`, whose values also assign roles",
             "none",
         ),
-        Setting("DARKROOM_ADMIN_GROUPS", "values of it that make admins, parted by commas", "none"),
-        Setting("DARKROOM_OPERATOR_GROUPS", "likewise operators", "none"),
-        Setting("DARKROOM_VIEWER_GROUPS", "likewise viewers", "none"),
+        Setting(
+            "DARKROOM_ADMIN_GROUPS",
+            "values of the claim that make a user admin, comma-separated",
+            "none",
+        ),
+        Setting("DARKROOM_OPERATOR_GROUPS", "values that make a user operator", "none"),
+        Setting("DARKROOM_VIEWER_GROUPS", "values that make a user viewer", "none"),
         Setting(
             "DARKROOM_START_TOKEN",
-            "`1` prints an address with a token at each start and serves only browsers that have"
-            " opened it; while sign-in is not configured",
+            "`1` prints a URL with a token at each start and serves only browsers that have"
+            " opened it; applies only without sign-in",
             "`0`",
         ),
         Setting(
             "DARKROOM_SIGN_IN_HOURS",
-            "how long a sign-in at the dashboard counts",
+            "hours until a user has to sign in to the dashboard again",
             12,
             least=0.1,
         ),

@@ -161,9 +161,9 @@ def _lease(values: Mapping[str, str]) -> _Lease:
     rescue = optional_number(values, "DARKROOM_RESCUE_SECONDS")
     if rescue is not None and rescue < 3 * heartbeat:
         raise SettingsError(
-            f"DARKROOM_RESCUE_SECONDS is {rescue:g}, and DARKROOM_HEARTBEAT_SECONDS is"
-            f" {heartbeat:g}: give at least three heartbeats, {3 * heartbeat:g}, or jobs are taken"
-            " from workers that run them."
+            f"DARKROOM_RESCUE_SECONDS is {rescue:g}, but must be at least three times"
+            f" DARKROOM_HEARTBEAT_SECONDS ({3 * heartbeat:g}); otherwise jobs are taken away"
+            " from live workers."
         )
     return _Lease(heartbeat_seconds=heartbeat, rescue_seconds=rescue)
 
@@ -171,7 +171,7 @@ def _lease(values: Mapping[str, str]) -> _Lease:
 def _databases(values: Mapping[str, str]) -> _Databases:
     url, replica = values.get("DATABASE_URL"), values.get("DATABASE_READ_URL")
     if replica and not url:
-        raise SettingsError("DATABASE_READ_URL is set: set DATABASE_URL, which it copies, too.")
+        raise SettingsError("DATABASE_READ_URL is set: set DATABASE_URL too.")
     return _Databases(
         database_url=database_url("DATABASE_URL", url) if url else None,
         database_read_url=database_url("DATABASE_READ_URL", replica) if replica else None,
@@ -185,7 +185,7 @@ def _project(values: Mapping[str, str], database: str | None) -> _Project:
     of_database = project_ref(database) if database else None
     if project and of_database and project != of_database:
         raise SettingsError(
-            f"DATABASE_URL leads to the project {of_database!r}, but {url_name} to {project!r}."
+            f"DATABASE_URL belongs to the project {of_database!r}, but {url_name} to {project!r}."
         )
     publishable = _keys(values, PUBLISHABLE_NAMES, "publishable", project)
     secret = _keys(values, SECRET_NAMES, "secret", project)
@@ -195,7 +195,7 @@ def _project(values: Mapping[str, str], database: str | None) -> _Project:
         raise SettingsError(f"{url_name} is set: set {missing} too.")
     if any((publishable, secret, signs)) and not url and not all((publishable, secret, signs)):
         raise SettingsError(
-            "Without SUPABASE_URL set all of SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and"
+            "Without SUPABASE_URL, set all of SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and"
             " SUPABASE_JWT_SECRET, or none of them."
         )
     stored = values.get("SUPABASE_STORAGE_BUCKET")
@@ -250,7 +250,9 @@ def secrets_file(path: Path) -> dict[str, str]:
     try:
         text = path.read_text("utf-8")
         if text.startswith("\ufeff"):
-            raise SettingsError(f"{SECRETS} begins with a byte order mark: save it as plain UTF-8.")
+            raise SettingsError(
+                f"{SECRETS} begins with a byte order mark: save it as UTF-8 without one."
+            )
         secrets = tomllib.loads(text)
     except UnicodeDecodeError:
         raise SettingsError(f"{SECRETS} is not in UTF-8: save it as UTF-8.") from None

@@ -52,7 +52,7 @@ def _check(name: str, proxy: str) -> None:
         usable = False
     if not usable:
         raise SettingsError(
-            f"{name} is no proxy that can be used: give http://host:port or socks5://host:port."
+            f"{name} is not a valid proxy: use http://host:port or socks5://host:port."
         )
 
 

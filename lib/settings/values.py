@@ -32,7 +32,7 @@ class SettingsError(Exception):
 def bare(name: str, text: str) -> str:
     """Return the text. Raises SettingsError if it is quoted or has surrounding blanks."""
     if text != text.strip() or text[0] in "\"'`":
-        raise SettingsError(f"{name} has blanks or quotation marks around its value: remove them.")
+        raise SettingsError(f"{name} has spaces or quotation marks around its value: remove them.")
     return text
 
 
@@ -40,8 +40,8 @@ def header_value(name: str, text: str) -> str:
     """A token that clients send in a header."""
     if not re.fullmatch(r"[!-~]+", text):
         raise SettingsError(
-            f"{name} has a character that a header cannot carry, such as a blank, a line end or an"
-            " umlaut: choose another token."
+            f"{name} contains a character that is not allowed in an HTTP header, such as a"
+            " space, a line break or an umlaut: choose another token."
         )
     return text
 
@@ -50,7 +50,7 @@ def switch(values: Mapping[str, str], name: str, *, default: bool) -> bool:
     """A setting that is 1 or 0. Raises SettingsError."""
     value = values.get(name) or str(int(default))
     if value not in ("0", "1"):
-        raise SettingsError(f"{name} is {value!r}: give 1 or 0.")
+        raise SettingsError(f"{name} is {value!r}: use 1 or 0.")
     return value == "1"
 
 
@@ -60,9 +60,9 @@ def number(values: Mapping[str, str], name: str) -> float:
     try:
         given = float(text or SETTINGS[name].default)
     except ValueError:
-        raise SettingsError(f"{name} is {text!r}: give a number of at least {least:g}.") from None
+        raise SettingsError(f"{name} is {text!r}: use a number of at least {least:g}.") from None
     if not least <= given < float("inf"):
-        raise SettingsError(f"{name} is {text}: give a number of at least {least:g}.")
+        raise SettingsError(f"{name} is {text}: use a number of at least {least:g}.")
     return given
 
 
@@ -76,13 +76,15 @@ def database_url(name: str, text: str) -> str:
     bare(name, text)
     if text.startswith(("http://", "https://")):
         raise SettingsError(
-            f"{name} is the address of a website: give the connection string of the database, which"
-            " begins with postgresql://."
+            f"{name} is the address of a website: use the connection string of the database,"
+            " which begins with postgresql://."
         )
     if re.search(r"\[your-password\]", text, re.IGNORECASE):
-        raise SettingsError(f"{name} still says [YOUR-PASSWORD]: put the password in its place.")
+        raise SettingsError(f"{name} still contains [YOUR-PASSWORD]: replace it with the password.")
     if "pgbouncer=" in text:
-        raise SettingsError(f"{name} has pgbouncer= after its name, only for Prisma: remove that.")
+        raise SettingsError(
+            f"{name} contains the parameter pgbouncer=, which is only for Prisma: remove it."
+        )
     try:
         parts = parse(text)
         kind, ref = route(text), project_ref(text)
@@ -91,11 +93,11 @@ def database_url(name: str, text: str) -> str:
     pooled = str(parts.get("host") or "").endswith(SHARED_POOLER)
     if pooled and ref is None:
         raise SettingsError(
-            f"{name} leads to Supabase's pooler, where the user is named after the project:"
+            f"{name} points to Supabase's pooler, where the user name includes the project: use"
             " postgres.abcdefghijklmnopqrst instead of postgres."
         )
     if (pooled or kind == "direct") and not parts.get("password"):
-        raise SettingsError(f"{name} has no password: give postgresql://user:password@host….")
+        raise SettingsError(f"{name} has no password: use postgresql://user:password@host….")
     return text
 
 
@@ -108,9 +110,11 @@ def web_address(name: str, text: str) -> str:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"{name} must be a whole address, such as https://example.com.")
+        raise SettingsError(f"{name} must be a complete URL, such as https://example.com.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError(f"{name} may hold no user, password, ? or #: give only the address.")
+        raise SettingsError(
+            f"{name} must not contain a user, password, ? or #: use only the address."
+        )
     return text.rstrip("/")
 
 
@@ -118,7 +122,7 @@ def functions_url(name: str, text: str) -> str:
     """The base URL of a server of the functions, without /functions/v1."""
     url = web_address(name, text)
     if "/functions" in urlsplit(url).path:
-        raise SettingsError(f"{name} goes on to the functions: leave off /functions/v1.")
+        raise SettingsError(f"{name} includes the path of the functions: remove /functions/v1.")
     return url
 
 
@@ -127,18 +131,18 @@ def project_url(name: str, text: str) -> str:
     bare(name, text)
     if text.startswith(("postgres://", "postgresql://")):
         raise SettingsError(
-            f"{name} is a database URL: that is DATABASE_URL; give the project's address, such as"
-            " https://abcdefghijklmnopqrst.supabase.co."
+            f"{name} is a database URL, which belongs in DATABASE_URL: use the project's URL,"
+            " such as https://abcdefghijklmnopqrst.supabase.co."
         )
     url = web_address(name, text)
     parts = urlsplit(url)
     if parts.hostname in ("supabase.com", "www.supabase.com", "app.supabase.com"):
         raise SettingsError(
-            f"{name} is the address of Supabase's dashboard: give the project's own, such as"
+            f"{name} is the URL of Supabase's dashboard: use the project's URL, such as"
             " https://abcdefghijklmnopqrst.supabase.co."
         )
     if parts.path:
-        raise SettingsError(f"{name} goes on after the host ({parts.path}): leave that off.")
+        raise SettingsError(f"{name} has a path after the host ({parts.path}): remove it.")
     if PROJECT_HOST.fullmatch(parts.hostname or "") and parts.scheme != "https":
         raise SettingsError(f"{name} begins with http://: hosted projects need https://.")
     return url
@@ -154,25 +158,28 @@ def api_key(name: str, text: str, role: KeyRole, project: str | None) -> str:
     """A new or legacy key for a role; `project` is the ref that it must belong to, if known."""
     bare(name, text)
     if len(text) < LEAST_KEY:
-        raise SettingsError(f"{name} is too short for a key: copy the whole of it.")
+        raise SettingsError(f"{name} is too short for a key: copy the complete key.")
     other: KeyRole = "publishable" if role == "secret" else "secret"
     claims = _claims(name, text)
     found = _role(text, claims)
     if found == other and other == "secret":
         raise SettingsError(
-            f"{name} holds a secret key, which must never reach a browser: give the publishable"
-            " or anon key here, and change the secret key if it was ever sent to one."
+            f"{name} contains a secret key, which must never reach a browser: use the"
+            " publishable or anon key here, and rotate the secret key if it was ever sent to"
+            " one."
         )
     if found == other:
-        raise SettingsError(f"{name} holds a publishable key: give the secret or service_role key.")
+        raise SettingsError(
+            f"{name} contains a publishable key: use the secret or service_role key."
+        )
     if claims and found is None:
         raise SettingsError(
-            f"{name} is a token, but no {LEGACY_NAMES[role]} key: copy the key from the project's"
-            " settings."
+            f"{name} is a token, but not a {LEGACY_NAMES[role]} key: copy the key from the"
+            " project's settings."
         )
     if project and found is None:
         raise SettingsError(
-            f"{name} is no key of a Supabase project: they begin with sb_{role}_ or eyJ."
+            f"{name} is not a key of a Supabase project: keys begin with sb_{role}_ or eyJ."
         )
     if claims:
         _check_legacy(name, claims, project)
@@ -184,7 +191,8 @@ def one_value(values: Mapping[str, str], names: Sequence[str]) -> tuple[str, str
     given = {name: values[name] for name in names if values.get(name)}
     if len(set(given.values())) > 1:
         raise SettingsError(
-            f"{' and '.join(given)} have different values: keep one of them, or set both alike."
+            f"{' and '.join(given)} have different values: remove one, or set both to the same"
+            " value."
         )
     return next(iter(given.items()), (names[0], ""))
 
@@ -193,14 +201,16 @@ def jwt_secret(name: str, text: str) -> str:
     """The secret that signs users' HS256 tokens."""
     bare(name, text)
     if text.startswith(("sb_", "eyJ")):
-        raise SettingsError(f"{name} holds a key: give the secret that signs users' tokens.")
+        raise SettingsError(f"{name} contains a key: use the secret that signs users' tokens.")
     if text.startswith(("-----BEGIN", "{")):
         raise SettingsError(
-            f"{name} holds a key pair: leave it out. Tokens signed with one are verified by the"
-            " public keys that SUPABASE_URL publishes."
+            f"{name} contains a key pair: remove it. Tokens signed with a key pair are verified"
+            " with the public keys at SUPABASE_URL."
         )
     if len(text.encode()) < LEAST_SECRET:
-        raise SettingsError(f"{name} is shorter than {LEAST_SECRET} bytes: copy the whole of it.")
+        raise SettingsError(
+            f"{name} is shorter than {LEAST_SECRET} bytes: copy the complete secret."
+        )
     return text
 
 
@@ -208,7 +218,7 @@ def seconds(values: Mapping[str, str], name: str, *, least: int) -> int:
     """A duration in whole seconds; 0, meaning none, is always allowed."""
     given = int(number(values, name))
     if 0 < given < least:
-        raise SettingsError(f"{name} is {given}: give 0 or at least {least}.")
+        raise SettingsError(f"{name} is {given}: use 0 or at least {least}.")
     return given
 
 
@@ -216,7 +226,7 @@ def bucket(name: str, text: str) -> str:
     """The name of a Supabase Storage bucket."""
     if not re.fullmatch(r"[\w.-]{1,100}", text, re.ASCII):
         raise SettingsError(
-            f"{name} is {text[:40]!r}: give the name of a bucket, of letters, digits, . _ and -."
+            f"{name} is {text[:40]!r}: bucket names consist of letters, digits, . _ and -."
         )
     return text
 
@@ -225,9 +235,9 @@ def replicate_token(name: str, text: str, *, hosted: bool) -> str:
     """A Replicate token, or one of a compatible server if `hosted` is False."""
     bare(name, text)
     if re.search(r"\s", text):
-        raise SettingsError(f"{name} has a blank in it: give the token alone, without Bearer.")
+        raise SettingsError(f"{name} contains a space: use only the token, without Bearer.")
     if hosted and not text.startswith("r8_"):
-        raise SettingsError(f"{name} is no token of Replicate: they begin with r8_.")
+        raise SettingsError(f"{name} is not a Replicate token: tokens begin with r8_.")
     return text
 
 
@@ -238,7 +248,7 @@ def _claims(name: str, text: str) -> dict[str, object]:
         # Only the project can verify the key; here we only read its claims.
         claims: dict[str, object] = jwt.decode(text, options={"verify_signature": False})
     except jwt.InvalidTokenError:
-        raise SettingsError(f"{name} is cut off or damaged: copy the whole key.") from None
+        raise SettingsError(f"{name} is cut off or damaged: copy the complete key.") from None
     return claims
 
 

@@ -69,7 +69,7 @@ def _decode(image: bytes) -> CheckedImage:
             extension = EXTENSIONS.get(opened.format or "", "jpg")
             return CheckedImage(extension, _thumbnail(opened))
     except UnidentifiedImageError as error:
-        raise NotAnImage("What the model made is no PNG, JPEG, WebP, GIF or AVIF image.") from error
+        raise NotAnImage("The output is not an image (PNG, JPEG, WebP, GIF or AVIF).") from error
     except Image.DecompressionBombError as error:
         limit = MAX_PIXELS // 1_000_000
         raise NotAnImage(f"The image has more than {limit} megapixels.") from error

@@ -89,7 +89,7 @@ class SupabaseStorage:
             with self._translate_errors():
                 self._bucket.upload(path, image, {"content-type": content_type, "upsert": "true"})
         except FileNotFoundError as error:
-            raise StorageFailed(f"Supabase Storage has no such place: {error}") from None
+            raise StorageFailed(f"Supabase Storage has no such path: {error}") from None
 
     def _probe(self) -> None:
         pixel = BytesIO()
@@ -112,9 +112,10 @@ class SupabaseStorage:
             raise kind(f"Supabase Storage, bucket {self._name!r}: {message} ({status}).") from None
         except httpx.HTTPError as error:
             raise StorageFailed(
-                f"Supabase Storage does not answer ({type(error).__name__})."
+                f"Supabase Storage does not respond ({type(error).__name__})."
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             raise StorageFailed(
-                "Supabase Storage does not answer as such: is SUPABASE_URL a project's address?"
+                "Supabase Storage sent an invalid response. Check that SUPABASE_URL is the URL"
+                " of a project."
             ) from error

@@ -10,7 +10,7 @@ create table if not exists public.audit_log (
     affected int         not null,
     details  jsonb       not null default '{}'
 );
-comment on table public.audit_log is 'What operators did, to how many jobs, and who did it.';
+comment on table public.audit_log is 'Actions of operators: what was done, to how many jobs and by whom.';
 
 -- Does nothing in a database that has our tables.
 do $$
@@ -105,11 +105,11 @@ begin
             where a.attrelid = ('public.' || v_column.relation)::regclass and a.attname = v_column.name
               and not a.attisdropped
         ) then
-            raise exception 'the table public.% is of another kind: its column % is not of type %',
+            raise exception 'the table public.% has a different structure: its column % is not of type %',
                 v_column.relation, v_column.name, v_column.kind
                 using errcode = '42804',
                       hint = format(
-                          'Rename it first, and nothing of it is touched: alter table public.%I rename to %I;',
+                          'Rename it first; its data is not changed: alter table public.%I rename to %I;',
                           v_column.relation, v_column.relation || '_before_darkroom'
                       );
         end if;

@@ -21,9 +21,9 @@ create table if not exists public.job_queue (
     created_at    timestamptz not null default now(),
     updated_at    timestamptz not null default now()
 );
-comment on table public.job_queue is 'Every job and where it is. Changed only by the functions of this schema.';
-comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) identifies the current claim: a writer with another number has lost it.';
-comment on column public.job_queue.priority is 'Higher is claimed first.';
+comment on table public.job_queue is 'Every job and its status. Changed only by the functions of this schema.';
+comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) identifies the current claim; a writer with another number has lost it.';
+comment on column public.job_queue.priority is 'Higher priorities are claimed first.';
 comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the failed attempts, oldest first, as append_attempt_error writes them.';
 
 -- No foreign key and no second index: both would slow down every claim. Only the functions of the queue
@@ -34,7 +34,7 @@ create table if not exists public.job_leases (
     worker_id    uuid,
     heartbeat_at timestamptz not null
 );
-comment on table public.job_leases is 'Who works on a processing job and when it last showed life. One row per claim, gone when the claim ends.';
+comment on table public.job_leases is 'Worker and last heartbeat of each processing job. One row per claim, deleted when the claim ends.';
 
 create table if not exists public.workers (
     id                 uuid        primary key,
@@ -54,9 +54,9 @@ create table if not exists public.workers (
     storage_failed_at  timestamptz,
     blocked_types      text[]      not null default '{}'
 );
-comment on column public.workers.storage_error is 'Why its storage takes no files now, and storage_failed_at since when; null while it does.';
-comment on column public.workers.blocked_types is 'Those of its job_types that it does not claim now, because they need the storage.';
-comment on column public.workers.process_started_at is 'When the operating system started the process: with host and pid it tells a restarted process from its predecessor.';
+comment on column public.workers.storage_error is 'Why its storage refuses files (storage_failed_at: since when); null if it accepts them.';
+comment on column public.workers.blocked_types is 'Its job_types that it does not claim while its storage fails, because they need it.';
+comment on column public.workers.process_started_at is 'When the operating system started the process. With host and pid, it distinguishes a restarted process from its predecessor.';
 
 -- Calls of process-jobs by cron leave 1,440 rows a day; who is alive is asked every few seconds.
 create index if not exists workers_seen_idx on public.workers (last_seen_at);
@@ -145,14 +145,14 @@ create table public.predictions (
     log             text
 );
 comment on table public.predictions is
-    'Everything that may be paid for at a provider, one row each. A row is written as an intent before the request, and completed by what the provider answers, so that no attempt creates again what an earlier one did.';
-comment on column public.predictions.provider_id is 'The provider''s id; null while it is not known.';
-comment on column public.predictions.attempt is 'The attempt that sent the request, or sent it again.';
+    'Every prediction that a provider may charge for, one row each. A row is written as an intent before the request and completed with the response, so that no attempt creates a prediction again.';
+comment on column public.predictions.provider_id is 'The provider''s id; null while unknown.';
+comment on column public.predictions.attempt is 'The attempt that sent or last repeated the request.';
 comment on column public.predictions.worker is 'The worker of that attempt, as worker_of gives it.';
-comment on column public.predictions.input is 'As sent, with the digest of a file in place of its data.';
+comment on column public.predictions.input is 'Input as sent, with digests in place of file data.';
 comment on column public.predictions.status is
-    'intended: the provider''s id is not known; it may have started or not. unknown: that could not be found out in time, so another may be paid for the same generation. expired: its outputs were gone before they were stored. Otherwise as the provider says.';
-comment on column public.predictions.created_at is 'Before the request was sent.';
+    'intended: the provider''s id is unknown; it may or may not have started. unknown: that could not be determined in time, so another prediction may be paid for the same generation. expired: its outputs were deleted before they were stored. Otherwise the provider''s status.';
+comment on column public.predictions.created_at is 'Time before the request was sent.';
 comment on column public.predictions.log is 'The end of the provider''s log, 16,000 characters at most.';
 
 create unique index predictions_provider_key on public.predictions (provider, provider_id) where provider_id is not null;
@@ -165,7 +165,7 @@ create table if not exists public.user_limits (
     hourly_limit int         check (hourly_limit >= 0),
     updated_at   timestamptz not null default now()
 );
-comment on table public.user_limits is 'Limits of users who differ from the defaults of get_user_limits; null keeps the default.';
+comment on table public.user_limits is 'Limits of users that differ from the defaults of get_user_limits; null for the default.';
 
 create table if not exists public.idempotency_keys (
     scope         text        not null,
@@ -177,7 +177,7 @@ create table if not exists public.idempotency_keys (
     primary key (scope, key)
 );
 create index if not exists idempotency_keys_created_idx on public.idempotency_keys (created_at);
-comment on table public.idempotency_keys is 'Answers of start_generation kept for a day, so that a repeated request gets the first answer.';
+comment on table public.idempotency_keys is 'Responses of start_generation, kept for a day, so that a repeated request gets the same response.';
 
 -- What may be claimed: job types, pauses, circuit breakers, rate-limited models -------------------
 
@@ -189,7 +189,7 @@ create table public.job_types (
     backoff_jitter       numeric not null default 0.25 check (backoff_jitter between 0 and 1)
 );
 comment on table public.job_types is 'Types of jobs that differ from the defaults; a type without a row has no provider and the default backoff.';
-comment on column public.job_types.backoff_jitter is 'Share of the wait that is added at random, never subtracted.';
+comment on column public.job_types.backoff_jitter is 'Maximum share of the backoff that is added at random.';
 
 insert into public.job_types (job_type, provider) values ('generate-image', 'replicate');
 
@@ -199,7 +199,7 @@ create table public.queue_pauses (
     paused_by text        not null,
     reason    text
 );
-comment on table public.queue_pauses is 'Types of jobs that no worker claims for now; the type * stands for all.';
+comment on table public.queue_pauses is 'Paused types of jobs, which no worker claims; the type * stands for all.';
 
 create table public.provider_breakers (
     provider   text        primary key,
@@ -213,7 +213,7 @@ create table public.provider_breakers (
 comment on table public.provider_breakers is
     'Circuit breakers. Closed while open_until is null; open until then; afterwards one job at a time probes the provider.';
 comment on column public.provider_breakers.failures is 'Failures of the provider in a row while closed.';
-comment on column public.provider_breakers.openings is 'Openings in a row: each doubles the wait.';
+comment on column public.provider_breakers.openings is 'Openings in a row. Each doubles the time until the next probe.';
 
 create table public.model_holds (
     model_id   text        primary key,
@@ -221,9 +221,9 @@ create table public.model_holds (
     reason     text,
     allowance  int         not null default 1
 );
-comment on table public.model_holds is 'Models whose provider asked for a rest: their jobs are not claimed before, and then a few at a time (resume_model).';
+comment on table public.model_holds is 'Rate-limited models. Their jobs are not claimed until the limit ends, and then a few at a time (resume_model).';
 comment on column public.model_holds.model_id is 'As model_of gives it.';
-comment on column public.model_holds.allowance is 'How many jobs the first claim after the hold takes.';
+comment on column public.model_holds.allowance is 'How many jobs the first claim after the rate limit may take.';
 
 -- Indexes -----------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ begin
     return left(p_payload ->> 'model_id', 200);
 end;
 $$;
-comment on function public.model_of(jsonb) is 'The model that a payload names, cut at 200 characters; null when it names none.';
+comment on function public.model_of(jsonb) is 'The model in a payload, cut at 200 characters; null if there is none.';
 
 -- Hashes, because an index takes no long keys and anything may be a type or a model.
 create function public.line_of(p_priority int, p_job_type text, p_payload jsonb) returns bytea
@@ -248,7 +248,7 @@ begin
 end;
 $$;
 comment on function public.line_of(int, text, jsonb) is
-    'The line in which a pending job waits, 12 bytes: its priority, the highest first, its type and its model.';
+    'The line of a pending job, 12 bytes: its priority, the highest first, its type and its model.';
 
 -- The only index of pending jobs. A claim finds each line by its first job, which is due before all others of
 -- it, and passes by what is held, paused or not due without reading the rest.
@@ -266,7 +266,7 @@ create function public.generation_of(p_payload jsonb) returns uuid
 language sql immutable parallel safe set search_path = ''
 return case when p_payload ->> 'generation_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
             then (p_payload ->> 'generation_id')::uuid end;
-comment on function public.generation_of(jsonb) is 'The generation that a payload names; null when it names none.';
+comment on function public.generation_of(jsonb) is 'The generation in a payload; null if there is none.';
 
 -- An existing deployment may have live duplicates, which the unique index below would refuse. The oldest
 -- job of each generation stays live.
@@ -318,7 +318,7 @@ begin
 end;
 $$;
 comment on function public.bound_job is
-    'Brings a job''s times into the years 1970 to 2200, and its numbers of attempts to a billion at most.';
+    'Limits the times of a job to the years 1970 to 2200, and its attempts to a billion.';
 
 -- The condition alone is paid for by every other job. Its numbers leave a claim a billion attempts until it
 -- would be cut, so an attempt's number is never given twice.
@@ -354,16 +354,16 @@ create table public.set_aside_jobs (
     primary key (job_id, step)
 );
 comment on table public.set_aside_jobs is
-    'Jobs whose row the database refused, for example by a trigger or a constraint of your own. The rest goes on without them.';
+    'Jobs whose rows the database refuses to change, for example because of a custom trigger or constraint. Other jobs are not affected.';
 comment on column public.set_aside_jobs.step is
-    'What goes on without the job: claim, rescue (of a stuck job), or history (the figures of finished jobs).';
-comment on column public.set_aside_jobs.at is 'Tried again an hour later.';
+    'Step that skips the job: claim, rescue (of a stuck job), or history (statistics of finished jobs).';
+comment on column public.set_aside_jobs.at is 'When it was set aside; retried an hour later.';
 
 create function public.is_passing_error(p_sqlstate text) returns boolean
 language sql immutable set search_path = ''
 -- Conflicts, lack of resources, a busy object, shutdown, and the system's own errors.
 return left(p_sqlstate, 2) in ('40', '53', '55', '57', '58');
-comment on function public.is_passing_error is 'Whether an error is the server''s, so that it says nothing about the row and is worth a retry.';
+comment on function public.is_passing_error is 'Whether an error is caused by the server and not by the row, so that a retry may succeed.';
 
 create function public.set_aside_job(p_job_id uuid, p_step text, p_error text) returns void
 language sql volatile set search_path = ''
@@ -371,7 +371,7 @@ as $$
     insert into public.set_aside_jobs (job_id, step, error) values (p_job_id, p_step, left(p_error, 2000))
     on conflict (job_id, step) do update set error = excluded.error, at = now();
 $$;
-comment on function public.set_aside_job is 'Records that a step goes on without a job, and why.';
+comment on function public.set_aside_job is 'Records that a step skips a job, and why.';
 
 create table public.background_errors (
     task     text        primary key,
@@ -381,7 +381,7 @@ create table public.background_errors (
     last_at  timestamptz not null default now()
 );
 comment on table public.background_errors is
-    'Tasks of workers and the app that failed lately and go on trying: the last error, and how often in a row.';
+    'Background tasks of workers and the app that failed recently and keep retrying: the last error, and failures in a row.';
 
 create function public.report_background_error(p_task text, p_error text) returns void
 language sql volatile set search_path = ''
@@ -393,7 +393,7 @@ as $$
         first_at = case when b.last_at < now() - interval '10 minutes' then now() else b.first_at end;
 $$;
 comment on function public.report_background_error is
-    'Records that a background task failed. Errors more than ten minutes apart are not one row of failures.';
+    'Records that a background task failed. Failures more than ten minutes apart do not count as consecutive.';
 
 -- Storage parameters ------------------------------------------------------------------------------
 

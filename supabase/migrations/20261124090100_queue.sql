@@ -8,10 +8,10 @@ language plpgsql set search_path = ''
 as $$
 begin
     raise exception 'job % is %: it cannot become %', old.id, old.status, new.status
-        using errcode = 'DR409', hint = 'Use the functions of the queue: they know which state may follow which.';
+        using errcode = 'DR409', hint = 'Use the functions of the queue. They make only valid changes of status.';
 end;
 $$;
-comment on function public.refuse_transition is 'Refuses a change of status that the state machine does not have.';
+comment on function public.refuse_transition is 'Refuses invalid changes of status.';
 
 -- The function runs for illegal transitions only, so that legal ones pay for the condition alone.
 create trigger job_queue_legal_transition
@@ -49,7 +49,7 @@ begin
         raise exception 'job_type has % characters: choose a name of at most 200', length(p_job_type) using errcode = '22023';
     end if;
     if p_job_type = '*' then
-        raise exception 'job_type is *, which stands for all types: choose another name' using errcode = '22023';
+        raise exception 'job_type * is reserved for all types: choose another name' using errcode = '22023';
     end if;
     if p_payload is null or jsonb_typeof(p_payload) <> 'object' then
         raise exception 'payload must be a JSON object' using errcode = '22023';
@@ -65,7 +65,7 @@ begin
     returning id into v_id;
 
     if v_id is null then
-        raise exception 'generation % already has a job that is waiting or running', p_payload ->> 'generation_id'
+        raise exception 'generation % already has a pending or running job', p_payload ->> 'generation_id'
             using errcode = 'DR409';
     end if;
     perform pg_notify('job_queue', p_job_type);
@@ -73,7 +73,7 @@ begin
 end;
 $$;
 comment on function public.enqueue_job is
-    'Adds a job and wakes the workers. Returns its id. A time before 1970 (-infinity) is taken as 1970, one after 2200 (infinity) as 2200.';
+    'Adds a job and notifies the workers. Returns its id. A time before 1970 (-infinity) is taken as 1970, one after 2200 (infinity) as 2200.';
 
 -- Retries -----------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ as $$
     where l.job_id = p_job_id and l.attempt = p_attempt;
 $$;
 comment on function public.worker_of is
-    'Host and process of the worker that runs an attempt, as text: its row is deleted a day after it stopped. Null without a lease or a registered worker.';
+    'Host and process of the worker that runs an attempt, as text, because its row is deleted a day after it stops. Null without a lease or a registered worker.';
 
 -- The caller has locked the job, and its lease is still there.
 create function public.append_attempt_error(p_job public.job_queue, p_error text, p_details jsonb) returns jsonb
@@ -110,7 +110,7 @@ as $$
     ) d;
 $$;
 comment on function public.append_attempt_error(public.job_queue, text, jsonb) is
-    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are none are kept in one, under "details"; null counts as no details.';
+    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are not an object are kept under "details"; null counts as no details.';
 
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval
@@ -128,7 +128,7 @@ as $$
     ) t;
 $$;
 comment on function public.retry_delay(text, int, numeric) is
-    'Wait before the next attempt after attempt number p_attempt failed: doubles up to the type''s maximum, at least what the provider asked for, plus jitter; never more than 30 days.';
+    'Backoff after attempt number p_attempt failed: doubles up to the maximum of the type, is at least what the provider asked for, plus jitter; never more than 30 days.';
 
 -- Circuit breakers --------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ begin
     where b.provider = p_provider;
 end;
 $$;
-comment on function public.record_provider_failure is 'Counts a failure of a provider, and opens its breaker after five in a row or when a probe failed.';
+comment on function public.record_provider_failure is 'Counts a failure of a provider. Opens its circuit breaker after five in a row or a failed probe.';
 
 create function public.record_provider_success(p_provider text) returns void
 language sql volatile set search_path = ''
@@ -167,7 +167,7 @@ as $$
     set failures = 0, openings = 0, opened_at = null, open_until = null, probing = false, reason = null
     where b.provider = p_provider and (b.failures > 0 or b.open_until is not null);
 $$;
-comment on function public.record_provider_success is 'Notes that a provider answered: closes its breaker.';
+comment on function public.record_provider_success is 'Records that a provider responded, and closes its circuit breaker.';
 
 -- Claims ------------------------------------------------------------------------------------------
 
@@ -181,16 +181,16 @@ as $$
         join public.provider_breakers b using (provider) where b.open_until is not null
     );
 $$;
-comment on function public.barred_job_types is 'Types of jobs that are not claimed now: paused ones (* for all) and those of a provider that is down.';
+comment on function public.barred_job_types is 'Types of jobs that cannot be claimed: paused ones (* for all) and those of a provider that is down.';
 
 create function public.slow_start() returns interval
 language sql immutable parallel safe set search_path = ''
 return interval '10 seconds';
-comment on function public.slow_start() is 'How long after a hold its model''s jobs are claimed a few at a time.';
+comment on function public.slow_start() is 'How long after a rate limit the jobs of a model are claimed only a few at a time.';
 
 create type public.pending_line as (line bytea, priority int, first_at timestamptz, model text, most int);
 comment on type public.pending_line is
-    'Pending jobs of one priority, type and model. first_at: when the first of them is due; most: how many may be claimed now, null for any number, 0 too while none is due.';
+    'Pending jobs of one priority, type and model. first_at: when the first of them is due; most: how many may be claimed now, null for no limit, 0 also if none is due.';
 
 -- The settings here and below leave only one plan, scans of the index of pending jobs in its order: the
 -- planner knows neither the limits nor how many jobs are pending by now.
@@ -243,7 +243,7 @@ begin
 end;
 $$;
 comment on function public.pending_lines is
-    'The first p_most lines of pending jobs after one, in claim order. Ends with the priority at which p_enough lines may be claimed without limit. Of types that are barred or not among p_job_types (null: all) only one line per priority is given, of which none may be claimed.';
+    'The first p_most lines of pending jobs after one, in claim order. Ends with the priority at which p_enough lines may be claimed without limit. For types that are barred or not in p_job_types (null: all), returns only one line per priority, from which none may be claimed.';
 
 -- A setting of the connection tells where to go on, for all claims would write to the same row of a table.
 create function public.further_lines(
@@ -262,7 +262,7 @@ begin
 end;
 $$;
 comment on function public.further_lines is
-    'Up to p_most of the lines after one, each time the next ones, so that none of many lines is passed by for long.';
+    'Up to p_most of the lines after one, in rotation, so that no line is skipped for long.';
 
 create function public.resume_model(p_model text) returns boolean
 language plpgsql volatile set search_path = ''
@@ -279,7 +279,7 @@ begin
 end;
 $$;
 comment on function public.resume_model is
-    'After the hold of a model: whether this claim may take some of its jobs. For a second no other may, then one that takes twice as many.';
+    'Whether this claim may take jobs of a model after its rate limit. One claim per second may, each for twice as many jobs as the one before.';
 
 create function public.shares_of_lines(p_lines public.pending_line[], p_limit int) returns int[]
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
@@ -307,7 +307,7 @@ begin
     );
 end;
 $$;
-comment on function public.shares_of_lines is 'How many of the next p_limit jobs are of each of these lines.';
+comment on function public.shares_of_lines is 'How many of the next p_limit jobs come from each of these lines.';
 
 -- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
 -- taken: others would pass them by.
@@ -402,7 +402,7 @@ begin
 end;
 $$;
 comment on function public.pick_jobs is
-    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, without jobs of rate-limited models. However many are pending it reads few: of the first 100 lines in claim order and, when there are more, of 100 further ones.';
+    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, except jobs of rate-limited models. Reads only the first 100 lines in claim order and, if there are more, 100 further ones, however many jobs are pending.';
 
 -- The caller has locked the rows.
 create function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
@@ -427,7 +427,7 @@ begin
     select * from claimed order by priority desc, scheduled_at, created_at;
 end;
 $$;
-comment on function public.start_attempts is 'Turns locked pending jobs into claims of a worker.';
+comment on function public.start_attempts is 'Starts attempts of locked pending jobs for a worker.';
 
 -- Planning each call would cost more than a small claim itself.
 create function public.claim_jobs(
@@ -478,7 +478,7 @@ create function public.claim_next_job(p_job_types text[] default null, p_worker_
 returns setof public.job_queue
 language sql volatile set search_path = ''
 as $$ select * from public.claim_jobs(1, p_job_types, p_worker_id) $$;
-comment on function public.claim_next_job is 'Claims the next due job; no row when nothing is due.';
+comment on function public.claim_next_job is 'Claims the next due job; no row if none is due.';
 
 create function public.claim_jobs_singly(
     p_limit int, p_job_types text[] default null, p_worker_id uuid default null
@@ -505,7 +505,7 @@ begin
 end;
 $$;
 comment on function public.claim_jobs_singly is
-    'Claims as claim_jobs does, each job by itself, after claim_jobs was refused: sets aside the jobs whose rows the database refuses to change.';
+    'Claims jobs one by one after claim_jobs was refused, and sets aside the jobs whose rows the database refuses to change.';
 
 create function public.claim_generation(p_generation_id uuid, p_worker_id uuid default null)
 returns setof public.job_queue
@@ -521,14 +521,14 @@ begin
         return;
     end if;
     if public.barred_job_types() && array['*', v_job.job_type] then
-        raise exception 'jobs of type % are not run now: they are paused, or their provider is down', v_job.job_type
+        raise exception 'jobs of type % cannot run now: the type is paused, or its provider is down', v_job.job_type
             using errcode = 'DR409';
     end if;
     return query select * from public.start_attempts(array[v_job.id], p_worker_id);
 end;
 $$;
 comment on function public.claim_generation is
-    'Claims the pending job of one generation, whenever it is scheduled; no row when there is none. Error: DR409 while its type is paused or its provider is down.';
+    'Claims the pending job of one generation, regardless of its scheduled time; no row if there is none. Error: DR409 while its type is paused or its provider is down.';
 
 create function public.hold_claim(p_job_id uuid, p_attempt int) returns boolean
 language sql volatile set search_path = ''
@@ -539,7 +539,7 @@ as $$
         for update
     );
 $$;
-comment on function public.hold_claim is 'Whether the claim is still current; locks it until the transaction ends.';
+comment on function public.hold_claim is 'Whether the claim is still current. Locks it until the transaction ends.';
 
 create function public.heartbeat_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[])
 returns table (job_id uuid, attempt int, status text)
@@ -561,7 +561,7 @@ as $$
     where not exists (select from held h where h.job_id = a.job_id and h.attempt = a.attempt);
 $$;
 comment on function public.heartbeat_jobs is
-    'Shows that claims are alive. Returns the claims that the worker has lost, with what became of their jobs; null when a job is gone.';
+    'Records a heartbeat for claims. Returns the claims that the worker has lost, with the status of their jobs; null if a job was deleted.';
 
 -- Ends of a claim ---------------------------------------------------------------------------------
 
@@ -582,7 +582,7 @@ as $$
       and g.id = public.generation_of(q.payload)
       and g.status <> 'completed';
 $$;
-comment on function public.follow_job is 'Brings a job''s generation to the state of the job; a completed generation stays as it is.';
+comment on function public.follow_job is 'Updates the generation of a job to the status of the job; a completed generation does not change.';
 
 -- The caller has locked the row.
 create function public.fail_claim(p_job public.job_queue, p_error text, p_details jsonb) returns text
@@ -638,7 +638,7 @@ begin
 end;
 $$;
 comment on function public.fail_claim is
-    'Ends a locked claim with an error: failed, or pending again after its backoff. Holds a rate-limited model and counts for the provider''s breaker.';
+    'Ends a locked claim with an error: failed, or pending again after its backoff. Records a rate limit of the model and counts for the provider''s circuit breaker.';
 
 create function public.complete_job(
     p_job_id        uuid,
@@ -682,7 +682,7 @@ begin
 end;
 $$;
 comment on function public.complete_job is
-    'Ends an attempt: completed, failed, pending again for a later attempt, or lost when p_attempt is no longer the current one (then nothing changed).';
+    'Ends an attempt: completed, failed, pending again for a later attempt, or lost if p_attempt is no longer the current one (nothing changes).';
 
 -- The settings force one plan, by primary key. Planning each call would cost more than a small batch itself.
 create function public.complete_jobs(p_job_ids uuid[], p_attempts int[], p_results jsonb[])
@@ -738,7 +738,7 @@ begin
 end;
 $$;
 comment on function public.complete_jobs is
-    'Ends many claims with success; p_results as in complete_job, null for none. Returns the claims that were lost: nothing of theirs changed.';
+    'Completes many claims; p_results as in complete_job, null for none. Returns the claims that were lost, which do not change.';
 
 create function public.release_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[]) returns setof uuid
 language plpgsql volatile set search_path = ''
@@ -763,14 +763,14 @@ begin
     perform pg_notify('job_queue', 'released');
 end;
 $$;
-comment on function public.release_jobs is 'Gives unfinished claims of a stopping worker back to the queue without using up a try.';
+comment on function public.release_jobs is 'Returns unfinished claims of a stopping worker to the queue; the attempt does not count.';
 
 -- Lost workers ------------------------------------------------------------------------------------
 
 create function public.stuck_after() returns interval
 language sql immutable parallel safe set search_path = ''
 return interval '10 minutes';
-comment on function public.stuck_after() is 'Silence after which a processing job counts as stuck.';
+comment on function public.stuck_after() is 'Time without a heartbeat after which a processing job counts as stuck.';
 
 create function public.end_lost_attempt(p_job public.job_queue, p_error text, p_details jsonb, p_retry_at timestamptz)
 returns boolean
@@ -799,7 +799,7 @@ exception when others then
 end;
 $$;
 comment on function public.end_lost_attempt is
-    'Ends the attempt of a worker that is gone: failed, or pending again from p_retry_at. The caller has locked the job. False for a job whose row the database refuses to change, which is set aside.';
+    'Ends the attempt of a lost worker: failed, or pending again from p_retry_at. The caller has locked the job. False if the database refuses to change the row, and the job is set aside.';
 
 create function public.rescue_worker_jobs(p_worker_id uuid) returns setof uuid
 language plpgsql volatile set search_path = ''
@@ -819,7 +819,7 @@ begin
             select from public.job_leases l
             where l.job_id = v_job.id and l.worker_id = p_worker_id and l.attempt = v_job.attempts
         );
-        if public.end_lost_attempt(v_job, 'The worker died while it ran this job.', null, now()) then
+        if public.end_lost_attempt(v_job, 'Worker lost while it ran this job.', null, now()) then
             return next v_job.id;
         end if;
     end loop;
@@ -827,7 +827,7 @@ begin
     perform pg_notify('job_queue', 'rescued');
 end;
 $$;
-comment on function public.rescue_worker_jobs is 'Takes the claims of a worker that is known to be dead; the attempt counts.';
+comment on function public.rescue_worker_jobs is 'Ends the claims of a worker that is known to be dead. The attempts count.';
 
 create function public.rescue_stuck_jobs(p_silence interval default public.stuck_after(), p_limit int default 500)
 returns setof public.job_queue
@@ -839,7 +839,7 @@ declare
     v_ids   uuid[] := '{}';
 begin
     if p_silence is null or p_silence <= interval '0' then
-        raise exception 'silence is %: give a positive interval', p_silence using errcode = '22023';
+        raise exception 'silence is %: use a positive interval', p_silence using errcode = '22023';
     end if;
     for v_job in
         select q.* from public.job_queue q
@@ -873,4 +873,4 @@ begin
 end;
 $$;
 comment on function public.rescue_stuck_jobs is
-    'Takes the claims of workers that fell silent. The attempt counts, so that a job which kills its workers ends as failed.';
+    'Ends the claims of workers without a heartbeat. The attempts count, so that a job that crashes its workers ends as failed.';

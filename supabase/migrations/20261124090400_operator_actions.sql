@@ -14,11 +14,11 @@ language plpgsql immutable set search_path = ''
 as $$
 begin
     if coalesce(btrim(p_actor), '') = '' then
-        raise exception 'actor is empty: say who does this' using errcode = '22023';
+        raise exception 'actor is empty: name who does this' using errcode = '22023';
     end if;
 end;
 $$;
-comment on function public.require_actor is 'Refuses an operator''s action without an actor for the audit log.';
+comment on function public.require_actor is 'Refuses an action without an actor for the audit log.';
 
 create function public.job_states(p_job_ids uuid[]) returns jsonb
 language sql stable set search_path = ''
@@ -26,7 +26,7 @@ as $$
     select coalesce(jsonb_object_agg(s.status, s.jobs), '{}')
     from (select q.status, count(*) as jobs from public.job_queue q where q.id = any (p_job_ids) group by q.status) s;
 $$;
-comment on function public.job_states is 'How many of the jobs are in each status, for the audit log.';
+comment on function public.job_states is 'Number of the jobs in each status, for the audit log.';
 
 create function public.record_action(p_actor text, p_action text, p_job_ids uuid[], p_details jsonb default '{}')
 returns void
@@ -35,7 +35,7 @@ as $$
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, p_action, cardinality(p_job_ids), p_details || jsonb_build_object('job_ids', to_jsonb(p_job_ids)));
 $$;
-comment on function public.record_action is 'Writes an operator''s action on jobs into the audit log.';
+comment on function public.record_action is 'Records an operator''s action on jobs in the audit log.';
 
 create function public.audit_entries(
     p_actor text, p_action text, p_from timestamptz, p_to timestamptz,
@@ -64,7 +64,7 @@ begin
 end;
 $$;
 comment on function public.audit_entries is
-    'Entries of the audit log from p_from to before p_to, newest first: of an actor and an action, null for all; those next before the entry p_before in time, or those next after p_after.';
+    'Entries of the audit log from p_from to before p_to, newest first, by actor and action (null: all), next before the entry p_before in time or next after p_after.';
 
 -- Jobs --------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ begin
 end;
 $$;
 comment on function public.operator_enqueue is
-    'Adds a job as enqueue_job does, and records who did it. Returns its id.';
+    'Adds a job like enqueue_job, and records the actor. Returns its id.';
 
 create function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
 returns setof public.job_queue
@@ -135,7 +135,7 @@ begin
 end;
 $$;
 comment on function public.reset_stuck_jobs is
-    'Puts stuck jobs (all, or those of p_job_ids that are still stuck) back to pending, attempts unchanged, and records who did it.';
+    'Sets stuck jobs (all, or those of p_job_ids that are still stuck) to pending with their attempts unchanged, and records the actor.';
 
 -- A pending job loses started_at: the time since its last attempt is not run time and must not count in
 -- means and percentiles.
@@ -173,7 +173,7 @@ begin
 end;
 $$;
 comment on function public.cancel_jobs is
-    'Cancels those of the jobs that are pending or, unless p_running is false, running, and records who did it. The worker of a running one drops it at its next heartbeat.';
+    'Cancels the jobs that are pending or, unless p_running is false, running, and records the actor. A running job stops at the next heartbeat of its worker.';
 
 create function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -229,7 +229,7 @@ begin
 end;
 $$;
 comment on function public.retry_jobs is
-    'Puts those of the jobs that failed or were cancelled back to pending with at least one more attempt, unless their generation has a live job, and records who did it.';
+    'Sets the failed and cancelled ones of the jobs to pending with at least one more attempt, unless their generation has a live job, and records the actor.';
 
 create function public.set_priority(p_actor text, p_ids uuid[], p_priority int) returns setof uuid
 language plpgsql volatile set search_path = ''
@@ -257,7 +257,7 @@ begin
 end;
 $$;
 comment on function public.set_priority is
-    'Changes the priority of those of the jobs that are pending, and records who did it. Returns the jobs that changed.';
+    'Changes the priority of the pending ones of the jobs, and records the actor. Returns the jobs that changed.';
 
 create function public.actions_on_job(p_job_id uuid) returns table (at timestamptz, actor text, action text)
 language plpgsql stable set search_path = '' set enable_seqscan = off
@@ -295,7 +295,7 @@ begin
         where l.payload ->> 'generation_id' <> ''
     )
     select r.id, r.generation_id, nullif(r.kept_id, r.id),
-           case when r.kept_id <> r.id then 'an older job of its generation is live' else 'its image is done already' end
+           case when r.kept_id <> r.id then 'an older job of the same generation is pending or running' else 'its image already exists' end
     from ranked r
     where r.status = 'pending'
       and (r.kept_id <> r.id
@@ -306,7 +306,7 @@ begin
 end;
 $$;
 comment on function public.live_duplicates() is
-    'Waiting jobs that nobody needs: their generation has another live job, kept_id (the one that runs, else the oldest), or was completed by an earlier job.';
+    'Redundant pending jobs: their generation has another live job, kept_id (the running one, else the oldest), or was completed by an earlier job.';
 
 create function public.cancel_duplicates(p_actor text) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -336,7 +336,7 @@ begin
 end;
 $$;
 comment on function public.cancel_duplicates is
-    'Cancels the live_duplicates, keeps the job of each generation that runs or is the oldest, and records who did it.';
+    'Cancels the live_duplicates, keeps the running or else the oldest job of each generation, and records the actor.';
 
 -- Queue -------------------------------------------------------------------------------------------
 
@@ -365,7 +365,7 @@ begin
     return query select * from public.queue_pauses p where p.job_type = p_job_type;
 end;
 $$;
-comment on function public.pause_queue is 'Stops the claiming of a type of jobs, or of all; running jobs go on. A pause that stands is kept.';
+comment on function public.pause_queue is 'Stops workers from claiming a type of jobs, or all; running jobs are not affected. An existing pause is kept.';
 
 create function public.resume_queue(p_actor text, p_job_type text default '*') returns boolean
 language plpgsql volatile set search_path = ''
@@ -385,7 +385,7 @@ begin
     return v_before.job_type is not null;
 end;
 $$;
-comment on function public.resume_queue is 'Lifts the pause of a type of jobs, or the pause of all; pauses of single types stay. False when there was none.';
+comment on function public.resume_queue is 'Ends the pause of a type of jobs, or of all; pauses of single types stay. False if there was none.';
 
 create function public.probe_provider(p_actor text, p_provider text) returns boolean
 language plpgsql volatile set search_path = ''
@@ -408,7 +408,7 @@ begin
 end;
 $$;
 comment on function public.probe_provider is
-    'Lets the next job try a provider whose breaker is open, without waiting any longer. False when it is not open.';
+    'Lets the next job try a provider whose circuit breaker is open, without further waiting. False if it is not open.';
 
 -- Users -------------------------------------------------------------------------------------------
 
@@ -422,10 +422,10 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_user_id is null then
-        raise exception 'user is empty: say whose limits' using errcode = '22023';
+        raise exception 'user is empty: name the user' using errcode = '22023';
     end if;
     if p_daily_limit < 0 or p_hourly_limit < 0 then
-        raise exception 'a limit is below zero: give 0 to allow nothing, null for the default' using errcode = '22023';
+        raise exception 'a limit is negative: use 0 for none, null for the default' using errcode = '22023';
     end if;
     -- One change at a time per user, so that "before" in the log is what was replaced.
     perform pg_advisory_xact_lock(hashtextextended('set_user_limits:' || p_user_id, 0));
@@ -448,4 +448,4 @@ exception
 end;
 $$;
 comment on function public.set_user_limits is
-    'Sets how many generations a user may start in 24 hours and in one; null stands for the default. Recorded with what was before. Error: DR404 for no such user.';
+    'Sets how many generations a user may start in 24 hours and in one hour; null for the default. Records the previous limits. Error: DR404 for an unknown user.';

@@ -29,7 +29,7 @@ create table public.job_rollup (
 ) with (fillfactor = 70);
 comment on table public.job_rollup is 'Finished jobs by the hour in which they ended.';
 comment on column public.job_rollup.model_id is
-    'The first 200 characters of the payload''s model_id, empty when it names none. Other names are cut likewise, because an index entry holds 2.7 kB at most.';
+    'The first 200 characters of the payload''s model_id, empty if there is none. Other names are cut too, because an index entry holds at most 2.7 kB.';
 comment on column public.job_rollup.runs is 'Jobs that were started. run_us: sum of completed_at - started_at of their last attempts.';
 comment on column public.job_rollup.wait_us is 'Sum of started_at - scheduled_at of the last attempts, none below 0.';
 comment on column public.job_rollup.run_histogram is
@@ -57,7 +57,7 @@ create table public.job_rollup_daily (
     newest         timestamptz not null,
     primary key (day, job_type, model_id, status)
 );
-comment on table public.job_rollup_daily is 'job_rollup summed up by days that are over.';
+comment on table public.job_rollup_daily is 'job_rollup summed by past days.';
 
 create table public.arrival_rollup (
     hour         timestamptz not null,
@@ -70,7 +70,7 @@ create table public.arrival_rollup (
     primary key (hour, status, created_hour, job_type, model_id, purged)
 ) with (fillfactor = 70);
 comment on table public.arrival_rollup is
-    'When the jobs that ended in an hour had been created. Live jobs are not in it: arrival_stats counts them by index.';
+    'Creation hours of the jobs that ended in an hour. Live jobs are not included; arrival_stats counts them by index.';
 
 create index arrival_rollup_created_idx on public.arrival_rollup (created_hour);
 
@@ -88,7 +88,7 @@ create table public.failure_rollup (
     primary key (hour, job_type, model_id, error_group, error_code, purged)
 ) with (fillfactor = 70);
 comment on table public.failure_rollup is 'Failed jobs by the hour in which they ended and by error_group().';
-comment on column public.failure_rollup.error_code is 'The first 60 characters of the code of error_details; empty when it has none.';
+comment on column public.failure_rollup.error_code is 'The first 60 characters of the code of error_details; empty if it has none.';
 comment on column public.failure_rollup.users is 'Who created the jobs, each once, in order.';
 
 -- By minute there are only the current hour and the 24 before it, folded and marked dirty together with
@@ -114,7 +114,7 @@ create table public.arrival_minutes (
     primary key (hour, status, created_minute)
 ) with (fillfactor = 70);
 comment on table public.arrival_minutes is
-    'When the jobs that ended in an hour of the last day had been created; older minutes are left out.';
+    'Creation minutes of the jobs that ended in an hour of the last day, without older minutes.';
 
 create table public.rollup_state (
     only_row       boolean     primary key default true check (only_row),
@@ -127,13 +127,13 @@ create table public.rollup_state (
     refreshed_at   timestamptz not null default '-infinity',
     totals_until   timestamptz not null default '-infinity'
 );
-comment on table public.rollup_state is 'How far the rollups are. Who changes a rollup locks this row.';
-comment on column public.rollup_state.folded_until is 'The watermark: what finished before it is folded.';
+comment on table public.rollup_state is 'Progress of the rollups. Changing a rollup requires a lock on this row.';
+comment on column public.rollup_state.folded_until is 'The watermark: jobs that ended before it are folded.';
 comment on column public.rollup_state.safe_until is
-    'No transaction is open any more that could still commit a job finished before it: how far folding may go.';
+    'Limit of folding: no open transaction can still commit a job that ended before it.';
 comment on column public.rollup_state.checkpoint_xid is
-    'A transaction that began at checkpoint_at: once all older ones have ended, checkpoint_at is safe.';
-comment on column public.rollup_state.closed_until is 'Hours before it were folded, or folded again, some time after their end.';
+    'A transaction that began at checkpoint_at. Once all older ones have ended, checkpoint_at is safe.';
+comment on column public.rollup_state.closed_until is 'Hours before it were folded, or refolded, a while after their end.';
 comment on column public.rollup_state.totals_until is 'Completed jobs that ended before it are in path_rollup.';
 
 insert into public.rollup_state (checkpoint_at, checkpoint_xid) values (now(), pg_current_xact_id());
@@ -145,7 +145,7 @@ create table public.rollup_dirty (
     primary key (hour, status, xid)
 );
 comment on table public.rollup_dirty is
-    'Hours whose finished jobs of a status changed after the fact: readers count their rows until they are folded again. One mark per transaction, so that none is taken away by a refresh that did not see its change.';
+    'Hours whose finished jobs of a status changed later. Readers count their rows until they are refolded. One mark per transaction, so that no refresh removes a mark whose change it did not see.';
 
 -- Marking hours dirty -----------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ begin
     return null;
 end;
 $$;
-comment on function public.mark_rollup_dirty is 'Notes that a finished job is finished no more, or gone.';
+comment on function public.mark_rollup_dirty is 'Marks the hour of a finished job that was restarted or deleted.';
 
 -- Triggers catch every caller, whatever function it uses. Jobs that stay finished cost nothing.
 create trigger job_queue_reopened
@@ -193,7 +193,7 @@ begin
 end;
 $$;
 comment on function public.error_group(text, text) is
-    'What errors of one kind have in common: the model, URLs, ids and numbers replaced by <model>, <url>, <id>, <n>; at most 200 characters.';
+    'Common form of errors of one kind: the model, URLs, ids and numbers are replaced by <model>, <url>, <id>, <n>; at most 200 characters.';
 
 create function public.error_key(p_error_group text, p_error_code text) returns text
 language plpgsql immutable parallel safe set search_path = ''
@@ -203,7 +203,7 @@ begin
 end;
 $$;
 comment on function public.error_key(text, text) is
-    'Stands for an error_group with an error_code, as failure_rollup has them, in indexes and addresses of pages.';
+    'Key of an error_group with an error_code, as in failure_rollup, for indexes and URLs of pages.';
 
 create function public.failure_key(p_error text, p_code text, p_model_id text) returns text
 language plpgsql immutable parallel safe set search_path = ''
@@ -213,7 +213,7 @@ begin
 end;
 $$;
 comment on function public.failure_key(text, text, text) is
-    'The error_key of one error. job_queue_failure_key_idx holds it: whoever changes error_group or error_key builds that index anew.';
+    'The error_key of one error. Used by job_queue_failure_key_idx: after a change to error_group or error_key, rebuild that index.';
 
 -- Finds the failed jobs of one kind without reading the others. Only failed jobs are in it, each once.
 create index job_queue_failure_key_idx
@@ -265,7 +265,7 @@ begin
 end;
 $$;
 comment on function public.finished_jobs is
-    'The finished jobs of a time, of one status or all, or those of p_ids, with what is folded of each.';
+    'Finished jobs of a range of time, of one status or all, or those of p_ids, with the values to fold.';
 
 -- Same columns as the table. Folding stores these rows, readers add them to what is stored.
 create function public.job_rollup_of(
@@ -295,7 +295,7 @@ begin
     group by j.hour, j.job_type, j.model_id, j.status;
 end;
 $$;
-comment on function public.job_rollup_of is 'What job_rollup holds of the jobs that finished_jobs gives.';
+comment on function public.job_rollup_of is 'Rows of job_rollup for the jobs that finished_jobs returns.';
 
 create function public.arrival_rollup_of(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
@@ -311,7 +311,7 @@ begin
     group by 1, 2, 3, 4, 5;
 end;
 $$;
-comment on function public.arrival_rollup_of is 'What arrival_rollup holds of the jobs that finished_jobs gives.';
+comment on function public.arrival_rollup_of is 'Rows of arrival_rollup for the jobs that finished_jobs returns.';
 
 create function public.failure_rollup_of(p_from timestamptz, p_to timestamptz, p_ids uuid[] default null)
 returns table (
@@ -340,12 +340,12 @@ begin
     group by 1, 2, 3, 4, 5;
 end;
 $$;
-comment on function public.failure_rollup_of is 'What failure_rollup holds of the failed jobs of a time, or of those of p_ids.';
+comment on function public.failure_rollup_of is 'Rows of failure_rollup for the failed jobs of a range of time, or those of p_ids.';
 
 create function public.minutes_since() returns timestamptz
 language sql stable parallel safe set search_path = ''
 return date_trunc('hour', now(), 'UTC') - interval '24 hours';
-comment on function public.minutes_since() is 'From when on jobs are counted by the minute: the last 24 full hours and the current one.';
+comment on function public.minutes_since() is 'Start of the rollups by minute: the last 24 full hours and the current one.';
 
 create function public.job_minutes_of(p_from timestamptz, p_to timestamptz, p_status text default null)
 returns setof public.job_minutes
@@ -360,7 +360,7 @@ begin
     group by 1, 2, 3;
 end;
 $$;
-comment on function public.job_minutes_of is 'What job_minutes holds of the jobs that ended in a time.';
+comment on function public.job_minutes_of is 'Rows of job_minutes for the jobs that ended in a range of time.';
 
 create function public.arrival_minutes_of(p_from timestamptz, p_to timestamptz, p_status text default null)
 returns setof public.arrival_minutes
@@ -374,7 +374,7 @@ begin
     group by 1, 2, 3;
 end;
 $$;
-comment on function public.arrival_minutes_of is 'What arrival_minutes holds of the jobs that ended in a time.';
+comment on function public.arrival_minutes_of is 'Rows of arrival_minutes for the jobs that ended in a range of time.';
 
 create function public.rolled_days(p_from timestamptz, p_to timestamptz) returns setof public.job_rollup_daily
 language plpgsql stable set search_path = ''
@@ -391,4 +391,4 @@ begin
     group by 1, 2, 3, 4;
 end;
 $$;
-comment on function public.rolled_days is 'What job_rollup_daily holds of whole days; both times are the beginning of a day.';
+comment on function public.rolled_days is 'Rows of job_rollup_daily for whole days; both times are starts of days.';

@@ -44,7 +44,7 @@ begin
 end;
 $$;
 comment on function public.add_to_hours is
-    'Adds the jobs that finished in a time (of one status or all) to the rollups by the hour; those of p_ids as purged.';
+    'Adds the jobs that ended in a range of time (of one status or all) to the hourly rollups; those of p_ids as purged.';
 
 create function public.add_to_minutes(p_from timestamptz, p_to timestamptz, p_status text default null) returns void
 language plpgsql volatile set search_path = ''
@@ -70,7 +70,7 @@ begin
 end;
 $$;
 comment on function public.add_to_minutes is
-    'Adds the jobs that finished in a time (of one status or all) to the rollups by the minute, and forgets what is too old for them.';
+    'Adds the jobs that ended in a range of time (of one status or all) to the rollups by minute, and deletes outdated rows.';
 
 create function public.add_to_rollups(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
@@ -85,7 +85,7 @@ begin
 end;
 $$;
 comment on function public.add_to_rollups is
-    'Adds the jobs that finished in a time (of one status or all) to the rollups; those of p_ids as purged.';
+    'Adds the jobs that ended in a range of time (of one status or all) to the rollups; those of p_ids as purged.';
 
 create function public.history_error(p_ids uuid[]) returns text
 language plpgsql volatile set search_path = ''
@@ -123,7 +123,7 @@ begin
     perform public.set_aside_unfoldable(p_ids[v_half + 1:]);
 end;
 $$;
-comment on function public.set_aside_unfoldable is 'Sets aside the jobs, of those given, that cannot be added to the rollups.';
+comment on function public.set_aside_unfoldable is 'Sets aside those of the jobs that cannot be added to the rollups.';
 
 create function public.fold_jobs(p_from timestamptz, p_to timestamptz, p_status text default null) returns void
 language plpgsql volatile set search_path = '' set enable_seqscan = off
@@ -146,7 +146,7 @@ begin
 end;
 $$;
 comment on function public.fold_jobs is
-    'Adds the jobs that finished in a time (of one status or all) to the rollups. A job that cannot be added is set aside, and the others are added.';
+    'Adds the jobs that ended in a range of time (of one status or all) to the rollups. Jobs that cannot be added are set aside.';
 
 create function public.refold_hour(p_hour timestamptz, p_until timestamptz, p_status text default null) returns void
 language plpgsql volatile set search_path = ''
@@ -165,7 +165,7 @@ begin
     perform public.fold_jobs(p_hour, least(p_hour + interval '1 hour', p_until), p_status);
 end;
 $$;
-comment on function public.refold_hour is 'Folds an hour again from its rows, as far as they end before p_until.';
+comment on function public.refold_hour is 'Refolds an hour from its rows that ended before p_until.';
 
 create function public.roll_days(p_from timestamptz, p_to timestamptz) returns void
 language plpgsql volatile set search_path = ''
@@ -175,7 +175,7 @@ begin
     insert into public.job_rollup_daily select * from public.rolled_days(p_from, p_to);
 end;
 $$;
-comment on function public.roll_days is 'Sums up the hours of whole days again; both times are the beginning of a day.';
+comment on function public.roll_days is 'Recalculates the sums of whole days; both times are starts of days.';
 
 -- Refresh -----------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ create function public.rollup_patience() returns interval
 language sql immutable parallel safe set search_path = ''
 return interval '10 minutes';
 comment on function public.rollup_patience() is
-    'How long folding waits for open transactions. A job that a longer one finishes is missing until its hour is folded again after its end.';
+    'How long folding waits for open transactions. A job that a longer transaction ends is missing until its hour is refolded.';
 
 create function public.advance_safe_until() returns timestamptz
 language plpgsql volatile set search_path = ''
@@ -202,7 +202,7 @@ begin
 end;
 $$;
 comment on function public.advance_safe_until is
-    'How far folding may go: past every time at which an open transaction could have finished a job.';
+    'Limit of folding: no open transaction can have ended a job before it.';
 
 create function public.fold_until(p_until timestamptz, p_deadline timestamptz) returns timestamptz
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off
@@ -232,7 +232,7 @@ begin
     return v_from;
 end;
 $$;
-comment on function public.fold_until is 'Folds what finished since the watermark, an hour to a day at a time, and moves the watermark; stops at p_deadline.';
+comment on function public.fold_until is 'Folds jobs that ended since the watermark, an hour to a day at a time, and moves the watermark. Stops at p_deadline.';
 
 create function public.refold_dirty_hours(p_until timestamptz, p_days_until timestamptz, p_deadline timestamptz) returns void
 language plpgsql volatile set search_path = ''
@@ -257,7 +257,7 @@ begin
     where t.day < p_days_until;
 end;
 $$;
-comment on function public.refold_dirty_hours is 'Folds again the hours whose finished jobs changed, and sums up their days.';
+comment on function public.refold_dirty_hours is 'Refolds the hours whose finished jobs changed, and recalculates their days.';
 
 create function public.rewind_rollup(p_hour timestamptz) returns void
 language sql volatile set search_path = ''
@@ -274,7 +274,7 @@ as $$
         closed_until = least(s.closed_until, p_hour);
 $$;
 comment on function public.rewind_rollup is
-    'Takes the rollups back to the beginning of an hour, after the server''s clock was set back: jobs that end now would fall before the watermark and never be folded.';
+    'Resets the rollups to the start of an hour after the server''s clock was set back. Otherwise, jobs that end now would be before the watermark and never be folded.';
 
 create function public.retry_set_aside_jobs(p_older_than interval default '1 hour') returns int
 language plpgsql volatile set search_path = ''
@@ -295,7 +295,7 @@ begin
     return v_jobs;
 end;
 $$;
-comment on function public.retry_set_aside_jobs is 'Lets jobs that were set aside so long ago take part again; those that are refused again are set aside again. Returns how many.';
+comment on function public.retry_set_aside_jobs is 'Retries jobs that were set aside at least this long ago; if refused, they are set aside again. Returns how many.';
 
 create function public.forget_idempotency_keys() returns void
 language sql volatile set search_path = ''
@@ -310,7 +310,7 @@ as $$
     where k.scope = old.scope and k.key = old.key;
 $$;
 comment on function public.forget_idempotency_keys is
-    'Deletes the oldest answers of start_generation, with their prompts, that are older than a day.';
+    'Deletes the oldest responses of start_generation, including prompts, that are older than a day.';
 
 create function public.refresh_rollup(p_every interval default '0') returns boolean
 language plpgsql volatile set search_path = ''
@@ -363,7 +363,7 @@ begin
 end;
 $$;
 comment on function public.refresh_rollup is
-    'Folds what finished since the last refresh, for about a second. True when more is left. Does nothing while another refresh runs, or when the last one is younger than p_every and left nothing.';
+    'Folds jobs that ended since the last refresh, for about a second. True if more are left. Does nothing while another refresh runs, or if the last one is more recent than p_every and left nothing.';
 
 -- Rebuild and verify ------------------------------------------------------------------------------
 
@@ -389,7 +389,7 @@ begin
 end;
 $$;
 comment on function public.rebuild_rollup is
-    'Folds all of job_queue again, after rows were loaded past the queue''s functions. The figures of purged jobs stay. Takes seconds per million jobs.';
+    'Refolds all of job_queue after rows were loaded without the queue''s functions. The figures of purged jobs stay. Takes seconds per million jobs.';
 
 create function public.verify_rollup() returns table (rollup text, source text, bucket jsonb)
 language plpgsql stable set search_path = ''
@@ -442,4 +442,4 @@ begin
 end;
 $$;
 comment on function public.verify_rollup is
-    'Folded buckets that differ from the rows: as the rollup has them, and as the rows give them. Hours that are marked dirty are left out. Reads all of job_queue.';
+    'Folded buckets that differ from the rows, with the values of both. Excludes hours marked dirty. Reads all of job_queue.';

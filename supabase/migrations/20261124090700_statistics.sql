@@ -20,7 +20,7 @@ begin
     counts := string_to_array(rtrim(regexp_replace(v_digits, '(.{12})', '\1,', 'g'), ','), ',')::bigint[];
 end;
 $$;
-comment on function public.histogram_counts is 'Jobs in the bins of a histogram, from the highest down to the lowest that is not empty.';
+comment on function public.histogram_counts is 'Jobs in the bins of a histogram, from the highest to the lowest non-empty one.';
 
 create function public.histogram_bins(p_histogram numeric)
 returns table (from_seconds double precision, to_seconds double precision, jobs bigint)
@@ -79,7 +79,7 @@ begin
 end;
 $$;
 comment on function public.histogram_percentiles is
-    'histogram_percentile for several fractions, which must ascend, at the price of one.';
+    'histogram_percentile for several fractions in ascending order, at the cost of one.';
 
 create function public.histogram_percentile(p_histogram numeric, p_fraction double precision)
 returns double precision
@@ -128,7 +128,7 @@ begin
 end;
 $$;
 comment on function public.rollup_ranges is
-    'How to read a time: rollup hours from folded_from to folded_to except the dirty ones, and the rows that ended in the ranges row_from to row_to (of row_status, null for all).';
+    'How to read a range of time: rollup hours from folded_from to folded_to except the dirty ones, and the rows that ended in the ranges row_from to row_to (of row_status, null for all).';
 
 create function public.job_stats_parts(p_from timestamptz, p_to timestamptz, p_bucket text)
 returns table (
@@ -198,7 +198,7 @@ begin
 end;
 $$;
 comment on function public.job_stats_parts is
-    'What job_stats sums up, in microseconds. A key may come in several rows: who needs coarser sums takes them from here, and merges fewer histograms.';
+    'What job_stats sums up, in microseconds. A key may have several rows. For coarser sums, use these rows to merge fewer histograms.';
 
 create function public.job_stats(p_from timestamptz, p_to timestamptz, p_bucket text default 'hour')
 returns table (
@@ -255,7 +255,7 @@ begin
 end;
 $$;
 comment on function public.failure_stats is
-    'Jobs that failed from p_from to before p_to by hour, type, model, error_group and code, purged ones included, as whole hours. users: who created them, each once a row. A key may come in several rows: sum them.';
+    'Jobs that failed from p_from to before p_to by hour, type, model, error_group and code, purged ones included, as whole hours. users: who created them, each once per row. A key may have several rows: sum them.';
 
 create function public.arrival_stats(p_from timestamptz, p_to timestamptz)
 returns table (hour timestamptz, job_type text, model_id text, jobs bigint)
@@ -405,7 +405,7 @@ begin
 end;
 $$;
 comment on function public.recent_jobs is
-    'Jobs that ended since the minute of p_from, which is at most 24 hours ago, by minute, type and status; purged ones are missing. A key may come in several rows: sum them.';
+    'Jobs that ended since the minute of p_from, which is at most 24 hours ago, by minute, type and status; purged ones are missing. A key may have several rows: sum them.';
 
 create function public.recent_arrivals(p_from timestamptz) returns table (minute timestamptz, jobs bigint)
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
@@ -433,7 +433,7 @@ begin
 end;
 $$;
 comment on function public.recent_arrivals is
-    'Jobs created since the minute of p_from, which is at most 24 hours ago, by minute; purged ones are missing. A minute may come in several rows: sum them.';
+    'Jobs created since the minute of p_from, which is at most 24 hours ago, by minute; purged ones are missing. A minute may have several rows: sum them.';
 
 -- Samples -----------------------------------------------------------------------------------------
 
@@ -444,7 +444,7 @@ create table public.queue_samples (
     processing int         not null
 );
 comment on table public.queue_samples is
-    'How long the queue was, counted once a minute: what was, whatever is retried or deleted later. Kept for 90 days; a minute in which no worker was alive is missing.';
+    'Length of the queue, sampled once a minute; not changed by later retries or deletions. Kept for 90 days. Minutes without a live worker are missing.';
 comment on column public.queue_samples.due is 'Of the pending jobs, those past their scheduled time.';
 
 create function public.sample_queue() returns boolean
@@ -468,7 +468,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.sample_queue is 'Counts the queue, unless somebody has in this minute. True when it did.';
+comment on function public.sample_queue is 'Samples the queue, unless this minute has a sample already. True if it did.';
 
 -- Counters for a monitor --------------------------------------------------------------------------
 
@@ -478,7 +478,7 @@ create table public.job_totals (
     jobs     bigint not null,
     primary key (job_type, status)
 );
-comment on table public.job_totals is 'The highest numbers of ended jobs that ended_totals has told.';
+comment on table public.job_totals is 'The highest numbers of ended jobs that ended_totals has returned.';
 
 create function public.ended_totals() returns setof public.job_totals
 language plpgsql volatile set search_path = ''
@@ -493,4 +493,4 @@ begin
 end;
 $$;
 comment on function public.ended_totals is
-    'How many jobs have ended so far, purged ones included. Never less than before, though a retried job is not failed any more: a monitor takes a fall for a restart from zero.';
+    'How many jobs have ended so far, purged ones included. Never decreases, even if a failed job is retried, because monitors interpret a decrease as a counter reset.';

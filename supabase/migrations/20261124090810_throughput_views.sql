@@ -142,7 +142,7 @@ declare
 begin
     if p_bucket = 'minute' then
         if p_to is not null then
-            raise exception 'by the minute the range ends now: leave p_to null' using errcode = '22023';
+            raise exception 'buckets by minute end now: leave p_to null' using errcode = '22023';
         end if;
         v_since := date_trunc('minute', greatest(p_from, now() - interval '6 hours'), 'UTC');
         return query
@@ -209,7 +209,7 @@ as $$
     join public.job_rollup r on r.purged and r.hour >= s.since and r.hour < s.until;
 $$;
 comment on function public.purged_jobs is
-'How many of the jobs that ended in the hours of a range were purged? Figures by minute do without them.
+'How many of the jobs that ended in the hours of a range were purged? Figures by minute exclude them.
 
 Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outward to whole hours (UTC).
 

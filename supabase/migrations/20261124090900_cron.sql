@@ -12,7 +12,7 @@ create table public.cron_requests (
     -- The tables of pg_net are unlogged: after a crash its ids start again.
     primary key (requested_at, request_id)
 );
-comment on table public.cron_requests is 'Requests of request_process_jobs, kept for a week. pid and time say which run of a cron job sent one.';
+comment on table public.cron_requests is 'Requests of request_process_jobs, kept for a week. pid and time identify the run of the cron job that sent one.';
 
 -- What is installed -------------------------------------------------------------------------------
 
@@ -26,13 +26,13 @@ language sql stable set search_path = ''
 return coalesce(
     string_to_array(substring(public.cron_version() from '^\d+\.\d+'), '.')::int[] >= array[p_major, p_minor], false
 );
-comment on function public.cron_at_least is 'Whether pg_cron is here, in that version or a later one.';
+comment on function public.cron_at_least is 'Whether pg_cron is installed in that version or a later one.';
 
 create function public.cron_available() returns boolean
 language sql stable set search_path = ''
 -- Earlier versions can neither pause a job nor keep the results of its runs.
 return public.cron_at_least(1, 4);
-comment on function public.cron_available is 'Whether pg_cron is installed in this database, in a version that can be worked with (1.4).';
+comment on function public.cron_available is 'Whether pg_cron is installed in this database, in a supported version (1.4 or later).';
 
 create function public.http_post_function() returns regprocedure
 language sql stable set search_path = ''
@@ -43,7 +43,7 @@ create function public.process_jobs_seconds() returns int
 language sql immutable parallel safe set search_path = ''
 return 150;
 comment on function public.process_jobs_seconds is
-    'How long a call of process-jobs may take: as long as a hosted function may run on every plan.';
+    'Maximum duration of a call of process-jobs in seconds: what hosted functions may take on every plan.';
 
 -- Secrets -----------------------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ begin
 end;
 $$;
 comment on function public.named_secret is
-    'A secret by its name: from Vault, else the setting app.settings.<name>; null when neither has it. With the rights of the caller.';
+    'A secret by its name: from Vault, else the setting app.settings.<name>; null if neither has it. Runs with the privileges of the caller.';
 
 create function public.setting_readable(p_name text) returns boolean
 language sql stable set search_path = ''
@@ -83,7 +83,7 @@ begin
     return public.named_secret(p_name) is not null or public.setting_readable('app.settings.' || p_name);
 end;
 $$;
-comment on function public.secret_readable is 'Whether a cron job finds the secret of that name. The secret itself is not told.';
+comment on function public.secret_readable is 'Whether a cron job finds the secret of that name. Does not return the secret itself.';
 
 create function public.mask_secrets(p_text text) returns text
 language plpgsql immutable parallel safe set search_path = ''
@@ -151,7 +151,7 @@ begin
 end;
 $$;
 comment on function public.cron_jobs is
-    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: runs that failed since the last one that succeeded. runs_since: how far back runs were looked at; of a job that has not run since then last_* are null. Secrets in the command are masked.';
+    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: failed runs since the last success. runs_since: how far back runs were examined; last_* are null for a job without a run since then. Secrets in the command are masked.';
 
 create function public.cron_findings()
 returns table (job_id bigint, finding text, detail text)
@@ -202,7 +202,7 @@ begin
 end;
 $$;
 comment on function public.cron_findings is
-    'What is wrong with jobs of pg_cron. finding: six_fields (detail: the schedule), key_in_clear, missing_setting and missing_secret (detail: its name), pg_net_missing, short_timeout (detail: milliseconds).';
+    'Problems of jobs of pg_cron. finding: six_fields (detail: the schedule), key_in_clear, missing_setting and missing_secret (detail: its name), pg_net_missing, short_timeout (detail: milliseconds).';
 
 -- Runs --------------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ begin
     order by r.created desc limit 5000;
 end;
 $$;
-comment on function public.net_responses is 'What pg_net got back since then, the newest 5000; it keeps that for six hours. None without pg_net. Not masked, so for cron_runs alone.';
+comment on function public.net_responses is 'Responses that pg_net received since then, the newest 5,000; it keeps them for six hours. None without pg_net. Not masked, so only for cron_runs.';
 
 create function public.cron_runs(p_job_id bigint default null, p_before bigint default null, p_most int default 100)
 returns table (
@@ -287,7 +287,7 @@ begin
 end;
 $$;
 comment on function public.cron_runs is
-    'Runs of pg_cron, newest first, of one job or all, before a run. A status of succeeded says of a job that asks over HTTP only that its request was queued: response_* say what became of it, null where that is not known. request_id is null where the command wrote no request down, as request_process_jobs does: then response_* are the only answer that came until the next run, probably its own.';
+    'Runs of pg_cron, newest first, of one job or all, before a run. For a job that sends an HTTP request, the status succeeded means only that the request was queued; response_* describe its response, null if unknown. request_id is null if the command did not record its request, as request_process_jobs does; then response_* are the only response received until the next run, probably its own.';
 
 -- The command that wakes the queue ----------------------------------------------------------------
 
@@ -317,7 +317,7 @@ begin
 end;
 $$;
 comment on function public.request_process_jobs is
-    'What the cron job of schedule_process_jobs runs: asks pg_net to call process-jobs with the key of that name, and writes the request down. Returns its id.';
+    'Run by the cron job of schedule_process_jobs: lets pg_net call process-jobs with the key of that name, and records the request. Returns its id.';
 
 -- Changes -----------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ begin
     end if;
 end;
 $$;
-comment on function public.require_cron is 'Refuses what needs pg_cron where there is none.';
+comment on function public.require_cron is 'Raises an error if pg_cron is not installed.';
 
 create function public.require_cron_schedule(p_schedule text) returns void
 language plpgsql stable set search_path = ''
@@ -339,17 +339,17 @@ as $$
 begin
     if p_schedule ~ '^[1-5]?\d seconds$' and p_schedule !~ '^0' then
         if not public.cron_at_least(1, 5) then
-            raise exception 'pg_cron % knows no seconds: the shortest schedule is * * * * *, each minute', public.cron_version()
+            raise exception 'pg_cron % does not support seconds: the shortest schedule is * * * * *, every minute', public.cron_version()
                 using errcode = '22023';
         end if;
     elsif coalesce(cardinality(regexp_split_to_array(btrim(p_schedule), '\s+')), 0) <> 5 then
-        raise exception 'the schedule "%" has not got five fields (minute, hour, day, month, weekday)', p_schedule
+        raise exception 'the schedule "%" does not have five fields (minute, hour, day, month, weekday)', p_schedule
             using errcode = '22023',
-                  hint = 'pg_cron takes six fields for five, without a word: the first is the minute, the last is ignored.';
+                  hint = 'pg_cron accepts six fields without an error, but reads the first as the minute and ignores the last.';
     end if;
 end;
 $$;
-comment on function public.require_cron_schedule is 'Refuses a schedule that pg_cron would misread. What it cannot read at all, pg_cron itself refuses.';
+comment on function public.require_cron_schedule is 'Refuses a schedule that pg_cron would misread. pg_cron itself refuses invalid ones.';
 
 create function public.cron_job_state(p_job_ids bigint[]) returns jsonb
 language plpgsql stable security definer set search_path = ''
@@ -372,7 +372,7 @@ as $$
     values (p_actor, p_action, cardinality(p_job_ids), jsonb_build_object(
         'cron_job_ids', to_jsonb(p_job_ids), 'before', p_before, 'after', public.cron_job_state(p_job_ids)));
 $$;
-comment on function public.record_cron_change is 'Writes a change of cron jobs into the audit log, with what was before and is now.';
+comment on function public.record_cron_change is 'Records a change of cron jobs in the audit log, with their state before and after.';
 
 create function public.secret_key_name() returns text
 language sql immutable parallel safe set search_path = ''
@@ -395,14 +395,14 @@ begin
     perform public.require_cron();
     perform public.require_cron_schedule(p_schedule);
     if coalesce(p_url, '') !~ '^https?://[^\s@?#\\''"]+/process-jobs$' then
-        raise exception 'the address "%" is not that of process-jobs: https://…/functions/v1/process-jobs',
+        raise exception '"%" is not the URL of process-jobs: https://…/functions/v1/process-jobs',
             public.mask_secrets(p_url) using errcode = '22023';
     elsif coalesce(p_key_name, '') !~ '^\w{1,60}$' then
-        raise exception 'the name of the key is letters, digits and _ alone' using errcode = '22023';
+        raise exception 'the name of the key may contain only letters, digits and _' using errcode = '22023';
     elsif coalesce(p_timeout_seconds, 0) not between 1 and 3600 then
-        raise exception 'the time limit is 1 to 3600 seconds' using errcode = '22023';
+        raise exception 'the time limit must be 1 to 3600 seconds' using errcode = '22023';
     elsif public.http_post_function() is null then
-        raise exception 'pg_net is not installed: without it pg_cron cannot call a function'
+        raise exception 'pg_net is not installed: pg_cron needs it to call a function'
             using errcode = 'DR409', hint = 'create extension pg_net';
     elsif not public.secret_readable(p_key_name) then
         raise exception 'there is no key: neither Vault has a secret % nor is app.settings.% set', p_key_name, p_key_name
@@ -421,7 +421,7 @@ begin
 end;
 $$;
 comment on function public.schedule_process_jobs is
-    'Has pg_cron call process-jobs, in place of all jobs that do so, and records who did it. The key is named, never written into the job: Vault or the setting app.settings.<name> holds it. Returns the id of the job.';
+    'Schedules process-jobs in pg_cron, replaces all jobs that call it, and records the actor. The job refers to the key by name; Vault or the setting app.settings.<name> holds it. Returns the id of the job.';
 
 create function public.unschedule_process_jobs(p_actor text) returns int
 language plpgsql volatile security definer set search_path = ''
@@ -444,7 +444,7 @@ begin
 end;
 $$;
 comment on function public.unschedule_process_jobs is
-    'Removes every cron job that calls process-jobs, and records who did it with what they were. Returns how many; 0 without pg_cron.';
+    'Removes every cron job that calls process-jobs, and records the actor and the jobs. Returns how many; 0 without pg_cron.';
 
 create function public.change_cron_job(
     p_actor text, p_job_id bigint, p_schedule text default null, p_active boolean default null
@@ -472,14 +472,14 @@ begin
 end;
 $$;
 comment on function public.change_cron_job is
-    'Changes the schedule of a cron job, or pauses and resumes it, and records who did it. False when it was like that already.';
+    'Changes the schedule of a cron job, or pauses or resumes it, and records the actor. False if nothing changed.';
 
 create function public.set_cron_job_active(p_actor text, p_job_id bigint, p_active boolean) returns boolean
 language sql volatile set search_path = ''
 as $$
     select public.change_cron_job(p_actor, p_job_id, p_active => p_active);
 $$;
-comment on function public.set_cron_job_active is 'Pauses a cron job, or lets it run again. False when it was like that already.';
+comment on function public.set_cron_job_active is 'Pauses or resumes a cron job. False if nothing changed.';
 
 create function public.unschedule_cron_job(p_actor text, p_job_id bigint) returns boolean
 language plpgsql volatile security definer set search_path = ''
@@ -498,7 +498,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.unschedule_cron_job is 'Removes a cron job, and records who did it with what it was. False when there is none.';
+comment on function public.unschedule_cron_job is 'Removes a cron job, and records the actor and the job. False if there is none.';
 
 -- Finds the last change of a job: its current schedule says nothing about runs before that.
 create index audit_log_cron_idx on public.audit_log (at desc) where details ? 'cron_job_ids';

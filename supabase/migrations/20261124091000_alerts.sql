@@ -17,11 +17,11 @@ create table public.alert_rules (
     changed_by   text,
     changed_at   timestamptz
 );
-comment on table public.alert_rules is 'When an alert fires and when it is over. Changed by set_alert_rule.';
-comment on column public.alert_rules.threshold is 'A measure above it is wrong: jobs, seconds, or a share from 0 to 1, as alert_measures says.';
-comment on column public.alert_rules.resolve_at is 'A measure at or below it is right again; in between all stays as it is.';
-comment on column public.alert_rules.for_seconds is 'How long it must be wrong before it fires, and right before it is over.';
-comment on column public.alert_rules.minimum_jobs is 'Jobs that a share or percentile needs to mean something; null where it is neither.';
+comment on table public.alert_rules is 'When an alert fires and resolves. Changed by set_alert_rule.';
+comment on column public.alert_rules.threshold is 'A measure above it is a problem: jobs, seconds, or a share from 0 to 1, see alert_measures.';
+comment on column public.alert_rules.resolve_at is 'A measure at or below it ends the problem; in between, nothing changes.';
+comment on column public.alert_rules.for_seconds is 'How long a problem must last before the alert fires, and be absent before it resolves.';
+comment on column public.alert_rules.minimum_jobs is 'Minimum number of jobs for a share or percentile; null for other measures.';
 
 -- Thresholds of the deployment guide, where it has one. Critical means that jobs do not run or run wrongly.
 insert into public.alert_rules (rule, severity, threshold, resolve_at, for_seconds, minimum_jobs) values
@@ -54,10 +54,10 @@ create table public.alerts (
     resolved_at timestamptz
 );
 comment on table public.alerts is
-    'What is or was wrong, from its beginning to its end. Until fired_at nobody is told; what does not last so long is deleted. Kept for 90 days.';
-comment on column public.alerts.subject is 'Which provider, worker, cron job, task or type of jobs; empty where the rule is about the whole queue.';
-comment on column public.alerts.value is 'What was measured last; worst: the highest so far.';
-comment on column public.alerts.calm_since is 'Since when the measure is at or below resolve_at; null while it is not.';
+    'Alerts from start to end. Until fired_at, no notification is sent; problems that end earlier are deleted. Kept for 90 days.';
+comment on column public.alerts.subject is 'The provider, worker, cron job, task or type of jobs; empty for rules about the whole queue.';
+comment on column public.alerts.value is 'Last measured value; worst: the highest so far.';
+comment on column public.alerts.calm_since is 'Since when the measure has been at or below resolve_at; null while it is above.';
 
 create unique index alerts_open_key on public.alerts (rule, subject) where resolved_at is null;
 create index alerts_rule_idx on public.alerts (rule);
@@ -73,16 +73,16 @@ create table public.alert_channels (
     created_by     text        not null,
     created_at     timestamptz not null default now()
 );
-comment on table public.alert_channels is 'Who is told. Changed by add_alert_channel, set_alert_channel and remove_alert_channel.';
+comment on table public.alert_channels is 'Receivers of notifications. Changed by add_alert_channel, set_alert_channel and remove_alert_channel.';
 comment on column public.alert_channels.shown is 'The address without any secret, for the dashboard.';
-comment on column public.alert_channels.least_severity is 'warning: told of everything; critical: of that alone.';
+comment on column public.alert_channels.least_severity is 'warning: all alerts; critical: only critical ones.';
 
 create table public.alert_channel_urls (
     channel_id uuid primary key references public.alert_channels (id) on delete cascade,
     url        text
 );
 comment on table public.alert_channel_urls is
-    'Secret: the addresses as Apprise takes them, tokens included. Read by who sends alone; without constraints whose error would quote one.';
+    'Secret: addresses for Apprise, including tokens. Read only by the sender. Has no constraints, because their errors would quote an address.';
 
 create table public.alert_notifications (
     id          uuid             primary key default gen_random_uuid(),
@@ -98,10 +98,10 @@ create table public.alert_notifications (
     given_up_at timestamptz,
     unique (alert_id, channel_id, kind)
 );
-comment on table public.alert_notifications is 'What is to be told and what was: each channel once of the beginning and once of the end of an alert.';
-comment on column public.alert_notifications.attempts is 'Claims so far. (id, attempts) is the current claim; whoever has another number settles nothing.';
-comment on column public.alert_notifications.due_at is 'When it may be claimed; of a claimed one, when its sender counts as lost.';
-comment on column public.alert_notifications.error is 'Why the last attempt failed, in our own words: those of Apprise may quote the address.';
+comment on table public.alert_notifications is 'Notifications, sent and to be sent: one per channel when an alert fires and one when it resolves.';
+comment on column public.alert_notifications.attempts is 'Claims so far. (id, attempts) identifies the current claim; a sender with another number has lost it.';
+comment on column public.alert_notifications.due_at is 'When it may be claimed; while claimed, when its sender counts as lost.';
+comment on column public.alert_notifications.error is 'Why the last attempt failed. Does not quote Apprise, whose messages may contain the address.';
 
 create index alert_notifications_channel_idx on public.alert_notifications (channel_id, created_at desc);
 create index alert_notifications_waiting_idx
@@ -116,7 +116,7 @@ create table public.alert_silences (
     created_by text        not null,
     created_at timestamptz not null default now()
 );
-comment on table public.alert_silences is 'Alerts that fire without a word: of a rule (null: of all), of a subject (null: of all).';
+comment on table public.alert_silences is 'Silences of alerts, by rule (null: all) and subject (null: all).';
 
 create index alert_silences_rule_idx on public.alert_silences (rule);
 create index alert_silences_until_idx on public.alert_silences (until);
@@ -126,7 +126,7 @@ create table public.alert_watch (
     began_at     timestamptz not null default now(),
     evaluated_at timestamptz not null default '-infinity'
 );
-comment on table public.alert_watch is 'When the alerts were last evaluated. Who evaluates locks this row.';
+comment on table public.alert_watch is 'When the alerts were last evaluated. An evaluation locks this row.';
 
 insert into public.alert_watch default values;
 
@@ -140,7 +140,7 @@ as $$
     where l.most is null and '*' <> all (p_barred);
 $$;
 comment on function public.oldest_due is
-    'Since when the longest waiting job is due that could be claimed: of a type that is not barred and a model that is not rate-limited. Among the first 1,000 lines in claim order.';
+    'Due time of the oldest claimable job, whose type is not barred and whose model is not rate-limited. Considers the first 1,000 lines in claim order.';
 
 create function public.recent_times()
 returns table (kind text, jobs bigint, p50 double precision, p95 double precision, p99 double precision)
@@ -209,7 +209,7 @@ begin
 end;
 $$;
 comment on function public.measure_waiting is
-    'pending_jobs: how many wait, counted up to 10,000. oldest_pending: seconds since the oldest job that could be claimed is due. no_completion: seconds that such a job waits while none completes.';
+    'pending_jobs: pending jobs, counted up to 10,000. oldest_pending: seconds since the oldest claimable job became due. no_completion: seconds without a completed job while such a job is pending.';
 
 create function public.measure_ended() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = '' set enable_seqscan = off
@@ -232,7 +232,7 @@ as $$
       and exists (select from public.job_queue q where q.status = 'pending' and q.scheduled_at <= now());
 $$;
 comment on function public.measure_ended is
-    'failure_rate: share that failed of the jobs that completed or failed in the last hour. wait_p95: seconds, as in recent_times, while a job is due. Neither is measured on fewer jobs than its rule asks for.';
+    'failure_rate: share of failed jobs among those that completed or failed in the last hour. wait_p95: seconds, as in recent_times, while a job is due. Neither is measured with fewer jobs than the minimum of its rule.';
 
 create function public.worker_seen_at() returns timestamptz
 language sql stable set search_path = ''
@@ -244,7 +244,7 @@ as $$
     );
 $$;
 comment on function public.worker_seen_at is
-    'Last heartbeat of any worker or call of process-jobs; in a database that never had one, when alerts began.';
+    'Last heartbeat of any worker or call of process-jobs; in a database without any, when alerting began.';
 
 create function public.measure_workers() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
@@ -270,7 +270,7 @@ as $$
     having count(*) > 0;
 $$;
 comment on function public.measure_workers is
-    'stuck_jobs: how many. no_worker: seconds since any worker was seen. worker_gone: of each worker that holds jobs, seconds since it was seen. storage_failed: seconds since the storage of a living worker takes no files.';
+    'stuck_jobs: how many. no_worker: seconds since the last heartbeat of any worker. worker_gone: seconds since the last heartbeat of each worker with running jobs. storage_failed: seconds since the storage of a live worker started to refuse files.';
 
 create function public.measure_barriers() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
@@ -283,7 +283,7 @@ as $$
     from public.queue_pauses p;
 $$;
 comment on function public.measure_barriers is
-    'provider_down: seconds since the breaker of a provider opened. queue_paused: seconds since a type of jobs (* for all) was paused.';
+    'provider_down: seconds since the circuit breaker of a provider opened. queue_paused: seconds since a type of jobs (* for all) was paused.';
 
 create function public.measure_cron() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
@@ -303,7 +303,7 @@ as $$
     from public.set_aside_jobs a group by a.step;
 $$;
 comment on function public.measure_errors is
-    'background_errors: how often in a row a task failed that did so in the last five minutes. jobs_set_aside: jobs that a step goes on without.';
+    'background_errors: failures in a row of a task that failed in the last five minutes. jobs_set_aside: jobs that a step skips.';
 
 create function public.alert_measures() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
@@ -316,7 +316,7 @@ as $$
     union all select * from public.measure_errors();
 $$;
 comment on function public.alert_measures is
-    'What the rules are about, as it is now; what is not measured is right. The measure_… functions say what each is.';
+    'Current measures of all rules; no measure means no problem. The measure_… functions describe each.';
 
 -- Evaluation --------------------------------------------------------------------------------------
 
@@ -359,7 +359,7 @@ begin
 end;
 $$;
 comment on function public.follow_alerts is
-    'Begins, fires and resolves alerts by what is measured. What is not measured, or of a rule that is switched off, counts as right.';
+    'Starts, fires and resolves alerts by their measures. No measure, or a disabled rule, counts as no problem.';
 
 create function public.announce_alerts(p_now timestamptz) returns void
 language sql volatile set search_path = ''
@@ -384,7 +384,7 @@ as $$
     where a.resolved_at = p_now;
 $$;
 comment on function public.announce_alerts is
-    'Notes who is to be told what: each channel once of the beginning of an alert, unless it is silenced, and of its end.';
+    'Creates the notifications: one per channel when an alert fires, unless it is silenced, and one when it resolves.';
 
 create function public.forget_alerts(p_before timestamptz) returns void
 language sql volatile set search_path = ''
@@ -393,7 +393,7 @@ as $$
     delete from public.alert_notifications n where n.alert_id is null and n.created_at < p_before;
     delete from public.alert_silences s where s.until < p_before;
 $$;
-comment on function public.forget_alerts is 'Deletes what is over since before a time: alerts with their notifications, tests of channels, silences.';
+comment on function public.forget_alerts is 'Deletes alerts with their notifications, tests of channels and silences that ended before a time.';
 
 create function public.evaluate_alerts(p_every interval default '0') returns boolean
 language plpgsql volatile set search_path = ''
@@ -413,7 +413,7 @@ begin
 end;
 $$;
 comment on function public.evaluate_alerts is
-    'Compares what is measured with the rules, once for all who ask at the same time or sooner than p_every after another. False when it was not its turn.';
+    'Compares the measures with the rules, at most once per p_every, however many workers call it. False if it was not due.';
 
 -- Sending -----------------------------------------------------------------------------------------
 
@@ -451,7 +451,7 @@ as $$
     join public.alert_channel_urls u on u.channel_id = n.channel_id;
 $$;
 comment on function public.claim_notifications is
-    'Up to p_limit notifications that are due, for the caller alone: it sends them within two minutes and settles each, or another will.';
+    'Claims up to p_limit due notifications for the caller, who must send and settle each within two minutes; otherwise another sender takes it.';
 
 create function public.settle_notification(p_id uuid, p_attempt int, p_error text default null) returns boolean
 language sql volatile set search_path = ''
@@ -470,4 +470,4 @@ as $$
     select exists (select from settled);
 $$;
 comment on function public.settle_notification is
-    'Notes that a claimed notification was sent, or why not: then it is due again after ten seconds, twice as long each time up to half an hour, for a day. False when the claim is another''s.';
+    'Records that a claimed notification was sent, or why not. Then it is retried after ten seconds, with a backoff that doubles up to half an hour, for a day. False if the claim was lost.';

@@ -161,7 +161,7 @@ comment on view public.queue_state is
 - held_models: rate-limited models (list of ids)
 - rules: alert rules by name (JSON: limit, above which the measure is a problem; minimum of jobs; critical)
 - alerts: firing alerts (JSON list, columns as in the table alerts)
-- worker_seen_seconds: seconds since the last heartbeat of any worker, or since alerts exist
+- worker_seen_seconds: seconds since the last heartbeat of any worker, or since alerting began
 - last_hour_ended: jobs that ended in the last hour
 - last_hour_completed: of these, completed
 - last_hour_failed: of these, failed

@@ -21,14 +21,14 @@ begin
         raise exception 'severity is %: choose warning or critical', coalesce(p_severity, 'null') using errcode = '22023';
     end if;
     if not coalesce(p_resolve_at >= 0 and p_resolve_at <= p_threshold and p_threshold <= 1000000000, false) then
-        raise exception 'fires above %, over at %: the second must be from 0 up to the first', p_threshold, p_resolve_at
+        raise exception 'fires above %, resolves at %: the second must be from 0 up to the first', p_threshold, p_resolve_at
             using errcode = '22023';
     end if;
     if not coalesce(p_for_seconds between 0 and 86400, false) then
-        raise exception 'it must last % seconds: choose 0 to 86400', p_for_seconds using errcode = '22023';
+        raise exception 'duration is % seconds: choose 0 to 86400', p_for_seconds using errcode = '22023';
     end if;
     if (v_before.minimum_jobs is null) <> (p_minimum_jobs is null) or p_minimum_jobs < 1 then
-        raise exception 'minimum of jobs is %: rules about a share or a percentile need one from 1, others have none',
+        raise exception 'minimum of jobs is %: rules about a share or percentile need at least 1, others none',
             p_minimum_jobs using errcode = '22023';
     end if;
     update public.alert_rules r
@@ -46,7 +46,7 @@ begin
     return v_after;
 end;
 $$;
-comment on function public.set_alert_rule is 'Changes a rule from its next evaluation on. Recorded with what was before.';
+comment on function public.set_alert_rule is 'Changes a rule from its next evaluation. Records the previous values.';
 
 -- Silences ----------------------------------------------------------------------------------------
 
@@ -63,7 +63,7 @@ begin
         raise exception 'there is no alert rule %', p_rule using errcode = 'DR404';
     end if;
     if not coalesce(p_seconds between 60 and 2592000, false) then
-        raise exception 'silence for % seconds: choose 60 (a minute) to 2592000 (30 days)', p_seconds
+        raise exception 'silence is % seconds: choose 60 (a minute) to 2592000 (30 days)', p_seconds
             using errcode = '22023';
     end if;
     insert into public.alert_silences (rule, subject, until, reason, created_by)
@@ -77,7 +77,7 @@ begin
 end;
 $$;
 comment on function public.silence_alerts is
-    'Alerts of a rule (null: of all) and of a subject (null: of all) fire without a word for so long. What still fires then is told.';
+    'Silences alerts of a rule (null: all) and a subject (null: all) for a duration. Alerts that are still firing afterwards send their notification then.';
 
 create function public.end_alert_silence(p_actor text, p_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
@@ -95,7 +95,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.end_alert_silence is 'Ends a silence now. False when it was over.';
+comment on function public.end_alert_silence is 'Ends a silence now. False if it had already ended.';
 
 -- Channels ----------------------------------------------------------------------------------------
 -- Only the functions that send read alert_channel_urls, because a URL may contain a token.
@@ -121,7 +121,7 @@ begin
     on conflict (name) do nothing
     returning id into v_id;
     if v_id is null then
-        raise exception 'there is a channel named % already', btrim(p_name) using errcode = 'DR409';
+        raise exception 'a channel named % already exists', btrim(p_name) using errcode = 'DR409';
     end if;
     insert into public.alert_channel_urls (channel_id, url) values (v_id, p_url);
     insert into public.audit_log (actor, action, affected, details)
@@ -132,7 +132,7 @@ begin
 end;
 $$;
 comment on function public.add_alert_channel is
-    'Adds whom to tell; p_shown is the address without any secret. It is told of what fires already.';
+    'Adds a channel; p_shown is the address without any secret. It is notified of alerts that are already firing.';
 
 create function public.set_alert_channel(p_actor text, p_id uuid, p_enabled boolean, p_least_severity text) returns void
 language plpgsql volatile set search_path = ''
@@ -147,7 +147,7 @@ begin
     end if;
     select * into v_before from public.alert_channels c where c.id = p_id for update;
     if not found then
-        raise exception 'there is no such channel any more' using errcode = 'DR404';
+        raise exception 'the channel no longer exists' using errcode = 'DR404';
     end if;
     update public.alert_channels c
     set enabled = coalesce(p_enabled, true), least_severity = p_least_severity where c.id = p_id;
@@ -160,7 +160,7 @@ begin
 end;
 $$;
 comment on function public.set_alert_channel is
-    'Switches a channel on or off, and sets what it is told of. While it is off, what waits for it waits on.';
+    'Switches a channel on or off, and sets its minimum severity. While it is off, its notifications stay pending.';
 
 create function public.remove_alert_channel(p_actor text, p_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
@@ -178,7 +178,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.remove_alert_channel is 'Deletes a channel with its address and with what it was told. False when it was gone.';
+comment on function public.remove_alert_channel is 'Deletes a channel with its address and notifications. False if it does not exist.';
 
 create function public.begin_channel_test(p_actor text, p_channel_id uuid)
 returns table (id uuid, attempt int, url text)
@@ -190,7 +190,7 @@ begin
     perform public.require_actor(p_actor);
     select * into v_channel from public.alert_channels c where c.id = p_channel_id;
     if not found then
-        raise exception 'there is no such channel any more' using errcode = 'DR404';
+        raise exception 'the channel no longer exists' using errcode = 'DR404';
     end if;
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'test_alert_channel', 1, jsonb_build_object('name', v_channel.name));
@@ -204,4 +204,4 @@ begin
 end;
 $$;
 comment on function public.begin_channel_test is
-    'Notes a test message and gives the address that the caller sends it to and settles, once.';
+    'Records a test message and returns the address. The caller sends it once and settles it.';

@@ -9,7 +9,7 @@ create table public.async_rollout (
     changed_by text,
     changed_at timestamptz
 );
-comment on table public.async_rollout is 'How many percent of the users take the queue. Changed by set_async_rollout.';
+comment on table public.async_rollout is 'Percentage of users on the queue. Changed by set_async_rollout.';
 
 insert into public.async_rollout default values;
 
@@ -19,7 +19,7 @@ language sql immutable parallel safe set search_path = ''
 return ('x' || encode(substr(sha256(convert_to('async rollout ' || p_user_id, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint
     / 42949672.96::double precision;
 comment on function public.rollout_position is
-    'Where a user stands, from 0 to below 100: the same for ever, and users are spread evenly. A user takes the queue once the percentage is greater.';
+    'Position of a user from 0 to below 100: constant, and evenly distributed. The user is on the queue if the percentage is greater.';
 
 create function public.use_async_for_user(p_user_id uuid) returns boolean
 language sql stable set search_path = ''
@@ -28,7 +28,7 @@ as $$
     select coalesce(public.rollout_position(p_user_id), 99.999) < r.percentage from public.async_rollout r;
 $$;
 comment on function public.use_async_for_user is
-    'Whether a user''s generations go through the queue. The same answer at every call; a greater percentage only adds users. Null, a request without a user, takes the queue at 100 only.';
+    'Whether a user''s generations go through the queue. The result is stable; a higher percentage only adds users. Requests without a user (null) are on the queue only at 100.';
 
 create function public.set_async_rollout(p_actor text, p_percentage int) returns public.async_rollout
 language plpgsql volatile set search_path = ''
@@ -52,7 +52,7 @@ begin
 end;
 $$;
 comment on function public.set_async_rollout is
-    'Sets how many percent of the users take the queue, from their next request on. Recorded with what was before.';
+    'Sets the percentage of users on the queue, from their next request. Records the previous one.';
 
 -- The synchronous path ----------------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ create table public.sync_generations (
     check ((ended_at is null) = (outcome is null))
 );
 comment on table public.sync_generations is
-    'Generations that ran inside a request. One that never ends was lost with its process.';
+    'Generations that ran inside a request. One without an end was lost with its process.';
 
 create index sync_generations_unended_idx on public.sync_generations (started_at) where ended_at is null;
 
@@ -84,7 +84,7 @@ create table public.path_rollup (
     primary key (hour, path, model_id, outcome, error_code)
 ) with (fillfactor = 70);
 comment on table public.path_rollup is
-    'Generations by the hour in which they ended. sync: all, counted as they end. async: the completed ones of hours before rollup_state.totals_until; what failed on the queue is in job_rollup.';
+    'Generations by the hour in which they ended. sync: all, counted as they end. async: the completed ones of hours before rollup_state.totals_until; failed jobs are in job_rollup.';
 comment on column public.path_rollup.total_us is 'Sum of the times from the request to the end, in microseconds; total_histogram as in job_rollup.';
 
 create function public.start_sync_generation(
@@ -102,7 +102,7 @@ begin
     -- The same lock as in start_generation, because both paths share the limits.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
     if coalesce(btrim(p_prompt), '') = '' then
-        raise exception 'the prompt is empty: say what the image shows' using errcode = '22023';
+        raise exception 'the prompt is empty: describe the image' using errcode = '22023';
     end if;
     select * into v_model from public.models m where m.id = p_model_id and m.enabled;
     if not found then
@@ -171,7 +171,7 @@ begin
 end;
 $$;
 comment on function public.end_sync_generation is
-    'Records how a generation inside a request ended, and counts it. False when it had ended before: then nothing changed.';
+    'Records how a generation inside a request ended, and counts it. False if it had already ended; then nothing changes.';
 
 -- Times of the asynchronous path ------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ begin
 end;
 $$;
 comment on function public.async_totals is
-    'Generations that the queue completed in a time: from created to completed, retries and waits included.';
+    'Generations that the queue completed in a range of time, with durations from created to completed, including retries and waits.';
 
 -- A completed job stays completed, so each hour is folded once, when it is closed.
 create function public.fold_async_totals() returns trigger
@@ -237,7 +237,7 @@ begin
 end;
 $$;
 comment on function public.fold_async_totals is
-    'Folds the times of hours that refresh_rollup has closed, for at most a second at each refresh.';
+    'Folds the durations of hours that refresh_rollup has closed, for at most a second per refresh.';
 
 create trigger rollup_state_refreshed
     before update of refreshed_at, folded_until on public.rollup_state
@@ -272,4 +272,4 @@ begin
 end;
 $$;
 comment on function public.path_stats is
-    'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day. A key may come in several rows. Of those that the queue did not complete there are no times.';
+    'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day. A key may have several rows. Generations that the queue did not complete have no times.';

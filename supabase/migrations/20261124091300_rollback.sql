@@ -11,9 +11,9 @@ create table public.rollbacks (
     ended_at       timestamptz,
     check ((ended_by is null) = (ended_at is null))
 );
-comment on table public.rollbacks is 'Rollbacks, the open one without an end, each with what it has to put back.';
-comment on column public.rollbacks.rollout_before is 'Percent of the users that took the queue before.';
-comment on column public.rollbacks.cron_jobs is 'Ids of the jobs of pg_cron that the rollback stopped.';
+comment on table public.rollbacks is 'Rollbacks, each with what it has to restore. The open one has no end.';
+comment on column public.rollbacks.rollout_before is 'Percentage of users on the queue before the rollback.';
+comment on column public.rollbacks.cron_jobs is 'Ids of the cron jobs that the rollback paused.';
 
 -- One open rollback at a time.
 create unique index rollbacks_open_key on public.rollbacks ((ended_at is null)) where ended_at is null;
@@ -25,8 +25,8 @@ create table public.rollback_jobs (
     settled_at  timestamptz,
     primary key (rollback_id, job_id)
 );
-comment on table public.rollback_jobs is 'Jobs that a rollback cancelled. No foreign key to them: they may be purged.';
-comment on column public.rollback_jobs.settled_at is 'When the job was put back on the queue, or left for good because it was no longer cancelled.';
+comment on table public.rollback_jobs is 'Jobs that a rollback cancelled. No foreign key, because jobs may be purged.';
+comment on column public.rollback_jobs.settled_at is 'When the job was put back on the queue, or skipped because it was no longer cancelled.';
 
 create index rollback_jobs_unsettled_idx on public.rollback_jobs (rollback_id) where settled_at is null;
 
@@ -44,14 +44,14 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_reason), '') = '' then
-        raise exception 'the reason is empty: say why' using errcode = '22023';
+        raise exception 'the reason is empty: give a reason' using errcode = '22023';
     end if;
     insert into public.rollbacks (reason, started_by, rollout_before)
     select p_reason, p_actor, r.percentage from public.async_rollout r
     on conflict do nothing
     returning * into v_rollback;
     if not found then
-        raise exception 'a rollback is open already: go on with that one' using errcode = 'DR409';
+        raise exception 'a rollback is already open: continue that one' using errcode = 'DR409';
     end if;
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'start_rollback', 1, jsonb_build_object(
@@ -60,7 +60,7 @@ begin
 end;
 $$;
 comment on function public.start_rollback is
-    'Opens a rollback; nothing is stopped by it. Error DR409 when one is open, 22023 without a reason.';
+    'Opens a rollback; does not stop anything. Errors: DR409 if one is open, 22023 without a reason.';
 
 create function public.open_rollback(p_rollback_id uuid) returns public.rollbacks
 language plpgsql volatile set search_path = ''
@@ -70,12 +70,12 @@ declare
 begin
     select * into v_rollback from public.rollbacks r where r.id = p_rollback_id and r.ended_at is null for update;
     if not found then
-        raise exception 'this rollback has ended, or there is none: start one first' using errcode = 'DR409';
+        raise exception 'this rollback has ended or does not exist: start one first' using errcode = 'DR409';
     end if;
     return v_rollback;
 end;
 $$;
-comment on function public.open_rollback is 'The rollback, held until the transaction ends. Error DR409 when it is not open.';
+comment on function public.open_rollback is 'The open rollback, locked until the transaction ends. Error: DR409 if it is not open.';
 
 create function public.note_notified(p_actor text, p_rollback_id uuid, p_who text, p_message text default null)
 returns void
@@ -86,7 +86,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_who), '') = '' then
-        raise exception 'nobody is named: say who was told' using errcode = '22023';
+        raise exception 'no recipient: name who was notified' using errcode = '22023';
     end if;
     v_rollback := public.open_rollback(p_rollback_id);
     insert into public.audit_log (actor, action, affected, details)
@@ -94,7 +94,7 @@ begin
         'rollback', v_rollback.id, 'who', p_who, 'message', nullif(btrim(p_message), '')));
 end;
 $$;
-comment on function public.note_notified is 'Records who was told of the rollback, and what.';
+comment on function public.note_notified is 'Records who was notified of the rollback, and of what.';
 
 create function public.end_rollback(p_actor text, p_rollback_id uuid) returns public.rollbacks
 language plpgsql volatile set search_path = ''
@@ -111,7 +111,7 @@ begin
     return v_rollback;
 end;
 $$;
-comment on function public.end_rollback is 'Closes a rollback. It changes nothing else: what is still stopped stays so.';
+comment on function public.end_rollback is 'Ends a rollback. Changes nothing else; what is still paused stays paused.';
 
 -- Steps and their reversal ------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ begin
 end;
 $$;
 comment on function public.roll_back_to_synchronous is
-    'Lets nobody take the queue, from their next request on, and keeps the percentage for the way back. Returns it.';
+    'Moves all users to the synchronous path from their next request, and keeps the percentage for the restore. Returns it.';
 
 create function public.restore_rollout(p_actor text, p_rollback_id uuid) returns int
 language plpgsql volatile set search_path = ''
@@ -145,7 +145,7 @@ begin
     return v_rollback.rollout_before;
 end;
 $$;
-comment on function public.restore_rollout is 'Lets as many percent of the users take the queue as before the rollback. Returns the percentage.';
+comment on function public.restore_rollout is 'Restores the percentage of users on the queue from before the rollback. Returns the percentage.';
 
 create function public.stop_cron(p_actor text, p_rollback_id uuid) returns int
 language plpgsql volatile set search_path = ''
@@ -165,7 +165,7 @@ begin
 end;
 $$;
 comment on function public.stop_cron is
-    'Pauses the jobs of pg_cron that call process-jobs, and keeps which they were for the way back. Returns how many.';
+    'Pauses the cron jobs that call process-jobs, and records them for the restart. Returns how many.';
 
 create function public.restart_cron(p_actor text, p_rollback_id uuid) returns int
 language plpgsql volatile set search_path = ''
@@ -185,7 +185,7 @@ begin
     return v_count;
 end;
 $$;
-comment on function public.restart_cron is 'Lets those jobs of pg_cron run again that the rollback had paused. Returns how many.';
+comment on function public.restart_cron is 'Resumes the cron jobs that the rollback paused. Returns how many.';
 
 create function public.cancel_for_rollback(
     p_actor text, p_rollback_id uuid, p_status text, p_until timestamptz, p_most int default 500
@@ -197,7 +197,7 @@ declare
     v_ids      uuid[];
 begin
     if p_status not in ('pending', 'processing') then
-        raise exception 'status is %: only jobs that wait (pending) or run (processing) can be cancelled', p_status
+        raise exception 'status is %: only pending and processing (running) jobs can be cancelled', p_status
             using errcode = '22023';
     end if;
     v_rollback := public.open_rollback(p_rollback_id);
@@ -226,7 +226,7 @@ begin
 end;
 $$;
 comment on function public.cancel_for_rollback is
-    'Cancels up to p_most jobs of a status that were created up to p_until, and keeps which they were for the way back. Returns how many; call it until that is 0.';
+    'Cancels up to p_most jobs of a status that were created up to p_until, and records them for the restore. Returns how many; call it until that is 0.';
 
 create function public.put_back_cancelled(
     p_actor text, p_rollback_id uuid, p_most int default 500, out looked_at int, out put_back int
@@ -255,4 +255,4 @@ begin
 end;
 $$;
 comment on function public.put_back_cancelled is
-    'Puts up to p_most of the jobs that the rollback cancelled back on the queue, those that are still cancelled and whose generation has no live job. Call it until looked_at is 0.';
+    'Puts up to p_most jobs that the rollback cancelled back on the queue, if they are still cancelled and their generation has no live job. Call it until looked_at is 0.';

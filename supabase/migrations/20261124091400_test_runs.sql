@@ -10,9 +10,9 @@ create table public.test_runs (
     jobs       int         not null check (jobs >= 1),
     created_at timestamptz not null default now()
 );
-comment on table public.test_runs is 'What an operator submitted at once.';
-comment on column public.test_runs.settings is 'What the form held, so that it can be filled again.';
-comment on column public.test_runs.jobs is 'How many jobs were asked for; those that were started are in test_run_jobs.';
+comment on table public.test_runs is 'Test runs: jobs that an operator submitted together.';
+comment on column public.test_runs.settings is 'Values of the form, so that it can be filled in again.';
+comment on column public.test_runs.jobs is 'Number of jobs requested; those started are in test_run_jobs.';
 
 create index test_runs_created_idx on public.test_runs (created_at desc, id);
 
@@ -25,8 +25,8 @@ create table public.test_run_jobs (
     primary key (run_id, place)
 );
 comment on table public.test_run_jobs is 'The generations of a test run and their jobs, in the order in which they were started.';
-comment on column public.test_run_jobs.job_id is 'No foreign key: finished jobs may be purged before their run is removed.';
-comment on column public.test_run_jobs.due_at is 'When the job was first to run: a load test spreads its jobs over time.';
+comment on column public.test_run_jobs.job_id is 'No foreign key, because finished jobs may be purged before their run is deleted.';
+comment on column public.test_run_jobs.due_at is 'First scheduled time of the job; a load test spreads its jobs over time.';
 
 create function public.start_test_run(
     p_actor text, p_run_id uuid, p_prompt text, p_models text[], p_settings jsonb, p_jobs int
@@ -46,7 +46,7 @@ begin
     end if;
 end;
 $$;
-comment on function public.start_test_run is 'Notes a test run and who submits it; a repetition changes nothing.';
+comment on function public.start_test_run is 'Records a test run and the actor. A repeated call changes nothing.';
 
 create function public.start_test_generations(
     p_run_id          uuid,
@@ -69,7 +69,7 @@ begin
         raise exception 'jobs is %: choose 1 to 500', p_jobs using errcode = '22023';
     end if;
     if p_per_second <= 0 then
-        raise exception 'per_second is %: choose more than 0', p_per_second using errcode = '22023';
+        raise exception 'per_second is %: choose a rate above 0', p_per_second using errcode = '22023';
     end if;
     -- One caller at a time adds to a run.
     perform from public.test_runs r where r.id = p_run_id for update;
@@ -101,7 +101,7 @@ begin
 end;
 $$;
 comment on function public.start_test_generations is
-    'Starts generations of a test run, p_per_second of them due each second (null: all at once). A seed goes up by one from each to the next. Answers and errors are those of start_generation, for the first.';
+    'Starts generations of a test run, p_per_second of them due each second (null: all at once). The seed increases by one for each. Results and errors are those of start_generation for the first.';
 
 create function public.run_job_again(
     p_actor text, p_job_id uuid, p_key uuid, p_prompt text, p_parameters jsonb, p_settings jsonb default null
@@ -120,7 +120,7 @@ begin
         raise exception 'there is no job %: it may have been purged', p_job_id using errcode = 'DR404';
     end if;
     if v_job.status in ('pending', 'processing') then
-        raise exception 'job % is %: only an ended job can be run again', p_job_id, v_job.status using errcode = 'DR409';
+        raise exception 'job % is %: only a finished job can be run again', p_job_id, v_job.status using errcode = 'DR409';
     end if;
     v_model := coalesce(
         (select g.model_id from public.image_generations g where g.id = public.generation_of(v_job.payload)),
@@ -154,7 +154,7 @@ begin
 end;
 $$;
 comment on function public.run_job_again is
-    'Starts a generation like that of an ended job, with another prompt and parameters, and records who did it: as a test run of id p_key with p_settings, or, without settings, on behalf of the job''s user and within their limits. Returns the new job; a repetition with the same p_key returns it again. Errors: DR404, DR409, 22023 without a user, and those of start_generation.';
+    'Starts a generation like that of an ended job, with another prompt and parameters, and records the actor: as a test run of id p_key with p_settings, or, without settings, on behalf of the job''s user and within their limits. Returns the new job; a repeated call with the same p_key returns the same one. Errors: DR404, DR409, 22023 without a user, and those of start_generation.';
 
 create function public.withdraw_test_run(p_actor text, p_run_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
@@ -171,7 +171,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.withdraw_test_run is 'Removes a test run that was refused before any of its jobs was started. False when some were.';
+comment on function public.withdraw_test_run is 'Deletes a test run that was refused before any of its jobs was started. False if some were.';
 
 create function public.delete_test_run(p_actor text, p_run_id uuid)
 returns table (generation_id uuid, storage_path text, thumbnail_path text)
@@ -210,4 +210,4 @@ begin
 end;
 $$;
 comment on function public.delete_test_run is
-    'Cancels what is live of a test run, deletes its generations and jobs, and records who did it. Returns where the images and thumbnails are, for whoever deletes those. Error: DR404 for no such run.';
+    'Cancels the live jobs of a test run, deletes its generations and jobs, and records the actor. Returns the paths of images and thumbnails, which the caller deletes. Error: DR404 for an unknown run.';

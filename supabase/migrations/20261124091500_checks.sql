@@ -11,9 +11,9 @@ create table public.deployment_points (
     ticked_by    text        check (ticked_by <> '')
 );
 comment on table public.deployment_points is
-    'The points of the deployment checklist: done or not, since when, when last done, when last looked at.';
+    'Points of the deployment checklist: done or not, since when, when last done and when last checked.';
 comment on column public.deployment_points.ticked_by is
-    'Who ticked or unticked a point that only people can judge; null for a point that is checked.';
+    'Who ticked or unticked a manual point; null for an automatic check.';
 
 create function public.note_deployment(p_points jsonb) returns void
 language sql volatile set search_path = ''
@@ -30,7 +30,7 @@ as $$
     where d.ticked_by is null and (d.done <> excluded.done or d.seen_at < now() - interval '1 minute');
 $$;
 comment on function public.note_deployment is
-    'Notes how the checks of a deployment came out, as {name: done}, at most once a minute while nothing changes. Ticked points stay.';
+    'Records the results of deployment checks, as {name: done}, at most once a minute while nothing changes. Does not change ticked points.';
 
 create function public.tick_deployment_point(p_actor text, p_name text, p_done boolean)
 returns public.deployment_points
@@ -54,7 +54,7 @@ begin
     return v_after;
 end;
 $$;
-comment on function public.tick_deployment_point is 'Ticks or unticks a point of the checklist that only people can judge.';
+comment on function public.tick_deployment_point is 'Ticks or unticks a manual point of the checklist.';
 
 -- Self-test ---------------------------------------------------------------------------------------
 -- The id of a run is in the prompt of its generations and in the e-mail address of its user.
@@ -62,12 +62,12 @@ comment on function public.tick_deployment_point is 'Ticks or unticks a point of
 create function public.self_test_prompt(p_run uuid) returns text
 language sql immutable parallel safe set search_path = ''
 return 'Darkroom self-test ' || coalesce(p_run::text, '%');
-comment on function public.self_test_prompt is 'The prompt of a run''s generations; for null a pattern that fits those of every run.';
+comment on function public.self_test_prompt is 'Prompt of a run''s generations; for null, a pattern that matches those of every run.';
 
 create function public.self_test_email(p_run uuid) returns text
 language sql immutable parallel safe set search_path = ''
 return 'self-test-' || coalesce(p_run::text, '%') || '@darkroom.invalid';
-comment on function public.self_test_email is 'The address of a run''s user; for null a pattern that fits those of every run.';
+comment on function public.self_test_email is 'E-mail address of a run''s user; for null, a pattern that matches those of every run.';
 
 create function public.start_self_test(
     p_run uuid, p_model_id text, out generation_id uuid, out job_id uuid
@@ -76,7 +76,7 @@ language plpgsql volatile set search_path = ''
 as $$
 begin
     if p_run is null then
-        raise exception 'run is null: say which run of the self-test this is' using errcode = '22023';
+        raise exception 'run is null: name the run of the self-test' using errcode = '22023';
     end if;
     insert into public.image_generations (prompt, model_id, source)
     values (public.self_test_prompt(p_run), p_model_id, 'test')
@@ -91,7 +91,7 @@ begin
     );
 end;
 $$;
-comment on function public.start_self_test is 'A test generation with a job that nobody takes unless asked for it, of any model, even one that does not exist.';
+comment on function public.start_self_test is 'Creates a test generation for any model, even one that does not exist, with a job that runs only when explicitly requested.';
 
 create function public.silence_self_test_job(p_job_id uuid) returns boolean
 language plpgsql volatile set search_path = ''
@@ -109,7 +109,7 @@ begin
 end;
 $$;
 comment on function public.silence_self_test_job is
-    'Makes a running job of the self-test look as if its worker had fallen silent. False, and nothing changed, for any other job.';
+    'Makes a running job of the self-test look as if its worker had stopped sending heartbeats. Changes no other job and returns false for it.';
 
 -- Where a project has its own functions, a generation and its job may end at different times. Such jobs are
 -- found by the user of the run and the time of the run.
@@ -168,4 +168,4 @@ begin
 end;
 $$;
 comment on function public.remove_self_test is
-    'Deletes what a run of the self-test made, or for null what runs of more than 15 minutes ago left behind, and nothing else. Returns how much, and the images and thumbnails that are still stored.';
+    'Deletes everything that a run of the self-test created, or for null what runs more than 15 minutes ago left behind, and nothing else. Returns the counts, and the images and thumbnails still stored.';

@@ -17,10 +17,10 @@ create table public.purge_runs (
     outcome         text        check (outcome in ('finished', 'stopped', 'interrupted')),
     check ((ended_at is null) = (outcome is null))
 );
-comment on table public.purge_runs is 'Purges of finished jobs: a run is many small batches, and one entry of the audit log.';
-comment on column public.purge_runs.finished_before is 'Jobs that ended before it go: the beginning of an hour.';
-comment on column public.purge_runs.purged_until is 'Where the next batch begins to look, past the index entries of what is gone.';
-comment on column public.purge_runs.outcome is 'interrupted: nobody asked for another batch in ten minutes.';
+comment on table public.purge_runs is 'Purges of finished jobs. A run consists of many small batches and is one entry in the audit log.';
+comment on column public.purge_runs.finished_before is 'Jobs that ended before it are deleted; the start of an hour.';
+comment on column public.purge_runs.purged_until is 'Where the next batch starts, after the index entries of deleted jobs.';
+comment on column public.purge_runs.outcome is 'interrupted: no further batch was requested for ten minutes.';
 
 create unique index purge_runs_open_key on public.purge_runs ((ended_at is null)) where ended_at is null;
 create index purge_runs_started_idx on public.purge_runs (started_at desc);
@@ -32,7 +32,7 @@ return (
     from public.rollup_state s
 );
 comment on function public.purge_horizon is
-    'A purge deletes jobs that ended before it: p_older_than ago, and in hours that every rollup includes, because readers need the rows of the others.';
+    'A purge deletes jobs that ended before it: at least p_older_than ago, and in hours that every rollup includes, because readers need the rows of other hours.';
 
 create function public.end_purge(p_run public.purge_runs, p_outcome text, p_ended_by text) returns void
 language plpgsql volatile set search_path = ''
@@ -46,7 +46,7 @@ begin
     ));
 end;
 $$;
-comment on function public.end_purge is 'Ends an open run, which the caller has locked, and records its totals.';
+comment on function public.end_purge is 'Ends an open run and records its totals. The caller has locked the run.';
 
 create function public.delete_finished_jobs(p_from timestamptz, p_before timestamptz, p_limit int)
 returns table (jobs int, newest timestamptz)
@@ -74,7 +74,7 @@ begin
 end;
 $$;
 comment on function public.delete_finished_jobs is
-    'Deletes up to p_limit jobs that ended from p_from to before p_before, oldest first, after their figures were added to the rollups as purged. Jobs that somebody holds are left. The row of rollup_state is locked by the caller.';
+    'Deletes up to p_limit jobs that ended from p_from to before p_before, oldest first, after adding their figures to the rollups as purged. Skips locked jobs. The caller has locked the row of rollup_state.';
 
 create function public.purge_finished_jobs(
     p_actor text, p_older_than interval, p_limit int default 1000, p_run bigint default null
@@ -87,7 +87,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_older_than is null or p_older_than < interval '1 day' then
-        raise exception 'older_than is %: the jobs of the last day stay, choose at least 1 day', p_older_than
+        raise exception 'older_than is %: jobs of the last day cannot be purged; choose at least 1 day', p_older_than
             using errcode = '22023';
     end if;
     if p_limit is null or p_limit not between 1 and 10000 then
@@ -101,7 +101,7 @@ begin
             perform public.end_purge(v_run, 'interrupted', p_actor);
             v_run := null;
         elsif p_run is null and (v_run.actor, v_run.older_than) is distinct from (p_actor, p_older_than) then
-            raise exception 'a purge of jobs older than % by % is under way: wait for it or stop it',
+            raise exception 'a purge of jobs older than % by % is running: wait for it or stop it',
                 v_run.older_than, v_run.actor using errcode = 'DR409';
         end if;
     end if;
@@ -133,7 +133,7 @@ begin
 end;
 $$;
 comment on function public.purge_finished_jobs is
-    'Deletes up to p_limit finished jobs, oldest first, that ended at least p_older_than ago in hours that are folded, and keeps their figures and their generations. Call it until ended: the calls of one actor are one run, recorded once with its totals. p_run: only as long as that run has not been stopped.';
+    'Deletes up to p_limit finished jobs, oldest first, that ended at least p_older_than ago in folded hours, and keeps their figures and generations. Call it until ended; the calls of one actor are one run, recorded once with its totals. With p_run, only if that run has not been stopped.';
 
 create function public.stop_purge(p_actor text) returns boolean
 language plpgsql volatile set search_path = ''
@@ -150,7 +150,7 @@ begin
     return true;
 end;
 $$;
-comment on function public.stop_purge is 'Ends the purge that is under way, after its running batch. False when there is none.';
+comment on function public.stop_purge is 'Stops the running purge after its current batch. False if there is none.';
 
 -- Run history of pg_cron --------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_older_than is null or p_older_than < interval '1 day' then
-        raise exception 'older_than is %: the runs of the last day stay, choose at least 1 day', p_older_than
+        raise exception 'older_than is %: runs of the last day cannot be purged; choose at least 1 day', p_older_than
             using errcode = '22023';
     end if;
     if to_regclass('cron.job_run_details') is not null then
@@ -203,13 +203,13 @@ as $$
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_task), '') = '' then
-        raise exception 'task is empty: say what was done' using errcode = '22023';
+        raise exception 'task is empty: name the task' using errcode = '22023';
     end if;
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'maintenance', 1, jsonb_build_object('task', p_task, 'note', nullif(btrim(p_note), '')));
 end;
 $$;
-comment on function public.record_maintenance is 'Records that a task of the page Maintenance was done now.';
+comment on function public.record_maintenance is 'Records that a task of the Maintenance page was done now.';
 
 create index audit_log_maintenance_idx on public.audit_log ((details ->> 'task'), at desc) where action = 'maintenance';
 
@@ -242,7 +242,7 @@ begin
 end;
 $$;
 comment on function public.end_session is
-    'Ends a session of this database whose transaction has been open for longer than forgotten_after(); what it did in it is undone. False when there is none such any more.';
+    'Ends a session of this database whose transaction has been open for longer than forgotten_after(); the transaction is rolled back. False if there is no such session.';
 
 -- Repairs -----------------------------------------------------------------------------------------
 
@@ -286,7 +286,7 @@ begin
 end;
 $$;
 comment on function public.restore_realtime is
-    'Puts back what tells those who wait of changes: the publication of Supabase Realtime and the trigger that sends NOTIFY. Returns what was missing.';
+    'Restores the notification of changes: the publication of Supabase Realtime and the trigger that sends NOTIFY. Returns what was missing.';
 
 create function public.restore_user_access(p_actor text) returns text[]
 language plpgsql volatile security definer set search_path = ''
@@ -328,4 +328,4 @@ begin
 end;
 $$;
 comment on function public.restore_user_access is
-    'Puts back what lets signed-in users read their own jobs and generations, and only those. Returns what was missing.';
+    'Restores the grants and policies that let signed-in users read their own jobs and generations, and only those. Returns what was missing.';

@@ -196,6 +196,6 @@ create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
 return 'c924b8c6d83bfc64';
 comment on function public.schema_fingerprint is
-    'Which state of the migrations made this schema: the app, the worker and the migrator refuse another one than theirs.';
+    'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
 grant execute on function public.schema_fingerprint to service_role;

@@ -78,7 +78,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
         ("", "The worker died while it ran this job.", "Worker lost"),
         ("a_code_of_others", "NSFW content detected", "safety filter"),
         ("storage_failed", "The disk for images is full.", "not stored"),
-        ("", "The folder of images cannot be written to (Input/output error).", "not stored"),
+        ("", "The folder of images is not writable (Input/output error).", "not stored"),
         ("", "The provider no longer has the image of prediction p", "expired"),
         ("", "The object exceeded the maximum allowed size (413).", "not allowed"),
         ("", "gremlins", "Unknown error"),

@@ -149,7 +149,7 @@ async def test_a_network_that_falls_silent(
     await asyncio.to_thread(network.freeze)
     story.begin()
     story.complete()
-    await until(lambda: "No answer came within 0.3 s" in caplog.text)
+    await until(lambda: "No response within 0.3 s" in caplog.text)
     await asyncio.to_thread(network.resume)
     seen.append(await within(20, next_one))
     seen += [update async for update in updates]
@@ -202,7 +202,7 @@ async def test_a_project_away_is_waited_for(story, project, subscribe, until):
     project.rest_answer = JSONResponse({"code": "PGRST002", "message": "No schema cache"}, 503)
     story.begin()
     story.complete()
-    with pytest.raises(SubscriptionTimeout, match="cannot answer now: No schema cache"):
+    with pytest.raises(SubscriptionTimeout, match="temporarily unavailable: No schema cache"):
         await anext(aiter(subscribe(story, timeout=0.5)))
     next_one = asyncio.ensure_future(anext(aiter(subscribe(story))))
     reads = project.reads
@@ -214,7 +214,7 @@ async def test_a_project_away_is_waited_for(story, project, subscribe, until):
 async def test_a_project_that_does_not_answer_is_waited_for(story, network, subscribe):
     network.cut()
     url = f"http://127.0.0.1:{network.port}"
-    with pytest.raises(SubscriptionTimeout, match=r"does not answer \(ConnectError\)"):
+    with pytest.raises(SubscriptionTimeout, match=r"does not respond \(ConnectError\)"):
         await anext(aiter(subscribe(story, supabase_url=url, timeout=0.5)))
 
 
@@ -223,7 +223,7 @@ async def test_a_user_sees_own_generations_only(db, project, user, subscribe):
     mine = subscribe(story, supabase_key=PUBLISHABLE, access_token=project.token(user))
     assert (await anext(aiter(mine))).status == "queued"
     theirs = project.token(uuid.uuid4())
-    with pytest.raises(GenerationNotFound, match="none that this user may see"):
+    with pytest.raises(GenerationNotFound, match="this user may not see it"):
         await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE, access_token=theirs)))
     with pytest.raises(SubscriptionRefused, match="permission denied for table"):
         await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE)))
@@ -266,7 +266,7 @@ async def test_a_renewed_token_goes_on_where_the_old_one_ended(
 
 async def test_a_server_of_another_kind_is_said_to_be(story, project, subscribe):
     project.rest_answer = PAGE
-    with pytest.raises(SubscriptionRefused, match="does not answer as a Supabase project"):
+    with pytest.raises(SubscriptionRefused, match="does not respond like a Supabase project"):
         await anext(aiter(subscribe(story)))
 
 

@@ -191,7 +191,9 @@ def test_server_that_never_answers_is_named_and_not_replaced(
     with (used_folder / "data" / "PG_VERSION").open() as held, monkeypatch.context() as patch:
         fcntl.flock(held, fcntl.LOCK_SH)
         patch.setattr(cluster, "START_TIMEOUT", 0.2)
-        with pytest.raises(DatabaseError, match=r"does not answer \(.*\.s\.PGSQL.*still runs on"):
+        with pytest.raises(
+            DatabaseError, match=r"does not respond \(.*\.s\.PGSQL.*still running on"
+        ):
             embedded.start(used_folder)
     embedded.start(used_folder).stop()
 

@@ -89,12 +89,12 @@ def test_a_waiting_job_of_before_is_run_by_our_worker_functions(existing: Connec
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("create table models (id uuid primary key)", "public.models is of another kind"),
+        ("create table models (id uuid primary key)", "public.models has a different structure"),
         (
             "create table image_generations (id uuid primary key, prompt jsonb)",
-            "public.image_generations is of another kind: its column prompt",
+            "public.image_generations has a different structure: its column prompt",
         ),
-        ("create table models (name text)", "public.models is of another kind"),
+        ("create table models (name text)", "public.models has a different structure"),
     ],
 )
 def test_a_table_of_another_kind_is_named_and_left_alone(

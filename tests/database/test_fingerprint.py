@@ -33,8 +33,8 @@ OBJECTS = (
     " functions, (select count(*) from supabase_migrations.schema_migrations) as records"
 )
 ONE_SENTENCE = (
-    r"^The schema of this database was made by another version [^.]*DATABASE_URL[^.]*"
-    r"supabase_migrations\.schema_migrations [^.]*\.$"
+    r"^The schema of this database was created by another version [^.]*DATABASE_URL[^.]*"
+    r"supabase_migrations\.schema_migrations\.$"
 )
 
 

@@ -137,7 +137,7 @@ def test_file_that_ends_the_transaction_is_refused(
     conn: Connection, write: Callable[..., Path], end: str
 ) -> None:
     folder = write(m20260101000000_ends=f"create table made (); {end};")
-    with pytest.raises(MigrationError, match=r"_ends\.sql: ends the transaction"):
+    with pytest.raises(MigrationError, match=r"_ends\.sql: must not end the transaction"):
         apply(conn, folder)
     assert names(pending(conn, folder)) == ["ends"]
 
@@ -266,7 +266,7 @@ def test_command_without_a_url_says_what_to_set(url: str | None) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"postgresql://someone:{SECRET}@127.0.0.1:1/db", "cannot answer"),
+        (f"postgresql://someone:{SECRET}@127.0.0.1:1/db", "temporarily unavailable"),
         (f"postgresql://someone:{SECRET}/x@127.0.0.1/db", "malformed"),
     ],
 )

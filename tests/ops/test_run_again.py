@@ -90,7 +90,7 @@ def test_on_behalf_of_its_user_it_counts_for_their_limit(pool: Pool, db: Connect
 
 
 def test_what_cannot_be_run_again_is_refused(pool: Pool, db: Connection) -> None:
-    with pytest.raises(QueryError, match="only an ended job"):
+    with pytest.raises(QueryError, match="only a finished job"):
         repeat(pool, started(db))
     with pytest.raises(QueryError, match="may have been purged"):
         repeat(pool, uuid4())

@@ -51,7 +51,7 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(0)
     main.locator(".st-key-tick-team-trained").get_by_role("button").click(timeout=LONG)
     dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
-    expect(main.get_by_text("The team is trained: done.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Team trained: done.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Ticked by")).to_be_visible(timeout=LONG)
     with page.expect_download() as download:
         main.get_by_role("button", name="Download report").click()
@@ -73,7 +73,7 @@ def test_a_pending_migration_is_shown_and_applied(app, page: Page):
     main.get_by_role("button", name="Apply 1 migration").click()
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     expect(main.get_by_text("1 migration applied.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("Every migration of this version is applied.")).to_be_visible()
+    expect(main.get_by_text("All migrations of this version are applied.")).to_be_visible()
     [logged] = app.rows(
         "select actor, details from public.audit_log where action = 'apply_migration'"
     )

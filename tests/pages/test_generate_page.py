@@ -186,7 +186,7 @@ def test_what_is_wrong_is_named_and_starts_nothing(app: App, page: Page):
     open_form(page, app, "?models=nobody/nothing")
     write(page, "Wrong model")
     generate(page)
-    expect(alert(page)).to_contain_text("Models: no enabled model is named nobody/nothing.")
+    expect(alert(page)).to_contain_text("Models: nobody/nothing is not an enabled model.")
     open_form(page, app)
     generate(page)
     expect(alert(page)).to_contain_text("Prompt: describe the image.")

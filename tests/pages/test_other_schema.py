@@ -77,8 +77,8 @@ def test_an_old_embedded_database_is_refused_with_its_folder(what: str, old_fold
     code, said = start(what, DARKROOM_DATA=str(old_folder))
     assert (code, "Traceback" in said) == (1, False)
     assert [line for line in said.splitlines() if "another version" in line] == [
-        f"{SAID[what]}: The embedded database was made by another version of Darkroom: delete the"
-        f" folder {old_folder}, with all jobs and images in it, and start again."
+        f"{SAID[what]}: The embedded database was created by another version of Darkroom: delete"
+        f" the folder {old_folder}, with all jobs and images in it, and start again."
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_configured_database_of_another_version_is_refused(
     code, said = start(what, DATABASE_URL=database, DARKROOM_DATA=str(tmp_path))
     assert (code, "Traceback" in said) == (1, False)
     assert [line for line in said.splitlines() if "another version" in line] == [
-        f"{SAID[what]}: The schema of this database was made by another version of Darkroom: point"
-        " DATABASE_URL to an empty database, or drop what that version made, its rows in"
-        " supabase_migrations.schema_migrations included."
+        f"{SAID[what]}: The schema of this database was created by another version of Darkroom:"
+        " point DATABASE_URL to an empty database, or drop everything that version created,"
+        " including its rows in supabase_migrations.schema_migrations."
     ]

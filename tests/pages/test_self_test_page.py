@@ -13,15 +13,15 @@ pytestmark = pytest.mark.slow
 
 FAST = {"DARKROOM_SAMPLE_DATA": "0", "DARKROOM_SIMULATOR_SPEED": "50"}
 BREAKS = {
-    "Everything that the migrations make is there": (
+    "Schema is complete": (
         "drop function public.claim_next_job",
         "create function public.claim_next_job(",
     ),
-    "Changes arrive while one waits": (
+    "Changes arrive in real time": (
         "drop trigger image_generations_changed on public.image_generations",
         "create trigger image_generations_changed",
     ),
-    "Another user's job is invisible": (
+    "Another user's jobs are invisible": (
         'drop policy "Users can view their own jobs" on public.job_queue',
         'create policy "Users can view their own jobs" on public.job_queue',
     ),

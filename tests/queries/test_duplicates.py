@@ -105,7 +105,7 @@ def test_waiting_jobs_that_nobody_needs_are_listed_with_the_reason(db):
     kept, second = add(db, "no uuid", "pending", HOUR), add(db, "No UUID", "pending", 0 * HOUR)
     rows = queries.duplicates(db)
     assert [(row["id"], row["kept_id"], row["reason"]) for row in rows] == [
-        (done, None, "its image is done already"),
-        (second, str(kept), "an older job of its generation is live"),
+        (done, None, "its image already exists"),
+        (second, str(kept), "an older job of the same generation is pending or running"),
     ]
     assert {row["total"] for row in rows} == {2}

@@ -207,7 +207,7 @@ def test_its_model_rests(bench: Bench) -> None:
     said = bench.said(job)
     assert said.level == "held"
     assert said.sentence == (
-        f"Model {MODEL} rate-limited for another 1 min. Provider said: no *luck*"
+        f"Model {MODEL} rate-limited for another 1 min. Provider message: no *luck*"
     )
 
 

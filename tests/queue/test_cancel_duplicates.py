@@ -28,7 +28,7 @@ def test_a_waiting_job_is_cancelled_when_its_image_is_done(queue):
     ]
     job = queue.job(again)
     assert job["completed_at"] is not None
-    assert job["error_message"] == ("Cancelled as a duplicate: its image is done already.")
+    assert job["error_message"] == ("Cancelled as a duplicate: its image already exists.")
     assert queue.generation()["status"] == "completed"
     assert queue.audit()[-1] == {
         "actor": "operator",

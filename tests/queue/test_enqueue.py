@@ -28,11 +28,11 @@ def test_bad_arguments_are_refused(queue):
 
 def test_a_generation_has_one_live_job(queue):
     first = queue.enqueue(generation_id=GENERATION)
-    with pytest.raises(psycopg.Error, match="already has a job") as waiting:
+    with pytest.raises(psycopg.Error, match="already has a pending or running job") as waiting:
         queue.enqueue(generation_id=GENERATION.upper())
     assert waiting.value.sqlstate == "DR409"
     queue.claim()
-    with pytest.raises(psycopg.Error, match="already has a job") as running:
+    with pytest.raises(psycopg.Error, match="already has a pending or running job") as running:
         queue.enqueue("another-type", generation_id=GENERATION)
     assert running.value.sqlstate == "DR409"
     queue.complete(first)
@@ -43,7 +43,7 @@ def test_of_two_that_enqueue_one_generation_at_once_one_is_refused(queue, second
     with queue.db.transaction():
         queue.enqueue(generation_id=GENERATION)
         late = blocked(lambda: second.enqueue(generation_id=GENERATION))
-    with pytest.raises(psycopg.Error, match="already has a job") as refused:
+    with pytest.raises(psycopg.Error, match="already has a pending or running job") as refused:
         late.result()
     assert refused.value.sqlstate == "DR409"
 
@@ -65,7 +65,7 @@ def test_jobs_without_a_generation_are_not_counted_as_one(queue):
 
 
 @pytest.mark.parametrize(
-    ("job_type", "reason"), [("x" * 201, "has 201 characters"), ("*", "stands for all types")]
+    ("job_type", "reason"), [("x" * 201, "has 201 characters"), ("*", "reserved for all types")]
 )
 def test_a_type_that_others_cannot_bear_is_refused(queue, job_type, reason):
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=reason):

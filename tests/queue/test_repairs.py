@@ -73,5 +73,5 @@ def test_a_provider_that_is_held_for_down_is_tried_at_once(queue):
 
 def test_nothing_is_done_without_an_actor(db):
     for call in ("restore_realtime(' ')", "restore_user_access('')", "probe_provider('', 'a')"):
-        with pytest.raises(QueryError, match="say who does this"), translated():
+        with pytest.raises(QueryError, match="name who does this"), translated():
             db.execute(f"select {call}".encode())

@@ -144,7 +144,7 @@ def test_a_run_is_recorded_once_with_its_totals(folded):
 
 def test_a_stopped_run_deletes_nothing_more(folded):
     run = folded.db.execute(PURGE, ["me", timedelta(days=9), 50]).fetchone()["run"]
-    with pytest.raises(QueryError, match="under way"), translated():
+    with pytest.raises(QueryError, match="is running"), translated():
         folded.db.execute(PURGE, ["you", timedelta(days=9), 50])
     assert folded.value("select stop_purge('you')") is True
     assert folded.value("select stop_purge('you')") is False
@@ -170,7 +170,7 @@ def test_a_run_that_nobody_goes_on_with_is_recorded_by_the_next(folded):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("' ', interval '9 days'", "say who does this"),
+        ("' ', interval '9 days'", "name who does this"),
         ("'operator', null", "choose at least 1 day"),
         ("'operator', interval '23 hours'", "choose at least 1 day"),
         ("'operator', interval '9 days', 0", "choose 1 to 10000"),

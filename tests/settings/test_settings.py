@@ -37,15 +37,18 @@ PROJECT_VALUES = {
 }
 WRONG = [
     *(
-        ({"METRICS_TOKEN": token}, "METRICS_TOKEN has a character that a header cannot carry")
+        (
+            {"METRICS_TOKEN": token},
+            "METRICS_TOKEN contains a character that is not allowed in an HTTP",
+        )
         for token in ("token\n", "to ken", "tökén")
     ),
     ({"DATABASE_URL": f"https://{HIDDEN}.supabase.co"}, "DATABASE_URL is the address of a website"),
-    ({"DATABASE_URL": f'"{DIRECT}"'}, "DATABASE_URL has blanks or quotation marks"),
-    ({"DATABASE_URL": f"{DIRECT} "}, "DATABASE_URL has blanks or quotation marks"),
+    ({"DATABASE_URL": f'"{DIRECT}"'}, "DATABASE_URL has spaces or quotation marks"),
+    ({"DATABASE_URL": f"{DIRECT} "}, "DATABASE_URL has spaces or quotation marks"),
     (
         {"DATABASE_URL": DIRECT.replace(HIDDEN, "[YOUR-PASSWORD]")},
-        "DATABASE_URL still says [YOUR-PASSWORD]",
+        "DATABASE_URL still contains [YOUR-PASSWORD]",
     ),
     (
         {"DATABASE_URL": DIRECT.replace(HIDDEN, f"{HIDDEN}@{HIDDEN}")},
@@ -55,45 +58,51 @@ WRONG = [
         {"DATABASE_URL": DIRECT.replace(":5432", ":fivefourthreetwo")},
         "DATABASE_URL: The database URL is malformed",
     ),
-    ({"DATABASE_URL": f"{POOLER}?pgbouncer=true"}, "DATABASE_URL has pgbouncer= after its name"),
+    (
+        {"DATABASE_URL": f"{POOLER}?pgbouncer=true"},
+        "DATABASE_URL contains the parameter pgbouncer=",
+    ),
     (
         {"DATABASE_URL": POOLER.replace(f"postgres.{REF}", "postgres")},
-        "DATABASE_URL leads to Supabase's pooler, where the user is named after the project",
+        "DATABASE_URL points to Supabase's pooler, where the user name includes the project",
     ),
     ({"DATABASE_URL": DIRECT.replace(f":{HIDDEN}@", "@")}, "DATABASE_URL has no password"),
-    ({"DATABASE_URL": DIRECT.replace(REF, OTHER)}, "DATABASE_URL leads to the project"),
-    ({"DATABASE_URL": POOLER.replace(REF, OTHER)}, "DATABASE_URL leads to the project"),
+    ({"DATABASE_URL": DIRECT.replace(REF, OTHER)}, "DATABASE_URL belongs to the project"),
+    ({"DATABASE_URL": POOLER.replace(REF, OTHER)}, "DATABASE_URL belongs to the project"),
     ({"DATABASE_URL": "", "DATABASE_READ_URL": DIRECT}, "DATABASE_READ_URL is set: set DATABASE_"),
     ({"DATABASE_READ_URL": "https://example.com"}, "DATABASE_READ_URL is the address of a website"),
     ({"SUPABASE_URL": DIRECT}, "SUPABASE_URL is a database URL"),
     (
         {"SUPABASE_URL": f"https://supabase.com/dashboard/project/{REF}"},
-        "SUPABASE_URL is the address of Supabase's dashboard",
+        "SUPABASE_URL is the URL of Supabase's dashboard",
     ),
-    ({"SUPABASE_URL": f"{REF}.supabase.co"}, "SUPABASE_URL must be a whole address"),
-    ({"SUPABASE_URL": f"{URL}/rest/v1"}, "SUPABASE_URL goes on after the host (/rest/v1)"),
+    ({"SUPABASE_URL": f"{REF}.supabase.co"}, "SUPABASE_URL must be a complete URL"),
+    ({"SUPABASE_URL": f"{URL}/rest/v1"}, "SUPABASE_URL has a path after the host (/rest/v1)"),
     ({"SUPABASE_URL": URL.replace("https", "http")}, "SUPABASE_URL begins with http://"),
-    ({"SUPABASE_URL": f"https://user:{HIDDEN}@{REF}.supabase.co"}, "SUPABASE_URL may hold no user"),
-    ({"SUPABASE_URL": "https://[nowhere"}, "SUPABASE_URL must be a whole address"),
+    (
+        {"SUPABASE_URL": f"https://user:{HIDDEN}@{REF}.supabase.co"},
+        "SUPABASE_URL must not contain a user",
+    ),
+    ({"SUPABASE_URL": "https://[nowhere"}, "SUPABASE_URL must be a complete URL"),
     (
         {"EXPO_PUBLIC_SUPABASE_URL": f"https://{OTHER}.supabase.co"},
         "SUPABASE_URL and EXPO_PUBLIC_SUPABASE_URL have different values",
     ),
     ({"SUPABASE_PUBLISHABLE_KEY": ""}, "SUPABASE_URL is set: set SUPABASE_PUBLISHABLE_KEY too"),
     ({"SUPABASE_SECRET_KEY": ""}, "SUPABASE_URL is set: set SUPABASE_SECRET_KEY too"),
-    ({"SUPABASE_PUBLISHABLE_KEY": SECRET}, "SUPABASE_PUBLISHABLE_KEY holds a secret key"),
+    ({"SUPABASE_PUBLISHABLE_KEY": SECRET}, "SUPABASE_PUBLISHABLE_KEY contains a secret key"),
     (
         {"EXPO_PUBLIC_SUPABASE_ANON_KEY": legacy("service_role")},
-        "EXPO_PUBLIC_SUPABASE_ANON_KEY holds a secret key",
+        "EXPO_PUBLIC_SUPABASE_ANON_KEY contains a secret key",
     ),
-    ({"SUPABASE_SECRET_KEY": PUBLISHABLE}, "SUPABASE_SECRET_KEY holds a publishable key"),
+    ({"SUPABASE_SECRET_KEY": PUBLISHABLE}, "SUPABASE_SECRET_KEY contains a publishable key"),
     (
         {"SUPABASE_SERVICE_ROLE_KEY": legacy("anon")},
-        "SUPABASE_SERVICE_ROLE_KEY holds a publishable key",
+        "SUPABASE_SERVICE_ROLE_KEY contains a publishable key",
     ),
     (
         {"SUPABASE_SERVICE_ROLE_KEY": legacy("authenticated")},
-        "SUPABASE_SERVICE_ROLE_KEY is a token, but no service_role key",
+        "SUPABASE_SERVICE_ROLE_KEY is a token, but not a service_role key",
     ),
     (
         {"SUPABASE_SERVICE_ROLE_KEY": legacy("service_role")[:60]},
@@ -112,34 +121,40 @@ WRONG = [
         "SUPABASE_ANON_KEY and EXPO_PUBLIC_SUPABASE_ANON_KEY have different values",
     ),
     ({"SUPABASE_SECRET_KEY": "sb_secret_"}, "SUPABASE_SECRET_KEY is too short for a key"),
-    ({"SUPABASE_SECRET_KEY": f"{HIDDEN}-{HIDDEN}"}, "SUPABASE_SECRET_KEY is no key of a Supabase"),
-    ({"SUPABASE_SECRET_KEY": f"'{SECRET}'"}, "SUPABASE_SECRET_KEY has blanks or quotation marks"),
-    ({"SUPABASE_JWT_SECRET": SECRET}, "SUPABASE_JWT_SECRET holds a key"),
+    (
+        {"SUPABASE_SECRET_KEY": f"{HIDDEN}-{HIDDEN}"},
+        "SUPABASE_SECRET_KEY is not a key of a Supabase",
+    ),
+    ({"SUPABASE_SECRET_KEY": f"'{SECRET}'"}, "SUPABASE_SECRET_KEY has spaces or quotation marks"),
+    ({"SUPABASE_JWT_SECRET": SECRET}, "SUPABASE_JWT_SECRET contains a key"),
     ({"SUPABASE_JWT_SECRET": HIDDEN}, "SUPABASE_JWT_SECRET is shorter than 32 bytes"),
-    ({"SUPABASE_JWT_SECRET": json.dumps({"kty": HIDDEN})}, "SUPABASE_JWT_SECRET holds a key pair"),
-    ({"SUPABASE_URL": ""}, "Without SUPABASE_URL set all of SUPABASE_PUBLISHABLE_KEY"),
+    (
+        {"SUPABASE_JWT_SECRET": json.dumps({"kty": HIDDEN})},
+        "SUPABASE_JWT_SECRET contains a key pair",
+    ),
+    ({"SUPABASE_URL": ""}, "Without SUPABASE_URL, set all of SUPABASE_PUBLISHABLE_KEY"),
     ({"SUPABASE_STORAGE_BUCKET": "my images"}, "SUPABASE_STORAGE_BUCKET is 'my images'"),
     ({"SUPABASE_STORAGE_URL_SECONDS": "a week"}, "SUPABASE_STORAGE_URL_SECONDS is 'a week'"),
-    ({"SUPABASE_STORAGE_URL_SECONDS": "5"}, "SUPABASE_STORAGE_URL_SECONDS is 5: give 0 or at"),
-    ({"REPLICATE_API_TOKEN": f"Bearer r8_{HIDDEN}"}, "REPLICATE_API_TOKEN has a blank in it"),
-    ({"REPLICATE_API_TOKEN": HIDDEN}, "REPLICATE_API_TOKEN is no token of Replicate"),
+    ({"SUPABASE_STORAGE_URL_SECONDS": "5"}, "SUPABASE_STORAGE_URL_SECONDS is 5: use 0 or at"),
+    ({"REPLICATE_API_TOKEN": f"Bearer r8_{HIDDEN}"}, "REPLICATE_API_TOKEN contains a space"),
+    ({"REPLICATE_API_TOKEN": HIDDEN}, "REPLICATE_API_TOKEN is not a Replicate token"),
     ({"REPLICATE_API_URL": "https://example.com"}, "REPLICATE_API_URL is set: set REPLICATE_API_T"),
     (
         {"REPLICATE_API_TOKEN": HIDDEN, "REPLICATE_API_URL": "example.com"},
-        "REPLICATE_API_URL must be a whole address",
+        "REPLICATE_API_URL must be a complete URL",
     ),
     (
         {"DARKROOM_FUNCTIONS_URL": "https://jobs.example.com/functions/v1"},
-        "DARKROOM_FUNCTIONS_URL goes on to the functions",
+        "DARKROOM_FUNCTIONS_URL includes the path of the functions",
     ),
-    ({"DARKROOM_URL": "darkroom.example.com"}, "DARKROOM_URL must be a whole address"),
-    ({"DARKROOM_SAMPLE_DATA": "yes"}, "DARKROOM_SAMPLE_DATA is 'yes': give 1 or 0"),
-    ({"MAX_PARALLEL_JOBS": "three"}, "MAX_PARALLEL_JOBS is 'three': give a number of at least 1"),
-    ({"DARKROOM_CONCURRENCY": "0"}, "DARKROOM_CONCURRENCY is 0: give a number of at least 1"),
+    ({"DARKROOM_URL": "darkroom.example.com"}, "DARKROOM_URL must be a complete URL"),
+    ({"DARKROOM_SAMPLE_DATA": "yes"}, "DARKROOM_SAMPLE_DATA is 'yes': use 1 or 0"),
+    ({"MAX_PARALLEL_JOBS": "three"}, "MAX_PARALLEL_JOBS is 'three': use a number of at least 1"),
+    ({"DARKROOM_CONCURRENCY": "0"}, "DARKROOM_CONCURRENCY is 0: use a number of at least 1"),
     ({"DARKROOM_RESCUE_SECONDS": "inf"}, "DARKROOM_RESCUE_SECONDS is inf"),
     (
         {"DARKROOM_RESCUE_SECONDS": "44", "DARKROOM_HEARTBEAT_SECONDS": "15"},
-        "DARKROOM_RESCUE_SECONDS is 44, and DARKROOM_HEARTBEAT_SECONDS is 15: give at least three",
+        "DARKROOM_RESCUE_SECONDS is 44, but must be at least three times",
     ),
 ]
 
@@ -252,6 +267,6 @@ def test_every_program_says_the_sentence_and_no_traceback(
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode not in (0, None)
-    assert "SUPABASE_URL goes on after the host (/rest/v1): leave that off." in said
+    assert "SUPABASE_URL has a path after the host (/rest/v1): remove it." in said
     assert "Traceback" not in said
     assert HIDDEN not in said

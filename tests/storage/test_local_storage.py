@@ -110,7 +110,7 @@ async def test_a_folder_that_cannot_be_used_may_be_so_later(tmp_path):
     folder = tmp_path / "images"
     folder.write_text("not a folder")
     storage = LocalStorage(folder, "http://app")
-    with pytest.raises(StorageFailed, match="cannot be written to") as caught:
+    with pytest.raises(StorageFailed, match="is not writable") as caught:
         await storage.save(uuid4(), encoded("PNG"))
     assert str(tmp_path) not in str(caught.value)
     folder.unlink()

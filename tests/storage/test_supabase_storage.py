@@ -135,7 +135,7 @@ async def test_a_storage_that_refuses_says_why_without_the_key(
 ) -> None:
     for answer, said in [
         (Response(status_code=503, content="upstream" * 999), "503"),
-        (Response(status_code=404, content='{"message": 1}'), "no such place"),
+        (Response(status_code=404, content='{"message": 1}'), "no such path"),
         (problem(402, "exceed_storage_size_quota", "This project is restricted"), "restricted"),
         (Response(status_code=200, content="<html>Sign in at the hotel's network"), "SUPABASE_URL"),
     ]:
@@ -150,7 +150,7 @@ async def test_a_storage_that_refuses_says_why_without_the_key(
     other = SupabaseStorage(project, KEY, "other", 0)
     with pytest.raises(StorageFailed, match="bucket 'other': Bucket not found"):
         await other.save(uuid4(), png())
-    with pytest.raises(StorageFailed, match="does not answer"):
+    with pytest.raises(StorageFailed, match="does not respond"):
         await SupabaseStorage("http://127.0.0.1:1", KEY, "images", 0).save(uuid4(), png())
 
 

@@ -40,5 +40,5 @@ def apply_pending(url: str, actor: str, shown: Sequence[PendingFile]) -> list[st
         require_supabase(connection)
         names = [migration.path.name for migration in pending(connection)]
         if names != [file.name for file in shown]:
-            raise DatabaseError("What is pending has changed meanwhile: look at the list again.")
+            raise DatabaseError("The pending migrations have changed. Check the list again.")
         return [migration.path.name for migration in apply(connection, actor=actor)]

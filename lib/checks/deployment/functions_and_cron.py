@@ -19,18 +19,18 @@ def functions_answer(facts: Facts) -> Finding:
         if reply.status == 0:
             return Finding(
                 "critical",
-                f"{name} gave no answer: {reply.message}",
-                "Start the app (streamlit run app.py), or deploy the functions, or set SUPABASE_URL"
-                " to the project that has them.",
+                f"No response from {name}: {reply.message}",
+                "Start the app (streamlit run app.py), or deploy the functions, or set"
+                " SUPABASE_URL to the project where they are deployed.",
             )
         if reply.status != UNAUTHORIZED:
             return Finding(
                 "critical",
-                f"{name} answered HTTP {reply.status} to a call without a key: {reply.message}",
-                "It must answer 401. Deploy the functions of this version again; where a gateway"
-                " stands before them, it must pass them on unchanged.",
+                f"{name} returned HTTP {reply.status} for a call without a key: {reply.message}",
+                "It must return 401. Redeploy the functions of this version. A gateway in front"
+                " of them must pass responses on unchanged.",
             )
-    return Finding("ok", f"{', '.join(FUNCTIONS)} answer, and refuse who shows no key.")
+    return Finding("ok", f"{', '.join(FUNCTIONS)} respond and refuse calls without a key.")
 
 
 def functions_accept_key(facts: Facts) -> Finding:
@@ -38,15 +38,15 @@ def functions_accept_key(facts: Facts) -> Finding:
     reply = facts.call("process-generation", "secret")
     # The call names no generation, so a function that accepts the key answers with one of these.
     if reply.status in (400, 404, 422):
-        return Finding("ok", "process-generation accepts the secret key of these settings.")
+        return Finding("ok", "process-generation accepts the configured secret key.")
     return Finding(
         "critical",
-        f"process-generation answered HTTP {reply.status} to the secret key: {reply.message}"
+        f"process-generation returned HTTP {reply.status} for the secret key: {reply.message}"
         if reply.status
-        else f"process-generation gave no answer: {reply.message}",
+        else f"No response from process-generation: {reply.message}",
         "Give the dashboard and the functions the same SUPABASE_PUBLISHABLE_KEY,"
-        " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET; without these, the same data folder"
-        " (DARKROOM_DATA), where the app keeps its own keys.",
+        " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET. If these are not set, give both the same"
+        " data folder (DARKROOM_DATA), where the app keeps generated keys.",
     )
 
 
@@ -54,18 +54,18 @@ def anonymous_starts(facts: Facts) -> Finding:
     """Whether the publishable key alone starts generations; the call names none."""
     reply = facts.call("start-generation", "publishable")
     if reply.status == UNAUTHORIZED:
-        return Finding("ok", "Only signed-in users and the secret key start generations.")
+        return Finding("ok", "Only signed-in users and the secret key can start generations.")
     if reply.status == UNPROCESSABLE:
         return Finding(
             "ok",
-            "Anyone who has the publishable key starts generations; all who are not signed in"
-            " share one limit. DARKROOM_ANONYMOUS_STARTS=0 ends that.",
+            "Anyone with the publishable key can start generations; all users who are not"
+            " signed in share one limit. To require sign-in, set DARKROOM_ANONYMOUS_STARTS=0.",
         )
     return Finding(
         "not_applicable",
-        f"start-generation answered HTTP {reply.status} to the publishable key: {reply.message}"
+        f"start-generation returned HTTP {reply.status} for the publishable key: {reply.message}"
         if reply.status
-        else f"start-generation gave no answer: {reply.message}",
+        else f"No response from start-generation: {reply.message}",
     )
 
 
@@ -90,8 +90,9 @@ def queue_driven(facts: Facts) -> Finding:
     return Finding(
         "critical",
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
-        f"{START_WORKER}\nOr let pg_cron call process-jobs: on the Workers page, or by this"
-        " SQL with the address of your project.\n\n"
+        f"{START_WORKER}\n"
+        "Or let pg_cron call process-jobs: schedule it on the Workers page, or run this SQL"
+        " with the URL of your project.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
         "    'https://your-project.supabase.co/functions/v1/process-jobs');",
         "workers",
@@ -103,15 +104,15 @@ def cron_runs(facts: Facts) -> Finding:
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
-        return Finding("not_applicable", "pg_cron calls nothing here: workers do its part.")
+        return Finding("not_applicable", "pg_cron is not used here; workers run the queue.")
     if faults := [fault for job in jobs for fault in _faults(job, cron["findings"])]:
         return Finding(
             "critical",
             " ".join(faults),
-            "The Workers page shows its runs and can reschedule it in the right form.",
+            "The Workers page shows its runs and can reschedule it correctly.",
             "workers",
         )
-    return Finding("ok", "The last run of each job that calls process-jobs succeeded.")
+    return Finding("ok", "The last run of every cron job that calls process-jobs succeeded.")
 
 
 def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
@@ -135,7 +136,7 @@ def cron_key(facts: Facts) -> Finding:
     """The cron jobs can read the secret key."""
     cron = facts.query("cron")
     if not cron["available"] and not cron["jobs"]:
-        return Finding("not_applicable", "There is no pg_cron here that would need the key.")
+        return Finding("not_applicable", "Not needed: no cron job uses the key.")
     key_name = cron["key_name"]
     missing = [
         str(finding["detail"])
@@ -143,15 +144,15 @@ def cron_key(facts: Facts) -> Finding:
         if finding["finding"] in ("missing_secret", "missing_setting")
     ]
     if not missing and cron["key"]:
-        return Finding("ok", f"Vault or a setting has the secret {key_name}.")
+        return Finding("ok", f"The secret {key_name} is in Vault or a setting.")
     # A custom job may use another name; the findings show that it exists.
     if not missing and any(job["active"] for job in cron["jobs"]):
-        return Finding("ok", "What the schedule names is there.")
+        return Finding("ok", "The key that the schedule refers to exists.")
     return Finding(
         "critical",
-        f"Cron finds no key under {', '.join(missing or [key_name])}.",
-        "Put the secret key into Vault; it is never shown again. Where there is no Vault, as on"
-        " PostgreSQL of your own, a setting of the database does it, which needs a new session.\n\n"
+        f"Cron cannot find a key named {', '.join(missing or [key_name])}.",
+        "Store the secret key in Vault; it is never shown again. Without Vault, as on your own"
+        " PostgreSQL, use a database setting, which applies to new sessions.\n\n"
         f"select vault.create_secret('<the secret key>', '{key_name}');\n"
         "-- without Vault:\n"
         f"-- alter database <name> set app.settings.{key_name} = '<the secret key>';",
@@ -170,8 +171,8 @@ def realtime(facts: Facts) -> Finding:
     if not found["published"]:
         sql.append("alter publication supabase_realtime add table public.image_generations;")
     if not sql:
-        return Finding("ok", "supabase_realtime publishes the changes of image_generations.")
-    what = "publishes no changes" if found["published"] else "has not got image_generations"
+        return Finding("ok", "supabase_realtime publishes changes to image_generations.")
+    what = "publishes no changes" if found["published"] else "does not include image_generations"
     return Finding(
         "critical",
         f"The publication supabase_realtime {what if found['present'] else 'is missing'}.",

@@ -14,19 +14,24 @@ MAX_COUNTED = 1000
 def end_to_end(facts: Facts) -> Finding:
     """The last self-test passed and is recent."""
     last = facts.query("self_test")
-    run = "Run it on the page Self-test, or from a shell: .venv/bin/python -m lib.checks.selftest"
+    run = "Run it on the Self-test page, or from a shell: .venv/bin/python -m lib.checks.selftest"
     if last is None:
         return Finding("critical", "The self-test has not run yet.", run, "self_test")
     when = f"{duration(last['seconds'])} ago, by {last['actor']}"
     if last["outcome"] != "passed":
         return Finding(
             "critical",
-            f"The self-test of {when}, failed: {', '.join(last['failed'])}.",
-            "The page Self-test says how to repair each; then run it again.",
+            f"The self-test failed {when}: {', '.join(last['failed'])}.",
+            "The Self-test page shows how to fix each check. Then run it again.",
             "self_test",
         )
     if last["seconds"] > OLD_SECONDS:
-        return Finding("critical", f"The last self-test passed, but {when}.", run, "self_test")
+        return Finding(
+            "critical",
+            f"The last self-test passed {when}; it must be less than 7 days old.",
+            run,
+            "self_test",
+        )
     return Finding("ok", f"The self-test passed {when}.", page="self_test")
 
 
@@ -40,7 +45,7 @@ def no_failed(facts: Facts) -> Finding:
         "critical",
         f"{count} failed in the last 24 hours, the newest"
         f" {duration(failed['newest_seconds'])} ago.",
-        "The page Failures says of each kind what it means and what to do, and retries them.",
+        "The Failures page explains each error group and can retry its jobs.",
         "failures",
     )
 
@@ -49,11 +54,11 @@ def no_stuck(facts: Facts) -> Finding:
     """No running job lacks a heartbeat."""
     stuck = facts.query("stuck")
     if not stuck["jobs"]:
-        return Finding("ok", "No job is stuck.")
+        return Finding("ok", "No stuck jobs.")
     return Finding(
         "critical",
         conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
-        "Reset them under Jobs, Stuck, or by this SQL.\n\n"
+        "Reset them under Jobs, Stuck, or with this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",
     )

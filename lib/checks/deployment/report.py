@@ -41,8 +41,8 @@ def report(checklist: Checklist, target: Target, at: datetime, by: str, zone: Zo
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         f"<title>Darkroom: deployment checklist</title><style>{STYLE}</style></head><body>",
         "<h1>Deployment checklist</h1>",
-        f"<p>{done} of {len(CHECKS)} points are done or not needed, and {ticked} of {len(MANUAL)}"
-        f" that people tick. Looked at {_moment(at, zone)} for {escape(by)}.</p>",
+        f"<p>{done} of {len(CHECKS)} automatic checks done or not needed, {ticked} of"
+        f" {len(MANUAL)} manual ones ticked. Checked {_moment(at, zone)} for {escape(by)}.</p>",
         f"<p>Database: {escape(target.database)}<br>Functions: {escape(target.functions_url)}<br>"
         f"Provider: {escape(target.provider)}</p>",
         *_sections(checklist, zone),

@@ -13,23 +13,23 @@ def version(facts: Facts) -> Finding:
     except SchemaMismatch as error:
         return Finding(
             "critical",
-            "Another version of Darkroom made this schema.",
-            f"To repair it, {error.advice}.",
+            "This schema was created by another version of Darkroom.",
+            f"To fix this, {error.advice}.",
         )
-    return Finding("ok", "Nothing here was made by another version of Darkroom.")
+    return Finding("ok", "The schema was created by this version of Darkroom.")
 
 
 def migrations(facts: Facts) -> Finding:
     """All migrations of this version are applied."""
     pending = facts.pending()
     if not pending:
-        return Finding("ok", "Every migration of this version is applied.")
+        return Finding("ok", "All migrations of this version are applied.")
     listed = abbreviated(migration.path.name for migration in pending)
     return Finding(
         "critical",
         f"{len(pending)} not applied: {listed}.",
-        "Apply them by the button at the top of this page, or from a shell:"
-        " DATABASE_URL=… python -m lib.database.migrations",
+        "Apply them with the button at the top of this page, or from a shell: DATABASE_URL=…"
+        " python -m lib.database.migrations",
     )
 
 
@@ -39,31 +39,33 @@ def tables(facts: Facts) -> Finding:
     return _compared(
         facts,
         "tables",
-        f"{len(columns)} tables with {sum(columns.values())} columns; {EXACT_TABLE} has its"
-        f" {columns[EXACT_TABLE]}.",
+        f"{len(columns)} tables with {sum(columns.values())} columns exist; {EXACT_TABLE} has"
+        f" exactly its {columns[EXACT_TABLE]}.",
     )
 
 
 def functions(facts: Facts) -> Finding:
     """Every function exists, and none was changed by hand."""
     count = len(expected()["function"])
-    return _compared(facts, "functions", f"All {count} are there, as the migrations make them.")
+    return _compared(facts, "functions", f"All {count} exist and match the migrations.")
 
 
 def views(facts: Facts) -> Finding:
     """Every view exists with its columns and is security_invoker."""
-    return _compared(facts, "views", f"All {len(expected()['view'])} are there.")
+    return _compared(facts, "views", f"All {len(expected()['view'])} exist.")
 
 
 def triggers(facts: Facts) -> Finding:
     """Every trigger exists and is enabled."""
-    return _compared(facts, "triggers", f"All {len(expected()['trigger'])} are there and enabled.")
+    return _compared(facts, "triggers", f"All {len(expected()['trigger'])} exist and are enabled.")
 
 
 def row_security(facts: Facts) -> Finding:
     """Row-level security is enabled on every table, and every policy exists."""
     tables, policies = len(expected()["table"]), len(expected()["policy"])
-    return _compared(facts, "row-security", f"{tables} tables are secured by {policies} policies.")
+    return _compared(
+        facts, "row-security", f"{tables} tables have row-level security, with {policies} policies."
+    )
 
 
 def grants(facts: Facts) -> Finding:
@@ -71,7 +73,7 @@ def grants(facts: Facts) -> Finding:
     return _compared(
         facts,
         "grants",
-        "service_role may use everything, anon and authenticated only what they are meant to.",
+        "service_role has full access; anon and authenticated have only their intended grants.",
     )
 
 
@@ -84,5 +86,5 @@ def _compared(facts: Facts, area: Area, complete: str) -> Finding:
         return Finding("critical", f"{len(faults)} found: {named}.", todo)
     missing = {fault.name for fault in facts.faults("tables") if fault.missing}
     if missing == expected()["table"].keys():
-        return Finding("critical", "There is no table yet.")
+        return Finding("critical", "No tables yet.")
     return Finding("ok", complete)

@@ -27,17 +27,17 @@ def main() -> int:
     """Run the self-test, print its report and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.checks.selftest",
-        description="Test the deployment that the settings name. Makes up to three real"
-        " generations, which a provider charges for, and removes everything again.",
+        description="Test the configured deployment. Runs up to three real generations, which the"
+        " provider charges for, and cleans up afterwards.",
         epilog=f"Checks: {', '.join(check.name for check in CHECKS)}.",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--only", default="", help="names of checks, with commas between")
+    parser.add_argument("--only", default="", help="comma-separated names of checks")
     arguments = parser.parse_args()
     names = [name.strip() for name in arguments.only.split(",") if name.strip()]
     unknown = set(names) - {check.name for check in CHECKS}
     if unknown:
-        parser.error(f"there is no check {', '.join(sorted(unknown))}")
+        parser.error(f"unknown check: {', '.join(sorted(unknown))}")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         report = asyncio.run(_run(names))
@@ -47,7 +47,7 @@ def main() -> int:
         print(f"The self-test cannot run: {error}", file=sys.stderr)
         return CANNOT_RUN
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("Interrupted; what it had made is removed.", file=sys.stderr)
+        print("Interrupted. Everything it created was removed.", file=sys.stderr)
         return CANNOT_RUN
     print(as_json(report) if arguments.json else as_text(report))
     return PASSED if report["outcome"] == "passed" else FAILED

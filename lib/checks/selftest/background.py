@@ -43,5 +43,5 @@ class BackgroundRun:
             self.error = str(error)
         except Exception:
             logger.exception("The self-test broke")
-            self.error = "The self-test broke off. The log of the app says where."
+            self.error = "The self-test stopped with an unexpected error. See the log of the app."
         self._on_end()

@@ -16,30 +16,31 @@ from lib.checks.selftest.result import SelfTestCheck
 CHECKS: tuple[SelfTestCheck, ...] = (
     Check(
         "schema",
-        "Everything that the migrations make is there",
+        "Schema is complete",
         schema.schema_complete,
         "Every table, view, function and trigger of supabase/migrations exists.",
         "Database",
     ),
     Check(
         "leftovers",
-        "Nothing is left of earlier self-tests",
+        "No leftovers of earlier self-tests",
         cleanup.remove_leftovers,
-        "What a run left that was killed is removed.",
+        "Whatever an interrupted run left behind is removed.",
         "Database",
     ),
     Check(
         "enqueue",
         "A job is enqueued",
         queue.enqueue,
-        "enqueue_job answers with an id, and the job is pending with 0 attempts.",
+        "enqueue_job returns an id, and the job is pending with 0 attempts.",
         "Database",
     ),
     Check(
         "claim",
         "A job is claimed once",
         queue.claim,
-        "claim_next_job gives the job as processing with 1 attempt, and not a second time.",
+        "claim_next_job returns the job as processing with 1 attempt, and does not return it"
+        " again.",
         "Database",
         needs=("enqueue",),
     ),
@@ -47,8 +48,8 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "complete",
         "A job is completed",
         queue.complete,
-        "complete_job ends a success as completed, a failure as pending for a retry, and changes"
-        " nothing for an attempt that is not the current one.",
+        "complete_job sets a success to completed and a failure to pending for a retry, and"
+        " changes nothing for an attempt that is no longer current.",
         "Database",
         needs=("claim",),
     ),
@@ -56,51 +57,52 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "invalid-arguments",
         "Invalid arguments are refused",
         queue.invalid_arguments,
-        "Each gives its documented error: SQLSTATE 22023 for a bad argument, DR404 for no job.",
+        "Each raises its documented error: SQLSTATE 22023 for an invalid argument, DR404 for an"
+        " unknown job.",
         "Database",
     ),
     Check(
         "row-level-security",
-        "Another user's job is invisible",
+        "Another user's jobs are invisible",
         row_security.users_see_their_own,
-        "Tables have their policies, and of two signed-in users each sees only their own rows.",
+        "Tables have their policies, and each of two signed-in users sees only their own rows.",
         "Database",
     ),
     Check(
         "stuck-jobs",
         "A stuck job is found and reset",
         queue.stuck_job_reset,
-        "A job without a heartbeat is in stuck_jobs; a reset makes it pending, attempts unchanged.",
+        "A job without a heartbeat is in stuck_jobs; a reset makes it pending with its attempts"
+        " unchanged.",
         "Database",
         needs=("claim",),
     ),
     Check(
         "functions",
-        "The functions answer, and refuse who has no key",
+        "The functions respond, and refuse calls without a key",
         functions.refuse_without_key,
-        "start-generation without a key gives HTTP 401 no_key.",
+        "start-generation without a key returns HTTP 401 no_key.",
         "Functions",
     ),
     Check(
         "start-generation",
         "start-generation starts a generation",
         functions.start_generation,
-        "HTTP 200 with generation_id and job_id for the secret key; for the publishable key 404 for"
-        " an unknown model and 403 for a test, or 401 where starting needs a signed-in user.",
+        "HTTP 200 with generation_id and job_id for the secret key. For the publishable key:"
+        " 404 for an unknown model and 403 for a test, or 401 if starting requires sign-in.",
         "Functions",
         needs=("schema", "leftovers", "functions"),
     ),
     Check(
         "process-jobs",
-        "process-jobs runs what is due",
+        "process-jobs runs pending jobs",
         functions.process_jobs,
         "HTTP 200 with counts for the secret key, 403 for the publishable key.",
         "Functions",
         needs=("functions",),
         time_limit=120,
-        on_timeout="process-jobs runs the jobs that are due and answers when they have ended. If"
-        " models take as long as that, lower MAX_PARALLEL_JOBS; else look at the log of the"
-        " function.",
+        on_timeout="process-jobs runs pending jobs and responds once they have ended. If models"
+        " take this long, lower MAX_PARALLEL_JOBS; otherwise check the log of the function.",
     ),
     Check(
         "process-generation",
@@ -111,7 +113,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "Functions",
         needs=("schema", "leftovers", "functions"),
         time_limit=120,
-        on_timeout="Look at the log of the function for what the provider does, and at Failures.",
+        on_timeout="Check the log of the function and the Failures page.",
     ),
     Check(
         "error-handling",
@@ -126,8 +128,8 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "signed-in-user",
         "A signed-in user's generation is theirs",
         signed_in.own_generation,
-        "HTTP 200 for the publishable key with the token of a user who has signed in; generation"
-        " and job name that user.",
+        "HTTP 200 for the publishable key with the token of a signed-in user; the generation"
+        " and the job belong to that user.",
         "Functions",
         needs=("start-generation",),
     ),
@@ -135,7 +137,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "rate-limiting",
         "A user over the limit is refused",
         signed_in.over_limit_refused,
-        "Of two starts by a user who may start one an hour, the second gives HTTP 429 with"
+        "For a user with a limit of one start per hour, the second start returns HTTP 429 with"
         " Retry-After.",
         "Functions",
         needs=("signed-in-user",),
@@ -144,15 +146,15 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "worker",
         "A worker is alive",
         queue.worker_alive,
-        "A worker showed life within a minute, or process-jobs was called within two.",
+        "A worker sent a heartbeat in the last minute, or process-jobs was called in the last two.",
         "Workers",
     ),
     Check(
         "realtime",
-        "Changes arrive while one waits",
+        "Changes arrive in real time",
         realtime.changes_arrive,
-        "A new generation and its progress are published to subscribers: over Supabase Realtime, or"
-        " by NOTIFY where there is none.",
+        "A new generation and its progress are published to subscribers: over Supabase"
+        " Realtime, or by NOTIFY without a Supabase project.",
         "End to end",
         needs=("leftovers",),
         time_limit=30,
@@ -169,7 +171,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
 )
 CLEAN_UP: SelfTestCheck = Check(
     "clean-up",
-    "Nothing of this run is left",
+    "Nothing of this run remains",
     cleanup.remove_run,
     "Its generations, jobs, user and images are removed.",
     "Clean-up",

@@ -20,8 +20,8 @@ async def remove_leftovers(context: RunContext) -> Finding:
     removed = await context.query("remove", run=None)
     await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if not (removed["generations"] or removed["users"]):
-        return Finding("ok", "Nothing was left.")
-    return Finding("ok", f"Removed of earlier runs: {_counts(removed)}.")
+        return Finding("ok", "No leftovers.")
+    return Finding("ok", f"Removed from earlier runs: {_counts(removed)}.")
 
 
 async def remove_run(context: RunContext) -> Finding:
@@ -36,12 +36,14 @@ async def remove_run(context: RunContext) -> Finding:
     kept = await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if unfinished:
         raise CheckFailed(
-            f"Removed: {_counts(removed)}. One still ran after {WAIT_SECONDS:g} s: its image may be"
-            " stored yet.",
-            "Look at the worker's log for what holds it up. The image names no user and shows"
-            " nothing but a test.",
+            f"Removed: {_counts(removed)}. One was still running after {WAIT_SECONDS:g} s, so"
+            " its image may still be stored later.",
+            "Check the worker's log for the cause. The image contains no user data, only a test"
+            " picture.",
         )
-    elsewhere = f" The storage elsewhere keeps {len(kept)} files: {', '.join(kept)}."
+    elsewhere = (
+        f" {len(kept)} files are in another storage and were not deleted: {', '.join(kept)}."
+    )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 
 

@@ -106,15 +106,15 @@ class RunContext:
                 headers["Authorization"] = f"Bearer {bearer}"
             response = await self.http.post(url, json=body or {}, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"No answer from {url}: {type(error).__name__}.") from error
+            raise Unreachable(f"No response from {url}: {type(error).__name__}.") from error
         try:
             answer = Answer(response.status_code, response.json(), response.headers)
         except ValueError as error:
             raise Unreachable(
-                f"{url} answered HTTP {response.status_code} without JSON."
+                f"{url} returned HTTP {response.status_code} without JSON."
             ) from error
         if not isinstance(answer.body, dict):
-            raise Unreachable(f"{url} answered HTTP {answer.status} without a JSON object.")
+            raise Unreachable(f"{url} returned HTTP {answer.status} without a JSON object.")
         if answer.code == "schema_missing":
             raise SchemaMissing(str(answer))
         return answer

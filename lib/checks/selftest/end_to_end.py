@@ -26,14 +26,14 @@ async def start_to_image(context: RunContext) -> Finding:
             raise CheckFailed(
                 f"Still {generation['status']} after {duration(generation['seconds'])}"
                 f" at {generation['progress']}%.",
-                "Look at the page Overview for what waits before it, and start more workers:"
-                " python -m lib.worker. If it runs and does not end, look at the worker's log.",
+                "Check on the Overview which jobs are ahead of it, and start more workers:"
+                " python -m lib.worker. If it runs without ending, check the worker's log.",
             )
         await asyncio.sleep(POLL_SECONDS)
         generation = await context.query("generation", generation_id=context.generation_id)
     if generation is None:
         raise CheckFailed(
-            "The functions answered, but the generation is not in this database.",
+            "The functions responded, but the generation is not in this database.",
             "The functions and the self-test use different databases: set the same DATABASE_URL"
             " for both.",
         )
@@ -50,14 +50,15 @@ async def _fetch_image(context: RunContext, url: str) -> str:
         response = await context.http.get(url, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CheckFailed(
-            f"Completed, but {url} gives no answer: {type(error).__name__}.",
-            "Set DARKROOM_URL to where browsers reach the app, for every worker, and restart them.",
+            f"Completed, but {url} does not respond: {type(error).__name__}.",
+            "Set DARKROOM_URL to the address at which browsers reach the app, for every worker,"
+            " and restart the workers.",
         ) from error
     content_type = response.headers.get("content-type", "")
     if not (response.is_success and content_type.startswith("image/")):
         raise CheckFailed(
-            f"Completed, but {url} gives HTTP {response.status_code} {content_type}.",
-            "Workers must store into the folder that the app serves: share it between their"
-            " machines, and set the same DARKROOM_DATA and DARKROOM_URL for all.",
+            f"Completed, but {url} returns HTTP {response.status_code} {content_type}.",
+            "Workers must store images in the folder that the app serves. Share it between the"
+            " machines, and set the same DARKROOM_DATA and DARKROOM_URL everywhere.",
         )
     return f"{content_type} of {len(response.content) / 1024:,.0f} KiB"

@@ -13,16 +13,16 @@ MAX_TRIES = 3
 """Attempts at a generation, since providers fail at random."""
 UNKNOWN_MODEL = "darkroom/no-such-model"
 CHECK_KEYS = (
-    "The functions do not accept this self-test's keys. Give both the same"
-    " SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET; without these, the"
-    " same data folder (DARKROOM_DATA), where the app keeps its own keys."
+    "The functions do not accept the keys of this self-test. Give both the same"
+    " SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET. If these are not"
+    " set, give both the same data folder (DARKROOM_DATA), where the app keeps generated keys."
 )
 REDEPLOY = (
-    "The function does not answer as this version's does. Restart the app with this version, or"
-    " deploy the functions of this version to the project again."
+    "The response differs from this version's. Restart the app with this version, or redeploy"
+    " this version's functions to the project."
 )
-NOT_DARKROOM = "These are not Darkroom's functions, and this is what only Darkroom's promise."
-READ_LOG = "Look at the log of the app, or of the function: it has the error."
+NOT_DARKROOM = "These are not Darkroom's functions, and only Darkroom's are expected to do this."
+READ_LOG = "Check the log of the app or of the function for the error."
 
 
 class Started(NamedTuple):
@@ -42,12 +42,15 @@ async def refuse_without_key(context: RunContext) -> Finding:
         setting = "SUPABASE_URL" if uses_project else "DARKROOM_FUNCTIONS_URL or DARKROOM_URL"
         raise CheckFailed(
             str(error),
-            f"Start the app (streamlit run app.py), or set {setting} to where the functions are.",
+            f"Start the app (streamlit run app.py), or set {setting} to the address of the"
+            " functions.",
         ) from error
     if answer.status == 401 and not answer.code:
         context.is_darkroom = False
         return Finding(
-            "ok", f"{answer}. They are not Darkroom's: judged by what they do, not by their words."
+            "ok",
+            f"{answer}. These are not Darkroom's functions, so only their effects are checked,"
+            " not their responses.",
         )
     _expect(answer, 401, "no_key")
     return Finding("ok", str(answer))
@@ -108,8 +111,8 @@ async def process_jobs(context: RunContext) -> Finding:
         _expect(refusal, 403, "secret_key_needed")
     elif refusal.status not in (401, 403):
         raise CheckFailed(
-            f"{refusal} for the publishable key, which everybody has.",
-            "Let the function refuse every key but the secret one.",
+            f"{refusal} for the publishable key, which is public.",
+            "Change the function to refuse every key except the secret key.",
         )
     answer = await _call_unrecorded(context, "process-jobs")
     _expect(answer, 200, "")
@@ -159,13 +162,13 @@ async def invalid_model(context: RunContext) -> Finding:
             f"The job is {job['status']} after {job['attempts']} attempts and not in"
             f" failed_jobs_recent: {job['error_message'] or 'no error'}",
             guide(None, job["error_message"]).todo
-            + " If the error is that the model does not exist, the worker does not mark it as"
-            " permanent: update the worker to this version.",
+            + " If the error says that the model does not exist, the worker does not treat it"
+            " as permanent: update the worker to this version.",
         )
     if failed["attempts"] != 1:
         raise CheckFailed(
             f"The job failed after {failed['attempts']} attempts: {failed['error_message']}",
-            "An unknown model must fail at the first attempt: update the worker to this version.",
+            "An unknown model must fail in the first attempt: update the worker to this version.",
         )
     return Finding("ok", f"In failed_jobs_recent after 1 attempt: {failed['error_message']}")
 
@@ -175,13 +178,13 @@ async def skip_if_held(context: RunContext) -> None:
     held = await context.query("paused", job_type="generate-image")
     if held["paused_by"]:
         raise CheckSkipped(
-            f"Generations are paused by {held['paused_by']}: resume them on the page Overview,"
-            " then run the self-test again."
+            f"Generations were paused by {held['paused_by']}. Resume them on the Overview, then"
+            " run the self-test again."
         )
     if held["down"]:
         raise CheckFailed(
-            f"The provider is down, and its jobs wait: {held['down']}",
-            f"{guide(None, held['down']).todo} The page Failures shows the last errors.",
+            f"Provider down (circuit open); its jobs stay pending: {held['down']}",
+            f"{guide(None, held['down']).todo} The Failures page shows the latest errors.",
         )
 
 
@@ -189,7 +192,7 @@ def generation_failed(status: str, error: str | None) -> CheckFailed:
     """The failure for a generation without an image, with the guide's advice on its error."""
     found = guide(None, error)
     return CheckFailed(
-        f"The generation is {status}: {error or 'without an error'}",
+        f"The generation is {status}: {error or 'no error recorded'}",
         f"{found.title}. {found.todo}",
     )
 
@@ -235,4 +238,4 @@ def _expect(answer: Answer, status: int, code: str) -> None:
         repair = READ_LOG
     else:
         repair = REDEPLOY
-    raise CheckFailed(f"{answer} in place of HTTP {status} {code}".rstrip() + ".", repair)
+    raise CheckFailed(f"{answer} instead of HTTP {status} {code}".rstrip() + ".", repair)

@@ -14,9 +14,9 @@ REFUSALS = {
     "enqueue_without_type": ("enqueue_job with an empty type", "22023"),
     "enqueue_a_list": ("enqueue_job with a list as payload", "22023"),
     "enqueue_without_attempts": ("enqueue_job with no attempts", "22023"),
-    "claim_none": ("claim_jobs of no job", "22023"),
+    "claim_none": ("claim_jobs with a limit of 0", "22023"),
     "complete_unknown": ("complete_job of an unknown job", "DR404"),
-    "reset_without_actor": ("reset_stuck_jobs by nobody", "22023"),
+    "reset_without_actor": ("reset_stuck_jobs without an actor", "22023"),
 }
 """Invalid calls and the SQLSTATE each must be refused with."""
 
@@ -29,8 +29,8 @@ def restore_functions(*functions: str) -> str:
     """A repair that restores functions as the migrations define them."""
     return run_sql(
         (restore("function", function(name)) for name in functions),
-        "These functions are not as the migrations make them: compare them, and if they were"
-        " changed by hand, put them back with this SQL:",
+        "These functions differ from the migrations. Compare them; if they were changed by"
+        " hand, restore them with this SQL:",
     )
 
 
@@ -39,7 +39,7 @@ async def enqueue(context: RunContext) -> Finding:
     async with context.rolled_back() as connection:
         job = await context.sql.job(connection, job_id=await _enqueue_job(context, connection))
     _expect(job and (job["status"], job["attempts"]), ("pending", 0), "enqueue_job")
-    return Finding("ok", "A job waited as pending with 0 attempts.")
+    return Finding("ok", "The job was pending with 0 attempts.")
 
 
 async def claim(context: RunContext) -> Finding:
@@ -64,7 +64,7 @@ async def complete(context: RunContext) -> Finding:
     """A claim ends in success or a retry; a stale claim changes nothing."""
     async with context.rolled_back() as connection:
         outcomes = []
-        for error in (None, "a failure on purpose"):
+        for error in (None, "a deliberate failure"):
             job_id = await _enqueue_job(context, connection)
             await claim_job(context, connection)
             for attempt in (7, 1):
@@ -75,7 +75,8 @@ async def complete(context: RunContext) -> Finding:
                 )
     _expect(outcomes, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
     return Finding(
-        "ok", "A success ended as completed, a failure as pending again, a false attempt as lost."
+        "ok",
+        "A success ended as completed, a failure as pending again, an outdated attempt as lost.",
     )
 
 
@@ -92,7 +93,7 @@ async def invalid_arguments(context: RunContext) -> Finding:
             except QueryError as refusal:
                 answer = refusal.sqlstate
             if answer != sqlstate:
-                faults.append(f"{call}: {answer} in place of {sqlstate}")
+                faults.append(f"{call}: {answer} instead of {sqlstate}")
     if faults:
         raise CheckFailed(
             f"{'; '.join(faults)}.",
@@ -108,11 +109,11 @@ async def claim_job(context: RunContext, connection: Any) -> Any:
         held = await context.sql.paused(connection, job_type=context.job_type)
         if held["paused_by"]:
             raise CheckSkipped(
-                f"The claiming of all jobs is paused by {held['paused_by']}: resume it on the page"
-                " Overview, then run the self-test again."
+                f"The queue was paused by {held['paused_by']}. Resume it on the Overview, then"
+                " run the self-test again."
             )
         raise CheckFailed(
-            "claim_next_job gave no job, though one is due.",
+            "claim_next_job returned no job, although one is pending.",
             restore_functions(*CLAIMING),
         )
     return job
@@ -126,7 +127,7 @@ async def _enqueue_job(context: RunContext, connection: Any) -> UUID:
 def _expect(came_back: Any, expected: Any, *functions: str) -> None:
     if came_back != expected:
         raise CheckFailed(
-            f"{functions[0]} gave {came_back!r} in place of {expected!r}.",
+            f"{functions[0]} returned {came_back!r} instead of {expected!r}.",
             restore_functions(*functions),
         )
 
@@ -143,23 +144,24 @@ async def stuck_job_reset(context: RunContext) -> Finding:
         after_reset = await context.sql.is_stuck(connection, job_id=job_id)
     if (before, silent) != (False, True):
         raise CheckFailed(
-            f"A job that had just been claimed was {_listed(before)} in stuck_jobs, one silent for"
-            f" 11 minutes was {_listed(silent)}.",
+            f"A job claimed just now was {_listed(before)} in stuck_jobs; a job without a"
+            f" heartbeat for 11 min was {_listed(silent)}.",
             run_sql(
                 [restore("view", "stuck_jobs")],
-                "The view is not as the migrations make it. Put it back with this SQL:",
+                "The view differs from the migrations. Restore it with this SQL:",
             ),
         )
     after = [(row["id"], row["status"], row["attempts"]) for row in reset]
     if after != [(job_id, "pending", 1)] or after_reset:
         state = ", ".join(f"{status} with {attempts} attempts" for _, status, attempts in after)
         raise CheckFailed(
-            f"The reset left the job {state or 'as it was'}, in place of pending with 1 attempt.",
+            f"The reset left the job {state or 'unchanged'} instead of pending with 1 attempt.",
             restore_functions("reset_stuck_jobs"),
         )
     return Finding(
         "ok",
-        "The silent job was in stuck_jobs; the reset made it pending, with 1 attempt as before.",
+        "The job without a heartbeat was in stuck_jobs; the reset made it pending, with 1"
+        " attempt as before.",
     )
 
 
@@ -168,9 +170,10 @@ def _listed(is_listed: bool) -> str:
 
 
 WAKE_QUEUE = (
-    f"{START_WORKER}\nWith the embedded database the app runs one itself:"
-    " restart the app (streamlit run app.py). Where cron wakes process-jobs instead, look at the"
-    " schedule: it must call process-jobs with the secret key at least every two minutes."
+    f"{START_WORKER}\n"
+    "With the embedded database the app runs one itself: restart the app (streamlit run"
+    " app.py). If cron runs process-jobs instead, check the schedule: it must call process-jobs"
+    " with the secret key at least every two minutes."
 )
 
 
@@ -179,7 +182,9 @@ async def worker_alive(context: RunContext) -> Finding:
     found = await context.query("worker")
     if not (found["alive"] or context.is_darkroom):
         return Finding(
-            "ok", "Workers that are not Darkroom's leave no sign; the generation below shows them."
+            "ok",
+            "Only Darkroom's workers send heartbeats. The generation below shows whether"
+            " others run.",
         )
     if not found["alive"]:
         text = no_worker(found["seen_seconds"], job_type="generate-image")

@@ -36,7 +36,7 @@ async def _by_notify(context: RunContext) -> Finding:
     await context.query("progress", generation_id=generation_id, progress=50)
     if not await _receives(stream, generation_id):
         raise await _not_received(context, "its progress")
-    return Finding("ok", f"A new generation and its progress were told on channel {CHANNEL}.")
+    return Finding("ok", f"A new generation and its progress were received on channel {CHANNEL}.")
 
 
 async def _receives(stream: AsyncIterator[str], generation_id: UUID) -> bool:
@@ -50,17 +50,20 @@ async def _receives(stream: AsyncIterator[str], generation_id: UUID) -> bool:
 
 
 async def _not_received(context: RunContext, what: str) -> CheckFailed:
-    problem = f"Nothing was heard of {what} on channel {CHANNEL} within {RECEIVE_SECONDS:g} s"
+    problem = (
+        f"No notification of {what} was received on channel {CHANNEL} within {RECEIVE_SECONDS:g} s"
+    )
     trigger = restore("trigger", TRIGGER)
     if any(difference.name == TRIGGER for difference in await context.differences("trigger")):
         return CheckFailed(
             f"{problem}: trigger {TRIGGER} is missing or disabled.", run_sql([trigger])
         )
     return CheckFailed(
-        f"{problem}, though trigger {TRIGGER} is there.",
+        f"{problem}, although trigger {TRIGGER} exists.",
         run_sql(
             [restore("function", function("tell_generation_change")), trigger],
-            "A transaction pooler passes no notifications on: let DATABASE_URL go to port 5432 in"
-            " place of 6543. If it does, the trigger's function was changed. Put it back:",
+            "A transaction pooler does not pass notifications on. Use port 5432 instead of 6543"
+            " in DATABASE_URL. If it does already, the trigger's function was changed. Restore"
+            " it:",
         ),
     )

@@ -79,7 +79,7 @@ def as_text(report: Report) -> str:
         if check["status"] == "failed":
             lines += [
                 f"      Expected: {check['expected']}",
-                f"      Came back: {check['came_back']}",
+                f"      Actual:    {check['came_back']}",
                 "      Repair:",
                 *(f"        {line}" for line in check["repair"].splitlines()),
             ]
@@ -90,4 +90,4 @@ def summary(checks: Sequence[Outcome]) -> str:
     """Counts such as "15 passed, 1 failed, 2 skipped"."""
     counts = Counter(check["status"] for check in checks)
     parts = [f"{counts[status]} {status}" for status in ("passed", "failed", "skipped")]
-    return ", ".join(word for word in parts if not word.startswith("0 ")) or "Nothing was run"
+    return ", ".join(word for word in parts if not word.startswith("0 ")) or "No checks were run"

@@ -38,7 +38,7 @@ async def users_see_their_own(context: RunContext) -> Finding:
     for number, rows in enumerate(seen):
         _expect("job_queue", rows["jobs"], jobs, number)
         _expect("image_generations", rows["generations"], generations, number)
-    return Finding("ok", "Each of two users saw their own job and generation, and not the other's.")
+    return Finding("ok", "Each of two users saw only their own job and generation.")
 
 
 async def _seen_by(
@@ -56,7 +56,7 @@ async def _seen_by(
 def _expect(table: str, seen: list[UUID], rows: list[UUID], user: int) -> None:
     if seen == [rows[user]]:
         return
-    what = "another user's row" if rows[1 - user] in seen else "not even the own row"
+    what = "another user's row" if rows[1 - user] in seen else "no row, not even their own"
     raise CheckFailed(
         f"In {table} a signed-in user saw {what}.",
         run_sql(
@@ -64,8 +64,9 @@ def _expect(table: str, seen: list[UUID], rows: list[UUID], user: int) -> None:
                 f"drop policy if exists {OWN_ROWS[table].replace(' on ', ' on public.')};",
                 create("policy", OWN_ROWS[table]),
             ],
-            f"A policy of {table} lets through too much or too little. Look at all of them in psql:"
-            f" \\d public.{table}\nDrop those that are not ours, and put ours back:",
+            f"A policy of {table} allows too much or too little. List its policies in psql: \\d"
+            f" public.{table}\n"
+            "Drop those that are not Darkroom's, and restore Darkroom's:",
         ),
     )
 

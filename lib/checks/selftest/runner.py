@@ -89,9 +89,7 @@ class SelfTest:
         deadline = time.monotonic() + MAX_RUN_SECONDS
         for result in self._check_results:
             if time.monotonic() > deadline:
-                result.finding = _skipped(
-                    f"The whole run took longer than {MAX_RUN_SECONDS / 60:g} minutes."
-                )
+                result.finding = _skipped(f"The run took longer than {MAX_RUN_SECONDS / 60:g} min.")
             elif reason := self._unmet_dependency(result):
                 result.finding = _skipped(reason)
             else:
@@ -124,24 +122,24 @@ class SelfTest:
             case SchemaMissing():
                 schema = self._check_results[0]
                 if schema.status == "failed" and result is not schema:
-                    return _skipped(f'Uses what "{schema.check.title}" found missing.')
+                    return _skipped(f'Depends on what "{schema.check.title}" found missing.')
                 todo = "DATABASE_URL=… python -m lib.database.migrations"
             case DatabaseUnavailable():
-                todo = "See that the database runs, then run the self-test again."
+                todo = "Make sure that the database is running, then run the self-test again."
             case Unreachable():
-                todo = "Look at the log of the app, or of the function."
+                todo = "Check the log of the app or of the function."
             case TimeoutError():
                 check = result.check
                 return Finding(
-                    "critical", f"Not done after {check.time_limit:g} s.", check.on_timeout
+                    "critical", f"Not finished after {check.time_limit:g} s.", check.on_timeout
                 )
             case _:
                 logger.error("Check %s broke", result.check.name, exc_info=error)
                 return Finding(
                     "critical",
                     f"{type(error).__name__}: {error}",
-                    "This is no answer that the self-test knows: the message says what the database"
-                    " or the network refused. Its log has the whole of it.",
+                    "Unexpected error. The message says what the database or the network"
+                    " refused; the log has the details.",
                 )
         return Finding("critical", str(error), todo)
 

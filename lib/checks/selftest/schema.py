@@ -24,7 +24,7 @@ async def schema_complete(context: RunContext) -> Finding:
         more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
         raise CheckFailed(f"Missing: {', '.join(names[:MAX_NAMED])}{more}.", _repair(missing))
     needed = [name for kind in KINDS for name in expected()[kind] if _is_needed(kind, name)]
-    return Finding("ok", f"All {len(needed)} tables, views, functions and triggers are there.")
+    return Finding("ok", f"All {len(needed)} tables, views, functions and triggers exist.")
 
 
 def _is_gone(difference: Difference) -> bool:
@@ -41,9 +41,9 @@ def _repair(missing: list[Difference]) -> str:
     if len(missing) > MAX_REPAIR_STATEMENTS or any(each.kind == "table" for each in missing):
         return (
             "Apply the migrations: DATABASE_URL=… python -m lib.database.migrations\n"
-            "If that says that there is nothing to apply, these were applied and what they made was"
-            f" dropped since: {files}. Run their statements for what is missing; the rows of a"
-            " table come back only from a backup."
+            "If there is nothing to apply, these migrations were applied and their objects were"
+            f" dropped later: {files}. Run their statements for what is missing. Rows of a table"
+            " can only be restored from a backup."
         )
     return run_sql(
         (difference.sql for difference in missing),

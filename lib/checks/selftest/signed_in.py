@@ -7,7 +7,9 @@ from lib.checks.selftest.queue import restore_functions
 from lib.checks.selftest.result import CheckFailed
 from lib.checks.selftest.users import sign_in
 
-ADD_LIMIT_CHECK = "Let start-generation ask public.get_user_limits before it starts anything."
+ADD_LIMIT_CHECK = (
+    "Change start-generation to check public.get_user_limits before it starts a generation."
+)
 """Repair for third-party functions that enforce no limits."""
 
 
@@ -23,10 +25,10 @@ async def own_generation(context: RunContext) -> Finding:
     owners = await context.query("owners", generation_id=made.generation_id, job_id=made.job_id)
     if owners != {"user_id": user, "created_by": user if made.job_id else None}:
         raise CheckFailed(
-            f"What user {user} started does not name them: {owners}.",
+            f"The generation and job that user {user} started do not belong to them: {owners}.",
             restore_functions("start_generation", "begin_generation"),
         )
-    return Finding("ok", f"HTTP 200 for a user's token; what it started belongs to {user}.")
+    return Finding("ok", f"HTTP 200 for a user's token; generation and job belong to {user}.")
 
 
 async def over_limit_refused(context: RunContext) -> Finding:
@@ -41,13 +43,13 @@ async def over_limit_refused(context: RunContext) -> Finding:
     wait = answer.headers.get("Retry-After", "")
     if answer.status == 200:
         raise CheckFailed(
-            "The second generation of the hour was started as well.",
+            "The second generation of the hour was started too.",
             restore_functions("get_user_limits", "start_generation")
             if context.is_darkroom
             else ADD_LIMIT_CHECK,
         )
     if answer.status != 429 or (context.is_darkroom and not wait.isdecimal()):
         raise CheckFailed(
-            f"{answer}, with Retry-After {wait!r}, in place of HTTP 429 with seconds.", REDEPLOY
+            f"{answer} with Retry-After {wait!r} instead of HTTP 429 with seconds.", REDEPLOY
         )
-    return Finding("ok", f"{answer} Retry-After: {wait or 'not said'}.")
+    return Finding("ok", f"{answer} Retry-After: {wait or 'none'}.")

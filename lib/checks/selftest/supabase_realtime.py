@@ -15,8 +15,8 @@ RETRY_SECONDS = 1.0
 """Interval between updates: a new subscription misses changes for a moment."""
 RECEIVE_SECONDS = 20.0
 REPAIR = (
-    "The table is in the publication. In the project's dashboard look whether Realtime is enabled"
-    " and within its limits of connections and messages, and whether SUPABASE_URL and"
+    "The table is in the publication. Check in the project's dashboard that Realtime is enabled"
+    " and within its connection and message limits, and that SUPABASE_URL and"
     " SUPABASE_SECRET_KEY belong to the same project as DATABASE_URL."
 )
 
@@ -35,11 +35,11 @@ async def changes_arrive(context: RunContext) -> Finding:
         table="image_generations",
         filter=f"id=eq.{generation_id}",
     )
-    problem = "no answer"
+    problem = "no response"
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
             await channel.subscribe(lambda state, _: states.put_nowait(state))
-            problem = f"the subscription was answered with {(await states.get()).value}"
+            problem = f"the subscription was in state {(await states.get()).value}"
             progress = 0
             while not received.is_set():
                 progress = progress % 99 + 1
@@ -47,14 +47,14 @@ async def changes_arrive(context: RunContext) -> Finding:
                 await asyncio.wait([asyncio.create_task(received.wait())], timeout=RETRY_SECONDS)
     except TimeoutError:
         raise CheckFailed(
-            f"No change of a generation arrived within {RECEIVE_SECONDS:g} s: {problem}.", REPAIR
+            f"No change to a generation arrived within {RECEIVE_SECONDS:g} s: {problem}.", REPAIR
         ) from None
     # ImportError: websockets lacks the package for a SOCKS proxy.
     except (OSError, WebSocketException, ImportError) as error:
-        raise CheckFailed(f"Realtime does not answer: {type(error).__name__}.", REPAIR) from error
+        raise CheckFailed(f"Realtime does not respond: {type(error).__name__}.", REPAIR) from error
     finally:
         await client.remove_all_channels()
-    return Finding("ok", "A change of a generation arrived over Supabase Realtime.")
+    return Finding("ok", "A change to a generation arrived over Supabase Realtime.")
 
 
 async def _check_publication(context: RunContext) -> None:

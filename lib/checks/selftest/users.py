@@ -32,7 +32,9 @@ async def _by_jwt_secret(context: RunContext) -> tuple[UUID, str]:
     """Create a user and sign a token for them; for deployments without a Supabase project."""
     secret = context.target.keys.jwt_secret
     if secret is None:
-        raise CheckSkipped("Neither SUPABASE_URL nor SUPABASE_JWT_SECRET is set: nobody signs in.")
+        raise CheckSkipped(
+            "Neither SUPABASE_URL nor SUPABASE_JWT_SECRET is set, so users cannot sign in."
+        )
     user: UUID = await context.query("make_user", run=context.run)
     claims = {"sub": str(user), "role": "authenticated", "aud": "authenticated"}
     return user, jwt.encode(claims | {"exp": int(time.time()) + TOKEN_SECONDS}, secret, "HS256")
@@ -58,16 +60,16 @@ async def _by_password(context: RunContext) -> tuple[UUID, str]:
         message = str(error) or type(error).__name__
         if getattr(error, "code", None) in PASSWORD_SIGN_IN_DISABLED:
             raise CheckSkipped(
-                f"The project lets nobody sign in with an e-mail address and a password: {message}"
+                f"The project does not allow sign-in with e-mail address and password: {message}"
             ) from error
         raise CheckFailed(
-            f"The project's sign-in does not answer as expected: {message}",
-            "Look whether SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY belong to"
-            " the same project, and in its dashboard at the log of Auth.",
+            f"Unexpected response from the project's sign-in: {message}",
+            "Check that SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY belong"
+            " to the same project, and check the Auth log in its dashboard.",
         ) from error
     if answer.session is None:
         raise CheckFailed(
             "The project signed the user in without a session.",
-            "Look in the project's dashboard at the log of Auth.",
+            "Check the Auth log in the project's dashboard.",
         )
     return UUID(made.user.id), answer.session.access_token

@@ -24,7 +24,8 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{'; '.join(now['reasons'])}.",
-            cause="Pending jobs would generate an image twice: their generation has another job.",
+            cause="Pending jobs duplicate another job of the same generation. They would generate"
+            " the image twice.",
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
@@ -49,7 +50,7 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"The unique index {GUARD} is missing or invalid.",
-            cause="Second live jobs for a generation are no longer refused.",
+            cause="A generation can now get a second live job.",
             repair=Repair(
                 "Build index",
                 f"Rebuilds {GUARD} while the queue keeps running. This fails while a generation has"
@@ -90,21 +91,21 @@ DUPLICATES = Symptom(
             "waiting",
             "Duplicate pending jobs",
             waiting_duplicates,
-            "A job enqueued or retried after another one of its generation has ended costs a second"
-            " image.",
+            "A job enqueued or retried after another job of the same generation has ended pays"
+            " for a second image.",
         ),
         Check(
             "guarded",
             "Missing unique index",
             duplicate_guard,
-            "A unique index on the live jobs refuses a second one for the same generation.",
+            "A unique index on live jobs prevents a second one for the same generation.",
         ),
         Check(
             "twice",
             "Repeated requests",
             repeated_requests,
-            "A request repeated without an Idempotency-Key is a new generation: the user clicked"
-            " twice, or the application retried after a timeout.",
+            "A request repeated without an Idempotency-Key starts a new generation, for example"
+            " if the user clicks twice or the application retries after a timeout.",
         ),
     ],
 )

@@ -32,9 +32,9 @@ def one_model(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{row['failed']:,} of {failed:,} failures are of this model;"
+            f"{row['failed']:,} of {failed:,} failures are from this model;"
             f" {share(row['failed'], row['failed'] + row['completed'])} of its jobs failed.",
-            cause=f"Most failures are of one model: {row['model_id']}.",
+            cause=f"Most failures are from one model: {row['model_id']}.",
             jobs=row["failed"],
             repair=Repair(
                 f"Disable {row['model_id']}",
@@ -72,8 +72,8 @@ def provider(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{jobs:,} of {failed:,} failures are timeouts, rate limits or errors of the provider,"
-            f" with {len({row['model_id'] for row in provider_failures})} models. Newest message:"
+            f"{jobs:,} of {failed:,} failures are timeouts, rate limits or provider errors, with"
+            f" {len({row['model_id'] for row in provider_failures})} models. Newest message:"
             f" {provider_failures[0]['message'] or 'none'}",
             cause="The provider has problems.",
             jobs=jobs,
@@ -123,7 +123,7 @@ FAILURE_RATE = Symptom(
             "provider",
             "Provider problems",
             provider,
-            "Timeouts, server errors and rate limits of all models come from the provider.",
+            "If all models have timeouts, server errors or rate limits, the cause is the provider.",
         ),
         Check(
             "one_model",

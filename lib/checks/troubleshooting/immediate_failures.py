@@ -41,7 +41,7 @@ def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
     model = f" for {row['model_id']}" if row["model_id"] else ""
     return Finding(
         "critical",
-        f"{plural(row['jobs'])} failed in the last hour, {row['at_once']:,} in the first attempt."
+        f"{plural(row['jobs'])} failed in the last hour, {row['at_once']:,} on the first attempt."
         f" Newest message: {row['message'] or 'none'}",
         cause=f"{entry.title}{model}. {entry.meaning}",
         jobs=row["jobs"],
@@ -144,7 +144,7 @@ IMMEDIATE_FAILURES = Symptom(
             "Input refused",
             partial(with_codes, REFUSED_CODES),
             "A wrong default parameter in the models table makes every job of the model fail; a"
-            " wrong value from a client only that client's jobs.",
+            " wrong value from a client affects only that client's jobs.",
         ),
         Check(
             "other",

@@ -39,7 +39,7 @@ def paused(facts: Facts) -> list[Finding]:
 
 
 def _resume(job_type: str, pool: Pool, actor: str) -> str:
-    return "Resumed." if resume_queue(pool, actor, job_type) else "It had been resumed already."
+    return "Resumed." if resume_queue(pool, actor, job_type) else "Already resumed."
 
 
 def provider_down(facts: Facts) -> list[Finding]:
@@ -68,7 +68,7 @@ def provider_down(facts: Facts) -> list[Finding]:
 
 def _probe(provider: str, pool: Pool, actor: str) -> str:
     done = probe_provider(pool, actor, provider)
-    return "The next job tries the provider." if done else "The circuit is not open any more."
+    return "The next job tries the provider." if done else "The circuit is no longer open."
 
 
 def storage_failed(facts: Facts) -> list[Finding]:
@@ -184,7 +184,7 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
             f"{plural(held['jobs'], 'pending job')} affected.",
             cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
             jobs=held["jobs"],
-            todo="Nothing, the jobs continue automatically. If it happens often, run fewer jobs in"
+            todo="Nothing; the jobs continue automatically. If it happens often, run fewer jobs in"
             " parallel or ask the provider for a higher limit.",
             page="models",
         )

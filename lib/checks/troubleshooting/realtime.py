@@ -31,7 +31,7 @@ def publication(facts: Facts) -> list[Finding]:
             "The table image_generations is not in the publication supabase_realtime."
             if now["has_publication"]
             else "There is no publication supabase_realtime.",
-            cause="Supabase Realtime does not receive changes of generations.",
+            cause="Supabase Realtime does not receive changes to generations.",
             repair=RESTORE,
         )
     ]
@@ -45,7 +45,7 @@ def notify(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             "The trigger image_generations_changed is missing or disabled.",
-            cause="Clients that listen in the database do not receive changes of generations.",
+            cause="Clients that listen in the database do not receive changes to generations.",
             repair=RESTORE,
         )
     ]
@@ -85,15 +85,15 @@ REALTIME = Symptom(
             "publication",
             "Table missing from the publication",
             publication,
-            "Supabase Realtime sends changes of tables in the publication supabase_realtime. A"
+            "Supabase Realtime sends changes to tables in the publication supabase_realtime. A"
             " table that was recreated is no longer in it.",
         ),
         Check(
             "access",
             "Own rows not readable",
             access,
-            "Realtime obeys row-level security: users receive no changes of rows that they may not"
-            " read, and no error says so.",
+            "Realtime obeys row-level security: users receive no changes to rows that they may"
+            " not read, and there is no error.",
         ),
         Check(
             "notify",

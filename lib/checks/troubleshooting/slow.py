@@ -44,8 +44,8 @@ def dead_rows(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{table['dead']:,} dead rows and {table['live']:,} live ones; vacuum should run at"
-            f" {table['due_at']:,}.",
+            f"{table['dead']:,} dead and {table['live']:,} live rows; vacuum should run at"
+            f" {table['due_at']:,} dead rows.",
             cause=f"Vacuum does not keep up with {table['name']}.",
             repair=Repair(
                 f"Vacuum {table['name']}",
@@ -94,7 +94,7 @@ def open_transactions(facts: Facts) -> list[Finding]:
 def _end_session(pid: int, pool: Pool, actor: str) -> str:
     with translated(), pool.connection() as connection:
         ended = load("troubleshooting").end_session(connection, actor=actor, pid=pid)
-    return "Session ended." if ended else "Its transaction had ended already."
+    return "Session ended." if ended else "Its transaction had already ended."
 
 
 def rollup_behind(facts: Facts) -> list[Finding]:
@@ -190,8 +190,8 @@ SLOW = Symptom(
             "slow_models",
             "Slower models",
             slow_models,
-            "Nearly all of a job's run time is its model's. A new version or a busy provider shows"
-            " in the p50 of one model.",
+            "A job's run time is almost entirely its model's. A new version or a busy provider"
+            " raises the p50 of that model.",
         ),
         Check(
             "missing_indexes",

@@ -123,7 +123,7 @@ STUCK = Symptom(
             "runs_long",
             "Jobs that run too long",
             long_running,
-            "A job whose worker sends heartbeats is never stuck, however long it takes.",
+            "A job whose worker sends heartbeats never counts as stuck, however long it takes.",
         ),
     ],
 )

@@ -20,7 +20,7 @@ class Message:
 
 TEST = Message(
     "Darkroom: test",
-    "This is a test message of an alert channel.",
+    "Test message for this alert channel.",
     "info",
 )
 

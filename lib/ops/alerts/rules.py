@@ -58,7 +58,7 @@ RULES: Mapping[str, Rule] = {
     "storage_failed": Rule(
         "Storage failing",
         "seconds",
-        "Time since a worker's storage started to refuse images; its jobs stay pending.",
+        "Time since a worker's storage started to refuse images; jobs that need it stay pending.",
         conditions.FREE_STORAGE,
         "workers",
         lambda alert: conditions.storage_failed(

@@ -74,9 +74,13 @@ def call_process_jobs(
         answer = httpx.post(url, json={}, headers={"apikey": key}, timeout=timeout_seconds)
         call = Call(answer.is_success, f"HTTP {answer.status_code}: {_message_of(answer)}")
     except httpx.TimeoutException:
-        call = Call(False, f"No answer from {url} within {timeout_seconds:g} s; it may go on.")
+        call = Call(
+            False,
+            f"No response from {url} within {timeout_seconds:g} s; the function may still be"
+            " running.",
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        call = Call(False, f"No answer from {url}: {type(error).__name__}.")
+        call = Call(False, f"No response from {url}: {type(error).__name__}.")
     with translated(), pool.connection() as connection:
         details = json.dumps({"answer": call.message})
         load("cron").record_call(connection, actor=actor, details=details)
@@ -88,4 +92,4 @@ def _message_of(answer: httpx.Response) -> str:
         body = answer.json()
         return str(body.get("message") or body["error"]["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "not the answer of process-jobs"
+        return "not a response of process-jobs"

@@ -13,35 +13,38 @@ UNFINISHED = ("starting", "connecting", "sending", "running")
 FAILURE_HINTS = (
     (
         r"unrecognized configuration parameter",
-        "The command reads a setting that is not set: schedule process-jobs with its key in Vault.",
+        "The command reads a setting that is not set. Schedule process-jobs with its key in Vault.",
     ),
-    (r"no key: neither Vault", "The key is not stored under the name that the command gives."),
+    (
+        r"no key: neither Vault",
+        "No key is stored under the name in the command. Store it under that name.",
+    ),
     (
         r'(function|schema) "?net\b',
-        "pg_net is not installed: create extension pg_net.",
+        "pg_net is not installed. Run: create extension pg_net",
     ),
     (
         r"connection failed|could not connect|authentication|no pg_hba",
-        "pg_cron cannot connect to the database: allow it local connections without a password, or"
+        "pg_cron cannot connect to the database. Allow local connections without a password, or"
         " set cron.use_background_workers = on.",
     ),
     (
         r"job startup timeout|failed to start|could not start background",
-        "The server had no worker free for the job: raise max_worker_processes.",
+        "The server had no free worker process for the job. Raise max_worker_processes.",
     ),
-    (r"server restarted", "The server was restarted while the job ran."),
-    (r"permission denied", "The user of the job may not do this: give it the right."),
-    (r"does not exist", "The command names something that is not there (any more)."),
-    (r"timeout|canceling statement", "The command took longer than it may."),
+    (r"server restarted", "The server restarted during the run."),
+    (r"permission denied", "The job's database user lacks a privilege. Grant it."),
+    (r"does not exist", "The command refers to something that does not exist (any more)."),
+    (r"timeout|canceling statement", "The command exceeded its time limit."),
 )
 """Patterns for the messages of failed runs, with explanations; the first match applies."""
 STATUS_HINTS = {
-    401: "The function does not accept the key: store the project's secret key.",
-    403: "The key may not do this: store the secret key, not the publishable one.",
-    404: "There is no such function at that address: deploy process-jobs, or mend the address.",
-    429: "The function was called too often.",
-    503: "The function could not reach the database, or was just starting.",
-    546: "The function ran out of time or memory: let it run fewer jobs at once.",
+    401: "The function does not accept the key. Store the project's secret key.",
+    403: "The key lacks permission. Store the secret key, not the publishable key.",
+    404: "No such function at that address. Deploy process-jobs, or correct the address.",
+    429: "The function is rate-limited: it was called too often.",
+    503: "The function could not reach the database, or was still starting.",
+    546: "The function ran out of time or memory. Lower MAX_PARALLEL_JOBS.",
 }
 
 
@@ -64,7 +67,7 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
-        return Outcome("underway", "Runs")
+        return Outcome("underway", "Running")
     if run["status"] == "failed":
         return Outcome("bad", f"Failed: {message or 'no message'}", explanation(message))
     if not run["asks"]:
@@ -73,16 +76,16 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
         return _response_outcome(run)
     age = now - run["started_at"]
     if age < timedelta(seconds=call_seconds):
-        return Outcome("underway", "Request sent, no answer yet")
+        return Outcome("underway", "Request sent, no response yet")
     if run["request_id"] is None:
         return Outcome(
             "unknown",
-            "Request queued, answer unknown",
-            "The command does not write its request down; one scheduled here does.",
+            "Request queued, response unknown",
+            "The command does not record its request; a command scheduled here does.",
         )
     if age > RESPONSE_RETENTION:
-        return Outcome("unknown", "Request sent", "pg_net keeps answers for six hours.")
-    return Outcome("bad", "Request sent, never answered", "pg_net did not record any answer.")
+        return Outcome("unknown", "Request sent", "pg_net keeps responses for six hours.")
+    return Outcome("bad", "Request sent, no response", "pg_net recorded no response.")
 
 
 def explanation(message: str) -> str:
@@ -97,13 +100,13 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     if run["response_timed_out"]:
         return Outcome(
             "bad",
-            f"{probably}no answer in time".capitalize(),
-            "pg_net stopped waiting; the function may have gone on. Raise the time limit.",
+            f"{probably}no response in time".capitalize(),
+            "pg_net stopped waiting; the function may still have finished. Raise the time limit.",
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
     message = _response_message(run["response_text"])
-    summary = f"{probably}answered {status}".capitalize() + (f": {message}" if message else "")
+    summary = f"{probably}HTTP {status}" + (f": {message}" if message else "")
     if 200 <= status < 300:
         return Outcome("good", summary)
     return Outcome("bad", summary, STATUS_HINTS.get(status, ""))

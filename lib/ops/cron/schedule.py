@@ -24,7 +24,7 @@ NICKNAMES = {
     "@hourly": "0 * * * *",
 }
 EVERY_MINUTE = "* * * * *"
-NO_SCHEDULE = "“{}” is not a schedule, or no time ever fits it."
+NO_SCHEDULE = "“{}” is not a valid schedule, or it never runs."
 LATE_AFTER = timedelta(seconds=90)
 """A run later than this counts as missed."""
 MAX_MISSED = 1_000
@@ -87,11 +87,12 @@ def check(schedule: str, *, supports_seconds: bool) -> None:
     fields = schedule.split()
     if len(fields) > 5:
         correction = corrected(schedule, supports_seconds=supports_seconds)
-        raise ScheduleError(f"{explain_misreading(schedule)} Right is: {correction}")
+        raise ScheduleError(f"{explain_misreading(schedule)} Use: {correction}")
     if _seconds(schedule):
         if not supports_seconds:
             raise ScheduleError(
-                f"This pg_cron knows no seconds (1.5 does). The shortest is: {EVERY_MINUTE}"
+                "This version of pg_cron does not support seconds (1.5 or later does). The"
+                f" shortest schedule is: {EVERY_MINUTE}"
             )
     elif len(fields) != 5:
         raise ScheduleError(
@@ -104,8 +105,8 @@ def explain_misreading(schedule: str) -> str:
     """Explain how pg_cron misreads a schedule of more than five fields."""
     fields = len(schedule.split())
     return (
-        f"pg_cron has no field for seconds. Of the {fields} fields it reads the first five, so this"
-        f" job runs: {in_words(schedule).lower()}."
+        f"pg_cron has no field for seconds and reads only the first five of the {fields} fields."
+        f" This job runs: {in_words(schedule).lower()}."
     )
 
 

@@ -42,7 +42,7 @@ def run_in_background(
     with translated(), connect(url) as connection:
         statement = getattr(load("maintenance"), f"{kind}_statement")(connection, name=name)
     if statement is None:
-        raise LookupError(f"There is no {name} any more.")
+        raise LookupError(f"{name} no longer exists.")
 
     def run() -> None:
         try:

@@ -25,63 +25,66 @@ class Task:
 
 TASKS = (
     Task(
-        "health", "Daily", "Look at the overview",
-        "Nothing to act on, or you know why. Compare pending and failure rate with what is usual.",
+        "health", "Daily", "Check the overview",
+        "No problems, or only known ones. Compare pending jobs and failure rate with the average.",
         "overview",
     ),
     Task(
-        "failures", "Daily", "Go through the failures",
-        "For each kind of error do what its advice says, then retry what a retry helps.",
+        "failures", "Daily", "Review failures",
+        "For each error group, follow the advice, then retry jobs where a retry helps.",
         "failures",
     ),
     Task(
-        "stuck", "Daily", "Free stuck jobs",
-        "No stuck jobs left. If some come back, check their worker.",
+        "stuck", "Daily", "Reset stuck jobs",
+        "No stuck jobs remain. If they recur, check their worker.",
         "stuck_jobs",
     ),
     Task(
         "self_test", "Weekly", "Run the self-test",
-        "All green. A run counts by itself.",
+        "All checks pass. A run is recorded automatically.",
         "self_test",
     ),
     Task(
-        "trends", "Weekly", "Compare the models with the week before",
-        "No model has become slower or fails more often; else tell the provider or disable it.",
+        "trends", "Weekly", "Compare models with last week",
+        "No model has become slower or fails more often. If one has, contact the provider or"
+        " disable it.",
         "models",
     ),
     Task(
-        "limits", "Weekly", "Review the rate limits",
-        "Who reaches a limit either needs a higher one or is to be asked why.",
+        "limits", "Weekly", "Review user limits",
+        "Raise the limits of users who need it; ask the others why they reach them.",
         "maintenance", "Limits",
     ),
     Task(
-        "space", "Weekly", "Look at table sizes and vacuum",
-        "No table waits for vacuum, and the disk lasts beyond the next month.",
+        "space", "Weekly", "Check table sizes and vacuum",
+        "No table needs vacuum, and the disk lasts for more than a month.",
         "maintenance", "Space",
     ),
     Task(
         "purge", "Monthly", "Purge finished jobs",
-        "Nothing older than you need is kept. A purge that ran to its end counts by itself.",
+        "No jobs are kept longer than needed. A completed purge is recorded automatically.",
         "maintenance", "Purge",
     ),
     Task(
         "indexes", "Monthly", "Rebuild bloated indexes",
-        "No index takes more than twice the space that it needs. A rebuild counts by itself.",
+        "No index takes more than twice the space that it needs. A rebuild is recorded"
+        " automatically.",
         "maintenance", "Space",
     ),
     Task(
-        "capacity", "Monthly", "Look at growth and capacity",
-        "Disk and workers suffice for what is coming.",
+        "capacity", "Monthly", "Check growth and capacity",
+        "Disk and workers suffice for the forecast.",
         "maintenance", "Growth",
     ),
     Task(
-        "models", "Monthly", "Review the models",
-        "What Replicate has retired is disabled; defaults and prices are right.",
+        "models", "Monthly", "Review models",
+        "Models that Replicate has retired are disabled; default parameters and prices are"
+        " correct.",
         "maintenance", "Models",
     ),
     Task(
-        "access", "Monthly", "Review who may act",
-        "Who has left is removed from the roles; the audit log holds nothing that surprises.",
+        "access", "Monthly", "Review access",
+        "People who have left have no role; the audit log contains nothing unexpected.",
         "audit",
     ),
 )  # fmt: skip

@@ -113,7 +113,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         raise Invalid("Models", f"choose at most {MAX_MODELS}.")
     for model in submission.models:
         if model not in models:
-            raise Invalid("Models", f"no enabled model is named {model}.")
+            raise Invalid("Models", f"{model} is not an enabled model.")
     for name, text in (
         ("Prompt", submission.prompt),
         ("Negative prompt", submission.negative_prompt),
@@ -123,7 +123,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
     if submission.negative_prompt.strip() and not any(
         takes_negative_prompt(models[model]) for model in submission.models
     ):
-        raise Invalid("Negative prompt", "none of the selected models takes one.")
+        raise Invalid("Negative prompt", "no selected model accepts one.")
     _check_range("Width", submission.width, MIN_SIDE, MAX_SIDE)
     _check_range("Height", submission.height, MIN_SIDE, MAX_SIDE)
     if submission.seed is not None:
@@ -138,7 +138,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         known = {parameter.name: parameter for parameter in parameters_of(models[model])}
         for name, value in submission.parameters.get(model, {}).items():
             if name not in known:
-                raise Invalid(name, f"{model} has no such setting.")
+                raise Invalid(name, f"{model} does not have this setting.")
             _check_value(model, known[name], value)
 
 

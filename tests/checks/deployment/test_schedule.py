@@ -76,7 +76,7 @@ def test_paused_schedule_is_no_schedule(cron, look):
 def test_key_is_missing_until_vault_or_a_setting_has_it(cron, look):
     found = look("cron-key")
     assert found.open
-    assert "Cron finds no key under darkroom_secret_key." in found.evidence
+    assert "Cron cannot find a key named darkroom_secret_key." in found.evidence
     assert "select vault.create_secret('<the secret key>', 'darkroom_secret_key');" in found.todo
     cron.execute(KEY)
     found = look("cron-key")

@@ -42,7 +42,7 @@ def test_everything_is_shown_then_applied_and_recorded(empty):
 def test_what_was_not_shown_is_not_applied(empty):
     url, pool, conn = empty
     bootstrap(conn)
-    with pytest.raises(DatabaseError, match="look at the list again"):
+    with pytest.raises(DatabaseError, match="Check the list again"):
         apply_pending(url, "Kim", preview(pool)[:-1])
     assert [file.name for file in preview(pool)] == FILES
 
@@ -65,7 +65,7 @@ def test_database_without_the_schema_is_looked_at_all_the_same(empty, tmp_path):
         assert seen.findings[name].open
         # Made by hand, what is missing would only make the migrations fail.
         assert seen.findings[name].todo.startswith("Apply the pending migrations first")
-    assert "apply the schema" in seen.findings["no-stuck"].evidence
+    assert "Apply the migrations" in seen.findings["no-stuck"].evidence
     assert seen.records == {}
 
 
@@ -84,12 +84,12 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
     settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
     seen = checklist(pool, target(settings))
     assert seen.open_checks()[0].name == "schema"
-    assert "Another version of Darkroom made" in seen.findings["schema"].evidence
+    assert "created by another version of Darkroom" in seen.findings["schema"].evidence
     assert "point DATABASE_URL to an empty database" in seen.findings["schema"].todo
     for name in ("migrations", "views"):
         assert seen.findings[name].open
         # Nothing helps that is done to this schema.
-        assert seen.findings[name].todo.startswith("See the point Schema of this version")
+        assert seen.findings[name].todo.startswith("See “Schema of this version”")
     assert preview(pool) == []
     [views] = [file for file in shown if file.name.endswith("0800_views.sql")]
     with pytest.raises(SchemaMismatch):

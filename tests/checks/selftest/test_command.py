@@ -64,4 +64,4 @@ def test_what_cannot_run_is_2(command):
     assert (ended.returncode, json.loads(ended.stdout)["outcome"]) == (2, "cannot run")
     unknown = command("--only", "nothing")
     assert unknown.returncode == 2
-    assert "there is no check nothing" in unknown.stderr
+    assert "unknown check: nothing" in unknown.stderr

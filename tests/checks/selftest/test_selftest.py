@@ -169,7 +169,7 @@ def test_a_user_signs_in_at_the_project(deployment):
     )
     report = deployment.run("rate-limiting")
     assert statuses(report)["skipped"] == {"signed-in-user", "rate-limiting"}
-    assert "with an e-mail address and a password" in check(report, "signed-in-user")["came_back"]
+    assert "with e-mail address and password" in check(report, "signed-in-user")["came_back"]
     deployment.project.sign_in_answer = auth_refusal(500, "unexpected_failure", "Oh")
     failed = check(deployment.run("signed-in-user"), "signed-in-user")
     assert failed["status"] == "failed"
@@ -264,7 +264,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_younger(deployment, d
     )
     report = deployment.run("leftovers")
     assert check(report, "leftovers")["came_back"] == (
-        "Removed of earlier runs: 1 generations, 1 jobs, 1 users."
+        "Removed from earlier runs: 1 generations, 1 jobs, 1 users."
     )
     db.execute("select public.remove_self_test(%s)", [living])
     assert rows(db) == before | {"public.image_generations": 1}

@@ -73,4 +73,4 @@ def test_what_all_promise_is_tested_and_the_rest_left_out(database, theirs):
     functions.limits = False
     report = run(tested)
     assert statuses(report)["failed"] == {"rate-limiting"}
-    assert "ask public.get_user_limits" in check(report, "rate-limiting")["repair"]
+    assert "check public.get_user_limits" in check(report, "rate-limiting")["repair"]

@@ -37,7 +37,7 @@ def test_a_wrong_token_is_named_and_its_jobs_are_retried_with_the_right_one(
     assert ended(2) == ["failed", "failed"]
     said = page.read("at_once")
     assert "Most likely: **Replicate rejected the API token" in said
-    assert "2 jobs failed in the last hour, 2 in the first attempt." in said
+    assert "2 jobs failed in the last hour, 2 on the first attempt." in said
     assert "r8_wrong" not in said
     wrong.terminate()
     wrong.wait(30)
@@ -102,8 +102,8 @@ def test_a_model_that_fails_alone_is_disabled(page, db):
     complete(db, 2, SDXL)
     fail(db, "prediction_failed", 8, SDXL)
     said = page.read("failure_rate")
-    assert f"Most failures are of one model: {SDXL}." in said
-    assert "8 of 8 failures are of this model; 80.0% of its jobs failed." in said
+    assert f"Most failures are from one model: {SDXL}." in said
+    assert "8 of 8 failures are from this model; 80.0% of its jobs failed." in said
     assert page.press(f"Disable {SDXL}") == f"{SDXL} disabled."
     [model] = db.execute("select enabled from models where id = %s", [SDXL]).fetchall()
     assert model == {"enabled": False}

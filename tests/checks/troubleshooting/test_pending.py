@@ -95,7 +95,7 @@ def test_a_model_that_rests_is_named(page, db):
     )
     said = page.read("pending")
     assert "Model m rate-limited for another" in said
-    assert "Provider said: throttled" in said
+    assert "Provider message: throttled" in said
     assert "3 pending jobs affected." in said
     db.execute("update model_holds set held_until = now()")
     assert page.healthy("pending")

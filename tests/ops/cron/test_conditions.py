@@ -114,20 +114,20 @@ def test_somebody_must_work_or_be_woken(with_key):
     conn.execute("delete from workers")
     [(_, level, reason)] = found(conn)
     assert level == "critical"
-    assert "Nothing wakes the queue. Schedule process-jobs" in reason
+    assert "Nothing runs the queue. Schedule process-jobs" in reason
     job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert found(conn) == []
     one(conn, "select set_cron_job_active('me', %s, false)", job_id)
     [(name, _, reason)] = found(conn)
     assert name == "nobody"
-    assert "is paused (process-jobs): resume it" in reason
+    assert "is paused (process-jobs). Resume it" in reason
     worker(conn)
     assert found(conn) == []
 
 
 def test_without_pg_cron_a_worker_is_what_is_missing(db):
     assert [reason for _, _, reason in found(db)] == [
-        "No worker alive. Nothing wakes the queue. Start a worker: python -m lib.worker"
+        "No worker alive. Nothing runs the queue. Start a worker: python -m lib.worker"
     ]
 
 
@@ -148,7 +148,7 @@ def test_a_call_that_fails_is_found_although_pg_cron_is_content(with_key):
     )
     [(name, level, reason)] = found(conn)
     assert (name, level) == ("unanswered", "critical")
-    assert "Answered 401. The function does not accept the key" in reason
+    assert "HTTP 401. The function does not accept the key" in reason
     one(conn, "update net._http_response set status_code = 200 returning 1")
     assert found(conn) == []
 
@@ -231,7 +231,10 @@ def test_the_repair_of_six_fields_repairs(cron):
     schedule(cron, "vacuum", "*/30 * * * * *")
     [finding] = repairs(cron)
     assert finding.status == "critical"
-    assert "reads the first five, so this job runs: every 30 minutes" in finding.evidence
+    assert (
+        "reads only the first five of the 6 fields. This job runs: every 30 minutes"
+        in finding.evidence
+    )
     assert "“* * * * *”: every minute (seconds need pg_cron 1.5)" in finding.todo
     cron.execute(finding.todo.partition("\n\n")[2].replace("<your name>", "me"))
     assert one(cron, "select schedule from cron_jobs()") == "* * * * *"
@@ -242,7 +245,7 @@ def test_the_repair_of_a_missing_key_repairs(with_key):
     one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     with_key.execute("delete from vault.secrets")
     [finding] = repairs(with_key)
-    assert "reads the secret darkroom_secret_key, which is not there" in finding.evidence
+    assert "reads the secret darkroom_secret_key, which does not exist" in finding.evidence
     with_key.execute(finding.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     assert repairs(with_key) == []
 
@@ -250,7 +253,7 @@ def test_the_repair_of_a_missing_key_repairs(with_key):
 def test_the_repair_of_a_missing_setting_repairs(cron):
     schedule(cron, BY_HAND)
     [finding] = repairs(cron)
-    assert "app.settings.service_role_key, which no session has" in finding.evidence
+    assert "app.settings.service_role_key, which is not set" in finding.evidence
     cron.execute(finding.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     assert repairs(cron) == []
 
@@ -259,8 +262,8 @@ def test_the_repair_of_a_key_in_clear_is_a_schedule_of_ours(cron):
     schedule(cron, f"""select net.http_post('{URL}', headers := '{{"apikey": "{KEY}"}}')""")
     clear, short = repairs(cron)
     assert (clear.status, short.status) == ("critical", "warning")
-    assert "holds a key in clear text" in clear.evidence
-    assert "waits 5.0 s for the answer" in short.evidence
+    assert "contains a key in plain text" in clear.evidence
+    assert "waits 5.0 s for the response" in short.evidence
     cron.execute(clear.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     one(cron, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert repairs(cron) == []

@@ -43,7 +43,7 @@ def test_words_say_what_pg_cron_does(schedule, words):
 @pytest.mark.parametrize("schedule", ["", "@reboot", "61 * * * *", "a b c d e", "* * *", "@@ <b>"])
 def test_what_cannot_be_read_is_an_error(schedule):
     for asked in (in_words, lambda text: next_runs(text, NOON, GMT, 1)):
-        with pytest.raises(ScheduleError, match="not a schedule"):
+        with pytest.raises(ScheduleError, match="not a valid schedule"):
             asked(schedule)
 
 
@@ -118,18 +118,18 @@ def test_the_right_form_is_what_was_meant(schedule, knows_seconds, right):
     assert corrected(schedule, supports_seconds=knows_seconds) == right
     with pytest.raises(ScheduleError) as refused:
         check(schedule, supports_seconds=knows_seconds)
-    assert f"Right is: {right}" in str(refused.value)
+    assert f"Use: {right}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("schedule", "reason"),
     [
-        ("30 seconds", "knows no seconds"),
+        ("30 seconds", "does not support seconds"),
         ("* * * *", "five fields"),
         ("", "five fields"),
         ("60 seconds", "five fields"),
-        ("61 * * * *", "not a schedule"),
-        ("0 0 30 2 *", "no time ever fits it"),
+        ("61 * * * *", "not a valid schedule"),
+        ("0 0 30 2 *", "it never runs"),
     ],
 )
 def test_what_would_be_refused_is_said_before(schedule, reason):

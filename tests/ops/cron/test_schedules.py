@@ -58,7 +58,7 @@ def test_scheduling_again_changes_the_job_and_wakes_a_paused_one(with_key):
         ("@hourly", "five fields"),
         ("61 * * * *", "invalid schedule"),
         ("a b c d e", "invalid schedule"),
-        ("30 seconds", "pg_cron 1.4-1 knows no seconds"),
+        ("30 seconds", "pg_cron 1.4-1 does not support seconds"),
         ("60 seconds", "five fields"),
     ],
 )

@@ -62,12 +62,12 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
 
     # The trap, in red with the right form, and the key that is missing.
     page.goto(f"{app.url}/workers")
-    trap = "every 30 s: pg_cron has no field for seconds. Of the 6 fields it reads the first five"
+    trap = "every 30 s: pg_cron has no field for seconds and reads only the first five of the 6"
     expect(main.get_by_text(trap)).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Change the schedule to “* * * * *”: every minute")).to_be_visible(
         timeout=LONG
     )
-    reads = "The command reads the setting app.settings.service_role_key, which no session has"
+    reads = "The command reads the setting app.settings.service_role_key, which is not set"
     expect(main.get_by_text(reads).first).to_be_visible(timeout=LONG)
     expect(main.get_by_text("No key of this name yet.")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name="Replace schedule")).to_be_disabled(timeout=LONG)
@@ -95,7 +95,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     # Paused and resumed.
     press(main, "Pause schedule")
     confirm(page, "Pause schedule", "process-jobs paused.")
-    nobody = "No worker alive. The cron job that wakes the queue is paused"
+    nobody = "No worker alive. The cron job that runs the queue is paused"
     expect(main.get_by_text(nobody)).to_be_visible(timeout=LONG)
     press(main, "Resume schedule")
     confirm(page, "Resume schedule", "process-jobs resumed.")
@@ -124,9 +124,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     expect(main.get_by_text(failing)).to_be_visible(timeout=LONG)
     main.get_by_role("combobox", name="Cron job").click()
     page.get_by_role("option", name="<b>broken</b>").click()
-    expect(main.get_by_text("which no session has: each run fails").first).to_be_visible(
-        timeout=LONG
-    )
+    expect(main.get_by_text("which is not set. Every run fails").first).to_be_visible(timeout=LONG)
     expect(main.get_by_text("alter database postgres set app.settings.no_such_key")).to_be_visible(
         timeout=LONG
     )
@@ -142,13 +140,13 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     )
     main.get_by_role("combobox", name="Cron job").click()
     page.get_by_role("option", name="process-jobs").click()
-    expect(main.get_by_text("which no session has")).to_have_count(1, timeout=LONG)
+    expect(main.get_by_text("which is not set")).to_have_count(1, timeout=LONG)
     press(main, "Unschedule")
     confirm(page, "Unschedule", "process-jobs unscheduled.")
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
-    expect(main.get_by_text("Nothing wakes the queue. Schedule process-jobs")).to_be_visible(
+    expect(main.get_by_text("Nothing runs the queue. Schedule process-jobs")).to_be_visible(
         timeout=LONG
     )
 
@@ -194,5 +192,5 @@ def test_a_call_that_fails_says_why(make_app, page: Page, database):
     page.goto(f"{app.url}/workers")
     page.get_by_role("button", name="Call process-jobs").click(timeout=LONG)
     confirm(page, "Call process-jobs", "The call failed:")
-    said = f"No answer from {gone}/functions/v1/process-jobs: ConnectError."
+    said = f"No response from {gone}/functions/v1/process-jobs: ConnectError."
     expect(page.get_by_role("dialog").get_by_text(said)).to_be_visible(timeout=LONG)
