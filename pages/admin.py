@@ -58,7 +58,7 @@ def self_test(state: State) -> str:
 def fault_injection(_: State) -> str:
     file = fault_file(settings())
     if file is None:
-        return ":gray-badge[Only with simulated Replicate]"
+        return ":gray-badge[Simulated provider only]"
     try:
         active = len(file.read().summary)
     except FaultsError:
@@ -95,9 +95,9 @@ def audit(state: State) -> str:
 
 
 CARDS = (
-    Card("deployment", "Check that schema, functions and cron are complete.", deployment),
-    Card("self_test", "Run every part of the queue once, on rows of its own.", self_test),
-    Card("fault_injection", "Make the simulated provider fail, to practise.", fault_injection),
+    Card("deployment", "Check that the schema, functions and cron jobs are complete.", deployment),
+    Card("self_test", "Run every part of the queue once with test jobs.", self_test),
+    Card("fault_injection", "Practise for outages with the simulated provider.", fault_injection),
     Card("migration_path", "Move users from the synchronous path to the queue.", migration_path),
     Card("rollback", "Move users back to the synchronous path.", rollback),
     Card("maintenance", "Purge old jobs; watch space, growth and limits.", maintenance),

@@ -102,12 +102,12 @@ def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
 
 def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
-        st.info("No one is notified of alerts: add a channel.", icon=":material/notifications_off:")
+        st.info("No one is notified of alerts. Add a channel.", icon=":material/notifications_off:")
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(
                 f"{plural(channel['waiting'], 'message')} to {escaped(channel['name'])} not"
-                f" delivered: {escaped(channel['last_error'])} Retried for a day.",
+                f" delivered: {escaped(channel['last_error'])} Retries stop after a day.",
                 icon=":material/notification_important:",
             )
 
@@ -170,7 +170,7 @@ def rule_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checks() -> None:
-    st.caption("Looks for the usual causes of problems, most likely first, with what fixes them.")
+    st.caption("Checks for the usual causes of problems, most likely first, and suggests fixes.")
     show_checks(SYMPTOMS)
 
 
@@ -181,7 +181,7 @@ def silences() -> None:
         st.caption("No active silences.")
     for row in rows:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            of = f" of {escaped(row['subject'])}" if row["subject"] else ""
+            of = f" ({escaped(row['subject'])})" if row["subject"] else ""
             why = f": {escaped(row['reason'])}" if row["reason"] else ""
             st.markdown(
                 f"**{parts.rule_title(row['rule'])}**{of} until {format_time(row['until'])}, by"
@@ -196,11 +196,11 @@ def silences() -> None:
 def end_silence_action(row: Mapping[str, Any]) -> Action:
     def run() -> str:
         ended = end_silence(pool(), actor(), row["id"])
-        return "Silence ended." if ended else "The silence had ended already."
+        return "Silence ended." if ended else "The silence had already ended."
 
     return Action(
         "End silence",
-        f"Sends notifications again: {parts.rule_title(row['rule'])}.",
+        f"Resumes notifications: {parts.rule_title(row['rule'])}.",
         "End silence",
         run,
     )
@@ -229,7 +229,9 @@ def history() -> None:
         },
     )
     if len(rows) == MAX_SHOWN:
-        st.caption(f"The newest {MAX_SHOWN}. The export has all of the last 90 days.")
+        st.caption(
+            f"Showing the newest {MAX_SHOWN}. The export has all alerts from the last 90 days."
+        )
 
 
 def history_row(row: Mapping[str, Any]) -> dict[str, Any]:

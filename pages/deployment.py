@@ -37,11 +37,11 @@ BADGES = {
     "warning": OPEN,
     "critical": OPEN,
 }
-MANUAL_BADGES = {True: DONE, False: ":orange-badge[To tick]"}
+MANUAL_BADGES = {True: DONE, False: ":orange-badge[To do]"}
 
 st.caption(
-    "Everything that a deployment needs before users arrive, checked now. Open points say how to"
-    " fix them; points that only people can judge are ticked by hand."
+    "Everything a deployment needs before users arrive, checked live. Open checks say how to fix"
+    " them. Tick the manual checks yourself."
 )
 
 
@@ -97,7 +97,7 @@ def apply_action(pending: list[PendingFile]) -> Action:
         title=f"Apply {plural(len(pending), 'migration')}",
         effect=f"Applies {plural(len(pending), 'migration')} to the database in this order:"
         f" {escaped(abbreviated(file.name for file in pending))}. Each runs in its own"
-        " transaction; after an error, the earlier ones remain applied.",
+        " transaction. If one fails, those before it stay applied.",
         button=f"Apply {plural(len(pending), 'migration')}",
         run=run,
         needs=Role.ADMIN,
@@ -159,11 +159,11 @@ def tick_action(point: Manual, done: bool) -> Action:
     def run() -> str:
         tick(pool(), actor(), point.name, done)
         run_checks.clear()
-        return f"{point.title}: {'done' if done else 'open again'}."
+        return f"{point.title}: {'done' if done else 'reopened'}."
 
     return Action(
-        title=point.title,
-        effect=f"Records that this is {'done' if done else 'not done'}: {point.meaning}",
+        title="Tick" if done else "Untick",
+        effect=f"Records “{point.title}” as {'done' if done else 'not done'}: {point.meaning}",
         button="Tick" if done else "Untick",
         run=run,
     )
@@ -172,7 +172,7 @@ def tick_action(point: Manual, done: bool) -> Action:
 def download_report(state: Checklist, at: datetime) -> None:
     deployment, by, zone = target(settings(), app_url()), current_user(), time_zone()
     st.download_button(
-        "Report",
+        "Download report",
         lambda: report(state, deployment, at, by, zone).encode(),
         f"deployment-{at:%Y-%m-%d}.html",
         "text/html",
@@ -188,7 +188,7 @@ def call_instructions() -> None:
     st.text(f"{url}/functions/v1")
     st.caption(
         "Callers send a key in the apikey header or as a Bearer token. The publishable key"
-        " identifies an application and may start generations:"
+        " identifies an application and can start generations:"
     )
     st.code(publishable, language=None, wrap_lines=True)
     st.code(
@@ -199,9 +199,9 @@ def call_instructions() -> None:
         wrap_lines=True,
     )
     st.caption(
-        "The secret key may do everything and is never shown: it is the setting"
-        " SUPABASE_SECRET_KEY or, without that, in keys.json of the data folder on the server. It"
-        " runs pending jobs, as pg_cron does:"
+        "The secret key has full access and is never shown. It is in the setting"
+        " SUPABASE_SECRET_KEY or, if that is not set, in keys.json in the server's data folder."
+        " This runs pending jobs, as pg_cron does:"
     )
     st.code(
         f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SECRET_KEY"',

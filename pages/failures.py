@@ -51,7 +51,7 @@ def panel() -> None:
     if key and group:
         show_group(key, group)
     elif key:
-        st.info(f"No failed jobs of this error group in {span.description}.")
+        st.info(f"This error group has no failed jobs in {span.description}.")
         if st.button("Show all groups"):
             del st.query_params["kind"]
             st.rerun()
@@ -204,7 +204,7 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
     rows = read("failures", "failed", **span.parameters, key=key, most=MAX_SHOWN, **NEWEST)
     if not rows:
         return
-    of = "Failed jobs of this group" if key else "Failed jobs"
+    of = "Failed jobs in this group" if key else "Failed jobs"
     st.header(f"{of}, newest {MAX_SHOWN}" if len(rows) == MAX_SHOWN else of)
     jobs = pd.DataFrame(rows, columns=COLUMNS)
     selected = selectable(
@@ -246,7 +246,7 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
     if len(selected) == 1:
         job_details("Selected job", selected[0])
     elif key:
-        job_details("Sample job: the newest of this group", rows[0]["id"])
+        job_details("Sample job: newest in this group", rows[0]["id"])
 
 
 def confirm_retry_all(key: str | None, group: dict[str, Any] | None) -> NoReturn:
@@ -261,7 +261,7 @@ def confirm_retry(job_ids: list[UUID], group: dict[str, Any] | None) -> NoReturn
 # Long ranges cost more to aggregate, and change more slowly.
 live(panel, seconds=REFRESH_SECONDS if span.length.days < 2 else 10 * REFRESH_SECONDS)
 exported = selected_key()
-st.caption(f"All failed jobs of {span.description}{' in this error group' if exported else ''}:")
+st.caption(f"All failed jobs{' in this error group' if exported else ''}, {span.description}:")
 csv_export(
     "failures",
     COLUMNS,

@@ -33,13 +33,13 @@ file = fault_file(settings())
 if file is None:
     st.info(
         "Not available with the real Replicate: faults can only be injected into the simulated"
-        " provider. Start the app without REPLICATE_API_TOKEN to use them."
+        " provider. Start the app without REPLICATE_API_TOKEN to use it."
     )
     st.stop()
 st.caption(
-    "Makes the simulated provider misbehave, to see how queue, workers and pages cope. Faults apply"
-    " to new predictions of every process that uses this data folder, until they are cleared, even"
-    " after a restart."
+    "Makes the simulated provider fail so that you can see how the queue, workers and pages cope."
+    " Faults apply to new predictions of every process that uses this data folder. They survive"
+    " restarts and last until you clear them."
 )
 confirmations()
 
@@ -90,7 +90,7 @@ def queue_reaction() -> None:
     now = read("fault_injection", "now")
     with st.grid("auto", min_column_width=165, border=True):
         st.metric("Circuit breaker", *breaker(now), delta_color="gray", delta_arrow="off")
-        tile("Pending", now["pending"], f"{now['retrying']:,} after a failure")
+        tile("Pending", now["pending"], f"{now['retrying']:,} retrying")
         tile("Running", now["processing"])
         tile("Completed", now["completed"], "in 5 min")
         tile("Failed", now["failed"], "in 5 min")
@@ -128,7 +128,7 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
     if now["probing"]:
         return "Half-open", "testing with one job"
     if now["open_seconds"] == 0:
-        return "Open", "next job tests"
+        return "Open", "next job is the test"
     return "Open", f"next try in {duration(now['open_seconds'])}"
 
 
@@ -152,9 +152,10 @@ def form(file: FaultFile) -> None:
     model = None if scope in (None, ALL) else scope
     faults = active_faults(file)
     st.caption(
-        "Replaces the faults of all models. Models with their own faults keep them."
+        "Replaces the faults for all models. Models with their own faults keep them."
         if model is None
-        else "Replaces the faults of all models for this model. Leave all empty to use those."
+        else "Overrides the faults for all models with faults for this model. Leave every field"
+        " empty to use those."
     )
     with st.form(f"faults of {scope}"):
         outage, values = inputs(faults, model)
@@ -194,10 +195,10 @@ def inputs(faults: Faults, model: str | None) -> tuple[str | None, dict[str, Any
             step=1.0,
         )
         creates = st.number_input(
-            "Creations per minute, at most", 1, MAX_CREATES, before.creates_per_minute,
+            "Maximum predictions per minute", 1, MAX_CREATES, before.creates_per_minute,
             placeholder="Replicate: 600",
         )  # fmt: skip
-    st.text("Error mix (% of predictions, 100 in total at most)")
+    st.text("Error mix (% of predictions, up to 100 in total)")
     with st.grid("auto", min_column_width=220):
         failures = {
             kind: st.number_input(

@@ -29,7 +29,7 @@ from lib.ui.parts.test_run_list import (
 
 LIVE_SECONDS, IDLE_SECONDS = 0.25, 2.0
 """Refresh intervals while the run has live jobs, and otherwise."""
-DOUBLE_CLICK_SECONDS = 3.0
+DOUBLE_CLICK_SECONDS = 1.0
 
 
 def run_id() -> UUID | None:
@@ -125,8 +125,8 @@ def show_tab(load_test: bool) -> None:
             # May quote the input.
             st.error(f"**Not started.** {escaped(refusal)}", icon=":material/error:")
         st.caption(
-            "Test jobs run through the real queue. They count towards no user's limit and are kept"
-            " apart from users' jobs."
+            "Test jobs run through the real queue. They do not count towards users' limits and"
+            " are kept separate from users' jobs."
         )
     with right:
         if id := run_id():

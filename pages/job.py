@@ -49,7 +49,7 @@ def job_id() -> UUID | None:
         return UUID(value.strip())
     except ValueError:
         if value:
-            st.error("This is not a complete job id. The search finds jobs by a part of theirs.")
+            st.error("Not a complete job id. Use the search to find a job by part of its id.")
         else:
             st.info("No job selected.")
     choose_job()

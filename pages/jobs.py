@@ -126,11 +126,11 @@ def no_jobs(view: str, chosen: Filters) -> None:
         st.button("Clear filters", on_click=clear)
     elif view == "all":
         st.info(
-            "The queue is empty. Jobs come from the function start-generation, from Generate and"
-            " from Enqueue job.",
+            "The queue is empty. Create jobs with Generate, Enqueue job or the function"
+            " start-generation.",
             icon=":material/inbox:",
         )
-        link("generate", "Generate a first image")
+        link("generate", "Generate the first image")
     else:
         st.info(f"No {view} jobs.", icon=":material/inbox:")
 

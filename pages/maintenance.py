@@ -58,7 +58,7 @@ def tasks() -> None:
     if due:
         st.warning(f"{plural(len(due), 'task')} due: {', '.join(due)}.", icon=":material/task:")
     else:
-        st.success("**All tasks done on time.**", icon=":material/check_circle:")
+        st.success("**All good.** No tasks due.", icon=":material/check_circle:")
     by_rhythm = sorted(found, key=lambda state: list(FREQUENCIES).index(state.task.frequency))
     for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.frequency):
         st.header(rhythm)
@@ -135,8 +135,8 @@ def purge_progress(now: dict[str, Any]) -> None:
         )
     st.progress(
         min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
-        f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted, by {escaped(now['actor'])}"
-        f" since {format_time_of_day(now['started_at'])}",
+        f"{now['jobs']:,} of about {now['jobs'] + left:,} jobs deleted. Started by"
+        f" {escaped(now['actor'])} at {format_time_of_day(now['started_at'])}.",
     )
     if st.button("Stop purge", icon=":material/stop:"):
         ask(
@@ -145,7 +145,9 @@ def purge_progress(now: dict[str, Any]) -> None:
                 "Stops after the current batch. Deleted jobs stay deleted.",
                 "Stop purge",
                 lambda: (
-                    "Purge stopped." if stop_purge(pool(), actor()) else "It had ended already."
+                    "Purge stopped."
+                    if stop_purge(pool(), actor())
+                    else "The purge had already ended."
                 ),
                 decline="Continue",
             )
@@ -165,8 +167,8 @@ def purge_form() -> None:
     found = read("maintenance", "purgeable", older_than=timedelta(days=days))
     if found["later"]:
         st.info(
-            f"{plural(found['later'])} can be deleted once they have been added to the rollup,"
-            " which is in progress."
+            f"The rollup is in progress. {plural(found['later'])} can be deleted once it has"
+            " counted them."
         )
     elif not found["jobs"]:
         since = f" The oldest ended {format_time(found['oldest'])}." if found["oldest"] else ""
@@ -181,9 +183,9 @@ def purge_form() -> None:
         ask(
             Action(
                 f"Purge about {count}",
-                f"Permanently deletes about {count} that ended more than {plural(days, 'day')} ago,"
-                " with their payloads and errors, in small batches that do not slow down workers."
-                " Figures on all pages and the users' images stay.",
+                f"Permanently deletes about {count} that ended more than {plural(days, 'day')}"
+                " ago, with their payloads and errors, in small batches that do not slow down"
+                " workers. Statistics and users' images are kept.",
                 f"Purge about {count}",
                 partial(start_purge, days),
             )
@@ -194,7 +196,7 @@ def start_purge(days: int) -> str:
     run = Purge(database_url(settings()), actor(), timedelta(days=days), clear_cached_answers)
     if run.ended:
         return f"{plural(run.jobs)} deleted."
-    return "Purge started. It continues when you leave this page."
+    return "Purge started. It continues if you leave this page."
 
 
 def cron_history() -> None:
@@ -208,7 +210,7 @@ def cron_history() -> None:
             Action(
                 f"Delete runs older than {CRON_DAYS} days",
                 f"Deletes up to 10,000 runs that ended more than {CRON_DAYS} days ago from"
-                " cron.job_run_details, of every schedule in this database.",
+                " cron.job_run_details, for all schedules in this database.",
                 f"Delete runs older than {CRON_DAYS} days",
                 delete_cron_runs,
             )
@@ -226,16 +228,16 @@ def limits() -> None:
     st.header("Users near their limits")
     if not rows:
         st.success(
-            f"None of {plural(active_users, 'active user')} in the last 24 h has used"
-            f" {NEAR_LIMIT_SHARE:.0%} of a limit.",
+            f"No user has used {NEAR_LIMIT_SHARE:.0%} of a limit"
+            f" ({plural(active_users, 'active user')} in the last 24 h).",
             icon=":material/check_circle:",
         )
         return
     over = sum(row["used"] >= 1 for row in rows)
     st.markdown(
         f"**{plural(over, 'user')} at a limit**, {len(rows) - over:,} above"
-        f" {NEAR_LIMIT_SHARE:.0%} of one, of {plural(active_users, 'active user')} in the last"
-        " 24 h. Click a user to change limits."
+        f" {NEAR_LIMIT_SHARE:.0%}, out of {plural(active_users, 'active user')} in the last 24 h."
+        " Click a user to change their limits."
     )
     st.dataframe(
         pd.DataFrame(rows).assign(

@@ -24,7 +24,7 @@ LINES = {
 HOW_RECORDED = {
     "Queue": "Generations on the queue appear automatically.",
     "Synchronous": "Synchronous ones appear if the application runs them with"
-    " generate_synchronously of lib/ops/migration_path.py.",
+    " generate_synchronously from lib/ops/migration_path.py.",
 }
 SHARES = {"queue": "blue", "synchronous": "amber"}
 COLUMNS = [
@@ -36,9 +36,10 @@ STEP_COLUMNS = [
 ]  # fmt: skip
 
 st.caption(
-    "Moves an application from synchronous model calls to the queue step by step. It calls"
-    " use_async_for_user, which puts a percentage of users on the queue. Users keep their path; a"
-    " higher percentage only adds users. Requests without a user move at 100%."
+    "Moves an application from synchronous model calls to the queue step by step. The application"
+    " calls use_async_for_user, which puts a percentage of users on the queue. Raising the"
+    " percentage only adds users; those on the queue stay there. Requests without a user move at"
+    " 100%."
 )
 confirmations()
 span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
@@ -74,8 +75,8 @@ def current_state(state: dict[str, Any], users: dict[int, int]) -> None:
             f"of {active:,} active",
             delta_color="gray",
             delta_arrow="off",
-            help="Of the users who requested an image in the last 7 days, among the newest 10,000"
-            " generations.",
+            help="Of the users who requested an image in the last 7 days (newest 10,000"
+            " generations).",
         )
         changed = state["changed_at"]
         st.metric(
@@ -124,12 +125,12 @@ def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action
 def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.header("Comparison")
     st.caption(
-        f"Generations that ended in {span.description}, tests included. Times are from request to"
-        " image with all waits and attempts. On the queue, a generation fails after its last"
+        f"Generations that ended in {span.description}, including tests. Times run from request to"
+        " image, with all waits and attempts. On the queue, a generation fails after its last"
         " attempt."
     )
     if rows.empty:
-        st.info(f"No generations ended in this time. {' '.join(HOW_RECORDED.values())}")
+        st.info(f"No generations ended in this time range. {' '.join(HOW_RECORDED.values())}")
         return
     show_summary(rows.set_index("path"))
     st.dataframe(
@@ -154,7 +155,7 @@ def show_summary(rows: pd.DataFrame) -> None:
     if len(rows) < 2 or rows["p50_seconds"].isna().any():
         missing = [name for path, name in NAMES.items() if path not in rows.index]
         if missing:
-            missing_text = f"{missing[0]}: no generations ended on this path in this time."
+            missing_text = f"{missing[0]}: no generations ended on this path in this time range."
             st.info(f"{missing_text} {HOW_RECORDED[missing[0]]}")
         return
     words = [
@@ -204,7 +205,7 @@ def over_time(rows: pd.DataFrame) -> None:
     with right:
         shares = steps[["at", *STEP_COLUMNS[5:]]].set_axis(["at", *SHARES], axis=1)
         shares[list(SHARES)] *= 100
-        show_lines("Failure rate", shares, SHARES, "% of the generations")
+        show_lines("Failure rate", shares, SHARES, "% of generations")
 
 
 def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: str) -> None:
@@ -222,14 +223,14 @@ def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: s
             name: seconds_column(name) if unit == "seconds" else percent_column(name)
             for name in lines
         },
-        empty="No generations of this model ended in this time.",
+        empty="No generations of this model ended in this time range.",
     )
 
 
 def by_model(rows: pd.DataFrame) -> None:
     st.header("By model")
     if rows.empty:
-        st.caption("No generations ended in this time.")
+        st.caption("No generations ended in this time range.")
         return
     st.dataframe(
         rows.assign(path=rows["path"].map(NAMES), failure_share=rows["failure_share"] * 100),
@@ -262,7 +263,7 @@ def failures() -> None:
 
 
 def changes() -> None:
-    st.header("Changes of the percentage")
+    st.header("Changes to the percentage")
     rows = read("migration_path", "changes")
     if not rows:
         st.caption("No changes. All users are on the synchronous path.")

@@ -73,7 +73,7 @@ def known(value: Any) -> float | None:
 def panel() -> None:
     models = read_models()
     if models.empty:
-        st.info("No jobs ended in this time. Choose a longer one, or generate an image.")
+        st.info("No jobs ended in this time range. Choose a longer one, or generate an image.")
         link("generate")
         return
     show_verdict(models)
@@ -105,7 +105,7 @@ def show_verdict(models: pd.DataFrame) -> None:
             f"**No regressions in {span.description}.**{slowest}", icon=":material/check_circle:"
         )
     else:
-        st.info(f"**Too few jobs to compare with the period before.**{slowest}")
+        st.info(f"**Too few jobs to compare with the previous period.**{slowest}")
 
 
 def slowest_text(row: pd.Series) -> str:
@@ -140,9 +140,9 @@ def model_table(models: pd.DataFrame) -> None:
             "jobs": count_column("Jobs", width=70),
             "failed": percent_column("Failure rate", width=90),
             "run_p50": seconds_column("p50 run", width=75),
-            "p50_change": change_column("Change", "Of p50 run.", width=75),
+            "p50_change": change_column("Change", "Change in p50 run.", width=75),
             "run_p95": seconds_column("p95 run", width=75),
-            "p95_change": change_column("Change", "Of p95 run.", width=75),
+            "p95_change": change_column("Change", "Change in p95 run.", width=75),
             "wait_p95": seconds_column("p95 wait", width=75),
             "trend": st.column_config.LineChartColumn("p50 run over time", y_min=0, width=140),
             "enabled": st.column_config.CheckboxColumn("Enabled", width=70),
@@ -151,9 +151,9 @@ def model_table(models: pd.DataFrame) -> None:
             "model_id": "Full name",
             "price": st.column_config.NumberColumn("Price per image", format="$%.4f"),
             "usage": percent_column("Share of all jobs"),
-            "failed_before": percent_column("Failure rate before"),
-            "before_p50": seconds_column("p50 run before"),
-            "before_p95": seconds_column("p95 run before"),
+            "failed_before": percent_column("Previous failure rate"),
+            "before_p50": seconds_column("Previous p50 run"),
+            "before_p95": seconds_column("Previous p95 run"),
             "run_p99": seconds_column("p99 run"),
             "run_mean": seconds_column("Mean run"),
             "run_min": seconds_column("Shortest run"),
@@ -210,9 +210,9 @@ def show_model_verdict(row: pd.Series) -> None:
     if found := regressions(now, before):
         st.warning(f"**Regression:** {', '.join(found)}.", icon=":material/trending_up:")
     elif comparable(now, before):
-        st.success("**Stable** compared with the period before.", icon=":material/check_circle:")
+        st.success("**Stable** compared with the previous period.", icon=":material/check_circle:")
     else:
-        st.info("Too few jobs to compare with the period before.")
+        st.info("Too few jobs to compare with the previous period.")
 
 
 def show_figures(row: pd.Series) -> None:
@@ -242,7 +242,7 @@ def show_errors(model_id: str) -> None:
     st.header("Errors")
     rows = read("models", "errors", model=model_id, **times)
     if not rows:
-        st.caption("No failed jobs in this time.")
+        st.caption("No failed jobs in this time range.")
         return
     for row in rows:
         error_line(row)

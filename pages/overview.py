@@ -23,7 +23,7 @@ from lib.ui.tiles import Tile
 from lib.ui.time_range import RANGES, custom_range
 
 LAST_HOUR = "1 h"
-NO_USUAL = "usual unknown"
+NO_USUAL = "no usual value yet"
 MAX_RETRIED = 100_000
 IMAGE_WIDTH = 72
 
@@ -60,7 +60,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             f"{now['pending']:,}",
             f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
             "jobs",
-            "Pending jobs, retries in backoff included, and the longest wait of one that is due.",
+            "Pending jobs, including retries in backoff, and the longest wait among those due.",
             found.level_of(["waits_too_long", "pending_jobs"]),
             of_hours("pending", now["pending"]),
             filters={"view": "pending"},
@@ -70,7 +70,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             f"{now['processing'] - now['stuck']:,} of {now['slots']:,}",
             plural(now["workers_alive"], "worker") + stuck,
             "workers",
-            "Running jobs with a heartbeat, of those that the live workers can run at a time.",
+            "Running jobs with a heartbeat, out of the slots of all live workers.",
             found.level_of(["no_worker", "worker_gone", "stuck", "storage_failed"]),
             of_hours("processing", now["processing"]),
         ),
@@ -81,8 +81,8 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             if failure_share is None or usual_share is None
             else f"{100 * (failure_share - usual_share):+.1f} points",
             "failures",
-            "Failed of the jobs that completed or failed in the last hour. Compared with this hour,"
-            " 7-day average.",
+            "Failed jobs as a share of those that completed or failed in the last hour. Compared"
+            " with this hour, 7-day average.",
             found.level_of(["many_failures", "provider_down"]),
             of_hours("failure_share", failure_share),
             percent,
@@ -93,8 +93,8 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             duration(now["wait_p95"]),
             NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
             "throughput",
-            "95% of the jobs that ended in the last 15 min waited at most so long, from due to"
-            " started. Compared with this hour, last 7 days.",
+            "95% of the jobs that ended in the last 15 min started within this time of becoming"
+            " due. Compared with this hour, last 7 days.",
             found.level_of(["wait_p95"]),
             of_hours("wait_p95", now["wait_p95"]),
             duration,
@@ -136,7 +136,7 @@ def top_failures() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.header("Top failures, last hour", width="content")
         if groups and groups[0]["kinds"] > len(groups):
-            link("failures", f"All {groups[0]['kinds']}", time=LAST_HOUR)
+            link("failures", f"All {groups[0]['kinds']} groups", time=LAST_HOUR)
     if not groups:
         st.caption("No failures.")
     with st.container(gap="xsmall"):
@@ -157,13 +157,13 @@ def failure_group(group: Mapping[str, Any]) -> None:
         st.image(
             tiles.sparkline(group["trend"], tiles.CURVE_COLORS["good"]),
             width=60,
-            alt=f"Per hour, last day: {max(group['trend']):,} at most, {group['trend'][-1]:,} in"
-            " the current hour.",
+            alt=f"Failed jobs per hour in the last day: at most {max(group['trend']):,},"
+            f" {group['trend'][-1]:,} in the current hour.",
         )
         advice = RETRY_ADVICE[entry.retry]
         with st.container(width=115, horizontal_alignment="right"):
             if entry.retry == "useless":
-                link("failures", "Show", **filters)
+                link("failures", "Show group", **filters)
             elif st.button(
                 f"Retry all {jobs:,}", key=f"retry {group['key']}", help=f"{entry.meaning} {advice}"
             ):

@@ -27,8 +27,8 @@ HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest
 FAILED_ESTIMATE = 5000
 
 st.caption(
-    "Returns to the synchronous path step by step, and back to the queue. No step deletes anything."
-    " Each can be repeated or skipped, and says what it does before it runs."
+    "Returns to the synchronous path step by step, and later to the queue. No step deletes"
+    " anything. Each can be repeated or skipped, and says what it does before it runs."
 )
 
 
@@ -44,7 +44,7 @@ def panel() -> None:
         icon=":material/undo:",
     )
     direction = st.segmented_control(
-        "Way",
+        "Direction",
         list(DIRECTIONS),
         default="Roll back",
         required=True,
@@ -75,10 +75,10 @@ def steps(chosen: Sequence[Step], state: State) -> None:
 
 def step_action(step: Step, state: State) -> Action:
     def run() -> str:
-        return step.run(pool(), actor(), state, st.progress(0.0, "At work").progress)
+        return step.run(pool(), actor(), state, st.progress(0.0, "In progress").progress)
 
     return Action(
-        title=step.title,
+        title=step.button,
         effect=step.effect(state),
         button=step.button,
         run=run,
@@ -96,7 +96,7 @@ def notes_card(state: State, number: int) -> None:
 def end_card(state: State) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{len(RESUME_STEPS) + 2}. End rollback**")
-        st.text(f"Closes it and keeps the record. {remaining_text(state)}")
+        st.text(f"Ends the rollback and keeps its record. {remaining_text(state)}")
         if st.button("End rollback", key="end"):
             ask(end_action(state["id"], read_once("rollback", "state")))
 
@@ -109,7 +109,7 @@ def remaining_text(state: State) -> str:
 def end_action(rollback: UUID, state: State) -> Action:
     return Action(
         title="End rollback",
-        effect=f"Closes the rollback and changes nothing else. {remaining_text(state)}",
+        effect=f"Ends the rollback and changes nothing else. {remaining_text(state)}",
         button="End rollback",
         run=lambda: end_rollback(rollback),
     )
@@ -138,7 +138,7 @@ def start_action(reason: str) -> Action:
 
     return Action(
         title="Start rollback",
-        effect="Opens a rollback that remembers what to restore later. Nothing is stopped yet."
+        effect="Starts a rollback and records what to restore later. Nothing is stopped yet."
         f" Reason: {escaped(reason)}.",
         button="Start rollback",
         run=run,
@@ -148,8 +148,8 @@ def start_action(reason: str) -> Action:
 def evidence() -> None:
     st.header("Evidence")
     st.caption(
-        "All failed jobs, and the number of jobs by status. Export the latter before cancelling"
-        " jobs, which changes it."
+        "All failed jobs, and the number of jobs by status. Cancelling jobs changes these"
+        " numbers, so export them first."
     )
     left, right = st.columns(2)
     with left:

@@ -25,7 +25,7 @@ BADGES = {
     "skipped": ":orange-badge[Skipped]",
 }
 
-st.caption("Tests every step of the deployment end to end and says how to fix what fails.")
+st.caption("Tests every step of the deployment end to end and says how to fix each failure.")
 
 
 def start() -> None:
@@ -40,7 +40,7 @@ def start() -> None:
 
 def introduction() -> None:
     if settings().replicate_token:
-        costs = "Replicate is in use: **they cost as much as three images.**"
+        costs = "Replicate is in use, so **they cost as much as three images.**"
     elif settings().database_url or settings().functions_elsewhere:
         costs = (
             "**If workers or functions elsewhere use the real Replicate, they cost as much as three"
@@ -49,10 +49,10 @@ def introduction() -> None:
     else:
         costs = "The provider is simulated, so they are free."
     st.markdown(
-        f"Makes three real generations with a fast model. {costs} They are marked as tests and"
-        " removed at the end. Other jobs are not affected, except that process-jobs is called once"
-        f" and runs up to {settings().max_parallel_jobs} pending jobs. Takes a few seconds, at most"
-        " 15 min."
+        f"Runs three real generations with a fast model. {costs} They are marked as tests and"
+        " removed at the end. Other jobs are not affected, except that process-jobs is called"
+        f" once and runs up to {settings().max_parallel_jobs} pending jobs. Takes a few seconds,"
+        " at most 15 min."
     )
 
 

@@ -67,7 +67,7 @@ def panel() -> None:
     with right:
         percentiles(times, "run", "Run time of completed jobs", window)
     if times_step != "minute":
-        st.caption("Percentiles are within 10%, mostly within 1%.")
+        st.caption("Percentiles are accurate to within 10%, usually 1%.")
     workers(pace, flow["busiest"].max())
     health_table(read("overview", "health"))
 
@@ -118,7 +118,7 @@ def show_outlook(pace: dict) -> None:
             )
         case "draining":
             st.warning(
-                f"**Backlog cleared at {format_eta(ahead.seconds)} at this rate.** {facts}",
+                f"**At this rate, the backlog clears at {format_eta(ahead.seconds)}.** {facts}",
                 icon=":material/hourglass_bottom:",
             )
         case "growing":
@@ -158,7 +158,9 @@ def jobs(window: charts.Window) -> None:
         and span.start
         and (purged := read("throughput", "purged", **span.parameters))
     ):
-        st.caption(f"{plural(purged)} purged since: counted per hour and day only.")
+        st.caption(
+            f"{plural(purged)} purged from this time range: counted per hour and per day only."
+        )
 
 
 def arrivals(flow: pd.DataFrame, window: charts.Window) -> None:
@@ -200,8 +202,8 @@ def queue(flow: pd.DataFrame, window: charts.Window) -> None:
         empty="The queue was empty, or its depth was not sampled.",
     )
     st.caption(
-        f"Most jobs pending or running in each {flow_step}, sampled every minute while a worker is"
-        " alive."
+        f"Peak number of pending and running jobs in each {flow_step}, sampled every minute while"
+        " a worker is alive."
     )
 
 
@@ -221,7 +223,7 @@ def percentiles(times: pd.DataFrame, what: str, title: str, window: charts.Windo
         + charts.describe_lines(figures, list(charts.PERCENTILES), times_step, "seconds"),
         columns={"at": charts.step_column(times_step)}
         | dict.fromkeys(charts.PERCENTILES, seconds_column()),
-        empty="No job that ended in this time range was started.",
+        empty="No started jobs ended in this time range.",
     )
 
 
@@ -229,7 +231,7 @@ def workers(pace: dict, busiest: float) -> None:
     st.header("Workers needed")
     with st.container(horizontal=True):
         within = st.number_input(
-            "Longest wait, seconds", 1, 3600, 30, key="wait", bind="query-params", width=220
+            "Target wait (s)", 1, 3600, 30, key="wait", bind="query-params", width=220
         )
         at_once = st.number_input(
             "Concurrency per worker", 1, 1000, 10, key="slots", bind="query-params", width=220
@@ -244,9 +246,9 @@ def workers(pace: dict, busiest: float) -> None:
         alive = plural(pace["slots"], "slot")
         st.metric("Alive now", plural(pace["workers"], "worker"), alive, **NO_CHANGE)
     st.caption(
-        f"So that 95% of the jobs wait less than {within} s, by the Erlang C formula for random"
-        f" arrivals, with the last hour's mean run time of {duration(pace['run_seconds'])} and"
-        f" {pace['attempts']:.2f} attempts per job."
+        f"Workers needed for 95% of jobs to wait less than {within} s, by the Erlang C formula for"
+        f" random arrivals, at the last hour's mean run time of {duration(pace['run_seconds'])}"
+        f" and {pace['attempts']:.2f} attempts per job."
     )
 
 

@@ -168,13 +168,13 @@ def running_jobs() -> None:
 
 def built_in_schedule(env: Row, now: datetime) -> None:
     what = (
-        f"pg_cron {env['version']} is too old (1.4 is needed)."
+        f"pg_cron {env['version']} is too old (1.4 or newer is required)."
         if env["version"]
         else "This database has no pg_cron."
     )
     st.caption(
-        f"{what} A worker that runs all the time does not need it: it has its own schedule. The"
-        " intervals are this app's settings; other workers may have others."
+        f"{what} A worker that runs all the time does not need it; it has its own schedule. The"
+        " intervals are this app's settings; other workers may differ."
     )
     st.dataframe(
         worker_schedule(settings(), read("workers", "own_schedule"), now),
@@ -192,18 +192,18 @@ def built_in_schedule(env: Row, now: datetime) -> None:
 
 
 def calls() -> None:
-    st.header("Calls of process-jobs, last 24 h")
+    st.header("Calls to process-jobs, last 24 h")
     found = read("workers", "calls", most=MAX_SHOWN)
     if st.button("Call process-jobs", icon=":material/play_arrow:"):
         ask(call_action())
     if not found:
-        st.caption("No calls. A schedule, an operator or a holder of the secret key can call it.")
+        st.caption("No calls. A schedule, an operator or anyone with the secret key can call it.")
         return
     st.dataframe(
         pd.DataFrame(found).assign(took=[duration(call["seconds"]) for call in found]),
         key="calls",
         hide_index=True,
-        alt="Calls of process-jobs",
+        alt="Calls to process-jobs",
         column_order=["started_at", "state", "took", "processed", "errors", "host"],
         column_config={
             "started_at": time_column("Started", seconds=True),
@@ -231,7 +231,7 @@ def call_action() -> Action:
 
     return Action(
         title="Call process-jobs",
-        effect=f"Runs up to {max_jobs:,} pending jobs, like one run of the schedule, and waits for"
+        effect=f"Runs up to {max_jobs:,} pending jobs, as one scheduled call does, and waits for"
         " them to end.",
         button="Call process-jobs",
         run=run,

@@ -17,7 +17,7 @@ select
     f.kinds as failure_groups,
     f.entries = 20 as failure_groups_at_least,
     live.alive as workers_alive,
-    live.alive + missing.silent as workers_expected
+    recent.workers + live.calls as workers_expected
 from public.alert_watch w
 cross join lateral (
     select
@@ -47,11 +47,10 @@ cross join lateral (
     ) r
 ) f
 cross join lateral (
-    select count(*) as silent
+    select count(*) as workers
     from public.workers w
-    where w.kind = 'worker' and w.stopped_at is null
-      and w.last_seen_at <= now() - interval '1 minute' and w.last_seen_at > now() - interval '10 minutes'
-) missing
+    where w.kind = 'worker' and w.stopped_at is null and w.last_seen_at > now() - interval '10 minutes'
+) recent
 cross join lateral (
-    select count(*) as alive from public.live_workers
+    select count(*) as alive, count(*) filter (where l.kind <> 'worker') as calls from public.live_workers l
 ) live;

@@ -65,9 +65,9 @@ join (values
     (null, 'invalid_input', 14, true, 0.4, null, 'Replicate refuses the input for model {}: width and height: this size is not supported'),
     (null, 'unreachable', 10, false, 10, null, 'Replicate at api.replicate.com does not answer (ConnectTimeout).'),
     (null, 'deadline_exceeded', 8, false, 300, null, '{} took longer than 300 s and was cancelled.'),
-    (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {}: Insufficient credit'),
+    (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {} (add some at replicate.com/account/billing): You have insufficient credit to run this model.'),
     ('stability-ai/sdxl', 'model_not_found', 35, true, 0.4, null, 'Replicate has no model {}: The specified version does not exist.'),
-    ('google/imagen-4', 'prediction_failed', 60, false, null, null, '{} ended as failed: The image was held back by the safety filter.')
+    ('google/imagen-4', 'refused', 60, true, null, null, 'The safety filter of {} rejected the prompt or the image. Change the prompt and try again.')
 ) as e (model_id, code, weight, permanent, run_seconds, retry_after_seconds, message)
     on e.model_id is null or e.model_id = m.id
 window all_of_it as (partition by m.id), w as (all_of_it order by e.weight, e.code);

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.functional_validators import AfterValidator
 from starlette.requests import ClientDisconnect, Request
 
-from lib.api.errors import FunctionError
+from lib.api.errors import FunctionError, invalid_fields
 
 
 def _storable(text: str) -> str:
@@ -29,8 +29,12 @@ def _scalar(value: Any) -> Any:
         # 1e400 is valid JSON, but Python parses it as infinity, which is not.
         raise ValueError("must be a number that a double can hold")
     if isinstance(value, dict | list):
-        raise ValueError("must be text, a number, true, false or null")
+        raise ValueError("must be text, a number, true, false, null or a list of these")
     return value
+
+
+def _model_input(value: Any) -> Any:
+    return [_scalar(item) for item in value] if isinstance(value, list) else _scalar(value)
 
 
 Text = Annotated[str, AfterValidator(_storable)]
@@ -39,7 +43,6 @@ Prompt = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000),
     AfterValidator(_storable),
 ]
-Dimension = Annotated[int, Field(ge=64, le=2048, strict=True)]
 
 
 class RunShare(BaseModel):
@@ -53,28 +56,20 @@ class RunShare(BaseModel):
 
 
 class StartGeneration(BaseModel):
-    """Body of start-generation. Any other fields are passed to the model as parameters."""
+    """Body of start-generation. Any other fields are inputs, which the database checks."""
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
-    __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_scalar)]]
+    __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_model_input)]]
 
     prompt: Prompt
     model_id: Annotated[Text, Field(min_length=1, max_length=200)]
-    width: Dimension | None = None
-    height: Dimension | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] | None = None
-    negative_prompt: Annotated[Text, Field(max_length=10_000)] | None = None
     user_id: UUID | None = None
     test: bool = False
     test_run: RunShare | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """The model parameters, without the prompt."""
-        return self.model_dump(
-            mode="json",
-            exclude={"prompt", "model_id", "user_id", "test", "test_run"},
-            exclude_none=True,
-        )
+        """The inputs of the model, without the prompt."""
+        return {name: value for name, value in self.__pydantic_extra__.items() if value is not None}
 
 
 class ProcessGeneration(BaseModel):
@@ -89,7 +84,7 @@ Body = TypeVar("Body", bound=BaseModel)
 async def parse_body(request: Request, model: type[Body]) -> Body:
     """Parse and validate a request body.
 
-    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming the first invalid field.
+    Raises FunctionError: 413 too large, 400 not a JSON object, 422 naming all invalid fields.
     """
     try:
         value = json.loads(await _read_body(request), parse_constant=_reject_constant)
@@ -100,9 +95,13 @@ async def parse_body(request: Request, model: type[Body]) -> Body:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else "body"
-        raise FunctionError(422, "invalid_field", f"{field}: {first['msg']}", field=field) from None
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = [
+            {"field": str(each["loc"][0]) if each["loc"] else "body", "problem": each["msg"]}
+            for each in found
+        ]
+        message = "; ".join(f"{each['field']}: {each['problem']}" for each in problems)
+        raise invalid_fields(message, problems) from None
 
 
 async def _read_body(request: Request) -> bytes:

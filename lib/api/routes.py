@@ -97,6 +97,8 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             "generation_id": str(started.generation_id),
             "job_id": str(started.job_id),
             "status": "queued",
+            "notices": started.notices,
+            "size": started.size,
         }
     )
 

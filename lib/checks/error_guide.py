@@ -79,8 +79,8 @@ CATALOGUE = (
     Guide(
         "invalid_payload",
         "Invalid payload",
-        "The payload has no prompt, an invalid generation id or unreadable content. The job was"
-        " enqueued without start-generation, which checks all of this.",
+        "The payload has no prompt, an input that the model does not take or unreadable content."
+        " The job was enqueued without start-generation, which checks this.",
         "Fix the program that enqueues these jobs and let it enqueue them again.",
         "useless",
         r"payload",
@@ -88,28 +88,33 @@ CATALOGUE = (
     Guide(
         "invalid_input",
         "Input refused by Replicate",
-        "The model does not accept a parameter: an unsupported size, a value out of range, a"
-        " missing or unknown field, or a prompt that is too long.",
-        "Compare the payload with the inputs on the model's page at Replicate. Correct the default"
-        " parameters in the models table, or the client that sends the values. A retry helps only"
-        " if the models table was wrong.",
+        "Replicate does not accept an input that the models table allows: the schema there is out"
+        " of date or missing.",
+        "Compare the payload with the inputs on the model's page at Replicate, and correct the"
+        " models table. Then retry the jobs.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
     Guide(
-        "prediction_failed",
+        "refused",
         "Refused by the safety filter",
         "The model's safety filter objected to the prompt or the result, so there is no image.",
-        "The user has to change the prompt. A retry with a new seed rarely succeeds.",
+        "The user has to change the prompt. A retry rarely succeeds.",
         "useless",
-        r"safety|nsfw|sensitive|content policy|flagged|moderat",
-        narrows=True,
+        r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
+    ),
+    Guide(
+        "vendor_account",
+        "Account rejected by the model's vendor",
+        "The vendor behind the model reports no credit (E001) or a rejected key (E002).",
+        "Disable the model, look at its page at Replicate, and retry the jobs once it works again.",
+        "after",
+        r"\bE00[12]\b",
     ),
     Guide(
         "prediction_failed",
         "Model out of memory",
-        "The prediction needed more memory than Replicate's machine has, usually because of a"
-        " large image or many outputs, sometimes because the machine is busy.",
+        "The machine had too little memory: a large image, many outputs, or a busy machine.",
         "Retry a few jobs. If they fail again, reduce the size in the models table's default"
         " parameters or use a model on larger hardware.",
         "helps",
@@ -119,8 +124,7 @@ CATALOGUE = (
     Guide(
         "prediction_failed",
         "Model failed",
-        "Replicate started the prediction, but the model stopped with an error or returned no"
-        " image. The message is the model's.",
+        "The model stopped with an error or returned no image. The message is the model's.",
         "Look up the message on the model's page at Replicate. If all its jobs have failed since a"
         " certain time, its version may have changed. Single failures usually pass: retry them.",
         "helps",
@@ -168,7 +172,7 @@ CATALOGUE = (
     Guide(
         "prediction_not_found",
         "Prediction not found at Replicate",
-        "Replicate has removed the prediction, or the token now belongs to another account.",
+        "Replicate removed the prediction, or the token now belongs to another account.",
         "Retry the jobs. A new prediction is created.",
         "helps",
         r"no prediction|prediction.{0,80}not found",
@@ -212,8 +216,7 @@ CATALOGUE = (
         " Supabase Storage is down, over its quota or lacks the bucket. Workers claim no jobs that"
         " need storage meanwhile, and up to thirty attempts of this kind do not count.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
-        " project's status, its quota and the bucket named by SUPABASE_STORAGE_BUCKET. Jobs then"
-        " continue automatically, and an image less than an hour old is not paid for again.",
+        " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",
         r"supabase storage|bucket|disk for images|folder of images",
     ),

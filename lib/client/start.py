@@ -1,6 +1,6 @@
 """Start a generation through the function start-generation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +31,16 @@ class StartRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A queued generation and its job."""
+    """A queued generation and its job.
+
+    `notices` says in sentences what was ignored or changed of the request. `size` has what was
+    asked, what is sent to the model, and the expected width and height; None if unknown.
+    """
 
     generation_id: UUID
     job_id: UUID
+    notices: tuple[str, ...] = ()
+    size: Mapping[str, Any] | None = None
 
 
 def start_image_generation(
@@ -52,9 +58,10 @@ def start_image_generation(
 
     `url` is the Supabase project or the Darkroom app, `key` any of its API keys, and
     `access_token` that of the signed-in user. Repeating a call with the same idempotency key
-    returns the first result instead of starting a second generation. `parameters` are passed to
-    the model: width, height, seed and any others it takes; None is omitted. `test` marks an
-    operator's test, which needs the secret key and is exempt from limits. Raises StartRefused.
+    returns the first result instead of starting a second generation. `parameters` are the model's
+    own inputs, or names that mean the same for every model: width, height, aspect_ratio, seed,
+    negative_prompt, num_outputs and so on; None is omitted. `test` marks an operator's test, which
+    needs the secret key and is exempt from limits. Raises StartRefused.
     """
     body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
     with _translate_errors(url), open_client(httpx.Client, timeout=TIMEOUT_SECONDS) as http:
@@ -109,7 +116,12 @@ def _parse_response(url: str, response: httpx.Response) -> Started:
     try:
         answer = response.json()
         if response.is_success:
-            return Started(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+            return Started(
+                UUID(answer["generation_id"]),
+                UUID(answer["job_id"]),
+                tuple(answer.get("notices") or ()),
+                answer.get("size"),
+            )
         refusal = answer["error"]
         message, code = str(refusal["message"]), str(refusal["code"])
     except (ValueError, KeyError, TypeError) as error:

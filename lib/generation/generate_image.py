@@ -23,11 +23,10 @@ class GenerationHandler:
         self, queue: Queue, provider: Provider, storage: Storage, *, deadline_seconds: float
     ) -> None:
         self._queue = queue
-        self._calls = PredictionCalls(queue.pool, provider.name)
-        self._predictions = Predictions(self._calls, provider, deadline_seconds=deadline_seconds)
+        self._calls = PredictionCalls(queue.pool, provider.name, deadline_seconds=deadline_seconds)
+        self._predictions = Predictions(self._calls, provider)
         self._provider = provider
         self._outputs = Outputs(provider, storage)
-        self._deadline_seconds = deadline_seconds
         self.outage = self._outputs.outage
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
@@ -53,7 +52,7 @@ class GenerationHandler:
                 generation.id,
                 prediction,
                 earlier=earlier,
-                until=began + self._deadline_seconds,
+                until=began + intent.deadline_seconds,
             )
         except ProviderError as error:
             raise JobFailed(
@@ -79,7 +78,7 @@ class GenerationHandler:
         try:
             async for prediction in self._provider.follow(  # noqa: B020
                 prediction,
-                deadline=self._deadline_seconds,
+                deadline=intent.deadline_seconds,
                 # Of a worker that was stopped for a while, another may follow the same prediction.
                 may_cancel=lambda: self._calls.is_held(claim),
             ):

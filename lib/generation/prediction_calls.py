@@ -16,7 +16,8 @@ class Intent:
     """A prediction of a generation, written down before it is created.
 
     `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
-    earlier attempt intended it; None if this attempt did.
+    earlier attempt intended it; None if this attempt did. The provider may run it for
+    `deadline_seconds`.
     """
 
     id: UUID
@@ -26,6 +27,7 @@ class Intent:
     provider_id: str | None
     at: datetime
     seconds: float | None
+    deadline_seconds: float
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -42,11 +44,15 @@ class Generation:
 
 
 class PredictionCalls:
-    """The calls of a claim's holder. Every method raises DatabaseUnavailable."""
+    """The calls of a claim's holder. Every method raises DatabaseUnavailable.
 
-    def __init__(self, pool: AsyncPool, provider: str) -> None:
+    `deadline_seconds` counts for models that have none of their own.
+    """
+
+    def __init__(self, pool: AsyncPool, provider: str, *, deadline_seconds: float) -> None:
         self._pool = pool
         self._provider = provider
+        self._deadline_seconds = deadline_seconds
         self._sql = load_async("predictions")
 
     async def begin(self, claim: Claim) -> Generation:
@@ -70,6 +76,7 @@ class PredictionCalls:
             row["provider_id"],
             row["intended_at"],
             row["intended_seconds"],
+            row["deadline_seconds"] or self._deadline_seconds,
         )
         return Generation(row["generation_id"], intent)
 
@@ -96,6 +103,7 @@ class PredictionCalls:
             None,
             row["at"],
             None,
+            intent.deadline_seconds,
         )
 
     async def renew(self, claim: Claim, intent: Intent) -> None:

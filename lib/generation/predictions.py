@@ -34,13 +34,9 @@ RECORD_RETRY_SECONDS = 0.5
 class Predictions:
     """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost."""
 
-    def __init__(
-        self, calls: PredictionCalls, provider: Provider, *, deadline_seconds: float
-    ) -> None:
-        """`deadline_seconds` is how long a prediction may take before the provider ends it."""
+    def __init__(self, calls: PredictionCalls, provider: Provider) -> None:
         self._calls = calls
         self._provider = provider
-        self._deadline_seconds = deadline_seconds
 
     async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
         """The prediction of an intent, and the intent that it belongs to after all.
@@ -51,7 +47,8 @@ class Predictions:
         """
         if intent.provider_id is not None:
             known = await self._known(intent.provider_id)
-            if known.status == "succeeded" or not known.finished:
+            refused = known.failure is not None and known.failure.permanent
+            if known.status == "succeeded" or not known.finished or refused:
                 return intent, known
             began = asyncio.get_running_loop().time()
             intent = await self._calls.replace(claim, intent, known.status, known.error)
@@ -87,6 +84,8 @@ class Predictions:
                 raise outputs_expired(prediction_id) from error
             raise
         gone = prediction.status == "succeeded" and not prediction.output
+        # Images that the safety filter left out leave an empty list, removed ones none.
+        gone = gone and prediction.failure is None
         if gone and may_have_expired(prediction):
             raise outputs_expired(prediction.id)
         return prediction
@@ -128,7 +127,7 @@ class Predictions:
                     intent.model_id,
                     intent.input,
                     version=intent.version,
-                    cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
+                    cancel_after=intent.deadline_seconds + CANCEL_MARGIN_SECONDS,
                     # The queue delays all jobs of the model, and the slot is free for others.
                     wait_out_rate_limits=False,
                 )

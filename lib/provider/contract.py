@@ -59,6 +59,15 @@ class ProviderError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a prediction ended without an image, in a sentence, as in ProviderError."""
+
+    message: str
+    code: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One run of a model.
 
@@ -78,6 +87,8 @@ class Prediction:
     """How long the model ran, as the provider bills it; None until it has ended."""
     created_at: datetime | None = None
     """By the provider's clock."""
+    failure: Failure | None = None
+    """Why it ended without an image, if the provider's words are known."""
 
     @property
     def finished(self) -> bool:
@@ -86,18 +97,16 @@ class Prediction:
 
     @property
     def image(self) -> str:
-        """The URL of its first image. Raises ProviderError if it ended without one.
-
-        Permanently if it succeeded: another one would be paid for, and most likely have none.
-        """
+        """The URL of its first image. Raises ProviderError if it ended without one."""
         if self.status == "succeeded" and self.output:
             return self.output[0]
-        reason = self.error or "no image came back"
-        raise ProviderError(
-            f"{self.model} ended as {self.status}: {reason}",
+        failure = self.failure or Failure(
+            f"{self.model} ended as {self.status}: {self.error or 'no image came back'}",
             code="prediction_failed",
+            # Another one would be paid for, and most likely have none.
             permanent=self.status == "succeeded",
         )
+        raise ProviderError(failure.message, code=failure.code, permanent=failure.permanent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class StartedGeneration:
-    """A queued generation and its job."""
+    """A queued generation and its job.
+
+    `notices` says in sentences what was ignored or changed of the request; `size` has what was
+    asked, what is sent and the expected width and height, None if the model's schema is unknown.
+    """
 
     generation_id: UUID
     job_id: UUID
+    notices: list[str]
+    size: dict[str, Any] | None
 
 
 def storable(message: str) -> str:
@@ -70,6 +76,12 @@ def parse_json(text: str) -> dict[str, Any]:
             f"The payload cannot be read: {error}", code="invalid_payload", permanent=True
         ) from error
     return value
+
+
+def _started(answer: Mapping[str, Any]) -> StartedGeneration:
+    return StartedGeneration(
+        UUID(answer["generation_id"]), UUID(answer["job_id"]), answer["notices"], answer["size"]
+    )
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:
@@ -193,7 +205,8 @@ class Queue:
         """Queue a generation within the user's limits; source is "app" or "test".
 
         Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
-        another request) or DR429 (over the limit, the limits in its detail).
+        another request), DR422 (invalid input, the problems in its detail) or DR429 (over the
+        limit, the limits in its detail).
         """
         async with connected(self.pool) as connection:
             answer = await self._sql.start_generation(
@@ -205,7 +218,7 @@ class Queue:
                 source=source,
                 idempotency_key=idempotency_key,
             )
-        return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+        return _started(answer)
 
     async def start_test_generations(
         self,
@@ -234,7 +247,7 @@ class Queue:
                 parameters=json.dumps(parameters),
                 idempotency_key=idempotency_key,
             )
-        return StartedGeneration(UUID(answer["generation_id"]), UUID(answer["job_id"]))
+        return _started(answer)
 
     async def record_progress(self, claim: Claim, percent: int) -> None:
         """Raise the progress shown to the user, 0 to 100. Raises ClaimLost."""

@@ -204,7 +204,7 @@ def _line_labels(long: pd.DataFrame) -> pd.DataFrame:
 def _format_value(value: float, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
-    return f"{number(value)} {unit}"
+    return f"{number(value)}{unit}" if unit.startswith("%") else f"{number(value)} {unit}"
 
 
 def describe_lines(figures: pd.DataFrame, names: Sequence[str], step: Step, unit: str) -> str:

@@ -18,11 +18,11 @@ from lib.ui.dashboard import (
     database_errors_shown,
 )
 
-TOAST_SECONDS = 10
+TOAST_SECONDS = 5
 REDRAW_SECONDS = 5.0
 """After this time, a report that has not reached the browser is drawn again."""
 UNREACHABLE = (
-    "The database did not answer in time, so the action may not have been done. Try again."
+    "The database did not answer in time, so the action may not have taken effect. Try again."
 )
 
 
@@ -133,7 +133,7 @@ def _confirm(action: Action) -> None:
                 st.stop()
             except DatabaseError as error:
                 # For example a migration that failed after others were applied.
-                st.error("It was not done, or not all of it:")
+                st.error("The action failed, or was only partly done:")
                 st.text(str(error))
                 st.stop()
             clear_cached_answers()

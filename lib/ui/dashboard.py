@@ -126,27 +126,29 @@ def database_errors_shown() -> Iterator[None]:
         yield
     except TimeLimitReached:
         st.error(
-            "This took the database longer than its time limit, so it was stopped. Choose a shorter"
-            " time or narrower filters; the queue itself is not affected."
+            "The query hit its time limit and was stopped. The queue is not affected. Choose a"
+            " shorter time range or narrower filters."
         )
         return
     except QueryError as refusal:
-        st.error("The database cannot read what this page was asked for. Check the filters.")
+        st.error("The database rejected a filter value. Check the filters.")
         st.text(refusal.message)
         return
     except StatementFailed as failure:
-        st.error("The database refused what this page reads. The queue itself goes on.")
+        st.error("The database rejected this page's query. The queue is not affected.")
         st.text(str(failure))
         return
     except DatabaseUnavailable as error:
         st.session_state["database_away"] = True
         if isinstance(error, SchemaMissing):
-            st.error("The database answers, but cannot be used yet. This page then goes on itself.")
+            st.error(
+                "The database answers but is not ready yet. This page continues as soon as it is."
+            )
             st.text(str(error))
         else:
             st.error(
-                "The database does not answer. Jobs are safe in it, and this page goes on by"
-                " itself as soon as it is back."
+                "The database does not answer. Jobs are safe. This page continues as soon as the"
+                " database is back."
             )
         return
     if st.session_state.pop("database_away", False):

@@ -35,7 +35,7 @@ def csv_export(
     """
     if not st.button("Export as CSV", icon=":material/download:", key=f"export {name}"):
         return
-    bar = st.progress(0.0, "Fetching")
+    bar = st.progress(0.0, "Fetching rows")
     with database_errors_shown():
         file = StringIO(newline="")
         writer = csv.writer(file)
@@ -46,7 +46,9 @@ def csv_export(
             count += len(page)
             bar.progress(min(count / max(expected, count, 1), 1.0), f"{count:,} rows")
             if count >= MAX_ROWS:
-                st.warning(f"The file ends after {MAX_ROWS:,} rows: choose a narrower filter.")
+                st.warning(
+                    f"The file stops at {MAX_ROWS:,} rows. Narrow the filters to export the rest."
+                )
                 break
         bar.empty()
         content = file.getvalue()

@@ -103,7 +103,7 @@ def show_flow(chart: Chart, description: str) -> datetime | None:
         on_select="rerun",
         # Kept free while the code of charts is loaded.
         height=chart_specs.FLOW_HEIGHT,
-        alt=f"Jobs of the last 24 hours by 15 minutes: {description}",
+        alt=f"Jobs in the last 24 hours per 15 minutes: {description}",
     )
     chosen = state.selection.get(chart_specs.QUARTER) or []
     return datetime.fromisoformat(chosen[0][chart_specs.QUARTER]) if chosen else None

@@ -22,7 +22,7 @@ REFRESH_SECONDS = 5.0
 CONNECTION_HELP = {
     "direct": "Direct connections: every feature works.",
     "session pooler": "Session pooler: every feature works. The pooler's size limits the number of"
-    " workers, because each of our connections takes one of the database's.",
+    " workers, because each connection of this app uses one of the database's.",
     "transaction pooler": "Transaction pooler: it does not pass notifications, so workers and"
     " subscribers poll once a second. The role's statement timeout applies.",
 }

@@ -73,10 +73,10 @@ class TimeRange:
 
     @property
     def description(self) -> str:
-        """For use in a sentence: "the last 24 h" or "4 Nov 09:30 to 4 Nov 10:30"."""
+        """For use in a sentence: "the last 24 h" or "the period 4 Nov 09:30 to 4 Nov 10:30"."""
         if self.start is None:
             return "the last " + next(k for k, v in RANGES.items() if v == self.length)
-        return f"{format_time(self.start)} to {format_time(self.start + self.length)}"
+        return f"the period {format_time(self.start)} to {format_time(self.start + self.length)}"
 
 
 def custom_range(start: datetime, length: timedelta) -> dict[str, str]:
@@ -122,11 +122,11 @@ def _chosen(choice: str, default: str) -> TimeRange | None:
     )
     last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
     if first is None or last is None or first >= last:
-        st.error("The time ends before it begins: choose an earlier start or a later end.")
+        st.error("The time range ends before it starts. Choose an earlier start or a later end.")
         return None
     # Subtracted in UTC, so that a day with a clock change has its 23 or 25 hours.
     start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))
     if end - start > MAX_LENGTH:
-        st.warning(f"At most {MAX_LENGTH.days} days are shown: the last ones before the end.")
+        st.warning(f"Limited to the last {MAX_LENGTH.days} days before the end.")
         start = end - MAX_LENGTH
     return TimeRange(end - start, start)

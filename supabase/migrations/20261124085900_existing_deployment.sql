@@ -62,10 +62,14 @@ begin
             ('models', 'enabled', 'boolean', 'not null default true'),
             ('models', 'created_at', 'timestamp with time zone', 'not null default now()'),
             ('models', 'updated_at', 'timestamp with time zone', 'not null default now()'),
-            ('models', 'parameter_schema', 'jsonb',
-             'not null default ''[]'' check (jsonb_typeof(parameter_schema) = ''array'')'),
             ('models', 'price_per_image', 'numeric', '(10, 5) check (price_per_image >= 0)'),
-            ('models', 'seed_field', 'text', ''),
+            ('models', 'provider', 'text', 'not null default ''replicate'''),
+            ('models', 'input_schema', 'jsonb', 'check (jsonb_typeof(input_schema) = ''object'')'),
+            ('models', 'output_shape', 'text', 'check (output_shape in (''uri'', ''uri[]''))'),
+            ('models', 'size_rules', 'jsonb', 'not null default ''{}'' check (jsonb_typeof(size_rules) = ''object'')'),
+            ('models', 'operator_fields', 'text[]', 'not null default ''{disable_safety_checker}'''),
+            ('models', 'deadline_seconds', 'integer', 'check (deadline_seconds > 0)'),
+            ('models', 'refreshed_at', 'timestamp with time zone', ''),
             ('image_generations', 'id', 'uuid', null),
             ('image_generations', 'user_id', 'uuid', ''),
             ('image_generations', 'prompt', 'text', 'not null default '''''),
@@ -82,7 +86,9 @@ begin
             ('image_generations', 'created_at', 'timestamp with time zone', 'not null default now()'),
             ('image_generations', 'started_at', 'timestamp with time zone', ''),
             ('image_generations', 'completed_at', 'timestamp with time zone', ''),
-            ('image_generations', 'updated_at', 'timestamp with time zone', 'not null default now()')
+            ('image_generations', 'updated_at', 'timestamp with time zone', 'not null default now()'),
+            ('image_generations', 'notices', 'text[]', ''),
+            ('image_generations', 'size', 'jsonb', '')
         ) as c (relation, name, kind, terms)
         where pg_catalog.to_regclass('public.' || c.relation) is not null
     loop

@@ -71,17 +71,27 @@ create table if not exists public.models (
     enabled            boolean     not null default true,
     created_at         timestamptz not null default now(),
     updated_at         timestamptz not null default now(),
-    parameter_schema   jsonb       not null default '[]' check (jsonb_typeof(parameter_schema) = 'array'),
     price_per_image    numeric(10, 5) check (price_per_image >= 0),
-    seed_field         text
+    provider           text        not null default 'replicate',
+    input_schema       jsonb       check (jsonb_typeof(input_schema) = 'object'),
+    output_shape       text        check (output_shape in ('uri', 'uri[]')),
+    size_rules         jsonb       not null default '{}' check (jsonb_typeof(size_rules) = 'object'),
+    operator_fields    text[]      not null default '{disable_safety_checker}',
+    deadline_seconds   int         check (deadline_seconds > 0),
+    refreshed_at       timestamptz
 );
 comment on column public.models.id is 'The model at Replicate, as owner/name.';
 comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
-comment on column public.models.parameter_schema is
-    'Parameters of the model besides prompt, size and seed: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help. A model accepts a negative prompt if negative_prompt is in the list.';
-comment on column public.models.seed_field is
-    'The model''s input for a random seed; null if it has none. A generation without a seed gets a generated one, so that two with the same prompt can be distinguished at the provider.';
-comment on column public.models.price_per_image is 'In US dollars, for estimates; null if unknown.';
+comment on column public.models.default_parameters is 'What is sent unless a request says otherwise; the rest has the defaults of the model.';
+comment on column public.models.input_schema is
+    'What the model takes: each input by name as a JSON schema without references, with required (true), x-order, x-cog-secret and enum_partial (choices known, others may exist). Null: not known, so inputs are passed on unchecked.';
+comment on column public.models.output_shape is 'uri: one file; uri[]: a list; null where it is not known.';
+comment on column public.models.size_rules is
+    'What the schema does not say about sizes. multiple: of width and height; megapixels (of 1024 x 1024 pixels): where no input says so, 1 by default; sizes: width and height in pixels by aspect ratio, at that area.';
+comment on column public.models.operator_fields is 'Inputs that only default_parameters and tests of operators set, not requests of users.';
+comment on column public.models.deadline_seconds is 'How long a prediction may take; null: as the worker is set.';
+comment on column public.models.refreshed_at is 'When the schema was last fetched from the provider; null: as shipped.';
+comment on column public.models.price_per_image is 'In US dollars, for estimates; null where it is not known.';
 
 create table if not exists public.image_generations (
     id            uuid        primary key default gen_random_uuid(),
@@ -101,10 +111,16 @@ create table if not exists public.image_generations (
     created_at    timestamptz not null default now(),
     started_at    timestamptz,
     completed_at  timestamptz,
-    updated_at    timestamptz not null default now()
+    updated_at    timestamptz not null default now(),
+    notices       text[],
+    size          jsonb
 );
-comment on column public.image_generations.thumbnail_path is 'The image at no more than 512 pixels a side, a WebP in the same storage; null if there is none.';
-comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: generated sample history of the embedded database.';
+comment on column public.image_generations.parameters is 'What is sent beside the prompt and the model''s defaults, under the model''s own names once notices is set.';
+comment on column public.image_generations.notices is 'What was ignored or changed of the request, a sentence each; null until its input is resolved (resolve_input).';
+comment on column public.image_generations.size is
+    'asked: width, height or aspect_ratio of the request; sent: what they became; expected: width and height in pixels of the image, exact or about, null where it depends on the source image.';
+comment on column public.image_generations.thumbnail_path is 'The image at no more than 512 pixels a side, a WebP in the same storage; null where there is none.';
+comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
 comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
 
 create table public.predictions (

@@ -630,7 +630,7 @@ begin
     if v_provider is not null then
         if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then
             perform public.record_provider_failure(v_provider, p_error);
-        elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'creation_unknown') then
+        elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'refused', 'vendor_account', 'creation_unknown') then
             perform public.record_provider_success(v_provider);
         end if;
     end if;

@@ -123,6 +123,8 @@ declare
     v_scope   text := coalesce(p_user_id::text, p_source);
     v_request jsonb := jsonb_build_object('prompt', p_prompt, 'model_id', p_model_id, 'parameters', p_parameters);
     v_earlier public.idempotency_keys;
+    v_model   public.models;
+    v_input   record;
     v_limits  jsonb;
     v_generation_id uuid := gen_random_uuid();
     v_job_id  uuid;
@@ -141,13 +143,19 @@ begin
                 using errcode = 'DR409';
         elsif found then
             return jsonb_build_object('generation_id', v_earlier.generation_id, 'job_id', v_earlier.job_id,
-                                      'status', 'queued');
+                                      'status', 'queued')
+                || coalesce((
+                    select jsonb_build_object('notices', coalesce(g.notices, '{}'), 'size', g.size)
+                    from public.image_generations g where g.id = v_earlier.generation_id
+                ), '{"notices": [], "size": null}');
         end if;
     end if;
 
-    if not exists (select from public.models m where m.id = p_model_id and m.enabled) then
+    select * into v_model from public.models m where m.id = p_model_id and m.enabled;
+    if not found then
         raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
     end if;
+    v_input := public.resolve_input(v_model, p_prompt, p_parameters, p_source = 'test');
     if p_source <> 'test' then
         v_limits := public.get_user_limits(p_user_id);
         if not (v_limits ->> 'can_generate')::boolean then
@@ -157,8 +165,8 @@ begin
         end if;
     end if;
 
-    insert into public.image_generations (id, user_id, prompt, model_id, parameters, source)
-    values (v_generation_id, p_user_id, p_prompt, p_model_id, p_parameters, p_source);
+    insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, notices, size)
+    values (v_generation_id, p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, v_input.notices, v_input.size);
     v_job_id := public.enqueue_job(
         'generate-image',
         jsonb_build_object('generation_id', v_generation_id, 'prompt', p_prompt, 'model_id', p_model_id)
@@ -169,11 +177,12 @@ begin
         insert into public.idempotency_keys (scope, key, request, generation_id, job_id)
         values (v_scope, p_idempotency_key, v_request, v_generation_id, v_job_id);
     end if;
-    return jsonb_build_object('generation_id', v_generation_id, 'job_id', v_job_id, 'status', 'queued');
+    return jsonb_build_object('generation_id', v_generation_id, 'job_id', v_job_id, 'status', 'queued',
+                              'notices', v_input.notices, 'size', v_input.size);
 end;
 $$;
 comment on function public.start_generation is
-    'Checks the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. Errors: DR404 model, DR409 key reused, DR429 limit (limits in DETAIL).';
+    'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. notices and size say what became of the request (resolve_input). Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 -- Run ---------------------------------------------------------------------------------------------
 
@@ -182,7 +191,7 @@ comment on function public.start_generation is
 create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
 returns table (
     generation_id uuid, status text, model_id text, version text, prediction uuid, provider_id text, input jsonb,
-    intended_at timestamptz, intended_seconds double precision
+    intended_at timestamptz, intended_seconds double precision, deadline_seconds int
 )
 language plpgsql volatile set search_path = ''
 as $$
@@ -223,6 +232,19 @@ begin
         update public.job_queue q
         set payload = q.payload || jsonb_build_object('generation_id', v_id) where q.id = p_job_id;
     end if;
+    -- Only start_generation has checked the input already. An older client writes it beside the prompt.
+    update public.image_generations g
+    set parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
+    from (
+        select o.id, o.source, o.prompt, m, o.parameters || coalesce((
+            select jsonb_object_agg(p.key, p.value) from jsonb_each(v_payload) p
+            where public.neutral_inputs() ? p.key and p.value <> 'null'
+        ), '{}') as given
+        from public.image_generations o left join public.models m on m.id = o.model_id
+        where o.id = v_id and o.notices is null and o.status <> 'completed'
+    ) a
+    left join lateral public.resolve_input(a.m, a.prompt, a.given, a.source = 'test') i on (a.m).id is not null
+    where g.id = a.id;
 
     update public.image_generations g
     set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp()
@@ -230,7 +252,7 @@ begin
     returning g.prediction_id into v_known;
     if not found then
         return query
-            select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz, null::double precision
+            select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz, null::double precision, null::int
             from public.image_generations g where g.id = v_id;
         return;
     end if;
@@ -250,11 +272,13 @@ begin
     return query
         select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, p.input, p.created_at,
                case when p.provider_id is null and (p.job_id, p.attempt) is distinct from (p_job_id, p_attempt)
-                    then extract(epoch from clock_timestamp() - p.created_at)::double precision end
+                    then extract(epoch from clock_timestamp() - p.created_at)::double precision end,
+               m.deadline_seconds
         from public.image_generations g
         join public.predictions p
             on p.generation_id = g.id and p.provider = p_provider
            and p.status in ('intended', 'starting', 'processing', 'succeeded')
+        left join public.models m on m.id = g.model_id
         where g.id = v_id
         -- One that is known before one that may not exist.
         order by p.provider_id is null, p.created_at desc
@@ -262,7 +286,7 @@ begin
 end;
 $$;
 comment on function public.begin_generation is
-    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. Errors: DR422 for a payload that can never run, 23503 for a user that is gone.';
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
 
 -- Predictions -------------------------------------------------------------------------------------
 
@@ -273,9 +297,9 @@ as $$
     insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, worker, input)
     select
         p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
-        -- The range that every model takes.
-        case when m.seed_field is not null then jsonb_build_object(m.seed_field, floor(random() * 2147483647)::int) else '{}' end
-            || coalesce(m.default_parameters, '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
+        -- A seed of ours, in the range that every model takes, tells two with the same prompt apart at the provider.
+        case when m.input_schema ? 'seed' then jsonb_build_object('seed', floor(random() * 2147483647)::int) else '{}' end
+            || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
     from public.image_generations g left join public.models m on m.id = g.model_id
     where g.id = p_generation_id
     returning *;
@@ -360,7 +384,10 @@ begin
         update public.image_generations g
         set prediction_id = p_provider_id, progress = 5, updated_at = clock_timestamp()
         where g.id = v_row.generation_id and g.status = 'processing';
-        return 'held';
+        -- Not of an attempt that has not begun: only the one before it has.
+        if found then
+            return 'held';
+        end if;
     end if;
     return case when exists (
         select from public.job_queue q

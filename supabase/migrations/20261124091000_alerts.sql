@@ -212,7 +212,7 @@ comment on function public.measure_waiting is
     'pending_jobs: pending jobs, counted up to 10,000. oldest_pending: seconds since the oldest claimable job became due. no_completion: seconds without a completed job while such a job is pending.';
 
 create function public.measure_ended() returns table (rule text, subject text, value double precision, detail jsonb)
-language sql stable set search_path = ''
+language sql stable set search_path = '' set enable_seqscan = off
 as $$
     select 'failure_rate', '', failed / ended::double precision, jsonb_build_object('failed', failed, 'ended', ended)
     from (

@@ -94,6 +94,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_model  public.models;
+    v_input  record;
     v_limits jsonb;
     v_id     uuid;
 begin
@@ -107,6 +108,7 @@ begin
     if not found then
         raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
     end if;
+    v_input := public.resolve_input(v_model, p_prompt, p_parameters, p_source = 'test');
     if p_source <> 'test' then
         v_limits := public.get_user_limits(p_user_id);
         if not (v_limits ->> 'can_generate')::boolean then
@@ -115,17 +117,21 @@ begin
             )::text;
         end if;
     end if;
-    insert into public.image_generations (user_id, prompt, model_id, parameters, source, status, started_at)
-    values (p_user_id, p_prompt, p_model_id, p_parameters, p_source, 'processing', clock_timestamp())
+    insert into public.image_generations (
+        user_id, prompt, model_id, parameters, source, status, started_at, notices, size
+    ) values (
+        p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, 'processing', clock_timestamp(),
+        v_input.notices, v_input.size
+    )
     returning id into v_id;
     insert into public.sync_generations (generation_id, model_id) values (v_id, p_model_id);
     return query
         select v_id, v_model.version,
-               v_model.default_parameters || p_parameters || jsonb_build_object('prompt', p_prompt);
+               public.default_input(v_model) || v_input.parameters || jsonb_build_object('prompt', p_prompt);
 end;
 $$;
 comment on function public.start_sync_generation is
-    'Records that a generation starts inside a request, within the user''s limits, and returns the input for the provider. Errors: 22023 empty prompt, DR404 model, DR429 limit (limits in DETAIL).';
+    'Records that a generation begins inside a request, within the user''s limits, and gives what the provider needs. Errors: 22023 empty prompt, DR404 model, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 create function public.end_sync_generation(
     p_generation_id uuid, p_outcome text,

@@ -78,6 +78,10 @@ begin
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
             'set_model',
+            -- model_inputs
+            'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
+            'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
+            'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
             'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
@@ -190,7 +194,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'ecae18d459aa46e8';
+return '27c6d0cf26e31b52';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -31,7 +31,7 @@ def test_process_jobs_runs_what_waits_to_stored_images(call, served, db):
         assert row["progress"] == 100
         assert row["prediction_id"]
         image = (served.settings.images / row["storage_path"]).read_bytes()
-        assert Image.open(BytesIO(image)).size == (256, 128)
+        assert Image.open(BytesIO(image)).size == (672, 384)
         assert row["image_url"].endswith(f"/images/{row['storage_path']}")
 
 

@@ -14,17 +14,28 @@ GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schn
 
 
 def test_queues_a_generation_and_its_job(call, served, db):
-    asked = GENERATION | {"width": 512, "height": 768, "seed": 7, "guidance": 2.5}
+    asked = GENERATION | {"width": 512, "height": 768, "seed": 7, "output_format": "png"}
     answer = call("start-generation", asked, headers={"apikey": served.keys.publishable})
     assert answer.status_code == 200
     body = answer.json()
-    assert set(body) == {"success", "generation_id", "job_id", "status"}
+    assert set(body) == {"success", "generation_id", "job_id", "status", "notices", "size"}
     assert (body["success"], body["status"]) == (True, "queued")
     generation = db.execute(
         "select * from public.image_generations where id = %s", (body["generation_id"],)
     ).fetchone()
     assert (generation["prompt"], generation["status"]) == ("A lighthouse", "queued")
-    assert generation["parameters"] == {"width": 512, "height": 768, "seed": 7, "guidance": 2.5}
+    fitted = {"aspect_ratio": "2:3", "megapixels": "0.25"}
+    assert generation["parameters"] == fitted | {"seed": 7, "output_format": "png"}
+    assert (
+        body["size"]
+        == generation["size"]
+        == {
+            "asked": {"width": 512, "height": 768},
+            "sent": fitted,
+            "expected": {"width": 416, "height": 608, "exact": False},
+        }
+    )
+    assert body["notices"] == generation["notices"]
     job = db.execute("select * from public.job_queue where id = %s", (body["job_id"],)).fetchone()
     assert (job["status"], job["job_type"]) == ("pending", "generate-image")
     assert job["payload"]["generation_id"] == body["generation_id"]
@@ -40,7 +51,7 @@ WRONG_FIELDS = [
     ("model_id", ""),
     ("model_id", ["a"]),
     ("width", 63),
-    ("width", 2049),
+    ("width", 8193),
     ("width", "512"),
     ("height", 512.5),
     ("seed", -1),
@@ -166,7 +177,10 @@ def test_the_client_starts_a_generation_and_says_why_it_cannot(served, db):
         "select source, parameters from public.image_generations where id = %s",
         (started.generation_id,),
     ).fetchone()
-    assert row == {"source": "test", "parameters": {"width": 512}}
+    assert row["source"] == "test"
+    assert row["parameters"] == started.size["sent"] == {"aspect_ratio": "9:16", "image_size": "1K"}
+    assert started.size["expected"] == {"width": 768, "height": 1408, "exact": True}
+    assert "768 x 1408" in started.notices[0]
     with pytest.raises(StartRefused, match="nobody/nothing") as refusal:
         start_image_generation(
             served.url,

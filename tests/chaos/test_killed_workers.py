@@ -82,11 +82,11 @@ def assert_one_image_each(crew, stories, killed):
     kept = {story.storage_path for story in stories if story.status == "completed"}
     assert kept <= files.keys()
     # A worker may die between keeping the file and ending the job, and that may be the last try.
-    unfinished = {f"{story.generation_id}.png" for story in stories if story.status == "failed"}
+    unfinished = {f"{story.generation_id}.webp" for story in stories if story.status == "failed"}
     assert files.keys() - kept <= unfinished
     with httpx.Client(base_url=crew.provider) as provider:
         for story in stories:
             # With one attempt there was no other prediction to take the image of.
             if story.status == "completed" and story.attempts > 1:
-                image = provider.get(f"/files/{story.prediction_id}/out-0.png").content
+                image = provider.get(f"/files/{story.prediction_id}/out-0.webp").content
                 assert files[story.storage_path].read_bytes() == image, story

@@ -167,7 +167,7 @@ def test_a_storm_pays_for_nothing_twice(storm_of, server, eventually, latency, t
 def test_two_with_the_same_input_adopt_different_predictions(storm_of, server, eventually):
     """Without a seed of ours they cannot be told apart."""
     with connect(server.url) as connection:
-        connection.execute("update models set seed_field = null")
+        connection.execute("update models set input_schema = input_schema - 'seed'")
         connection.execute("update job_types set provider = null")
     enqueue(server, ["The same [500]"] * 6)
     _, book = storm_of(create_seconds=0.2, run_seconds=0.5)

@@ -58,7 +58,8 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
 @pytest.mark.parametrize(
     ("code", "message", "title"),
     [
-        ("prediction_failed", "m ended as failed: flagged by the SAFETY filter", "safety filter"),
+        ("refused", None, "safety filter"),
+        ("vendor_account", None, "model's vendor"),
         ("prediction_failed", "m ended as failed: CUDA out of memory", "out of memory"),
         ("prediction_failed", "m ended as failed: IndexError", "Model failed"),
         ("prediction_failed", None, "Model failed"),

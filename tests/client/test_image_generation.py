@@ -88,7 +88,7 @@ def test_from_a_plain_script(url, keys, database, process):
         if update.status == "queued":
             asyncio.run(process())
     assert update.status == "completed"
-    assert update.image_url.endswith(f"{started.generation_id}.png")
+    assert update.image_url.endswith(f"{started.generation_id}.webp")
 
 
 async def test_from_an_event_loop(url, keys, database, process):
@@ -125,7 +125,7 @@ async def test_the_state_goes_from_idle_to_an_image(generation, shown, process, 
     await process()
     await running
     assert (generation.status, generation.progress) == ("completed", 100)
-    assert generation.image_url.endswith(".png")
+    assert generation.image_url.endswith(".webp")
     assert generation.error is None
     statuses = [status for status, _ in shown]
     assert list(dict.fromkeys(statuses)) == ["queued", "processing", "completed"]

@@ -11,6 +11,8 @@ from lib.ui.pages import PAGES
 
 PROJECT = Path(__file__).parents[2]
 FILES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+# Its texts link to pages of the app.
+FILES.remove(PROJECT / "docs" / "strings.md")
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TEST = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/pytest\n"

@@ -19,17 +19,7 @@ CODE = re.compile(
     re.DOTALL,
 )
 """SQL, markup, patterns and addresses."""
-CODE_CALLS = {
-    "compile",
-    "fullmatch",
-    "search",
-    "match",
-    "sub",
-    "open",
-    "getattr",
-    "cast",
-    "TypeVar",
-}
+CODE_CALLS = {"compile", "fullmatch", "search", "match", "sub", "open", "getattr", "cast"}
 SQL_TEXT = re.compile(r"'((?:[^']|'')*)'")
 SQL_COMMENT = re.compile(r"^comment on .*?;$", re.DOTALL | re.MULTILINE)
 RETIRED = (

@@ -152,7 +152,7 @@ ENDINGS = {
     "unicode": COMPLETED,
     "null": NO_IMAGE,
     "null-only": NO_IMAGE,
-    "empty-list": NO_IMAGE,
+    "empty-list": ("failed", "refused"),
     "empty-object": NO_IMAGE,
     "empty-text": NO_IMAGE,
     "words": NO_IMAGE,
@@ -184,7 +184,7 @@ ENDINGS = {
     "internal": NOT_FOUND,
     "metadata": NOT_FOUND,
 }
-ATTEMPTS = {NOT_AN_IMAGE: 1, NOT_FOUND: 1, NO_IMAGE: 1, UNREACHABLE: 3}
+ATTEMPTS = {NOT_AN_IMAGE: 1, NOT_FOUND: 1, NO_IMAGE: 1, ("failed", "refused"): 1, UNREACHABLE: 3}
 
 
 @pytest.mark.slow

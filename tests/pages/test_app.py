@@ -25,9 +25,9 @@ def test_a_generation_runs_to_an_image_that_the_app_serves(make_app, eventually)
     # No address of this process: another one may serve the folder tomorrow.
     assert row["image_url"] == f"/images/{row['storage_path']}"
     image = httpx.get(f"{app.url}{row['image_url']}")
-    assert image.headers["content-type"] == "image/png"
-    app.folder.joinpath("seen.png").write_bytes(image.content)
-    assert Image.open(app.folder / "seen.png").size == (1024, 1024)
+    assert image.headers["content-type"] == "image/webp"
+    app.folder.joinpath("seen.webp").write_bytes(image.content)
+    assert Image.open(app.folder / "seen.webp").size == (1024, 1024)
 
 
 def test_starts_with_labelled_history_and_makes_its_keys_once_and_never_logs_them(make_app):
@@ -74,7 +74,7 @@ def test_ten_jobs_survive_a_killed_app_and_complete_once(make_app, eventually):
     # Nothing was paid for twice, and every image is there.
     after = app.rows("select id, prediction_id from public.image_generations order by id")
     assert after == before
-    assert len(list((app.folder / "images").glob("*.png"))) == 10
+    assert len(list((app.folder / "images").glob("*.webp"))) == 10
 
 
 @pytest.mark.slow

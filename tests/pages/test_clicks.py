@@ -171,21 +171,21 @@ def test_finds_a_user_s_job(app, rows, operator):
     one.click(one.page.get_by_role("button", name="Search Shortcut"))
     one.type(one.page.get_by_role("searchbox", name="Search"), "red kite")
     one.click(one.page.get_by_role("dialog").get_by_role("link", name="Failed: A red kite"))
-    one.sees(one.page.get_by_text("Generation failed"))
+    one.sees(one.page.get_by_text("no error recorded"))
 
 
 def test_submits_a_first_test_and_watches_it(make_app, operator):
     """The strip of an empty queue leads there, and no longer afterwards."""
     one = operator(make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="50").start())
-    one.sees(one.page.get_by_text("The queue is empty: no job has run yet."))
-    one.click(one.link("Generate a first image"))
+    one.sees(one.page.get_by_text("The queue is empty. No jobs have run yet."))
+    one.click(one.link("Generate the first image"))
     one.type(one.page.get_by_label("Prompt", exact=True), "A red kite")
     one.click(one.button("Generate 1 image"))
     one.sees(one.page.get_by_role("img", name="A red kite"))
     one.sees(one.page.get_by_text("1 of 1 done"))
     one.page.get_by_role("link", name="Overview").click()
     one.sees(one.page.get_by_text("1 completed in the last hour"))
-    expect(one.link("Generate a first image")).to_be_hidden()
+    expect(one.link("Generate the first image")).to_be_hidden()
 
 
 def test_sample_history_says_what_it_is(make_app, page: Page):

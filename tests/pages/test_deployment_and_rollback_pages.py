@@ -54,7 +54,7 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
     expect(main.get_by_text("Team trained: done.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Ticked by")).to_be_visible(timeout=LONG)
     with page.expect_download() as download:
-        main.get_by_role("button", name="Report").click()
+        main.get_by_role("button", name="Download report").click()
     file = tmp_path / "report.html"
     download.value.save_as(file)
     page.goto(file.as_uri())
@@ -88,7 +88,9 @@ def test_a_migration_that_fails_is_told_in_words(app, page: Page):
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     main.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
-    expect(dialog.get_by_text("It was not done, or not all of it:")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text("The action failed, or was only partly done:")).to_be_visible(
+        timeout=LONG
+    )
     expect(dialog.get_by_text(f"{version}_test_runs.sql: relation")).to_be_visible()
     assert "Traceback" not in page.content()
     change(app, "insert into supabase_migrations.schema_migrations (version) values (%s)", version)

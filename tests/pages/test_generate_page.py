@@ -67,7 +67,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     with Image.open(download.value.path()) as whole:
-        assert (whole.format, whole.size) == ("PNG", (1024, 1024))
+        assert (whole.format, whole.size) == ("WEBP", (1024, 1024))
     job = image.locator("xpath=ancestor::a").get_attribute("href")
     opens = page.get_by_role("link", name="Open").get_attribute("href")
     assert job == f"/{opens}"

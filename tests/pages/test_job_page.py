@@ -168,7 +168,7 @@ def test_a_pending_job_is_moved_up_and_cancelled(app, page):
     dialog = page.get_by_role("dialog")
     sees(dialog, "Raises the priority from 0 to 10.")
     dialog.get_by_role("button", name="Raise priority").click()
-    sees(page, "1 job moved up.")
+    sees(page, "1 job given a higher priority.")
     assert rows(app, "select priority from job_queue where job_type = 'a'") == [{"priority": 10}]
     page.get_by_role("button", name="Cancel job").click(timeout=LONG)
     page.get_by_role("dialog").get_by_role("button", name="Cancel 1 job").click(timeout=LONG)
@@ -179,7 +179,7 @@ def test_a_pending_job_is_moved_up_and_cancelled(app, page):
     ("id", "said"),
     [
         ("", "No job selected."),
-        ("?id=ab", "This is not a complete job id."),
+        ("?id=ab", "Not a complete job id."),
         (f"?id={USER}", "No job or generation has this id. It may have been purged."),
     ],
 )

@@ -52,7 +52,7 @@ def test_old_jobs_are_purged_and_the_figures_stay(app, page: Page, eventually):
     [there] = app.rows(count)
     assert there["count"] > expected > 10_000
     button.click()
-    expect(page.get_by_role("dialog")).to_contain_text("the users' images stay")
+    expect(page.get_by_role("dialog")).to_contain_text("users' images are kept")
     confirm(page, label)
     expect(main.get_by_text("No jobs to delete.")).to_be_visible(timeout=60_000)
     [left] = app.rows(count)
@@ -76,7 +76,7 @@ def test_a_purge_that_stands_still_is_said_and_stopped(app, page: Page):
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("No progress for 1 min")).to_be_visible(timeout=LONG)
     expect(
-        main.get_by_text(re.compile("^1 of about .* jobs deleted, by ana since"))
+        main.get_by_text(re.compile(r"^1 of about .* jobs deleted\. Started by ana at"))
     ).to_be_visible()
     main.get_by_role("button", name="Stop purge").click()
     confirm(page, "Stop purge")

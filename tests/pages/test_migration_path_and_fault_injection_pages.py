@@ -29,7 +29,7 @@ def test_users_are_moved_to_the_queue_and_back(app, page: Page):
     page.goto(f"{app.url}/migration-path")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     expect(main.get_by_text("of 20 active")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("No generations ended in this time.").first).to_be_visible()
+    expect(main.get_by_text("No generations ended in this time range.").first).to_be_visible()
     expect(main.get_by_role("button", name="Move all users back")).to_be_disabled()
     main.get_by_role("slider").press("End")
     expect(main.get_by_text("Moves about 20 of the 20 active users to the queue.")).to_be_visible()

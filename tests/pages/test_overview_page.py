@@ -124,11 +124,11 @@ def test_a_click_on_a_bar_opens_the_jobs_of_that_quarter_of_an_hour(
     expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible(timeout=LONG)
     page.wait_for_url(re.compile("/jobs"))
     filters = parse_qs(urlsplit(page.url).query)
-    assert (filters["view"], filters["time"], filters["from"]) == (["all"], ["From … to …"], [at])
+    assert (filters["time"], filters["from"]) == (["From … to …"], [at])
 
 
 def test_an_empty_queue_offers_a_first_image(make_app, page: Page, database):
     page.goto(make_app(DATABASE_URL=database).start().url)
     expect(strip(page)).to_contain_text("All good. The queue is empty", timeout=LONG)
-    page.get_by_role("link", name="Generate a first image").click()
+    page.get_by_role("link", name="Generate the first image").click()
     expect(page.get_by_role("heading", name="Generate", exact=True)).to_be_visible(timeout=LONG)

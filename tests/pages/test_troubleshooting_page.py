@@ -28,7 +28,7 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     expect(dialog).to_be_hidden()
     main.get_by_role("button", name="Resume generate-image").click()
     dialog.get_by_role("button", name="Resume generate-image").click(timeout=LONG)
-    expect(main.get_by_text("Resumed.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Resumed.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("All good.")).to_be_visible(timeout=LONG)
     done = "select from public.job_queue where status = 'completed'"
     eventually(lambda: app.rows(done))

@@ -7,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -28,7 +27,6 @@ from lib.provider.simulator.server import Simulator
 
 SCHNELL = "black-forest-labs/flux-schnell"
 DEV = MODELS["black-forest-labs/flux-dev"]
-MIGRATION = Path("supabase/migrations/20261124090200_models.sql")
 
 RECORD = Record(
     id="p1",
@@ -53,14 +51,15 @@ def http(simulator):
 
 
 def create(http: httpx.Client, prompt: str, **headers: str) -> httpx.Response:
-    body = {"input": {"prompt": prompt, "width": 64, "height": 64}}
+    body = {"input": {"prompt": prompt, "megapixels": "0.25"}}
     return http.post(f"/v1/models/{SCHNELL}/predictions", json=body, headers=headers)
 
 
-def test_the_models_are_those_of_the_models_table():
-    rows = re.findall(r"\('([^']+/[^']+)', '[^']+', (?:null|'(\w+)')", MIGRATION.read_text())
-    assert {id: version or None for id, version in rows} == {
-        model.id: model.version for model in MODELS.values()
+def test_the_models_are_those_of_the_models_table(db):
+    rows = db.execute("select id, version, input_schema from public.models").fetchall()
+    assert len(rows) >= 20
+    assert {row["id"]: (row["version"], row["input_schema"]) for row in rows} == {
+        model.id: (model.version, model.inputs) for model in MODELS.values()
     }
 
 
@@ -144,9 +143,9 @@ def test_times_and_failures_are_spread_as_told(model):
 def test_an_image_needs_a_succeeded_prediction_but_no_token(http, simulator):
     done, hanging = create(http, "a fox", prefer="wait").json(), create(http, "[hang]").json()
     image = httpx.get(done["output"][0], verify=False)
-    assert (image.status_code, image.headers["content-type"]) == (200, "image/png")
+    assert (image.status_code, image.headers["content-type"]) == (200, "image/webp")
     for prediction_id in (hanging["id"], "unknown"):
-        url = f"{simulator.base_url}/files/{prediction_id}/out-0.png"
+        url = f"{simulator.base_url}/files/{prediction_id}/out-0.webp"
         assert httpx.get(url, verify=False).status_code == 404
 
 
@@ -318,6 +317,6 @@ def test_data_is_removed_after_an_hour(folder):
         assert (new["input"], new["data_removed"]) == ({"prompt": "a fox"}, False)
         assert (old["input"], old["output"], old["data_removed"]) == ({}, None, True)
         assert old["status"] == "succeeded"
-        assert http.get("/files/new/out-0.png").status_code == 200
-        assert http.get("/files/old/out-0.png").status_code == 404
+        assert http.get("/files/new/out-0.webp").status_code == 200
+        assert http.get("/files/old/out-0.webp").status_code == 404
     simulator.stop()

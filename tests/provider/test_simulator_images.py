@@ -6,14 +6,14 @@ from itertools import product
 import pytest
 from PIL import Image
 
-from lib.provider.simulator.images import draw_png
+from lib.provider.simulator.images import draw
 from lib.provider.simulator.scenes import LAND_WORDS, LIGHT_WORDS, THING_WORDS
 
 MODEL = "black-forest-labs/flux-schnell"
 
 
 def drawn(prompt: str, seed: int = 1, size: tuple[int, int] = (64, 64)) -> Image.Image:
-    return Image.open(BytesIO(draw_png(MODEL, prompt, seed, *size))).convert("RGB")
+    return Image.open(BytesIO(draw(MODEL, prompt, seed, size, "png"))).convert("RGB")
 
 
 def brightness(prompt: str) -> float:

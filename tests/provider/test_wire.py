@@ -212,7 +212,7 @@ async def test_a_token_in_an_answer_is_not_passed_on(serve, connect):
             [{"url": "https://a/1"}, [["https://a/2"]], "https://a/3"],
             ["https://a/1", "https://a/2"],
         ),
-        *((output, []) for output in (None, "", "A fox.", 5, False, [], {}, [None], ["/1.png"])),
+        *((output, []) for output in (None, "", "A fox.", 5, False, {}, [None], ["/1.png"])),
         (["file:///etc/passwd", "//a/1.png", "ftp://a/1.png"], []),
     ],
 )

@@ -253,7 +253,7 @@ def test_usual_is_the_median_of_completed_jobs(db: Connection) -> None:
 
 def test_models_say_what_they_take(db: Connection) -> None:
     rows = generate.models(db)
-    assert len(rows) == 8
+    assert len(rows) >= 20
     for row in rows:
         assert row["price_per_image"] > 0
         for said in row["parameter_schema"]:

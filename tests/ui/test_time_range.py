@@ -37,22 +37,26 @@ def chosen(monkeypatch):
 
 def test_moments_are_those_of_the_viewers_clock(chosen):
     shown = chosen(datetime(2026, 7, 1, 8), datetime(2026, 7, 2, 9, 30))
-    assert shown.text[0].value == "01 06:00 UTC, 1 day, 1:30:00, 1 Jul 08:00 to 2 Jul 09:30"
+    assert shown.text[0].value == (
+        "01 06:00 UTC, 1 day, 1:30:00, the period 1 Jul 08:00 to 2 Jul 09:30"
+    )
 
 
 def test_a_time_across_the_end_of_summer_time_is_whole(chosen):
     shown = chosen(datetime(2026, 10, 24), datetime(2026, 10, 26))
-    assert shown.text[0].value == "23 22:00 UTC, 2 days, 1:00:00, 24 Oct 00:00 to 26 Oct 00:00"
+    assert shown.text[0].value == (
+        "23 22:00 UTC, 2 days, 1:00:00, the period 24 Oct 00:00 to 26 Oct 00:00"
+    )
 
 
 def test_an_end_before_the_beginning_is_said_and_nothing_is_read(chosen):
     shown = chosen(datetime(2026, 7, 2), datetime(2026, 7, 1))
-    assert "ends before it begins" in shown.error[0].value
+    assert "ends before it starts" in shown.error[0].value
     assert not shown.text
 
 
 def test_of_a_time_that_is_too_long_the_last_part_is_shown(chosen):
     shown = chosen(datetime(2020, 1, 1), datetime(2026, 7, 1))
-    assert f"At most {time_range.MAX_LENGTH.days} days" in shown.warning[0].value
+    assert f"Limited to the last {time_range.MAX_LENGTH.days} days" in shown.warning[0].value
     assert shown.text[0].value.endswith("30 Jun 2024 00:00 to 1 Jul 00:00")
     assert str(timedelta(days=731)) in shown.text[0].value

@@ -17,7 +17,11 @@ DETAIL_LENGTH = 500
 _REFUSALS = {
     400: ("invalid_input", True, "Replicate cannot read the request for {}"),
     401: ("unauthorized", True, "Replicate refuses the API token"),
-    402: ("no_credit", True, "The Replicate account has no credit to run {}"),
+    402: (
+        "no_credit",
+        True,
+        "The Replicate account has no credit to run {} (add some at replicate.com/account/billing)",
+    ),
     403: ("unauthorized", True, "Replicate does not allow this API token to use {}"),
     413: ("invalid_input", True, "Replicate finds the input for {} too large"),
     422: ("invalid_input", True, "Replicate refuses the input for {}"),

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from lib.provider.contract import ListedPrediction, Prediction, ProviderError
+from lib.provider.replicate.failures import failure_of
 
 MAX_TEXT, MAX_NAME = 16_000, 200
 """Most characters that are kept of an error and of logs, and that a name or status may have."""
@@ -21,17 +22,23 @@ _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 def parse_prediction(body: bytes) -> Prediction:
     """The prediction in a response body. Raises ProviderError if it is malformed."""
     answer = _object(body)
-    logs = _logs(answer.get("logs"))
+    model, status = _text(answer, "model"), _text(answer, "status")
+    output, error, logs = (
+        answer.get("output"),
+        _error(answer.get("error")),
+        _logs(answer.get("logs")),
+    )
     return Prediction(
         id=_text(answer, "id"),
-        model=_text(answer, "model"),
-        status=_text(answer, "status"),
-        output=_urls(answer.get("output")),
-        error=_error(answer.get("error")),
+        model=model,
+        status=status,
+        output=_urls(output),
+        error=error,
         logs=logs,
         progress=_progress(logs),
         predict_seconds=_predict_seconds(answer.get("metrics")),
         created_at=_time_or_none(answer.get("created_at")),
+        failure=failure_of(model, status, output, error),
     )
 
 

@@ -18,16 +18,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lib.provider.simulator.catalogue import catalogue_routes
 from lib.provider.simulator.faults import FaultFile, ModelFaults
-from lib.provider.simulator.images import draw_png
+from lib.provider.simulator.images import draw
 from lib.provider.simulator.models import MODELS, VERSIONS, Model
 from lib.provider.simulator.predictions import Predictions, RateLimited, Record, new_id
 from lib.provider.simulator.requests import (
+    check_fields,
     cursor,
     deadline_seconds,
     list_request,
     read_body,
-    validated_input,
     wait_seconds,
 )
 from lib.provider.simulator.responses import (
@@ -38,9 +39,17 @@ from lib.provider.simulator.responses import (
     throttled,
 )
 from lib.provider.simulator.schedule import draw_schedule
+from lib.provider.simulator.schemas import validated_input
+from lib.provider.simulator.uploads import Uploads
 
 PAGE_SIZE = 100
 WAIT_CHECK_SECONDS = 0.25
+MEDIA_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}
 THROTTLE_SECONDS = 5
 """Retry-After for a prompt with [429], at speed 1."""
 
@@ -66,11 +75,15 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
         Route("/predictions", api.list_page),
         Route("/predictions/{id}", api.get),
         Route("/predictions/{id}/cancel", api.cancel, methods=["POST"]),
+        # Else a model without an owner would be a model named "predictions", which takes no POST.
+        Route("/models/{name}/predictions", api.create_by_model, methods=["POST"]),
+        *catalogue_routes(folder),
+        *Uploads(folder).routes(),
     ]
     return Starlette(
         routes=[
             Mount("/v1", routes=guarded, middleware=[Middleware(_TokenGuard, token=token)]),
-            Route("/files/{id}/out-0.png", api.image),
+            Route("/files/{id}/{file}", api.image),
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
@@ -89,14 +102,17 @@ class _Api:
     throttled_prompts: set[str] = field(default_factory=set)
 
     async def create_by_model(self, request: Request) -> Response:
-        model = MODELS.get("{owner}/{name}".format(**request.path_params))
+        model = MODELS.get("/".join(request.path_params.values()))
         # Replicate runs community models only by version.
         if model is None or model.version:
             raise not_found()
-        return await self._create(request, model, await read_body(request))
+        body = await read_body(request)
+        check_fields(body)
+        return await self._create(request, model, body)
 
     async def create_by_version(self, request: Request) -> Response:
         body = await read_body(request)
+        check_fields(body, "version")
         model = VERSIONS.get(str(body.get("version")))
         if model is None:
             raise Problem(
@@ -128,15 +144,21 @@ class _Api:
         now = time.time()
         if record is None or record.status(now) != "succeeded" or record.data_removed(now):
             raise not_found()
+        name = request.path_params["file"]
+        if name not in record.files:
+            raise not_found()
+        media_type = MEDIA_TYPES[record.extension]
         if self.faults.read().for_model(record.model).failure_for(record.id) == "not_an_image":
-            return Response(b"This is no image.", media_type="image/png")
-        png = draw_png(record.model, record.input["prompt"], record.seed, *record.size)
-        return Response(png, media_type="image/png")
+            return Response(b"This is no image.", media_type=media_type)
+        index = int(name.removeprefix("out-").partition(".")[0])
+        prompt, seed = _prompt(record.input), record.seed + index
+        file = draw(record.model, prompt, seed, record.size, record.extension)
+        return Response(file, media_type=media_type)
 
     async def _create(self, request: Request, model: Model, body: Mapping[str, Any]) -> Response:
-        fields = validated_input(body)
+        fields = validated_input(model, body)
         wait, deadline = wait_seconds(request), deadline_seconds(request)
-        self._raise_for_tags(fields["prompt"])
+        self._raise_for_tags(_prompt(fields))
         faults = self.faults.read()
         model_faults, prediction_id = faults.for_model(model.id), new_id()
         failure = model_faults.failure_for(prediction_id)
@@ -173,7 +195,7 @@ class _Api:
         usual = draw_schedule(
             model,
             prediction_id,
-            fields["prompt"],
+            _prompt(fields),
             speed=self.speed,
             failure_rate=self.failure_rate,
         )
@@ -230,6 +252,10 @@ class _Outage:
             await Problem(*_PROBLEMS["503"]).response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _prompt(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("prompt") or "")
 
 
 def _base_url(request: Request) -> str:

@@ -18,6 +18,7 @@ import aiosql
 
 from lib.files import create_once
 from lib.provider.simulator.models import MODELS, Model
+from lib.provider.simulator.sizes import image_size
 
 DATA_SECONDS = 3600
 """How long inputs, logs and images are kept, as at Replicate."""
@@ -26,6 +27,7 @@ RETENTION_SECONDS = 86_400
 CREATES_PER_MINUTE = 600
 """Replicate's documented limit per account."""
 LOCK_WAIT_SECONDS = 10
+COUNT_INPUTS = ("num_outputs", "number_of_images", "max_images")
 
 
 class RateLimited(Exception):
@@ -72,13 +74,43 @@ class Record:
     @property
     def seed(self) -> int:
         """The requested seed, or one derived from the ID."""
-        seed: int = self.input.get("seed", int.from_bytes(sha256(self.id.encode()).digest()[:4]))
-        return seed
+        seed = self.input.get("seed") if "seed" in self.model_details.inputs else None
+        return int.from_bytes(sha256(self.id.encode()).digest()[:4]) if seed is None else int(seed)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of its image in pixels."""
-        return self.input.get("width", 1024), self.input.get("height", 1024)
+        """Width and height of its images in pixels."""
+        return image_size(self.model_details, self.input)
+
+    @property
+    def extension(self) -> str:
+        """The file extension of its images."""
+        field = self.model_details.inputs.get("output_format")
+        if field is None:
+            return {"recraft-ai": "webp", "stability-ai": "png"}.get(
+                self.model.split("/")[0], "jpg"
+            )
+        return str(self.input.get("output_format") or field["default"])
+
+    @property
+    def image_count(self) -> int:
+        """How many images it makes, flagged ones included."""
+        inputs = self.model_details.inputs
+        if self.model_details.single_output:
+            return 1
+        if "max_images" in inputs and self.input.get("sequential_image_generation") != "auto":
+            return 1
+        names = [name for name in COUNT_INPUTS if name in inputs]
+        return int(self.input.get(names[0]) or 1) if names else 1
+
+    @property
+    def files(self) -> list[str]:
+        """The names of its files; flagged images are left out, as models with lists do it."""
+        tags = str(self.input.get("prompt", "")).lower()
+        flagged = 1 if "[flagged]" in tags and not self.model_details.single_output else 0
+        if "[nsfw]" in tags:
+            flagged = self.image_count
+        return [f"out-{index}.{self.extension}" for index in range(flagged, self.image_count)]
 
     def status(self, now: float) -> str:
         """Its status at a given time, in Replicate's terms."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from starlette.requests import Request
 
-from lib.provider.simulator.responses import Problem
+from lib.provider.simulator.responses import Problem, invalid_input
 
-MIN_SIDE, MAX_SIDE = 64, 2048
 MAX_WAIT_SECONDS = 60
 MAX_RUN_SECONDS = 1800
 """Replicate cancels any prediction after this time."""
+BODY_FIELDS = {"input", "webhook", "webhook_events_filter", "stream"}
 
 
 async def read_body(request: Request) -> Mapping[str, Any]:
@@ -30,23 +30,20 @@ async def read_body(request: Request) -> Mapping[str, Any]:
     return body
 
 
-def validated_input(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The model's input. Raises Problem naming the first invalid field."""
-    fields = body.get("input")
-    if not isinstance(fields, dict):
-        raise _invalid("input", "input is required")
-    prompt = fields.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise _invalid("input.prompt", "prompt is required")
-    for side in ("width", "height"):
-        pixels = fields.get(side, MIN_SIDE)
-        if type(pixels) is not int:
-            raise _invalid(f"input.{side}", "Invalid type. Expected: integer")
-        if not MIN_SIDE <= pixels <= MAX_SIDE:
-            raise _invalid(f"input.{side}", f"Must be from {MIN_SIDE} to {MAX_SIDE}")
-    if type(fields.get("seed", 0)) is not int:
-        raise _invalid("input.seed", "Invalid type. Expected: integer")
-    return fields
+def check_fields(body: Mapping[str, Any], *others: str) -> None:
+    """Raise Problem for fields beside the input that the API does not have."""
+    unknown = sorted(body.keys() - BODY_FIELDS - set(others))
+    if unknown:
+        raise invalid_input(
+            [
+                (
+                    "additional_property_not_allowed",
+                    "",
+                    f"Additional property {name} is not allowed",
+                )
+                for name in unknown
+            ]
+        )
 
 
 def wait_seconds(request: Request) -> float | None:
@@ -58,11 +55,11 @@ def wait_seconds(request: Request) -> float | None:
 
 
 def deadline_seconds(request: Request) -> float:
-    """The deadline set by `Cancel-After` (such as 90s or 1m30s). Raises Problem."""
+    """The deadline set by `Cancel-After` (such as 90s, 1m30s or 90). Raises Problem."""
     header = request.headers.get("cancel-after")
     if header is None:
         return MAX_RUN_SECONDS
-    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", header)
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", header)
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
     total = hours * 3600 + minutes * 60 + seconds
     if not total:
@@ -113,9 +110,4 @@ def _timestamp(field: str, text: str | None, otherwise: float) -> float:
 
 
 def _invalid(field: str, description: str) -> Problem:
-    return Problem(
-        422,
-        "Input validation failed",
-        f"- {field}: {description}\n",
-        invalid_fields=[{"field": field, "description": description}],
-    )
+    return invalid_input([("invalid", field, description)])

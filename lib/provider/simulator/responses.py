@@ -39,6 +39,19 @@ class Problem(Exception):
         return JSONResponse(body, self.status, self.headers, media_type="application/problem+json")
 
 
+def invalid_input(fields: Sequence[tuple[str, str, str]]) -> Problem:
+    """The error for invalid fields of a request: type, field and description of each."""
+    return Problem(
+        422,
+        "Input validation failed",
+        "".join(f"- {field or 'body'}: {description}\n" for _, field, description in fields),
+        invalid_fields=[
+            {"type": kind, "field": field, "description": description}
+            for kind, field, description in fields
+        ],
+    )
+
+
 def not_found() -> Problem:
     """The error for anything unknown."""
     return Problem(404, "Not found", "The requested resource could not be found.")
@@ -95,14 +108,16 @@ def describe_page(
 
 
 def _output(record: Record, base_url: str) -> str | list[str]:
-    url = f"{base_url}/files/{record.id}/out-0.png"
-    return url if record.model_details.single_output else [url]
+    urls = [f"{base_url}/files/{record.id}/{name}" for name in record.files]
+    return urls[0] if record.model_details.single_output else urls
 
 
 def _metrics(record: Record, started: bool) -> dict[str, float]:
     metrics = {"total_time": round(record.ends_at - record.created_at, 6)}
     if started:
         metrics["predict_time"] = round(record.ends_at - record.started_at, 6)
+    if record.ends_at == record.finished_at and not record.error:
+        metrics["image_count"] = record.image_count
     return metrics
 
 

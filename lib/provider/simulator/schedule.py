@@ -4,7 +4,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from lib.provider.simulator.models import Model
+from lib.provider.simulator.models import SENSITIVE, Model
 
 QUEUE_SECONDS = (0.1, 0.6)
 COLD_START_SECONDS = (20.0, 60.0)
@@ -14,8 +14,18 @@ OUT_OF_MEMORY = (
     "CUDA out of memory. Tried to allocate 2.25 GiB. GPU 0 has a total capacity of 44.40 GiB of "
     "which 1.12 GiB is free."
 )
-NSFW = "NSFW content detected. Try running it again, or try a different prompt."
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
+VENDOR_ERRORS = {
+    "e001": "The account at the model's vendor has insufficient credit. (E001)",
+    "e002": "The model's vendor refused the API key. (E002)",
+    "e003": "Service is currently unavailable due to high demand. Please try again later. (E003)",
+    "e004": "Service is temporarily unavailable. Please try again later. (E004)",
+    "e005": SENSITIVE,
+    "e6716": "Director: unexpected error handling prediction (E6716)",
+    "e9828": "Director: unexpected error handling prediction (E9828)",
+    "pa": INTERRUPTED,
+}
+"""Errors that a tag in the prompt causes, such as [E003]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,9 @@ def draw_schedule(
 ) -> Schedule:
     """The schedule of a prediction; always the same for the same ID.
 
-    `failure_rate` is the fraction that fails at random. In the prompt, [fail] and [nsfw] make it
-    fail, [slow] makes it ten times slower and [hang] makes it never end. `speed` divides all
-    times.
+    `failure_rate` is the fraction that fails at random. In the prompt, [fail], [nsfw] and the tags
+    of VENDOR_ERRORS make it fail, [slow] makes it ten times slower and [hang] makes it never end.
+    `speed` divides all times.
     """
     # Make all draws unconditionally, so that a tag does not change later draws.
     draws = random.Random(prediction_id)
@@ -43,12 +53,17 @@ def draw_schedule(
     waits += cold_start if draws.random() < model.cold_start_share else 0
     runs = model.median_seconds * draws.lognormvariate(0, model.spread)
     fails = draws.random() < failure_rate
-    error = draws.choice((OUT_OF_MEMORY, NSFW, INTERRUPTED)) if fails else None
+    error = (
+        draws.choice((OUT_OF_MEMORY, model.refusal or SENSITIVE, INTERRUPTED)) if fails else None
+    )
     tags = prompt.lower()
     if "[fail]" in tags:
         error = OUT_OF_MEMORY
     if "[nsfw]" in tags:
-        error = NSFW
+        error = model.refusal
+    for tag, text in VENDOR_ERRORS.items():
+        if f"[{tag}]" in tags:
+            error = text
     if "[slow]" in tags:
         runs *= SLOWDOWN
     if "[hang]" in tags:

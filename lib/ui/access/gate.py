@@ -24,9 +24,9 @@ DARKROOM_VIEWERS = "dan@studio.example"
 
 [auth]
 redirect_uri = "https://darkroom.studio.example/oauth2callback"
-cookie_secret = "a long random text"
-client_id = "as the provider says"
-client_secret = "as the provider says"
+cookie_secret = "a long random string"
+client_id = "from the provider"
+client_secret = "from the provider"
 server_metadata_url = "https://provider.example/.well-known/openid-configuration"
 """
 
@@ -44,33 +44,36 @@ def gate() -> None:
 def _closed() -> None:
     st.title("Darkroom is closed")
     st.write(
-        "It can be reached from other computers and there is no sign-in, so it shows nothing. Do"
-        " one of these, and start it again."
+        "It can be reached from other computers but has no sign-in, so it shows nothing. Do one"
+        " of the following, then restart it."
     )
-    st.header("Let people sign in")
+    st.header("Option 1: sign-in")
     st.write(
-        "In `.streamlit/secrets.toml` name your OpenID Connect provider and who may do what."
-        " Viewers look, operators act on jobs, admins change how the system is set up."
+        "In `.streamlit/secrets.toml`, name your OpenID Connect provider and give people roles."
+        " Viewers can look, operators can act on jobs, admins can change the configuration."
     )
     st.code(EXAMPLE, language="toml", wrap_lines=True)
-    st.header("Or serve this computer only")
+    st.header("Option 2: this computer only")
     st.write(
-        'Start it with `server.address = "127.0.0.1"`, as in `.streamlit/config.toml`, and with no'
-        " `DARKROOM_URL`. From elsewhere it is then reached through an SSH tunnel."
+        'Start it with `server.address = "127.0.0.1"`, as in `.streamlit/config.toml`, and without'
+        " `DARKROOM_URL`. From other computers, use an SSH tunnel."
     )
 
 
 def _sign_in() -> None:
     st.title("Darkroom")
     if st.user.is_logged_in:
-        st.info(f"A sign-in counts for {settings().sign_in_hours:g} hours, and yours has ended.")
+        st.info(f"Your sign-in has expired. A sign-in lasts {settings().sign_in_hours:g} hours.")
     else:
         st.write("Sign in to see the queue.")
     auth = st.secrets.get("auth", {})
     for provider, missing in providers(auth).items():
         if missing:
             where = f"[auth.{provider}]" if provider else "[auth]"
-            st.error(f"Sign-in is not complete: {', '.join(missing)} of {where} in secrets.toml.")
+            st.error(
+                f"Sign-in is not fully configured. Missing in {where} of secrets.toml:"
+                f" {', '.join(missing)}."
+            )
             continue
         label = f"Sign in with {provider}" if provider else "Sign in"
         st.button(label, type="primary", on_click=st.login, args=[provider], key=f"to {provider}")
@@ -95,14 +98,14 @@ def providers(auth: Mapping[str, Any]) -> dict[str | None, list[str]]:
 
 def _refused() -> None:
     st.title("No access")
-    st.error("Nobody has given you a role here.", icon=":material/block:")
+    st.error("You have no role in this app.", icon=":material/block:")
     claims = st.user.to_dict()
     st.text(f"You are signed in as {claims.get('email') or claims.get('sub')}.")
     if claims.get("email") and not verified_address(claims):
-        st.write("The provider has not verified that this address is yours, so it does not count.")
+        st.write("The provider has not verified this address, so it grants no role.")
     names = ", ".join(f"`{name}`" for name in reversed(EMAIL_SETTINGS.values()))
     st.write(
-        f"An admin gives a role by listing your whole address in one of {names}, or by a claim"
-        f" ({CLAIM_SETTING}). Then load this page again."
+        f"An admin can give you a role by adding your full address to one of {names}, or through a"
+        f" claim ({CLAIM_SETTING}). Then reload this page."
     )
     st.button("Sign out", on_click=st.logout)

@@ -68,18 +68,20 @@ class AccessGuard:
         if not is_exposed() and is_local_request(peer, Headers(scope=scope)):
             return None
         return FunctionError(
-            403, "closed", "There is no sign-in, so this app serves its own computer only."
+            403,
+            "closed",
+            "Sign-in is not configured, so this app answers only requests from its own computer.",
         )
 
 
 def _core_refusal(scope: Scope, name: str) -> FunctionError | None:
     """Why a request for one of Streamlit's own routes is refused, if it is."""
     if scope["method"] not in SAFE_METHODS and not _from_own_page(Headers(scope=scope)):
-        return FunctionError(403, "other_origin", "Only a page of this app may send this.")
+        return FunctionError(403, "other_origin", "Only pages of this app may send this request.")
     if name.startswith(FOR_ANYBODY):
         return None
     if not name.startswith(WITH_A_ROLE):
-        return FunctionError(404, "not_found", "There is nothing here.")
+        return FunctionError(404, "not_found", "Not found.")
     if role_of_request(scope) is None:
         return FunctionError(403, "no_role", "Sign in first.")
     return None

@@ -97,10 +97,10 @@ def require(needed: Role) -> None:
     """Raise AccessDenied below the given role. Every action calls this first."""
     current = role()
     if current is None:
-        raise AccessDenied("You are no longer signed in with a role: load this page again.")
+        raise AccessDenied("You are no longer signed in with a role. Reload this page.")
     if current < needed:
         raise AccessDenied(
-            f"This takes the role {needed.name.lower()}; yours is {current.name.lower()}."
+            f"Requires the role {needed.name.lower()}; yours is {current.name.lower()}."
         )
 
 

@@ -47,7 +47,10 @@ class StartToken:
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="lax")
             await answer(scope, receive, send)
         else:
-            text = "Open the address with the token that the app printed when it started.\n"
+            text = (
+                "Token missing or wrong. Open the address that the app printed at startup; it"
+                " contains the token.\n"
+            )
             await PlainTextResponse(text, 403)(scope, receive, send)
 
     def _may_pass(self, scope: Scope) -> bool:

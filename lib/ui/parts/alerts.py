@@ -40,10 +40,10 @@ def rule_form(row: Mapping[str, Any]) -> None:
         st.markdown(f"**{rule.title}.** {rule.measures}")
         enabled = st.toggle("On", row["enabled"], key=f"{key} on")
         with st.container(horizontal=True):
-            threshold = _number(f"Fires above, {unit}", row["threshold"] * scale, f"{key} above")
-            resolve_at = _number(f"Resolves at, {unit}", row["resolve_at"] * scale, f"{key} over")
+            threshold = _number(f"Fires above ({unit})", row["threshold"] * scale, f"{key} above")
+            resolve_at = _number(f"Resolves at ({unit})", row["resolve_at"] * scale, f"{key} over")
             for_seconds = _number(
-                "For, seconds",
+                "For (s)",
                 row["for_seconds"],
                 f"{key} for",
                 "How long the value must stay above before the alert fires, and below before it"
@@ -124,10 +124,10 @@ def channel_form() -> None:
                 type="password",
                 width=420,
                 autocomplete="off",
-                help="Such as slack://token/token/token, pagerduty://key@apikey,"
-                " mailtos://user:password@host?to=address or jsons://host/path for a webhook. About"
-                " 180 services are listed at github.com/caronc/apprise/wiki. The URL is stored in"
-                " the database and never shown again.",
+                help="For example slack://token/token/token, pagerduty://key@apikey,"
+                " mailtos://user:password@host?to=address or jsons://host/path for a webhook."
+                " About 180 services are listed at github.com/caronc/apprise/wiki. The URL is"
+                " stored in the database and never shown again.",
             )
             severity = st.selectbox(
                 "Receives", SEVERITIES, format_func=SEVERITY_LABELS.__getitem__, width=220
@@ -194,7 +194,7 @@ def silence_action(
     return Action(
         "Silence alerts",
         f"Sends no notifications for {length}: {rule_title(rule)}{of}. Alerts still fire here and"
-        " in /healthz; those still firing afterwards are sent then.",
+        " in /healthz. Those still firing when the silence ends are sent then.",
         "Silence alerts",
         run,
     )
@@ -225,9 +225,9 @@ def _one_channel(channel: Mapping[str, Any]) -> None:
             )
             if st.button("Send test", key=f"test {key}", icon=":material/send:"):
                 ask(send_test_action(channel))
-            if st.button("Switch off" if channel["enabled"] else "Switch on", key=f"switch {key}"):
+            if st.button(_toggle_label(channel), key=f"switch {key}"):
                 ask(toggle_channel_action(channel))
-            if st.button("Remove", key=f"remove {key}"):
+            if st.button("Remove channel", key=f"remove {key}"):
                 ask(remove_channel_action(channel))
         st.caption(_last_delivery(channel))
 
@@ -265,8 +265,12 @@ def toggle_channel_action(channel: Mapping[str, Any]) -> Action:
         )
         return effect
 
-    word = "Switch on channel" if on else "Switch off channel"
-    return Action(word, effect, word, run, needs=Role.ADMIN)
+    label = _toggle_label(channel)
+    return Action(label, effect, label, run, needs=Role.ADMIN)
+
+
+def _toggle_label(channel: Mapping[str, Any]) -> str:
+    return "Switch off channel" if channel["enabled"] else "Switch on channel"
 
 
 def remove_channel_action(channel: Mapping[str, Any]) -> Action:
@@ -275,7 +279,7 @@ def remove_channel_action(channel: Mapping[str, Any]) -> Action:
 
     def run() -> str:
         gone = remove_channel(pool(), actor(), channel["id"])
-        return f"Channel {name} removed." if gone else f"{name} had been removed already."
+        return f"Channel {name} removed." if gone else f"{name} had already been removed."
 
     return Action(
         "Remove channel",

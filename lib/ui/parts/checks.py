@@ -28,7 +28,7 @@ def show_checks(symptoms: Sequence[Symptom]) -> None:
             _show_cause(one, place, finding)
         _show_list(f"All {plural(len(checks), 'check')}", checks)
     if len(problems) < len(symptoms):
-        st.header("No problem found")
+        st.header("No problems found")
     for one, checks in results:
         if not ranked(checks):
             _show_list(f"{one.title}: {plural(len(checks), 'check')}", checks)
@@ -39,7 +39,7 @@ def _show_summary(
 ) -> None:
     if not problems:
         st.success(
-            f"**All good.** {plural(checks, 'check')} found no problem.",
+            f"**All good.** {plural(checks, 'check')} found no problems.",
             icon=":material/check_circle:",
         )
         return

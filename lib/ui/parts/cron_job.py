@@ -29,7 +29,7 @@ def schedule_text(schedule: str) -> str:
     try:
         return in_words(schedule)
     except ScheduleError:
-        return "(cannot be read here)"
+        return "(cannot be parsed)"
 
 
 def upcoming_runs(job: Row, env: Row, now: datetime, count: int) -> list[datetime]:
@@ -56,7 +56,7 @@ def cron_jobs(jobs: Sequence[Row], env: Row, now: datetime) -> None:
             " cron.timezone to a name such as Europe/Berlin."
         )
     if not jobs:
-        st.info("No schedules. Without a worker that runs all the time, schedule process-jobs.")
+        st.info("No schedules. Unless a worker runs all the time, schedule process-jobs.")
         return
     st.dataframe(
         [_cron_row(job, env, now) for job in jobs],
@@ -72,7 +72,7 @@ def cron_jobs(jobs: Sequence[Row], env: Row, now: datetime) -> None:
             "next": time_column("Next run", width=120),
             "last": time_column("Last run", seconds=True, width=130),
             "status": st.column_config.TextColumn("Last result", width=105),
-            "failures": count_column("Failed in a row", width=105),
+            "failures": count_column("Failures in a row", width=105),
             "schedule": "Cron expression",
             "wakes": st.column_config.CheckboxColumn("Calls process-jobs"),
         },
@@ -152,7 +152,7 @@ def schedule_controls(job: Row, env: Row) -> None:
 def change_schedule_action(job: Row, schedule: str) -> Action:
     def run() -> str:
         changed = change_schedule(pool(), actor(), job["job_id"], schedule)
-        return "Schedule changed." if changed else "The schedule was the same already."
+        return "Schedule changed." if changed else "The schedule is unchanged."
 
     return Action(
         title="Change schedule",
@@ -177,7 +177,7 @@ def set_active_action(job: Row, active: bool) -> Action:
         " progress is not affected."
     )
     if job["wakes_queue"] and not active:
-        effect += " Without a worker that runs all the time, jobs then stay pending."
+        effect += " Jobs then stay pending unless a worker runs all the time."
     label = "Resume schedule" if active else "Pause schedule"
     return Action(
         title=label,
@@ -191,7 +191,7 @@ def set_active_action(job: Row, active: bool) -> Action:
 def unschedule_action(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
-        done = "unscheduled" if removed else "had been removed already"
+        done = "unscheduled" if removed else "had already been removed"
         return f"{escaped(cron_job_name(job))} {done}."
 
     return Action(
@@ -199,7 +199,7 @@ def unschedule_action(job: Row) -> Action:
         effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs stay listed, and"
         " the audit log keeps its schedule and command."
         + (
-            " Without a worker that runs all the time, jobs then stay pending."
+            " Jobs then stay pending unless a worker runs all the time."
             if job["wakes_queue"]
             else ""
         ),

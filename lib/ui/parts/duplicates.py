@@ -17,7 +17,7 @@ from lib.ui.parts.job_dialogs import Matching
 from lib.ui.time_range import RANGES
 
 MAX_SHOWN = 500
-KEPT = "Each generation keeps its running or else its oldest job, and its image."
+KEPT = "Each generation keeps its image and its running job, or else its oldest job."
 RESULT = "repeated jobs"
 EXPORT_COLUMNS = [
     "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
@@ -32,12 +32,12 @@ def duplicates() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         options = [name for name, length in RANGES.items() if length <= timedelta(days=7)]
         span = st.selectbox("Jobs that ended in the last", options, width=240)
-        if st.button("Compare"):
+        if st.button("Compare jobs"):
             _compare(span)
     if result := st.session_state.get(RESULT):
         _repeated(*result)
     else:
-        st.caption("Reads every job of this time, so it runs only on request.")
+        st.caption("Reads every job in this time range, so it runs only on request.")
 
 
 def export_repeated() -> Iterator[Sequence[Row]]:
@@ -57,15 +57,15 @@ def _redundant() -> None:
         if st.button(f"Cancel all {total:,}", key="cancel all", type="primary"):
             ask(job_dialogs.cancel(Matching(total, cancel_duplicates), "pending", KEPT))
         st.caption(
-            "Pending jobs whose generation has another live job or its image already."
-            + (f" {len(rows):,} of {total:,} are shown." if total > len(rows) else "")
+            "Pending jobs whose generation already has another live job or its image."
+            + (f" Showing {len(rows):,} of {total:,}." if total > len(rows) else "")
         )
     columns = {
         "reason": st.column_config.TextColumn("Reason", width=260),
         "model": st.column_config.TextColumn("Model", width=140),
         "prompt": st.column_config.TextColumn("Prompt", width=260),
         "created_at": time_column("Created", seconds=True, width=130),
-        "kept_id": job_column("Job that is kept", width=120),
+        "kept_id": job_column("Kept job", width=120),
         "id": job_column(),
     }
     st.dataframe(
@@ -94,12 +94,12 @@ def _read(span: str, most: int) -> Sequence[Row]:
 
 def _repeated(span: str, rows: Sequence[Row]) -> None:
     if not rows:
-        st.info(f"No generation had a second job in the last {span}.")
+        st.info(f"No generation had more than one job in the last {span}.")
         return
     generations, total = rows[0]["generations"], rows[0]["total"]
     st.markdown(
         f"**{plural(generations, 'generation')} with {plural(total)}** in the last {span}"
-        + (f". The newest {len(rows):,} jobs are shown." if total > len(rows) else ".")
+        + (f". Showing the newest {len(rows):,} jobs." if total > len(rows) else ".")
     )
     jobs = pd.DataFrame(rows)
     columns = {

@@ -43,9 +43,9 @@ def capacity() -> None:
         columns={"at": charts.step_column("day")},
     )
     st.caption(
-        f"Based on {plural(len(days), 'day')} of history: the trend of the last four full weeks"
-        " continues. A purge keeps the records of images, and the space that it frees is reused,"
-        " not returned to the disk."
+        f"Based on {plural(len(days), 'day')} of history, assuming that the trend of the last four"
+        " full weeks continues. A purge keeps image records. The space it frees is reused, not"
+        " returned to the disk."
     )
 
 
@@ -96,16 +96,16 @@ def tiles(trend: Growth, total: int, per_job: float, kept: int) -> None:
 def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None:
     """Show when the disk will be full, with and without purging."""
     names = {
-        "no purge": "without a purge",
-        "with purge": f"purging after {retention} days",
+        "no purge": "without a purge,",
+        "with purge": f"with a purge after {retention} days,",
     }
     parts = []
     for column, name in names.items():
         full = figures[figures[column] > disk]
         parts.append(
-            f"{name} {disk} GB last more than {DAYS_AHEAD} days"
+            f"{name} {disk} GB lasts more than {DAYS_AHEAD} days"
             if full.empty
-            else f"{name} {disk} GB are full on {full['at'].iloc[0]:%-d %b %Y}"
+            else f"{name} {disk} GB is full on {full['at'].iloc[0]:%-d %b %Y}"
         )
     sentence = f"{parts[0][0].upper()}{parts[0][1:]}; {parts[1]}."
     if "full on" in parts[1]:

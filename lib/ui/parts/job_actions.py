@@ -82,7 +82,7 @@ def actions(
         if not filters.id_prefix:
             for each in views:
                 _on_all(each, filters, counts[each], "matching" if each == view else each)
-        st.caption("Select jobs in the table to act on them alone. A click opens a job.")
+        st.caption("Select jobs to act on only those. Click a job to open it.")
 
 
 def _on_all(view: str, filters: Filters, count: Count, which: str) -> None:
@@ -111,7 +111,7 @@ def _on_selected(selected: Sequence[JobRow]) -> None:
 
 def _ask_for_all(filters: Filters, action: BulkDialog) -> None:
     try:
-        with st.spinner("Finding the matching jobs"):
+        with st.spinner("Finding matching jobs"):
             ids, complete = matching(partial(read_once, "jobs"), filters, MAX_JOBS)
     except DatabaseUnavailable:
         report(UNREACHABLE)
@@ -121,6 +121,8 @@ def _ask_for_all(filters: Filters, action: BulkDialog) -> None:
         st.rerun()
     asked = action(ids)
     if not complete:
-        note = f"More jobs match than the first {len(ids):,}: repeat the action for the rest."
+        note = (
+            f"These are only the first {len(ids):,} matching jobs. Repeat the action for the rest."
+        )
         asked = replace(asked, effect=f"{asked.effect} {note}")
     ask_bulk(asked)

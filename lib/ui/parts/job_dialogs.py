@@ -56,7 +56,9 @@ def raise_priority(job_id: UUID, before: int, after: int) -> Action:
     """Raise the priority of a pending job."""
 
     def run() -> str:
-        return outcome("moved up", len(set_priority(pool(), actor(), [job_id], after)), 1)
+        return outcome(
+            "given a higher priority", len(set_priority(pool(), actor(), [job_id], after)), 1
+        )
 
     effect = f"Raises the priority from {before} to {after}. Higher priorities are claimed first."
     return Action("Raise priority", effect, "Raise priority", run)
@@ -73,7 +75,7 @@ def _action(
     def run() -> str:
         if isinstance(jobs, Matching):
             return outcome(done, len(jobs.act(pool(), actor())))
-        bar = st.progress(0.0, "At work")
+        bar = st.progress(0.0, "In progress")
         changed = in_batches(act, pool(), actor(), jobs, bar.progress)
         return outcome(done, changed, len(jobs))
 

@@ -82,7 +82,7 @@ def _of_prediction(prediction: Row) -> Iterator[Event]:
     if prediction["started_at"]:
         yield prediction["started_at"], "Prediction created", prediction["provider_id"] or ""
     if prediction["status"] == "unknown":
-        detail = "Whether it was started is unknown; another was requested."
+        detail = "Unknown whether it started; another one was requested."
         yield prediction["ended_at"], "Prediction unknown", detail
     elif prediction["ended_at"]:
         ran = prediction["predict_seconds"]

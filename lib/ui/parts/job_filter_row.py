@@ -119,7 +119,7 @@ def filters(view: str) -> Filters | None:
         return None
     if path and time.start is None and time.length == ALL_TIME:
         st.info(
-            "Filters by a payload field need a time range: choose one under Time.",
+            "A payload filter needs a time range. Choose one under Time.",
             icon=":material/schedule:",
         )
         return None

@@ -46,7 +46,7 @@ def show_log(job: Row, predictions: list[Row]) -> None:
     elif job["status"] in ("pending", "processing"):
         st.caption("No log yet: nothing has been sent to the provider.")
     else:
-        st.caption("The provider left no log.")
+        st.caption("The provider returned no log.")
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=200, show_spinner=False)

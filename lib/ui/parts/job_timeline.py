@@ -25,7 +25,7 @@ def show_timeline(attempts: Sequence[Attempt]) -> None:
     """Draw one bar per attempt, with its phases; zero is when a worker claimed it."""
     bars = _bars(attempts)
     if bars.empty:
-        st.caption("No attempt yet.")
+        st.caption("No attempts yet.")
         return
     ran = float(bars["end"].max())
     waited = float(-bars["begin"].min())
@@ -35,7 +35,7 @@ def show_timeline(attempts: Sequence[Attempt]) -> None:
     bars["begin"] = bars["begin"].clip(lower=-before)
     st.vega_lite_chart(spec=spec | {"datasets": {BARS: bars}}, key="timeline", alt=_alt(attempts))
     if before < waited:
-        st.caption("Longer pending times are cut off at the left; the Attempts tab has them.")
+        st.caption("Longer pending times are cut off on the left; see the Attempts tab.")
 
 
 def _bars(attempts: Sequence[Attempt]) -> pd.DataFrame:
@@ -136,4 +136,4 @@ def show_attempts(attempts: Sequence[Attempt], shown_error: str | None) -> None:
     )
     last = attempts[-1].number if attempts else ""
     if last.isdecimal() and len(attempts) < int(last) <= MAX_ATTEMPTS:
-        st.caption("Attempts that a worker gave back or that were cancelled left no record.")
+        st.caption("Attempts that were cancelled or given back by a worker are not recorded.")

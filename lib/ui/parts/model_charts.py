@@ -66,7 +66,7 @@ def _percentiles(trend: pd.DataFrame, what: str, title: str, span: TimeRange, st
         + charts.describe_lines(figures, list(charts.PERCENTILES), step, "seconds"),
         columns={"at": charts.step_column(step)}
         | {part: seconds_column(part) for part in charts.PERCENTILES},
-        empty="No started jobs ended in this time.",
+        empty="No started jobs ended in this time range.",
     )
 
 
@@ -86,7 +86,7 @@ def _failures(trend: pd.DataFrame, span: TimeRange, step: Step) -> None:
             "jobs": count_column("Jobs"),
             "failed": percent_column("Failed"),
         },
-        empty="No jobs completed or failed in this time.",
+        empty="No jobs completed or failed in this time range.",
     )
 
 
@@ -104,7 +104,7 @@ def _distribution(bins: pd.DataFrame, what: str, title: str, span: TimeRange) ->
         charts.distribution(figures),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
-        description=f"Bars now, {span.description}, and outlines before."
+        description=f"Bars: now, {span.description}. Outlines: before, the previous period."
         f" {_describe_distribution(figures)}",
         columns={
             "period": "Period",
@@ -113,7 +113,7 @@ def _distribution(bins: pd.DataFrame, what: str, title: str, span: TimeRange) ->
             "jobs": count_column("Jobs"),
             "share": percent_column("Share"),
         },
-        empty="No started jobs ended in this time.",
+        empty="No started jobs ended in this time range.",
     )
 
 

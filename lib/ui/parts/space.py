@@ -110,9 +110,9 @@ def show_problems(
     """Show tables that need a vacuum, and bloated or invalid indexes."""
     for table in overdue:
         st.warning(
-            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows, autovacuum"
-            f" should run at {table['due_at']:,}. Vacuum it; if the number does not fall, a long"
-            " transaction holds it back (see the checks on Alerts).",
+            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows,"
+            f" autovacuum should run at {table['due_at']:,}. Vacuum it; if the number does not"
+            " fall, a long transaction is holding it back (see the checks on Alerts).",
             icon=":material/warning:",
         )
     for index in bloated_indexes:
@@ -158,7 +158,7 @@ def vacuum_action(name: str) -> Action:
     return Action(
         f"Vacuum {name}",
         f"Frees the space of deleted rows of {name} and updates its statistics. The queue keeps"
-        " running; on a large table this takes minutes and reads much from disk.",
+        " running. On a large table this takes minutes and reads a lot from disk.",
         "Vacuum and analyze",
         lambda: start_work("vacuum", "space", name),
     )
@@ -168,9 +168,9 @@ def reindex_action(name: str) -> Action:
     """Rebuild an index concurrently."""
     return Action(
         f"Rebuild {name}",
-        f"Rebuilds {name} while the queue keeps running (REINDEX CONCURRENTLY). Needs the space of"
-        " the index a second time, waits for open transactions and takes minutes for millions of"
-        " rows.",
+        f"Rebuilds {name} while the queue keeps running (REINDEX CONCURRENTLY). Needs disk space"
+        " for a second copy of the index, waits for open transactions and takes minutes for"
+        " millions of rows.",
         "Rebuild",
         lambda: start_work("reindex", "indexes", name),
         needs=Role.ADMIN,

@@ -28,7 +28,7 @@ PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
 MAX_REASONS = 200
 """Characters of the reasons of further conditions."""
 ButtonType = Literal["primary", "secondary"]
-EMPTY = "The queue is empty: no job has run yet."
+EMPTY = "The queue is empty. No jobs have run yet."
 SAMPLE = "Sample data: 30 days of invented jobs. The queue and its worker are real."
 
 
@@ -54,7 +54,7 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
             reasons = " ".join(condition.reason for condition in others)
             st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
         if first_look == "empty":
-            link("generate", "Generate a first image", ":material/add_photo_alternate:")
+            link("generate", "Generate the first image", ":material/add_photo_alternate:")
         elif first_look == "sample":
             st.caption(SAMPLE, width="content")
             link("generate", "Generate an image", ":material/add_photo_alternate:")
@@ -132,8 +132,8 @@ def _try_action(provider: str) -> Action:
 
     return Action(
         title=f"Try {name} now",
-        effect=f"The next job tries {name} without waiting any longer. If it succeeds, the pending"
-        " jobs follow; if it fails, they stay pending.",
+        effect=f"The next job tries {name} right away. If it succeeds, the pending jobs follow; if"
+        " it fails, they stay pending.",
         button=f"Try {name} now",
         run=run,
     )
@@ -162,8 +162,8 @@ def _pause_action(processing: int) -> Action:
 
     return Action(
         title="Pause queue",
-        effect="Workers start no jobs until you resume the queue; new jobs stay pending."
-        f" {plural(processing, 'running job')} not affected.",
+        effect="Workers start no jobs until you resume the queue; new jobs stay pending. Running"
+        f" jobs ({processing:,}) are not affected.",
         button="Pause queue",
         run=run,
     )
@@ -182,11 +182,11 @@ def _resume_action(job_type: str) -> Action:
 
     def run() -> str:
         lifted = resume_queue(pool(), actor(), job_type)
-        return f"Resumed {name}." if lifted else f"Not paused any more: {name}."
+        return f"Resumed {name}." if lifted else f"No longer paused: {name}."
 
     return Action(
         title=f"Resume {name}",
-        effect=f"Workers start {name} again at once.",
+        effect=f"Workers start {name} again immediately.",
         button=f"Resume {name}",
         run=run,
     )

@@ -55,7 +55,7 @@ def _parameters(filters: Filters) -> dict[str, Any]:
 def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
     buttons = st.container(horizontal=True, vertical_alignment="center")
     if count > len(stuck):
-        st.caption(f"{len(stuck):,} of {count:,} are shown.")
+        st.caption(f"Showing {len(stuck):,} of {count:,}.")
     selected = selectable(
         stuck.assign(
             link=job_links(stuck["id"]),
@@ -88,8 +88,8 @@ def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
             found = read_once("jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_JOBS)
             ask_bulk(_reset([row["id"] for row in found]))
         st.caption(
-            "A reset makes a job pending again, attempts unchanged. Jobs with a heartbeat"
-            " meanwhile are not affected."
+            "A reset makes a job pending again with its attempts unchanged. Jobs with a heartbeat"
+            " by then are not affected."
         )
 
 

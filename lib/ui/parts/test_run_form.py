@@ -78,7 +78,7 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
         accept_new_options=True,
         wrap=True,
         bind="query-params",
-        help="Every model gets the same prompt. To use a model that is not listed, type its ID.",
+        help="Every model gets the same prompt. To use a model that is not listed, type its id.",
     )
     known = [models[model] for model in chosen if model in models]
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -68,7 +68,7 @@ def _comparison(
     st.dataframe(
         pd.DataFrame(rows),
         key="comparison",
-        alt="The models of this run compared",
+        alt="Comparison of the models in this run",
         hide_index=True,
         placeholder="–",
         column_config={
@@ -95,7 +95,7 @@ def _table(jobs: Sequence[Row]) -> None:
         rows,
         list(rows["job_id"]),
         name="run jobs",
-        alt="The jobs of this run",
+        alt="Jobs in this run",
         placeholder="–",
         # As many as fit beside the form.
         columns={

@@ -128,7 +128,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "status": st.column_config.TextColumn("Status", width=85),
             "created_at": age_column("Requested"),
             "prompt": st.column_config.TextColumn("Prompt", width=215),
-            "why": st.column_config.TextColumn("Why there is no image", width=260),
+            "why": st.column_config.TextColumn("Reason for no image", width=260),
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
             "error_message": "Error",
@@ -137,7 +137,9 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
         },
     )
     if len(rows) == MAX_IMAGES:
-        st.caption(f"The newest {MAX_IMAGES}. Filter by prompt, or open all jobs of this user.")
+        st.caption(
+            f"Showing the newest {MAX_IMAGES}. Filter by prompt, or show all jobs of this user."
+        )
     link("jobs", "Show all jobs of this user", ":material/list:", created_by=str(user_id))
 
 
@@ -150,7 +152,7 @@ def _why_missing(row: Mapping[str, Any], thumbnail: str | None) -> str | None:
             return None if thumbnail else "No image stored"
         case "pending":
             due = row["due_in_seconds"]
-            when = f"Next attempt in {duration(due)}" if due and due > 0 else "Waits for a worker"
+            when = f"Next attempt in {duration(due)}" if due and due > 0 else "Waiting for a worker"
             return f"{when}. Last error: {about}" if about else when
         case "running":
             return "Being generated"
@@ -185,7 +187,7 @@ def _requests(user_id: UUID, time: TimeRange) -> None:
             "status": "Status",
             "generations": count_column("Images"),
         },
-        empty="No images requested in this time.",
+        empty="No images requested in this time range.",
     )
     if total := int(counts.sum()):
         newest = "Newest " if total >= MAX_CHARTED else ""
@@ -236,7 +238,7 @@ def _limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Acti
 
     return Action(
         "Set limits",
-        f"Limits {name} to {limits}. Images already requested count.",
+        f"Limits {name} to {limits}. Images already requested count towards the new limits.",
         "Set limits",
         run,
         needs=Role.ADMIN,

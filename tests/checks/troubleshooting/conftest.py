@@ -12,6 +12,7 @@ import streamlit as st
 from environment import bare
 from streamlit.testing.v1 import AppTest
 
+from bench.recording import framed
 from lib.database import Connection
 from lib.provider.simulator.server import Simulator
 from lib.settings import settings
@@ -77,7 +78,8 @@ def page(
     settings.cache_clear()
     st.cache_resource.clear()
     AppTest.from_function(_forget).run()
-    yield Troubleshooting()
+    with framed():
+        yield Troubleshooting()
     dashboard.pool().close()
     st.cache_resource.clear()
     settings.cache_clear()

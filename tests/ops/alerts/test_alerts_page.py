@@ -80,7 +80,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
         assert secret not in seen
         assert not any(secret.encode() in frame for frame in heard)
 
-    main.get_by_role("button", name="Remove").click()
+    main.get_by_role("button", name="Remove channel").click()
     confirm(page, "Remove channel")
     expect(main.get_by_text("removed.")).to_be_visible(timeout=LONG)
     assert app.rows("select * from public.alert_channel_urls") == []
@@ -103,15 +103,15 @@ def test_a_silence_is_set_and_ended(app, page: Page):
 def test_a_rule_is_changed_and_its_alert_ends(app, page: Page):
     page.goto(f"{app.url}/alerts?rule=stuck_jobs")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
-    above = main.get_by_label("Fires above, jobs")
+    above = main.get_by_label("Fires above (jobs)")
     expect(above).to_be_visible(timeout=LONG)
     above.fill("9")
-    main.get_by_label("Resolves at, jobs").fill("12")
+    main.get_by_label("Resolves at (jobs)").fill("12")
     main.get_by_role("button", name="Save rule").click()
     dialog.get_by_role("button", name="Save rule").click()
     expect(dialog.get_by_text("the second must be from 0 up to the first")).to_be_visible()
     dialog.get_by_role("button", name="Cancel").click()
-    main.get_by_label("Resolves at, jobs").fill("5")
+    main.get_by_label("Resolves at (jobs)").fill("5")
     main.get_by_role("button", name="Save rule").click()
     expect(dialog.get_by_text("changes from “warning above 0 jobs")).to_be_visible(timeout=LONG)
     confirm(page, "Save rule")

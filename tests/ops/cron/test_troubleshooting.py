@@ -50,7 +50,7 @@ def test_a_paused_schedule_is_resumed(conn: Connection, pool: Pool):
         1,
     )
     assert finding.repair is not None
-    assert finding.repair.run(pool, "me") == "The schedule runs again."
+    assert finding.repair.run(pool, "me") == "Schedule resumed."
     assert causes(conn) == []
     assert one(conn, "select active from cron.job")
 

@@ -9,7 +9,7 @@ import pytest
 from lib.database import load
 from lib.database.pool import Connection
 
-ERROR = 0.05  # What percentiles of histograms promise.
+ERROR = 0.1  # What percentiles of histograms promise.
 rollout = load("migration_path")
 plain = load("comparison", Path(__file__).parent)
 HOUR = timedelta(hours=1)

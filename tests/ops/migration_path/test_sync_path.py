@@ -37,7 +37,7 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     made = await rollout.generate_synchronously(**ask())
     row, [counted] = recorded(db)
     assert (row["id"], row["image_url"]) == (made.generation_id, made.image_url)
-    assert made.image_url == f"http://app.example/images/{made.generation_id}.png"
+    assert made.image_url == f"http://app.example/images/{made.generation_id}.webp"
     assert (tmp_path / "images" / row["storage_path"]).is_file()
     assert (tmp_path / "images" / row["thumbnail_path"]).is_file()
     assert (row["status"], row["outcome"], row["error_code"]) == ("completed", "completed", None)
@@ -200,10 +200,10 @@ async def test_the_model_gets_its_defaults_and_what_was_asked_for(db, rollout, s
     await rollout.generate_synchronously(**ask(prompt, parameters={"width": 128, "seed": 7}))
     path = simulator._folder / "predictions.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        [(steps, width, seed)] = connection.execute(
-            "select json_extract(input, '$.num_inference_steps'), json_extract(input, '$.width'),"
-            " json_extract(input, '$.seed') from predictions"
+        [(steps, ratio, seed)] = connection.execute(
+            "select json_extract(input, '$.num_inference_steps'),"
+            " json_extract(input, '$.aspect_ratio'), json_extract(input, '$.seed') from predictions"
             " where json_extract(input, '$.prompt') = ?",
             (prompt,),
         ).fetchall()
-    assert (steps, width, seed) == (4, 128, 7)
+    assert (steps, ratio, seed) == (4, "9:21", 7)

@@ -8,10 +8,10 @@ language sql stable return current_setting('test.hostile') || p_part;
 insert into auth.users (id, email)
 values ('00000000-0000-4000-8000-000000000001', pg_temp.bad());
 
-insert into public.models (id, display_name, parameter_schema, price_per_image)
-values (pg_temp.bad(), pg_temp.bad(' model'), jsonb_build_array(jsonb_build_object(
-    'name', pg_temp.bad(' name'), 'label', pg_temp.bad(' label'), 'kind', 'choice',
-    'choices', jsonb_build_array(pg_temp.bad(' choice')), 'help', pg_temp.bad(' help')
+insert into public.models (id, display_name, input_schema, price_per_image)
+values (pg_temp.bad(), pg_temp.bad(' model'), jsonb_build_object(pg_temp.bad(' name'), jsonb_build_object(
+    'type', 'string', 'title', pg_temp.bad(' label'), 'enum', jsonb_build_array(pg_temp.bad(' choice')),
+    'description', pg_temp.bad(' help')
 )), 1);
 
 -- Two hours in which the model did well, and one in which it is slow and fails.

@@ -45,7 +45,7 @@ def test_an_operator_changes_no_schedule(
     main = page.get_by_test_id("stMain")
     for button in ("Pause", "Unschedule", "Schedule process-jobs"):
         main.get_by_role("button", name=button, exact=True).click(timeout=LONG)
-        refusal = main.get_by_text("This takes the role admin; yours is operator.")
+        refusal = main.get_by_text("Requires the role admin; yours is operator.")
         expect(refusal).to_be_visible(timeout=LONG)
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.reload()

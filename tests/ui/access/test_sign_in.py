@@ -46,7 +46,7 @@ def test_who_has_no_role_is_told_so_and_sees_nothing(
     sign_in(page, signed_app, provider, **claims)
     for path in ("/", "/jobs?view=stuck", "/audit"):
         page.goto(f"{signed_app.url}{path}")
-        expect(page.get_by_text("Nobody has given you a role here.")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("You have no role in this app.")).to_be_visible(timeout=LONG)
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
         expect(page.get_by_test_id("stDataFrame")).to_be_hidden()
         expect(page.get_by_text("Ctrl + K")).to_be_hidden()
@@ -71,7 +71,7 @@ def test_a_viewer_is_refused_and_an_operator_is_recorded(signed_app, people, row
     for page in (viewer, operator):
         page.goto(f"{signed_app.url}/jobs?view=stuck")
         page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
-    refused = viewer.get_by_text("This takes the role operator; yours is viewer.")
+    refused = viewer.get_by_text("Requires the role operator; yours is viewer.")
     expect(refused).to_be_visible(timeout=LONG)
     expect(viewer.get_by_role("dialog")).to_be_hidden()
     dialog = operator.get_by_role("dialog")
@@ -98,14 +98,14 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     other.goto(signed_app.url)
     expect(other.get_by_text("role viewer")).to_be_visible(timeout=LONG)
     confirm.click()
-    expect(page.get_by_text("This takes the role operator; yours is viewer.")).to_be_visible(
+    expect(page.get_by_text("Requires the role operator; yours is viewer.")).to_be_visible(
         timeout=LONG
     )
     assert audit(rows) == []
 
     # A page that is live says so by itself.
     secrets_file.write_text(secrets(provider.auth, LISTS | {"DARKROOM_OPERATORS": ""}))
-    refused = other.get_by_text("Nobody has given you a role here.")
+    refused = other.get_by_text("You have no role in this app.")
     expect(refused).to_be_visible(timeout=LONG)
     secrets_file.write_text(secrets(provider.auth, LISTS))
     role = other.get_by_text("role operator")
@@ -122,7 +122,7 @@ def test_a_sign_in_counts_for_so_many_hours(signed_app, provider, page: Page) ->
     soon = int(time.time()) - 12 * 3600 + 20
     sign_in(page, signed_app, provider, email=PEOPLE["admin"], iat=soon)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=LONG)
-    ended = page.get_by_text("A sign-in counts for 12 hours, and yours has ended.")
+    ended = page.get_by_text("Your sign-in has expired. A sign-in lasts 12 hours.")
     expect(ended).to_be_visible(timeout=LONG)
     provider.claims.pop("iat")
     page.get_by_role("button", name="Sign in", exact=True).click()
