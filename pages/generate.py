@@ -29,7 +29,7 @@ from lib.ui.parts.test_run_list import (
 
 LIVE_SECONDS, IDLE_SECONDS = 0.25, 2.0
 """Refresh intervals while the run has live jobs, and otherwise."""
-DOUBLE_CLICK_SECONDS = 1.0
+DOUBLE_CLICK_SECONDS = 3.0
 
 
 def run_id() -> UUID | None:
@@ -73,9 +73,10 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
 
 
 def in_progress(previous: dict) -> bool:
-    if time.monotonic() - previous["at"] < DOUBLE_CLICK_SECONDS:
-        return True
-    return is_changing(previous["id"])
+    run = read_once("generate", "run", run=previous["id"])
+    if run is None:
+        return time.monotonic() - previous["at"] < DOUBLE_CLICK_SECONDS
+    return is_live(run, read_once("generate", "jobs", run=previous["id"]))
 
 
 def is_changing(id: UUID) -> bool:

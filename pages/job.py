@@ -200,12 +200,14 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
         show_text(job["prompt"], height=PROMPT_HEIGHT)
         with st.container(horizontal=True, gap="medium"):
             field("Model", job["model_id"])
-            if {"width", "height"} & (asked.keys() | sent.keys()):
-                field("Size", both(dimensions(asked), dimensions(sent)))
+            if size := size_text(job, asked, sent):
+                field("Size", size)
             field("Seed", both(asked.pop("seed", "random"), sent.pop("seed", None)))
             for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
                 field(name, both(asked.get(name), sent.get(name)))
             field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
+        for notice in job["notices"] or ():
+            st.caption(escaped(notice))
     with raw:
         st.caption("Requested")
         show_json(
@@ -214,6 +216,17 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
         if predictions and predictions[-1]["input"]:
             st.caption("Sent to the provider")
             show_json(json.loads(predictions[-1]["input"]))
+
+
+def size_text(job: Job, asked: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:
+    """The size that was asked for, and that of the image if it differs."""
+    before, after = dimensions(asked), dimensions(sent)
+    if known := job["size"]:
+        before = dimensions(known["asked"]) or known["asked"].get("aspect_ratio")
+        after = dimensions(known["expected"] or {})
+        if after and not known["expected"]["exact"]:
+            after = f"about {after}"
+    return both(before, after) if before or after else None
 
 
 def dimensions(values: Mapping[str, Any]) -> str | None:

@@ -74,6 +74,8 @@ select
     g.prediction_id,
     g.image_url,
     g.storage_path,
+    g.size,
+    g.notices,
     g.thumbnail_path,
     g.source
 from (

@@ -13,9 +13,8 @@ from typing import Literal
 class Guide:
     """Guide entry for one kind of error; contains no text from jobs or providers.
 
-    `retry`: whether a manual retry "helps", helps only "after" the cause is fixed, or is
-    "useless". `pattern`: regular expression that recognizes errors without a code. With `narrows`,
-    errors with the code must match `pattern` too.
+    `retry`: a manual retry "helps", helps "after" the cause is fixed, or is "useless". `pattern`:
+    what recognizes errors without a code, or with `older_code`; with `narrows`, all errors.
     """
 
     code: str
@@ -25,6 +24,7 @@ class Guide:
     retry: Literal["helps", "after", "useless"]
     pattern: str = ""
     narrows: bool = False
+    older_code: str = ""
 
 
 CATALOGUE = (
@@ -102,6 +102,7 @@ CATALOGUE = (
         "The user has to change the prompt. A retry rarely succeeds.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
+        older_code="prediction_failed",
     ),
     Guide(
         "vendor_account",
@@ -289,9 +290,9 @@ UNKNOWN = Guide(
 
 def guide(code: str | None, message: str | None) -> Guide:
     """Look up an error by its code, or by its message if the code is missing or unknown."""
-    known = [entry for entry in CATALOGUE if entry.code == code]
+    known = [entry for entry in CATALOGUE if code and code in (entry.code, entry.older_code)]
     for entry in known:
-        if not entry.narrows or _matches(entry, message):
+        if (entry.code == code and not entry.narrows) or _matches(entry, message):
             return entry
     return next((entry for entry in CATALOGUE if not known and _matches(entry, message)), UNKNOWN)
 

@@ -50,7 +50,7 @@ def test_all_that_is_wrong_is_named_at_once(call, user) -> None:
 
 def test_tests_of_operators_may_try_safety_settings_but_send_no_secret(call) -> None:
     test = GENERATION | {"test": True}
-    assert call("start-generation", test | {"safety_tolerance": 5}).status_code == 200
+    assert call("start-generation", test | {"disable_safety_checker": True}).status_code == 200
     assert call("start-generation", test | {"openai_api_key": "sk-1"}).status_code == 422
 
 

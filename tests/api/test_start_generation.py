@@ -189,5 +189,5 @@ def test_the_client_starts_a_generation_and_says_why_it_cannot(served, db):
             **start | {"idempotency_key": "2"},
         )
     assert refusal.value.code == "model_not_found"
-    with pytest.raises(StartRefused, match="does not answer"):
+    with pytest.raises(StartRefused, match="does not respond"):
         start_image_generation("http://127.0.0.1:9", "key", model_id="google/imagen-4", **start)

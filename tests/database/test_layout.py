@@ -25,7 +25,7 @@ RIGHTS = re.compile(
     r"|(?:create|drop|alter) (?:policy|publication))\b"
 )
 SECOND_THOUGHTS = re.compile(
-    r"\bor replace\b|\badd column\b|\brename to\b|\balter (?:function|view)\b"
+    r"\bor replace\b|\badd column\b(?!.+\n? *generated always)|\brename to\b|\balter (?:function|view)\b"
     r"|\bdrop (?!policy if exists)\w+"
 )
 

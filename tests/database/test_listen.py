@@ -48,4 +48,4 @@ async def test_leaving_the_stream_closes_its_connection(
 async def test_malformed_url_is_refused_without_its_password() -> None:
     with pytest.raises(DatabaseError, match="malformed") as caught:
         await anext(notifications("postgresql://u:ses/ame@host/db", "jobs"))
-    assert "ame" not in str(caught.value).replace("name", "")
+    assert "ame" not in str(caught.value).replace("name", "").replace("Parameters", "")

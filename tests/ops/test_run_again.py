@@ -59,7 +59,7 @@ def test_a_test_is_a_run_of_its_own_and_nobodys(pool: Pool, db: Connection) -> N
     ).fetchone()
     assert row == {
         "prompt": "owl",
-        "parameters": {"width": 512, "seed": 3},
+        "parameters": {"aspect_ratio": "9:16", "megapixels": "1", "seed": 3},
         "source": "test",
         "created_by": None,
     }

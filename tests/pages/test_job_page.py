@@ -80,7 +80,7 @@ def test_a_completed_job_shows_its_image_and_what_was_sent(app, page, eventually
     main = page.get_by_test_id("stMain")
     expect(main.get_by_alt_text("A lighthouse")).to_be_visible(timeout=LONG)
     sees(main, "Completed in")
-    sees(main, "512 x 256")
+    sees(main, re.compile("512 x 256 → (about )?[0-9]+ x [0-9]+"))
     sees(main, re.compile("random → [0-9]+"))
     sees(main, "ann@studio.example")
     expect(
@@ -134,7 +134,7 @@ def test_run_again_with_changes(app, page, eventually, choice, user, source):
     assert generation == {
         "user_id": user,
         "source": source,
-        "parameters": {"width": 256, "height": 256, "seed": 42},
+        "parameters": {"aspect_ratio": "1:1", "megapixels": "0.25", "seed": 42},
     }
     [entry] = rows(
         app, "select details from audit_log where action = 'run_job_again' order by id desc limit 1"

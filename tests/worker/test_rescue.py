@@ -57,7 +57,7 @@ async def test_takes_the_jobs_of_a_killed_process(pool, register, enqueue, job, 
     assert await rescue_dead_workers(pool, tmp_path) == 1
     found = job(id)
     assert (found["status"], found["attempts"]) == ("pending", 1)
-    assert "died" in found["error_message"]
+    assert "lost" in found["error_message"]
     assert list(tmp_path.iterdir()) == []
 
 

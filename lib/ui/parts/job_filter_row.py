@@ -41,7 +41,8 @@ def arrive() -> None:
     """
     given = st.query_params.to_dict()
     restored = st.session_state.pop("jobs restored", False)
-    if st.session_state.get("drawn") != st.session_state["page"] and not restored:
+    arrived = st.session_state.get("drawn") != st.session_state["page"] and not restored
+    if arrived:
         close_bulk_dialog()
         st.session_state.pop("jobs filters", None)
         visit: _Visit | None = st.session_state.get("jobs visit")
@@ -55,6 +56,8 @@ def arrive() -> None:
         st.session_state.pop("view", None),
         given.get("view"),
         given.get("status", "").replace("processing", "running"),
+        # A rerun may come with an address to which the browser has not added the view again.
+        None if arrived else st.session_state.get(VIEW),
     )
     st.session_state[VIEW] = next((view for view in wanted if view in TABS), "all")
     st.query_params.pop("status", None)

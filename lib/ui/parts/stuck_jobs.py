@@ -16,7 +16,6 @@ from lib.ui.dashboard import read, read_once
 from lib.ui.export import Row, batches
 from lib.ui.parts.bulk_dialog import BulkAction, ask_bulk
 from lib.ui.parts.job_actions import MAX_JOBS
-from lib.ui.parts.job_table import open_job
 from lib.ui.selection import selectable
 
 MAX_SHOWN = 500
@@ -69,16 +68,17 @@ def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
         name="stuck",
         alt="Stuck jobs",
         placeholder="",
-        opens=open_job,
+        # Not by a click on a cell: Tab, on its way to the buttons, would open one.
         columns={
+            "link": job_column(),
             "silent": st.column_config.TextColumn("No heartbeat for", width=130),
             "model": st.column_config.TextColumn("Model", width=150),
-            "prompt": st.column_config.TextColumn("Prompt", width=330),
+            "prompt": st.column_config.TextColumn("Prompt", width=250),
             "tries": st.column_config.TextColumn("Attempt", width=80),
             "started_at": time_column("Started", seconds=True, width=130),
             "worker": st.column_config.TextColumn("Last worker", width=160),
         },
-        more={"link": job_column(), "job_type": "Type", "model_id": "Model id"},
+        more={"job_type": "Type", "model_id": "Model id"},
     )
     with buttons:
         label = f"Reset {len(selected)} selected" if selected else "Reset selected"
