@@ -1,7 +1,6 @@
-"""The error guide: what each kind of error means and how to resolve it.
+"""What each kind of error means and how to resolve it, by the worker's error code.
 
-Entries are looked up by the worker's error code. Errors without a code, from older deployments or
-other workers, are matched by their message.
+Errors without a code, from older deployments or other workers, are matched by their message.
 """
 
 import re

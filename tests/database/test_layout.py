@@ -25,8 +25,8 @@ RIGHTS = re.compile(
     r"|(?:create|drop|alter) (?:policy|publication))\b"
 )
 SECOND_THOUGHTS = re.compile(
-    r"\bor replace\b|\badd column\b(?!.+\n? *generated always)|\brename to\b|\balter (?:function|view)\b"
-    r"|\bdrop (?!policy if exists)\w+"
+    r"\bor replace\b|\badd column\b(?!.+\n? *generated always)|\brename to\b"
+    r"|\balter (?:function|view)\b|\bdrop (?!policy if exists)\w+"
 )
 
 
