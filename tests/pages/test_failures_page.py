@@ -1,6 +1,9 @@
 """An operator retries all failed jobs of an error group, and cancels them again."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 
 def failed_jobs(db, count):

@@ -10,6 +10,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from running_app import App, apps
 
+pytestmark = pytest.mark.slow
+
 SCHNELL, DEV = "black-forest-labs/flux-schnell", "black-forest-labs/flux-dev"
 
 
@@ -80,7 +82,6 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
     other.context.close()
 
 
-@pytest.mark.slow
 def test_two_models_side_by_side(app: App, page: Page):
     open_form(page, app, f"?models={SCHNELL}&models={DEV}")
     page.get_by_label("Images per model", exact=True).fill("2")
@@ -110,7 +111,6 @@ def test_two_models_side_by_side(app: App, page: Page):
     assert rows[0]["parameters"]["num_inference_steps"] == 28
 
 
-@pytest.mark.slow
 def test_a_load_test_of_fifty_adds_up(app: App, page: Page):
     open_form(page, app, "?show=Load+test")
     page.get_by_role("combobox", name="Size").click()
@@ -208,7 +208,6 @@ def test_a_double_click_starts_one(app: App, page: Page):
     assert statuses(app, prompt) == {"completed": 1}
 
 
-@pytest.mark.slow
 def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     app: App, page: Page, eventually: Callable[..., Any]
 ):

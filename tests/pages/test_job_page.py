@@ -10,6 +10,8 @@ from running_app import App, apps
 
 from lib.database import connect, embedded
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 SCHNELL, DEV = "black-forest-labs/flux-schnell", "black-forest-labs/flux-dev"
 HOSTILE = "A kite **bold** :red[x] <img src=x> [402]"

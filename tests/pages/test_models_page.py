@@ -1,6 +1,9 @@
 """The Models page names the slowest model and what got worse; a model's page changes it."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 LONG = 30_000
 SLOW, FAST = "black-forest-labs/flux-dev", "black-forest-labs/flux-schnell"

@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 HOSTILE = (
     "502 <b>Bad</b> ![x](http://evil.example/x.png) www.evil.example :red[$x$] --> me@e.example"

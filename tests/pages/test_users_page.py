@@ -1,6 +1,9 @@
 """A user is found by a part of the address; why an image is missing; a limit is changed."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 LONG = 30_000
 MODEL = "black-forest-labs/flux-schnell"
