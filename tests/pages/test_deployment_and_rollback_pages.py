@@ -47,11 +47,11 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     # What the test before broke is gone from the page, and nothing moves any more.
-    expect(main.get_by_text("1 of 17 checks failed")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("1 of 18 checks failed")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(0)
     main.locator(".st-key-tick-team-trained").get_by_role("button").click(timeout=LONG)
     dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
-    expect(main.get_by_text("Team trained: done.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Team trained: done.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Ticked by")).to_be_visible(timeout=LONG)
     with page.expect_download() as download:
         main.get_by_role("button", name="Download report").click()
@@ -72,7 +72,7 @@ def test_a_pending_migration_is_shown_and_applied(app, page: Page):
     expect(main.get_by_text("create table if not exists public.audit_log (")).to_be_visible()
     main.get_by_role("button", name="Apply 1 migration").click()
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
-    expect(main.get_by_text("1 migration applied.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("1 migration applied.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("All migrations of this version are applied.")).to_be_visible()
     [logged] = app.rows(
         "select actor, details from public.audit_log where action = 'apply_migration'"
@@ -121,7 +121,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
         main.get_by_role("button", name=button).click(timeout=LONG)
         expect(dialog.get_by_text(asks)).to_be_visible(timeout=LONG)
         dialog.get_by_role("button", name=button).click()
-        expect(main.get_by_text(report)).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(report)).to_be_visible(timeout=LONG)
 
     take("Pause queue", "700 jobs stay pending", "Queue paused.")
     take("Switch to synchronous", "Moves the 30% of users", "30% were on the queue")
@@ -136,7 +136,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     main.get_by_role("textbox", name="Who", exact=True).fill("Support")
     main.get_by_role("button", name="Record notice").click()
     dialog.get_by_role("button", name="Record notice").click(timeout=LONG)
-    expect(main.get_by_text("1 notice recorded.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("1 notice recorded.")).to_be_visible(timeout=LONG)
 
     main.get_by_role("radio", name="Resume").click()
     take("Resume queue", "Workers claim jobs again", "Queue resumed.")
@@ -148,7 +148,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     main.get_by_role("button", name="End rollback").click()
     expect(dialog.get_by_text("Everything is restored.")).to_be_visible(timeout=LONG)
     dialog.get_by_role("button", name="End rollback").click()
-    expect(main.get_by_text("Rollback ended.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Rollback ended.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("Earlier rollbacks")).to_be_visible(timeout=LONG)
     assert app.rows("select percentage from public.async_rollout") == [{"percentage": 30}]
     assert app.rows("select from public.queue_pauses") == []

@@ -31,7 +31,7 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     expect(buttons).to_have_count(12)  # They do not come in order.
     buttons.first.click()
     confirm(page, "Mark as done")
-    expect(main.get_by_text("Recorded: Check the overview.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Recorded: Check the overview.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 tasks due: Go through")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
     main.get_by_role("button", name="Purge", exact=True).last.click()
@@ -80,7 +80,7 @@ def test_a_purge_that_stands_still_is_said_and_stopped(app, page: Page):
     ).to_be_visible()
     main.get_by_role("button", name="Stop purge").click()
     confirm(page, "Stop purge")
-    expect(main.get_by_text("Purge stopped.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Purge stopped.")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name=re.compile("^Purge about"))).to_be_visible(timeout=LONG)
     [run] = app.rows("select jobs, outcome from public.purge_runs order by id desc limit 1")
     assert run == {"jobs": 1, "outcome": "stopped"}
@@ -108,7 +108,7 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     main.get_by_role("button", name="Save model").click()
     expect(dialog).to_contain_text("New requests for it are refused", timeout=LONG)
     confirm(page, "Save model")
-    expect(main.get_by_text("saved.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": MODEL, "test": True}
     assert app.post("start-generation", asked).status_code == 404
 
@@ -118,7 +118,7 @@ def test_an_index_is_built_anew_while_the_queue_works(app, page: Page, eventuall
     main = page.get_by_test_id("stMain")
     main.get_by_role("button", name="Rebuild").click(timeout=LONG)
     confirm(page, "Rebuild")
-    expect(main.get_by_text("Started: reindex of")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Started: reindex of")).to_be_visible(timeout=LONG)
     done = (
         "select details from public.audit_log where action = 'maintenance'"
         " and details ->> 'task' = 'indexes'"

@@ -66,6 +66,6 @@ def test_the_grid_is_loaded_once_a_charts_table_is_opened(app: App, page: Page):
 
     page.get_by_text("As a table").first.click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible(timeout=30_000)
-    age = page.get_by_text("Data of").text_content()
-    expect(page.get_by_text("Data of")).not_to_have_text(str(age), timeout=30_000)
+    age = page.get_by_text("Updated").text_content()
+    expect(page.get_by_text("Updated")).not_to_have_text(str(age), timeout=30_000)
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()

@@ -97,7 +97,7 @@ def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
             page.goto(f"{app.url}/{title.lower()}")
             expect(page.get_by_role("heading", name=title)).to_be_visible()
             expect(page.get_by_text(SENTENCE).first).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Nothing is recorded in this time")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No entries match these filters.")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(SENTENCE)).to_be_hidden()
 
 
@@ -141,4 +141,4 @@ def test_a_database_that_answers_and_refuses_is_asked_again_with_rests(
     # To look and to draw the page are at most two runs.
     assert page.evaluate("runs[5] - runs[0]") > REFRESH_SECONDS
     db.execute("alter table audit_log_of_old rename to audit_log")
-    expect(page.get_by_text("Nothing is recorded in this time")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("No entries match these filters.")).to_be_visible(timeout=30_000)

@@ -14,7 +14,7 @@ SENTENCE = "The query hit its time limit"
     ("path", "table", "drawn"),
     [
         ("jobs?view=stuck", "models", "No jobs are stuck."),
-        ("audit", "audit_log", "Nothing is recorded in this time"),
+        ("audit", "audit_log", "No entries match these filters."),
     ],
 )
 def test_says_so_until_it_is_answered(make_app, page: Page, database, db, path, table, drawn):

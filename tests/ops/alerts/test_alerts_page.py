@@ -53,7 +53,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     main.get_by_label("Name").fill("Pager **bold**")
     address.fill(receiver.url)
     # A refresh of the panel leaves alone what is being typed.
-    at = main.get_by_text("Data of").text_content()
+    at = page.get_by_text("Updated").text_content()
     expect(main.get_by_text(at)).to_be_hidden(timeout=LONG)
     heard.clear()
     main.get_by_role("button", name="Add channel").click()
@@ -62,11 +62,11 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
 
     main.get_by_role("button", name="Send test").click()
     confirm(page, "Send test")
-    expect(main.get_by_text("Test sent to Pager **bold**.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Test sent to Pager **bold**.")).to_be_visible(timeout=LONG)
     assert "Darkroom: test" in receiver.titles
 
     # The worker tells the new channel of what fires already.
-    expect(main.get_by_text("1 channel notified.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("1 channel notified.")).to_be_visible(timeout=LONG)
     assert "Darkroom: warning: Stuck jobs" in receiver.titles
 
     receiver.status = 500
@@ -82,7 +82,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
 
     main.get_by_role("button", name="Remove channel").click()
     confirm(page, "Remove channel")
-    expect(main.get_by_text("removed.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("removed.")).to_be_visible(timeout=LONG)
     assert app.rows("select * from public.alert_channel_urls") == []
 
 
@@ -92,7 +92,7 @@ def test_a_silence_is_set_and_ended(app, page: Page):
     main.get_by_test_id("stMenuButton").get_by_role("button").click(timeout=LONG)
     page.get_by_role("menuitem", name="4 hours").click()
     confirm(page, "Silence alerts")
-    expect(main.get_by_text("silenced until")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("silenced until")).to_be_visible(timeout=LONG)
     [silence] = app.rows("select rule, until - created_at as length from public.alert_silences")
     assert (silence["rule"], silence["length"].total_seconds()) == ("stuck_jobs", 14_400)
     main.get_by_role("button", name="End silence").click()
