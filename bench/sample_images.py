@@ -1,10 +1,11 @@
 """Draw the images of the sample history into lib/database/sample_images.
 
-    python -m bench.sample_images
+    python -m bench.sample_images [--to FOLDER]
 
 As the simulator draws them, for the first prompt of each image, at 512 pixels on the longer side.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -19,8 +20,11 @@ SIDE, QUALITY = 512, 75
 
 
 def main() -> None:
-    IMAGES.mkdir(exist_ok=True)
-    for file in IMAGES.iterdir():
+    parser = argparse.ArgumentParser(description="Draw the images of the sample history.")
+    parser.add_argument("--to", type=Path, default=IMAGES)
+    target = parser.parse_args().to
+    target.mkdir(exist_ok=True)
+    for file in target.glob("*.webp"):
         file.unlink()
     with tempfile.TemporaryDirectory() as folder:
         url = prepare_database(parse({"DARKROOM_DATA": folder}))
@@ -31,8 +35,8 @@ def main() -> None:
         scale = SIDE / max(image["width"], image["height"])
         size = round(image["width"] * scale), round(image["height"] * scale)
         drawn = draw_image("sample", image["prompt"], 1, *size)
-        drawn.save(IMAGES / image["storage_path"], "WEBP", quality=QUALITY, method=6)
-    total = sum(file.stat().st_size for file in IMAGES.iterdir())
+        drawn.save(target / image["storage_path"], "WEBP", quality=QUALITY, method=6)
+    total = sum(file.stat().st_size for file in target.iterdir())
     print(f"{len(images)} images, {total / 1000:.0f} kB")
 
 

@@ -28,6 +28,7 @@ TRIED = {
     "submit": ("1",),
     "wake": ("20",),
     "pictures": ("--only=alerts", "--to={data}/pictures"),
+    "sample_images": ("--to={data}/images",),
 }
 PRINTS = {
     "history": "jobs",
@@ -41,6 +42,7 @@ PRINTS = {
     "submit": "click to queued",
     "wake": "20 jobs: p50",
     "pictures": "4 pictures",
+    "sample_images": "36 images",
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

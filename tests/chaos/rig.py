@@ -205,7 +205,9 @@ class Rig:
             job = self.job(job_id)
             assert job["generation"] == "completed"
             assert (self.folder / "images" / job["storage_path"]).is_file()
-        images = list((self.folder / "images").iterdir())
+        images = [
+            path for path in (self.folder / "images").iterdir() if ".thumbnail." not in path.name
+        ]
         assert len(images) == len(job_ids)
 
 

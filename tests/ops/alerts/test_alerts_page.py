@@ -73,7 +73,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     main.get_by_role("button", name="Send test").click()
     confirm(page, "Send test")
     refused = "Test to Pager **bold** failed: The receiver refused it: HTTP 500."
-    expect(main.get_by_text(refused)).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(refused)).to_be_visible(timeout=LONG)
 
     seen = page.content() + app.log.read_text()
     for secret in (TOKEN, PASSWORD):
