@@ -173,7 +173,7 @@ ENDINGS = {
     "cut": UNREACHABLE,
     "once-cut": COMPLETED,
     "false-gzip": UNREACHABLE,
-    "invalid": UNREACHABLE,
+    "invalid": NOT_FOUND,
     # Somewhere else.
     "redirect-relative": COMPLETED,
     "redirect-absolute": COMPLETED,
