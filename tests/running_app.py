@@ -40,6 +40,8 @@ class App:
             source = prepared_folder(self._settings.get("DARKROOM_SAMPLE_DATA", "1"))
             # With its owner: as root the server runs as another OS user.
             subprocess.run(["cp", "-a", source / "postgres", self.folder], check=True)
+            if (source / "images").exists():
+                shutil.copytree(source / "images", self.folder / "images", dirs_exist_ok=True)
         address = self._settings.get("STREAMLIT_SERVER_ADDRESS", "")
         ipv6 = ":" in address
         with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as free:

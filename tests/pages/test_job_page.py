@@ -172,6 +172,7 @@ def test_a_pending_job_is_moved_up_and_cancelled(app, page):
     dialog.get_by_role("button", name="Raise priority").click()
     sees(page, "1 job given a higher priority.")
     assert rows(app, "select priority from job_queue where job_type = 'a'") == [{"priority": 10}]
+    expect(dialog).to_have_count(0)
     page.get_by_role("button", name="Cancel job").click(timeout=LONG)
     page.get_by_role("dialog").get_by_role("button", name="Cancel 1 job").click(timeout=LONG)
     sees(page, re.compile("Cancelled by .*"))

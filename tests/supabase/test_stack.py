@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID, uuid4
 
 import httpx
@@ -82,7 +83,7 @@ def test_a_user_follows_a_generation_to_its_image(
 ) -> None:
     user_id, started, last = generated
     assert last.status == "completed"
-    assert httpx.get(str(last.image_url)).headers["content-type"] == "image/png"
+    assert httpx.get(str(last.image_url)).headers["content-type"] == "image/webp"
     jobs = rows(project.direct_url, "select id, created_by from public.job_queue")
     assert {"id": started.job_id, "created_by": user_id} in jobs
 
@@ -105,7 +106,7 @@ def test_every_page_works(
         links = sidebar.get_by_role("link")
         faults: dict[str, list[str]] = {}
         for path in [str(link.get_attribute("href")) for link in links.all()]:
-            page.goto(f"{app.url}{path}" if path.startswith("/") else path)
+            page.goto(urljoin(f"{app.url}/", path))
             page.wait_for_function(READY, timeout=LONG)
             text = page.get_by_test_id("stMain").inner_text()
             for wrong in ("does not answer", "Traceback", SECRET):
@@ -119,7 +120,7 @@ def test_every_page_works(
         expect(image).to_have_attribute(
             "src", re.compile(f"^{project.settings['SUPABASE_URL']}/storage/"), timeout=LONG
         )
-        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1024
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
     assert faults == {}
 
 
@@ -136,8 +137,8 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
         main.get_by_role("button", name="Schedule process-jobs").click(timeout=LONG)
         shown = f"'* * * * *', '{functions}/process-jobs', 'darkroom_secret_key', 150);"
         expect(dialog).to_contain_text(shown, timeout=LONG)
-        dialog.get_by_role("button", name="Schedule", exact=True).click()
-        expect(page.get_by_text("process-jobs is called: every minute.")).to_be_visible(
+        dialog.get_by_role("button", name="Schedule process-jobs", exact=True).click()
+        expect(page.get_by_text("process-jobs scheduled: every minute.")).to_be_visible(
             timeout=LONG
         )
         [request] = eventually(lambda: send_requests(conn), 70)

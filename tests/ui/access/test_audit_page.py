@@ -26,7 +26,7 @@ def test_entries_are_found_by_address_turned_opened_and_exported(
     main = page.get_by_test_id("stMain")
 
     page.goto(f"{app.url}/audit?who=ann@studio.example&what=cancel_jobs")
-    expect(main.get_by_role("combobox", name="Who")).to_have_value(
+    expect(main.get_by_role("combobox", name="User")).to_have_value(
         "ann@studio.example", timeout=LONG
     )
     newest = main.get_by_role("button", name="Newest")

@@ -44,9 +44,9 @@ def connected(app: App, host: str) -> int:
 @pytest.mark.slow
 def test_a_page_is_shown_and_calls_the_functions_of_its_app(app: App, page: Page) -> None:
     page.goto(f"{app.url}/workers")
-    page.get_by_role("button", name="Call process-jobs now").click(timeout=LONG)
-    page.get_by_role("button", name="Call it").click()
-    expect(page.get_by_text("process-jobs answered")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Call process-jobs").click(timeout=LONG)
+    page.get_by_role("dialog").get_by_role("button", name="Call process-jobs").click()
+    expect(page.get_by_text("process-jobs responded")).to_be_visible(timeout=LONG)
 
 
 @pytest.mark.parametrize("host", ["[::1]", "localhost"])
