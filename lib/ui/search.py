@@ -102,7 +102,7 @@ def find(run_query: RunQuery, text: str) -> Found:
 
 def more(text: str) -> list[Hit]:
     """Lists of all jobs whose prompt or error contains a text."""
-    filters = {"field": "prompt", "value": f"*{'*'.join(text.split())}*", "time": "30 d"}
+    filters = {"field": "prompt", "value": f"*{'*'.join(text.split())}*"}
     return [
         Hit(f"Jobs with “{text}” in the prompt", "jobs", filters),
         Hit(f"Failed jobs with “{text}” in the error", "jobs", {"view": "failed", "error": text}),

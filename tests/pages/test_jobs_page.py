@@ -108,11 +108,9 @@ def test_without_a_match_filters_can_be_cleared(app: App, page: Page, rows):
     expect(tab(page, "All 2")).to_be_visible(timeout=LONG)
 
 
-def test_a_payload_filter_needs_a_time(app: App, page: Page, rows):
+def test_a_payload_filter_without_a_time_searches_thirty_days(app: App, page: Page, rows):
     page.goto(f"{app.url}/jobs?field=prompt&value=*kite*")
-    expect(page.get_by_text("A payload filter needs a time range.")).to_be_visible(timeout=LONG)
-    expect(table(page)).to_be_hidden()
-    page.goto(f"{app.url}/jobs?field=prompt&value=*kite*&time=30+d")
+    expect(page.get_by_text("Searching payloads of the last 30 days.")).to_be_visible(timeout=LONG)
     expect(tab(page, "All 1")).to_be_visible(timeout=LONG)
 
 

@@ -146,7 +146,7 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
             f"{functions}/process-jobs",
             SECRET,
         )
-        answered = "Answered 200: Processed 0 job(s) with 0 error(s)"
+        answered = "HTTP 200: Processed 0 job(s) with 0 error(s)"
         expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
         main.get_by_role("button", name="Unschedule").click()
         dialog.get_by_role("button", name="Unschedule").click()

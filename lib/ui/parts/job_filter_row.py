@@ -15,7 +15,7 @@ from lib.ui.dashboard import read
 from lib.ui.parts.bulk_dialog import close_bulk_dialog
 from lib.ui.search import FIELDS
 from lib.ui.time_range import ALL_TIME as ANY_TIME
-from lib.ui.time_range import RANGES, time_menu
+from lib.ui.time_range import RANGES, TimeRange, time_menu
 
 VIEW = "jobs view"
 """Key of the view. Not bound to the address: a bound value is written there with its count."""
@@ -39,6 +39,8 @@ def arrive() -> None:
 
     A page calls it at the start of each run.
     """
+    # After Back, the address still has that of the Job page.
+    st.query_params.pop("id", None)
     given = st.query_params.to_dict()
     restored = st.session_state.pop("jobs restored", False)
     arrived = st.session_state.get("drawn") != st.session_state["page"] and not restored
@@ -121,11 +123,9 @@ def filters(view: str) -> Filters | None:
     if time is None or (user and user_id is None):
         return None
     if path and time.start is None and time.length == ALL_TIME:
-        st.info(
-            "A payload filter needs a time range. Choose one under Time.",
-            icon=":material/schedule:",
-        )
-        return None
+        # Payloads are read one by one.
+        time = TimeRange(RANGES["30 d"])
+        st.caption("Searching payloads of the last 30 days. Choose a time to search others.")
     return Filters(
         statuses=VIEWS[view],
         job_type=job_type,
@@ -155,7 +155,7 @@ def _further_filters(job_types: Sequence[str]) -> str | None:
             bind="query-params",
             max_chars=200,
             placeholder="prompt or input.seed",
-            help="Needs a time range.",
+            help="Searches the last 30 days, or the chosen time.",
             width=300,
         )
         st.text_input(
