@@ -239,9 +239,13 @@ def call_action() -> Action:
 
 
 with rerun_when_reachable():
-    pause_form()
+    pauses = st.container()
+    reachable = live(panel)
+    if reachable:
+        with pauses:
+            pause_form()
     # Uncached: something just done in psql, such as storing the key, must count immediately.
-    if live(panel) and (env := read_once("cron", "environment"))["available"]:
+    if reachable and (env := read_once("cron", "environment"))["available"]:
         jobs = read_once("cron", "jobs")
         st.header("Schedule process-jobs")
         if request := schedule_form(env, jobs, f"{functions_url()}/functions/v1/process-jobs"):
