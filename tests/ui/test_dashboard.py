@@ -36,7 +36,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_test_id("stSidebar").get_by_text("DEMO", exact=True).first).to_be_visible()
     expect(page.get_by_text("4 jobs stuck")).to_be_visible()
 
-    page.get_by_role("link", name="Generate").click()
+    page.get_by_role("link", name="Generate", exact=True).click()
     page.get_by_label("Prompt", exact=True).fill("A red kite over <b>dunes</b>")
     page.get_by_role("button", name="Generate 1 image").click()
     image = page.get_by_role("img", name="A red kite over <b>dunes</b>").first
