@@ -10,6 +10,7 @@ import streamlit as st
 
 from lib.checks.error_guide import Guide, guide
 from lib.formats import plural, share
+from lib.ops.action_texts import RETRY_ADVICE
 from lib.ui.columns import (
     age_column,
     count_column,
@@ -151,13 +152,6 @@ def trend_step() -> str:
     if span.length.days > 7:
         return "per day"
     return "per hour" if span.length.days else "per hour in the last 24 h"
-
-
-RETRY_ADVICE = {
-    "helps": "A retry usually succeeds.",
-    "after": "A retry succeeds only once the cause is fixed.",
-    "useless": "A retry will most likely fail again.",
-}
 
 
 def show_group(key: str, group: dict[str, Any]) -> None:

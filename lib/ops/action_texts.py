@@ -9,9 +9,9 @@ JobStatus = Literal["pending", "running", "live"]
 CANCELLED, BACK, REPRIORITIZED = "cancelled", "put back on the queue", "given another priority"
 """What happened to jobs, for `outcome`. A retry and a reset put them back."""
 RETRY_ADVICE = {
-    "helps": "A retry usually helps.",
-    "after": "A retry helps once the cause is removed, not before.",
-    "useless": "A retry usually fails again.",
+    "helps": "A retry usually succeeds.",
+    "after": "A retry succeeds only once the cause is fixed.",
+    "useless": "A retry will most likely fail again.",
 }
 """What retrying jobs is good for, by Guide.retry of lib.checks.error_guide."""
 
