@@ -169,7 +169,7 @@ async def _embedded_kept(settings: Settings, pool: AsyncPool, locks: Path) -> As
     async def check() -> None:
         await asyncio.to_thread(database_url, settings)
         if rescued := await rescue_dead_workers(pool, locks):
-            logger.warning("Took over %d jobs of a worker that died", rescued)
+            logger.warning("Took over %d jobs of dead workers", rescued)
 
     async def keep() -> None:
         while not ended.is_set():

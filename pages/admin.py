@@ -62,7 +62,7 @@ def fault_injection(_: State) -> str:
     try:
         active = len(file.read().summary)
     except FaultsError:
-        return ":red-badge[File unreadable]"
+        return ":red-badge[Faults unreadable]"
     return (
         f":orange-badge[{plural(active, 'fault')} active]"
         if active
@@ -97,7 +97,7 @@ def audit(state: State) -> str:
 CARDS = (
     Card("deployment", "Check that the schema, functions and cron jobs are complete.", deployment),
     Card("self_test", "Run every part of the queue once with test jobs.", self_test),
-    Card("fault_injection", "Practise for outages with the simulated provider.", fault_injection),
+    Card("fault_injection", "Simulate provider failures.", fault_injection),
     Card("migration_path", "Move users from the synchronous path to the queue.", migration_path),
     Card("rollback", "Move users back to the synchronous path.", rollback),
     Card("maintenance", "Purge old jobs; watch space, growth and limits.", maintenance),

@@ -230,7 +230,7 @@ def history() -> None:
     )
     if len(rows) == MAX_SHOWN:
         st.caption(
-            f"Showing the newest {MAX_SHOWN}. The export has all alerts from the last 90 days."
+            f"Showing the newest {MAX_SHOWN}. The export contains all alerts from the last 90 days."
         )
 
 

@@ -40,8 +40,8 @@ BADGES = {
 MANUAL_BADGES = {True: DONE, False: ":orange-badge[To do]"}
 
 st.caption(
-    "Everything a deployment needs before users arrive, checked live. Open checks say how to fix"
-    " them. Tick the manual checks yourself."
+    "Live checks of everything a deployment needs before launch. Each open check shows how to fix"
+    " it. Tick the manual checks yourself."
 )
 
 

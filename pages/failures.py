@@ -110,7 +110,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
                 "Trend",
                 y_min=0,
                 width=130,
-                help=f"Failed jobs {trend_step()}. The last bar is not complete yet.",
+                help=f"Failed jobs {trend_step()}. The last bar is incomplete.",
             ),
             "last_at": age_column("Last seen"),
             "users": count_column("Users", width=60),

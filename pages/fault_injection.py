@@ -32,13 +32,13 @@ ALL = "All models"
 file = fault_file(settings())
 if file is None:
     st.info(
-        "Not available with the real Replicate: faults can only be injected into the simulated"
-        " provider. Start the app without REPLICATE_API_TOKEN to use it."
+        "Faults can only be injected into the simulated provider. To use it, start the app without"
+        " REPLICATE_API_TOKEN."
     )
     st.stop()
 st.caption(
     "Makes the simulated provider fail so that you can see how the queue, workers and pages cope."
-    " Faults apply to new predictions of every process that uses this data folder. They survive"
+    " Faults apply to new predictions by every process that uses this data folder. They survive"
     " restarts and last until you clear them."
 )
 confirmations()
@@ -126,9 +126,9 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
     if now["open_seconds"] is None:
         return "Closed", f"{now['breaker_failures']} of 5 failures"
     if now["probing"]:
-        return "Half-open", "testing with one job"
+        return "Half-open", "one job is testing the provider"
     if now["open_seconds"] == 0:
-        return "Open", "next job is the test"
+        return "Open", "next job tests the provider"
     return "Open", f"next try in {duration(now['open_seconds'])}"
 
 
@@ -154,8 +154,8 @@ def form(file: FaultFile) -> None:
     st.caption(
         "Replaces the faults for all models. Models with their own faults keep them."
         if model is None
-        else "Overrides the faults for all models with faults for this model. Leave every field"
-        " empty to use those."
+        else "Faults set here override the faults for all models. Leave every field empty to use"
+        " the faults for all models."
     )
     with st.form(f"faults of {scope}"):
         outage, values = inputs(faults, model)

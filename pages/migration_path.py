@@ -38,7 +38,7 @@ STEP_COLUMNS = [
 st.caption(
     "Moves an application from synchronous model calls to the queue step by step. The application"
     " calls use_async_for_user, which puts a percentage of users on the queue. Raising the"
-    " percentage only adds users; those on the queue stay there. Requests without a user move at"
+    " percentage only adds users; it never moves anyone back. Requests without a user move at"
     " 100%."
 )
 confirmations()
@@ -126,8 +126,8 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.header("Comparison")
     st.caption(
         f"Generations that ended in {span.description}, including tests. Times run from request to"
-        " image, with all waits and attempts. On the queue, a generation fails after its last"
-        " attempt."
+        " image, including all waits and attempts. On the queue, a generation fails after its"
+        " last attempt."
     )
     if rows.empty:
         st.info(f"No generations ended in this time range. {' '.join(HOW_RECORDED.values())}")
@@ -216,7 +216,7 @@ def show_lines(title: str, figures: pd.DataFrame, lines: dict[str, str], unit: s
         charts.lines(figures, lines, step, unit, title="path"),
         figures,
         key=title,
-        description=f"Lines per {step}, {span.description}."
+        description=f"Line chart per {step}, {span.description}."
         f" {charts.describe_lines(figures, list(lines), step, unit)}",
         columns={"at": charts.step_column(step)}
         | {

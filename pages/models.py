@@ -79,7 +79,7 @@ def panel() -> None:
     show_verdict(models)
     model_table(models)
     if len(models) == MAX_MODELS:
-        st.caption(f"Showing the {MAX_MODELS} most used models. The export has all.")
+        st.caption(f"Showing the {MAX_MODELS} most used models. The export contains all of them.")
     show_periods()
 
 
@@ -185,8 +185,9 @@ def show_periods() -> None:
     )
     st.caption(
         f"Jobs that ended from {since} to {until}, compared with {before} to {since}. A regression"
-        " is a p50 or p95 at least 25% higher, or a failure rate at least 2 points and three"
-        " standard deviations higher, with 50 jobs or more in both periods (p95: 200)."
+        f" is a p50 or p95 run time at least 25% higher, or a failure rate at least 2 percentage"
+        f" points and 3 standard deviations higher, with at least 50 jobs in both periods (200 for"
+        f" p95)."
     )
 
 

@@ -23,7 +23,7 @@ from lib.ui.tiles import Tile
 from lib.ui.time_range import RANGES, custom_range
 
 LAST_HOUR = "1 h"
-NO_USUAL = "no usual value yet"
+NO_USUAL = "no baseline yet"
 MAX_RETRIED = 100_000
 IMAGE_WIDTH = 72
 
@@ -94,7 +94,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
             "throughput",
             "95% of the jobs that ended in the last 15 min started within this time of becoming"
-            " due. Compared with this hour, last 7 days.",
+            " due. Compared with this hour over the last 7 days.",
             found.level_of(["wait_p95"]),
             of_hours("wait_p95", now["wait_p95"]),
             duration,

@@ -27,8 +27,8 @@ HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest
 FAILED_ESTIMATE = 5000
 
 st.caption(
-    "Returns to the synchronous path step by step, and later to the queue. No step deletes"
-    " anything. Each can be repeated or skipped, and says what it does before it runs."
+    "Moves users back to the synchronous path step by step, and later to the queue again. No step"
+    " deletes anything. Each step can be repeated or skipped, and shows its effect before it runs."
 )
 
 
@@ -89,7 +89,7 @@ def step_action(step: Step, state: State) -> Action:
 
 def notes_card(state: State, number: int) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Inform people**")
+        st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Notify people**")
         st.text(f"{plural(state['told'], 'notice')} recorded. Use the form below.")
 
 
@@ -168,12 +168,14 @@ def evidence() -> None:
 def note_form(state: State) -> None:
     st.header("Notices")
     with st.form("tell", border=False, clear_on_submit=True):
-        who = st.text_input("Who", max_chars=200, placeholder="Support, the team on call, users")
+        who = st.text_input(
+            "Recipients", max_chars=200, placeholder="Support, the team on call, users"
+        )
         message = st.text_area("Message", max_chars=2000, height=80)
         if st.form_submit_button("Record notice"):
             if who.strip():
                 ask(note_action(state["id"], who.strip(), message.strip()))
-            st.error("Enter who was informed.")
+            st.error("Enter who was notified.")
 
 
 def note_action(rollback: UUID, who: str, message: str) -> Action:
@@ -183,7 +185,7 @@ def note_action(rollback: UUID, who: str, message: str) -> Action:
 
     return Action(
         title="Record notice",
-        effect=f"Records who was informed: {escaped(who)}.",
+        effect=f"Records who was notified: {escaped(who)}.",
         button="Record notice",
         run=run,
     )
@@ -201,7 +203,7 @@ def show_record(state: State) -> None:
             "actor": st.column_config.TextColumn("User", width=150),
             "action": st.column_config.TextColumn("Action", width=190),
             "affected": count_column("Count", width=65),
-            "who": st.column_config.TextColumn("Informed", width=170),
+            "who": st.column_config.TextColumn("Notified", width=170),
             "message": st.column_config.TextColumn("Message", width=250),
         },
     )

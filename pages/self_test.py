@@ -25,7 +25,7 @@ BADGES = {
     "skipped": ":orange-badge[Skipped]",
 }
 
-st.caption("Tests every step of the deployment end to end and says how to fix each failure.")
+st.caption("Tests every step of the deployment end to end and shows how to fix each failure.")
 
 
 def start() -> None:
@@ -40,12 +40,9 @@ def start() -> None:
 
 def introduction() -> None:
     if settings().replicate_token:
-        costs = "Replicate is in use, so **they cost as much as three images.**"
+        costs = "**Replicate charges for all three.**"
     elif settings().database_url or settings().functions_elsewhere:
-        costs = (
-            "**If workers or functions elsewhere use the real Replicate, they cost as much as three"
-            " images.**"
-        )
+        costs = "**If workers or functions elsewhere use Replicate, it charges for all three.**"
     else:
         costs = "The provider is simulated, so they are free."
     st.markdown(

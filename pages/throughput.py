@@ -149,7 +149,7 @@ def jobs(window: charts.Window) -> None:
         charts.bars(ended, by, "jobs", step, window=window),
         ended,
         key="jobs",
-        description=f"Stacked bars, {span.description}."
+        description=f"Stacked bar chart, {span.description}."
         f" {charts.describe_bars(ended, by, step, 'jobs')}",
         columns={"at": charts.step_column(step), by: by.capitalize(), "jobs": count_column()},
     )
@@ -180,7 +180,7 @@ def arrivals(flow: pd.DataFrame, window: charts.Window) -> None:
         ),
         figures,
         key="arrivals",
-        description=f"Two lines, {span.description}. "
+        description=f"Two-line chart, {span.description}. "
         + charts.describe_lines(figures, list(hues), flow_step, f"jobs per {flow_step}"),
         columns={"at": charts.step_column(flow_step)} | dict.fromkeys(hues, count_column()),
         empty=f"No jobs arrived or ended before the current {flow_step}.",
@@ -196,7 +196,7 @@ def queue(flow: pd.DataFrame, window: charts.Window) -> None:
         charts.area(sizes, "queue", flow_step, "jobs", title="pending and running", window=window),
         sizes,
         key="queue",
-        description=f"An area, {span.description}."
+        description=f"Area chart, {span.description}."
         f" {charts.describe_lines(sizes, ['queue'], flow_step, 'jobs')}",
         columns={"at": charts.step_column(flow_step), "queue": count_column()},
         empty="The queue was empty, or its depth was not sampled.",
@@ -219,7 +219,7 @@ def percentiles(times: pd.DataFrame, what: str, title: str, window: charts.Windo
         ),
         figures,
         key=what,
-        description=f"Three lines, percentiles per {times_step}, {span.description}. "
+        description=f"Line chart of three percentiles per {times_step}, {span.description}. "
         + charts.describe_lines(figures, list(charts.PERCENTILES), times_step, "seconds"),
         columns={"at": charts.step_column(times_step)}
         | dict.fromkeys(charts.PERCENTILES, seconds_column()),

@@ -173,8 +173,8 @@ def built_in_schedule(env: Row, now: datetime) -> None:
         else "This database has no pg_cron."
     )
     st.caption(
-        f"{what} A worker that runs all the time does not need it; it has its own schedule. The"
-        " intervals are this app's settings; other workers may differ."
+        f"{what} Workers that run all the time do not need it: they have their own schedule. The"
+        f" intervals shown are this app's settings; other workers may use different ones."
     )
     st.dataframe(
         worker_schedule(settings(), read("workers", "own_schedule"), now),

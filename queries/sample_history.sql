@@ -59,13 +59,13 @@ select
     (sum(e.weight) over w / sum(e.weight) over all_of_it)::double precision as share_to
 from sample_models m
 join (values
-    (null, 'rate_limited', 20.0, false, 0.4, 30.0, 'Replicate limits the rate of requests, here for model {}: Request was throttled. Your rate limit resets in ~30s.'),
-    (null, 'provider_error', 20, false, 2, null, 'Replicate failed with 502 on model {}: Bad Gateway'),
+    (null, 'rate_limited', 20.0, false, 0.4, 30.0, 'Replicate rate-limited the request for model {}: Request was throttled. Your rate limit resets in ~30s.'),
+    (null, 'provider_error', 20, false, 2, null, 'Replicate returned HTTP 502 for model {}: Bad Gateway'),
     (null, 'prediction_failed', 18, false, null, null, '{} ended as failed: CUDA out of memory'),
-    (null, 'invalid_input', 14, true, 0.4, null, 'Replicate refuses the input for model {}: width and height: this size is not supported'),
-    (null, 'unreachable', 10, false, 10, null, 'Replicate at api.replicate.com does not answer (ConnectTimeout).'),
+    (null, 'invalid_input', 14, true, 0.4, null, 'Replicate rejected the input for model {}: width and height: this size is not supported'),
+    (null, 'unreachable', 10, false, 10, null, 'Replicate at api.replicate.com does not respond (ConnectTimeout).'),
     (null, 'deadline_exceeded', 8, false, 300, null, '{} took longer than 300 s and was cancelled.'),
-    (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {} (add some at replicate.com/account/billing): You have insufficient credit to run this model.'),
+    (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {} (add credit at replicate.com/account/billing): You have insufficient credit to run this model.'),
     ('stability-ai/sdxl', 'model_not_found', 35, true, 0.4, null, 'Replicate has no model {}: The specified version does not exist.'),
     ('google/imagen-4', 'refused', 60, true, null, null, 'The safety filter of {} rejected the prompt or the image. Change the prompt and try again.')
 ) as e (model_id, code, weight, permanent, run_seconds, retry_after_seconds, message)

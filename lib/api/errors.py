@@ -57,11 +57,11 @@ def from_query_error(error: QueryError) -> FunctionError:
             return FunctionError(
                 429,
                 "limit_reached",
-                f"The limit of generations is reached: try again in {seconds} seconds.",
+                f"Generation limit reached. Try again in {seconds} seconds.",
                 headers={"Retry-After": seconds},
                 limits=limits,
             )
         case "23503":
-            return FunctionError(422, "unknown_user", "There is no such user.", field="user_id")
+            return FunctionError(422, "unknown_user", "No such user.", field="user_id")
         case _:
             return FunctionError(400, "refused", error.message)

@@ -40,7 +40,7 @@ class QueueCollector(Collector):
             (["pending"], self.state["pending"]), (["processing"], self.state["processing"]),
         ])  # fmt: skip
         ended = CounterMetricFamily(
-            "darkroom_jobs_ended", "Jobs that ended so far.", labels=["job_type", "status"]
+            "darkroom_jobs_ended", "Jobs that have ended.", labels=["job_type", "status"]
         )
         for row in self.ended:
             ended.add_metric([row["job_type"], row["status"]], row["jobs"])
@@ -56,7 +56,7 @@ class QueueCollector(Collector):
             yield _gauge(name, help_text, [kind], [
                 ([row["name"]], row["active"]) for row in self.barriers if row["kind"] == kind
             ])  # fmt: skip
-        yield _gauge("alert_firing", "Alerts that fire.", ["rule", "subject", "severity"], [
+        yield _gauge("alert_firing", "Firing alerts.", ["rule", "subject", "severity"], [
             ([row["rule"], row["subject"], row["severity"]], 1) for row in self.firing
         ])  # fmt: skip
 
@@ -66,25 +66,26 @@ class QueueCollector(Collector):
 
 
 SIMPLE_GAUGES = (
-    ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a job that could be claimed."),
+    ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a due job."),
     ("stuck_jobs", "stuck", "Running jobs without a heartbeat for stuck_after()."),
-    ("workers", "workers", "Workers that are alive."),
-    ("worker_slots", "slots", "Jobs that they run at once."),
-    ("alert_notifications_waiting", "undelivered", "Notifications that are not delivered yet."),
+    ("workers", "workers", "Live workers."),
+    ("worker_slots", "slots", "Jobs that live workers can run in parallel."),
+    ("alert_notifications_waiting", "undelivered", "Undelivered notifications."),
     (
         "predictions_unknown",
         "predictions_unknown",
-        "Predictions of the last 24 hours that may have been paid for twice.",
+        "Predictions in the last 24 hours that may have been paid for twice.",
     ),
     ("alerts_evaluated_timestamp_seconds", "evaluated_at", "When the alerts were last evaluated."),
 )
 TIME_GAUGES = {
-    "wait": "Due to started, of the newest 5,000 jobs that ended in the last 15 minutes.",
-    "run": "Started to ended, of the same jobs.",
+    "wait": "Time from due to started, for the newest 5,000 jobs that ended in the last 15"
+    " minutes.",
+    "run": "Time from started to ended, for the same jobs.",
 }
 BARRIER_GAUGES = {
-    "provider_down": ("provider", "1 while the breaker of a provider is open."),
-    "queue_paused": ("job_type", "1 while a type of jobs, or * for all, is paused."),
+    "provider_down": ("provider", "1 while a provider's circuit breaker is open."),
+    "queue_paused": ("job_type", "1 while a job type (* for all) is paused."),
 }
 
 
@@ -106,7 +107,7 @@ def routes(
     """GET /metrics and GET /healthz.
 
     `pool` returns None until the app has started, `worker_ended` whether its worker has ended,
-    `has_role` whether somebody with a role sent a request.
+    `has_role` whether the sender of a request has a role.
     """
 
     def endpoint(
@@ -133,7 +134,7 @@ def routes(
 
     async def healthz(request: Request, pool: AsyncPool) -> Response:
         if worker_ended():
-            return JSONResponse({"status": "the worker ended and is started again"}, 503)
+            return JSONResponse({"status": "the worker stopped and is restarting"}, 503)
         health = await _health(pool)
         named = _access_error(request, settings) is None or has_role(request)
         return _health_response(health, named=named)

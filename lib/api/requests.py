@@ -27,7 +27,7 @@ def _scalar(value: Any) -> Any:
         return _storable(value)
     if isinstance(value, float) and not isfinite(value):
         # 1e400 is valid JSON, but Python parses it as infinity, which is not.
-        raise ValueError("must be a number that a double can hold")
+        raise ValueError("must fit in a double-precision number")
     if isinstance(value, dict | list):
         raise ValueError("must be text, a number, true, false, null or a list of these")
     return value
@@ -109,7 +109,7 @@ async def _read_body(request: Request) -> bytes:
         return await request.body()
     except ClientDisconnect:
         # Nobody will read the response, but a client disconnect is not a server error.
-        raise FunctionError(400, "incomplete", "The body broke off.") from None
+        raise FunctionError(400, "incomplete", "The request body is incomplete.") from None
 
 
 def _reject_constant(name: str) -> float:

@@ -64,8 +64,8 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
         raise FunctionError(
             401,
             "sign_in_needed",
-            "The publishable key alone starts nothing here: send a user's token too, or set"
-            " DARKROOM_ANONYMOUS_STARTS=1.",
+            "The publishable key alone cannot start generations here: also send a user's token, or"
+            " set DARKROOM_ANONYMOUS_STARTS=1.",
         )
     params = await parse_body(request, StartGeneration)
     key = request.headers.get("idempotency-key")
@@ -113,7 +113,7 @@ def _check_allowed(params: StartGeneration, caller: Caller, key: str | None) -> 
         raise FunctionError(
             422,
             "invalid_field",
-            "test_run: only a test without user_id belongs to one.",
+            "test_run: only a test without user_id can belong to a test run.",
             field="test_run",
         )
     if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
@@ -143,7 +143,7 @@ async def process_generation(request: Request, functions: Functions, caller: Cal
     worker = functions.worker("process-generation")
     if not await worker.run_generation(params.generation_id):
         raise FunctionError(
-            404, "no_waiting_job", f"Generation {params.generation_id} has no waiting job."
+            404, "no_waiting_job", f"Generation {params.generation_id} has no pending job."
         )
     return _summary(worker)
 
@@ -207,14 +207,14 @@ def _to_function_error(request: Request, error: FunctionError | DatabaseError) -
             return FunctionError(
                 503,
                 "schema_missing",
-                "The database is not set up for this version: apply the migrations to it.",
+                "The database schema does not match this version: apply the migrations.",
             )
         case DatabaseUnavailable():
-            logger.warning("%s: the database is away", request.url.path)
+            logger.warning("%s: the database is unreachable", request.url.path)
             return FunctionError(
                 503,
                 "database_unavailable",
-                "The database does not answer: try again shortly.",
+                "The database is unreachable: try again shortly.",
                 headers={"Retry-After": "5"},
             )
         case _:
@@ -236,5 +236,7 @@ class _NotFound(HTTPEndpoint):
     # A class, because Starlette restricts a function to the methods it lists.
     async def dispatch(self) -> None:
         requested = f"{self.scope['method']} {self.scope['path']}"
-        response = FunctionError(404, "no_such_function", f"There is no {requested}.").response()
+        response = FunctionError(
+            404, "no_such_function", f"No such function: {requested}."
+        ).response()
         await response(self.scope, self.receive, self.send)

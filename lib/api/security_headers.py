@@ -1,4 +1,4 @@
-"""What browsers are told about every response."""
+"""Security headers for every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

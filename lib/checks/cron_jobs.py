@@ -45,8 +45,8 @@ def _explain(
                 " sends no key.",
                 run_sql(
                     [SET_KEY.format(database=environment["database"], name=detail)],
-                    f"{_repair(job)} Or set it, where the platform allows that (hosted Supabase"
-                    " does not).",
+                    f"{_repair(job)} Or set the setting, if the platform allows it (hosted"
+                    f" Supabase does not).",
                 ),
             )
         case "missing_secret":

@@ -32,7 +32,7 @@ CATALOGUE = (
         "Replicate rejected the API token",
         "The API token is not set, was revoked, belongs to another account or may not use this"
         " model. All jobs of the provider fail until this is fixed.",
-        "Check the token at Replicate, set REPLICATE_API_TOKEN for every worker and restart the"
+        "Check the token on Replicate, set REPLICATE_API_TOKEN for every worker and restart the"
         " workers. Then retry the jobs.",
         "after",
         r"REPLICATE_API_TOKEN|api (token|key)|unauthori[sz]ed|unauthenticated|\b401\b|\b403\b",
@@ -41,7 +41,7 @@ CATALOGUE = (
         "no_credit",
         "Replicate account out of credit",
         "Replicate runs nothing for an account without credit or with a failed payment.",
-        "Add credit or a payment method at Replicate, wait a few minutes, then retry.",
+        "Add credit or a payment method on Replicate, wait a few minutes, then retry.",
         "after",
         r"insufficient credit|no credit|payment|billing|\b402\b",
     ),
@@ -58,10 +58,10 @@ CATALOGUE = (
     ),
     Guide(
         "model_not_found",
-        "Model not found at Replicate",
+        "Model not found on Replicate",
         "The model, or the version set in the models table, does not exist: it is misspelled,"
         " renamed, deleted or private to another account.",
-        "Compare the id and version in the models table with the model's page at Replicate."
+        "Compare the id and version in the models table with the model's page on Replicate."
         " Correct or disable the model first; otherwise the jobs fail again.",
         "after",
         r"(model|version).{0,80}(does not exist|not found|no such)|no model\b",
@@ -70,7 +70,7 @@ CATALOGUE = (
         "invalid_payload",
         "User deleted",
         "The user who requested the image was deleted, and the generation with them.",
-        "Nothing. The image is no longer needed.",
+        "No action needed: the image is no longer wanted.",
         "useless",
         r"violates foreign key constraint|user .{0,60}(is gone|not found|does not exist)",
         narrows=True,
@@ -78,9 +78,9 @@ CATALOGUE = (
     Guide(
         "invalid_payload",
         "Invalid payload",
-        "The payload has no prompt, an input that the model does not take or unreadable content."
-        " The job was enqueued without start-generation, which checks this.",
-        "Fix the program that enqueues these jobs and let it enqueue them again.",
+        "The payload lacks a prompt, contains an input that the model does not accept, or cannot"
+        " be read. The job was not enqueued by start-generation, which checks this.",
+        "Fix the program that enqueues these jobs and have it enqueue them again.",
         "useless",
         r"payload",
     ),
@@ -89,7 +89,7 @@ CATALOGUE = (
         "Input refused by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
-        "Compare the payload with the inputs on the model's page at Replicate, and correct the"
+        "Compare the payload with the inputs on the model's page on Replicate, and correct the"
         " models table. Then retry the jobs.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
@@ -97,7 +97,7 @@ CATALOGUE = (
     Guide(
         "refused",
         "Refused by the safety filter",
-        "The model's safety filter objected to the prompt or the result, so there is no image.",
+        "The model's safety filter rejected the prompt or the result, so there is no image.",
         "The user has to change the prompt. A retry rarely succeeds.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
@@ -107,7 +107,7 @@ CATALOGUE = (
         "vendor_account",
         "Account rejected by the model's vendor",
         "The vendor behind the model reports no credit (E001) or a rejected key (E002).",
-        "Disable the model, look at its page at Replicate, and retry the jobs once it works again.",
+        "Disable the model, check its page on Replicate, and retry the jobs once it works again.",
         "after",
         r"\bE00[12]\b",
     ),
@@ -125,8 +125,9 @@ CATALOGUE = (
         "prediction_failed",
         "Model failed",
         "The model stopped with an error or returned no image. The message is the model's.",
-        "Look up the message on the model's page at Replicate. If all its jobs have failed since a"
-        " certain time, its version may have changed. Single failures usually pass: retry them.",
+        "Look up the message on the model's page on Replicate. If all its jobs have failed since a"
+        " certain time, its version may have changed. Isolated failures usually succeed on a"
+        " retry.",
         "helps",
         r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
     ),
@@ -134,7 +135,7 @@ CATALOGUE = (
         "deadline_exceeded",
         "Prediction timed out",
         "The prediction was cancelled after DARKROOM_GENERATION_SECONDS. Replicate was still"
-        " starting the model, had a queue for it, or the model hangs.",
+        " starting the model, the model had a queue, or it hung.",
         "Retry a few jobs and check the run times on Models. If they have grown, wait for"
         " Replicate or raise DARKROOM_GENERATION_SECONDS.",
         "helps",
@@ -148,7 +149,8 @@ CATALOGUE = (
         "Check Replicate's status page and the worker's network. Once Replicate responds, retry"
         " the jobs.",
         "helps",
-        r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|does not answer|connection (refused|reset)",
+        r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|does not (answer|respond)"
+        r"|connection (refused|reset)",
     ),
     Guide(
         "provider_error",
@@ -171,7 +173,7 @@ CATALOGUE = (
     ),
     Guide(
         "prediction_not_found",
-        "Prediction not found at Replicate",
+        "Prediction not found on Replicate",
         "Replicate removed the prediction, or the token now belongs to another account.",
         "Retry the jobs. A new prediction is created.",
         "helps",
@@ -186,7 +188,8 @@ CATALOGUE = (
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",
         "after",
-        r"no image\b|image.{0,40}not found|server of the image.{0,300}answered 4",
+        r"no image\b|image.{0,40}not found"
+        r"|(image server|server of the image).{0,300}(answered|HTTP) 4",
     ),
     Guide(
         "image_unreachable",
@@ -197,7 +200,7 @@ CATALOGUE = (
         "Check Replicate's status page and the worker's network. A retry downloads the same image"
         " again; if it is more than an hour old, it is generated and paid for again.",
         "helps",
-        r"server of the image|image did not arrive",
+        r"image server|server of the image|image did not arrive",
     ),
     Guide(
         "not_an_image",
@@ -214,18 +217,18 @@ CATALOGUE = (
         "Image not stored",
         "The image was generated, but the storage refused it: the disk is full or read-only, or"
         " Supabase Storage is down, over its quota or lacks the bucket. Workers claim no jobs that"
-        " need storage meanwhile, and up to thirty attempts of this kind do not count.",
+        " need storage meanwhile, and up to 30 such attempts do not count.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",
-        r"supabase storage|bucket|disk for images|folder of images",
+        r"supabase storage|bucket|disk for images|folder of images|images folder",
     ),
     Guide(
         "outputs_expired",
         "Image expired before it was stored",
         "An earlier attempt paid for the image, but could not store it within the hour for which"
         " Replicate keeps it. The next attempt pays for another.",
-        "Nothing for the jobs: they continue. Find out why images could not be stored for so long.",
+        "The jobs continue automatically. Find out why images could not be stored for so long.",
         "helps",
         r"no longer has the image",
     ),
@@ -234,8 +237,8 @@ CATALOGUE = (
         "Prediction start unconfirmed",
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
-        "Nothing. Within a minute the prediction is found or known not to exist, and the job"
-        " continues.",
+        "No action needed. Within a minute the prediction is either found or known not to exist,"
+        " and the job continues.",
         "useless",
         r"may have started this generation",
     ),

@@ -130,7 +130,7 @@ def _completed(job: Job) -> str:
 def _failed(job: Job) -> JobState:
     message = job["error_message"]
     found = guide(job["error_code"], message)
-    how = "permanently at" if job["permanent"] else "after"
+    how = "permanently on" if job["permanent"] else "after"
     return JobState(
         "act",
         f"Failed {how} attempt {_attempt(job)}: {_short(message) or 'no error recorded.'}",

@@ -118,7 +118,7 @@ class RealtimeSession:
                 delays = backoff(MAX_BACKOFF_SECONDS)
             self.notified = False
             self._wake()
-            logger.warning("Realtime at %s is away (%s)", self._project.url, reason)
+            logger.warning("Realtime at %s is unreachable (%s)", self._project.url, reason)
             await asyncio.sleep(next(delays))
 
     async def _subscribe_until_lost(self) -> str:

@@ -198,7 +198,9 @@ class _Follower:
                             yield new
                         await session.wait(self._read_interval(session))
             except ConnectionLost as lost:
-                logger.warning("Generation %s is not followed now: %s", self._generation_id, lost)
+                logger.warning(
+                    "Generation %s cannot be followed at the moment: %s", self._generation_id, lost
+                )
                 self._error = lost
             if self._last is not None and self._last.final:
                 yield self._last

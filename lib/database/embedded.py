@@ -33,7 +33,7 @@ def start(folder: Path) -> "EmbeddedPostgres":
 
     There is one handle per folder and process: calling again returns it, after restarting
     the server if it was killed or stopped. The handle is stopped when the process exits.
-    Removes libpq's variables (PG…) from the environment: they are meant for another database.
+    Removes libpq's variables (PG…) from the environment: they belong to another database.
     Raises DatabaseError, whose message says what to do, if the folder or PostgreSQL fails.
     """
     for name in [name for name in os.environ if name.startswith("PG")]:

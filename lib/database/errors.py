@@ -60,7 +60,7 @@ class TimeLimitReached(DatabaseUnavailable):
 class StatementFailed(DatabaseError):
     """PostgreSQL refused a statement, through no fault of the caller or the connection.
 
-    A bug of ours, or a trigger or constraint that somebody added.
+    A bug in Darkroom, or a custom trigger or constraint.
     """
 
 

@@ -62,7 +62,7 @@ def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     waiting = [migration for migration in migrations if migration.version not in applied]
     for migration in waiting:
         if applied and migration.version < max(applied):
-            logger.warning("%s is older than what is applied already.", migration.path.name)
+            logger.warning("%s is older than the newest applied migration.", migration.path.name)
     return waiting
 
 

@@ -31,7 +31,7 @@ class Replica:
 
     def away(self, error: DatabaseUnavailable) -> None:
         """Note that the replica is unreachable."""
-        logger.warning("The read replica does not answer, the database is read instead: %s", error)
+        logger.warning("The read replica is unreachable, reading from the primary: %s", error)
         self._avoid(AWAY_SECONDS)
 
     def _avoid(self, seconds: float) -> None:

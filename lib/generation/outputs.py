@@ -40,7 +40,7 @@ class Outputs:
         try:
             return await self._save(generation_id, image)
         except NotAnImage as error:
-            logger.info("The image of %s is fetched again: %s", prediction.id, error)
+            logger.info("Fetching the image of %s again: %s", prediction.id, error)
         # A download may be cut off without an error.
         image = await self._download(prediction, earlier, until)
         return await self._save(generation_id, image)

@@ -133,7 +133,7 @@ class Predictions:
                 )
         except TimeoutError as error:
             raise ProviderError(
-                f"The provider did not answer within {CREATE_SECONDS:g} s whether it started"
+                f"The provider did not confirm within {CREATE_SECONDS:g} s that it started"
                 f" {intent.model_id}.",
                 code="unreachable",
             ) from error
@@ -175,8 +175,8 @@ def _require_waited(seconds: float) -> None:
 
 def _creation_unknown(retry_after: float) -> JobFailed:
     return JobFailed(
-        "An earlier attempt may have started this generation at the provider; it is looked for"
-        " before another is paid.",
+        "An earlier attempt may have started this generation at the provider. Its prediction is"
+        " looked up before another is paid for.",
         code="creation_unknown",
         retry_after=retry_after,
     )

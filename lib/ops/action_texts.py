@@ -6,7 +6,7 @@ from lib.formats import plural
 
 JobStatus = Literal["pending", "running", "live"]
 """Which jobs an action selects; live ones are pending or running."""
-CANCELLED, BACK, REPRIORITIZED = "cancelled", "put back on the queue", "given another priority"
+CANCELLED, BACK, REPRIORITIZED = "cancelled", "put back on the queue", "given a new priority"
 """What happened to jobs, for `outcome`. A retry and a reset put them back."""
 RETRY_ADVICE = {
     "helps": "A retry usually succeeds.",
@@ -20,8 +20,8 @@ def retry_effect(count: int) -> str:
     """The effect of retrying failed or cancelled jobs."""
     return (
         f"Puts {plural(count)} back on the queue, each with at least one more attempt, spread over"
-        " up to a minute. Jobs that have changed meanwhile, or whose generation has another live"
-        " job, are not affected."
+        " up to a minute. Jobs that have changed in the meantime, or whose generation has another"
+        " live job, are not affected."
     )
 
 
@@ -37,8 +37,8 @@ def cancel_effect(count: int, status: JobStatus = "live") -> str:
             )
         case "live":
             return (
-                f"Cancels {plural(count)}. Running jobs stop at the next heartbeat of their worker;"
-                " jobs that have ended meanwhile are not affected."
+                f"Cancels {plural(count)}. Running jobs stop at the next heartbeat of their"
+                " worker; jobs that have ended in the meantime are not affected."
             )
 
 
@@ -46,7 +46,7 @@ def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
-        " with a heartbeat meanwhile are not affected."
+        f" that have sent a heartbeat by then are not affected."
     )
 
 

@@ -181,8 +181,8 @@ ROLLBACK_STEPS = (
         ),
         _cron_jobs,
         lambda state: (
-            f"Pauses {plural(state['cron_active'], 'cron job')} that would call process-jobs in"
-            " vain while the queue is paused."
+            f"Pauses {plural(state['cron_active'], 'cron job')} whose calls to process-jobs do"
+            f" nothing while the queue is paused."
         ),
         "Pause schedules",
         _stop_cron,
@@ -223,8 +223,8 @@ RESUME_STEPS = (
         lambda state: "open" if state["paused_at"] else "done",
         _paused,
         lambda state: (
-            f"Workers claim jobs again: {plural(state['waiting'])} pending. Pauses of single job"
-            " types stay."
+            f"Workers claim jobs again: {plural(state['waiting'])} pending. Pauses of individual"
+            f" job types remain."
         ),
         "Resume queue",
         _resume,

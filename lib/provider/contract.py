@@ -101,7 +101,7 @@ class Prediction:
         if self.status == "succeeded" and self.output:
             return self.output[0]
         failure = self.failure or Failure(
-            f"{self.model} ended as {self.status}: {self.error or 'no image came back'}",
+            f"{self.model} ended as {self.status}: {self.error or 'no image was returned'}",
             code="prediction_failed",
             # Another one would be paid for, and most likely have none.
             permanent=self.status == "succeeded",

@@ -22,7 +22,7 @@ EXPORT_ROWS = 1_000
 MIN_ID_DIGITS = 4
 """Minimum length of an ID prefix to search for."""
 MAX_STRETCHES = 400
-"""Most queries for the ids of matching jobs: some 10 s."""
+"""Maximum number of queries for the ids of matching jobs: about 10 s."""
 # Rows that a page scans per walk: about 25 ms each. Pending jobs are that many of each line; failed
 # jobs are scattered on disk, a user's generations and their jobs even more so.
 _SCAN_LIMITS = {

@@ -16,7 +16,7 @@ ALL_TYPES = "*"
 BATCH = 500
 """Maximum number of jobs that Batches changes in one transaction."""
 MAX_REFUSED = 20
-"""After so many refused jobs, all are likely to be refused."""
+"""After this many refused jobs, all are likely to be refused."""
 
 BatchAction = Callable[[Pool, str, Sequence[UUID]], list[UUID]]
 """Changes jobs, given the pool, the actor and their ids. Returns those that it changed."""

@@ -185,7 +185,7 @@ def _project(values: Mapping[str, str], database: str | None) -> _Project:
     of_database = project_ref(database) if database else None
     if project and of_database and project != of_database:
         raise SettingsError(
-            f"DATABASE_URL belongs to the project {of_database!r}, but {url_name} to {project!r}."
+            f"DATABASE_URL belongs to project {of_database!r}, but {url_name} to {project!r}."
         )
     publishable = _keys(values, PUBLISHABLE_NAMES, "publishable", project)
     secret = _keys(values, SECRET_NAMES, "secret", project)

@@ -68,6 +68,6 @@ def _readable(entry: str) -> str | None:
     try:
         httpx.URL(pattern)
     except httpx.InvalidURL:
-        logger.warning("NO_PROXY: %s is left out, because HTTP clients cannot read it", entry)
+        logger.warning("NO_PROXY: ignoring %s, which HTTP clients cannot parse", entry)
         return None
     return host

@@ -40,8 +40,8 @@ def header_value(name: str, text: str) -> str:
     """A token that clients send in a header."""
     if not re.fullmatch(r"[!-~]+", text):
         raise SettingsError(
-            f"{name} contains a character that is not allowed in an HTTP header, such as a"
-            " space, a line break or an umlaut: choose another token."
+            f"{name} contains a character that is not allowed in an HTTP header, such as a space,"
+            f" a line break or an accented letter: choose another token."
         )
     return text
 
@@ -264,7 +264,7 @@ def _check_legacy(name: str, claims: Mapping[str, object], project: str | None) 
     ref, expires = claims.get("ref"), claims.get("exp")
     if project and ref and ref != project:
         raise SettingsError(
-            f"{name} belongs to the project {str(ref)[:20]!r}, but SUPABASE_URL to {project!r}."
+            f"{name} belongs to project {str(ref)[:20]!r}, but SUPABASE_URL to {project!r}."
         )
     if isinstance(expires, int | float) and expires < datetime.now(UTC).timestamp():
         raise SettingsError(f"{name} has expired: copy the project's current key.")

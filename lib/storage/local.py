@@ -22,8 +22,8 @@ REASONS = {
     errno.ENOSPC: "The disk for images is full.",
     errno.EDQUOT: "The disk for images is over its quota.",
     errno.EROFS: "The disk for images is read-only.",
-    errno.EACCES: "The worker has no write permission for the folder of images.",
-    errno.EPERM: "The worker has no write permission for the folder of images.",
+    errno.EACCES: "The worker has no write permission for the images folder.",
+    errno.EPERM: "The worker has no write permission for the images folder.",
 }
 
 
@@ -103,7 +103,7 @@ class LocalStorage:
             logger.warning("%s cannot be written to: %s", self._folder, error)
             reason = REASONS.get(error.errno or 0)
             raise StorageFailed(
-                reason or f"The folder of images is not writable ({error.strerror})."
+                reason or f"The images folder is not writable ({error.strerror})."
             ) from error
 
     def _delete_drafts(self) -> None:

@@ -1,4 +1,4 @@
-"""An outage of a storage, from an image that it did not take until it takes one again."""
+"""A storage outage: from the first image that was not stored until one is stored again."""
 
 import asyncio
 import logging
@@ -52,6 +52,6 @@ class Outage:
                 # Whatever it is, an outage must not last because nobody looks for its end.
                 logger.exception("The storage cannot be probed")
             else:
-                logger.warning("The storage takes images again, after %.0f s", self.seconds)
+                logger.warning("The storage accepts images again, after %.0f s", self.seconds)
                 self.reason = None
                 return

@@ -11,13 +11,13 @@ from lib.ui.dashboard import time_zone
 _LEAST_VALUES = 8
 """With fewer values none is an outlier."""
 _OUTLIER_SHARE = 20
-"""At most one value in so many is an outlier, and at least one may be."""
+"""At most one value in this many is an outlier, and at least one may be."""
 _OUTLIER_FACTOR = 4
-"""An outlier is so many times as high as the highest other value."""
+"""An outlier is at least this many times the highest other value."""
 _FEW_JOBS = 20
-"""So many jobs flatten no chart of counts."""
+"""Counts up to this many jobs are never outliers."""
 _HEADROOM = 1.5
-"""The axis then ends at so many times the highest other value."""
+"""The axis then ends at this multiple of the highest other value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,7 @@ def describe_bars(figures: pd.DataFrame, by: str, step: Step, counted: str) -> s
         shares.append(f"{len(kinds) - _MAX_KINDS_DESCRIBED} other kinds")
     when = format_times(pd.Series([steps.idxmax()]), step).iloc[0]
     most = f"At most {steps.max():,} per {step} ({when})."
-    return f"{total:,} {counted} in all: {', '.join(shares)}. {most}"
+    return f"{total:,} {counted} in total: {', '.join(shares)}. {most}"
 
 
 def show(

@@ -142,13 +142,13 @@ def database_errors_shown() -> Iterator[None]:
         st.session_state["database_away"] = True
         if isinstance(error, SchemaMissing):
             st.error(
-                "The database answers but is not ready yet. This page continues as soon as it is."
+                "The database responds but is not ready yet. This page continues as soon as it is."
             )
             st.text(str(error))
         else:
             st.error(
-                "The database does not answer. Jobs are safe. This page continues as soon as the"
-                " database is back."
+                "Database unreachable. Jobs are safe. This page continues as soon as the database"
+                " is back."
             )
         return
     if st.session_state.pop("database_away", False):

@@ -38,7 +38,7 @@ def live(
             True,
             key="live",
             bind="query-params",
-            help=f"Refreshes every {seconds:g} s. Switch it off to freeze the page.",
+            help=f"Refreshes every {seconds:g} s. Switch off to freeze the page.",
         )
         # Outside the fragment, where each refresh would briefly clear it.
         timestamp = st.empty()

@@ -174,7 +174,7 @@ def _dialog() -> None:
     try:
         found = find(read_once, text)
     except DatabaseUnavailable:
-        st.error("The database did not answer in time. Search again once it is reachable.")
+        st.error("The database did not respond in time. Search again once it is reachable.")
         return
     if found.exact:
         st.switch_page(f"pages/{found.exact.page}.py", query_params=found.exact.filters)

@@ -93,7 +93,7 @@ def _count(page: str, state: FrameState) -> str:
 
 
 def _environment(*, reachable: bool) -> None:
-    """Show which environment this is, so that nobody mistakes one for another."""
+    """Show which environment this is, so that it is not mistaken for another."""
     chosen = settings()
     if chosen.environment:
         st.badge(escaped(chosen.environment), color="violet")

@@ -55,7 +55,7 @@ def frame_state() -> tuple[FrameState | None, TabState]:
 
 
 def tab_state(state: FrameState) -> TabState:
-    """The status of the firing alerts. Never "all good" while nobody evaluates them."""
+    """The status of the firing alerts. Never "all good" while they are not evaluated."""
     if not state["alerts_known"]:
         return TabState("Alerts not evaluated", "icon_look.svg")
     if state["critical"]:

@@ -5,5 +5,5 @@
 - `claiming`, `settlement`: claim jobs, and store their outcomes.
 - `registration`, `rescue`, `rollup`: the workers table, jobs of dead workers, the rollups.
 - `liveness`: proof that a worker's process is alive, on the embedded database.
-- `background`: tasks that go on after an error.
+- `background`: tasks that continue after an error.
 """

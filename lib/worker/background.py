@@ -1,4 +1,4 @@
-"""Background tasks that go on whatever happens to one of their rounds."""
+"""Background tasks that continue after an error."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ async def keep_running(
         except Exception as error:
             if loop.time() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            logger.exception("The task %s failed; it goes on in %.0f s", name, pause)
+            logger.exception("The task %s failed; retrying in %.0f s", name, pause)
             await report_error(pool, name, error)
         if stopping is None:
             await asyncio.sleep(pause)

@@ -94,5 +94,5 @@ async def keep_listening(url: str, wake: asyncio.Event) -> None:
             async for _ in notifications(url, "job_queue"):
                 wake.set()
         except DatabaseUnavailable as error:
-            logger.warning("Not woken by NOTIFY for now: %s", error)
+            logger.warning("No notifications for now, polling: %s", error)
         await asyncio.sleep(RECONNECT_SECONDS)

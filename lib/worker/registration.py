@@ -74,7 +74,7 @@ class Registration:
         try:
             await self.heartbeat(processed, errors, blocked, stopped=True)
         except DatabaseUnavailable as error:
-            logger.warning("Could not sign off: %s", error)
+            logger.warning("The worker could not be unregistered: %s", error)
         if self._lock:
             self._lock.close()
 
@@ -85,5 +85,5 @@ class Registration:
             self._lock = hold(self._locks, self._id)
         except OSError as error:
             logger.warning(
-                "If this worker dies, its jobs wait until it counts as silent: %s", error
+                "If this worker dies, its jobs wait until they count as stuck: %s", error
             )

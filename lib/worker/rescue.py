@@ -26,9 +26,9 @@ async def keep_rescuing(pool: AsyncPool, timeout_seconds: float | None) -> None:
         try:
             known_timeout = known_timeout or await _stuck_after_seconds(pool)
             if rescued := await queue.rescue(timeout_seconds):
-                logger.warning("Took %d jobs of workers that fell silent", len(rescued))
+                logger.warning("Took over %d jobs without a heartbeat", len(rescued))
         except DatabaseUnavailable as error:
-            logger.warning("Cannot look for silent workers: %s", error)
+            logger.warning("Cannot check for lost workers: %s", error)
         await asyncio.sleep(
             known_timeout / RESCUE_CHECKS_PER_TIMEOUT if known_timeout else RETRY_SECONDS
         )

@@ -27,7 +27,7 @@ async def refresh_rollup(pool: AsyncPool) -> bool:
                 )
             )
     except DatabaseUnavailable as error:
-        logger.warning("Did not fold what has finished: %s", error)
+        logger.warning("The rollups were not updated: %s", error)
         return False
 
 

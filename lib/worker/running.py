@@ -32,5 +32,5 @@ async def run_handler(handler: Handler, claim: Claim) -> Outcome:
         return JobFailed("Unexpected error: CancelledError", code="internal")
     except Exception as error:
         # A bug in a handler must cost its job an attempt, not stop the worker.
-        logger.exception("Job %s broke its handler", claim.job_id)
+        logger.exception("The handler of job %s raised an unexpected error", claim.job_id)
         return JobFailed(f"Unexpected error: {type(error).__name__}", code="internal")

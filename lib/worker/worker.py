@@ -227,7 +227,7 @@ class Worker:
         try:
             lost = await self._heartbeat_queue.heartbeat(self.id, [claim])
         except DatabaseUnavailable as error:
-            logger.warning("What became of job %s is unknown: %s", claim.job_id, error)
+            logger.warning("The outcome of job %s is unknown: %s", claim.job_id, error)
         else:
             if lost.get((claim.job_id, claim.attempt)) == "cancelled":
                 await self._cancel_external(claim)
@@ -240,13 +240,16 @@ class Worker:
             try:
                 await handler.cancel(claim)
             except DatabaseUnavailable as error:
-                logger.warning("Job %s was not cancelled outside: %s", claim.job_id, error)
+                logger.warning(
+                    "The external work of job %s was not cancelled: %s", claim.job_id, error
+                )
 
     async def _drain(self, grace_seconds: float) -> None:
         if self._tasks and grace_seconds:
             logger.info(
-                "Stopping: %d running jobs have %g s to finish, then up to %g s to be given back."
-                " Whatever kills the process must wait longer (docker stop -t, TimeoutStopSec)",
+                "Stopping: %d running jobs have %g s to finish, then up to %g s to return to the"
+                " queue. Allow more than that before killing the process (docker stop -t,"
+                " TimeoutStopSec)",
                 *(len(self._tasks), grace_seconds, HANDLER_STOP_SECONDS + SETTLE_TIMEOUT_SECONDS),
             )
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
@@ -260,7 +263,7 @@ class Worker:
                 await self._settlement.wait_until_empty()
                 await asyncio.gather(*self._cancelling)
         except TimeoutError:
-            logger.error("%d jobs wait for a rescue: the database is away", len(self._held))
+            logger.error("%d jobs wait to be rescued: the database is unreachable", len(self._held))
 
     async def _sleep(self, seconds: float) -> None:
         try:

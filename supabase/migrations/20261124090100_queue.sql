@@ -8,7 +8,7 @@ language plpgsql set search_path = ''
 as $$
 begin
     raise exception 'job % is %: it cannot become %', old.id, old.status, new.status
-        using errcode = 'DR409', hint = 'Use the functions of the queue. They make only valid changes of status.';
+        using errcode = 'DR409', hint = 'Use the queue functions. They allow only valid status changes.';
 end;
 $$;
 comment on function public.refuse_transition is 'Refuses invalid changes of status.';

@@ -267,13 +267,13 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(p_id, '') !~ '^[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*$' then
-        raise exception 'the model id is %: write it as owner/name, as at Replicate', p_id using errcode = '22023';
+        raise exception 'the model id is %: write it as owner/name, as on Replicate', p_id using errcode = '22023';
     end if;
     if coalesce(btrim(p_display_name), '') = '' then
-        raise exception 'the display name is empty: say what users see' using errcode = '22023';
+        raise exception 'the display name is empty: enter the name that users see' using errcode = '22023';
     end if;
     if p_version !~ '^[0-9a-f]{64}$' then
-        raise exception 'the version is no version id of Replicate: 64 digits 0-9 and a-f, or none for an official model'
+        raise exception 'the version is not a Replicate version id: use its 64 hexadecimal digits, or none for an official model'
             using errcode = '22023';
     end if;
     if jsonb_typeof(p_default_parameters) is distinct from 'object' then
@@ -289,7 +289,7 @@ begin
     from jsonb_array_elements(public.input_problems(v_before.input_schema, p_default_parameters)) p
     where p ->> 'problem' <> 'is missing';
     if v_bad is not null then
-        raise exception 'a default parameter does not fit: %', v_bad using errcode = '22023';
+        raise exception 'a default parameter is invalid: %', v_bad using errcode = '22023';
     end if;
     insert into public.models as m (id, display_name, version, default_parameters, price_per_image, enabled)
     values (p_id, btrim(p_display_name), p_version, p_default_parameters, p_price, p_enabled)

@@ -134,7 +134,7 @@ begin
         when 'array' then
             for v_item in select * from jsonb_array_elements(p_value) loop
                 if public.input_problem(p_field -> 'items', v_item) is not null then
-                    return 'contains an item that does not fit: ' || public.input_problem(p_field -> 'items', v_item);
+                    return 'contains an invalid item: ' || public.input_problem(p_field -> 'items', v_item);
                 end if;
             end loop;
         else
@@ -434,8 +434,8 @@ begin
                 if v_key <> 'num_outputs' or v_value <> '1' then
                     notices := notices || case
                         when v_own is not null then format('%s is ignored because %s is given.', v_key, v_own)
-                        when v_key = 'num_outputs' then format('num_outputs is ignored: %s makes one image per request.', p_model.id)
-                        else format('%s is ignored: %s does not take it.', v_key, p_model.id)
+                        when v_key = 'num_outputs' then format('num_outputs is ignored: %s generates one image per request.', p_model.id)
+                        else format('%s is ignored: %s does not accept it.', v_key, p_model.id)
                     end;
                 end if;
             else
@@ -479,21 +479,21 @@ begin
         return;
     end if;
 
-    select notices || coalesce(array_agg(format('%s: %s is not among the known choices (%s), and is sent as it is.', i.key, i.value,
+    select notices || coalesce(array_agg(format('%s: %s is not among the known choices (%s) and is sent as is.', i.key, i.value,
         (select string_agg(c, ', ') from jsonb_array_elements_text(v_schema -> i.key -> 'enum_partial') c))), '{}') into notices
     from jsonb_each(parameters) i
     where v_schema -> i.key ? 'enum_partial' and not v_schema -> i.key -> 'enum_partial' @> i.value;
     v_expected := public.expected_size(v_schema, p_model.sizes, v_defaults || parameters);
     size := jsonb_build_object('asked', v_asked, 'sent', coalesce(v_fitted, '{}'), 'expected', v_expected);
     if v_fitted = '{}' then
-        notices := notices || format('The size is ignored: %s does not take one.', p_model.id);
+        notices := notices || format('The size is ignored: %s does not accept one.', p_model.id);
     elsif v_asked - 'aspect_ratio' <> '{}' and not v_expected @> (v_asked - 'aspect_ratio') then
         notices := notices || format(
-            'The image will be %s%s x %s pixels: %s does not make the size that was asked for.',
+            'The image will be %s%s x %s pixels: %s does not support the requested size.',
             case when v_expected -> 'exact' = 'true' then '' else 'about ' end, v_expected ->> 'width', v_expected ->> 'height', p_model.id
         );
     elsif v_asked ? 'aspect_ratio' and v_fitted ? 'aspect_ratio' and v_fitted ->> 'aspect_ratio' not in (v_asked ->> 'aspect_ratio', 'custom') then
-        notices := notices || format('aspect_ratio is %s: %s does not make %s.', v_fitted ->> 'aspect_ratio', p_model.id, v_asked ->> 'aspect_ratio');
+        notices := notices || format('aspect_ratio is %s: %s does not support %s.', v_fitted ->> 'aspect_ratio', p_model.id, v_asked ->> 'aspect_ratio');
     end if;
 end;
 $$;

@@ -159,7 +159,7 @@ begin
     if p_source <> 'test' then
         v_limits := public.get_user_limits(p_user_id);
         if not (v_limits ->> 'can_generate')::boolean then
-            raise exception 'the limit of generations is reached' using errcode = 'DR429', detail = (
+            raise exception 'the generation limit is reached' using errcode = 'DR429', detail = (
                 v_limits || jsonb_build_object('retry_after_seconds', public.limit_resets_in(p_user_id, v_limits))
             )::text;
         end if;
@@ -214,7 +214,7 @@ begin
     if not exists (select from public.image_generations g where g.id = v_id) then
         -- Enqueued by hand or by an older client: create the generation from the payload.
         if coalesce(btrim(v_payload ->> 'prompt'), '') = '' then
-            raise exception 'payload.prompt is missing: say what the image shows' using errcode = 'DR422';
+            raise exception 'payload.prompt is missing: describe the image' using errcode = 'DR422';
         end if;
         perform public.refuse_reserved_inputs(
             v_payload -> 'parameters', case when v_payload -> 'test' = 'true' then 'test' else 'app' end

@@ -14,7 +14,7 @@ language plpgsql immutable set search_path = ''
 as $$
 begin
     if coalesce(btrim(p_actor), '') = '' then
-        raise exception 'actor is empty: name who does this' using errcode = '22023';
+        raise exception 'actor is empty: name the person or program that does this' using errcode = '22023';
     end if;
 end;
 $$;

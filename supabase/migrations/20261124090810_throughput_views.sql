@@ -142,7 +142,7 @@ declare
 begin
     if p_bucket = 'minute' then
         if p_to is not null then
-            raise exception 'buckets by minute end now: leave p_to null' using errcode = '22023';
+            raise exception 'minute buckets always end now: leave p_to null' using errcode = '22023';
         end if;
         v_since := date_trunc('minute', greatest(p_from, now() - interval '6 hours'), 'UTC');
         return query

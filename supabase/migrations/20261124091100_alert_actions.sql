@@ -21,14 +21,14 @@ begin
         raise exception 'severity is %: choose warning or critical', coalesce(p_severity, 'null') using errcode = '22023';
     end if;
     if not coalesce(p_resolve_at >= 0 and p_resolve_at <= p_threshold and p_threshold <= 1000000000, false) then
-        raise exception 'fires above %, resolves at %: the second must be from 0 up to the first', p_threshold, p_resolve_at
+        raise exception 'fires above %, resolves at %: the second value must be between 0 and the first', p_threshold, p_resolve_at
             using errcode = '22023';
     end if;
     if not coalesce(p_for_seconds between 0 and 86400, false) then
         raise exception 'duration is % seconds: choose 0 to 86400', p_for_seconds using errcode = '22023';
     end if;
     if (v_before.minimum_jobs is null) <> (p_minimum_jobs is null) or p_minimum_jobs < 1 then
-        raise exception 'minimum of jobs is %: rules about a share or percentile need at least 1, others none',
+        raise exception 'minimum jobs is %: rules about a share or percentile need at least 1, other rules none',
             p_minimum_jobs using errcode = '22023';
     end if;
     update public.alert_rules r

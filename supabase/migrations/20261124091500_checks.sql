@@ -76,7 +76,7 @@ language plpgsql volatile set search_path = ''
 as $$
 begin
     if p_run is null then
-        raise exception 'run is null: name the run of the self-test' using errcode = '22023';
+        raise exception 'run is null: pass the id of the self-test run' using errcode = '22023';
     end if;
     insert into public.image_generations (prompt, model_id, source)
     values (public.self_test_prompt(p_run), p_model_id, 'test')

@@ -310,7 +310,7 @@ begin
         end if;
         if not has_table_privilege('authenticated', v_table.oid, 'select') then
             execute format('grant select on public.%I to authenticated', v_table.relname);
-            v_restored := v_restored || format('the right to read %s', v_table.relname);
+            v_restored := v_restored || format('the privilege to read %s', v_table.relname);
         end if;
         if not exists (
             select from pg_catalog.pg_policy p where p.polrelid = v_table.oid and p.polname = v_table.policy

@@ -114,8 +114,8 @@ def test_neutral_names_become_the_models_own(call, db):
         "input_images": ["https://example.com/fox.png"],
     }
     assert body["notices"] == [
-        "strength is ignored: black-forest-labs/flux-2-flex does not take it.",
-        "negative_prompt is ignored: black-forest-labs/flux-2-flex does not take it.",
+        "strength is ignored: black-forest-labs/flux-2-flex does not accept it.",
+        "negative_prompt is ignored: black-forest-labs/flux-2-flex does not accept it.",
     ]
     assert body["size"] == {"asked": {}, "sent": {}, "expected": None}
     answer = call("start-generation", asked | {"guidance_scale": 11})
@@ -157,7 +157,7 @@ def test_a_choice_that_may_exist_is_sent_with_a_notice(call, db):
     asked = {"prompt": "A fox", "model_id": "google/imagen-4", "image_size": "4K"}
     body = call("start-generation", asked).json()
     assert body["notices"] == [
-        'image_size: "4K" is not among the known choices (1K, 2K), and is sent as it is.'
+        'image_size: "4K" is not among the known choices (1K, 2K) and is sent as is.'
     ]
     assert ended(db, body["job_id"])["parameters"] == {"image_size": "4K"}
 

@@ -111,7 +111,7 @@ def test_a_worker_that_ends_is_started_again(
     eventually: Callable[..., Any],
 ) -> None:
     url, process, _ = service
-    ended = {"status": "the worker ended and is started again"}
+    ended = {"status": "the worker stopped and is restarting"}
     eventually(lambda: httpx.get(f"{url}/healthz").json() == ended)
     recorded = "select task, error from background_errors"
     assert eventually(lambda: db.execute(recorded).fetchone()) == {

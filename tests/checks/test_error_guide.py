@@ -65,7 +65,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
         ("prediction_failed", None, "Model failed"),
         (
             "invalid_payload",
-            "payload.prompt is missing: say what the image shows",
+            "payload.prompt is missing: describe the image",
             "Invalid payload",
         ),
         ("rate_limited", "the safety filter is rate limited", "Rate limited"),
@@ -78,7 +78,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
         ("", "The worker died while it ran this job.", "Worker lost"),
         ("a_code_of_others", "NSFW content detected", "safety filter"),
         ("storage_failed", "The disk for images is full.", "not stored"),
-        ("", "The folder of images is not writable (Input/output error).", "not stored"),
+        ("", "The images folder is not writable (Input/output error).", "not stored"),
         ("", "The provider no longer has the image of prediction p", "expired"),
         ("", "The object exceeded the maximum allowed size (413).", "not allowed"),
         ("", "gremlins", "Unknown error"),

@@ -172,7 +172,7 @@ async def test_an_outage_stops_what_needs_storage_and_ends_by_itself(
     start(20)
     async with running():
         found = await until(lambda: blocked(db))
-        assert found["storage_error"].startswith("The folder of images is not writable")
+        assert found["storage_error"].startswith("The images folder is not writable")
         assert found["blocked_types"] == ["generate-image"]
         db.execute("select enqueue_job('other', '{}') from generate_series(1, 5)")
         await until(lambda: statuses(db, "other") == {"completed": 5})

@@ -112,7 +112,7 @@ async def test_a_provider_that_cuts_every_connection(client, inject):
     running = await client.create(SCHNELL, INPUT)
     inject(Faults(outage="cut"))
     assert (await refusal(client)).code == "unreachable"
-    with pytest.raises(ProviderError, match="does not answer"):
+    with pytest.raises(ProviderError, match="does not respond"):
         await client.get(running.id)
     inject(Faults())
     assert (await run(client)).status == "succeeded"
@@ -244,9 +244,9 @@ def test_a_spoilt_file_is_said(folder, text):
         ({"slower": 0.5}, "slower is 0.5: give 1 to 100"),
         ({"slower": float("nan")}, "slower is nan"),
         ({"extra_seconds": 601}, "give 0 to 600"),
-        ({"failures": {"bad": 1}}, "There is no failure bad"),
+        ({"failures": {"bad": 1}}, "Unknown failure bad"),
         ({"failures": {"500": 101}}, "give 0 to 100"),
-        ({"failures": {"500": 60, "402": 41}}, "more than 100% together"),
+        ({"failures": {"500": 60, "402": 41}}, "more than 100%"),
         ({"creates_per_minute": 0}, "give 1 to 600"),
         ({"retry_after": 0}, "give 1 to 3600"),
     ],

@@ -171,6 +171,6 @@ async def test_what_operators_inject_is_recorded(db, database, file):
         ("ann", "inject_faults"),
         ("ben", "inject_faults"),
     ]
-    cut, nothing = {"faults": ["Every connection is cut without an answer"]}, {"faults": []}
+    cut, nothing = {"faults": ["Every connection is dropped without a response"]}, {"faults": []}
     changes = [(row["details"]["before"], row["details"]["after"]) for row in rows]
     assert changes == [(nothing, cut), (cut, nothing)]

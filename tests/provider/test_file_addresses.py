@@ -114,7 +114,7 @@ async def test_other_servers_are_read_by_https_alone(serve: Any, connect: Any) -
     error = await refusal(connect(TOKEN, "https://api.example"), "http://8.8.8.8/1.png")
     assert (error.code, str(error)) == (
         "image_not_found",
-        "The address of the image, at 8.8.8.8, is not https.",
+        "The image address, at 8.8.8.8, is not https.",
     )
     api = serve(RedirectResponse("http://8.8.8.8/1.png"))
     assert "is not https" in str(

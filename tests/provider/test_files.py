@@ -61,7 +61,7 @@ async def test_a_refusal_is_about_the_file(serve, connect, status):
     server = serve(Response(status_code=status))
     error = await refusal(connect(TOKEN, server.base_url), f"{server.base_url}/1.png")
     assert (error.code, error.status, error.permanent) == ("image_not_found", status, False)
-    assert str(error) == f"The server of the image, 127.0.0.1, answered {status}."
+    assert str(error) == f"The image server, 127.0.0.1, returned HTTP {status}."
     assert len(server.requests) == 1
 
 

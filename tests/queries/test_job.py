@@ -295,7 +295,7 @@ def test_failed_for_good(bench: Bench) -> None:
     bench.fail(job, permanent=True, code="no_credit")
     assert bench.said(job) == JobState(
         "act",
-        "Failed permanently at attempt 1 of 3: no *luck*",
+        "Failed permanently on attempt 1 of 3: no *luck*",
         guide("no_credit", "no *luck*").todo,
         change_first=True,
     )

@@ -52,7 +52,7 @@ def test_what_users_may_read_is_put_back(db):
     assert one(db, "select restore_user_access('me')") == [
         'the policy "Users can view their own jobs" of job_queue',
         "row-level security of image_generations",
-        "the right to read image_generations",
+        "the privilege to read image_generations",
     ]
     assert db.execute(POLICIES).fetchall()[:2] == made[:2]
     assert one(db, "select restore_user_access('me')") == []
@@ -73,5 +73,5 @@ def test_a_provider_that_is_held_for_down_is_tried_at_once(queue):
 
 def test_nothing_is_done_without_an_actor(db):
     for call in ("restore_realtime(' ')", "restore_user_access('')", "probe_provider('', 'a')"):
-        with pytest.raises(QueryError, match="name who does this"), translated():
+        with pytest.raises(QueryError, match="name the person or program"), translated():
             db.execute(f"select {call}".encode())

@@ -170,7 +170,7 @@ def test_a_run_that_nobody_goes_on_with_is_recorded_by_the_next(folded):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("' ', interval '9 days'", "name who does this"),
+        ("' ', interval '9 days'", "name the person or program"),
         ("'operator', null", "choose at least 1 day"),
         ("'operator', interval '23 hours'", "choose at least 1 day"),
         ("'operator', interval '9 days', 0", "choose 1 to 10000"),

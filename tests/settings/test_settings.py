@@ -67,8 +67,8 @@ WRONG = [
         "DATABASE_URL points to Supabase's pooler, where the user name includes the project",
     ),
     ({"DATABASE_URL": DIRECT.replace(f":{HIDDEN}@", "@")}, "DATABASE_URL has no password"),
-    ({"DATABASE_URL": DIRECT.replace(REF, OTHER)}, "DATABASE_URL belongs to the project"),
-    ({"DATABASE_URL": POOLER.replace(REF, OTHER)}, "DATABASE_URL belongs to the project"),
+    ({"DATABASE_URL": DIRECT.replace(REF, OTHER)}, "DATABASE_URL belongs to project"),
+    ({"DATABASE_URL": POOLER.replace(REF, OTHER)}, "DATABASE_URL belongs to project"),
     ({"DATABASE_URL": "", "DATABASE_READ_URL": DIRECT}, "DATABASE_READ_URL is set: set DATABASE_"),
     ({"DATABASE_READ_URL": "https://example.com"}, "DATABASE_READ_URL is the address of a website"),
     ({"SUPABASE_URL": DIRECT}, "SUPABASE_URL is a database URL"),
@@ -110,7 +110,7 @@ WRONG = [
     ),
     (
         {"SUPABASE_ANON_KEY": legacy("anon", OTHER)},
-        "SUPABASE_ANON_KEY belongs to the project",
+        "SUPABASE_ANON_KEY belongs to project",
     ),
     ({"SUPABASE_ANON_KEY": legacy("anon", seconds=-1)}, "SUPABASE_ANON_KEY has expired"),
     (

@@ -7,7 +7,7 @@ from lib.ui.dashboard import REFRESH_SECONDS
 
 pytestmark = pytest.mark.slow
 
-SENTENCE = "The database does not answer."
+SENTENCE = "Database unreachable."
 PAGES_WITH_MORE = {
     "workers": "Workers",
     "jobs?view=duplicates": "Jobs",
@@ -133,7 +133,7 @@ def test_a_database_that_answers_and_refuses_is_asked_again_with_rests(
 ):
     db.execute("alter table audit_log rename to audit_log_of_old")
     page.goto(f"{make_app(DATABASE_URL=database).start().url}/audit")
-    expect(page.get_by_text("The database answers but is not ready yet.")).to_be_visible(
+    expect(page.get_by_text("The database responds but is not ready yet.")).to_be_visible(
         timeout=30_000
     )
     page.evaluate(RUNS)

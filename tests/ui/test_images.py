@@ -77,7 +77,7 @@ class Bucket:
     def urls_for(self, paths):
         self.asked.append(paths)
         if not self.works:
-            raise StorageFailed("Supabase Storage does not answer.")
+            raise StorageFailed("Supabase Storage does not respond.")
         return {
             path: f"https://bucket/{path}?{len(self.asked)}" for path in paths if path != "lost"
         }

@@ -86,7 +86,7 @@ def test_a_provider_that_hangs_is_not_waited_for(app, monkeypatch) -> None:
         return ""
 
     monkeypatch.setattr(job_log, "_log", never)
-    assert live_log("p1") == ("", "The provider did not answer within 5 s.")
+    assert live_log("p1") == ("", "The provider did not respond within 5 s.")
 
 
 def test_without_a_simulator_there_is_nobody_to_ask(simulator: Simulator, app: Settings) -> None:

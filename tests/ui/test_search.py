@@ -194,6 +194,6 @@ def test_says_that_the_database_is_unreachable(make_app, page: Page, database, d
     expect(page.get_by_text("Updated")).to_be_visible(timeout=LONG)
     with database_away():
         dialog = look_for(page, "red kite")
-        expect(dialog.get_by_text("The database did not answer in time.")).to_be_visible(
+        expect(dialog.get_by_text("The database did not respond in time.")).to_be_visible(
             timeout=LONG
         )

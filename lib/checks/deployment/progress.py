@@ -18,7 +18,7 @@ from lib.database import Pool, SchemaMissing, load, translated
 from lib.database.migrations import check_schema, pending
 
 APPLY_FIRST = "Apply the pending migrations first. They probably add what is missing."
-OTHER_SCHEMA = "See “Schema of this version”. Changes to this schema do not help."
+OTHER_SCHEMA = "See “Schema of this version”. Changing this schema does not help."
 Point = Check[Facts, Finding]
 CALL_TIMEOUT_SECONDS = 3.0
 """Time limit of a call that runs no job."""
@@ -162,4 +162,4 @@ def _error_message(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return "not a JSON error."
+        return "the response is not a JSON error."

@@ -40,7 +40,7 @@ def tables(facts: Facts) -> Finding:
         facts,
         "tables",
         f"{len(columns)} tables with {sum(columns.values())} columns exist; {EXACT_TABLE} has"
-        f" exactly its {columns[EXACT_TABLE]}.",
+        f" exactly {columns[EXACT_TABLE]}.",
     )
 
 

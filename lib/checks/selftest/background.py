@@ -42,6 +42,6 @@ class BackgroundRun:
         except CannotRun as error:
             self.error = str(error)
         except Exception:
-            logger.exception("The self-test broke")
+            logger.exception("The self-test raised an unexpected error")
             self.error = "The self-test stopped with an unexpected error. See the log of the app."
         self._on_end()

@@ -48,8 +48,8 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "complete",
         "A job is completed",
         queue.complete,
-        "complete_job sets a success to completed and a failure to pending for a retry, and"
-        " changes nothing for an attempt that is no longer current.",
+        "complete_job marks a successful job completed, returns a failed one to pending for a"
+        " retry, and ignores attempts that are no longer current.",
         "Database",
         needs=("claim",),
     ),
@@ -119,7 +119,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "error-handling",
         "A job that cannot succeed ends as failed",
         functions.invalid_model,
-        "A job of an unknown model is in failed_jobs_recent after 1 attempt.",
+        "A job for an unknown model is in failed_jobs_recent after 1 attempt.",
         "Functions",
         needs=("process-generation",),
         time_limit=60,
@@ -171,7 +171,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
 )
 CLEAN_UP: SelfTestCheck = Check(
     "clean-up",
-    "Nothing of this run remains",
+    "Nothing from this run remains",
     cleanup.remove_run,
     "Its generations, jobs, user and images are removed.",
     "Clean-up",

@@ -168,7 +168,7 @@ async def invalid_model(context: RunContext) -> Finding:
     if failed["attempts"] != 1:
         raise CheckFailed(
             f"The job failed after {failed['attempts']} attempts: {failed['error_message']}",
-            "An unknown model must fail in the first attempt: update the worker to this version.",
+            "An unknown model must fail on the first attempt: update the worker to this version.",
         )
     return Finding("ok", f"In failed_jobs_recent after 1 attempt: {failed['error_message']}")
 

@@ -76,7 +76,8 @@ async def complete(context: RunContext) -> Finding:
     _expect(outcomes, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
     return Finding(
         "ok",
-        "A success ended as completed, a failure as pending again, an outdated attempt as lost.",
+        "The successful job became completed, the failed one pending again, and the outdated"
+        " attempt was ignored.",
     )
 
 
@@ -183,8 +184,8 @@ async def worker_alive(context: RunContext) -> Finding:
     if not (found["alive"] or context.is_darkroom):
         return Finding(
             "ok",
-            "Only Darkroom's workers send heartbeats. The generation below shows whether"
-            " others run.",
+            "Only Darkroom's workers send heartbeats. The check “A generation becomes an image”"
+            " shows whether other workers run.",
         )
     if not found["alive"]:
         text = no_worker(found["seen_seconds"], job_type="generate-image")

@@ -134,7 +134,9 @@ class SelfTest:
                     "critical", f"Not finished after {check.time_limit:g} s.", check.on_timeout
                 )
             case _:
-                logger.error("Check %s broke", result.check.name, exc_info=error)
+                logger.error(
+                    "Check %s raised an unexpected error", result.check.name, exc_info=error
+                )
                 return Finding(
                     "critical",
                     f"{type(error).__name__}: {error}",

@@ -71,12 +71,12 @@ def repeated_requests(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{plural(count, 'generation')} in the last hour repeat the prompt, model and"
-            " parameters of another by the same user within a minute.",
+            f"{plural(count, 'generation')} in the last hour had the same prompt, model and"
+            f" parameters as another by the same user less than a minute earlier.",
             cause="Applications request the same image twice.",
             jobs=count,
-            todo="Let the application send an Idempotency-Key with start-generation, the same one"
-            " for a repeated request, and disable its button while it waits.",
+            todo="Send an Idempotency-Key with start-generation and reuse it for repeated"
+            " requests. Disable the button while a request is in progress.",
             page="users",
         )
     ]

@@ -115,22 +115,22 @@ IMMEDIATE_FAILURES = Symptom(
             "token",
             "API token rejected",
             partial(with_codes, TOKEN_CODES),
-            "With a missing, revoked or wrong token every job of the provider fails within a"
-            " second, and after five its circuit breaker opens.",
+            "With a missing, revoked or wrong token, every job fails within a second, and after"
+            " five failures the provider's circuit breaker opens.",
         ),
         Check(
             "credit",
             "Account out of credit",
             partial(with_codes, CREDIT_CODES),
-            "Without credit the provider refuses to start. Jobs fail permanently and can be retried"
-            " once there is credit.",
+            "Without credit, the provider starts no predictions. Jobs fail permanently and can be"
+            " retried once there is credit.",
         ),
         Check(
             "unknown_model",
             "Unknown model",
             unknown_model,
-            "Jobs of a model that was renamed, removed or misspelled fail permanently in the first"
-            " attempt.",
+            "Jobs for a model that was renamed, removed or misspelled fail permanently on the"
+            " first attempt.",
         ),
         Check(
             "disabled_model",

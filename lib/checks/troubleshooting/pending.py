@@ -184,8 +184,8 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
             f"{plural(held['jobs'], 'pending job')} affected.",
             cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
             jobs=held["jobs"],
-            todo="Nothing; the jobs continue automatically. If it happens often, run fewer jobs in"
-            " parallel or ask the provider for a higher limit.",
+            todo="No action needed: the jobs continue automatically. If it happens often, run"
+            " fewer jobs in parallel or ask the provider for a higher limit.",
             page="models",
         )
         for held in facts["pending"]["held"]
@@ -224,7 +224,7 @@ def not_due(facts: Facts) -> list[Finding]:
             f"{plural(now['later'])} scheduled for later, the next in"
             f" {duration(now['next_in_seconds'])}.",
             cause="All pending jobs are scheduled for later.",
-            todo="Nothing. Each job's page shows its next attempt.",
+            todo="No action needed. Each job's page shows its next attempt.",
             page="jobs",
             filters={"view": "pending"},
         )
@@ -241,7 +241,7 @@ PENDING = Symptom(
             "Queue paused",
             paused,
             "A pause stops workers from claiming one job type or all until someone resumes. It is"
-            " easily forgotten after an incident.",
+            " easy to forget after an incident.",
         ),
         Check(
             "no_worker",

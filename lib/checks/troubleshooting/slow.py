@@ -25,7 +25,7 @@ def missing_indexes(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            "Without it the database reads the whole table, which gets slower as history grows.",
+            "Without it, the database reads the whole table, which gets slower as history grows.",
             cause=f"Index {index.name} is missing or invalid.",
             repair=Repair(
                 f"Build {index.name}",
@@ -210,7 +210,7 @@ SLOW = Symptom(
             "open_transactions",
             "Long open transactions",
             open_transactions,
-            "A forgotten transaction stops vacuum and the rollup from processing anything later.",
+            "A forgotten transaction stops vacuum and the rollup from processing anything newer.",
         ),
         Check(
             "rollup_behind",

@@ -58,7 +58,7 @@ RULES: Mapping[str, Rule] = {
     "storage_failed": Rule(
         "Storage failing",
         "seconds",
-        "Time since a worker's storage started to refuse images; jobs that need it stay pending.",
+        "Time since a worker's storage started refusing images; jobs that need it stay pending.",
         conditions.FREE_STORAGE,
         "workers",
         lambda alert: conditions.storage_failed(
@@ -69,14 +69,14 @@ RULES: Mapping[str, Rule] = {
         "Nothing completes",
         "seconds",
         "Time without a completed job while jobs are pending.",
-        "Check whether workers are alive and what they run, then the errors of the last jobs.",
+        "Check that workers are alive and what they are running, then check the latest errors.",
         "throughput",
         _seconds(conditions.no_completion),
     ),
     "oldest_pending": Rule(
         "Oldest pending job",
         "seconds",
-        "Wait of the oldest job that is ready to run.",
+        "Wait of the oldest due job.",
         "Start more workers, or raise their concurrency.",
         "throughput",
         _seconds(conditions.long_wait),
@@ -84,7 +84,7 @@ RULES: Mapping[str, Rule] = {
     "failure_rate": Rule(
         "Failure rate",
         "share",
-        "Share of the jobs that ended in the last hour and failed.",
+        "Share of failed jobs among those that ended in the last hour.",
         "Open the most frequent error group and follow its advice.",
         "failures",
         lambda alert: conditions.failure_rate(alert["detail"]["failed"], alert["detail"]["ended"]),

@@ -34,7 +34,7 @@ FAILURE_HINTS = (
     ),
     (r"server restarted", "The server restarted during the run."),
     (r"permission denied", "The job's database user lacks a privilege. Grant it."),
-    (r"does not exist", "The command refers to something that does not exist (any more)."),
+    (r"does not exist", "The command refers to something that does not exist or no longer exists."),
     (r"timeout|canceling statement", "The command exceeded its time limit."),
 )
 """Patterns for the messages of failed runs, with explanations; the first match applies."""

@@ -98,8 +98,8 @@ class Purge:
                         time.sleep(self._batch(connection))
                         last_contact = time.monotonic()
             except DatabaseUnavailable as error:
-                logger.warning("The purge waits: %s", error)
+                logger.warning("The purge is waiting: %s", error)
                 time.sleep(RETRY_SECONDS)
         if not self.ended:
-            logger.error("The purge is given up: the database has been away for too long")
+            logger.error("The purge stopped: the database was unreachable for too long")
         self._on_end()

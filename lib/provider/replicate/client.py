@@ -61,7 +61,7 @@ class Replicate:
         # Checked here because httpx would quote an invalid header in its error.
         if not re.fullmatch(r"[!-~]+", token):
             raise ProviderError(
-                "The Replicate API token is empty or has a character that no token has.",
+                "The Replicate API token is empty or contains an invalid character.",
                 code="unauthorized",
                 permanent=True,
             )
@@ -99,7 +99,7 @@ class Replicate:
         """
         if not _MODEL.fullmatch(model):
             raise ProviderError(
-                f"Replicate has no model {model[:200]}: its models are named owner/name.",
+                f"Replicate has no model {model[:200]}: model names have the form owner/name.",
                 code="model_not_found",
                 permanent=True,
                 no_effect=True,
@@ -265,7 +265,7 @@ class Replicate:
                 body = await read(response, limit, about)
         except (httpx.RequestError, TimeoutError) as error:
             raise ProviderError(
-                f"Replicate at {url.host} does not answer ({type(error).__name__}).",
+                f"Replicate at {url.host} does not respond ({type(error).__name__}).",
                 code="unreachable",
                 no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error

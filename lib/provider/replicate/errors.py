@@ -15,17 +15,18 @@ DETAIL_LENGTH = 500
 
 # Status: code, permanent, message. `about` replaces {}.
 _REFUSALS = {
-    400: ("invalid_input", True, "Replicate cannot read the request for {}"),
-    401: ("unauthorized", True, "Replicate refuses the API token"),
+    400: ("invalid_input", True, "Replicate could not read the request for {}"),
+    401: ("unauthorized", True, "Replicate rejected the API token"),
     402: (
         "no_credit",
         True,
-        "The Replicate account has no credit to run {} (add some at replicate.com/account/billing)",
+        "The Replicate account has no credit to run {} (add credit at"
+        " replicate.com/account/billing)",
     ),
     403: ("unauthorized", True, "Replicate does not allow this API token to use {}"),
-    413: ("invalid_input", True, "Replicate finds the input for {} too large"),
-    422: ("invalid_input", True, "Replicate refuses the input for {}"),
-    429: ("rate_limited", False, "Replicate limits the rate of requests, here for {}"),
+    413: ("invalid_input", True, "Replicate rejected the input for {} as too large"),
+    422: ("invalid_input", True, "Replicate rejected the input for {}"),
+    429: ("rate_limited", False, "Replicate rate-limited the request for {}"),
 }
 
 
@@ -46,9 +47,11 @@ def error_from_response(
     elif status in _REFUSALS:
         code, permanent, start = _REFUSALS[status]
     elif status >= 500 or status == 408:
-        code, permanent, start = "provider_error", False, f"Replicate failed with {status} on {{}}"
+        code, permanent = "provider_error", False
+        start = f"Replicate returned HTTP {status} for {{}}"
     else:
-        code, permanent, start = "unexpected_answer", False, f"Replicate answered {status} on {{}}"
+        code, permanent = "unexpected_answer", False
+        start = f"Replicate returned HTTP {status} for {{}}"
     return ProviderError(
         f"{start.replace('{}', about)}: {detail}",
         code=code,

@@ -11,7 +11,7 @@ _REFUSED = re.compile(
     r"|safety (filter|system|checker)|(content|safety|usage) polic(y|ies)|moderation",
     re.IGNORECASE,
 )
-_VENDOR_ACCOUNT = {"E001": "says that the account has no credit", "E002": "rejects the API key"}
+_VENDOR_ACCOUNT = {"E001": "reports that the account has no credit", "E002": "rejects the API key"}
 
 
 def failure_of(model: str, status: str, output: Any, error: str | None) -> Failure | None:
@@ -26,8 +26,8 @@ def failure_of(model: str, status: str, output: Any, error: str | None) -> Failu
         return _refused(model, "The safety filter of {} withheld every image.")
     if code := re.search(r"\bE00[12]\b", error or ""):
         return Failure(
-            f"The vendor of {model} {_VENDOR_ACCOUNT[code[0]]} ({code[0]})."
-            " Disable the model until its page at Replicate shows that it works again.",
+            f"The vendor of {model} {_VENDOR_ACCOUNT[code[0]]} ({code[0]}). Disable the model"
+            " until its page on Replicate shows that it works again.",
             code="vendor_account",
             permanent=True,
         )

@@ -59,29 +59,29 @@ class OutputFiles:
                     return content
                 url = content
         except httpx.InvalidURL as error:
-            raise _not_found("The address of the image is not a URL.") from error
+            raise _not_found("The image address is not a URL.") from error
         except httpx.RequestError as error:
             raise ProviderError(
-                f"The server of the image does not answer ({type(error).__name__}).",
+                f"The image server does not respond ({type(error).__name__}).",
                 code="image_unreachable",
             ) from error
-        raise _not_found(f"The address of the image leads on more than {MAX_REDIRECTS} times.")
+        raise _not_found(f"The image address redirects more than {MAX_REDIRECTS} times.")
 
     async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
-            raise _not_found("The address of the image is not a web address.")
+            raise _not_found("The image address is not a web URL.")
         if _origin(url) == self._api:
             return await self._read(self._http, url, url, self._credentials)
         addresses = await _addresses(url)
         if not all(map(is_public, addresses)):
-            raise _not_found(f"The address of the image, at {url.host}, is in a private network.")
+            raise _not_found(f"The image address, at {url.host}, is in a private network.")
         if url.scheme != "https":
-            raise _not_found(f"The address of the image, at {url.host}, is not https.")
+            raise _not_found(f"The image address, at {url.host}, is not https.")
         if _uses_proxy(url):
             # The proxy resolves the name, and decides.
             return await self._read(self._http, url, url)
-        failure = httpx.ConnectError("The name has no address.")
+        failure = httpx.ConnectError("The host name cannot be resolved.")
         for address in addresses:
             # What was checked is what is connected to: the name may lead elsewhere a moment later.
             try:
@@ -108,9 +108,9 @@ class OutputFiles:
             if response.has_redirect_location:
                 return url.join(response.headers["location"])
             if response.is_success:
-                return await read(response, MAX_FILE_BYTES, about="image of the prediction")
+                return await read(response, MAX_FILE_BYTES, about="the prediction's image")
         status = response.status_code
-        message = f"The server of the image, {url.host}, answered {status}."
+        message = f"The image server, {url.host}, returned HTTP {status}."
         if status < 500 and status not in UNAVAILABLE:
             raise _not_found(message, status)
         wait = retry_after(response.headers)
@@ -129,7 +129,7 @@ async def read(response: httpx.Response, limit: int, about: str) -> bytes:
         body += chunk
         if len(body) > limit:
             raise ProviderError(
-                f"The answer for {about} is larger than {limit // 1_000_000} MB.",
+                f"The response for {about} is larger than {limit // 1_000_000} MB.",
                 code="too_large",
                 permanent=True,
             )

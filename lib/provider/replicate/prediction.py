@@ -98,7 +98,7 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise _unexpected("has a time that is not in ISO 8601") from error
+        raise _unexpected("has a time that is not ISO 8601") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -167,4 +167,4 @@ def _progress(logs: str) -> int | None:
 
 
 def _unexpected(what: str) -> ProviderError:
-    return ProviderError(f"Replicate's answer {what}.", code="unexpected_answer")
+    return ProviderError(f"Replicate's response {what}.", code="unexpected_answer")

@@ -32,8 +32,8 @@ FAILURES = {
 }
 """Failures for a percentage of predictions; the HTTP errors occur when one is created."""
 OUTAGES = {
-    "cut": "Every connection is cut without an answer",
-    "unavailable": "Every request is answered with HTTP 503",
+    "cut": "Every connection is dropped without a response",
+    "unavailable": "Every request returns HTTP 503",
 }
 MAX_SLOWDOWN, MAX_EXTRA_SECONDS, MAX_RETRY_AFTER, MAX_CREATES = 100, 600, 3600, 600
 
@@ -64,10 +64,10 @@ class ModelFaults:
             _check("creates_per_minute", self.creates_per_minute, 1, MAX_CREATES)
         for kind, percent in self.failures.items():
             if kind not in FAILURES:
-                raise FaultsError(f"There is no failure {kind}: choose of {', '.join(FAILURES)}.")
+                raise FaultsError(f"Unknown failure {kind}: choose from {', '.join(FAILURES)}.")
             _check(kind, percent, 0, 100)
         if sum(self.failures.values()) > 100:
-            raise FaultsError("The shares of failures come to more than 100% together.")
+            raise FaultsError("The failure shares add up to more than 100%.")
 
     def failure_for(self, prediction_id: str) -> str | None:
         """The kind of failure of a prediction, if any; always the same for the same ID."""
@@ -95,11 +95,11 @@ class ModelFaults:
         if self.extra_seconds:
             parts.append(f"runs take {self.extra_seconds:g} s longer")
         for kind, percent in self.failures.items():
-            wait_hint = f", asked to wait {self.retry_after} s" if kind == "429" else ""
+            wait_hint = f", Retry-After {self.retry_after} s" if kind == "429" else ""
             if percent:
                 parts.append(f"{FAILURES[kind]} for {percent:g}%{wait_hint}")
         if self.creates_per_minute:
-            parts.append(f"at most {self.creates_per_minute} creations a minute")
+            parts.append(f"at most {self.creates_per_minute} predictions per minute")
         return parts
 
 
@@ -116,7 +116,7 @@ class Faults:
 
     def __post_init__(self) -> None:
         if self.outage is not None and self.outage not in OUTAGES:
-            raise FaultsError(f"There is no outage {self.outage}: choose of {', '.join(OUTAGES)}.")
+            raise FaultsError(f"Unknown outage {self.outage}: choose from {', '.join(OUTAGES)}.")
         for model in self.models:
             if model not in MODELS:
                 raise FaultsError(f"The simulator has no model {model}.")
@@ -165,7 +165,7 @@ class FaultFile:
         try:
             return _parse_faults(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise FaultsError(f"The file of the faults cannot be read: {error}") from error
+            raise FaultsError(f"The faults file cannot be read: {error}") from error
 
     def write(self, faults: Faults) -> None:
         """Replace the active faults; if `faults` does nothing, remove the file."""
@@ -190,4 +190,4 @@ def _parse_faults(value: dict[str, Any]) -> Faults:
 
 def _check(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
-        raise FaultsError(f"{name} is {value:g}: give {least:g} to {most:g}.")
+        raise FaultsError(f"{name} is {value:g}: use {least:g} to {most:g}.")

@@ -42,10 +42,10 @@ def gate() -> None:
 
 
 def _closed() -> None:
-    st.title("Darkroom is closed")
+    st.title("Sign-in not configured")
     st.write(
-        "It can be reached from other computers but has no sign-in, so it shows nothing. Do one"
-        " of the following, then restart it."
+        "Darkroom can be reached from other computers but has no sign-in, so it shows nothing."
+        " Choose one of these options, then restart it."
     )
     st.header("Option 1: sign-in")
     st.write(

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 CORE = "/_stcore/"
 """Where Streamlit's own routes are, below any base path."""
 FOR_ANYBODY = ("health", "host-config", "bidi-components/")
-"""Those that a page needs before anybody has signed in."""
+"""Those that a page needs before sign-in."""
 WITH_A_ROLE = "upload_file/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -45,7 +45,7 @@ class AccessGuard:
                 await self._app(_at_the_page(scope), receive, send)
                 return
             logger.warning(
-                "Refused a websocket of a page at %s, because this app is at %s. A proxy needs"
+                "Refused a websocket from a page at %s, because this app is at %s. A proxy needs"
                 " sign-in and DARKROOM_URL: docs/operating.md, Publishing the dashboard.",
                 headers.get("origin"),
                 settings().public_url or headers.get("host"),

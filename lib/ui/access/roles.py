@@ -70,7 +70,7 @@ def role() -> Role | None:
 
 
 def role_of_request(scope: Scope) -> Role | None:
-    """The role of whoever sent an HTTP request, by the cookie of the sign-in, or None."""
+    """The role of an HTTP request's sender, by the sign-in cookie, or None."""
     request = HTTPConnection(scope)
     if not sign_in_configured():
         return _local_role(request.client.host if request.client else None, request.headers)

@@ -1,4 +1,4 @@
-"""A token that the app prints at its start and asks every browser for, while nobody signs in."""
+"""A token that the app prints at startup and requires of every browser when sign-in is off."""
 
 import logging
 import secrets
@@ -22,10 +22,10 @@ FOR_MONITORS = ("/metrics", "/healthz")
 
 
 class StartToken:
-    """ASGI middleware that serves only who knows the token of this start.
+    """ASGI middleware that serves only clients with the token of this start.
 
-    A browser brings it once in the address that the log shows, and then in a cookie. Monitors
-    send METRICS_TOKEN, and callers of the functions their keys.
+    A browser sends it once in the logged address, and then in a cookie. Monitors send
+    METRICS_TOKEN, and callers of the functions their keys.
     """
 
     def __init__(self, app: ASGIApp, url: str) -> None:

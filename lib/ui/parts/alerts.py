@@ -46,8 +46,8 @@ def rule_form(row: Mapping[str, Any]) -> None:
                 "For (s)",
                 row["for_seconds"],
                 f"{key} for",
-                "How long the value must stay above before the alert fires, and below before it"
-                " resolves.",
+                "How long the value must stay above the threshold before the alert fires, and"
+                " below it before the alert resolves.",
             )
             minimum = row["minimum_jobs"] and _number(
                 "Minimum jobs", row["minimum_jobs"], f"{key} minimum"
@@ -194,7 +194,7 @@ def silence_action(
     return Action(
         "Silence alerts",
         f"Sends no notifications for {length}: {rule_title(rule)}{of}. Alerts still fire here and"
-        " in /healthz. Those still firing when the silence ends are sent then.",
+        " in /healthz. Any still firing when the silence ends are sent then.",
         "Silence alerts",
         run,
     )

@@ -114,9 +114,9 @@ def _explain(error: DatabaseError | AccessDenied) -> None:
         case AccessDenied():
             st.error(str(error))
         case DatabaseUnavailable():
-            st.error("The database did not answer in time. Changes made so far are kept.")
+            st.error("The database did not respond in time. Changes made so far are kept.")
         case StatementFailed() | DatabaseError():
-            st.error("The database refused. Changes made so far are kept.")
+            st.error("The database refused the change. Changes made so far are kept.")
             st.text(str(error))
 
 

@@ -196,8 +196,8 @@ def unschedule_action(job: Row) -> Action:
 
     return Action(
         title="Unschedule",
-        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs stay listed, and"
-        " the audit log keeps its schedule and command."
+        effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs remain listed,"
+        f" and the audit log keeps its schedule and command."
         + (
             " Jobs then stay pending unless a worker runs all the time."
             if job["wakes_queue"]

@@ -13,7 +13,7 @@ from lib.ui.parts import job_dialogs
 from lib.ui.selection import selectable
 
 MAX_JOBS = 100_000
-"""Most jobs that one action can affect."""
+"""Maximum number of jobs that one action can affect."""
 
 
 def attempt_labels(jobs: pd.DataFrame) -> list[str]:

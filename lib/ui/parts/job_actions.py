@@ -26,7 +26,7 @@ from lib.ui.dashboard import read_once
 from lib.ui.parts.bulk_dialog import BulkAction, ask_bulk
 
 MAX_JOBS = 100_000
-"""Most jobs that one action changes."""
+"""Maximum number of jobs that one action changes."""
 BulkDialog = Callable[[Sequence[UUID]], BulkAction]
 
 

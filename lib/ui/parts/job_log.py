@@ -60,7 +60,7 @@ def live_log(prediction_id: str) -> tuple[str, str]:
     except ProviderError as error:
         return "", str(error)
     except TimeoutError:
-        return "", f"The provider did not answer within {ANSWER_SECONDS:g} s."
+        return "", f"The provider did not respond within {ANSWER_SECONDS:g} s."
 
 
 async def _log(prediction_id: str) -> str:

@@ -136,4 +136,6 @@ def show_attempts(attempts: Sequence[Attempt], shown_error: str | None) -> None:
     )
     last = attempts[-1].number if attempts else ""
     if last.isdecimal() and len(attempts) < int(last) <= MAX_ATTEMPTS:
-        st.caption("Attempts that were cancelled or given back by a worker are not recorded.")
+        st.caption(
+            "Attempts that were cancelled, or returned to the queue by a worker, are not recorded."
+        )

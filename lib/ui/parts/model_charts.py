@@ -62,7 +62,7 @@ def _percentiles(trend: pd.DataFrame, what: str, title: str, span: TimeRange, st
         charts.lines(figures, charts.PERCENTILES, step, "seconds", title="percentile"),
         figures,
         key=f"{what} trend",
-        description=f"Three lines, percentiles per {step}, {span.description}. "
+        description=f"Line chart of three percentiles per {step}, {span.description}. "
         + charts.describe_lines(figures, list(charts.PERCENTILES), step, "seconds"),
         columns={"at": charts.step_column(step)}
         | {part: seconds_column(part) for part in charts.PERCENTILES},
@@ -79,7 +79,7 @@ def _failures(trend: pd.DataFrame, span: TimeRange, step: Step) -> None:
         charts.lines(figures, {"failed": "red"}, step, "% of the jobs", title="share"),
         figures,
         key="failure trend",
-        description=f"A line, {span.description}."
+        description=f"Line chart, {span.description}."
         f" {charts.describe_lines(figures, ['failed'], step, '% of the jobs')}",
         columns={
             "at": charts.step_column(step),

@@ -89,7 +89,7 @@ def schedule_form(
     )
     readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:
-        st.warning("No key of this name yet. Store it first:", icon=":material/key:")
+        st.warning("No key with this name yet. Store it first:", icon=":material/key:")
         st.code(store_key(env, key_name or env["key_name"]), language="sql", wrap_lines=True)
     if not env["pg_net"]:
         st.warning("pg_net is not installed, and pg_cron needs it to call a function:")

@@ -128,7 +128,7 @@ def _try_action(provider: str) -> Action:
 
     def run() -> str:
         tried = probe_provider(pool(), actor(), provider)
-        return f"The next job tries {name}." if tried else f"{name} is being tried already."
+        return f"The next job tries {name}." if tried else f"{name} is already being tried."
 
     return Action(
         title=f"Try {name} now",
@@ -162,8 +162,8 @@ def _pause_action(processing: int) -> Action:
 
     return Action(
         title="Pause queue",
-        effect="Workers start no jobs until you resume the queue; new jobs stay pending. Running"
-        f" jobs ({processing:,}) are not affected.",
+        effect="Workers stop claiming jobs until you resume the queue; new jobs stay pending."
+        f" Running jobs ({processing:,}) are not affected.",
         button="Pause queue",
         run=run,
     )
@@ -186,7 +186,7 @@ def _resume_action(job_type: str) -> Action:
 
     return Action(
         title=f"Resume {name}",
-        effect=f"Workers start {name} again immediately.",
+        effect=f"Workers claim {name} again.",
         button=f"Resume {name}",
         run=run,
     )

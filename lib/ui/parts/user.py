@@ -152,10 +152,10 @@ def _why_missing(row: Mapping[str, Any], thumbnail: str | None) -> str | None:
             return None if thumbnail else "No image stored"
         case "pending":
             due = row["due_in_seconds"]
-            when = f"Next attempt in {duration(due)}" if due and due > 0 else "Waiting for a worker"
+            when = f"Next attempt in {duration(due)}" if due and due > 0 else "Pending"
             return f"{when}. Last error: {about}" if about else when
         case "running":
-            return "Being generated"
+            return "Running"
         case "cancelled":
             return error or "Cancelled"
     return f"{about}: {error}" if error else "Failed without an error message"
@@ -181,7 +181,8 @@ def _requests(user_id: UUID, time: TimeRange) -> None:
         charts.bars(asked, "status", "generations", bucket, axis="hour"),
         asked,
         key="asked",
-        description=f"Stacked bars. {charts.describe_bars(asked, 'status', 'hour', 'generations')}",
+        description=f"Stacked bar chart."
+        f" {charts.describe_bars(asked, 'status', 'hour', 'generations')}",
         columns={
             "at": time_column("From", year=True),
             "status": "Status",

@@ -52,7 +52,7 @@ def test_a_model_that_does_not_exist_is_named(page, db, start_worker, ended):
     db.execute('select enqueue_job(\'generate-image\', \'{"prompt": "x", "model_id": "a/bb"}\')')
     assert ended(1) == ["failed"]
     said = page.read("at_once")
-    assert "Model not found at Replicate for a/bb" in said
+    assert "Model not found on Replicate for a/bb" in said
     assert "in the models table" in said
     db.execute("update job_queue set completed_at = now() - interval '2 hours'")
     assert page.healthy("at_once")

@@ -74,7 +74,7 @@ def test_a_policy_that_is_missing_is_made_anew(page, db):
     said = page.read("realtime")
     assert "Users may not read their own rows" in said
     assert "signed-in users may not read job_queue; image_generations lacks the policy" in said
-    assert page.press("Restore policies").startswith("Restored: the right to read job_queue")
+    assert page.press("Restore policies").startswith("Restored: the privilege to read job_queue")
     assert page.healthy("realtime")
 
 
@@ -114,7 +114,7 @@ def test_applications_that_ask_twice_are_noticed(page, db):
     assert page.healthy("duplicates")
     db.execute(again, [SCHNELL])
     said = page.read("duplicates")
-    assert "5 generations in the last hour repeat the prompt, model and parameters" in said
+    assert "5 generations in the last hour had the same prompt, model and parameters" in said
     assert "Idempotency-Key" in said
     db.execute("update image_generations set created_at = created_at - interval '2 hours'")
     assert page.healthy("duplicates")

@@ -72,7 +72,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     receiver.status = 500
     main.get_by_role("button", name="Send test").click()
     confirm(page, "Send test")
-    refused = "Test to Pager **bold** failed: The receiver refused it: HTTP 500."
+    refused = "Test to Pager **bold** failed: The receiver refused the message: HTTP 500."
     expect(page.get_by_text(refused)).to_be_visible(timeout=LONG)
 
     seen = page.content() + app.log.read_text()
@@ -109,7 +109,7 @@ def test_a_rule_is_changed_and_its_alert_ends(app, page: Page):
     main.get_by_label("Resolves at (jobs)").fill("12")
     main.get_by_role("button", name="Save rule").click()
     dialog.get_by_role("button", name="Save rule").click()
-    expect(dialog.get_by_text("the second must be from 0 up to the first")).to_be_visible()
+    expect(dialog.get_by_text("the second value must be between 0 and the first")).to_be_visible()
     dialog.get_by_role("button", name="Cancel").click()
     main.get_by_label("Resolves at (jobs)").fill("5")
     main.get_by_role("button", name="Save rule").click()

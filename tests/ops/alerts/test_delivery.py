@@ -137,7 +137,7 @@ async def test_two_who_watch_at_once_tell_once(paused, pool, receiver, monkeypat
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (503, "The receiver refused it: HTTP 503."),
+        (503, "The receiver refused the message: HTTP 503."),
         (None, "The receiver was unreachable or refused the message."),
     ],
 )

@@ -157,7 +157,7 @@ async def test_strangers_are_told_how_bad_it_is_and_no_more(
 async def test_health_says_that_the_worker_has_ended(asking):
     answer = await asking(worker_ended=True).get("/healthz")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "the worker ended and is started again"}
+    assert answer.json() == {"status": "the worker stopped and is restarting"}
 
 
 async def test_health_is_not_known_when_nobody_watches(db, queue, asking):

@@ -69,7 +69,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     )
     reads = "The command reads the setting app.settings.service_role_key, which is not set"
     expect(main.get_by_text(reads).first).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("No key of this name yet.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("No key with this name yet.")).to_be_visible(timeout=LONG)
     expect(main.get_by_role("button", name="Replace schedule")).to_be_disabled(timeout=LONG)
 
     # One click gives the trapped job the right form. Seconds, which this version has not, are

@@ -189,7 +189,7 @@ def test_a_model_is_changed_and_recorded_with_what_was_before(db):
         (("sdxl", "SDXL", None, "{}", 0, True), "owner/name"),
         (("a/b c", "SDXL", None, "{}", 0, True), "owner/name"),
         (("a/b", " ", None, "{}", 0, True), "display name is empty"),
-        (("a/b", "B", "latest", "{}", 0, True), "no version id"),
+        (("a/b", "B", "latest", "{}", 0, True), "not a Replicate version id"),
         (("a/b", "B", None, "[]", 0, True), "must be a JSON object"),
         (("a/b", "B", None, "{}", -1, True), "not below 0"),
         (

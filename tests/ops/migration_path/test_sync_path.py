@@ -56,7 +56,7 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     [
         ("[fail]", "prediction_failed", False, "ended as failed: CUDA out of memory"),
         ("[402]", "no_credit", True, "no credit"),
-        ("[500]", "provider_error", False, "Replicate failed with 500"),
+        ("[500]", "provider_error", False, "Replicate returned HTTP 500"),
     ],
 )
 async def test_a_failure_is_raised_and_recorded(db, rollout, prompt, code, permanent, words):
@@ -85,7 +85,7 @@ async def test_a_run_without_end_is_given_up_at_the_deadline(db, simulator, asyn
 async def test_a_provider_that_does_not_answer_is_recorded(db, async_pool, tmp_path):
     replicate = Replicate("r8_token", "http://127.0.0.1:9", max_wait=0)
     nobody = Rollout(async_pool, replicate, LocalStorage(tmp_path, "http://a"), deadline_seconds=5)
-    with pytest.raises(GenerationFailed, match="does not answer"):
+    with pytest.raises(GenerationFailed, match="does not respond"):
         await nobody.generate_synchronously(**ask())
     assert recorded(db)[0]["error_code"] == "unreachable"
     await replicate.aclose()

@@ -51,7 +51,9 @@ def test_a_published_app_shows_how_to_configure_sign_in_and_no_data(
     heard = frames_of(page)
     for path in paths:
         page.goto(f"{app.url}{path}")
-        expect(page.get_by_role("heading", name="Darkroom is closed")).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name="Sign-in not configured")).to_be_visible(
+            timeout=LONG
+        )
         expect(page.get_by_text("[auth]")).to_be_visible()
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
     assert heard
@@ -99,5 +101,5 @@ def test_the_same_app_shows_all_of_it_on_this_computer_alone(
     proxied = page.context.browser.new_context(extra_http_headers={"X-Forwarded-For": "10.0.0.7"})
     other = proxied.new_page()
     other.goto(app.url)
-    expect(other.get_by_role("heading", name="Darkroom is closed")).to_be_visible(timeout=LONG)
+    expect(other.get_by_role("heading", name="Sign-in not configured")).to_be_visible(timeout=LONG)
     proxied.close()
