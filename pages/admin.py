@@ -100,7 +100,7 @@ CARDS = (
     Card("fault_injection", "Simulate provider failures.", fault_injection),
     Card("migration_path", "Move users from the synchronous path to the queue.", migration_path),
     Card("rollback", "Move users back to the synchronous path.", rollback),
-    Card("maintenance", "Purge old jobs; watch space, growth and limits.", maintenance),
+    Card("maintenance", "Purge old jobs and monitor space, growth and limits.", maintenance),
     Card("audit", "See who changed what, and when.", audit),
 )
 

@@ -49,7 +49,7 @@ def job_id() -> UUID | None:
         return UUID(value.strip())
     except ValueError:
         if value:
-            st.error("Not a complete job id. Use the search to find a job by part of its id.")
+            st.error("Not a complete job id. Use Search to find a job by part of its id.")
         else:
             st.info("No job selected.")
     choose_job()

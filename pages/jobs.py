@@ -126,8 +126,8 @@ def no_jobs(view: str, chosen: Filters) -> None:
         st.button("Clear filters", on_click=clear)
     elif view == "all":
         st.info(
-            "The queue is empty. Create jobs with Generate, Enqueue job or the function"
-            " start-generation.",
+            "The queue is empty. Create jobs with Generate, Enqueue job or the start-generation"
+            " function.",
             icon=":material/inbox:",
         )
         link("generate", "Generate the first image")

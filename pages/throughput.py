@@ -180,7 +180,7 @@ def arrivals(flow: pd.DataFrame, window: charts.Window) -> None:
         ),
         figures,
         key="arrivals",
-        description=f"Two-line chart, {span.description}. "
+        description=f"Line chart, {span.description}. "
         + charts.describe_lines(figures, list(hues), flow_step, f"jobs per {flow_step}"),
         columns={"at": charts.step_column(flow_step)} | dict.fromkeys(hues, count_column()),
         empty=f"No jobs arrived or ended before the current {flow_step}.",

@@ -89,8 +89,8 @@ CATALOGUE = (
         "Input refused by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
-        "Compare the payload with the inputs on the model's page on Replicate, and correct the"
-        " models table. Then retry the jobs.",
+        "Compare the payload with the model's inputs on Replicate, and correct the models table."
+        " Then retry the jobs.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
@@ -114,7 +114,8 @@ CATALOGUE = (
     Guide(
         "prediction_failed",
         "Model out of memory",
-        "The machine had too little memory: a large image, many outputs, or a busy machine.",
+        "The machine ran out of memory: the image was large, there were many outputs, or the"
+        " machine was busy.",
         "Retry a few jobs. If they fail again, reduce the size in the models table's default"
         " parameters or use a model on larger hardware.",
         "helps",
@@ -125,7 +126,7 @@ CATALOGUE = (
         "prediction_failed",
         "Model failed",
         "The model stopped with an error or returned no image. The message is the model's.",
-        "Look up the message on the model's page on Replicate. If all its jobs have failed since a"
+        "Search the model's page on Replicate for the message. If all its jobs have failed since a"
         " certain time, its version may have changed. Isolated failures usually succeed on a"
         " retry.",
         "helps",
@@ -136,8 +137,8 @@ CATALOGUE = (
         "Prediction timed out",
         "The prediction was cancelled after DARKROOM_GENERATION_SECONDS. Replicate was still"
         " starting the model, the model had a queue, or it hung.",
-        "Retry a few jobs and check the run times on Models. If they have grown, wait for"
-        " Replicate or raise DARKROOM_GENERATION_SECONDS.",
+        "Retry a few jobs and check the run times on Models. If they have gone up, wait for"
+        " Replicate to recover or raise DARKROOM_GENERATION_SECONDS.",
         "helps",
         r"took longer than|deadline|timed? ?out",
     ),

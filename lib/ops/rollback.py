@@ -249,9 +249,9 @@ RESUME_STEPS = (
         lambda state: "open" if state["to_settle"] else "unneeded",
         lambda state: f"{_to_put_back(state)} cancelled by this rollback and not put back.",
         lambda state: (
-            f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except those"
-            " retried or purged meanwhile or with another live job. Skip this step if users got"
-            " their images another way."
+            f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except"
+            " those retried or purged in the meantime or with another live job. Skip this step if"
+            " users got their images another way."
         ),
         "Put jobs back",
         _put_back,

@@ -30,7 +30,7 @@ def parse_parameters(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Invalid("Parameters", f"not valid JSON ({error}).") from error
     if not isinstance(value, dict):
-        raise Invalid("Parameters", 'give a JSON object, such as {"width": 1024}.')
+        raise Invalid("Parameters", 'enter a JSON object, such as {"width": 1024}.')
     return value
 
 
@@ -78,7 +78,7 @@ def _check(changes: Changes) -> None:
         if name in SIDES and not (type(value) is int and MIN_SIDE <= value <= MAX_SIDE):
             raise Invalid("Parameters", f"{name} must be {MIN_SIDE} to {MAX_SIDE:,} pixels.")
         if name == "seed":
-            raise Invalid("Parameters", "give the seed in its own field.")
+            raise Invalid("Parameters", "enter the seed in its own field.")
 
 
 def _settings(model_id: str, changes: Changes) -> dict[str, Any]:

@@ -264,12 +264,12 @@ def distribution(names: tuple[str, str], palette: tuple[str, str]) -> Spec:
     base = _chart_of(FIGURES).encode(
         x=x,
         x2="to_seconds:Q",
-        y=alt.Y("percent:Q", title="% of the jobs"),
+        y=alt.Y("percent:Q", title="% of jobs"),
         color=color,
         tooltip=[
             alt.Tooltip("period:N"),
             alt.Tooltip("range:N"),
-            alt.Tooltip("percent:Q", title="% of the jobs", format=".1f"),
+            alt.Tooltip("percent:Q", title="% of jobs", format=".1f"),
             alt.Tooltip("jobs:Q", format=","),
         ],
     )

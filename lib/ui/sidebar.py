@@ -134,7 +134,7 @@ def _in_use(viewer: Role) -> None:
         st.caption(f"Functions: {chosen.functions_elsewhere or 'this app'}")
         st.caption(f"Provider: {'Replicate' if chosen.replicate_token else 'simulated Replicate'}")
         if (reported := st.context.timezone) and reported != time_zone().key:
-            st.caption("Times in UTC: your browser's time zone is unknown here")
+            st.caption("Times in UTC: your browser's time zone is unknown")
         faults = fault_file(chosen)
         if faults and faults.exists() and may_open(viewer, "fault_injection"):
             st.page_link(

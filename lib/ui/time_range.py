@@ -127,6 +127,6 @@ def _chosen(choice: str, default: str) -> TimeRange | None:
     # Subtracted in UTC, so that a day with a clock change has its 23 or 25 hours.
     start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))
     if end - start > MAX_LENGTH:
-        st.warning(f"Limited to the last {MAX_LENGTH.days} days before the end.")
+        st.warning(f"Limited to the {MAX_LENGTH.days} days before the end.")
         start = end - MAX_LENGTH
     return TimeRange(end - start, start)

@@ -200,7 +200,7 @@ begin
             select
                 i.name, (p_schema -> i.name ->> 'x-order')::int as place,
                 case when not p_schema ? i.name then 'is unknown'
-                     when p_schema -> i.name -> 'x-cog-secret' = 'true' then 'is a secret, which is not accepted'
+                     when p_schema -> i.name -> 'x-cog-secret' = 'true' then 'is a secret; secrets are not accepted'
                      else public.input_problem(p_schema -> i.name, i.value) end as problem,
                 case when not p_schema ? i.name
                      then public.nearest_name(i.name, array(select jsonb_object_keys(p_schema)))
@@ -424,7 +424,7 @@ begin
             v_asked := v_asked || jsonb_build_object(v_key, v_value);
         elsif v_schema ? v_key then
             if v_key = any (p_model.operator_fields) and not p_by_operator then
-                v_problems := v_problems || jsonb_build_object('field', v_key, 'problem', 'is set by operators only');
+                v_problems := v_problems || jsonb_build_object('field', v_key, 'problem', 'can only be set by operators');
             end if;
             parameters := parameters || jsonb_build_object(v_key, v_value);
         elsif v_neutral ? v_key then

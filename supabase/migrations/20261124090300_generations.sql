@@ -80,8 +80,8 @@ create function public.reserved_input(p_name text) returns text
 language sql immutable parallel safe set search_path = ''
 return case
     when p_name ~* '(api_?key|api_?token|secret|password|credential)|(^|_)(hf|huggingface|civitai|replicate|access|auth|bearer)_?token|^token$'
-        then 'is a secret, which is not accepted'
-    when p_name ~* 'safety|nsfw|moderat|person_generation' then 'is set by operators only'
+        then 'is a secret; secrets are not accepted'
+    when p_name ~* 'safety|nsfw|moderat|person_generation' then 'can only be set by operators'
 end;
 comment on function public.reserved_input is
     'Why no request of a user may set an input of a model, by its name: secrets would be stored with the request, and safety switches are the operators'' business. Null for all others.';

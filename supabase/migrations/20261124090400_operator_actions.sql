@@ -240,7 +240,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_priority is null then
-        raise exception 'priority is empty: give a whole number' using errcode = '22023';
+        raise exception 'priority is empty: enter a whole number' using errcode = '22023';
     end if;
     v_ids := array(
         select q.id from public.job_queue q

@@ -44,7 +44,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_reason), '') = '' then
-        raise exception 'the reason is empty: give a reason' using errcode = '22023';
+        raise exception 'the reason is empty: enter a reason' using errcode = '22023';
     end if;
     insert into public.rollbacks (reason, started_by, rollout_before)
     select p_reason, p_actor, r.percentage from public.async_rollout r

@@ -148,7 +148,7 @@ def test_users_may_not_set_what_is_the_operators(call, db, served):
     asked = GENERATION | {"disable_safety_checker": True}
     answer = call("start-generation", asked, headers={"apikey": served.keys.publishable})
     assert answer.json()["error"]["problems"] == [
-        {"field": "disable_safety_checker", "problem": "is set by operators only"}
+        {"field": "disable_safety_checker", "problem": "can only be set by operators"}
     ]
     assert call("start-generation", asked | {"test": True}).status_code == 200
 

@@ -82,6 +82,8 @@ def python_texts(tree: ast.AST) -> Iterator[str]:
                 pass
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in CODE_CALLS:
                 pass
+            case ast.keyword(arg="key" | "bind") | ast.Subscript(value=ast.Attribute()):
+                pass  # Names of widgets and of their state.
             case ast.Constant(value=str(text)):
                 yield text
             case ast.JoinedStr(values=parts):

@@ -241,14 +241,14 @@ def test_a_spoilt_file_is_said(folder, text):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"slower": 0.5}, "slower is 0.5: give 1 to 100"),
+        ({"slower": 0.5}, "slower is 0.5: use 1 to 100"),
         ({"slower": float("nan")}, "slower is nan"),
-        ({"extra_seconds": 601}, "give 0 to 600"),
+        ({"extra_seconds": 601}, "use 0 to 600"),
         ({"failures": {"bad": 1}}, "Unknown failure bad"),
-        ({"failures": {"500": 101}}, "give 0 to 100"),
+        ({"failures": {"500": 101}}, "use 0 to 100"),
         ({"failures": {"500": 60, "402": 41}}, "more than 100%"),
-        ({"creates_per_minute": 0}, "give 1 to 600"),
-        ({"retry_after": 0}, "give 1 to 3600"),
+        ({"creates_per_minute": 0}, "use 1 to 600"),
+        ({"retry_after": 0}, "use 1 to 3600"),
     ],
 )
 def test_faults_that_cannot_be(wrong, words):

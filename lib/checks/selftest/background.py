@@ -43,5 +43,5 @@ class BackgroundRun:
             self.error = str(error)
         except Exception:
             logger.exception("The self-test raised an unexpected error")
-            self.error = "The self-test stopped with an unexpected error. See the log of the app."
+            self.error = "The self-test stopped with an unexpected error. See the app's log."
         self._on_end()

@@ -25,7 +25,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "leftovers",
         "No leftovers of earlier self-tests",
         cleanup.remove_leftovers,
-        "Whatever an interrupted run left behind is removed.",
+        "Anything that an interrupted run left behind is removed.",
         "Database",
     ),
     Check(
@@ -102,7 +102,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         needs=("functions",),
         time_limit=120,
         on_timeout="process-jobs runs pending jobs and responds once they have ended. If models"
-        " take this long, lower MAX_PARALLEL_JOBS; otherwise check the log of the function.",
+        " take this long, lower MAX_PARALLEL_JOBS; otherwise check the function's log.",
     ),
     Check(
         "process-generation",
@@ -113,7 +113,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "Functions",
         needs=("schema", "leftovers", "functions"),
         time_limit=120,
-        on_timeout="Check the log of the function and the Failures page.",
+        on_timeout="Check the function's log and the Failures page.",
     ),
     Check(
         "error-handling",
@@ -126,7 +126,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
     ),
     Check(
         "signed-in-user",
-        "A signed-in user's generation is theirs",
+        "A signed-in user's generation belongs to them",
         signed_in.own_generation,
         "HTTP 200 for the publishable key with the token of a signed-in user; the generation"
         " and the job belong to that user.",

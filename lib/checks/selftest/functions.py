@@ -22,7 +22,7 @@ REDEPLOY = (
     " this version's functions to the project."
 )
 NOT_DARKROOM = "These are not Darkroom's functions, and only Darkroom's are expected to do this."
-READ_LOG = "Check the log of the app or of the function for the error."
+READ_LOG = "Check the app's or the function's log for the error."
 
 
 class Started(NamedTuple):

@@ -127,7 +127,7 @@ class SelfTest:
             case DatabaseUnavailable():
                 todo = "Make sure that the database is running, then run the self-test again."
             case Unreachable():
-                todo = "Check the log of the app or of the function."
+                todo = "Check the app's or the function's log."
             case TimeoutError():
                 check = result.check
                 return Finding(

@@ -255,7 +255,7 @@ PENDING = Symptom(
             "Schedule paused or failing",
             cron_fails,
             "Where pg_cron calls process-jobs, a paused or failing schedule stops the queue. The"
-            " usual reason is a missing key or pg_net.",
+            " usual reason is that the key or pg_net is missing.",
         ),
         Check(
             "no_handler",

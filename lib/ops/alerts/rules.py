@@ -66,7 +66,7 @@ RULES: Mapping[str, Rule] = {
         ),
     ),
     "no_completion": Rule(
-        "Nothing completes",
+        "No completions",
         "seconds",
         "Time without a completed job while jobs are pending.",
         "Check that workers are alive and what they are running, then check the latest errors.",
@@ -109,7 +109,7 @@ RULES: Mapping[str, Rule] = {
     "pending_jobs": Rule(
         "Pending jobs",
         "jobs",
-        "Pending jobs including later retries, counted up to 10,000.",
+        "Pending jobs, including retries in backoff, counted up to 10,000.",
         "Compare arrivals with completions, and start more workers if arrivals are higher.",
         "throughput",
         lambda alert: conditions.many_pending(

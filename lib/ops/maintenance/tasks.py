@@ -73,7 +73,7 @@ TASKS = (
     ),
     Task(
         "capacity", "Monthly", "Check growth and capacity",
-        "Disk and workers suffice for the forecast.",
+        "Disk and workers are sufficient for the forecast.",
         "maintenance", "Growth",
     ),
     Task(

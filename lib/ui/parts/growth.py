@@ -38,7 +38,7 @@ def capacity() -> None:
         charts.lines(figures, HUES, "day", "GB", title="if", limit=limit),
         figures,
         key="growth",
-        description=f"Two-line chart of the next {DAYS_AHEAD} days, with and without a purge. "
+        description=f"Line chart of the next {DAYS_AHEAD} days, with and without a purge. "
         + charts.describe_lines(figures, list(HUES), "day", "GB"),
         columns={"at": charts.step_column("day")},
     )

@@ -125,7 +125,9 @@ def filters(view: str) -> Filters | None:
     if path and time.start is None and time.length == ALL_TIME:
         # Payloads are read one by one.
         time = TimeRange(RANGES["30 d"])
-        st.caption("Searching payloads of the last 30 days. Choose a time to search others.")
+        st.caption(
+            "Searching payloads of the last 30 days. Choose a time range to search further back."
+        )
     return Filters(
         statuses=VIEWS[view],
         job_type=job_type,
@@ -155,7 +157,7 @@ def _further_filters(job_types: Sequence[str]) -> str | None:
             bind="query-params",
             max_chars=200,
             placeholder="prompt or input.seed",
-            help="Searches the last 30 days, or the chosen time.",
+            help="Searches the last 30 days or the chosen time range.",
             width=300,
         )
         st.text_input(

@@ -92,7 +92,7 @@ def _alt(attempts: Sequence[Attempt]) -> str:
         for attempt in attempts
         if attempt.phases
     ]
-    return f"Timeline of the attempts. {'; '.join(told)}."
+    return f"Timeline of attempts. {'; '.join(told)}."
 
 
 def show_attempts(attempts: Sequence[Attempt], shown_error: str | None) -> None:

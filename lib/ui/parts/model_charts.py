@@ -76,11 +76,11 @@ def _failures(trend: pd.DataFrame, span: TimeRange, step: Step) -> None:
         figures = figures.head(0)
     charts.show(
         "Failure rate",
-        charts.lines(figures, {"failed": "red"}, step, "% of the jobs", title="share"),
+        charts.lines(figures, {"failed": "red"}, step, "% of jobs", title="share"),
         figures,
         key="failure trend",
         description=f"Line chart, {span.description}."
-        f" {charts.describe_lines(figures, ['failed'], step, '% of the jobs')}",
+        f" {charts.describe_lines(figures, ['failed'], step, '% of jobs')}",
         columns={
             "at": charts.step_column(step),
             "jobs": count_column("Jobs"),
