@@ -79,7 +79,7 @@ def show_alert(alert: Mapping[str, Any]) -> None:
             st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
             link(rule.page)
             length = st.menu_button(
-                "Silence", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
+                "Silence alert", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
                 key=f"silence {alert['id']}",
             )  # fmt: skip
     if length:

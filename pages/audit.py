@@ -92,7 +92,7 @@ def table(rows: Sequence[Any]) -> None:
         [row["id"] for row in rows],
         name="audit",
         multiple=False,
-        alt="Entries of the audit log",
+        alt="Audit log entries",
         placeholder="",
         height=560 if len(shown) > 15 else "content",
         columns={

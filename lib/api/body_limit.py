@@ -38,12 +38,14 @@ class BodyLimit:
                     message = await receive()
             except TimeoutError:
                 raise _refusal(
-                    408, "too_slow", f"The body took longer than {self._seconds:g} seconds."
+                    408, "too_slow", f"The request body took longer than {self._seconds:g} seconds."
                 ) from None
             received += len(message.get("body", b""))
             if received > self._max_bytes:
                 raise _refusal(
-                    413, "too_large", f"The body is larger than {self._max_bytes // 1024} KiB."
+                    413,
+                    "too_large",
+                    f"The request body is larger than {self._max_bytes // 1024} KiB.",
                 )
             complete = not message.get("more_body", False)
             return message

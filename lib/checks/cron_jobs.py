@@ -102,8 +102,8 @@ def _short_timeout(
     return Finding(
         "warning",
         f"pg_net waits {duration(milliseconds / 1000)} for the response, but a call to"
-        f" process-jobs may take {duration(call_seconds)}. Successful runs are recorded as timed"
-        " out.",
+        f" process-jobs may take {duration(call_seconds)}. Slower runs are recorded as timed out"
+        f" even if they succeed.",
         f"{_repair(job)} Or add this to the call: timeout_milliseconds := {1000 * call_seconds}",
     )
 

@@ -31,7 +31,7 @@ CATALOGUE = (
         "unauthorized",
         "Replicate rejected the API token",
         "The API token is not set, was revoked, belongs to another account or may not use this"
-        " model. All jobs of the provider fail until this is fixed.",
+        " model. All jobs for the provider fail until this is fixed.",
         "Check the token on Replicate, set REPLICATE_API_TOKEN for every worker and restart the"
         " workers. Then retry the jobs.",
         "after",
@@ -69,7 +69,7 @@ CATALOGUE = (
     Guide(
         "invalid_payload",
         "User deleted",
-        "The user who requested the image was deleted, and the generation with them.",
+        "The user who requested the image was deleted, along with the generation.",
         "No action needed: the image is no longer wanted.",
         "useless",
         r"violates foreign key constraint|user .{0,60}(is gone|not found|does not exist)",
@@ -125,7 +125,7 @@ CATALOGUE = (
     Guide(
         "prediction_failed",
         "Model failed",
-        "The model stopped with an error or returned no image. The message is the model's.",
+        "The model stopped with an error or returned no image. The message comes from the model.",
         "Search the model's page on Replicate for the message. If all its jobs have failed since a"
         " certain time, its version may have changed. Isolated failures usually succeed on a"
         " retry.",
@@ -145,7 +145,7 @@ CATALOGUE = (
     Guide(
         "unreachable",
         "Replicate unreachable",
-        "The worker could not reach Replicate: the cause is its network, DNS or a firewall, or"
+        "The worker could not reach Replicate: the cause is its network, DNS, a firewall or"
         " Replicate itself. After five failures in a row the circuit breaker opens.",
         "Check Replicate's status page and the worker's network. Once Replicate responds, retry"
         " the jobs.",
@@ -168,7 +168,7 @@ CATALOGUE = (
         "The response does not match Replicate's API: the cause is a proxy in between, a changed"
         " API or a wrong REPLICATE_API_URL.",
         "Check REPLICATE_API_URL and any proxies, then retry one job. If it fails again, the"
-        " client in lib/provider/replicate needs a change.",
+        " client in lib/provider/replicate needs an update.",
         "after",
         r"unexpected (answer|response|token)|is not valid json",
     ),

@@ -170,12 +170,12 @@ ROLLBACK_STEPS = (
             f"Moves the {state['percentage']}% of users on the queue to the synchronous path from"
             " their next request. The percentage is kept for later."
         ),
-        "Switch to synchronous",
+        "Move all users",
         _to_synchronous,
     ),
     Step(
         "stop-cron",
-        "Stop schedules",
+        "Pause schedules",
         lambda state: (
             "open" if state["cron_active"] else "done" if state["cron_stopped"] else "unneeded"
         ),
@@ -231,7 +231,7 @@ RESUME_STEPS = (
     ),
     Step(
         "restart-cron",
-        "Restart schedules",
+        "Resume schedules",
         lambda state: (
             "open" if state["cron_stopped"] else "done" if state["cron_active"] else "unneeded"
         ),
@@ -239,7 +239,7 @@ RESUME_STEPS = (
         lambda state: (
             f"Resumes {plural(state['cron_stopped'], 'cron job')} that this rollback paused."
         ),
-        "Restart schedules",
+        "Resume schedules",
         _restart_cron,
         Role.ADMIN,
     ),

@@ -255,7 +255,7 @@ def secrets_file(path: Path) -> dict[str, str]:
             )
         secrets = tomllib.loads(text)
     except UnicodeDecodeError:
-        raise SettingsError(f"{SECRETS} is not in UTF-8: save it as UTF-8.") from None
+        raise SettingsError(f"{SECRETS} is not UTF-8: save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{SECRETS} cannot be read: {error}.") from None
     except OSError as error:

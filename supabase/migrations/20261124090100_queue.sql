@@ -43,7 +43,7 @@ declare
     v_id uuid;
 begin
     if p_job_type is null or btrim(p_job_type) = '' then
-        raise exception 'job_type is empty: name the kind of job, for example ''generate-image''' using errcode = '22023';
+        raise exception 'job_type is empty: name the job type, for example ''generate-image''' using errcode = '22023';
     end if;
     if length(p_job_type) > 200 then
         raise exception 'job_type has % characters: choose a name of at most 200', length(p_job_type) using errcode = '22023';

@@ -13,7 +13,7 @@ declare
     v_hourly_used  int;
 begin
     if (select auth.uid()) is not null and p_user_id is distinct from (select auth.uid()) then
-        raise exception 'a user may read only their own limits' using errcode = '42501';
+        raise exception 'users may only read their own limits' using errcode = '42501';
     end if;
     select coalesce(max(l.daily_limit), 100), coalesce(max(l.hourly_limit), 20)
     into v_daily_limit, v_hourly_limit

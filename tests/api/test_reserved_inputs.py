@@ -61,7 +61,7 @@ def test_other_names_are_not_reserved(db, name: str) -> None:
 
 
 def test_the_synchronous_path_has_the_same_rule(db) -> None:
-    with pytest.raises(Exception, match="set by operators only"):
+    with pytest.raises(Exception, match="only be set by operators"):
         db.execute(
             "select start_sync_generation(null, 'p', %s, %s)",
             [GENERATION["model_id"], '{"disable_safety_checker": true}'],

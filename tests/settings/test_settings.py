@@ -212,8 +212,8 @@ def test_keys_of_both_families_and_under_the_older_names(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('METRICS_TOKEN = "abc"\n'.encode("utf-16"), "is not in UTF-8"),
-        ('METRICS_TOKEN = "é"\n'.encode("latin-1"), "is not in UTF-8"),
+        ('METRICS_TOKEN = "abc"\n'.encode("utf-16"), "is not UTF-8"),
+        ('METRICS_TOKEN = "é"\n'.encode("latin-1"), "is not UTF-8"),
         ('METRICS_TOKEN = "abc"\n'.encode("utf-8-sig"), "begins with a byte order mark"),
         (b"METRICS_TOKEN = abc\n", "cannot be read: "),
         (None, "cannot be read: Is a directory"),

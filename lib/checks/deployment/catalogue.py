@@ -56,7 +56,7 @@ MANUAL = (
     Manual(
         "alerts-reach",
         "Alerts received",
-        "A test alert reached the person on call, at night too.",
+        "A test alert reached the person on call, including at night.",
     ),
     Manual(
         "rollback-rehearsed",

@@ -62,8 +62,7 @@ async def _not_received(context: RunContext, what: str) -> CheckFailed:
         f"{problem}, although trigger {TRIGGER} exists.",
         run_sql(
             [restore("function", function("tell_generation_change")), trigger],
-            "A transaction pooler does not pass notifications on. Use port 5432 instead of 6543"
-            " in DATABASE_URL. If it does already, the trigger's function was changed. Restore"
-            " it:",
+            "A transaction pooler does not pass notifications on. Use port 5432 instead of 6543 in"
+            " DATABASE_URL. If it already does, the trigger's function was changed. Restore it:",
         ),
     )

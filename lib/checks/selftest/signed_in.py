@@ -50,6 +50,7 @@ async def over_limit_refused(context: RunContext) -> Finding:
         )
     if answer.status != 429 or (context.is_darkroom and not wait.isdecimal()):
         raise CheckFailed(
-            f"{answer} with Retry-After {wait!r} instead of HTTP 429 with seconds.", REDEPLOY
+            f"{answer} with Retry-After {wait!r} instead of HTTP 429 and a number of seconds.",
+            REDEPLOY,
         )
     return Finding("ok", f"{answer} Retry-After: {wait or 'none'}.")

@@ -72,18 +72,19 @@ def provider(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{jobs:,} of {failed:,} failures are timeouts, rate limits or provider errors, with"
+            f"{jobs:,} of {failed:,} failures are timeouts, rate limits or provider errors, across"
             f" {len({row['model_id'] for row in provider_failures})} models. Newest message:"
             f" {provider_failures[0]['message'] or 'none'}",
             cause="The provider has problems.",
             jobs=jobs,
             repair=Repair(
                 "Pause queue",
-                "Workers stop claiming jobs until someone resumes, so that no more fail. Running"
-                " jobs are not affected.",
+                "Workers stop claiming jobs until someone resumes the queue, so that no more fail."
+                " Running jobs are not affected.",
                 _pause,
             ),
-            todo="Check the provider's status page. Once it has recovered, resume and retry.",
+            todo="Check the provider's status page. Once it has recovered, resume the queue and"
+            " retry the jobs.",
             page="failures",
         )
     ]

@@ -240,8 +240,8 @@ PENDING = Symptom(
             "paused",
             "Queue paused",
             paused,
-            "A pause stops workers from claiming one job type or all until someone resumes. It is"
-            " easy to forget after an incident.",
+            "A pause stops workers from claiming one or all job types until someone resumes them."
+            " It is easy to forget after an incident.",
         ),
         Check(
             "no_worker",

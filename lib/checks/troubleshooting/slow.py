@@ -73,7 +73,7 @@ def open_transactions(facts: Facts) -> list[Finding]:
     for session in facts["long_transactions"]:
         idle = session["idle_seconds"]
         doing = f"idle for {duration(idle)}" if idle is not None else "working"
-        who = f"{session['program'] or 'a program without a name'} of {session['user']}"
+        who = f"{session['program'] or 'an unnamed program'} as {session['user']}"
         found.append(
             Finding(
                 "warning",
@@ -190,7 +190,7 @@ SLOW = Symptom(
             "slow_models",
             "Slower models",
             slow_models,
-            "A job's run time is almost entirely its model's. A new version or a busy provider"
+            "Almost all of a job's run time is the model's. A new version or a busy provider"
             " raises the p50 of that model.",
         ),
         Check(

@@ -51,7 +51,7 @@ RULES: Mapping[str, Rule] = {
         "Provider down",
         "seconds",
         "Time since a provider's circuit breaker opened; its jobs stay pending.",
-        "Check its errors and its status page. Pending jobs run once it responds again.",
+        "Check the provider's errors and status page. Pending jobs run once it responds again.",
         "failures",
         lambda alert: conditions.provider_down(alert["subject"], alert["value"]),
     ),
@@ -102,7 +102,7 @@ RULES: Mapping[str, Rule] = {
         "Stuck jobs",
         "jobs",
         "Running jobs without a recent heartbeat.",
-        "Reset them, so that another worker runs them.",
+        "Reset them so that another worker runs them.",
         "stuck_jobs",
         lambda alert: conditions.stuck(round(alert["value"])),
     ),
@@ -119,7 +119,7 @@ RULES: Mapping[str, Rule] = {
     "wait_p95": Rule(
         "p95 wait",
         "seconds",
-        "95th percentile of the wait of jobs that ended in the last 15 min; the newest 5,000.",
+        "95th percentile of the wait of the newest 5,000 jobs that ended in the last 15 min.",
         "Check when the wait began to grow, and start more workers.",
         "throughput",
         _seconds(conditions.high_wait_p95),
@@ -143,9 +143,9 @@ RULES: Mapping[str, Rule] = {
     "background_errors": Rule(
         "Background task failing",
         "errors",
-        "Failures in a row of a background task in the last 5 min. These tasks rescue jobs, update"
-        " statistics and send alerts, and keep retrying.",
-        "Read the error, then the log of the worker or app.",
+        "Consecutive failures of a background task in the last 5 min. These tasks rescue jobs,"
+        " update statistics and send alerts, and keep retrying.",
+        "Read the error, then the worker's or app's log.",
         "workers",
         lambda alert: conditions.background_error(
             alert["subject"], round(alert["value"]), alert["detail"]["error"]

@@ -52,12 +52,12 @@ TASKS = (
     ),
     Task(
         "limits", "Weekly", "Review user limits",
-        "Raise the limits of users who need it; ask the others why they reach them.",
+        "Raise the limits of users who need it; ask the others why they reach theirs.",
         "maintenance", "Limits",
     ),
     Task(
         "space", "Weekly", "Check table sizes and vacuum",
-        "No table needs vacuum, and the disk lasts for more than a month.",
+        "No table needs a vacuum, and the disk will last more than a month.",
         "maintenance", "Space",
     ),
     Task(

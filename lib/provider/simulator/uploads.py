@@ -39,7 +39,7 @@ class Uploads:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BYTES:
-                raise Problem(413, "Request entity too large", "A file has at most 100 MiB.")
+                raise Problem(413, "Request entity too large", "A file may be at most 100 MiB.")
         parts = _parts(request.headers.get("content-type", ""), bytes(body))
         if "content" not in parts:
             raise invalid_input([("required", "", "content is required")])

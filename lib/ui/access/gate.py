@@ -49,8 +49,9 @@ def _closed() -> None:
     )
     st.header("Option 1: sign-in")
     st.write(
-        "In `.streamlit/secrets.toml`, name your OpenID Connect provider and give people roles."
-        " Viewers can look, operators can act on jobs, admins can change the configuration."
+        "In `.streamlit/secrets.toml`, configure your OpenID Connect provider and assign roles."
+        " Viewers can view everything, operators can act on jobs, admins can change the"
+        " configuration."
     )
     st.code(EXAMPLE, language="toml", wrap_lines=True)
     st.header("Option 2: this computer only")

@@ -100,7 +100,7 @@ def require(needed: Role) -> None:
         raise AccessDenied("You are no longer signed in with a role. Reload this page.")
     if current < needed:
         raise AccessDenied(
-            f"Requires the role {needed.name.lower()}; yours is {current.name.lower()}."
+            f"Requires the {needed.name.lower()} role; yours is {current.name.lower()}."
         )
 
 

@@ -191,11 +191,12 @@ def silence_action(
         return f"{rule_title(rule)} silenced for {length}."
 
     of = f" ({escaped(subject_name(alert))})" if alert and subject_name(alert) else ""
+    title = "Silence alert" if alert else "Silence alerts"
     return Action(
-        "Silence alerts",
+        title,
         f"Sends no notifications for {length}: {rule_title(rule)}{of}. Alerts still fire here and"
         " in /healthz. Any still firing when the silence ends are sent then.",
-        "Silence alerts",
+        title,
         run,
     )
 

@@ -46,7 +46,9 @@ def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
             "error_message": st.column_config.TextColumn("Error", width=165),
             "user": st.column_config.TextColumn("User", width=130),
             "when": age_column(
-                "Time", width=112, help="When it ended, started, or is due if it is pending."
+                "Time",
+                width=112,
+                help="End of finished jobs, start of running jobs, due time of pending jobs.",
             ),
             "run": st.column_config.TextColumn("Duration", width=76),
         },

@@ -35,14 +35,15 @@ def pause_form() -> None:
     """Draw the form that pauses a job type."""
     types = [row["job_type"] for row in read("workers", "types")]
     with (
-        st.popover(
-            "Pause a job type", icon=":material/pause:", key="pause open", on_change="rerun"
-        ),
+        st.popover("Pause job type", icon=":material/pause:", key="pause open", on_change="rerun"),
         st.form("pause", border=False, clear_on_submit=True),
     ):
         job_type = st.selectbox("Job type", [*types, ALL_TYPES], format_func=type_name)
         reason = st.text_input("Reason", max_chars=MAX_REASON)
-        if st.form_submit_button("Pause", type="primary", on_click=_close_form) and job_type:
+        if (
+            st.form_submit_button("Pause job type", type="primary", on_click=_close_form)
+            and job_type
+        ):
             ask(pause_action(job_type, reason))
 
 
@@ -60,7 +61,7 @@ def pause_action(job_type: str, reason: str) -> Action:
         return f"Paused {name}."
 
     label = f"Pause {name}"
-    effect = f"Workers stop claiming {name} until you resume. Running jobs are not affected."
+    effect = f"Workers stop claiming {name} until you resume them. Running jobs are not affected."
     return Action(label, effect, label, run)
 
 

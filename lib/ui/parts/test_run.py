@@ -134,6 +134,6 @@ def _problems(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None
     late = sum(overdue(job, usual.get(job["model_id"])) for job in jobs)
     if late:
         st.warning(
-            f"{plural(late)} running for more than three times the usual time.",
+            f"{plural(late)} running for more than three times as long as usual.",
             icon=":material/hourglass_top:",
         )

@@ -93,7 +93,8 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
             step=1,
             placeholder="Random",
             width=150,
-            help="The same seed gives the same image. With several images, each one adds 1.",
+            help="The same seed gives the same image. With several images, the seed increases by 1"
+            " for each.",
         )
         negative_prompt = _negative_prompt(known)
     parameters = {model["id"]: _parameters(model) for model in known}

@@ -154,7 +154,7 @@ def test_put_back_leaves_alone_what_was_retried_or_purged(plan):
 
 
 def test_one_rollback_at_a_time_and_with_a_reason(plan):
-    with pytest.raises(QueryError, match="give a reason"):
+    with pytest.raises(QueryError, match="enter a reason"):
         start(plan.pool, "Kim", "  ")
     start(plan.pool, "Kim", "Wrong")
     with pytest.raises(QueryError, match="already open") as refused:

@@ -78,7 +78,7 @@ def test_a_transaction_that_was_forgotten_is_ended(page, db, database, eventuall
         )
         said = page.read("slow")
         assert "A transaction has been open for" in said
-        assert f"Session {pid}, a <b>forgetful</b> program of postgres, idle for" in said
+        assert f"Session {pid}, a <b>forgetful</b> program as postgres, idle for" in said
         assert page.press(f"End session {pid}") == "Session ended."
         eventually(lambda: page.healthy("slow"))
     [record] = db.execute("select details from audit_log where action = 'end_session'").fetchall()

@@ -46,7 +46,7 @@ def test_an_operator_changes_no_schedule(
     main = page.get_by_test_id("stMain")
     for button in ("Pause schedule", "Unschedule", "Schedule process-jobs|Replace schedule"):
         main.get_by_role("button", name=re.compile(f"^({button})$")).click(timeout=LONG)
-        refusal = page.get_by_text("Requires the role admin; yours is operator.")
+        refusal = page.get_by_text("Requires the admin role; yours is operator.")
         expect(refusal).to_be_visible(timeout=LONG)
         expect(page.get_by_role("dialog")).to_have_count(0)
         page.reload()

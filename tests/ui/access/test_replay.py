@@ -36,7 +36,7 @@ def test_what_an_operator_confirmed_does_nothing_for_a_viewer(signed_app, people
     see_stuck(viewer, signed_app)
     for frames in (said, whole(said)):
         answers = replay(signed_app, viewer.context, frames)
-        assert b"Requires the role operator; yours is viewer." in answers
+        assert b"Requires the operator role; yours is viewer." in answers
     assert states(rows) == ["pending", "processing"]
     assert audit(rows) == [done]
     # The same in an admin's session acts: what was replayed is what acts.

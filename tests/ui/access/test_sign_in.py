@@ -71,7 +71,7 @@ def test_a_viewer_is_refused_and_an_operator_is_recorded(signed_app, people, row
     for page in (viewer, operator):
         page.goto(f"{signed_app.url}/jobs?view=stuck")
         page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
-    refused = viewer.get_by_text("Requires the role operator; yours is viewer.")
+    refused = viewer.get_by_text("Requires the operator role; yours is viewer.")
     expect(refused).to_be_visible(timeout=LONG)
     expect(viewer.get_by_role("dialog")).to_be_hidden()
     dialog = operator.get_by_role("dialog")
@@ -98,7 +98,7 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     other.goto(signed_app.url)
     expect(other.get_by_text("role viewer")).to_be_visible(timeout=LONG)
     confirm.click()
-    expect(page.get_by_text("Requires the role operator; yours is viewer.")).to_be_visible(
+    expect(page.get_by_text("Requires the operator role; yours is viewer.")).to_be_visible(
         timeout=LONG
     )
     assert audit(rows) == []
