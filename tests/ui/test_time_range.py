@@ -57,6 +57,6 @@ def test_an_end_before_the_beginning_is_said_and_nothing_is_read(chosen):
 
 def test_of_a_time_that_is_too_long_the_last_part_is_shown(chosen):
     shown = chosen(datetime(2020, 1, 1), datetime(2026, 7, 1))
-    assert f"Limited to the last {time_range.MAX_LENGTH.days} days" in shown.warning[0].value
+    assert f"Limited to the {time_range.MAX_LENGTH.days} days" in shown.warning[0].value
     assert shown.text[0].value.endswith("30 Jun 2024 00:00 to 1 Jul 00:00")
     assert str(timedelta(days=731)) in shown.text[0].value
