@@ -114,8 +114,7 @@ CATALOGUE = (
     Guide(
         "prediction_failed",
         "Model out of memory",
-        "The machine ran out of memory: the image was large, there were many outputs, or the"
-        " machine was busy.",
+        "The machine ran out of memory, for example because of a large image or many outputs.",
         "Retry a few jobs. If they fail again, reduce the size in the models table's default"
         " parameters or use a model on larger hardware.",
         "helps",
@@ -127,8 +126,7 @@ CATALOGUE = (
         "Model failed",
         "The model stopped with an error or returned no image. The message comes from the model.",
         "Search the model's page on Replicate for the message. If all its jobs have failed since a"
-        " certain time, its version may have changed. Isolated failures usually succeed on a"
-        " retry.",
+        " certain time, its version may have changed. Isolated failures usually pass on a retry.",
         "helps",
         r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
     ),
@@ -150,8 +148,7 @@ CATALOGUE = (
         "Check Replicate's status page and the worker's network. Once Replicate responds, retry"
         " the jobs.",
         "helps",
-        r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|does not (answer|respond)"
-        r"|connection (refused|reset)",
+        r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|not (answer|respond)|connection (refused|reset)",
     ),
     Guide(
         "provider_error",
@@ -189,8 +186,7 @@ CATALOGUE = (
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",
         "after",
-        r"no image\b|image.{0,40}not found"
-        r"|(image server|server of the image).{0,300}(answered|HTTP) 4",
+        r"no image\b|image.{0,40}not found|(image server|server of the image).{0,300}(ed|HTTP) 4",
     ),
     Guide(
         "image_unreachable",

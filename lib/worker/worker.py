@@ -240,16 +240,13 @@ class Worker:
             try:
                 await handler.cancel(claim)
             except DatabaseUnavailable as error:
-                logger.warning(
-                    "The external work of job %s was not cancelled: %s", claim.job_id, error
-                )
+                logger.warning("External work of job %s not cancelled: %s", claim.job_id, error)
 
     async def _drain(self, grace_seconds: float) -> None:
         if self._tasks and grace_seconds:
             logger.info(
-                "Stopping: %d running jobs have %g s to finish, then up to %g s to return to the"
-                " queue. Allow more than that before killing the process (docker stop -t,"
-                " TimeoutStopSec)",
+                "Stopping: %d running jobs have %g s to finish, then %g s to return to the queue."
+                " Wait longer before killing the process (docker stop -t, TimeoutStopSec)",
                 *(len(self._tasks), grace_seconds, HANDLER_STOP_SECONDS + SETTLE_TIMEOUT_SECONDS),
             )
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)

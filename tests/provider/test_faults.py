@@ -259,7 +259,7 @@ def test_faults_that_cannot_be(wrong, words):
 def test_unknown_models_and_outages_cannot_be():
     with pytest.raises(FaultsError, match="no model a/b"):
         Faults(models={"a/b": ModelFaults()})
-    with pytest.raises(FaultsError, match="no outage odd"):
+    with pytest.raises(FaultsError, match="Unknown outage odd"):
         Faults(outage="odd")
 
 
