@@ -118,7 +118,7 @@ def test_a_provider_in_trouble_is_told_from_a_bad_model(page, db):
     said = page.read("failure_rate")
     assert "Most likely: **The provider has problems." in said
     assert "6 of 6 failures are timeouts" in said
-    assert "with 2 models" in said
+    assert "across 2 models" in said
     assert page.press("Pause queue") == "Queue paused."
     assert db.execute("select reason from queue_pauses").fetchall()
     complete_paused = db.execute("select claim_next_job()").fetchall()
