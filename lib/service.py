@@ -184,7 +184,7 @@ async def _embedded_kept(settings: Settings, pool: AsyncPool, locks: Path) -> As
     try:
         yield
     finally:
-        # Not cancelled: a start that goes on in its thread would outlive our last stop.
+        # Not cancelled: a start that continues in its thread would outlive our last stop.
         ended.set()
         await keeping
 

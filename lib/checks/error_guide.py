@@ -213,8 +213,8 @@ CATALOGUE = (
         "storage_failed",
         "Image not stored",
         "The image was generated, but the storage refused it: the disk is full or read-only, or"
-        " Supabase Storage is down, over its quota or lacks the bucket. Workers claim no jobs that"
-        " need storage meanwhile, and up to 30 such attempts do not count.",
+        " Supabase Storage is down, over its quota or lacks the bucket. Until it works again,"
+        " workers claim no jobs that need storage, and up to 30 such attempts do not count.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",

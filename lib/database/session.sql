@@ -6,7 +6,7 @@ select pg_backend_pid();
 
 -- name: prepare
 -- Set `names` to `values`, or, with :kept false, only compare them: behind a transaction pooler a
--- setting would reach whoever gets the server connection next. Columns: repair, the statement that
+-- setting would reach the next user of the server connection. Columns: repair, the statement that
 -- sets what differs for the role; no rows if all is as it should be.
 select format('alter role %%I set %%s = %%L', session_user, w.name, w.value) as repair
 from unnest(:names::text[], :values::text[]) as w (name, value)

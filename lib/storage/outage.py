@@ -49,7 +49,7 @@ class Outage:
             except StorageFailed as error:
                 self.reason = str(error)
             except Exception:
-                # Whatever it is, an outage must not last because nobody looks for its end.
+                # Whatever the error, an outage must not last because the probing stopped.
                 logger.exception("The storage cannot be probed")
             else:
                 logger.warning("The storage accepts images again, after %.0f s", self.seconds)
