@@ -17,7 +17,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     # Charts only for their imports: the first visit would wait half a second for pandas and Altair.
-    from lib import logs
+    from lib import logs, memory
     from lib.api import metrics
     from lib.api.body_limit import BodyLimit
     from lib.api.routes import routes
@@ -33,6 +33,7 @@ else:
     from lib.ui.dashboard import app_url
 
     logs.configure()
+    memory.limit_arenas()
     try:
         config = settings()
         # Checked here because the server shows an error of its lifespan as a traceback.

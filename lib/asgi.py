@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from lib import logs
+from lib import logs, memory
 from lib.api import metrics
 from lib.api.routes import routes
 from lib.api.security_headers import SecurityHeaders
@@ -21,6 +21,7 @@ from lib.service import Service, refuse_other_schema
 from lib.settings import SettingsError, settings
 
 logs.configure()
+memory.limit_arenas()
 try:
     config = settings()
     # Checked here because the server shows an error of its lifespan as a traceback.

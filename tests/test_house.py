@@ -45,6 +45,7 @@ ALLOWED = {
     "formats": set(),
     "roles": set(),
     "logs": set(),
+    "memory": set(),
     "files": set(),
     "client": set(),
     "database": set(),
@@ -74,9 +75,9 @@ ALLOWED = {
         *("settings", "ui", "provider.simulator.faults", "provider.simulator.models"),
     },
     # Entry points.
-    "app": {"api", "database", "logs", "service", "settings", "ui"},
-    "asgi": {"api", "database", "logs", "service", "settings"},
-    "worker.__main__": {"database", "logs", "service", "settings"},
+    "app": {"api", "database", "logs", "memory", "service", "settings", "ui"},
+    "asgi": {"api", "database", "logs", "memory", "service", "settings"},
+    "worker.__main__": {"database", "logs", "memory", "service", "settings"},
 }
 """Which rooms of lib each room may import, besides itself: imports point down."""
 DRIVER = {"psycopg", "psycopg_pool", "psycopg_binary"}

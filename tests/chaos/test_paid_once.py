@@ -185,17 +185,13 @@ def test_a_worker_that_wakes_cancels_nothing_that_another_attempt_follows(
         "REPLICATE_API_TOKEN": "token",
         "REPLICATE_API_URL": book.base_url,
         "DARKROOM_DATA": str(tmp_path),
-        "DARKROOM_GENERATION_SECONDS": "5",
     }
     # Its heartbeat would tell the first that the claim is lost before its deadline does.
     slow, quick = (
-        {"DARKROOM_HEARTBEAT_SECONDS": "30"},
-        {
-            "DARKROOM_HEARTBEAT_SECONDS": "0.3",
-            "DARKROOM_RESCUE_SECONDS": "1.5",
-        },
+        {"DARKROOM_HEARTBEAT_SECONDS": "30", "DARKROOM_GENERATION_SECONDS": "12"},
+        {"DARKROOM_HEARTBEAT_SECONDS": "0.3", "DARKROOM_RESCUE_SECONDS": "1.5"},
     )
-    enqueue(server, ["Takes long [takes 7]"])
+    enqueue(server, ["Takes long [takes 15]"])
     first = Process(tmp_path / "first.log", ["-m", "lib.worker"], settings | slow)
     second = None
     try:
@@ -206,12 +202,15 @@ def test_a_worker_that_wakes_cancels_nothing_that_another_attempt_follows(
             os.kill(first.pid, signal.SIGSTOP)
             stopped = time.monotonic()
             second = Process(tmp_path / "second.log", ["-m", "lib.worker"], settings | quick)
-            # Past the deadline of the first attempt, and before the prediction ends.
-            eventually(lambda: time.monotonic() > stopped + 5.5)
-            job = connection.execute("select status, attempts from job_queue").fetchone()
-            assert job == {"status": "processing", "attempts": 2}
+            job = "select status, attempts from job_queue"
+            taken_over = {"status": "processing", "attempts": 2}
+            eventually(lambda: connection.execute(job).fetchone() == taken_over)
+            # Past the deadline of the first attempt, before the prediction ends, and before the
+            # provider cancels it, five seconds after that deadline.
+            eventually(lambda: time.monotonic() > stopped + 12.5)
+            assert connection.execute(job).fetchone() == taken_over
             os.kill(first.pid, signal.SIGCONT)
-            eventually(lambda: ended(server, 1), 30)
+            eventually(lambda: ended(server, 1), 60)
             assert statuses(server) == {"completed": 1}
     finally:
         first.kill()
