@@ -126,9 +126,9 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
     if now["open_seconds"] is None:
         return "Closed", f"{now['breaker_failures']} of 5 failures"
     if now["probing"]:
-        return "Half-open", "one job is testing the provider"
+        return "Half-open", "testing with one job"
     if now["open_seconds"] == 0:
-        return "Open", "next job tests the provider"
+        return "Open", "next job is a test"
     return "Open", f"next try in {duration(now['open_seconds'])}"
 
 
