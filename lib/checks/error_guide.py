@@ -186,7 +186,7 @@ CATALOGUE = (
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",
         "after",
-        r"no image\b|image.{0,40}not found|(image server|server of the image).{0,300}(ed|HTTP) 4",
+        r"no image\b|image.{0,40}not found|(image server|of the image).{0,300}(answered|HTTP) 4",
     ),
     Guide(
         "image_unreachable",
