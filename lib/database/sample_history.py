@@ -32,6 +32,7 @@ def load_sample_history(
         sql.lock(connection)
         if not sql.wanted(connection):
             return 0
+        logger.info("Loading 30 days of sample data")
         sql.prepare(connection)
         sql.span(connection, until=until)
         sql.draw_requests(connection)

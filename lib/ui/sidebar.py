@@ -103,8 +103,8 @@ def _environment(*, reachable: bool) -> None:
         st.badge(
             "DEMO",
             color="blue",
-            help="30 days of sample jobs in the embedded database. To start without them, set"
-            " DARKROOM_SAMPLE_DATA=0 and use an empty data folder.",
+            help="30 days of sample jobs in the embedded database. Overview and Maintenance can"
+            " remove them.",
         )
     else:
         st.badge("LOCAL", color="gray", help="The embedded database, without sample jobs.")

@@ -23,6 +23,8 @@ from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.empty_queue import next_steps
+from lib.ui.parts.sample_data import remove_button
 
 PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
 MAX_REASONS = 200
@@ -54,10 +56,11 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
             reasons = " ".join(condition.reason for condition in others)
             st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
         if first_look == "empty":
-            link("generate", "Generate the first image", ":material/add_photo_alternate:")
+            next_steps()
         elif first_look == "sample":
             st.caption(SAMPLE, width="content")
             link("generate", "Generate an image", ":material/add_photo_alternate:")
+            remove_button()
 
 
 def _show(condition: Condition) -> None:

@@ -14,15 +14,30 @@ from lib.ops.maintenance.sample_data import remove_sample_data
 from lib.queue.operator_actions import reset_stuck_jobs, retry_jobs
 from lib.storage.local import LocalStorage
 
-FIGURES = ("job_rollup", "job_rollup_daily", "arrival_rollup", "failure_rollup", "path_rollup")
+FIGURES = {
+    "job_rollup": "select sum(jobs) from job_rollup",
+    "job_rollup_daily": "select sum(jobs) from job_rollup_daily",
+    "arrival_rollup": "select sum(jobs) from arrival_rollup",
+    "failure_rollup": "select sum(jobs) from failure_rollup",
+    "path_rollup": "select sum(generations) from path_rollup",
+    "ended_totals": "select sum(jobs) from ended_totals()",
+}
+LEFT = """
+    select (select count(*) from job_queue) + (select count(*) from image_generations)
+        + (select count(*) from auth.users) + (select count(*) from queue_samples)
+"""
 OTHER_USER = """
     with u as (
-        insert into auth.users (id, email) values (gen_random_uuid(), 'ann@example.org') returning id
+        insert into auth.users (id, email) values (gen_random_uuid(), 'ann@example.org')
+        returning id
     ), g as (
         insert into image_generations (user_id, prompt, model_id, status, storage_path)
-        select id, 'A fox', 'black-forest-labs/flux-dev', 'completed', 'fox.webp' from u returning *
+        select id, 'A fox', 'black-forest-labs/flux-dev', 'completed', 'fox.webp' from u
+        returning *
     )
-    insert into job_queue (job_type, payload, status, attempts, started_at, completed_at, created_by)
+    insert into job_queue (
+        job_type, payload, status, attempts, started_at, completed_at, created_by
+    )
     select 'generate-image', jsonb_build_object('generation_id', id, 'model_id', model_id),
         'completed', 1, now() - interval '1 s', now(), user_id
     from g
@@ -45,13 +60,7 @@ def one(db: Connection, query: str) -> Any:
 def jobs_counted(db: Connection) -> dict[str, Any]:
     """The jobs in every table of figures."""
     db.execute("select refresh_rollup()")
-    sums = {
-        name: one(
-            db, f"select sum({'generations' if name == 'path_rollup' else 'jobs'}) from {name}"
-        )
-        for name in FIGURES
-    }
-    return sums | {"ended_totals": one(db, "select sum(jobs) from ended_totals()")}
+    return {name: one(db, query) for name, query in FIGURES.items()}
 
 
 def test_leaves_an_empty_queue(
@@ -62,8 +71,7 @@ def test_leaves_an_empty_queue(
     assert (found["users"], found["generations"] > 19_000) == (40, True)
     assert jobs_counted(db)["ended_totals"] == loaded - 4
     assert remove_sample_data(database, "me", storage) == loaded
-    for table in ("job_queue", "image_generations", "auth.users", "queue_samples"):
-        assert one(db, f"select count(*) from {table}") == 0
+    assert one(db, LEFT) == 0
     assert set(jobs_counted(db).values()) == {None}
     assert list((tmp_path / "images").iterdir()) == []
     assert load("overview").first_look(db) == "empty"
