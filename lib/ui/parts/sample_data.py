@@ -1,5 +1,7 @@
 """The button that removes the sample data of a new installation."""
 
+from typing import Literal
+
 import streamlit as st
 
 from lib.formats import plural
@@ -12,9 +14,9 @@ from lib.ui.dashboard import actor, read_once
 REMOVE = "Remove sample data"
 
 
-def remove_button() -> None:
+def remove_button(type: Literal["secondary", "tertiary"] = "secondary") -> None:
     """Draw the button, which asks first and says how much will be deleted."""
-    if st.button(REMOVE, key="remove sample data", icon=":material/delete_sweep:"):
+    if st.button(REMOVE, key="remove sample data", type=type, icon=":material/delete_sweep:"):
         found = read_once("maintenance", "sample_data")
         ask(
             Action(

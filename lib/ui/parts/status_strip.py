@@ -31,7 +31,7 @@ MAX_REASONS = 200
 """Characters of the reasons of further conditions."""
 ButtonType = Literal["primary", "secondary"]
 EMPTY = "The queue is empty. No jobs have run yet."
-SAMPLE = "Sample data: 30 days of invented jobs. The queue and its worker are real."
+SAMPLE = "Sample data: 30 days of invented jobs."
 
 
 def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> None:
@@ -60,7 +60,7 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
         elif first_look == "sample":
             st.caption(SAMPLE, width="content")
             link("generate", "Generate an image", ":material/add_photo_alternate:")
-            remove_button()
+            remove_button("tertiary")
 
 
 def _show(condition: Condition) -> None:
