@@ -11,7 +11,7 @@ def empty_queue(shows: str) -> bool:
 
     False without drawing anything if a job has run. `shows` is a sentence.
     """
-    if read("overview", "first_look") != "empty":
+    if not read("overview", "is_empty"):
         return False
     st.info(
         f"**The queue is empty.** {shows} Generate an image here, or call start-generation from"

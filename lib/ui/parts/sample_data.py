@@ -9,9 +9,14 @@ from lib.ops.maintenance.sample_data import remove_sample_data
 from lib.resources import database_url, image_storage
 from lib.settings import settings
 from lib.ui.confirm import Action, ask
-from lib.ui.dashboard import actor, read_once
+from lib.ui.dashboard import actor, read, read_once
 
 REMOVE = "Remove sample data"
+
+
+def has_sample_data() -> bool:
+    """Whether sample data is loaded, which only the embedded database ever has."""
+    return not settings().database_url and bool(read("overview", "has_sample_data"))
 
 
 def remove_button(type: Literal["secondary", "tertiary"] = "secondary") -> None:

@@ -74,7 +74,7 @@ def test_leaves_an_empty_queue(
     assert one(db, LEFT) == 0
     assert set(jobs_counted(db).values()) == {None}
     assert list((tmp_path / "images").iterdir()) == []
-    assert load("overview").first_look(db) == "empty"
+    assert load("overview").is_empty(db)
     assert load("maintenance").sample_data(db) == {"users": 0, "generations": 0}
     [entry] = db.execute(
         "select actor, affected, details from audit_log where action = 'remove_sample_data'"
