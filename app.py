@@ -1,6 +1,9 @@
 """Entry point: run as a script, the navigation; imported as a module, the ASGI app."""
 
+import logging
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -32,6 +35,7 @@ else:
     from lib.ui.assets import AssetCache
     from lib.ui.dashboard import app_url
 
+    logger = logging.getLogger(__name__)
     logs.configure()
     memory.limit_arenas()
     try:
@@ -44,6 +48,15 @@ else:
     # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
     service = Service(config)
+
+    @asynccontextmanager
+    async def lifespan(app: st.App) -> AsyncIterator[None]:
+        async with service.lifespan(app):
+            if not config.start_token:
+                # Streamlit prints the address too, but before the database is ready.
+                logger.info("Darkroom is ready: open %s", app_url())
+            yield
+
     host = urlsplit(app_url()).hostname or ""
     api_routes = [
         *routes(lambda: service.functions),
@@ -51,7 +64,7 @@ else:
     ]
     app = st.App(
         "app.py",
-        lifespan=service.lifespan,
+        lifespan=lifespan,
         # Monitors call from other machines without signing in: /metrics has its own token.
         routes=[
             *api_routes,

@@ -45,7 +45,7 @@ EMBEDDED_CHECK_SECONDS = 3
 def refuse_other_schema(settings: Settings) -> None:
     """Raise SchemaMismatch, saying what to do, if another version made the database's schema.
 
-    Accepts a database that does not answer or has no schema yet. Raises DatabaseError.
+    Accepts a database that is unreachable or has no schema yet. Raises DatabaseError.
     """
     try:
         with connect(database_url(settings)) as connection:

@@ -25,6 +25,7 @@ from lib.ui.export import NEWEST, batches, csv_export
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.failed_jobs import MAX_JOBS, attempt_labels, job_details, retrying_jobs
 from lib.ui.selection import selectable
 from lib.ui.time_range import time_range
@@ -68,7 +69,8 @@ def selected_key() -> str | None:
 
 def show_summary(groups: Sequence[dict[str, Any]]) -> None:
     if not groups:
-        st.success(f"No failed jobs in {span.description}.", icon=":material/check_circle:")
+        if not empty_queue("This page groups failed jobs by cause and says what to do."):
+            st.success(f"No failed jobs in {span.description}.", icon=":material/check_circle:")
         return
     first = groups[0]
     st.markdown(

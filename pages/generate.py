@@ -44,10 +44,16 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
     """Start a run, unless this repeats one in progress. False if refused."""
     st.session_state.pop("refusal", None)
     previous = st.session_state.get("submitted")
-    is_repeat = previous is not None and previous["asked"] == submission and in_progress(previous)
+    is_repeat = (
+        previous is not None and previous["submission"] == submission and in_progress(previous)
+    )
     id = previous["id"] if is_repeat else uuid4()
     # Stored before starting anything: a second click may abort this script at any point.
-    st.session_state["submitted"] = {"id": id, "asked": submission, "at": time.monotonic()}
+    st.session_state["submitted"] = {
+        "id": id,
+        "submission": submission,
+        "at": time.monotonic(),
+    }
     try:
         # Idempotent: with the id of an existing run it only starts the missing jobs.
         start_run(
@@ -73,15 +79,17 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
 
 
 def in_progress(previous: dict) -> bool:
-    run = read_once("generate", "run", run=previous["id"])
-    if run is None:
+    """Whether a submitted run has live jobs, or was submitted just now and is not stored yet."""
+    live = has_live_jobs(previous["id"])
+    if live is None:
         return time.monotonic() - previous["at"] < DOUBLE_CLICK_SECONDS
-    return is_live(run, read_once("generate", "jobs", run=previous["id"]))
+    return live
 
 
-def is_changing(id: UUID) -> bool:
+def has_live_jobs(id: UUID) -> bool | None:
+    """None if there is no such run."""
     run = read_once("generate", "run", run=id)
-    return run is not None and is_live(run, read_once("generate", "jobs", run=id))
+    return None if run is None else is_live(run, read_once("generate", "jobs", run=id))
 
 
 def panel(id: UUID, load_test: bool, fast: bool) -> None:
@@ -131,7 +139,7 @@ def show_tab(load_test: bool) -> None:
         )
     with right:
         if id := run_id():
-            fast = started or is_changing(id)
+            fast = started or bool(has_live_jobs(id))
             seconds = LIVE_SECONDS if fast else IDLE_SECONDS
             live(partial(panel, id, load_test, fast), seconds=seconds)
         else:

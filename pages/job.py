@@ -41,9 +41,6 @@ Job = Mapping[str, Any]
 
 
 def job_id() -> UUID | None:
-    # A search on this very page leaves its hit there.
-    if found := st.session_state.pop("id", ""):
-        st.query_params["id"] = found
     value = st.query_params.get("id", "")
     try:
         return UUID(value.strip())

@@ -24,10 +24,11 @@ from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import live
-from lib.ui.navigation import link, title_actions
+from lib.ui.navigation import title_actions
 from lib.ui.parts.bulk_dialog import bulk_dialog
 from lib.ui.parts.duplicates import EXPORT_COLUMNS as REPEATED_COLUMNS
 from lib.ui.parts.duplicates import duplicates, export_repeated
+from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.enqueue_job import enqueue_dialog
 from lib.ui.parts.job_actions import actions
 from lib.ui.parts.job_filter_row import TABS, VIEW, arrive, clear, filters, go_to, remember
@@ -124,14 +125,7 @@ def no_jobs(view: str, chosen: Filters) -> None:
     if chosen.narrowed:
         st.info("No jobs match these filters.", icon=":material/search_off:")
         st.button("Clear filters", on_click=clear)
-    elif view == "all":
-        st.info(
-            "The queue is empty. Create jobs with Generate, Enqueue job or the start-generation"
-            " function.",
-            icon=":material/inbox:",
-        )
-        link("generate", "Generate the first image")
-    else:
+    elif not empty_queue("This page lists every job with its state."):
         st.info(f"No {view} jobs.", icon=":material/inbox:")
 
 

@@ -30,6 +30,7 @@ from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.growth import capacity
 from lib.ui.parts.model_settings import models
+from lib.ui.parts.sample_data import has_sample_data, remove_button
 from lib.ui.parts.space import space
 
 VIEWS = ["Tasks", "Purge", "Space", "Growth", "Models", "Limits"]
@@ -103,6 +104,10 @@ def purge() -> None:
         purge_progress(now)
     else:
         purge_form()
+    if has_sample_data():
+        st.header("Sample data")
+        st.caption("Invented jobs, users and images that were loaded at the first start.")
+        remove_button()
     cron_history()
     st.header("Recent purges")
     rows = pd.DataFrame(read("maintenance", "purges"))

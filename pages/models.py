@@ -22,6 +22,7 @@ from lib.ui.dashboard import REFRESH_SECONDS, read, read_once, time_zone
 from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
+from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.model_charts import show_charts
 from lib.ui.parts.model_settings import settings_form
 from lib.ui.selection import opened
@@ -73,8 +74,8 @@ def known(value: Any) -> float | None:
 def panel() -> None:
     models = read_models()
     if models.empty:
-        st.info("No jobs ended in this time range. Choose a longer one, or generate an image.")
-        link("generate")
+        if not empty_queue("This page compares the models' run times and failure rates."):
+            st.info(f"No jobs ended in {span.description}. Choose a longer time range.")
         return
     show_verdict(models)
     model_table(models)

@@ -34,7 +34,7 @@ def panel() -> None:
         # The pause button is outside the panel.
         st.rerun()
     found = verdict(now)
-    status_strip(now, found, read("overview", "first_look"))
+    status_strip(now, found)
     tiles.show(figures(now, read("overview", "hours"), found))
     last_day()
     left, right = st.columns(2)

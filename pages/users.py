@@ -17,6 +17,7 @@ from lib.ui.dashboard import format_time, read, read_once
 from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.parts import user as parts
+from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.selection import opened
 from lib.ui.time_range import TimeRange, time_range
 
@@ -101,7 +102,8 @@ def open_user(user_id: str) -> None:
 def most_active(time: TimeRange) -> None:
     rows = read("users", "most_active", **time.parameters)
     if not rows:
-        st.info(f"No images requested in {time.description}.")
+        if not empty_queue("This page lists the most active users, with their images and limits."):
+            st.info(f"No images requested in {time.description}.")
         return
     examined = rows[0]["looked_at"]
     if examined >= MAX_EXAMINED:

@@ -68,6 +68,19 @@ select
 from public.job_rollup r
 where not r.purged;
 
+-- name: sample_data^
+-- How much sample data there is, for the embedded database. Columns: users, generations.
+with users as materialized (
+    select id from auth.users where email like 'sample-user-__@example.invalid'
+)
+select
+    (select count(*) from users) as users,
+    (select count(*) from users u join public.image_generations g on g.user_id = u.id) as generations;
+
+-- name: remove_sample_data^
+-- Columns: users, generations, jobs, storage_paths (of images that the caller deletes).
+select users, generations, jobs, storage_paths from public.remove_sample_data(:actor);
+
 -- name: cron_history_rows$
 -- Number of run records kept by pg_cron; null without pg_cron.
 select public.cron_history_rows();

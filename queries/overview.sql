@@ -98,14 +98,6 @@ limit 200;
 -- Whether sample history was loaded. For the embedded database only, where users are few.
 select exists (select from auth.users where email = 'sample-user-01@example.invalid');
 
--- name: first_look$
--- Which welcome to show: sample while the newest generation is sample history, empty while no job
--- has ended and no generation was requested, null afterwards.
-select case
-    when newest.source = 'sample' then 'sample'
-    when newest.source is null and not exists (select from public.job_rollup) then 'empty'
-end
-from (select) as one
-left join lateral (
-    select g.source from public.image_generations g order by g.created_at desc limit 1
-) newest on true;
+-- name: is_empty$
+-- Whether no job has ended and no generation was requested yet.
+select not exists (select from public.image_generations) and not exists (select from public.job_rollup);

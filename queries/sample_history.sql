@@ -7,8 +7,9 @@
 select pg_advisory_xact_lock(hashtextextended('darkroom:sample_history', 0));
 
 -- name: wanted$
--- False if the queue holds a job or the history was loaded before: its users outlive its jobs.
+-- False if the queue holds a job or the history was loaded before, even if it was removed since.
 select not exists (select from public.job_queue)
+    and not exists (select from public.audit_log where action = 'load_sample_data')
     and not exists (select from auth.users where email like 'sample-user-%%@example.invalid');
 
 -- name: prepare#
@@ -344,6 +345,10 @@ with changes as (
     window so_far as (order by at)
 )
 select at, pending, pending, processing from counted where is_sample;
+
+-- name: record(jobs)!
+-- Records the load, which remove_sample_data and the next start look for.
+insert into public.audit_log (actor, action, affected, details) values ('darkroom', 'load_sample_data', :jobs, '{}');
 
 -- name: fold$
 -- Folds the jobs into the rollups, from which the pages read history.

@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 CATCH_UP_SECONDS = 5.0
 """How long after a change of ours the replica may still return old data."""
-AWAY_SECONDS = 10.0
+FAILURE_SECONDS = 10.0
 """How long it is avoided after a failure, since each timeout takes time."""
 
 
@@ -29,10 +29,10 @@ class Replica:
         """Note a change by the caller, who must not read old data next."""
         self._avoid(CATCH_UP_SECONDS)
 
-    def away(self, error: DatabaseUnavailable) -> None:
+    def note_failure(self, error: DatabaseUnavailable) -> None:
         """Note that the replica is unreachable."""
         logger.warning("The read replica is unreachable, reading from the primary: %s", error)
-        self._avoid(AWAY_SECONDS)
+        self._avoid(FAILURE_SECONDS)
 
     def _avoid(self, seconds: float) -> None:
         self._avoided_until = max(self._avoided_until, time.monotonic() + seconds)

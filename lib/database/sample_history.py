@@ -23,7 +23,7 @@ def load_sample_history(
     generations share; without it they have none.
 
     Returns the number of jobs written: 0 if the queue has any jobs, or if history was loaded
-    before, even if its jobs have been deleted since. Safe to call concurrently. Deterministic
+    before, even if it has been removed since. Safe to call concurrently. Deterministic
     for the same `until`; within the same UTC hour only the end differs. No job is pending, so
     a worker has nothing to run. Needs the right to write `auth.users`.
     """
@@ -32,6 +32,7 @@ def load_sample_history(
         sql.lock(connection)
         if not sql.wanted(connection):
             return 0
+        logger.info("Loading 30 days of sample data")
         sql.prepare(connection)
         sql.span(connection, until=until)
         sql.draw_requests(connection)
@@ -43,6 +44,7 @@ def load_sample_history(
         sql.write_generations(connection, images=_store_images(images))
         written: int = sql.write_jobs(connection)
         sql.sample_queue(connection)
+        sql.record(connection, jobs=written)
         sql.fold(connection)
         sql.analyze(connection)
     return written

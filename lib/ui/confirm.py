@@ -61,7 +61,7 @@ def ask(action: Action) -> NoReturn:
     """
     try:
         require(action.needs)
-        st.session_state["asked"] = action
+        st.session_state["action to confirm"] = action
         st.session_state.pop("unreachable", None)
     except AccessDenied as refusal:
         report(str(refusal), icon=":material/block:")
@@ -75,7 +75,7 @@ def confirmations() -> None:
     """
     if "report" in st.session_state:
         st.fragment(_toast, run_every=REFRESH_SECONDS)(st.session_state["report"], count())
-    if action := st.session_state.get("asked"):
+    if action := st.session_state.get("action to confirm"):
         st.dialog(action.title, on_dismiss=_clear_pending_action)(_confirm)(action)
 
 
@@ -145,4 +145,4 @@ def _confirm(action: Action) -> None:
 
 
 def _clear_pending_action() -> None:
-    del st.session_state["asked"]
+    del st.session_state["action to confirm"]

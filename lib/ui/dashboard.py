@@ -92,7 +92,7 @@ def read_once(page: str, query: str, **parameters: Any) -> Any:
             with translated(), replica.pool.connection() as connection:
                 return ask(connection, **parameters)
         except DatabaseUnavailable as error:
-            replica.away(error)
+            replica.note_failure(error)
     with translated(), pool().connection() as connection:
         return ask(connection, **parameters)
 
@@ -139,7 +139,7 @@ def database_errors_shown() -> Iterator[None]:
         st.text(str(failure))
         return
     except DatabaseUnavailable as error:
-        st.session_state["database_away"] = True
+        st.session_state["database_unreachable"] = True
         if isinstance(error, SchemaMissing):
             st.error(
                 "The database responds but is not ready yet. This page continues as soon as it is."
@@ -151,7 +151,7 @@ def database_errors_shown() -> Iterator[None]:
                 " is back."
             )
         return
-    if st.session_state.pop("database_away", False):
+    if st.session_state.pop("database_unreachable", False):
         st.rerun()
 
 

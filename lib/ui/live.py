@@ -45,7 +45,7 @@ def live(
         if beside:
             beside()
     st.fragment(lambda: _draw(panel, timestamp), run_every=seconds if refreshing else None)()
-    reachable = "database_away" not in st.session_state
+    reachable = "database_unreachable" not in st.session_state
     if not (reachable or refreshing):
         _poll_database()
     return reachable
@@ -95,5 +95,5 @@ def _rerun_if_reachable(failed_at: float) -> None:
             pass
     except DatabaseUnavailable:
         return
-    st.session_state.pop("database_away", None)
+    st.session_state.pop("database_unreachable", None)
     st.rerun()

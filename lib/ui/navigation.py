@@ -46,7 +46,7 @@ def navigation() -> StreamlitPage:
     if st.session_state.get("page") != page.url_path:
         # Leaving a page closes its confirmation dialog.
         st.session_state["page"] = page.url_path
-        st.session_state.pop("asked", None)
+        st.session_state.pop("action to confirm", None)
     st.logo(ICONS / "wordmark.svg", size="large", icon_image=ICONS / "icon.svg")
     sidebar(viewer, file)
     _title_line(viewer, file)

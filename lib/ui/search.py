@@ -26,7 +26,6 @@ MAX_HITS = 5
 _ID = re.compile(r"(-?[0-9a-f]){4,32}-?", re.IGNORECASE)
 _UUID_DIGITS = 32
 FIELDS: dict[str, dict[str, Any]] = {
-    "job": {"id": ""},
     "jobs": {
         "job": "",
         "view": "all",
@@ -145,7 +144,10 @@ def _users(run_query: RunQuery, text: str) -> list[Hit]:
 def search() -> None:
     """Draw the search button, which opens the dialog."""
     if hit := st.session_state.pop("found", None):
-        st.session_state.update(FIELDS[hit.page] | hit.filters)
+        if hit.page in FIELDS:
+            st.session_state.update(FIELDS[hit.page] | hit.filters)
+        else:
+            st.query_params.update(hit.filters)
     if st.button("Search", icon=":material/search:", shortcut=SEARCH, on_click=_begin):
         _dialog()
 
@@ -153,7 +155,7 @@ def search() -> None:
 def _begin() -> None:
     st.session_state["searched"] = ""
     # There is room for one dialog only.
-    st.session_state.pop("asked", None)
+    st.session_state.pop("action to confirm", None)
 
 
 @st.dialog("Search", icon=":material/search:", width="medium")
@@ -197,7 +199,7 @@ def _results(found: Found, text: str) -> None:
 
 def _link(hit: Hit) -> None:
     label, icon = escaped(hit.label), PAGES[hit.page].icon
-    if hit.page in FIELDS and page_path(hit.page)[1:] == st.session_state["page"]:
+    if hit.page in (*FIELDS, "job") and page_path(hit.page)[1:] == st.session_state["page"]:
         # A link from a page to itself would leave its other fields, and its URL, as they were.
         if st.button(label, f"hit {hit.filters}", type="tertiary", icon=icon):
             st.session_state["found"] = hit

@@ -1,4 +1,4 @@
-"""Tables whose selection survives data updates."""
+"""Tables whose selection survives data updates, and tables whose rows open on a click."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -30,26 +30,20 @@ def selectable(
     """
     # Streamlit tracks selected rows by index, so different rows need a new key; the new table
     # starts with the selection of the previous one.
-    before, clicks = (
-        st.session_state.get(f"{name} drawn"),
-        st.session_state.get(f"{name} clicks", 0),
-    )
-    key = f"{name} {clicks} {hash(tuple(ids))}"
+    before = st.session_state.get(f"{name} drawn")
+    key = f"{name} {_clicks(name)} {hash(tuple(ids))}"
     if before is not None and before[0] in st.session_state:
         drawn, its_ids = before
         selected = [its_ids[row] for row in _rows(st.session_state[drawn].selection)]
     chosen = set(selected)
     places = [place for place, row in enumerate(ids) if row in chosen]
-    hidden = more or {}
-    state = st.dataframe(
-        rows[[*columns, *hidden]],
+    mode = ["multi-row", "single-cell"] if opens else "multi-row" if multiple else "single-cell"
+    state = _table(
+        rows,
+        columns,
+        more,
         key=key,
-        on_select="rerun",
-        selection_mode=["multi-row", "single-cell"]
-        if opens
-        else "multi-row"
-        if multiple
-        else "single-cell",
+        selection_mode=mode,
         selection_default={
             "selection": {
                 "rows": places if multiple else [],
@@ -57,22 +51,12 @@ def selectable(
                 "cells": [] if multiple else [(place, next(iter(columns))) for place in places[:1]],
             }
         },
-        hide_index=True,
-        column_order=list(columns),
-        column_config={**columns, **hidden},
         **options,
     )
-    if opens and state.selection.cells:
-        # A new table, so that the click is not there any more when the viewer comes back.
-        st.session_state[f"{name} clicks"] = clicks + 1
-        opens(ids[state.selection.cells[0][0]])
+    if opens and (clicked := _clicked(name, ids, state)) is not None:
+        opens(clicked)
     st.session_state[f"{name} drawn"] = (key, list(ids))
     return [ids[row] for row in _rows(state.selection)]
-
-
-def _rows(selection: Any) -> list[int]:
-    """Positions of the selected rows; a selected cell stands for its row."""
-    return [*selection.rows, *(row for row, _ in selection.cells)]
 
 
 def opened(
@@ -88,19 +72,43 @@ def opened(
 
     Parameters as of `selectable`.
     """
-    hidden, count = more or {}, st.session_state.get(f"{name} opened", 0)
-    state = st.dataframe(
+    state = _table(
+        rows, columns, more, key=f"{name} {_clicks(name)}", selection_mode="single-cell", **options
+    )
+    return _clicked(name, ids, state)
+
+
+def _table(
+    rows: pd.DataFrame,
+    columns: Mapping[str, Any],
+    more: Mapping[str, Any] | None,
+    **options: Any,
+) -> Any:
+    hidden = more or {}
+    return st.dataframe(
         rows[[*columns, *hidden]],
-        key=f"{name} {count}",
         on_select="rerun",
-        selection_mode="single-cell",
         hide_index=True,
         column_order=list(columns),
         column_config={**columns, **hidden},
         **options,
     )
+
+
+def _clicks(name: str) -> int:
+    clicks: int = st.session_state.get(f"{name} clicks", 0)
+    return clicks
+
+
+def _clicked(name: str, ids: Sequence[Hashable], state: Any) -> Any | None:
+    """The id of the row whose cell was just clicked."""
     if not state.selection.cells:
         return None
     # A new table, so that the click is not there any more when the viewer comes back.
-    st.session_state[f"{name} opened"] = count + 1
+    st.session_state[f"{name} clicks"] = _clicks(name) + 1
     return ids[state.selection.cells[0][0]]
+
+
+def _rows(selection: Any) -> list[int]:
+    """Positions of the selected rows; a selected cell stands for its row."""
+    return [*selection.rows, *(row for row, _ in selection.cells)]

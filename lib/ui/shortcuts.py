@@ -36,7 +36,7 @@ def shortcuts(viewer: Role) -> None:
     if file := st.session_state.pop("go to", None):
         st.switch_page(f"pages/{file}.py")
     if opened:
-        st.session_state.pop("asked", None)
+        st.session_state.pop("action to confirm", None)
         st.dialog("Keyboard shortcuts", width="small")(_sheet)(viewer)
 
 

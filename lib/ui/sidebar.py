@@ -12,8 +12,9 @@ from lib.ops.fault_injection import fault_file
 from lib.roles import Role
 from lib.settings import settings
 from lib.ui.access import role, sign_in_configured
-from lib.ui.dashboard import current_user, read, time_zone
+from lib.ui.dashboard import current_user, time_zone
 from lib.ui.pages import PAGES, may_open, sidebar_entry, sidebar_pages
+from lib.ui.parts.sample_data import has_sample_data
 from lib.ui.shortcuts import shortcuts
 from lib.ui.tab import FrameState, TabState, frame_state, name_tab
 
@@ -99,20 +100,20 @@ def _environment(*, reachable: bool) -> None:
         st.badge(escaped(chosen.environment), color="violet")
     elif chosen.database_url:
         st.badge(project_ref(chosen.database_url) or "PROD", color="violet")
-    elif _has_sample_data() if reachable else chosen.sample_data:
+    elif _sample_data() if reachable else chosen.sample_data:
         st.badge(
             "DEMO",
             color="blue",
-            help="30 days of sample jobs in the embedded database. To start without them, set"
-            " DARKROOM_SAMPLE_DATA=0 and use an empty data folder.",
+            help="30 days of sample jobs in the embedded database. Overview and Maintenance can"
+            " remove them.",
         )
     else:
         st.badge("LOCAL", color="gray", help="The embedded database, without sample jobs.")
 
 
-def _has_sample_data() -> bool:
+def _sample_data() -> bool:
     try:
-        return bool(read("overview", "has_sample_data"))
+        return has_sample_data()
     except DatabaseUnavailable:
         return settings().sample_data
 

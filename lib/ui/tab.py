@@ -36,13 +36,13 @@ class TabState:
     icon: str = "icon.svg"
 
 
-UNREACHABLE = TabState("Database unreachable", "icon_away.svg")
+UNREACHABLE = TabState("Database unreachable", "icon_unreachable.svg")
 SLOW = TabState("Database slow", "icon_look.svg")
 
 
 def frame_state() -> tuple[FrameState | None, TabState]:
-    """The counts of the sidebar, None while the database does not answer; and the tab's status."""
-    if st.session_state.get("database_away"):
+    """The counts of the sidebar, None while the database is unreachable; and the tab's status."""
+    if st.session_state.get("database_unreachable"):
         # The page already polls the database; another query here would only delay clicks.
         return None, UNREACHABLE
     try:

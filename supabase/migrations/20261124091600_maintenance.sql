@@ -1,5 +1,5 @@
--- Maintenance: purging finished jobs and the run history of pg_cron, ending forgotten sessions, and repairs
--- offered by the page Troubleshooting.
+-- Maintenance: purging finished jobs and the run history of pg_cron, removing the sample data, ending forgotten
+-- sessions, and repairs offered by the page Troubleshooting.
 
 -- Purging finished jobs ---------------------------------------------------------------------------
 
@@ -194,6 +194,75 @@ begin
 end;
 $$;
 comment on function public.cron_history_rows is 'How many runs pg_cron keeps a record of; null without pg_cron.';
+
+-- Sample data -------------------------------------------------------------------------------------
+
+create function public.remove_sample_data(
+    p_actor text, out users int, out generations int, out jobs int, out storage_paths text[]
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_users    uuid[];
+    v_jobs     uuid[];
+    v_loaded   timestamptz;
+    v_hour     timestamptz;
+    v_occupied timestamptz[];
+begin
+    perform public.require_actor(p_actor);
+    -- Folding skips a turn meanwhile, and a second removal waits here.
+    perform from public.rollup_state s for update;
+    -- The load wrote its users' addresses and one entry of the audit log; all other rows refer to the users.
+    v_users := array(select u.id from auth.users u where u.email like 'sample-user-__@example.invalid');
+    select max(l.at) into v_loaded from public.audit_log l where l.action = 'load_sample_data';
+    v_hour := date_trunc('hour', v_loaded, 'UTC');
+    v_jobs := array(select q.id from public.job_queue q where q.created_by = any (v_users) order by q.id for update);
+
+    -- Samples of the time before the load are invented. Later ones count stuck sample jobs as running.
+    delete from public.queue_samples s where s.minute <= v_loaded;
+    v_occupied := array(
+        select case when q.started_at < v_loaded then coalesce(q.completed_at, 'infinity')
+                    else (q.error_details #>> '{attempts,0,at}')::timestamptz end
+        from public.job_queue q
+        where q.id = any (v_jobs)
+          and (q.started_at < v_loaded and coalesce(q.completed_at, 'infinity') > v_loaded
+               or (q.error_details #>> '{attempts,0,started_at}')::timestamptz < v_loaded
+                  and (q.error_details #>> '{attempts,0,at}')::timestamptz > v_loaded)
+    );
+    update public.queue_samples s
+    set processing = greatest(s.processing - (select count(*) from unnest(v_occupied) u (until) where until > s.minute), 0)
+    where s.minute < (select max(until) from unnest(v_occupied) u (until));
+
+    delete from public.job_leases l where l.job_id = any (v_jobs);
+    delete from public.job_queue q where q.id = any (v_jobs);
+    storage_paths := array(
+        select distinct f.path from public.image_generations g
+        cross join lateral (values (g.storage_path), (g.thumbnail_path)) f (path)
+        where g.user_id = any (v_users) and f.path is not null
+    );
+    delete from public.image_generations g where g.user_id = any (v_users);
+    get diagnostics generations = row_count;
+    delete from auth.users u where u.id = any (v_users);
+    users := cardinality(v_users);
+    jobs := cardinality(v_jobs);
+    if users = 0 then
+        return;
+    end if;
+
+    -- Purged jobs left their figures. What ended up to the hour of the load was sample data.
+    delete from public.job_rollup r where r.purged and r.hour <= v_hour;
+    delete from public.arrival_rollup r where r.purged and r.hour <= v_hour;
+    delete from public.failure_rollup r where r.purged and r.hour <= v_hour;
+    delete from public.path_rollup r where r.path = 'async' and r.hour <= v_hour;
+    -- A monitor takes the lower numbers for a restart of the counters.
+    delete from public.job_totals;
+    perform public.rebuild_rollup();
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, 'remove_sample_data', jobs, jsonb_build_object('users', users, 'generations', generations));
+end;
+$$;
+comment on function public.remove_sample_data is
+    'Deletes the sample users with their jobs and generations, and their share of all figures, and records the actor. Returns the counts, and the paths of images that the caller deletes; all 0 if there are none.';
 
 -- Record of tasks ---------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ begin
             'start_self_test', 'silence_self_test_job', 'remove_self_test',
             -- maintenance
             'purge_horizon', 'end_purge', 'delete_finished_jobs', 'purge_finished_jobs', 'stop_purge',
-            'purge_cron_history', 'cron_history_rows', 'record_maintenance', 'forgotten_after',
+            'purge_cron_history', 'cron_history_rows', 'remove_sample_data', 'record_maintenance', 'forgotten_after',
             'end_session', 'restore_realtime', 'restore_user_access'
         )
     loop

@@ -29,6 +29,7 @@ TRIED = {
     "wake": ("20",),
     "pictures": ("--only=alerts", "--to={data}/pictures"),
     "sample_images": ("--to={data}/images",),
+    "tour_recording": ("--to={data}/recording.webp",),
 }
 PRINTS = {
     "history": "jobs",
@@ -43,6 +44,7 @@ PRINTS = {
     "wake": "20 jobs: p50",
     "pictures": "4 pictures",
     "sample_images": "36 images",
+    "tour_recording": "frames",
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

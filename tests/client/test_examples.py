@@ -1,13 +1,18 @@
 """The examples of the documentation, as they stand there."""
 
 import ast
+import json
 import re
-from collections.abc import AsyncIterator
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
+from environment import bare
 from starlette.applications import Starlette
 from supabase_project import JWT_SECRET, Project
 
@@ -25,20 +30,17 @@ PROJECT = Path(__file__).parents[2]
 PUBLISHABLE, SECRET = "sb_publishable_of_the_example", "sb_secret_of_the_example"
 
 
-def example(file: str, beginning: str) -> str:
-    """The one block of Python in a file that begins so."""
+def example(file: str, beginning: str, language: str = "python") -> str:
+    """The one block of a language in a file that begins so."""
     text = (PROJECT / file).read_text(encoding="utf-8")
-    [found] = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-        if block.startswith(beginning)
-    ]
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    [found] = [block for block in blocks if block.startswith(beginning)]
     return found
 
 
-def test_the_readmes_example_follows_a_generation_to_its_image(
-    db: Any, database: str, tmp_path: Path, serve: Any, capsys: Any
-) -> None:
+@pytest.fixture
+def project_url(database: str, tmp_path: Path, serve: Any) -> Iterator[str]:
+    """A project with Darkroom's functions and a worker."""
     project = Project(database, PUBLISHABLE, SECRET)
     values = {
         "DATABASE_URL": database,
@@ -58,15 +60,55 @@ def test_the_readmes_example_follows_a_generation_to_its_image(
             yield
 
     functions = routes(lambda: service.functions)
-    code = example("README.md", "from uuid import uuid4")
+    with serve(Starlette(routes=[*project.routes, *functions], lifespan=lifespan)) as url:
+        yield url
+
+
+@pytest.fixture
+def token(db: Any) -> str:
+    """The token of a signed-in user."""
     user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
     claims = {"sub": str(user), "aud": "authenticated", "role": "authenticated"}
-    token = jwt.encode(claims | {"exp": 2_000_000_000}, JWT_SECRET)
-    with serve(Starlette(routes=[*project.routes, *functions], lifespan=lifespan)) as url:
-        code = code.replace("https://abc.supabase.co", url).replace("sb_publishable_…", PUBLISHABLE)
-        exec(compile(code, "README.md", "exec"), {"token": token})
+    return jwt.encode(claims | {"exp": 2_000_000_000}, JWT_SECRET)
+
+
+def of_project(code: str, url: str) -> str:
+    return code.replace("https://abc.supabase.co", url).replace("sb_publishable_…", PUBLISHABLE)
+
+
+def test_the_python_of_the_readme_follows_a_generation_to_its_image(
+    project_url: str, token: str, capsys: Any
+) -> None:
+    code = of_project(example("README.md", "from uuid import uuid4"), project_url)
+    exec(compile(code, "README.md", "exec"), {"token": token})
     *_, last = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"completed 100 http://darkroom.example/images/\S+ None", last)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
+def test_the_javascript_of_the_readme_follows_a_generation_to_its_image(
+    project_url: str, token: str, tmp_path: Path
+) -> None:
+    code = of_project(example("README.md", "const url", "js"), project_url)
+    script = tmp_path / "example.mjs"
+    script.write_text(f"const token = {token!r};\n{code}", encoding="utf-8")
+    printed = subprocess.check_output(["node", script], text=True, timeout=60)
+    assert re.fullmatch(r"completed http://darkroom.example/images/\S+\n", printed)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+def test_the_curl_of_the_readme_starts_a_generation_once(project_url: str, token: str) -> None:
+    code = of_project(example("README.md", "curl", "sh"), project_url)
+    first, second = (
+        json.loads(
+            subprocess.check_output(
+                ["sh", "-c", code], env=bare(TOKEN=token), text=True, timeout=60
+            )
+        )
+        for _ in range(2)
+    )
+    assert first["success"]
+    assert second == first
 
 
 async def test_the_example_of_the_rollout_starts_a_generation(

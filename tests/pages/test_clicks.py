@@ -194,3 +194,17 @@ def test_sample_history_says_what_it_is(make_app, page: Page):
     expect(welcome).to_be_visible(timeout=LONG)
     page.get_by_role("link", name="Generate an image").click()
     expect(page.get_by_role("heading", name="Generate")).to_be_visible(timeout=LONG)
+
+
+def test_removes_the_sample_data(make_app, operator):
+    """The strip offers it, and leaves an empty queue with its first steps."""
+    app = make_app().start()
+    one = operator(app)
+    one.click(one.button("Remove sample data"))
+    one.sees(one.page.get_by_text("40 sample users, with all their jobs, images and statistics"))
+    one.confirm("Remove sample data")
+    one.sees(one.page.get_by_text(re.compile(r"Sample data removed: [\d,]+ jobs\.")))
+    one.sees(one.page.get_by_text("The queue is empty. No jobs have run yet."))
+    one.sees(one.link("Call it from an application"))
+    assert app.rows("select 1 as job from job_queue limit 1") == []
+    assert list((app.folder / "images").glob("sample-*")) == []

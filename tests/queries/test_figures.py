@@ -58,7 +58,7 @@ MECHANICS = {
     ("failures", "failed"), ("failures", "failed_ids"), ("failures", "tried_again"),
     ("failures", "job"), ("failures", "attempts"), ("models", "compared"),
     ("models", "errors"), ("models", "settings"), ("users", "by_email"), ("users", "generations"),
-    ("overview", "has_sample_data"), ("overview", "first_look"), ("overview", "events"),
+    ("overview", "has_sample_data"), ("overview", "is_empty"), ("overview", "events"),
     ("overview", "failures"), ("overview", "running"), ("overview", "images"),
     ("users", "may_read_users"), ("users", "id_of_email"),
     ("users", "has_asked"), ("users", "emails"),

@@ -70,7 +70,7 @@ def test_follows_the_state_while_a_page_is_open(make_app, page: Page, database, 
     entry.filter(has_text="Admin").click()
     shows(page, "Critical (1) · Admin – Darkroom", "icon_act.svg")
     with database_away():
-        shows(page, "Database unreachable · Admin – Darkroom", "icon_away.svg")
+        shows(page, "Database unreachable · Admin – Darkroom", "icon_unreachable.svg")
         expect(entry.filter(has_text="Jobs")).to_have_text("listJobs")
     shows(page, "Critical (1) · Admin – Darkroom", "icon_act.svg")
     with db.transaction():

@@ -119,10 +119,10 @@ def _ask_for_all(filters: Filters, action: BulkDialog) -> None:
     if not ids:
         report("No jobs match any more.")
         st.rerun()
-    asked = action(ids)
+    dialog = action(ids)
     if not complete:
         note = (
             f"These are only the first {len(ids):,} matching jobs. Repeat the action for the rest."
         )
-        asked = replace(asked, effect=f"{asked.effect} {note}")
-    ask_bulk(asked)
+        dialog = replace(dialog, effect=f"{dialog.effect} {note}")
+    ask_bulk(dialog)

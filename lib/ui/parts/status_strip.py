@@ -23,22 +23,25 @@ from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.empty_queue import next_steps
+from lib.ui.parts.sample_data import has_sample_data, remove_button
 
 PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
 MAX_REASONS = 200
 """Characters of the reasons of further conditions."""
 ButtonType = Literal["primary", "secondary"]
 EMPTY = "The queue is empty. No jobs have run yet."
-SAMPLE = "Sample data: 30 days of invented jobs. The queue and its worker are real."
+SAMPLE = "Sample data: 30 days of invented jobs."
 
 
-def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> None:
-    """Draw the strip. `first_look` is "empty" or "sample" as the query of that name says."""
+def status_strip(now: QueueState, found: Verdict) -> None:
+    """Draw the strip, with the first steps in an empty queue and in one with sample data."""
+    is_empty = read("overview", "is_empty")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall"):
         if found.conditions:
             _show(found.conditions[0])
         else:
-            reason = EMPTY if first_look == "empty" else found.reason
+            reason = EMPTY if is_empty else found.reason
             label = LEVEL_LABELS["good"]
             st.success(f"**{label}.** {escaped(reason)}", icon=":material/check_circle:")
         worst, others = found.conditions[:1], found.conditions[1:]
@@ -53,11 +56,12 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
             link("alerts", plural(len(others), "more alert"), ":material/notifications:")
             reasons = " ".join(condition.reason for condition in others)
             st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
-        if first_look == "empty":
-            link("generate", "Generate the first image", ":material/add_photo_alternate:")
-        elif first_look == "sample":
+        if is_empty:
+            next_steps()
+        elif has_sample_data():
             st.caption(SAMPLE, width="content")
             link("generate", "Generate an image", ":material/add_photo_alternate:")
+            remove_button("tertiary")
 
 
 def _show(condition: Condition) -> None:

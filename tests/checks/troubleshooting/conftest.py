@@ -50,8 +50,8 @@ class Troubleshooting:
         """
         [button] = [one for one in self._app.button if _plain(one.label) == label]
         button.click().run()
-        action = self._app.session_state["asked"]
-        del self._app.session_state["asked"]
+        action = self._app.session_state["action to confirm"]
+        del self._app.session_state["action to confirm"]
         return _plain(action.run())
 
 
