@@ -3,7 +3,10 @@
 import logging
 import re
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# With the line separators of Unicode, and what reverses or hides text.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
