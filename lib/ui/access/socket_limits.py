@@ -6,6 +6,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from google.protobuf.message import DecodeError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -106,10 +107,10 @@ def _kind(message: bytes) -> str | None:
     if len(message) > get_max_widget_state_size_bytes():
         return UNREADABLE
     try:
-        return BackMsg.FromString(message).WhichOneof("type")
-    # Protobuf's own, of whatever implementation.
-    except Exception:
+        kind: str | None = BackMsg.FromString(message).WhichOneof("type")
+    except DecodeError:
         return UNREADABLE
+    return kind
 
 
 def client_address(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 
 from lib.ui.access import socket_limits
 from lib.ui.access.socket_limits import SocketLimits, client_address
@@ -38,7 +39,7 @@ def test_the_address_of_a_visitor(
         (bytes(2_000_000), True),
         (BackMsg(clear_cache=True).SerializeToString(), False),
         (BackMsg(debug_shutdown_runtime=True).SerializeToString(), False),
-        (BackMsg(rerun_script={}).SerializeToString(), True),
+        (BackMsg(rerun_script=ClientState()).SerializeToString(), True),
         (b"", False),
     ],
 )
