@@ -1,5 +1,6 @@
 """From which addresses files are read: by https from public ones, as they were checked."""
 
+import asyncio
 import datetime
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,10 @@ PRIVATE = [
     *("[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
     *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "224.0.0.1"),
     *("[fe80::1]", "[fd00::1]", "[fec0::1]", "[ff02::1]", "[fd00:ec2::254]"),
+    *("017700000001", "127.1", "user:pass@127.0.0.1", "198.18.0.1", "240.0.0.1", "255.255.255.255"),
+    # Metadata of clouds.
+    *("100.100.100.200", "192.0.0.192", "168.63.129.16", "[::ffff:168.63.129.16]"),
+    *("[::ffff:0:127.0.0.1]", "[2001::7f00:1]", "[2001:db8::1]", "[ff0e::1]"),
     *("[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]", "[64:ff9b:1::a9fe:a9fe]"),
 ]
 
@@ -163,6 +168,29 @@ async def test_each_hop_is_checked(
     secure_server.prepare(RedirectResponse("/2.png"), IMAGE)
     assert "private network" in str(await refusal(replicate, start))
     assert len(secure_server.requests) == 1
+
+
+async def test_what_no_proxy_seems_to_name_is_not_read_unchecked(
+    lookups: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httpx takes every name that ends like one of NO_PROXY for it, and looks it up again."""
+    asked = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(proxy, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "corp.example")
+        lookups["evilcorp.example"] = [["8.8.8.8"]] * 20
+        replicate = Replicate(TOKEN, "https://api.example", max_wait=0)
+        await refusal(replicate, "https://evilcorp.example/1.png")
+        await replicate.aclose()
+    assert asked[:1] == [b"CONNECT evilcorp.example:443 HTTP/1.1\r\n"]
 
 
 async def test_a_certificate_is_of_the_name_and_not_of_the_address(

@@ -5,7 +5,7 @@ import binascii
 import socket
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,6 +22,13 @@ UNICAST = IPv6Network("2000::/3")
 """All IPv6 addresses that anybody on the internet can have."""
 TRANSLATED = IPv6Network("64:ff9b::/96")
 """IPv6 addresses by which a network reaches IPv4 ones, their last 32 bits."""
+INTERNAL = (
+    # IETF protocol assignments, of which Python takes some for public; Oracle's clouds serve
+    # credentials there.
+    IPv4Network("192.0.0.0/24"),
+    # Services of the host in Azure.
+    IPv4Network("168.63.129.16/32"),
+)
 UNAVAILABLE = frozenset({408, 425, 429})
 """Statuses below 500 that say nothing about the file."""
 
@@ -36,14 +43,26 @@ class OutputFiles:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
-        direct: httpx.AsyncClient,
         api: httpx.URL,
-        credentials: Mapping[str, str],
+        credentials: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`direct` must use no proxy and keep no connection."""
-        self._http = http
-        self._direct = direct
+        timeout = httpx.Timeout(30, connect=5)
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
+        self._direct = httpx.AsyncClient(
+            timeout=timeout,
+            # A transport of its own uses no proxy. Connections are to an address and not to a
+            # name, so another name must not use them.
+            transport=transport
+            or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
+        )
+        proxies = getproxies()
+        proxy = None if transport else proxies.get("https") or proxies.get("all")
+        # With a proxy of its own and not the environment's: httpx and urllib read NO_PROXY each in
+        # its own way, and what neither sends to the proxy nor checks must not exist.
+        self._proxied = proxy and httpx.AsyncClient(
+            timeout=timeout, proxy=proxy if "://" in proxy else f"http://{proxy}"
+        )
         self._api = _origin(api)
         self._credentials = credentials
 
@@ -67,6 +86,11 @@ class OutputFiles:
             ) from error
         raise _not_found(f"The address of the image leads on more than {MAX_REDIRECTS} times.")
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for client in filter(None, (self._http, self._direct, self._proxied)):
+            await client.aclose()
+
     async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
@@ -78,9 +102,9 @@ class OutputFiles:
             raise _not_found(f"The address of the image, at {url.host}, is in a private network.")
         if url.scheme != "https":
             raise _not_found(f"The address of the image, at {url.host}, is not https.")
-        if _uses_proxy(url):
+        if self._proxied and not proxy_bypass(url.host):
             # The proxy resolves the name, and decides.
-            return await self._read(self._http, url, url)
+            return await self._read(self._proxied, url, url)
         failure = httpx.ConnectError("The name has no address.")
         for address in addresses:
             # What was checked is what is connected to: the name may lead elsewhere a moment later.
@@ -144,7 +168,8 @@ def is_public(address: str) -> bool:
         if inner is None:
             return found in UNICAST and found.is_global
         found = inner
-    return found.is_global and not found.is_multicast
+    internal = any(found in network for network in INTERNAL)
+    return found.is_global and not found.is_multicast and not internal
 
 
 def _inner_address(address: IPv6Address) -> IPv4Address | None:
@@ -163,11 +188,6 @@ async def _addresses(url: httpx.URL) -> Sequence[str]:
     except (OSError, UnicodeError):
         return []
     return [str(address[0]) for *_, address in found]
-
-
-def _uses_proxy(url: httpx.URL) -> bool:
-    proxies = getproxies()
-    return bool(proxies.get("https") or proxies.get("all")) and not proxy_bypass(url.host)
 
 
 def _content_of(data_url: str) -> bytes:
