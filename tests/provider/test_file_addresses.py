@@ -1,6 +1,5 @@
 """From which addresses files are read: by https from public ones, as they were checked."""
 
-import asyncio
 import datetime
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -168,29 +167,6 @@ async def test_each_hop_is_checked(
     secure_server.prepare(RedirectResponse("/2.png"), IMAGE)
     assert "private network" in str(await refusal(replicate, start))
     assert len(secure_server.requests) == 1
-
-
-async def test_what_no_proxy_seems_to_name_is_not_read_unchecked(
-    lookups: dict[str, list[list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """httpx takes every name that ends like one of NO_PROXY for it, and looks it up again."""
-    asked = []
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readline())
-        writer.close()
-
-    async with await asyncio.start_server(proxy, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
-        for name in ("HTTPS_PROXY", "https_proxy"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        for name in ("NO_PROXY", "no_proxy"):
-            monkeypatch.setenv(name, "corp.example")
-        lookups["evilcorp.example"] = [["8.8.8.8"]] * 20
-        replicate = Replicate(TOKEN, "https://api.example", max_wait=0)
-        await refusal(replicate, "https://evilcorp.example/1.png")
-        await replicate.aclose()
-    assert asked[:1] == [b"CONNECT evilcorp.example:443 HTTP/1.1\r\n"]
 
 
 async def test_a_certificate_is_of_the_name_and_not_of_the_address(

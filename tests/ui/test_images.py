@@ -177,5 +177,5 @@ def test_images_of_external_functions_are_read_from_their_server(functions: str)
     ],
 )
 def test_no_stored_address_leads_elsewhere_into_our_network(functions: str, stored: str) -> None:
-    with pytest.raises(StorageFailed, match="private network|not https|not a web address"):
+    with pytest.raises(StorageFailed, match=r"private network|not https|not a web address"):
         images.image_bytes(row(url=stored))

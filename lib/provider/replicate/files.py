@@ -56,13 +56,6 @@ class OutputFiles:
             transport=transport
             or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
         )
-        proxies = getproxies()
-        proxy = None if transport else proxies.get("https") or proxies.get("all")
-        # With a proxy of its own and not the environment's: httpx and urllib read NO_PROXY each in
-        # its own way, and what neither sends to the proxy nor checks must not exist.
-        self._proxied = proxy and httpx.AsyncClient(
-            timeout=timeout, proxy=proxy if "://" in proxy else f"http://{proxy}"
-        )
         self._api = _origin(api)
         self._credentials = credentials
 
@@ -88,8 +81,8 @@ class OutputFiles:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in filter(None, (self._http, self._direct, self._proxied)):
-            await client.aclose()
+        await self._http.aclose()
+        await self._direct.aclose()
 
     async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         """The content of a file, or where it is instead."""
@@ -102,9 +95,9 @@ class OutputFiles:
             raise _not_found(f"The address of the image, at {url.host}, is in a private network.")
         if url.scheme != "https":
             raise _not_found(f"The address of the image, at {url.host}, is not https.")
-        if self._proxied and not proxy_bypass(url.host):
+        if _uses_proxy(url):
             # The proxy resolves the name, and decides.
-            return await self._read(self._proxied, url, url)
+            return await self._read(self._http, url, url)
         failure = httpx.ConnectError("The name has no address.")
         for address in addresses:
             # What was checked is what is connected to: the name may lead elsewhere a moment later.
@@ -188,6 +181,11 @@ async def _addresses(url: httpx.URL) -> Sequence[str]:
     except (OSError, UnicodeError):
         return []
     return [str(address[0]) for *_, address in found]
+
+
+def _uses_proxy(url: httpx.URL) -> bool:
+    proxies = getproxies()
+    return bool(proxies.get("https") or proxies.get("all")) and not proxy_bypass(url.host)
 
 
 def _content_of(data_url: str) -> bytes:
