@@ -1,13 +1,22 @@
 """Exports: what comes from jobs is text in a spreadsheet, never a formula."""
 
 import csv
+import tomllib
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 
 from lib.ui import export
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_tables_have_no_export_of_their_own_that_keeps_formulas() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert config["client"]["disableDataExport"] is True
 
 
 def test_no_cell_is_a_formula(monkeypatch: pytest.MonkeyPatch) -> None:
