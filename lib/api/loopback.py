@@ -86,5 +86,5 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
 def _forwarded(names: Iterable[str]) -> bool:
     return any(
         name in FORWARDING_HEADERS or name.startswith(FORWARDING_PREFIXES)
-        for name in map(str.lower, names)
+        for name in (name.lower().replace("_", "-") for name in names)
     )

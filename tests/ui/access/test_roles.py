@@ -115,6 +115,7 @@ def test_what_is_this_computer(host, here) -> None:
         ("127.0.0.1", {"host": "darkroom.example"}, False),
         ("127.0.0.1", {"host": "127.0.0.1:8501", "x-forwarded-for": "127.0.0.1"}, False),
         ("127.0.0.1", {"host": "127.0.0.1:8501", "forwarded": "for=10.0.0.7"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "X_Forwarded_For": "10.0.0.7"}, False),
         # What proxies for sign-in and edges of clouds add.
         ("127.0.0.1", {"host": "127.0.0.1:8501", "x-auth-request-email": "a"}, False),
         ("127.0.0.1", {"host": "127.0.0.1:8501", "CloudFront-Viewer-Address": "a"}, False),
