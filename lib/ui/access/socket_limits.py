@@ -18,10 +18,12 @@ from lib.ui.access.roles import role_of_request
 
 logger = logging.getLogger(__name__)
 
-MAX_PER_ADDRESS, MAX_IN_TOTAL = 20, 100
+MAX_PER_ADDRESS, MAX_IN_TOTAL = 10, 100
 """Websockets of visitors without a role. Each can make the server hold 16 MB."""
 MAX_MESSAGES, MESSAGE_SECONDS = 20, 10.0
 """Messages of such a visitor on one websocket within a time; each may run the page."""
+LOG_SECONDS = 60.0
+"""Least time between two warnings, however many websockets are refused."""
 UNREADABLE = "unreadable"
 FOR_ANYBODY = {"rerun_script", "stop_script", "app_heartbeat", UNREADABLE}
 WITH_A_ROLE = FOR_ANYBODY | {"file_urls_request", "backend_operation_request"}
@@ -39,6 +41,7 @@ class SocketLimits:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._open: Counter[str] = Counter()
+        self._warned_at = float("-inf")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -63,7 +66,9 @@ class SocketLimits:
             reason = f"{MAX_IN_TOTAL} pages are open without a role."
         else:
             return None
-        logger.warning("Refused a websocket from %s: %s", address, reason)
+        if (now := asyncio.get_running_loop().time()) - self._warned_at > LOG_SECONDS:
+            self._warned_at = now
+            logger.warning("Refused a websocket from %s: %s", address, reason)
         return FunctionError(
             429, "too_many_pages", f"{reason} Close some and reload.", headers={"Retry-After": "30"}
         )

@@ -112,7 +112,11 @@ def test_an_address_holds_so_many_websockets_and_a_person_with_a_role_one_more(
         answer = refusal.value.response
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
         assert b"pages are open from this address without a role. Close some" in answer.body
-        assert "Refused a websocket from 127.0.0.1" in signed_app.log.read_text()
+        with pytest.raises(InvalidStatus):
+            stranger(signed_app)
+        log = signed_app.log.read_text()
+        assert log.count("Refused a websocket from 127.0.0.1") == 1
+        assert "ASGI callable" not in log
         held.enter_context(stranger(signed_app, "127.0.0.2"))
         page = people["viewer"]
         page.goto(f"{signed_app.url}/jobs?live=false")
