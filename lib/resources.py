@@ -65,14 +65,15 @@ def provider(settings: Settings) -> Provider | None:
     return Replicate(token, url, max_wait=0) if url else Replicate(token, max_wait=0)
 
 
-def image_elsewhere(address: str, functions_url: str) -> bytes:
+def image_elsewhere(settings: Settings, address: str) -> bytes:
     """An image at an address that external functions have stored, at most 50 MB.
 
-    Read from their own server, and by https from public addresses. Raises StorageFailed.
+    Read from the servers of the settings, and by https from public addresses. Raises StorageFailed.
     """
+    servers = filter(None, (settings.functions_elsewhere, settings.public_url))
 
     async def fetch() -> bytes:
-        files = OutputFiles(httpx.URL(functions_url))
+        files = OutputFiles(list(map(httpx.URL, servers)))
         try:
             async with asyncio.timeout(DOWNLOAD_SECONDS):
                 return await files.fetch(address)

@@ -126,8 +126,8 @@ def image_bytes(job: Row) -> bytes:
 
     Raises StorageFailed and FileNotFoundError.
     """
-    if (elsewhere := settings().functions_elsewhere) and not settings().storage_bucket:
-        return image_elsewhere(image_source(job), elsewhere)
+    if settings().functions_elsewhere and not settings().storage_bucket:
+        return image_elsewhere(settings(), image_source(job))
     return storage().read(job["storage_path"])
 
 

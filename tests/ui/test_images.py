@@ -162,6 +162,13 @@ def test_images_of_external_functions_are_read_from_their_server(functions: str)
         assert images.image_bytes(row(url=stored)) == b"image"
 
 
+def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
+    configure: Callable[..., None], functions: str
+) -> None:
+    configure(FUNCTIONS | {"DARKROOM_URL": functions})
+    assert images.image_bytes(row(url=f"{functions}/images/a.png")) == b"image"
+
+
 @pytest.mark.parametrize(
     "stored",
     [

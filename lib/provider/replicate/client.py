@@ -72,7 +72,7 @@ class Replicate:
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
         )
-        self._files = OutputFiles(self._base, self._authorization(), transport)
+        self._files = OutputFiles([self._base], self._authorization(), transport)
 
     async def create(
         self,

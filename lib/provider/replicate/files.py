@@ -34,16 +34,16 @@ UNAVAILABLE = frozenset({408, 425, 429})
 
 
 class OutputFiles:
-    """Downloads files: from the API's own server, and by https from public addresses.
+    """Downloads files: from trusted servers, and by https from public addresses.
 
-    The credentials go to the API's own server alone. An error is about the file, not about the
+    The credentials go to the trusted servers alone. An error is about the file, not about the
     provider: image_not_found if its address is refused, image_unreachable if its server does not
     answer now, not_an_image and too_large.
     """
 
     def __init__(
         self,
-        api: httpx.URL,
+        trusted: Sequence[httpx.URL],
         credentials: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class OutputFiles:
             transport=transport
             or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
         )
-        self._api = _origin(api)
+        self._trusted = {_origin(url) for url in trusted}
         self._credentials = credentials
 
     async def fetch(self, address: str) -> bytes:
@@ -88,7 +88,7 @@ class OutputFiles:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
             raise _not_found("The address of the image is not a web address.")
-        if _origin(url) == self._api:
+        if _origin(url) in self._trusted:
             return await self._read(self._http, url, url, self._credentials)
         addresses = await _addresses(url)
         if not all(map(is_public, addresses)):
