@@ -31,6 +31,7 @@ else:
     from lib.ui import charts  # noqa: F401
     from lib.ui.access.middleware import AccessGuard
     from lib.ui.access.roles import role_of_request, sign_in_configured
+    from lib.ui.access.socket_limits import SocketLimits
     from lib.ui.access.start_token import StartToken
     from lib.ui.assets import AssetCache
     from lib.ui.dashboard import app_url
@@ -91,6 +92,7 @@ else:
             ),
             *([Middleware(StartToken, url=app_url())] if config.start_token else []),
             Middleware(AccessGuard, routes=api_routes),
+            Middleware(SocketLimits),
             Middleware(AssetCache),
         ],
     )

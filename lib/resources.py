@@ -1,12 +1,18 @@
 """The database, keys, provider and storage that the settings select."""
 
+import asyncio
+
+import httpx
+
 from lib.database import embedded
-from lib.provider import Provider
+from lib.provider import Provider, ProviderError
+from lib.provider.contract import DOWNLOAD_SECONDS
 from lib.provider.replicate.client import Replicate
+from lib.provider.replicate.files import OutputFiles
 from lib.provider.simulator.connection import published_url, shared_token
 from lib.settings import Settings
 from lib.settings.keys import Keys, local_keys
-from lib.storage import Storage
+from lib.storage import Storage, StorageFailed
 from lib.storage.local import LocalStorage
 from lib.storage.supabase import SupabaseStorage
 
@@ -57,6 +63,27 @@ def provider(settings: Settings) -> Provider | None:
     if not token:
         return None
     return Replicate(token, url, max_wait=0) if url else Replicate(token, max_wait=0)
+
+
+def image_elsewhere(settings: Settings, address: str) -> bytes:
+    """An image at an address that external functions have stored, at most 50 MB.
+
+    Read from the servers of the settings, and by https from public addresses. Raises StorageFailed.
+    """
+    servers = filter(None, (settings.functions_elsewhere, settings.public_url))
+
+    async def fetch() -> bytes:
+        files = OutputFiles(list(map(httpx.URL, servers)))
+        try:
+            async with asyncio.timeout(DOWNLOAD_SECONDS):
+                return await files.fetch(address)
+        finally:
+            await files.aclose()
+
+    try:
+        return asyncio.run(fetch())
+    except (ProviderError, TimeoutError) as error:
+        raise StorageFailed(str(error) or "The server of the image does not answer.") from None
 
 
 def image_storage(settings: Settings) -> Storage:

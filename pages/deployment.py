@@ -186,14 +186,21 @@ def call_instructions() -> None:
     url, publishable = functions_url(), project_keys(settings()).publishable
     st.header("Calling the functions")
     st.text(f"{url}/functions/v1")
-    st.caption(
-        "Callers send a key in the apikey header or as a Bearer token. The publishable key"
-        " identifies an application and can start generations:"
-    )
+    st.caption("Callers send a key in the apikey header or as a Bearer token. The publishable key:")
     st.code(publishable, language=None, wrap_lines=True)
+    if settings().anonymous_starts:
+        key, who = publishable, "It identifies an application and can start generations:"
+    else:
+        key, who = (
+            "$SUPABASE_SECRET_KEY",
+            "It identifies an application and starts generations only with a signed-in user's token"
+            " as the Bearer token. Alone it is refused with 401, unless DARKROOM_ANONYMOUS_STARTS=1"
+            " is set. Servers use the secret key:",
+        )
+    st.caption(who)
     st.code(
         f"""curl {url}/functions/v1/start-generation \\
-  -H 'apikey: {publishable}' -H 'Content-Type: application/json' \\
+  -H "apikey: {key}" -H 'Content-Type: application/json' \\
   -d '{{"prompt": "A lighthouse at dusk", "model_id": "black-forest-labs/flux-schnell"}}'""",
         language="bash",
         wrap_lines=True,
@@ -204,7 +211,7 @@ def call_instructions() -> None:
         " This runs pending jobs, as pg_cron does:"
     )
     st.code(
-        f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SECRET_KEY"',
+        f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SUPABASE_SECRET_KEY"',
         language="bash",
         wrap_lines=True,
     )

@@ -37,6 +37,14 @@ def test_what_a_message_quotes_commands_no_terminal_and_forges_no_line(handler):
     assert line.endswith(r"INFO Job \x1b[2J\x1b]0;title\x07 a\r\nERROR forged \x9b31m failed")
 
 
+def test_no_text_is_reversed_hidden_or_broken_into_lines(handler):
+    hostile = "a\u2028ERROR forged\u2029\u202egnp.exe\u2066\u200f\u200b\ufeff"
+    line = handler.format(logging.makeLogRecord({"msg": "%s", "args": (hostile,)}))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert line.endswith(r"a\u2028ERROR forged\u2029\u202egnp.exe\u2066\u200f\u200b\ufeff")
+
+
 def test_a_traceback_keeps_its_lines_alone(handler):
     try:
         raise ValueError("\x1b[2J")

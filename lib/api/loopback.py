@@ -8,16 +8,21 @@ from starlette.datastructures import Headers
 
 FORWARDING_HEADERS = frozenset(
     {
-        *("forwarded", "via", "cdn-loop", "client-ip", "true-client-ip", "proxy-client-ip"),
+        *("forwarded", "via", "cdn-loop", "max-forwards", "front-end-https", "x-varnish"),
+        *("client-ip", "true-client-ip", "proxy-client-ip", "wl-proxy-client-ip"),
+        *("fastly-client-ip", "incap-client-ip", "do-connecting-ip", "x-nf-client-connection-ip"),
         *("x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr"),
-        *("x-proxyuser-ip", "x-forwarded", "wl-proxy-client-ip", "fastly-client-ip"),
-        *("x-amzn-trace-id", "x-cloud-trace-context", "x-arr-log-id", "x-arr-ssl"),
+        *("x-proxyuser-ip", "x-forwarded", "x-originating-ip", "x-sucuri-clientip", "x-real-port"),
+        *("x-host", "x-server-name", "x-scheme", "x-url-scheme", "x-rewrite-url", "x-ssl"),
+        *("x-amzn-trace-id", "x-cloud-trace-context", "x-appgw-trace-id", "x-request-start"),
+        *("remote-user", "remote-email", "x-remote-user", "x-webauth-user", "x-client-cert"),
     }
 )
-"""Headers by which proxies name the original request or themselves."""
+"""Headers by which proxies name the original request, its user, or themselves."""
 FORWARDING_PREFIXES = (
-    *("x-forwarded-", "x-original-", "x-envoy-", "x-azure-", "x-amz-cf-", "x-nginx-"),
-    *("cf-", "fly-", "tailscale-", "x-vercel-", "x-appengine-"),
+    *("x-forwarded-", "x-original-", "x-envoy-", "x-azure-", "x-fd-", "x-arr-", "x-nginx-"),
+    *("x-amz-cf-", "cloudfront-", "akamai-", "x-akamai-", "cf-", "fly-", "tailscale-"),
+    *("x-vercel-", "x-appengine-", "x-goog-", "x-auth-request-", "x-authentik-", "x-pomerium-"),
 )
 
 
@@ -43,7 +48,7 @@ def is_local_request(peer: str | None, headers: Mapping[str, str]) -> bool:
     of a browser behind it, `origin_is_host` finds out.
     """
     try:
-        host = urlsplit(f"//{headers.get('host', 'localhost')}").hostname
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
     except ValueError:
         return False
     return is_loopback(peer) and is_loopback(host) and not _forwarded(headers.keys())
@@ -81,5 +86,5 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
 def _forwarded(names: Iterable[str]) -> bool:
     return any(
         name in FORWARDING_HEADERS or name.startswith(FORWARDING_PREFIXES)
-        for name in map(str.lower, names)
+        for name in (name.lower().replace("_", "-") for name in names)
     )

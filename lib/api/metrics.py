@@ -110,6 +110,12 @@ def routes(
     `has_role` whether the sender of a request has a role.
     """
 
+    def sees_details(request: Request) -> bool:
+        return _access_error(request, settings) is None or has_role(request)
+
+    def unhealthy(request: Request, reason: str) -> Response:
+        return JSONResponse({"status": reason if sees_details(request) else "critical"}, 503)
+
     def endpoint(
         answer: Callable[[Request, AsyncPool], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -120,10 +126,10 @@ def routes(
             try:
                 return await answer(request, ready)
             except DatabaseUnavailable:
-                return JSONResponse({"status": "database unavailable"}, 503)
+                return unhealthy(request, "database unavailable")
             except DatabaseError:
                 logger.exception("%s could not be answered", request.url.path)
-                return JSONResponse({"status": "database error"}, 503)
+                return unhealthy(request, "database error")
 
         return call
 
@@ -134,10 +140,12 @@ def routes(
 
     async def healthz(request: Request, pool: AsyncPool) -> Response:
         if worker_ended():
-            return JSONResponse({"status": "the worker stopped and is restarting"}, 503)
+            return unhealthy(request, "the worker stopped and is restarting")
         health = await _health(pool)
-        named = _access_error(request, settings) is None or has_role(request)
-        return _health_response(health, named=named)
+        if not health["known"]:
+            # Without a recent evaluation we cannot claim to be healthy.
+            return unhealthy(request, "alerts are not evaluated")
+        return _health_response(health, named=sees_details(request))
 
     return [Route("/metrics", endpoint(metrics)), Route("/healthz", endpoint(healthz))]
 
@@ -184,9 +192,6 @@ async def _health(pool: AsyncPool) -> Mapping[str, Any]:
 
 def _health_response(health: Mapping[str, Any], *, named: bool) -> Response:
     """Whether all is well, and if `named` also which rules are firing."""
-    if not health["known"]:
-        # Without a recent evaluation we cannot claim to be healthy.
-        return JSONResponse({"status": "alerts are not evaluated"}, 503)
     severities = {alert["severity"] for alert in health["firing"]}
     status = next((level for level in ("critical", "warning") if level in severities), "ok")
     details = {"alerts": health["firing"]} if named else {}

@@ -16,8 +16,11 @@ Row = Mapping[str, Any]
 MAX_ROWS = 1_000_000
 """What a spreadsheet can open. The page warns if rows were left out."""
 BATCH_ROWS = 2_000
-FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""Beginnings of text that spreadsheets take for a formula or for the next cell, full-width too."""
+FORMULA = re.compile(
+    # What may separate cells where lists are written with semicolons, or lines.
+    r"(?:^|[;\t\r\n\x0b\x0c\x85\u2028\u2029])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])"
+)
+"""Places in text where spreadsheets see a formula or the next cell begin, full-width signs too."""
 BYTE_ORDER_MARK = "\ufeff"
 NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1)}
 """Start of a list by time, newest first."""
@@ -83,8 +86,12 @@ def batches(
         position = {name: rows[-1][key] for name, key in zip(start, keys, strict=True)}
 
 
+def without_formulas(value: Any) -> Any:
+    """A cell in which no spreadsheet finds a formula; job data is untrusted, and they run them."""
+    return FORMULA.sub(r"\g<0>'", value) if isinstance(value, str) else value
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    # Job data is untrusted: a spreadsheet would execute a formula in it.
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+        value = json.dumps(value, ensure_ascii=False)
+    return without_formulas(value)

@@ -7,10 +7,9 @@ from time import monotonic
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 import streamlit as st
 
-from lib.resources import image_storage
+from lib.resources import image_elsewhere, image_storage
 from lib.settings import settings
 from lib.storage import Storage, StorageFailed
 from lib.ui.dashboard import app_url
@@ -125,10 +124,10 @@ def file_name(job: Row) -> str:
 def image_bytes(job: Row) -> bytes:
     """The image's bytes: from this app's storage, or its URL if external functions store it.
 
-    Raises StorageFailed, FileNotFoundError and httpx.HTTPError.
+    Raises StorageFailed and FileNotFoundError.
     """
     if settings().functions_elsewhere and not settings().storage_bucket:
-        return httpx.get(image_source(job), follow_redirects=True).raise_for_status().content
+        return image_elsewhere(settings(), image_source(job))
     return storage().read(job["storage_path"])
 
 

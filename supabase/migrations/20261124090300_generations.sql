@@ -79,9 +79,12 @@ comment on function public.limit_resets_in is
 create function public.reserved_input(p_name text) returns text
 language sql immutable parallel safe set search_path = ''
 return case
-    when p_name ~* '(api_?key|api_?token|secret|password|credential)|(^|_)(hf|huggingface|civitai|replicate|access|auth|bearer)_?token|^token$'
+    when p_name ~* '(api|access|account|private|subscription|encryption|auth|openai|anthropic|gemini|google|stability|replicate|civitai|hf)[^a-z]?key|secret|passw|pwd|credential'
+        or p_name ~* '(^|[^a-z])(api|hf|huggingface|civitai|replicate|openai|github|access|auth|bearer|session|refresh|id|user)[^a-z]?token$'
+        or p_name ~* '(api|access|auth|refresh)[^a-z]?token|authorization|^(token|auth|bearer|cookies?)$|^[a-z]+Token$'
         then 'is a secret; secrets are not accepted'
-    when p_name ~* 'safety|nsfw|moderat|person_generation' then 'can only be set by operators'
+    when p_name ~* 'safety|unsafe|nsfw|moderat|person_generation|censor|explicit|content[^a-z]?(filter|policy)|guardrail'
+        then 'can only be set by operators'
 end;
 comment on function public.reserved_input is
     'Why no request of a user may set an input of a model, by its name: secrets would be stored with the request, and safety switches are the operators'' business. Null for all others.';

@@ -9,13 +9,19 @@ GENERATION = {"prompt": "A lighthouse", "model_id": "black-forest-labs/flux-schn
 SAFETY = [
     *("disable_safety_checker", "disable_safety_check", "DISABLE_SAFETY_CHECKER"),
     *("enable_safety_checker", "safety_tolerance", "safety_filter_level", "moderation"),
-    *("person_generation", "nsfw_filter"),
+    *("person_generation", "nsfw_filter", "disableSafetyChecker", "allow-unsafe", "content_filter"),
+    *("is_uncensored", "explicit_content", "contentPolicy", "guardrails"),
 ]
 SECRETS = [
     *("openai_api_key", "replicate_api_token", "hf_token", "hf_api_token", "client_secret"),
-    *("civitai_token", "apikey", "OPENAI_API_KEY", "token"),
+    *("civitai_token", "apikey", "OPENAI_API_KEY", "token", "openaiApiKey", "api-key", "api key"),
+    *("X-API-Key", "openai_key", "access_key_id", "privateKey", "passwd", "Authorization"),
+    *("github_token", "hfToken", "sessionToken", "auth", "Cookie"),
 ]
-USUAL = ["num_inference_steps", "max_tokens", "guidance", "output_format", "image", "keyframes"]
+USUAL = [
+    *("num_inference_steps", "max_tokens", "guidance", "output_format", "image", "keyframes"),
+    *("key_light", "author", "token_string", "trigger_token", "keyword", "go_fast"),
+]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Operators read the checklist, apply a migration, and go back from the queue and forth again."""
 
 import csv
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,28 @@ def test_what_is_broken_is_shown_with_its_repair_until_it_is_repaired(app, page:
     )
     assert app.keys.secret not in page.content()
     assert app.keys.publishable in page.content()
+
+
+def start_from_page(page: Page, app: App) -> str:
+    """The response to the curl command of the page, run in a shell with the secret key."""
+    page.goto(f"{app.url}/deployment")
+    command = page.locator("code", has_text="curl").first.inner_text(timeout=LONG)
+    env = {"PATH": os.environ["PATH"], "SUPABASE_SECRET_KEY": app.keys.secret}
+    return subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True).stdout
+
+
+def test_the_command_of_the_page_starts_a_generation(app, page: Page):
+    assert '"status":"queued"' in start_from_page(page, app)
+
+
+def test_where_the_publishable_key_starts_nothing_the_page_says_what_does(
+    make_app, page: Page, database
+):
+    app = make_app(DATABASE_URL=database).start()
+    assert '"status":"queued"' in start_from_page(page, app)
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("refused with 401, unless DARKROOM_ANONYMOUS_STARTS=1")).to_be_visible()
+    assert app.keys.secret not in page.content()
 
 
 def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path: Path):

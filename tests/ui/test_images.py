@@ -1,5 +1,10 @@
 """Addresses of images and thumbnails, wherever they are stored and served."""
 
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
 import pytest
 
 from lib.settings import parse
@@ -126,3 +131,58 @@ def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
     bucket.works = True
     bucket.clock[0] += 31
     assert images.thumbnail_source(row()) == "https://bucket/a.thumbnail.webp?2"
+
+
+@pytest.fixture
+def functions(configure: Callable[..., None]) -> Iterator[str]:
+    """A service on this computer that is set as that of the functions."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            target = self.path.partition("?to=")[2]
+            self.send_response(302 if target else 200)
+            self.send_header("Location", target)
+            self.end_headers()
+            self.wfile.write(b"" if target else b"image")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    configure({"DARKROOM_FUNCTIONS_URL": url})
+    yield url
+    server.shutdown()
+    server.server_close()
+
+
+def test_images_of_external_functions_are_read_from_their_server(functions: str) -> None:
+    for stored in ("/images/a.png", f"{functions}/images/a.png", f"{functions}/?to=/images/a.png"):
+        assert images.image_bytes(row(url=stored)) == b"image"
+
+
+def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
+    configure: Callable[..., None], functions: str
+) -> None:
+    configure(FUNCTIONS | {"DARKROOM_URL": functions})
+    assert images.image_bytes(row(url=f"{functions}/images/a.png")) == b"image"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "http://127.0.0.1:9/a.png",
+        "http://169.254.169.254/latest/meta-data",
+        "https://[::ffff:10.0.0.7]/a.png",
+        "//localhost:9/a.png",
+        "/?to=http://127.0.0.1:9/a.png",
+        "/?to=https://192.168.0.1/a.png",
+        "http://8.8.8.8/a.png",
+        "ftp://8.8.8.8/a.png",
+        "file:///etc/passwd",
+    ],
+)
+def test_no_stored_address_leads_elsewhere_into_our_network(functions: str, stored: str) -> None:
+    with pytest.raises(StorageFailed, match=r"private network|not https|not a web address"):
+        images.image_bytes(row(url=stored))

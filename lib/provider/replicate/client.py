@@ -72,14 +72,7 @@ class Replicate:
             timeout=httpx.Timeout(30, connect=5),
             transport=transport,
         )
-        self._direct = httpx.AsyncClient(
-            timeout=httpx.Timeout(30, connect=5),
-            # A transport of its own uses no proxy. Connections are to an address and not to a
-            # name, so another name must not use them.
-            transport=transport
-            or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
-        )
-        self._files = OutputFiles(self._http, self._direct, self._base, self._authorization())
+        self._files = OutputFiles([self._base], self._authorization(), transport)
 
     async def create(
         self,
@@ -207,7 +200,7 @@ class Replicate:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-        await self._direct.aclose()
+        await self._files.aclose()
 
     async def _get_once(self, prediction_id: str) -> Prediction:
         return await self._send_prediction_request(

@@ -5,7 +5,7 @@ import binascii
 import socket
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
@@ -22,29 +22,41 @@ UNICAST = IPv6Network("2000::/3")
 """All IPv6 addresses that anybody on the internet can have."""
 TRANSLATED = IPv6Network("64:ff9b::/96")
 """IPv6 addresses by which a network reaches IPv4 ones, their last 32 bits."""
+INTERNAL = (
+    # IETF protocol assignments, of which Python takes some for public; Oracle's clouds serve
+    # credentials there.
+    IPv4Network("192.0.0.0/24"),
+    # Services of the host in Azure.
+    IPv4Network("168.63.129.16/32"),
+)
 UNAVAILABLE = frozenset({408, 425, 429})
 """Statuses below 500 that say nothing about the file."""
 
 
 class OutputFiles:
-    """Downloads files: from the API's own server, and by https from public addresses.
+    """Downloads files: from trusted servers, and by https from public addresses.
 
-    The credentials go to the API's own server alone. An error is about the file, not about the
+    The credentials go to the trusted servers alone. An error is about the file, not about the
     provider: image_not_found if its address is refused, image_unreachable if its server does not
     answer now, not_an_image and too_large.
     """
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
-        direct: httpx.AsyncClient,
-        api: httpx.URL,
-        credentials: Mapping[str, str],
+        trusted: Sequence[httpx.URL],
+        credentials: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`direct` must use no proxy and keep no connection."""
-        self._http = http
-        self._direct = direct
-        self._api = _origin(api)
+        timeout = httpx.Timeout(30, connect=5)
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
+        self._direct = httpx.AsyncClient(
+            timeout=timeout,
+            # A transport of its own uses no proxy. Connections are to an address and not to a
+            # name, so another name must not use them.
+            transport=transport
+            or httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0)),
+        )
+        self._trusted = {_origin(url) for url in trusted}
         self._credentials = credentials
 
     async def fetch(self, address: str) -> bytes:
@@ -67,11 +79,16 @@ class OutputFiles:
             ) from error
         raise _not_found(f"The image address redirects more than {MAX_REDIRECTS} times.")
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+        await self._direct.aclose()
+
     async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
             raise _not_found("The image address is not a web URL.")
-        if _origin(url) == self._api:
+        if _origin(url) in self._trusted:
             return await self._read(self._http, url, url, self._credentials)
         addresses = await _addresses(url)
         if not all(map(is_public, addresses)):
@@ -144,7 +161,8 @@ def is_public(address: str) -> bool:
         if inner is None:
             return found in UNICAST and found.is_global
         found = inner
-    return found.is_global and not found.is_multicast
+    internal = any(found in network for network in INTERNAL)
+    return found.is_global and not found.is_multicast and not internal
 
 
 def _inner_address(address: IPv6Address) -> IPv4Address | None:

@@ -47,7 +47,7 @@ class AccessGuard:
             logger.warning(
                 "Refused a websocket from a page at %s, because this app is at %s. A proxy needs"
                 " sign-in and DARKROOM_URL: docs/operating.md, Publishing the dashboard.",
-                headers.get("origin"),
+                headers.get("origin", "unknown")[:200],
                 settings().public_url or headers.get("host"),
             )
             await WebSocketClose(code=1008)(scope, receive, send)

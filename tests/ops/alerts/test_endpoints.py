@@ -178,6 +178,19 @@ async def test_says_that_the_database_is_away(asking, database_away, path):
     assert (answer.status_code, answer.json()) == (503, {"status": "database unavailable"})
 
 
+async def test_strangers_are_not_told_why_nothing_works(db, asking, database_away):
+    critical = (503, {"status": "critical"})
+    for stranger in (asking("192.0.2.1", worker_ended=True), asking("192.0.2.1")):
+        # No alerts were evaluated.
+        answer = await stranger.get("/healthz")
+        assert (answer.status_code, answer.json()) == critical
+    with database_away():
+        answer = await asking("192.0.2.1").get("/healthz")
+        assert (answer.status_code, answer.json()) == critical
+        answer = await asking("192.0.2.1", role=True).get("/healthz")
+    assert answer.json() == {"status": "database unavailable"}
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
 async def test_says_that_it_is_starting(asking, path):
     answer = await asking(ready=False).get(path)

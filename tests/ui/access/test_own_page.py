@@ -124,6 +124,10 @@ def test_no_other_route_of_streamlit_is_served(app: App, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_no_page_elsewhere_sends_commands_to_ours(app: App) -> None:
+    assert httpx.get(f"{app.url}/_stcore/host-config").json()["allowedOrigins"] == []
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -98,8 +98,15 @@ def test_what_is_this_computer(host, here) -> None:
 @pytest.mark.parametrize(
     ("peer", "headers", "here"),
     [
-        ("127.0.0.1", {}, True),
+        # HTTP/1.0 needs no Host, and a proxy may leave it out.
+        ("127.0.0.1", {}, False),
+        ("127.0.0.1", {"host": ""}, False),
         ("127.0.0.1", {"host": "localhost:8501"}, True),
+        ("127.0.0.1", {"host": "LOCALHOST:8501"}, True),
+        ("127.0.0.1", {"host": "localhost.:8501"}, False),
+        ("127.0.0.1", {"host": "localhost:8501@darkroom.example"}, False),
+        ("127.0.0.1", {"host": "0.0.0.0:8501"}, False),
+        ("127.0.0.1", {"host": "2130706433"}, False),
         ("::1", {"host": "[::1]:8501"}, True),
         ("::1", {"host": "[::1"}, False),
         ("::1", {"host": "[::2]:8501"}, False),
@@ -108,6 +115,12 @@ def test_what_is_this_computer(host, here) -> None:
         ("127.0.0.1", {"host": "darkroom.example"}, False),
         ("127.0.0.1", {"host": "127.0.0.1:8501", "x-forwarded-for": "127.0.0.1"}, False),
         ("127.0.0.1", {"host": "127.0.0.1:8501", "forwarded": "for=10.0.0.7"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "X_Forwarded_For": "10.0.0.7"}, False),
+        # What proxies for sign-in and edges of clouds add.
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "x-auth-request-email": "a"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "CloudFront-Viewer-Address": "a"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "Remote-User": "a"}, False),
+        ("127.0.0.1", {"host": "127.0.0.1:8501", "X-Scheme": "https"}, False),
     ],
 )
 def test_who_asks_from_here(peer, headers, here) -> None:
