@@ -88,7 +88,7 @@ def test_from_a_plain_script(url, keys, database, process):
         if update.status == "queued":
             asyncio.run(process())
     assert update.status == "completed"
-    assert update.image_url.endswith(f"{started.generation_id}.webp")
+    assert update.image_url.endswith(f"anonymous/{started.generation_id}/0.webp")
 
 
 async def test_from_an_event_loop(url, keys, database, process):

@@ -103,7 +103,7 @@ async def test_images_that_are_none(client, inject, tmp_path):
     inject(failing("not_an_image"))
     spoilt = await client.download(state.image)
     with pytest.raises(NotAnImage):
-        await LocalStorage(tmp_path / "images", "http://app").save(state.id, spoilt)
+        await LocalStorage(tmp_path / "images", "http://app").save(str(state.id), spoilt)
     inject(Faults())
     assert (await client.download(state.image)).startswith(b"RIFF")
 

@@ -60,13 +60,18 @@ def test_an_image_of_another_service_is_found_there(configure, stored, shown):
             row(thumbnail="//evil.example/a.webp"),
             "http://functions.example/images///evil.example/a.webp",
         ),
+        (
+            FUNCTIONS,
+            row("u/g/0.png", "u/g/0.thumbnail.webp", "/images/u/g/0.png"),
+            "http://functions.example/images/u/g/0.thumbnail.webp",
+        ),
         # The signature is that of the image.
         (FUNCTIONS, row(url="https://s.example/a.png?token=1"), "https://s.example/a.png?token=1"),
     ],
 )
 def test_a_thumbnail_is_found_beside_its_image(configure, values, generation, shown):
     configure(values)
-    assert images.thumbnail_source(generation) == shown
+    assert images.thumbnail_sources([generation]) == [shown]
 
 
 class Bucket:
@@ -111,11 +116,11 @@ def test_a_page_of_thumbnails_in_a_bucket_costs_one_request_and_the_next_draw_no
     # The same addresses, so that browsers do not load the images again.
     bucket.clock[0] += 299
     assert images.thumbnail_sources(rows) == urls
-    assert images.thumbnail_source(rows[3]) == urls[3]
+    assert images.thumbnail_sources(rows[3:4]) == urls[3:4]
     assert len(bucket.asked) == 1
-    assert images.thumbnail_source(row(thumbnail="new.webp")) == "https://bucket/new.webp?2"
+    assert images.thumbnail_sources([row(thumbnail="new.webp")]) == ["https://bucket/new.webp?2"]
     bucket.clock[0] += 2
-    assert images.thumbnail_source(rows[0]) == "https://bucket/0.webp?3"
+    assert images.thumbnail_sources(rows[:1]) == ["https://bucket/0.webp?3"]
 
 
 def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
@@ -125,4 +130,4 @@ def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
     assert len(bucket.asked) == 1
     bucket.works = True
     bucket.clock[0] += 31
-    assert images.thumbnail_source(row()) == "https://bucket/a.thumbnail.webp?2"
+    assert images.thumbnail_sources([row()]) == ["https://bucket/a.thumbnail.webp?2"]
