@@ -9,7 +9,7 @@ from uuid import UUID
 from lib.database import AsyncPool, connected, load_async
 from lib.provider import Prediction
 from lib.queue.worker_calls import Claim, ClaimLost, parse_json, storable
-from lib.storage import StoredImage
+from lib.storage import StoredImage, output_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,6 @@ class Generation:
     def folder(self) -> str:
         """Where its outputs are stored."""
         return output_folder(self.user_id, self.id)
-
-
-def output_folder(user_id: UUID | None, generation_id: UUID) -> str:
-    """The path of a generation's folder in a storage; a bucket's policies can go by the user."""
-    return f"{user_id or 'anonymous'}/{generation_id}"
 
 
 class PredictionCalls:

@@ -12,10 +12,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
-from lib.generation.prediction_calls import output_folder
 from lib.provider import CANCEL_MARGIN_SECONDS, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Queue, StartedGeneration, storable
-from lib.storage import Storage, StorageError, StoredImage
+from lib.storage import Storage, StorageError, StoredImage, output_folder
 
 logger = logging.getLogger(__name__)
 

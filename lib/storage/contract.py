@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 
 class StorageError(Exception):
@@ -45,6 +46,11 @@ class StoredImage:
     height: int | None
     bytes: int
     thumbnail_path: str | None
+
+
+def output_folder(user_id: UUID | None, generation_id: UUID) -> str:
+    """The folder of a generation's outputs; a bucket's policies can go by the user."""
+    return f"{user_id or 'anonymous'}/{generation_id}"
 
 
 class Storage(Protocol):

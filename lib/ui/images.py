@@ -66,7 +66,7 @@ def _thumbnail_url(generation: Row) -> str | None:
     # A signature is that of the image alone.
     if not path or urlsplit(image).query or not stored or not image.endswith(stored):
         return image
-    return image.removesuffix(stored) + path
+    return f"{image.removesuffix(stored)}{path}"
 
 
 def _local_url(path: str) -> str:

@@ -165,6 +165,7 @@ create table public.outputs (
     generation_id  uuid        not null references public.image_generations (id) on delete cascade,
     index          int         not null check (index >= 0),
     prediction_id  uuid,
+    user_id        uuid,
     url            text        not null,
     storage_path   text        not null,
     media_type     text        not null,
@@ -180,6 +181,7 @@ comment on table public.outputs is
 comment on column public.outputs.index is 'Place in the output of the prediction, from 0; what could not be stored is missing.';
 -- No foreign key: each prediction that is deleted would look for its outputs.
 comment on column public.outputs.prediction_id is 'The row of predictions that made it; null for the synchronous path.';
+comment on column public.outputs.user_id is 'As in image_generations, for row-level security.';
 comment on column public.outputs.width is 'In pixels, as height; null for an SVG without a size.';
 comment on column public.outputs.thumbnail_path is 'As in image_generations; null for an SVG.';
 

@@ -509,10 +509,12 @@ begin
     from replaced r cross join lateral (values (r.storage_path), (r.thumbnail_path)) f (path)
     where f.path is not null and f.path is distinct from p_storage_path and f.path is distinct from p_thumbnail_path;
     insert into public.outputs (
-        generation_id, index, prediction_id, url, storage_path, media_type, width, height, bytes, thumbnail_path
+        generation_id, index, prediction_id, user_id, url, storage_path, media_type, width, height, bytes, thumbnail_path
     )
-    select p.generation_id, p_index, p.id, p_url, p_storage_path, p_media_type, p_width, p_height, p_bytes, p_thumbnail_path
-    from public.predictions p where p.id = p_prediction
+    select p.generation_id, p_index, p.id, g.user_id, p_url, p_storage_path, p_media_type, p_width, p_height, p_bytes,
+           p_thumbnail_path
+    from public.predictions p join public.image_generations g on g.id = p.generation_id
+    where p.id = p_prediction
     on conflict (generation_id, index) do update
     set url = excluded.url, storage_path = excluded.storage_path, media_type = excluded.media_type,
         width = excluded.width, height = excluded.height, bytes = excluded.bytes,

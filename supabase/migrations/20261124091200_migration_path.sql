@@ -158,9 +158,12 @@ begin
         prediction_id = p_prediction_id,
         error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
-    insert into public.outputs (generation_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path)
-    select p_generation_id, o.index, o.url, o.storage_path, o.media_type, o.width, o.height, o.bytes, o.thumbnail_path
-    from jsonb_populate_recordset(null::public.outputs, p_outputs) o;
+    insert into public.outputs (
+        generation_id, user_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path
+    )
+    select g.id, g.user_id, o.index, o.url, o.storage_path, o.media_type, o.width, o.height, o.bytes, o.thumbnail_path
+    from public.image_generations g cross join jsonb_populate_recordset(null::public.outputs, p_outputs) o
+    where g.id = p_generation_id;
     v_us := (extract(epoch from v_ended.ended_at - v_ended.started_at) * 1000000)::bigint;
     insert into public.path_rollup as r
     values (
