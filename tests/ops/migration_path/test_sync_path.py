@@ -40,7 +40,7 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     assert made.image_url == f"http://app.example/images/anonymous/{made.generation_id}/0.webp"
     outputs = db.execute("select * from outputs").fetchall()
     assert [(one["index"], one["url"], one["width"]) for one in outputs] == [
-        (0, made.image_url, 64)
+        (0, made.image_url, 512)
     ]
     assert (tmp_path / "images" / row["storage_path"]).is_file()
     assert (tmp_path / "images" / row["thumbnail_path"]).is_file()
