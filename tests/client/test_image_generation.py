@@ -132,6 +132,23 @@ async def test_the_state_goes_from_idle_to_an_image(generation, shown, process, 
     assert statuses.count("completed") == 1
 
 
+async def test_all_images_come_together(generation, process, until):
+    start = generation.start(prompt="A lighthouse", model_id=SCHNELL, num_outputs=3)
+    running = asyncio.create_task(start)
+    await until(lambda: generation.generation_id)
+    assert generation.images == ()
+    await process()
+    await running
+    urls = [image.url for image in generation.images]
+    assert [url.rpartition("/")[2] for url in urls] == ["0.webp", "1.webp", "2.webp"]
+    assert generation.image_url == urls[0]
+    assert {(one.width, one.height, one.type) for one in generation.images} == {
+        (1024, 1024, "image/webp")
+    }
+    generation.reset()
+    assert generation.images == ()
+
+
 async def test_a_refused_start_shows_as_failed(generation, shown):
     with pytest.raises(StartRefused):
         await generation.start(prompt="A lighthouse", model_id="nobody/nothing")
