@@ -233,8 +233,10 @@ async def test_a_user_sees_own_generations_only(db, project, user, subscribe):
 
 
 OUTPUT = """
-insert into outputs (generation_id, index, user_id, url, storage_path, media_type, width, height, bytes)
-select id, %s, user_id, %s, 'a/b.webp', 'image/webp', 8, 6, 1 from image_generations where id = %s
+insert into outputs
+    (generation_id, index, user_id, url, storage_path, media_type, width, height, bytes)
+select id, %s, user_id, %s, 'a/b.webp', 'image/webp', 8, 6, 1
+from image_generations where id = %s
 """
 
 
