@@ -281,3 +281,14 @@ def test_a_file_that_can_never_be_stored_costs_the_others_nothing(run, db):
     assert run("four-wrong")["four-wrong"]["status"] == "completed"
     assert [one["index"] for one in stored_outputs(db)] == [0, 3]
     assert notices(db) == ["2 of 4 images; 2 could not be fetched or stored."]
+
+
+def test_an_attempt_that_finds_everything_stored_asks_the_provider_nothing(run, db, provider):
+    run("four-away")
+    # As of an attempt that was killed after the last image.
+    db.execute("update predictions set outputs = 3")
+    db.execute("select retry_jobs('somebody', array(select id from job_queue))")
+    asked = provider.fetched.copy()
+    assert run()["four-away"]["status"] == "completed"
+    assert (provider.fetched, provider.created) == (asked, {"four-away": 1})
+    assert notices(db) == []

@@ -1,5 +1,8 @@
 """Addresses of images and thumbnails, wherever they are stored and served."""
 
+import io
+import zipfile
+
 import pytest
 
 from lib.settings import parse
@@ -131,3 +134,16 @@ def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
     bucket.works = True
     bucket.clock[0] += 31
     assert images.thumbnail_sources([row()]) == ["https://bucket/a.thumbnail.webp?2"]
+
+
+def test_several_images_of_a_job_are_downloaded_as_one_archive(bucket):
+    bucket.read = str.encode
+    job = row("a/0.png") | {"model_id": "owner/model", "generation_id": "0123456789", "outputs": []}
+    assert (images.file_name(job), images.image_file(job)) == ("model-01234567.png", b"a/0.png")
+    job["outputs"] = [row(f"a/{n}.webp") for n in range(2)]
+    assert images.file_name(job) == "model-01234567.zip"
+    with zipfile.ZipFile(io.BytesIO(images.image_file(job))) as file:
+        assert {name: file.read(name) for name in file.namelist()} == {
+            "model-01234567-1.webp": b"a/0.webp",
+            "model-01234567-2.webp": b"a/1.webp",
+        }
