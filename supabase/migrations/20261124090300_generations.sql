@@ -248,7 +248,13 @@ begin
     where g.id = a.id;
 
     update public.image_generations g
-    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp()
+    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp(),
+        -- An attempt may have lost its claim before it recorded its prediction.
+        prediction_id = coalesce(g.prediction_id, (
+            select p.provider_id from public.predictions p
+            where p.generation_id = v_id and p.provider = p_provider and p.status in ('starting', 'processing', 'succeeded')
+            order by p.created_at desc limit 1
+        ))
     where g.id = v_id and g.status <> 'completed'
     returning g.prediction_id into v_known;
     if not found then

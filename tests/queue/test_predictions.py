@@ -54,6 +54,7 @@ def test_the_next_attempt_looks_for_the_intent_or_follows_its_prediction(queue):
     # The first attempt's answer comes after all.
     assert queue.one(RECORD, job_id, 1, "p1", first["prediction"]) == "lost"
     assert begun(queue, job_id, attempt=2)["provider_id"] == "p1"
+    assert queue.one("select prediction_id from image_generations") == "p1"
     assert queue.one(RECORD, job_id, 2, "p2", first["prediction"]) == "unwanted"
     assert queue.rows(ROWS) == [{"provider_id": "p1", "status": "starting", "attempt": 1}]
 
