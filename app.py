@@ -15,14 +15,13 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.routing import Mount
-    from starlette.staticfiles import StaticFiles
     from streamlit.runtime.pages_manager import PagesManager
 
     # Charts only for their imports: the first visit would wait half a second for pandas and Altair.
     from lib import logs, memory
     from lib.api import metrics
     from lib.api.body_limit import BodyLimit
+    from lib.api.images import image_route
     from lib.api.routes import routes
     from lib.api.security_headers import SecurityHeaders
     from lib.database import DatabaseError
@@ -61,7 +60,7 @@ else:
     host = urlsplit(app_url()).hostname or ""
     api_routes = [
         *routes(lambda: service.functions),
-        Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
+        image_route(config.images),
     ]
     app = st.App(
         "app.py",

@@ -9,11 +9,10 @@ import sys
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from lib import logs, memory
 from lib.api import metrics
+from lib.api.images import image_route
 from lib.api.routes import routes
 from lib.api.security_headers import SecurityHeaders
 from lib.database import DatabaseError
@@ -34,7 +33,7 @@ app = Starlette(
     routes=[
         *routes(lambda: service.functions),
         *metrics.routes(lambda: service.pool, lambda: service.worker_ended, config),
-        Mount("/images", StaticFiles(directory=config.images, check_dir=False)),
+        image_route(config.images),
     ],
     middleware=[Middleware(SecurityHeaders)],
 )

@@ -13,11 +13,11 @@ from lib.checks.job_state import JobState, job_state
 from lib.formats import duration, escaped
 from lib.ui.confirm import ask, confirmations
 from lib.ui.dashboard import format_time, read
-from lib.ui.images import image_source, thumbnail_source
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
 from lib.ui.parts.job_events import show_events
+from lib.ui.parts.job_images import show_images
 from lib.ui.parts.job_log import show_log
 from lib.ui.parts.job_timeline import show_attempts, show_timeline
 from lib.ui.parts.run_again import open_dialog, run_again_dialog
@@ -177,14 +177,17 @@ def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
         return
     if job["status"] == "processing" and job["generation_id"]:
         st.progress(job["progress"], f"{job['progress']}%")
-    image = job["generation_status"] == "completed" and thumbnail_source(job)
-    if not image:
+    images = (
+        read("job", "images", generation_id=job["generation_id"])
+        if job["generation_status"] == "completed"
+        else []
+    )
+    if not images:
         request(job, predictions)
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.image(image, width="stretch", alt=job["prompt"])
-        st.link_button("Open full size", image_source(job), icon=":material/open_in_new:")
+        show_images(images, job["prompt"])
     with right:
         request(job, predictions)
 

@@ -33,7 +33,9 @@ where r.id = :run;
 -- attempts: null once the job is purged; ahead: due jobs that will be claimed first, null if more
 -- than 1,000 or not pending; rate_limited: whether its model is; due_in_seconds: negative once due.
 -- wait_seconds: from due to the start of the last attempt, so far; run_seconds: from there to its
--- end, so far, null if not started; total_seconds: from due to its end, so far.
+-- end, so far, null if not started; total_seconds: from due to its end, so far. outputs: all images
+-- of a completed one, a list of objects with storage_path and image_url; empty if only the first is
+-- known.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
@@ -70,6 +72,11 @@ select
     j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
     j.prediction_id is not null as predicted,
     j.image_url, j.storage_path, j.thumbnail_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
+    coalesce((
+        select jsonb_agg(jsonb_build_object('storage_path', o.storage_path, 'image_url', o.url) order by o.index)
+        from public.outputs o
+        where o.generation_id = j.generation_id and j.status = 'completed'
+    ), '[]') as outputs,
     exists (
         select from public.model_holds h
         where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()

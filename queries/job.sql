@@ -154,6 +154,22 @@ left join lateral (
     ) found
 ) ahead on true;
 
+-- name: images
+-- The images of a completed generation, in order; one of an existing deployment has only its first.
+-- Columns as in the table outputs, url as image_url; width, height, bytes, media_type null if
+-- unknown. At most 100.
+select o.url as image_url, o.storage_path, o.thumbnail_path, o.width, o.height, o.bytes, o.media_type
+from public.outputs o
+join public.image_generations g on g.id = o.generation_id
+where o.generation_id = :generation_id and g.status = 'completed'
+union all
+select g.image_url, g.storage_path, g.thumbnail_path, null, null, null, null
+from public.image_generations g
+where g.id = :generation_id and g.status = 'completed'
+  and (g.image_url is not null or g.storage_path is not null)
+  and not exists (select from public.outputs o where o.generation_id = g.id)
+limit 100;
+
 -- name: attempts
 -- The last 30 attempts that ended with an error, oldest first. Columns as recorded, which may be
 -- anything or null: attempt, due_at, started_at, at (its end), worker, error, code.

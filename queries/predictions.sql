@@ -3,7 +3,7 @@
 
 -- name: begin_generation^
 select generation_id, status, model_id, version, prediction, provider_id, input::text as input,
-       intended_at, intended_seconds, deadline_seconds
+       intended_at, intended_seconds, deadline_seconds, user_id, images_asked, outputs_made, outputs
 from public.begin_generation(:job_id::uuid, :attempt, :provider);
 
 -- name: replace_prediction^
@@ -24,8 +24,18 @@ select public.drop_intent(:prediction::uuid);
 
 -- name: end_prediction$
 select public.end_prediction(
-    :job_id::uuid, :attempt, :prediction::uuid, :status, :error, :log, :predict_seconds, :progress
+    :job_id::uuid, :attempt, :prediction::uuid, :status, :error, :log, :predict_seconds, :progress,
+    :outputs
 );
+
+-- name: record_output$
+select public.record_output(
+    :job_id::uuid, :attempt, :prediction::uuid, :index, :url, :storage_path, :media_type, :width, :height, :bytes,
+    :thumbnail_path
+);
+
+-- name: missing_images_notice$
+select public.missing_images_notice(:prediction::uuid, :stored);
 
 -- name: unwanted_predictions
 -- Marks them as cancelled. Column: provider_id.

@@ -66,5 +66,9 @@ select public.start_test_generations(
     :run_id::uuid, :prompt, :model_id, :parameters::jsonb, :idempotency_key, :jobs, :per_second
 );
 
+-- name: images$
+-- The images of a generation, as the function says; null without the generation.
+select public.images(g) from public.image_generations g where g.id = :generation_id;
+
 -- name: record_progress$
 select public.record_progress(:job_id::uuid, :attempt, :progress);

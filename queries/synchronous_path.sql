@@ -11,5 +11,5 @@ from public.start_sync_generation(:user_id::uuid, :prompt, :model_id, :parameter
 -- name: end_sync_generation$
 select public.end_sync_generation(
     :generation_id::uuid, :outcome, :error_code, :error_message, :image_url, :storage_path,
-    :prediction_id, :thumbnail_path
+    :prediction_id, :thumbnail_path, :outputs::jsonb
 );

@@ -8,7 +8,7 @@ select public.start_test_run(:actor, :id::uuid, :prompt, :models::text[], :setti
 -- Deletes a run of which no job was started.
 select public.withdraw_test_run(:actor, :id::uuid);
 
--- name: delete_run
--- Deletes a run with its jobs and generations. Columns: generation_id, storage_path,
--- thumbnail_path.
-select generation_id, storage_path, thumbnail_path from public.delete_test_run(:actor, :run::uuid);
+-- name: delete_run^
+-- Deletes a run with its jobs and generations. Columns: generations, how many; storage_paths, of
+-- their images and thumbnails.
+select generations, storage_paths from public.delete_test_run(:actor, :run::uuid);

@@ -16,6 +16,8 @@ class Bucket:
     def __init__(self, name: str, key: str, *, public: bool) -> None:
         self.name = name
         self.objects: dict[str, tuple[bytes, str]] = {}
+        self.cached: dict[str, str] = {}
+        """For how many seconds browsers are told to keep each object."""
         self.answer: Response | None = None
         """Answered instead of everything."""
         self.allowed: set[str] | None = None
@@ -65,6 +67,7 @@ class Bucket:
             if self.allowed is not None and file.content_type not in self.allowed:
                 kind = f"mime type {file.content_type} is not supported"
                 return problem(415, "invalid_mime_type", kind)
+            self.cached[path] = str(form["cacheControl"])
             self.objects[path] = (await file.read(), str(file.content_type))
         return JSONResponse({"Key": f"{self.name}/{path}", "Id": "1"})
 

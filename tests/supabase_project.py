@@ -112,7 +112,11 @@ class Project:
             role, claims = self._who(bearer)
         except jwt.ExpiredSignatureError:
             return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
-        columns = sql.SQL(",").join(map(sql.Identifier, request.query_params["select"].split(",")))
+        # Qualified, as PostgREST does it: a function of the row is a column too.
+        columns = sql.SQL(",").join(
+            sql.Identifier("image_generations", name)
+            for name in request.query_params["select"].split(",")
+        )
         id = request.query_params["id"].removeprefix("eq.")
         with connect(self._database) as db, db.transaction():
             db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))

@@ -31,6 +31,12 @@ the enabled ones, – is refused. After a change, `{WRITE}` writes this table.
 |---|---|---|---|---|
 """
 USERS = ("anon", "user A", "user B")
+OWN = {
+    "get_user_limits(uuid)": {"run": "own user"},
+    # Of rows that the user reads.
+    "images(image_generations)": {"run": ""},
+}
+"""The functions that users run, and for whom."""
 ORDER = ("table", "view", "sequence", "function")
 OPEN_DOORS = """
 create table opened as select id from people;
@@ -97,16 +103,15 @@ def test_users_see_own_rows_and_never_another_users(migrated: Connection) -> Non
             assert not any(user in row for row in rows for user in others), f"{who} in {name}"
     for who, user in [("user A", A), ("user B", B)]:
         own = {name for name, rows in seen[who].items() if any(user in row for row in rows)}
-        assert own == {"job_queue", "image_generations", "user_limits"}
+        assert own == {"job_queue", "image_generations", "outputs", "user_limits"}
 
 
-def test_users_run_only_their_own_limits(migrated: Connection, found: Privileges) -> None:
+def test_users_run_only_what_shows_their_own_rows(migrated: Connection, found: Privileges) -> None:
     assert queries.executable_by_public(migrated) == []
     for (kind, name), access in found.items():
         if kind == "function":
-            own = {"run": "own user"} if name == "get_user_limits(uuid)" else {}
             assert access["anon"] == {}, f"anon runs {name}"
-            assert access["user A"] == access["user B"] == own, f"users run {name}"
+            assert access["user A"] == access["user B"] == OWN.get(name, {}), f"users run {name}"
 
 
 def test_users_use_no_sequence(found: Privileges) -> None:

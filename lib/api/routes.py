@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.endpoints import HTTPEndpoint
@@ -137,7 +138,7 @@ def _key_of_stranger(request: Request, body: bytes, key: str) -> str:
 
 
 async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Run one attempt of a generation's pending job."""
+    """Run one attempt of a generation's pending job, and answer with its images."""
     require_service(caller)
     params = await parse_body(request, ProcessGeneration)
     worker = functions.worker("process-generation")
@@ -145,7 +146,8 @@ async def process_generation(request: Request, functions: Functions, caller: Cal
         raise FunctionError(
             404, "no_waiting_job", f"Generation {params.generation_id} has no pending job."
         )
-    return _summary(worker)
+    images = await functions.queue.images(params.generation_id)
+    return JSONResponse(_summary(worker) | {"images": images})
 
 
 async def process_jobs(request: Request, functions: Functions, caller: Caller) -> Response:
@@ -153,18 +155,16 @@ async def process_jobs(request: Request, functions: Functions, caller: Caller) -
     require_service(caller)
     worker = functions.worker("process-jobs")
     await worker.run_batch()
-    return _summary(worker)
+    return JSONResponse(_summary(worker))
 
 
-def _summary(worker: Worker) -> JSONResponse:
-    return JSONResponse(
-        {
-            "success": True,
-            "processed": worker.processed,
-            "errors": worker.errors,
-            "message": f"Processed {worker.processed} job(s) with {worker.errors} error(s)",
-        }
-    )
+def _summary(worker: Worker) -> dict[str, Any]:
+    return {
+        "success": True,
+        "processed": worker.processed,
+        "errors": worker.errors,
+        "message": f"Processed {worker.processed} job(s) with {worker.errors} error(s)",
+    }
 
 
 def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:

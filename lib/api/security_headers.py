@@ -14,7 +14,7 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the HEADERS to every HTTP response."""
+    """ASGI middleware that adds the HEADERS to every HTTP response that does not have its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -202,8 +202,8 @@ CATALOGUE = (
     Guide(
         "not_an_image",
         "Output is not an image",
-        "The output was downloaded twice and is not a valid PNG, JPEG, WebP, GIF or AVIF image: it"
-        " is another kind of file, damaged, or larger than 100 megapixels.",
+        "The output was downloaded twice and is not a valid PNG, JPEG, WebP, GIF, AVIF or SVG: it"
+        " is another kind of file, damaged, larger than 100 megapixels, or an SVG with scripts.",
         "Check that the model generates images, and set its output format and size in the models"
         " table's default parameters. A retry within an hour downloads the same file again.",
         "after",

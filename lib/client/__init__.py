@@ -14,6 +14,7 @@ from .subscribe import AccessToken, subscribe_to_generation
 from .subscription import (
     GenerationNotFound,
     GenerationUpdate,
+    Image,
     Subscription,
     SubscriptionError,
     SubscriptionRefused,
@@ -24,6 +25,7 @@ __all__ = [
     "AccessToken",
     "GenerationNotFound",
     "GenerationUpdate",
+    "Image",
     "ImageGeneration",
     "StartRefused",
     "Started",

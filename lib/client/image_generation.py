@@ -8,15 +8,16 @@ from uuid import UUID, uuid4
 
 from .start import StartRefused, start_image_generation_async
 from .subscribe import AccessToken, subscribe_to_generation
-from .subscription import GenerationUpdate, Subscription, SubscriptionError
+from .subscription import GenerationUpdate, Image, Subscription, SubscriptionError
 
 
 class ImageGeneration:
     """The state of one generation at a time for a user interface, like the React hook.
 
-    `status` is idle, queued, processing, completed or failed; `progress` in percent; `image_url`
-    once completed; `error` once failed. A cancelled generation shows as failed, with an error
-    that says so. `on_change` is called with this object after every change.
+    `status` is idle, queued, processing, completed or failed; `progress` in percent; `images` and
+    `image_url`, the URL of the first, once completed; `error` once failed. A cancelled generation
+    shows as failed, with an error that says so. `on_change` is called with this object after every
+    change.
 
     `url` and `key` as in start_image_generation; `access_token` and `timeout` in seconds as in
     subscribe_to_generation. `subscribe` overrides how generations are followed, by default through
@@ -36,6 +37,7 @@ class ImageGeneration:
         self.status = "idle"
         self.progress = 0
         self.image_url: str | None = None
+        self.images: tuple[Image, ...] = ()
         self.error: str | None = None
         self.generation_id: UUID | None = None
         self._url = url
@@ -69,6 +71,7 @@ class ImageGeneration:
         if self._task is not None:
             self._task.cancel()
         self.generation_id = None
+        self.images = ()
         self._set_state("idle")
 
     async def _generate(self, request: dict[str, Any]) -> None:
@@ -105,6 +108,7 @@ class ImageGeneration:
                 self._set_state("failed", update.progress, error=error)
             case status:
                 # While queued, error_message is that of an earlier attempt, not a final failure.
+                self.images = update.images
                 self._set_state(status, update.progress, image_url=update.image_url)
 
     def _set_state(

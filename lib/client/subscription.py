@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,12 +42,27 @@ class ConnectionLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a generation.
+
+    `url` is relative to the app ("/images/…") where neither DARKROOM_URL nor a bucket is set;
+    `width` and `height` are in pixels, `type` is the media type, such as "image/webp": each None
+    if unknown.
+    """
+
+    url: str
+    width: int | None
+    height: int | None
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationUpdate:
     """A visible state of a generation.
 
     `status` is queued, processing, completed, failed or cancelled; `progress` in percent.
-    While queued, `error_message` says why the last attempt failed; another follows. `image_url` is
-    relative to the app ("/images/…") where neither DARKROOM_URL nor a bucket is set.
+    While queued, `error_message` says why the last attempt failed; another follows. `images` has
+    all images once completed, and `image_url` is the URL of the first.
     """
 
     generation_id: UUID
@@ -55,6 +70,7 @@ class GenerationUpdate:
     progress: int
     image_url: str | None
     error_message: str | None
+    images: tuple[Image, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -71,6 +87,7 @@ class Snapshot:
     image_url: str | None
     error_message: str | None
     started_at: Any
+    images: Sequence[Mapping[str, Any]]
 
 
 class Session(Protocol):
@@ -228,6 +245,7 @@ class _Follower:
             progress,
             snapshot.image_url,
             snapshot.error_message,
+            tuple(Image(**image) for image in snapshot.images),
         )
         return None if self._last == last else self._last
 

@@ -1,4 +1,4 @@
-"""Run one image generation: get its prediction, follow it, store the image."""
+"""Run one image generation: get its prediction, follow it, store its images."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,11 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from lib.generation.outputs import Outputs
-from lib.generation.prediction_calls import Intent, PredictionCalls
+from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
 from lib.generation.predictions import Predictions
 from lib.provider import Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, JobFailed, Queue
-from lib.storage import ImageRefused, NotAnImage, Storage, StorageError, StorageFailed
+from lib.storage import (
+    ImageRefused,
+    NotAnImage,
+    Storage,
+    StorageError,
+    StorageFailed,
+    StoredImage,
+)
 
 # Progress shown to the user: the prediction covers the range between these.
 CREATED_PERCENT, PREDICTED_PERCENT = 5, 95
@@ -26,13 +33,14 @@ class GenerationHandler:
         self._calls = PredictionCalls(queue.pool, provider.name, deadline_seconds=deadline_seconds)
         self._predictions = Predictions(self._calls, provider)
         self._provider = provider
-        self._outputs = Outputs(provider, storage)
+        self._outputs = Outputs(self._calls, provider, storage)
         self.outage = self._outputs.outage
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
-        """Run a claim's generation and return the URL and paths of its image and thumbnail.
+        """Run a claim's generation and return the URL and paths of its first image.
 
-        Raises JobFailed with the provider's reason, or ClaimLost.
+        With a notice for the user if it has fewer images than were asked for. Raises JobFailed
+        with the provider's reason, or ClaimLost.
         """
         if self.outage.reason:
             # Claimed before the storage failed: do not pay for what cannot be stored.
@@ -41,6 +49,11 @@ class GenerationHandler:
         generation = await self._calls.begin(claim)
         if generation.intent is None:
             return {}
+        if generation.outputs_made and len(generation.stored) == generation.outputs_made:
+            # An earlier attempt was killed after the last one.
+            return await self._result(
+                generation, generation.intent, generation.stored, generation.outputs_made
+            )
         try:
             intent, prediction = await self._predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
@@ -49,7 +62,9 @@ class GenerationHandler:
             progress = PREDICTED_PERCENT if prediction.output else 0
             await self._calls.end(claim, intent, prediction, progress=progress)
             stored = await self._outputs.store(
-                generation.id,
+                claim,
+                generation,
+                intent,
                 prediction,
                 earlier=earlier,
                 until=began + intent.deadline_seconds,
@@ -64,11 +79,24 @@ class GenerationHandler:
         except StorageError as error:
             permanent = isinstance(error, ImageRefused | NotAnImage)
             raise JobFailed(str(error), code=error.code, permanent=permanent) from error
-        return {
-            "image_url": stored.url,
-            "storage_path": stored.path,
-            "thumbnail_path": stored.thumbnail_path,
+        return await self._result(generation, intent, stored, len(prediction.images))
+
+    async def _result(
+        self,
+        generation: Generation,
+        intent: Intent,
+        stored: Mapping[int, StoredImage],
+        made: int,
+    ) -> Mapping[str, Any]:
+        first = stored[min(stored)]
+        result = {
+            "image_url": first.url,
+            "storage_path": first.path,
+            "thumbnail_path": first.thumbnail_path,
         }
+        if len(stored) < max(generation.images_asked, made):
+            result["notice"] = await self._calls.missing_images_notice(intent, len(stored))
+        return result
 
     async def cancel(self, claim: Claim) -> None:
         """Cancel the predictions of a cancelled job."""

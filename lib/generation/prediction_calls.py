@@ -1,7 +1,7 @@
 """Typed calls of the SQL functions that keep the table predictions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from lib.database import AsyncPool, connected, load_async
 from lib.provider import Prediction
 from lib.queue.worker_calls import Claim, ClaimLost, parse_json, storable
+from lib.storage import StoredImage, output_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,24 @@ taken: the prediction belongs to another intent."""
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a worker needs to run the generation of a claim; no intent once it is completed."""
+    """What a worker needs to run the generation of a claim; no intent once it is completed.
+
+    `images_asked` is how many images the intent's input asks for; `outputs_made` how many its
+    prediction has, None until it has ended; `stored` has those that earlier attempts stored, by
+    their place in its output.
+    """
 
     id: UUID
+    user_id: UUID | None
     intent: Intent | None
+    images_asked: int = 1
+    outputs_made: int | None = None
+    stored: Mapping[int, StoredImage] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Where its outputs are stored."""
+        return output_folder(self.user_id, self.id)
 
 
 class PredictionCalls:
@@ -67,7 +82,7 @@ class PredictionCalls:
         if row is None:
             raise ClaimLost(claim)
         if row["prediction"] is None:
-            return Generation(row["generation_id"], None)
+            return Generation(row["generation_id"], row["user_id"], None)
         intent = Intent(
             row["prediction"],
             row["model_id"],
@@ -78,7 +93,14 @@ class PredictionCalls:
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
         )
-        return Generation(row["generation_id"], intent)
+        return Generation(
+            row["generation_id"],
+            row["user_id"],
+            intent,
+            row["images_asked"],
+            row["outputs_made"],
+            {output["index"]: _stored(output) for output in row["outputs"]},
+        )
 
     async def replace(
         self, claim: Claim, intent: Intent, status: str, error: str | None = None
@@ -158,9 +180,44 @@ class PredictionCalls:
                 log=storable(ended.logs),
                 predict_seconds=ended.predict_seconds,
                 progress=progress,
+                outputs=len(ended.output),
             )
         if not held:
             raise ClaimLost(claim)
+
+    async def record_output(
+        self, claim: Claim, intent: Intent, index: int, stored: StoredImage
+    ) -> list[str]:
+        """Store that an output of a prediction is stored, and return the paths of replaced files.
+
+        Those are outputs of an earlier prediction of the generation. Raises ClaimLost.
+        """
+        async with connected(self._pool) as connection:
+            replaced: list[str] | None = await self._sql.record_output(
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                index=index,
+                url=stored.url,
+                storage_path=stored.path,
+                media_type=stored.media_type,
+                width=stored.width,
+                height=stored.height,
+                bytes=stored.bytes,
+                thumbnail_path=stored.thumbnail_path,
+            )
+        if replaced is None:
+            raise ClaimLost(claim)
+        return replaced
+
+    async def missing_images_notice(self, intent: Intent, stored: int) -> str | None:
+        """A sentence for the user if fewer images are stored than were asked for; else None."""
+        async with connected(self._pool) as connection:
+            notice: str | None = await self._sql.missing_images_notice(
+                connection, prediction=intent.id, stored=stored
+            )
+            return notice
 
     async def is_held(self, claim: Claim) -> bool:
         """Whether the claim is still current."""
@@ -175,3 +232,15 @@ class PredictionCalls:
         async with connected(self._pool) as connection:
             rows = self._sql.unwanted_predictions(connection, job_id=claim.job_id)
             return [row["provider_id"] async for row in rows]
+
+
+def _stored(output: Mapping[str, Any]) -> StoredImage:
+    return StoredImage(
+        output["url"],
+        output["storage_path"],
+        output["media_type"],
+        output["width"],
+        output["height"],
+        output["bytes"],
+        output["thumbnail_path"],
+    )

@@ -6,15 +6,15 @@ For applications that call the model inside the request and move to the queue st
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
 from lib.provider import CANCEL_MARGIN_SECONDS, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Queue, StartedGeneration, storable
-from lib.storage import Storage, StorageError, StoredImage
+from lib.storage import Storage, StorageError, StoredImage, output_folder
 
 logger = logging.getLogger(__name__)
 
@@ -126,8 +126,12 @@ class Rollout:
         generation_id: UUID = row["generation_id"]
         run = _Run(self._provider, self._deadline_seconds)
         try:
-            image = await run.image(model_id, json.loads(row["input"]), row["version"])
-            stored = await self._storage.save(generation_id, image)
+            addresses = await run.images(model_id, json.loads(row["input"]), row["version"])
+            folder = output_folder(user_id, generation_id)
+            stored = []
+            for index, address in enumerate(addresses):
+                image = await self._provider.download(address)
+                stored.append(await self._storage.save(f"{folder}/{index}", image))
             await self._end(generation_id, run, "completed", stored=stored)
         except (ProviderError, StorageError) as error:
             failure = _failure(generation_id, error)
@@ -142,7 +146,7 @@ class Rollout:
         except Exception as error:
             await self._end(generation_id, run, "failed", "internal_error", str(error))
             raise
-        return Generated(generation_id, stored.url)
+        return Generated(generation_id, stored[0].url)
 
     async def _start(
         self,
@@ -171,8 +175,9 @@ class Rollout:
         error_code: str | None = None,
         error_message: str | None = None,
         *,
-        stored: StoredImage | None = None,
+        stored: Sequence[StoredImage] = (),
     ) -> None:
+        first = stored[0] if stored else None
         async with connected(self._pool) as connection:
             await self._sql.end_sync_generation(
                 connection,
@@ -180,10 +185,11 @@ class Rollout:
                 outcome=outcome,
                 error_code=error_code,
                 error_message=error_message and storable(error_message),
-                image_url=stored and stored.url,
-                storage_path=stored and stored.path,
-                thumbnail_path=stored and stored.thumbnail_path,
+                image_url=first and first.url,
+                storage_path=first and first.path,
+                thumbnail_path=first and first.thumbnail_path,
                 prediction_id=run.prediction_id,
+                outputs=json.dumps([_row(index, image) for index, image in enumerate(stored)]),
             )
 
 
@@ -195,8 +201,10 @@ class _Run:
         self._provider = provider
         self._deadline_seconds = deadline_seconds
 
-    async def image(self, model_id: str, input: Mapping[str, Any], version: str | None) -> bytes:
-        """Run the model to completion and download the image. Raises ProviderError."""
+    async def images(
+        self, model_id: str, input: Mapping[str, Any], version: str | None
+    ) -> Sequence[str]:
+        """Run the model to completion and return the URLs of its images. Raises ProviderError."""
         creating = asyncio.create_task(self._create(model_id, input, version))
         try:
             prediction = await asyncio.shield(creating)
@@ -209,7 +217,7 @@ class _Run:
             creating.cancel()
             await self._cancel()
             raise
-        return await self._provider.download(prediction.image)
+        return prediction.images
 
     async def _create(
         self, model_id: str, input: Mapping[str, Any], version: str | None
@@ -230,6 +238,12 @@ class _Run:
             await self._provider.cancel(self.prediction_id)
         except ProviderError as error:
             logger.warning("Prediction %s was not cancelled: %s", self.prediction_id, error)
+
+
+def _row(index: int, image: StoredImage) -> Mapping[str, Any]:
+    """An image as a row of the table outputs."""
+    columns = asdict(image)
+    return {"index": index, "storage_path": columns.pop("path"), **columns}
 
 
 def _failure(generation_id: UUID, error: ProviderError | StorageError) -> GenerationFailed:

@@ -96,10 +96,10 @@ class Prediction:
         return self.status in FINISHED
 
     @property
-    def image(self) -> str:
-        """The URL of its first image. Raises ProviderError if it ended without one."""
+    def images(self) -> list[str]:
+        """The URLs of its images. Raises ProviderError if it ended without any."""
         if self.status == "succeeded" and self.output:
-            return self.output[0]
+            return self.output
         failure = self.failure or Failure(
             f"{self.model} ended as {self.status}: {self.error or 'no image was returned'}",
             code="prediction_failed",

@@ -132,7 +132,7 @@ class Queue:
             return {(row["job_id"], row["attempt"]): row["status"] async for row in rows}
 
     async def complete(self, results: Mapping[Claim, Mapping[str, Any]]) -> set[tuple[UUID, int]]:
-        """Complete claims; a result may contain image_url, storage_path and thumbnail_path.
+        """Complete claims; a result may contain image_url, storage_path, thumbnail_path, notice.
 
         Returns the lost claims by job and attempt: those are left unchanged.
         """
@@ -248,6 +248,11 @@ class Queue:
                 idempotency_key=idempotency_key,
             )
         return _started(answer)
+
+    async def images(self, generation_id: UUID) -> list[dict[str, Any]]:
+        """The images of a completed generation, each with url, width, height and type."""
+        async with connected(self.pool) as connection:
+            return await self._sql.images(connection, generation_id=generation_id) or []
 
     async def record_progress(self, claim: Claim, percent: int) -> None:
         """Raise the progress shown to the user, 0 to 100. Raises ClaimLost."""

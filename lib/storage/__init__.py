@@ -5,6 +5,7 @@
 - `local`: files in a folder, served by the app.
 - `outage`: whether a storage takes images again after it has failed.
 - `supabase`: a bucket of Supabase Storage.
+- `svg`: whether a file is an SVG in which nothing runs.
 
 To store images elsewhere, add a module that implements `contract.Storage` and choose it in
 lib/resources.py.
@@ -17,6 +18,7 @@ from lib.storage.contract import (
     StorageError,
     StorageFailed,
     StoredImage,
+    output_folder,
 )
 from lib.storage.outage import Outage
 
@@ -28,4 +30,5 @@ __all__ = [
     "StorageError",
     "StorageFailed",
     "StoredImage",
+    "output_folder",
 ]

@@ -34,22 +34,34 @@ class StorageFailed(StorageError):
 class StoredImage:
     """A stored image: `url` as of `Storage.url_for`, `path` within the storage.
 
-    `thumbnail_path` is a WebP of at most 512 pixels a side; None if it could not be made or stored.
+    `width` and `height` are in pixels, None for an SVG that does not say; `bytes` is its size.
+    `thumbnail_path` is a WebP of at most 512 pixels a side; None for an SVG, or if it could not be
+    made or stored.
     """
 
     url: str
     path: str
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
     thumbnail_path: str | None
+
+
+def output_folder(user_id: UUID | None, generation_id: UUID) -> str:
+    """The folder of a generation's outputs; a bucket's policies can go by the user."""
+    return f"{user_id or 'anonymous'}/{generation_id}"
 
 
 class Storage(Protocol):
     """A storage for images. Every method of a remote storage raises StorageFailed."""
 
-    async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
-        """Store a PNG, JPEG, WebP, GIF or AVIF with its thumbnail.
+    async def save(self, name: str, image: bytes) -> StoredImage:
+        """Store a PNG, JPEG, WebP, GIF, AVIF or SVG with its thumbnail.
 
-        Saving a generation again replaces both. Raises NotAnImage for anything else, whatever its
-        declared content type, ImageRefused and StorageFailed; never because of the thumbnail.
+        `name` is its path without the extension, folders separated by "/". Saving under a name
+        again replaces both files. Raises NotAnImage for anything else, whatever its declared
+        content type, ImageRefused and StorageFailed; never because of the thumbnail.
         """
 
     async def probe(self, size: int) -> None:

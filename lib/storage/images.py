@@ -5,23 +5,24 @@ import mimetypes
 import threading
 from dataclasses import dataclass
 from io import BytesIO
-from uuid import UUID
 
 import anyio
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from lib.storage.contract import NotAnImage
+from lib.storage.contract import NotAnImage, StoredImage
+from lib.storage.svg import svg_size
 
 logger = logging.getLogger(__name__)
 
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "AVIF": "avif"}
-"""The allowed formats, by Pillow's names."""
+"""The allowed formats beside SVG, by Pillow's names."""
 MEDIA_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
     "webp": "image/webp",
     "gif": "image/gif",
     "avif": "image/avif",
+    "svg": "image/svg+xml",
 }
 MAX_PIXELS = 100_000_000
 """Decoding takes up to four bytes of memory for each."""
@@ -43,10 +44,20 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class CheckedImage:
-    """The file extension of an image, and its thumbnail as a WebP; None if none could be made."""
+    """What is known of an image: its size in pixels as browsers show it, None if it has none.
+
+    `thumbnail` is a WebP; None for an SVG, or if none could be made.
+    """
 
     extension: str
+    size: tuple[int, int] | None
     thumbnail: bytes | None
+
+    def stored(self, path: str, url: str, image: bytes, thumbnail_path: str | None) -> StoredImage:
+        """The image once it is stored."""
+        width, height = self.size or (None, None)
+        media_type = MEDIA_TYPES[self.extension]
+        return StoredImage(url, path, media_type, width, height, len(image), thumbnail_path)
 
 
 async def check_image(image: bytes) -> CheckedImage:
@@ -54,12 +65,14 @@ async def check_image(image: bytes) -> CheckedImage:
     return await anyio.to_thread.run_sync(_decode, image)
 
 
-def thumbnail_name(generation_id: UUID) -> str:
-    """File name of a generation's thumbnail."""
-    return f"{generation_id}.thumbnail.webp"
+def thumbnail_path(name: str) -> str:
+    """The path of the thumbnail of an image, by the image's path without its extension."""
+    return f"{name}.thumbnail.webp"
 
 
 def _decode(image: bytes) -> CheckedImage:
+    if image.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        return CheckedImage("svg", svg_size(image), None)
     try:
         with _one_at_a_time, Image.open(BytesIO(image), formats=list(EXTENSIONS)) as opened:
             if opened.width * opened.height > MAX_PIXELS:
@@ -67,9 +80,12 @@ def _decode(image: bytes) -> CheckedImage:
             opened.load()
             # A JPEG with several pictures has a name of its own.
             extension = EXTENSIONS.get(opened.format or "", "jpg")
-            return CheckedImage(extension, _thumbnail(opened))
+            size = _upright_size(opened)
+            return CheckedImage(extension, size, _thumbnail(opened))
     except UnidentifiedImageError as error:
-        raise NotAnImage("The output is not an image (PNG, JPEG, WebP, GIF or AVIF).") from error
+        raise NotAnImage(
+            "The output is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG)."
+        ) from error
     except Image.DecompressionBombError as error:
         limit = MAX_PIXELS // 1_000_000
         raise NotAnImage(f"The image has more than {limit} megapixels.") from error
@@ -77,6 +93,12 @@ def _decode(image: bytes) -> CheckedImage:
     except Exception as error:
         reason = str(error)[:MAX_REASON] or type(error).__name__
         raise NotAnImage(f"The image cannot be opened: {reason}.") from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as browsers turn the image."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else image.size
 
 
 def _thumbnail(image: Image.Image) -> bytes | None:

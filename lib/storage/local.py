@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import anyio
 
 from lib.storage.contract import StorageFailed, StoredImage
-from lib.storage.images import check_image, thumbnail_name
+from lib.storage.images import check_image, thumbnail_path
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +39,17 @@ class LocalStorage:
             folder.mkdir(parents=True, exist_ok=True)
             self._delete_drafts()
 
-    async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
+    async def save(self, name: str, image: bytes) -> StoredImage:
         checked = await check_image(image)
-        path = f"{generation_id}.{checked.extension}"
+        path = f"{name}.{checked.extension}"
         await anyio.to_thread.run_sync(self._write, path, image)
-        thumbnail_path = None
+        small = None
         if checked.thumbnail:
             # What is wrong is logged where it happens.
             with suppress(StorageFailed):
-                name = thumbnail_name(generation_id)
-                await anyio.to_thread.run_sync(self._write, name, checked.thumbnail)
-                thumbnail_path = name
-        return StoredImage(self.url_for(path), path, thumbnail_path)
+                await anyio.to_thread.run_sync(self._write, thumbnail_path(name), checked.thumbnail)
+                small = thumbnail_path(name)
+        return checked.stored(path, self.url_for(path), image, small)
 
     async def probe(self, size: int) -> None:
         await anyio.to_thread.run_sync(self._probe, size)
@@ -65,20 +64,34 @@ class LocalStorage:
         return self._file(path).read_bytes()
 
     def delete(self, path: str) -> bool:
-        file = self._file(path)
-        existed = file.exists()
-        file.unlink(missing_ok=True)
-        return existed
+        try:
+            file = self._file(path)
+            file.unlink()
+        except FileNotFoundError:
+            return False
+        # Of the generation and of the user, until one is not empty.
+        with suppress(OSError):
+            for folder in file.parents:
+                if folder == self._folder.resolve():
+                    break
+                folder.rmdir()
+        return True
 
     def _file(self, path: str) -> Path:
+        """The file at a path. Raises FileNotFoundError if there is none in this folder."""
         # The path comes from the database: never follow it out of this folder.
-        return self._folder / Path(path).name
+        file = (self._folder / path).resolve()
+        if not (file.is_relative_to(self._folder.resolve()) and file.is_file()):
+            raise FileNotFoundError(path)
+        return file
 
     def _write(self, path: str, image: bytes) -> None:
-        with self._draft(path) as draft:
+        with self._draft(Path(path).name) as draft:
             draft.write(image)
             draft.flush()
-            Path(draft.name).replace(self._folder / path)
+            target = self._folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(draft.name).replace(target)
 
     def _probe(self, size: int) -> None:
         with suppress(OSError):

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from uuid import UUID
 
 import anyio
 import httpx
@@ -13,7 +12,7 @@ from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
 from lib.storage.contract import ImageRefused, StorageError, StorageFailed, StoredImage
-from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_name
+from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_path
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +22,8 @@ MESSAGE_LENGTH = 500
 REFUSALS = ("413", "415")
 """HTTP statuses for one file: larger than the bucket allows, or of another type."""
 PROBE = "darkroom-probe.png"
+CACHE_SECONDS = "60"
+"""How long browsers keep an image, so that a removed one is gone soon."""
 
 
 class SupabaseStorage:
@@ -40,22 +41,21 @@ class SupabaseStorage:
         self._bucket = self._client.from_(bucket)
         self._url_seconds = url_seconds
 
-    async def save(self, generation_id: UUID, image: bytes) -> StoredImage:
+    async def save(self, name: str, image: bytes) -> StoredImage:
         checked = await check_image(image)
-        path = f"{generation_id}.{checked.extension}"
+        path = f"{name}.{checked.extension}"
         await anyio.to_thread.run_sync(self._upload, path, image, MEDIA_TYPES[checked.extension])
-        thumbnail_path = None
+        small = None
         if checked.thumbnail:
-            name = thumbnail_name(generation_id)
             try:
                 await anyio.to_thread.run_sync(
-                    self._upload, name, checked.thumbnail, MEDIA_TYPES["webp"]
+                    self._upload, thumbnail_path(name), checked.thumbnail, MEDIA_TYPES["webp"]
                 )
-                thumbnail_path = name
+                small = thumbnail_path(name)
             except StorageError as error:
                 logger.warning("The thumbnail of %s was not stored: %s", path, error)
         url = await anyio.to_thread.run_sync(self.url_for, path)
-        return StoredImage(url, path, thumbnail_path)
+        return checked.stored(path, url, image, small)
 
     async def probe(self, size: int) -> None:
         # A small image, whatever the size: a bucket is full as a whole.
@@ -87,7 +87,15 @@ class SupabaseStorage:
     def _upload(self, path: str, image: bytes, content_type: str) -> None:
         try:
             with self._translate_errors():
-                self._bucket.upload(path, image, {"content-type": content_type, "upsert": "true"})
+                self._bucket.upload(
+                    path,
+                    image,
+                    {
+                        "content-type": content_type,
+                        "cache-control": CACHE_SECONDS,
+                        "upsert": "true",
+                    },
+                )
         except FileNotFoundError as error:
             raise StorageFailed(f"Supabase Storage has no such path: {error}") from None
 

@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import streamlit as st
@@ -12,10 +12,11 @@ import streamlit as st
 from lib.resources import image_elsewhere, image_storage
 from lib.settings import settings
 from lib.storage import Storage, StorageFailed
+from lib.storage.images import MEDIA_TYPES
 from lib.ui.dashboard import app_url
 
 Row = Mapping[str, Any]
-"""A completed generation, with at least storage_path and image_url."""
+"""A completed generation or an output, with at least storage_path and image_url."""
 
 SIGNED_URL_SECONDS = 30
 """How long a signed Supabase URL is cached: less than the shortest lifetime allowed."""
@@ -26,14 +27,6 @@ MAX_KNOWN_URLS = 5000
 def storage() -> Storage:
     """This app's image storage."""
     return image_storage(settings())
-
-
-def show_image(generation: Row, width: int | Literal["stretch"]) -> None:
-    """Draw an image, or the reason why it is unavailable."""
-    try:
-        st.image(image_source(generation), width=width, alt=generation["prompt"])
-    except (StorageFailed, FileNotFoundError) as error:
-        st.text(str(error))
 
 
 def image_source(generation: Row) -> str:
@@ -48,17 +41,12 @@ def image_source(generation: Row) -> str:
     return _local_url(generation["storage_path"])
 
 
-def thumbnail_source(generation: Row) -> str | None:
-    """URL of the thumbnail, or of the image where it has none; None without a stored image.
-
-    `generation` also has thumbnail_path. Reachable from the viewer's browser. For several at once
-    `thumbnail_sources` asks a remote storage once.
-    """
-    return thumbnail_sources([generation])[0]
-
-
 def thumbnail_sources(generations: Sequence[Row]) -> list[str | None]:
-    """URLs as of `thumbnail_source`, in order, with at most one request to a remote storage."""
+    """URLs of thumbnails, or of images without one, in order; None without a stored image.
+
+    The rows also have thumbnail_path. Reachable from the viewer's browser, with at most one request
+    to a remote storage.
+    """
     if not settings().storage_bucket:
         return [_thumbnail_url(generation) for generation in generations]
     paths = [row["thumbnail_path"] or row["storage_path"] for row in generations]
@@ -73,9 +61,11 @@ def _thumbnail_url(generation: Row) -> str | None:
         return _local_url(stored) if stored else None
     if not generation["image_url"]:
         return None
-    image = image_source(generation)
+    image, stored = image_source(generation), str(generation["storage_path"] or "")
     # A signature is that of the image alone.
-    return f"{image.rpartition('/')[0]}/{path}" if path and not urlsplit(image).query else image
+    if not path or urlsplit(image).query or not stored or not image.endswith(stored):
+        return image
+    return f"{image.removesuffix(stored)}{path}"
 
 
 def _local_url(path: str) -> str:
@@ -114,27 +104,40 @@ def _signed_url(path: str) -> str:
 
 
 def file_name(job: Row) -> str:
-    """File name for downloading the image."""
+    """File name for downloading the image of a job, or a ZIP file of its images."""
     ending = str(job["storage_path"] or job["image_url"] or "").rpartition(".")[2].lower()
-    model = job["model_id"].rpartition("/")[2]
-    ending = ending if ending in ("png", "webp", "jpg") else "png"
-    return f"{model}-{str(job['generation_id'])[:8]}.{ending}"
+    if len(job["outputs"]) > 1:
+        ending = "zip"
+    elif ending not in MEDIA_TYPES:
+        ending = "png"
+    return f"{_base_name(job)}.{ending}"
 
 
-def image_bytes(job: Row) -> bytes:
-    """The image's bytes: from this app's storage, or its URL if external functions store it.
-
-    Raises StorageFailed and FileNotFoundError.
-    """
-    if settings().functions_elsewhere and not settings().storage_bucket:
-        return image_elsewhere(settings(), image_source(job))
-    return storage().read(job["storage_path"])
+def image_file(job: Row) -> bytes:
+    """The file of that name. Raises StorageFailed and FileNotFoundError."""
+    return archive([job]) if len(job["outputs"]) > 1 else _image_bytes(job)
 
 
 def archive(jobs: Sequence[Row]) -> bytes:
-    """The images of several jobs as a ZIP file."""
+    """All images of some jobs as a ZIP file. Raises what image_file raises."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as written:
         for job in jobs:
-            written.writestr(file_name(job), image_bytes(job))
+            if len(job["outputs"]) < 2:
+                written.writestr(file_name(job), _image_bytes(job))
+                continue
+            for number, output in enumerate(job["outputs"], 1):
+                ending = output["storage_path"].rpartition(".")[2]
+                written.writestr(f"{_base_name(job)}-{number}.{ending}", _image_bytes(output))
     return file.getvalue()
+
+
+def _base_name(job: Row) -> str:
+    return f"{job['model_id'].rpartition('/')[2]}-{str(job['generation_id'])[:8]}"
+
+
+def _image_bytes(image: Row) -> bytes:
+    """An image's bytes: from this app's storage, or its URL if external functions store it."""
+    if settings().functions_elsewhere and not settings().storage_bucket:
+        return image_elsewhere(settings(), image_source(image))
+    return storage().read(image["storage_path"])

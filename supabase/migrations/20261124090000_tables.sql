@@ -142,7 +142,8 @@ create table public.predictions (
     ended_at        timestamptz,
     predict_seconds double precision,
     error           text,
-    log             text
+    log             text,
+    outputs         int
 );
 comment on table public.predictions is
     'Every prediction that a provider may charge for, one row each. A row is written as an intent before the request and completed with the response, so that no attempt creates a prediction again.';
@@ -154,10 +155,35 @@ comment on column public.predictions.status is
     'intended: the provider''s id is unknown; it may or may not have started. unknown: that could not be determined in time, so another prediction may be paid for the same generation. expired: its outputs were deleted before they were stored. Otherwise the provider''s status.';
 comment on column public.predictions.created_at is 'Time before the request was sent.';
 comment on column public.predictions.log is 'The end of the provider''s log, 16,000 characters at most.';
+comment on column public.predictions.outputs is 'How many files its output has; null until it has ended.';
 
 create unique index predictions_provider_key on public.predictions (provider, provider_id) where provider_id is not null;
 create index predictions_generation_idx on public.predictions (generation_id, created_at);
 create index predictions_unknown_idx on public.predictions (created_at) where status = 'unknown';
+
+create table public.outputs (
+    generation_id  uuid        not null references public.image_generations (id) on delete cascade,
+    index          int         not null check (index >= 0),
+    prediction_id  uuid,
+    user_id        uuid,
+    url            text        not null,
+    storage_path   text        not null,
+    media_type     text        not null,
+    width          int,
+    height         int,
+    bytes          bigint      not null,
+    thumbnail_path text,
+    created_at     timestamptz not null default clock_timestamp(),
+    primary key (generation_id, index)
+);
+comment on table public.outputs is
+    'The stored files of each generation, all of one prediction. While it is processing, those stored so far. image_generations has the first one too.';
+comment on column public.outputs.index is 'Place in the output of the prediction, from 0; what could not be stored is missing.';
+-- No foreign key: each prediction that is deleted would look for its outputs.
+comment on column public.outputs.prediction_id is 'The row of predictions that made it; null for the synchronous path.';
+comment on column public.outputs.user_id is 'As in image_generations, for row-level security.';
+comment on column public.outputs.width is 'In pixels, as height; null for an SVG without a size.';
+comment on column public.outputs.thumbnail_path is 'As in image_generations; null for an SVG.';
 
 create table if not exists public.user_limits (
     user_id      uuid        primary key references auth.users (id) on delete cascade,

@@ -574,6 +574,8 @@ as $$
         image_url = coalesce(p_result ->> 'image_url', g.image_url),
         storage_path = coalesce(p_result ->> 'storage_path', g.storage_path),
         thumbnail_path = coalesce(p_result ->> 'thumbnail_path', g.thumbnail_path),
+        notices = case when p_result ->> 'notice' is null then g.notices
+                       else array_append(g.notices, p_result ->> 'notice') end,
         error_message = q.error_message,
         completed_at = q.completed_at,
         updated_at = clock_timestamp()
@@ -716,6 +718,8 @@ begin
             image_url = coalesce(d.result ->> 'image_url', g.image_url),
             storage_path = coalesce(d.result ->> 'storage_path', g.storage_path),
             thumbnail_path = coalesce(d.result ->> 'thumbnail_path', g.thumbnail_path),
+            notices = case when d.result ->> 'notice' is null then g.notices
+                           else array_append(g.notices, d.result ->> 'notice') end,
             completed_at = d.completed_at, updated_at = clock_timestamp()
         from done d
         where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'

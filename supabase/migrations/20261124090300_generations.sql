@@ -194,7 +194,8 @@ comment on function public.start_generation is
 create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
 returns table (
     generation_id uuid, status text, model_id text, version text, prediction uuid, provider_id text, input jsonb,
-    intended_at timestamptz, intended_seconds double precision, deadline_seconds int
+    intended_at timestamptz, intended_seconds double precision, deadline_seconds int,
+    user_id uuid, images_asked int, outputs_made int, outputs jsonb
 )
 language plpgsql volatile set search_path = ''
 as $$
@@ -250,12 +251,19 @@ begin
     where g.id = a.id;
 
     update public.image_generations g
-    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp()
+    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp(),
+        -- An attempt may have lost its claim before it recorded its prediction.
+        prediction_id = coalesce(g.prediction_id, (
+            select p.provider_id from public.predictions p
+            where p.generation_id = v_id and p.provider = p_provider and p.status in ('starting', 'processing', 'succeeded')
+            order by p.created_at desc limit 1
+        ))
     where g.id = v_id and g.status <> 'completed'
     returning g.prediction_id into v_known;
     if not found then
         return query
-            select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz, null::double precision, null::int
+            select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz,
+                   null::double precision, null::int, g.user_id, null::int, null::int, null::jsonb
             from public.image_generations g where g.id = v_id;
         return;
     end if;
@@ -276,7 +284,11 @@ begin
         select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, p.input, p.created_at,
                case when p.provider_id is null and (p.job_id, p.attempt) is distinct from (p_job_id, p_attempt)
                     then extract(epoch from clock_timestamp() - p.created_at)::double precision end,
-               m.deadline_seconds
+               m.deadline_seconds, g.user_id, public.images_asked(p.input), p.outputs,
+               coalesce((
+                   select jsonb_agg(to_jsonb(o) order by o.index) from public.outputs o
+                   where o.generation_id = g.id and o.prediction_id = p.id
+               ), '[]')
         from public.image_generations g
         join public.predictions p
             on p.generation_id = g.id and p.provider = p_provider
@@ -289,7 +301,7 @@ begin
 end;
 $$;
 comment on function public.begin_generation is
-    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. images_asked: how many images its input asks for; outputs_made: how many it has, null while it runs; outputs: those stored already, as in the table. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
 
 -- Predictions -------------------------------------------------------------------------------------
 
@@ -426,14 +438,14 @@ comment on function public.drop_intent is 'Takes back an intent, because the pro
 
 create function public.end_prediction(
     p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text, p_log text,
-    p_predict_seconds double precision, p_progress int
+    p_predict_seconds double precision, p_progress int, p_outputs int default null
 ) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 begin
     update public.predictions p
     set status = p_status, error = left(p_error, 16000), log = right(p_log, 16000), predict_seconds = p_predict_seconds,
-        ended_at = clock_timestamp()
+        outputs = p_outputs, ended_at = clock_timestamp()
     where p.id = p_prediction;
     return public.record_progress(p_job_id, p_attempt, p_progress);
 end;
@@ -472,6 +484,111 @@ begin
 end;
 $$;
 comment on function public.record_progress is 'Raises the progress of a generation, in percent; false when the claim is lost.';
+
+-- Outputs -----------------------------------------------------------------------------------------
+
+create function public.images_asked(p_input jsonb) returns int
+language sql immutable parallel safe set search_path = ''
+as $$
+    select coalesce(max(case when jsonb_typeof(i.value) = 'number' then least(i.value::numeric, 1000)::int end), 1)
+    from jsonb_each(p_input) i
+    where public.neutral_inputs() -> 'num_outputs' -> 'own' ? i.key
+      and not (i.key = 'max_images' and p_input ->> 'sequential_image_generation' is distinct from 'auto');
+$$;
+comment on function public.images_asked is 'How many images the input of a prediction asks for.';
+
+create function public.record_output(
+    p_job_id uuid, p_attempt int, p_prediction uuid, p_index int, p_url text, p_storage_path text, p_media_type text,
+    p_width int, p_height int, p_bytes bigint, p_thumbnail_path text
+) returns text[]
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_replaced text[];
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return null;
+    end if;
+    with replaced as (
+        delete from public.outputs o using public.predictions p
+        where p.id = p_prediction and o.generation_id = p.generation_id and o.prediction_id is distinct from p.id
+        returning o.storage_path, o.thumbnail_path
+    )
+    select coalesce(array_agg(f.path), '{}') into v_replaced
+    from replaced r cross join lateral (values (r.storage_path), (r.thumbnail_path)) f (path)
+    where f.path is not null and f.path is distinct from p_storage_path and f.path is distinct from p_thumbnail_path;
+    insert into public.outputs (
+        generation_id, index, prediction_id, user_id, url, storage_path, media_type, width, height, bytes, thumbnail_path
+    )
+    select p.generation_id, p_index, p.id, g.user_id, p_url, p_storage_path, p_media_type, p_width, p_height, p_bytes,
+           p_thumbnail_path
+    from public.predictions p join public.image_generations g on g.id = p.generation_id
+    where p.id = p_prediction
+    on conflict (generation_id, index) do update
+    set url = excluded.url, storage_path = excluded.storage_path, media_type = excluded.media_type,
+        width = excluded.width, height = excluded.height, bytes = excluded.bytes,
+        thumbnail_path = excluded.thumbnail_path;
+    return v_replaced;
+end;
+$$;
+comment on function public.record_output is
+    'Records a stored file of a prediction, again without effect, and forgets those of an earlier prediction of the generation. Returns the paths of the files that nothing has any more, which the caller deletes; null when the claim is lost.';
+
+create function public.missing_images_notice(p_prediction uuid, p_stored int) returns text
+language sql stable set search_path = ''
+as $$
+    select concat_ws('; ',
+        format('%s of %s images', p_stored, n.asked),
+        case when n.asked > n.made then format(
+            case when m.input_schema ?& '{num_outputs,disable_safety_checker}'
+                      and p.input -> 'disable_safety_checker' is distinct from 'true'
+                 then '%s withheld by the safety filter' else '%s not made by the model' end,
+            n.asked - n.made
+        ) end,
+        case when n.made > p_stored then format('%s could not be fetched or stored', n.made - p_stored) end
+    ) || '.'
+    from public.predictions p
+    left join public.models m on m.id = p.model_id
+    cross join lateral (
+        select coalesce(p.outputs, p_stored) as made,
+               greatest(public.images_asked(p.input), p.outputs, p_stored) as asked
+    ) n
+    where p.id = p_prediction and n.asked > p_stored;
+$$;
+comment on function public.missing_images_notice is
+    'Tells the user that a prediction has fewer stored images than it was asked for or made, and why; null if it has not. Of the models that take both inputs it is known that they leave flagged images out.';
+
+create function public.images(p_generation public.image_generations) returns jsonb
+language sql stable set search_path = ''
+as $$
+    select case when p_generation.status = 'completed' then coalesce(
+        (
+            select jsonb_agg(jsonb_build_object(
+                'url', o.url, 'width', o.width, 'height', o.height, 'type', o.media_type
+            ) order by o.index)
+            from public.outputs o where o.generation_id = p_generation.id
+        ),
+        case when p_generation.image_url is not null then jsonb_build_array(
+            jsonb_build_object('url', p_generation.image_url, 'width', null, 'height', null, 'type', null)
+        ) end,
+        '[]'
+    ) else '[]' end;
+$$;
+comment on function public.images is
+    'The images of a completed generation, in order: a list of objects with url, width and height in pixels, and type (media type); empty before. PostgREST serves it as a column. Generations of an existing deployment have one, without size and type.';
+
+create function public.stored_files(p_generations uuid[]) returns setof text
+language sql stable set search_path = ''
+as $$
+    select f.path
+    from public.image_generations g cross join lateral (values (g.storage_path), (g.thumbnail_path)) f (path)
+    where g.id = any (p_generations) and f.path is not null
+    union
+    select f.path
+    from public.outputs o cross join lateral (values (o.storage_path), (o.thumbnail_path)) f (path)
+    where o.generation_id = any (p_generations) and f.path is not null;
+$$;
+comment on function public.stored_files is 'The paths of all images and thumbnails of some generations, each once.';
 
 -- Notify ------------------------------------------------------------------------------------------
 

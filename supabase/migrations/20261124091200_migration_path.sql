@@ -137,7 +137,7 @@ create function public.end_sync_generation(
     p_generation_id uuid, p_outcome text,
     p_error_code text default null, p_error_message text default null,
     p_image_url text default null, p_storage_path text default null, p_prediction_id text default null,
-    p_thumbnail_path text default null
+    p_thumbnail_path text default null, p_outputs jsonb default null
 ) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -158,6 +158,12 @@ begin
         prediction_id = p_prediction_id,
         error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
+    insert into public.outputs (
+        generation_id, user_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path
+    )
+    select g.id, g.user_id, o.index, o.url, o.storage_path, o.media_type, o.width, o.height, o.bytes, o.thumbnail_path
+    from public.image_generations g cross join jsonb_populate_recordset(null::public.outputs, p_outputs) o
+    where g.id = p_generation_id;
     v_us := (extract(epoch from v_ended.ended_at - v_ended.started_at) * 1000000)::bigint;
     insert into public.path_rollup as r
     values (
@@ -171,7 +177,7 @@ begin
 end;
 $$;
 comment on function public.end_sync_generation is
-    'Records how a generation inside a request ended, and counts it. False if it had already ended; then nothing changes.';
+    'Records how a generation inside a request ended, with its stored files (p_outputs: rows of the table), and counts it. False if it had already ended; then nothing changes.';
 
 -- Times of the asynchronous path ------------------------------------------------------------------
 

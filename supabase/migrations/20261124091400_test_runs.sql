@@ -174,7 +174,7 @@ $$;
 comment on function public.withdraw_test_run is 'Deletes a test run that was refused before any of its jobs was started. False if some were.';
 
 create function public.delete_test_run(p_actor text, p_run_id uuid)
-returns table (generation_id uuid, storage_path text, thumbnail_path text)
+returns table (generations int, storage_paths text[])
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -200,14 +200,15 @@ begin
     end if;
     delete from public.job_queue q where q.id = any (v_jobs);
     delete from public.idempotency_keys k where k.scope = 'test' and k.generation_id = any (v_generations);
-    return query
-        delete from public.image_generations g where g.id = any (v_generations)
-        returning g.id, g.storage_path, g.thumbnail_path;
+    storage_paths := array(select public.stored_files(v_generations));
+    delete from public.image_generations g where g.id = any (v_generations);
+    get diagnostics generations = row_count;
     delete from public.test_runs r where r.id = p_run_id;
     perform public.record_action(p_actor, 'delete_test_run', v_jobs, jsonb_build_object(
         'run_id', p_run_id, 'before', v_before, 'after', public.job_states(v_jobs)
     ));
+    return next;
 end;
 $$;
 comment on function public.delete_test_run is
-    'Cancels the live jobs of a test run, deletes its generations and jobs, and records the actor. Returns the paths of images and thumbnails, which the caller deletes. Error: DR404 for an unknown run.';
+    'Cancels the live jobs of a test run, deletes its generations and jobs, and records the actor. Returns the number of generations, and the paths of images and thumbnails, which the caller deletes. Error: DR404 for an unknown run.';

@@ -154,11 +154,7 @@ begin
     perform from public.job_queue q where q.id = any (v_jobs) order by q.id for update;
     delete from public.job_leases l where l.job_id = any (v_jobs);
     delete from public.job_queue q where q.id = any (v_jobs);
-    storage_paths := array(
-        select f.path from public.image_generations g
-        cross join lateral (values (g.storage_path), (g.thumbnail_path)) f (path)
-        where g.id = any (v_generations) and f.path is not null
-    );
+    storage_paths := array(select public.stored_files(v_generations));
     delete from public.image_generations g where g.id = any (v_generations);
     delete from auth.users u where u.id = any (v_users);
     users := cardinality(v_users);

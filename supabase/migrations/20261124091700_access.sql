@@ -23,7 +23,7 @@ declare
 begin
     foreach v_table in array array[
         'audit_log', 'job_queue', 'job_leases', 'workers', 'models', 'image_generations',
-        'predictions', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
+        'predictions', 'outputs', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
         'model_holds', 'job_rollup', 'job_rollup_daily', 'arrival_rollup', 'failure_rollup',
         'job_minutes', 'arrival_minutes', 'rollup_state', 'rollup_dirty', 'job_totals',
         'set_aside_jobs', 'background_errors', 'queue_samples', 'cron_requests', 'alert_rules', 'alerts', 'alert_channels', 'alert_channel_urls',
@@ -86,7 +86,8 @@ begin
             'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
-            'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
+            'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'images_asked', 'record_output',
+            'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
             'cancel_jobs', 'retry_jobs', 'set_priority', 'actions_on_job', 'live_duplicates', 'cancel_duplicates',
@@ -156,14 +157,18 @@ revoke execute on function public.net_responses from public, anon, authenticated
 
 -- authenticated and anon: own rows, enabled models ------------------------------------------------
 
-grant select on public.job_queue, public.image_generations, public.user_limits to authenticated;
+grant select on public.job_queue, public.image_generations, public.outputs, public.user_limits to authenticated;
 grant select on public.models to anon, authenticated;
 grant execute on function public.get_user_limits(uuid) to authenticated;
+grant execute on function public.images(public.image_generations) to authenticated;
 
 create policy "Users can view their own jobs" on public.job_queue
     for select to authenticated using ((select auth.uid()) = created_by);
 
 create policy "Users can view their own generations" on public.image_generations
+    for select to authenticated using ((select auth.uid()) = user_id);
+
+create policy "Users can view their own outputs" on public.outputs
     for select to authenticated using ((select auth.uid()) = user_id);
 
 create policy "Users can view their own limits" on public.user_limits

@@ -149,3 +149,40 @@ def test_a_database_that_is_away_is_said_and_comes_back(call, database_away, eve
             assert answer.json()["error"]["code"] == "database_unavailable"
             assert answer.headers["Retry-After"]
     eventually(lambda: call("start-generation", GENERATION).status_code == 200)
+
+
+def test_all_images_are_stored_and_returned(call, served, db):
+    started = call("start-generation", GENERATION | {"num_outputs": 4}).json()
+    answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
+    images = answer["images"]
+    assert len(images) == 4
+    assert {(image["width"], image["height"], image["type"]) for image in images} == {
+        (1024, 1024, "image/webp")
+    }
+    rows = db.execute("select * from public.outputs order by index").fetchall()
+    assert [row["url"] for row in rows] == [image["url"] for image in images]
+    for row in rows:
+        image = Image.open(served.settings.images / row["storage_path"])
+        assert image.size == (row["width"], row["height"])
+        assert (served.settings.images / row["thumbnail_path"]).is_file()
+    generation = db.execute("select image_url, notices from public.image_generations").fetchone()
+    assert generation == {"image_url": images[0]["url"], "notices": []}
+
+
+@pytest.mark.parametrize(
+    ("model", "notice"),
+    [
+        (
+            "black-forest-labs/flux-schnell",
+            "3 of 4 images; 1 withheld by the safety filter.",
+        ),
+        ("openai/gpt-image-1.5", "3 of 4 images; 1 not made by the model."),
+    ],
+)
+def test_fewer_images_than_asked_for_are_said(call, db, model, notice):
+    request = GENERATION | {"prompt": "A lighthouse [flagged]", "model_id": model}
+    started = call("start-generation", request | {"num_outputs": 4}).json()
+    answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
+    assert len(answer["images"]) == 3
+    row = db.execute("select status, notices from public.image_generations").fetchone()
+    assert (row["status"], row["notices"][-1:]) == ("completed", [notice])

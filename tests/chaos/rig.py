@@ -206,7 +206,9 @@ class Rig:
             assert job["generation"] == "completed"
             assert (self.folder / "images" / job["storage_path"]).is_file()
         images = [
-            path for path in (self.folder / "images").iterdir() if ".thumbnail." not in path.name
+            path
+            for path in (self.folder / "images").rglob("*.*")
+            if path.is_file() and ".thumbnail." not in path.name
         ]
         assert len(images) == len(job_ids)
 

@@ -59,5 +59,9 @@ def test_every_job_completes_once_whatever_the_restarts(two, crew, server, event
     for worker in two:
         assert worker.alive, worker.log
     assert {row["pid"] for row in registered} == {worker.pid for worker in two}
-    images = [path.name for path in crew.images.iterdir() if ".thumbnail." not in path.name]
+    images = [
+        str(path.relative_to(crew.images))
+        for path in crew.images.rglob("*")
+        if path.is_file() and ".thumbnail." not in path.name
+    ]
     assert sorted(images) == sorted(story.storage_path for story in stories)

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from lib.client import (
     GenerationNotFound,
+    Image,
     SubscriptionTimeout,
 )
 from lib.client import subscription as following
@@ -90,6 +91,8 @@ async def test_every_change_is_heard_by_listen(story, database):
     seen = await walk(aiter(subscription), story)
     assert told(seen) == WHOLE_LIFE
     assert (seen[-1].image_url, seen[-1].error_message) == (IMAGE, None)
+    # As of an existing deployment, whose workers record no outputs.
+    assert seen[-1].images == (Image(IMAGE, None, None, None),)
     assert {str(update.generation_id) for update in seen} == {story.id}
 
 

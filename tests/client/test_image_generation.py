@@ -88,7 +88,7 @@ def test_from_a_plain_script(url, keys, database, process):
         if update.status == "queued":
             asyncio.run(process())
     assert update.status == "completed"
-    assert update.image_url.endswith(f"{started.generation_id}.webp")
+    assert update.image_url.endswith(f"anonymous/{started.generation_id}/0.webp")
 
 
 async def test_from_an_event_loop(url, keys, database, process):
@@ -130,6 +130,23 @@ async def test_the_state_goes_from_idle_to_an_image(generation, shown, process, 
     statuses = [status for status, _ in shown]
     assert list(dict.fromkeys(statuses)) == ["queued", "processing", "completed"]
     assert statuses.count("completed") == 1
+
+
+async def test_all_images_come_together(generation, process, until):
+    start = generation.start(prompt="A lighthouse", model_id=SCHNELL, num_outputs=3)
+    running = asyncio.create_task(start)
+    await until(lambda: generation.generation_id)
+    assert generation.images == ()
+    await process()
+    await running
+    urls = [image.url for image in generation.images]
+    assert [url.rpartition("/")[2] for url in urls] == ["0.webp", "1.webp", "2.webp"]
+    assert generation.image_url == urls[0]
+    assert {(one.width, one.height, one.type) for one in generation.images} == {
+        (1024, 1024, "image/webp")
+    }
+    generation.reset()
+    assert generation.images == ()
 
 
 async def test_a_refused_start_shows_as_failed(generation, shown):

@@ -12,6 +12,7 @@ from supabase_project import PAGE, PUBLISHABLE, SECRET, Project
 
 from lib.client import (
     GenerationNotFound,
+    Image,
     SubscriptionRefused,
     SubscriptionTimeout,
     subscribe_to_generation,
@@ -229,6 +230,30 @@ async def test_a_user_sees_own_generations_only(db, project, user, subscribe):
         await anext(aiter(subscribe(story, supabase_key=PUBLISHABLE)))
     with pytest.raises(SubscriptionRefused, match="Invalid API key"):
         await anext(aiter(subscribe(story, supabase_key="another")))
+
+
+OUTPUT = """
+insert into outputs
+    (generation_id, index, user_id, url, storage_path, media_type, width, height, bytes)
+select id, %s, user_id, %s, 'a/b.webp', 'image/webp', 8, 6, 1
+from image_generations where id = %s
+"""
+
+
+async def test_all_images_are_there_at_the_end(db, project, user, subscribe):
+    story = Story(db, user)
+    story.begin()
+    for index in (1, 0):
+        db.execute(OUTPUT, [index, f"/images/{index}.webp", story.id])
+    updates = aiter(
+        subscribe(story, supabase_key=PUBLISHABLE, access_token=project.token(user), read_seconds=1)
+    )
+    assert (await anext(updates)).images == ()
+    story.complete()
+    last = [update async for update in updates][-1]
+    assert last.images == tuple(
+        Image(f"/images/{index}.webp", 8, 6, "image/webp") for index in (0, 1)
+    )
 
 
 async def test_an_expired_token_is_said_to_be(db, project, user, subscribe):

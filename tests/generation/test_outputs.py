@@ -128,7 +128,8 @@ ENDINGS = {
     "empty": NOT_AN_IMAGE,
     "half": NOT_AN_IMAGE,
     "html": NOT_AN_IMAGE,
-    "svg": NOT_AN_IMAGE,
+    "svg": COMPLETED,
+    "svg-script": NOT_AN_IMAGE,
     "video": NOT_AN_IMAGE,
     "tiff": NOT_AN_IMAGE,
     "once-half": COMPLETED,
@@ -223,3 +224,71 @@ def test_a_file_that_drips_holds_its_slot_until_the_deadline(run, provider):
     assert "within" in jobs["drip"]["error_message"]
     assert (jobs["drip"]["attempts"], jobs["png"]["status"]) == (3, "completed")
     assert provider.created["drip"] == 1
+
+
+def stored_outputs(db: Connection) -> list[dict[str, Any]]:
+    return db.execute("select * from outputs order by index").fetchall()
+
+
+def notices(db: Connection) -> Any:
+    row = db.execute("select notices from image_generations").fetchone()
+    return row and row["notices"]
+
+
+def test_every_file_of_a_list_is_stored_with_its_type_and_thumbnail(run, db, tmp_path):
+    assert run("four")["four"]["status"] == "completed"
+    stored = stored_outputs(db)
+    generation = db.execute("select * from image_generations").fetchone()
+    folder = f"anonymous/{generation['id']}"
+    assert [(one["index"], one["storage_path"], one["media_type"]) for one in stored] == [
+        (0, f"{folder}/0.png", "image/png"),
+        (1, f"{folder}/1.webp", "image/webp"),
+        (2, f"{folder}/2.jpg", "image/jpeg"),
+        (3, f"{folder}/3.gif", "image/gif"),
+    ]
+    assert {(one["width"], one["height"]) for one in stored} == {(64, 64)}
+    for one in stored:
+        assert (tmp_path / "images" / one["storage_path"]).stat().st_size == one["bytes"]
+        assert (tmp_path / "images" / one["thumbnail_path"]).is_file()
+    assert (generation["storage_path"], generation["image_url"], generation["notices"]) == (
+        stored[0]["storage_path"], stored[0]["url"], [],
+    )  # fmt: skip
+
+
+def test_what_is_no_file_in_a_list_is_passed_by_and_the_same_file_stored_once(run, db, provider):
+    assert run("four-nulls")["four-nulls"]["status"] == "completed"
+    assert [one["media_type"] for one in stored_outputs(db)] == ["image/png", "image/webp"]
+    assert provider.fetched == {"png": 1, "webp": 1}
+
+
+def test_one_file_that_fails_is_fetched_again_alone(run, db, provider):
+    assert run("four-once")["four-once"]["status"] == "completed"
+    assert [one["index"] for one in stored_outputs(db)] == [0, 1, 2, 3]
+    assert provider.created == {"four-once": 1}
+    assert provider.fetched == {"png": 1, "webp": 1, "once-status-503": 2, "gif": 1}
+
+
+def test_the_next_attempt_fetches_only_what_is_missing(run, db, provider):
+    job = run("four-away")["four-away"]
+    assert (job["status"], job["code"], job["attempts"]) == (*UNREACHABLE, 3)
+    # What does not answer keeps nothing else from being stored.
+    assert [one["index"] for one in stored_outputs(db)] == [0, 2, 3]
+    assert provider.created == {"four-away": 1}
+    assert provider.fetched == {"png": 1, "status-503": 3, "webp": 1, "gif": 1}
+
+
+def test_a_file_that_can_never_be_stored_costs_the_others_nothing(run, db):
+    assert run("four-wrong")["four-wrong"]["status"] == "completed"
+    assert [one["index"] for one in stored_outputs(db)] == [0, 3]
+    assert notices(db) == ["2 of 4 images; 2 could not be fetched or stored."]
+
+
+def test_an_attempt_that_finds_everything_stored_asks_the_provider_nothing(run, db, provider):
+    run("four-away")
+    # As of an attempt that was killed after the last image.
+    db.execute("update predictions set outputs = 3")
+    db.execute("select retry_jobs('somebody', array(select id from job_queue))")
+    asked = provider.fetched.copy()
+    assert run()["four-away"]["status"] == "completed"
+    assert (provider.fetched, provider.created) == (asked, {"four-away": 1})
+    assert notices(db) == []

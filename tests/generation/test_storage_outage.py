@@ -186,7 +186,7 @@ async def test_an_outage_stops_what_needs_storage_and_ends_by_itself(
     assert len(provider.paid) == 20
     assert set(provider.fetched) == set(provider.paid[: len(set(provider.fetched))])
     assert provider.fetched
-    assert len(list(images.glob("*.png"))) == len(list(images.glob("*.thumbnail.webp"))) == 20
+    assert len(list(images.rglob("*.png"))) == len(list(images.rglob("*.thumbnail.webp"))) == 20
 
 
 @pytest.mark.parametrize("way", ["prediction", "output", "file"])

@@ -74,7 +74,7 @@ def test_ten_jobs_survive_a_killed_app_and_complete_once(make_app, eventually):
     # Nothing was paid for twice, and every image is there.
     after = app.rows("select id, prediction_id from public.image_generations order by id")
     assert after == before
-    assert len(list((app.folder / "images").glob("*.thumbnail.webp"))) == 10
+    assert len(list((app.folder / "images").rglob("*.thumbnail.webp"))) == 10
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
 ):
     app.call("start-generation", {"prompt": "Real", "model_id": SCHNELL})
     eventually(lambda: statuses(app, "Real") == {"completed": 1})
-    images = set((app.folder / "images").iterdir())
+    images = set((app.folder / "images").rglob("*"))
     jobs = app.rows("select count(*) from public.job_queue")
     open_form(page, app)
     page.get_by_label("Images per model", exact=True).fill("2")
@@ -228,7 +228,7 @@ def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     assert statuses(app, "To be deleted") == {}
     assert statuses(app, "Real") == {"completed": 1}
     assert app.rows("select count(*) from public.job_queue") == jobs
-    assert set((app.folder / "images").iterdir()) == images
+    assert set((app.folder / "images").rglob("*")) == images
     [audit] = app.rows(
         "select action, affected, details from public.audit_log order by id desc limit 1"
     )

@@ -190,3 +190,18 @@ def test_without_a_job_it_leads_to_the_list(app, page, id, said):
     page.goto(f"{app.url}/job{id}")
     sees(page, said)
     expect(page.get_by_test_id("stMain").get_by_role("link", name="All jobs")).to_be_visible()
+
+
+def test_all_images_are_shown_and_open_in_full_size(app: App, page: Page, eventually):
+    job = start(app, "A lighthouse [flagged]", num_outputs=4)
+    ended(eventually, app, job)
+    opened(page, app, job)
+    sees(page, "3 of 4 images; 1 withheld by the safety filter.")
+    images = page.get_by_role("img", name=re.compile(r"^Image \d of 3: A lighthouse"))
+    expect(images).to_have_count(3, timeout=LONG)
+    stored = rows(app, "select url, width, height, bytes from outputs order by index")
+    links = page.get_by_role("link", name=re.compile("A lighthouse"))
+    assert [links.nth(n).get_attribute("href") for n in range(3)] == [
+        f"{app.url}{one['url']}" for one in stored
+    ]
+    sees(page, re.compile(rf"^{stored[0]['width']} x {stored[0]['height']}, webp, "))

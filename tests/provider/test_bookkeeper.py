@@ -31,7 +31,7 @@ async def test_a_prediction_gives_an_image_and_is_in_the_book_and_the_list(bookk
     community = await replicate.create(sdxl, {"prompt": "a fox"}, version=version)
     states = [state async for state in replicate.follow(created, deadline=10)]
     assert states[-1].status == "succeeded"
-    opened = Image.open(io.BytesIO(await replicate.download(states[-1].image)))
+    opened = Image.open(io.BytesIO(await replicate.download(states[-1].images[0])))
     assert opened.size == (8, 8)
     first, second = bookkeeper.entries()
     assert (first.event, first.id, first.model) == ("created", created.id, SCHNELL)

@@ -88,7 +88,7 @@ async def test_failed_predictions(client, inject):
     state = await run(client)
     assert state.status == "failed"
     with pytest.raises(ProviderError, match="ended as failed: CUDA out of memory"):
-        _ = state.image
+        _ = state.images
 
 
 async def test_predictions_without_end_are_cancelled_at_the_deadline(client, inject):
@@ -101,11 +101,11 @@ async def test_predictions_without_end_are_cancelled_at_the_deadline(client, inj
 async def test_images_that_are_none(client, inject, tmp_path):
     state = await run(client)
     inject(failing("not_an_image"))
-    spoilt = await client.download(state.image)
+    spoilt = await client.download(state.images[0])
     with pytest.raises(NotAnImage):
-        await LocalStorage(tmp_path / "images", "http://app").save(state.id, spoilt)
+        await LocalStorage(tmp_path / "images", "http://app").save(str(state.id), spoilt)
     inject(Faults())
-    assert (await client.download(state.image)).startswith(b"RIFF")
+    assert (await client.download(state.images[0])).startswith(b"RIFF")
 
 
 async def test_a_provider_that_cuts_every_connection(client, inject):
@@ -119,7 +119,7 @@ async def test_a_provider_that_cuts_every_connection(client, inject):
 
 
 async def test_a_provider_that_answers_503(client, inject):
-    image = (await run(client)).image
+    image = (await run(client)).images[0]
     inject(Faults(outage="unavailable"))
     assert (await refusal(client)).status == 503
     with pytest.raises(ProviderError) as error:

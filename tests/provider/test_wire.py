@@ -222,7 +222,7 @@ async def test_all_urls_in_an_output_are_read_in_their_order(serve, connect, out
     assert prediction.output[:2] == urls
     if not urls:
         with pytest.raises(ProviderError, match="no image was returned") as error:
-            _ = prediction.image
+            _ = prediction.images
         assert error.value.code == "prediction_failed"
 
 
@@ -233,7 +233,7 @@ async def test_a_deeply_nested_output_is_read_or_refused(serve, connect):
     body = '{"id": "p1", "model": "a/b", "status": "succeeded", "output": %s}'
     server = serve(PlainTextResponse(body % deep), PlainTextResponse(body % ("[" * 100_000)))
     replicate = connect(TOKEN, server.base_url)
-    assert (await replicate.get("p1")).image == "https://a/1.png"
+    assert (await replicate.get("p1")).images[0] == "https://a/1.png"
     with pytest.raises(ProviderError) as error:
         await replicate.get("p1")
     assert error.value.code == "unexpected_answer"

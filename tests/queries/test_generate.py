@@ -210,10 +210,17 @@ def test_a_deleted_run_takes_all_that_is_its_own(db: Connection) -> None:
     complete(db, done)
     claim(db)
     db.execute("select public.refresh_rollup()")
-    rows = test_runs.delete_run(db, actor="me", run=run)
-    assert sorted(filter(None, (row["storage_path"] for row in rows))) == [f"{done['id']}.png"]
-    assert sorted(filter(None, (row["thumbnail_path"] for row in rows))) == [f"{done['id']}.webp"]
-    assert len(rows) == 3
+    db.execute(
+        "insert into outputs (generation_id, index, url, storage_path, media_type, bytes)"
+        " select generation_of(payload), n, 'u', id || '-' || n || '.png', 'image/png', 1"
+        " from job_queue, generate_series(0, 1) n where id = %s",
+        [done["id"]],
+    )
+    deleted = test_runs.delete_run(db, actor="me", run=run)
+    names = ("-0.png", "-1.png", ".png", ".webp")
+    assert sorted(deleted["storage_paths"]) == [f"{done['id']}{name}" for name in names]
+    assert deleted["generations"] == 3
+    assert count(db, "outputs") == 0
     left = [count(db, table) for table in ("job_queue", "image_generations", "idempotency_keys")]
     assert (left, count(db, "job_leases"), count(db, "test_runs")) == (kept, 0, 1)
     audit = db.execute("select action, affected from public.audit_log order by id").fetchall()

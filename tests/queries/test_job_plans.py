@@ -24,6 +24,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("jobs", "recent_resets", {}),
     ("job", "job", {"id": USER}),
     ("job", "attempts", {"id": USER}),
+    ("job", "images", {"generation_id": USER}),
     ("job", "predictions", {"generation_id": USER}),
     ("job", "log", {"generation_id": USER}),
     ("job", "operators", {"id": str(USER)}),
@@ -106,6 +107,7 @@ def show_job(db: Connection, id: UUID) -> None:
     queries = load("job")
     job = queries.job(db, id=id)
     if generation_id := job["generation_id"]:
+        list(queries.images(db, generation_id=generation_id))
         list(queries.predictions(db, generation_id=generation_id))
         queries.log(db, generation_id=generation_id)
     list(queries.attempts(db, id=id))

@@ -54,6 +54,7 @@ def test_the_next_attempt_looks_for_the_intent_or_follows_its_prediction(queue):
     # The first attempt's answer comes after all.
     assert queue.one(RECORD, job_id, 1, "p1", first["prediction"]) == "lost"
     assert begun(queue, job_id, attempt=2)["provider_id"] == "p1"
+    assert queue.one("select prediction_id from image_generations") == "p1"
     assert queue.one(RECORD, job_id, 2, "p2", first["prediction"]) == "unwanted"
     assert queue.rows(ROWS) == [{"provider_id": "p1", "status": "starting", "attempt": 1}]
 
@@ -113,3 +114,44 @@ def test_only_what_nobody_follows_is_cancelled(queue):
     queue.cancel(job_id)
     assert queue.one(unwanted, job_id) == "p1"
     assert queue.rows(unwanted, job_id) == [], "told once"
+
+
+OUTPUT = "select record_output(%s, %s, %s, %s, 'u', %s, 'image/png', 8, 8, 99, %s)"
+STORED = "select index, storage_path from outputs order by index"
+
+
+def test_outputs_are_recorded_by_the_claims_holder_and_given_to_the_next_attempt(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    prediction = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", prediction)
+    for index in (0, 1, 1):
+        path = f"a/{index}.png"
+        assert queue.one(OUTPUT, job_id, 1, prediction, index, path, f"a/{index}.webp") == []
+    queue.one(
+        "select end_prediction(%s, 1, %s, 'succeeded', null, '', 1, 95, 3)", job_id, prediction
+    )
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    again = begun(queue, job_id, attempt=2)
+    assert (again["outputs_made"], [one["index"] for one in again["outputs"]]) == (3, [0, 1])
+    # The first attempt goes on after all.
+    assert queue.one(OUTPUT, job_id, 1, prediction, 2, "late", None) is None
+    assert queue.rows(STORED) == [
+        {"index": 0, "storage_path": "a/0.png"},
+        {"index": 1, "storage_path": "a/1.png"},
+    ]
+
+
+def test_outputs_of_another_prediction_take_the_place_of_those_before(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    first = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", first)
+    for index in range(3):
+        queue.one(OUTPUT, job_id, 1, first, index, f"a/{index}.png", f"a/{index}.webp")
+    replace = "select id from replace_prediction(%s, 1, %s, 'expired')"
+    second = queue.one(replace, job_id, first)
+    assert begun(queue, job_id)["outputs"] == []
+    gone = queue.one(OUTPUT, job_id, 1, second, 0, "a/0.jpg", "a/0.webp")
+    assert sorted(gone) == ["a/0.png", "a/1.png", "a/1.webp", "a/2.png", "a/2.webp"]
+    assert queue.rows(STORED) == [{"index": 0, "storage_path": "a/0.jpg"}]

@@ -56,6 +56,9 @@ values (now(), 'sync', 'a/model', 'completed', 1, 1, 1);
 insert into public.rollup_dirty (hour, status) values ('2000-01-01', 'failed');
 insert into public.predictions (provider, model_id, generation_id, input)
 select 'replicate', 'a/model', id, '{}' from public.image_generations;
+insert into public.outputs (generation_id, index, user_id, url, storage_path, media_type, bytes)
+select id, 0, user_id, '/images/' || id || '/0.webp', id || '/0.webp', 'image/webp', 1
+from public.image_generations;
 insert into public.set_aside_jobs (job_id, step, error) values ('00000000-0000-0000-0000-00000000aaaa', 'claim', 'x');
 insert into public.background_errors (task, error) values ('rescue', 'x');
 insert into public.queue_samples (minute, pending, due, processing) values ('2000-01-01', 1, 1, 1);

@@ -116,5 +116,5 @@ async def test_an_image_without_a_thumbnail_is_still_an_image(monkeypatch, caplo
         raise ValueError("no turning")
 
     monkeypatch.setattr(images.ImageOps, "exif_transpose", fail)
-    assert await images.check_image(encoded("PNG")) == images.CheckedImage("png", None)
+    assert await images.check_image(encoded("PNG")) == images.CheckedImage("png", (40, 30), None)
     assert "No thumbnail" in caplog.text

@@ -22,19 +22,26 @@ def encoded(form):
     return buffer.getvalue()
 
 
+def files(folder):
+    """The paths of all files in a folder and those below."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(("form", "ending"), list(EXTENSIONS.items()))
 async def test_keeps_an_image_under_its_own_ending(tmp_path, form, ending):
-    id = uuid4()
-    stored = await LocalStorage(tmp_path, "http://app").save(id, encoded(form))
-    assert stored.path == f"{id}.{ending}"
-    assert stored.url == f"http://app/images/{id}.{ending}"
+    stored = await LocalStorage(tmp_path, "http://app").save("user/one/0", encoded(form))
+    assert stored.path == f"user/one/0.{ending}"
+    assert stored.url == f"http://app/images/user/one/0.{ending}"
     assert (tmp_path / stored.path).read_bytes() == encoded(form)
-    assert stored.thumbnail_path == f"{id}.thumbnail.webp"
-    assert {path.name for path in tmp_path.iterdir()} == {stored.path, stored.thumbnail_path}
+    assert stored.thumbnail_path == "user/one/0.thumbnail.webp"
+    assert (stored.media_type, stored.bytes) == (f"image/{form.lower()}", len(encoded(form)))
+    assert (stored.width, stored.height) == (8, 8)
+    assert files(tmp_path) == {stored.path, stored.thumbnail_path}
     storage = LocalStorage(tmp_path, "http://app")
     assert storage.urls_for([stored.path]) == {stored.path: stored.url}
     assert storage.delete(stored.thumbnail_path)
     assert storage.delete(stored.path)
+    assert not storage.delete(stored.path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,7 +60,7 @@ def test_the_address_depends_on_the_settings_alone(tmp_path, values, url):
 @pytest.mark.parametrize("content", [b"", b"<svg onload=alert(1)>", encoded("TIFF")])
 async def test_keeps_nothing_else(tmp_path, content):
     with pytest.raises(NotAnImage):
-        await LocalStorage(tmp_path, "http://app").save(uuid4(), content)
+        await LocalStorage(tmp_path, "http://app").save(str(uuid4()), content)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,7 +68,7 @@ def test_a_path_never_leads_out_of_the_folder(tmp_path):
     outside = tmp_path / "secret.png"
     outside.write_bytes(b"secret")
     storage = LocalStorage(tmp_path / "images", "http://app")
-    for path in ("../secret.png", str(outside)):
+    for path in ("../secret.png", "user/../../secret.png", str(outside), "", "."):
         with pytest.raises(FileNotFoundError):
             storage.read(path)
         assert not storage.delete(path)
@@ -83,10 +90,10 @@ def small_disk(tmp_path):
 async def test_a_full_disk_is_said_and_keeps_no_drafts(small_disk):
     storage = LocalStorage(small_disk, "http://app")
     image = encoded("PNG") + bytes(1_000_000)
-    kept = [await storage.save(uuid4(), image) for _ in range(2)]
+    kept = [await storage.save(str(uuid4()), image) for _ in range(2)]
     for _ in range(3):
         with pytest.raises(StorageFailed, match=r"^The disk for images is full\.$"):
-            await storage.save(uuid4(), image)
+            await storage.save(str(uuid4()), image)
         with pytest.raises(StorageFailed, match="full"):
             await storage.probe(len(image))
     await storage.probe(1)
@@ -95,13 +102,13 @@ async def test_a_full_disk_is_said_and_keeps_no_drafts(small_disk):
     assert storage.delete(kept[0].path)
     await storage.probe(len(image))
     assert len(list(small_disk.iterdir())) == 3
-    await storage.save(uuid4(), image)
+    await storage.save(str(uuid4()), image)
 
 
 async def test_a_disk_without_room_for_the_thumbnail_keeps_the_image(small_disk):
     storage = LocalStorage(small_disk, "http://app")
     image = encoded("PNG").ljust(2500 * 1024, b"\0")
-    stored = await storage.save(uuid4(), image)
+    stored = await storage.save(str(uuid4()), image)
     assert stored.thumbnail_path is None
     assert [path.name for path in small_disk.iterdir()] == [stored.path]
 
@@ -111,11 +118,11 @@ async def test_a_folder_that_cannot_be_used_may_be_so_later(tmp_path):
     folder.write_text("not a folder")
     storage = LocalStorage(folder, "http://app")
     with pytest.raises(StorageFailed, match="is not writable") as caught:
-        await storage.save(uuid4(), encoded("PNG"))
+        await storage.save(str(uuid4()), encoded("PNG"))
     assert str(tmp_path) not in str(caught.value)
     folder.unlink()
     await storage.probe(1)
-    await storage.save(uuid4(), encoded("PNG"))
+    await storage.save(str(uuid4()), encoded("PNG"))
 
 
 @pytest.mark.parametrize("finds", ["the next process", "a probe"])

@@ -63,22 +63,23 @@ def storage(project: str, bucket: Bucket) -> SupabaseStorage:
 async def test_what_is_kept_is_found_at_its_address(
     storage: SupabaseStorage, bucket: Bucket
 ) -> None:
-    id = uuid4()
-    stored = await storage.save(id, png())
-    assert stored.path == f"{id}.png"
+    name = f"{uuid4()}/{uuid4()}/0"
+    stored = await storage.save(name, png())
+    assert stored.path == f"{name}.png"
     found = fetched(stored.url)
     assert (found.content, found.headers["content-type"]) == (png(), "image/png")
     assert fetched(storage.url_for(stored.path)).content == storage.read(stored.path) == png()
     assert KEY not in stored.url
+    assert bucket.cached == {stored.path: "60", stored.thumbnail_path: "60"}
 
-    again = await storage.save(id, png("blue"))
+    again = await storage.save(name, png("blue"))
     assert storage.read(again.path) == png("blue")
     assert list(bucket.objects) == [again.path, again.thumbnail_path]
-    assert bucket.objects[f"{id}.thumbnail.webp"][1] == "image/webp"
+    assert bucket.objects[f"{name}.thumbnail.webp"][1] == "image/webp"
 
     assert storage.delete(again.path) is True
     assert storage.delete(again.path) is False
-    assert storage.delete(f"{id}.thumbnail.webp") is True
+    assert storage.delete(f"{name}.thumbnail.webp") is True
     with pytest.raises(FileNotFoundError):
         storage.read(again.path)
 
@@ -89,19 +90,19 @@ async def test_every_format_is_sent_with_its_type(
 ) -> None:
     buffer = BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, form)
-    stored = await storage.save(uuid4(), buffer.getvalue())
+    stored = await storage.save(str(uuid4()), buffer.getvalue())
     assert stored.path.endswith(f".{extension}")
     assert fetched(stored.url).headers["content-type"] == f"image/{form.lower()}"
 
 
 async def test_a_private_image_has_no_lasting_address(storage: SupabaseStorage, bucket: Bucket):
-    stored = await storage.save(uuid4(), png())
+    stored = await storage.save(str(uuid4()), png())
     bare = stored.url.partition("?")[0].replace("/sign/", "/public/")
     assert fetched(bare).is_success == bucket.public
 
 
 async def test_many_addresses_cost_one_request(storage: SupabaseStorage, bucket: Bucket) -> None:
-    kept = [await storage.save(uuid4(), png()) for _ in range(3)]
+    kept = [await storage.save(str(uuid4()), png()) for _ in range(3)]
     paths = [str(stored.thumbnail_path) for stored in kept]
     bucket.signings = 0
     urls = storage.urls_for([*paths, "lost.webp"])
@@ -117,7 +118,7 @@ async def test_a_thumbnail_that_a_bucket_does_not_allow_is_left_out(
     storage: SupabaseStorage, bucket: Bucket, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket.allowed = {"image/png"}
-    stored = await storage.save(uuid4(), png())
+    stored = await storage.save(str(uuid4()), png())
     assert (stored.thumbnail_path, list(bucket.objects)) == (None, [stored.path])
     assert fetched(stored.url).content == png()
     assert "mime type image/webp is not supported" in caplog.text
@@ -126,7 +127,7 @@ async def test_a_thumbnail_that_a_bucket_does_not_allow_is_left_out(
 
 async def test_what_is_no_image_is_not_sent(storage: SupabaseStorage, bucket: Bucket) -> None:
     with pytest.raises(NotAnImage):
-        await storage.save(uuid4(), b"<svg onload=alert(1)>")
+        await storage.save(str(uuid4()), b"<svg onload=alert(1)>")
     assert bucket.objects == {}
 
 
@@ -141,7 +142,7 @@ async def test_a_storage_that_refuses_says_why_without_the_key(
     ]:
         bucket.answer = answer
         with pytest.raises(StorageFailed, match=said) as caught:
-            await storage.save(uuid4(), png())
+            await storage.save(str(uuid4()), png())
         assert KEY not in str(caught.value)
         assert len(str(caught.value)) < 600
         with pytest.raises(StorageFailed, match=said):
@@ -149,9 +150,9 @@ async def test_a_storage_that_refuses_says_why_without_the_key(
     bucket.answer = None
     other = SupabaseStorage(project, KEY, "other", 0)
     with pytest.raises(StorageFailed, match="bucket 'other': Bucket not found"):
-        await other.save(uuid4(), png())
+        await other.save(str(uuid4()), png())
     with pytest.raises(StorageFailed, match="does not respond"):
-        await SupabaseStorage("http://127.0.0.1:1", KEY, "images", 0).save(uuid4(), png())
+        await SupabaseStorage("http://127.0.0.1:1", KEY, "images", 0).save(str(uuid4()), png())
 
 
 async def test_an_image_that_a_bucket_does_not_allow_is_no_outage(
@@ -164,7 +165,7 @@ async def test_an_image_that_a_bucket_does_not_allow_is_no_outage(
     ]:
         bucket.answer = answer
         with pytest.raises(ImageRefused, match="bucket 'images': "):
-            await storage.save(uuid4(), png())
+            await storage.save(str(uuid4()), png())
         await storage.probe(1)
 
 

@@ -1,5 +1,7 @@
 """Addresses of images and thumbnails, wherever they are stored and served."""
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -65,13 +67,18 @@ def test_an_image_of_another_service_is_found_there(configure, stored, shown):
             row(thumbnail="//evil.example/a.webp"),
             "http://functions.example/images///evil.example/a.webp",
         ),
+        (
+            FUNCTIONS,
+            row("u/g/0.png", "u/g/0.thumbnail.webp", "/images/u/g/0.png"),
+            "http://functions.example/images/u/g/0.thumbnail.webp",
+        ),
         # The signature is that of the image.
         (FUNCTIONS, row(url="https://s.example/a.png?token=1"), "https://s.example/a.png?token=1"),
     ],
 )
 def test_a_thumbnail_is_found_beside_its_image(configure, values, generation, shown):
     configure(values)
-    assert images.thumbnail_source(generation) == shown
+    assert images.thumbnail_sources([generation]) == [shown]
 
 
 class Bucket:
@@ -116,11 +123,11 @@ def test_a_page_of_thumbnails_in_a_bucket_costs_one_request_and_the_next_draw_no
     # The same addresses, so that browsers do not load the images again.
     bucket.clock[0] += 299
     assert images.thumbnail_sources(rows) == urls
-    assert images.thumbnail_source(rows[3]) == urls[3]
+    assert images.thumbnail_sources(rows[3:4]) == urls[3:4]
     assert len(bucket.asked) == 1
-    assert images.thumbnail_source(row(thumbnail="new.webp")) == "https://bucket/new.webp?2"
+    assert images.thumbnail_sources([row(thumbnail="new.webp")]) == ["https://bucket/new.webp?2"]
     bucket.clock[0] += 2
-    assert images.thumbnail_source(rows[0]) == "https://bucket/0.webp?3"
+    assert images.thumbnail_sources(rows[:1]) == ["https://bucket/0.webp?3"]
 
 
 def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
@@ -130,7 +137,20 @@ def test_while_a_bucket_does_not_answer_pages_do_without_and_rarely_ask(bucket):
     assert len(bucket.asked) == 1
     bucket.works = True
     bucket.clock[0] += 31
-    assert images.thumbnail_source(row()) == "https://bucket/a.thumbnail.webp?2"
+    assert images.thumbnail_sources([row()]) == ["https://bucket/a.thumbnail.webp?2"]
+
+
+def test_several_images_of_a_job_are_downloaded_as_one_archive(bucket):
+    bucket.read = str.encode
+    job = row("a/0.png") | {"model_id": "owner/model", "generation_id": "0123456789", "outputs": []}
+    assert (images.file_name(job), images.image_file(job)) == ("model-01234567.png", b"a/0.png")
+    job["outputs"] = [row(f"a/{n}.webp") for n in range(2)]
+    assert images.file_name(job) == "model-01234567.zip"
+    with zipfile.ZipFile(io.BytesIO(images.image_file(job))) as file:
+        assert {name: file.read(name) for name in file.namelist()} == {
+            "model-01234567-1.webp": b"a/0.webp",
+            "model-01234567-2.webp": b"a/1.webp",
+        }
 
 
 @pytest.fixture
@@ -159,14 +179,14 @@ def functions(configure: Callable[..., None]) -> Iterator[str]:
 
 def test_images_of_external_functions_are_read_from_their_server(functions: str) -> None:
     for stored in ("/images/a.png", f"{functions}/images/a.png", f"{functions}/?to=/images/a.png"):
-        assert images.image_bytes(row(url=stored)) == b"image"
+        assert images.image_file(row(url=stored) | {"outputs": []}) == b"image"
 
 
 def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
     configure: Callable[..., None], functions: str
 ) -> None:
     configure(FUNCTIONS | {"DARKROOM_URL": functions})
-    assert images.image_bytes(row(url=f"{functions}/images/a.png")) == b"image"
+    assert images.image_file(row(url=f"{functions}/images/a.png") | {"outputs": []}) == b"image"
 
 
 @pytest.mark.parametrize(
@@ -185,4 +205,4 @@ def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
 )
 def test_no_stored_address_leads_elsewhere_into_our_network(functions: str, stored: str) -> None:
     with pytest.raises(StorageFailed, match=r"private network|not https|not a web address"):
-        images.image_bytes(row(url=stored))
+        images.image_file(row(url=stored) | {"outputs": []})

@@ -84,8 +84,7 @@ def delete_run(pool: Pool, actor: str, run_id: UUID, storage: Storage) -> int:
     such run.
     """
     with translated(), pool.connection() as connection:
-        rows = load("test_runs").delete_run(connection, actor=actor, run=run_id)
-    for row in rows:
-        for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
-            storage.delete(path)
-    return len(rows)
+        deleted = load("test_runs").delete_run(connection, actor=actor, run=run_id)
+    for path in deleted["storage_paths"]:
+        storage.delete(path)
+    return int(deleted["generations"])

@@ -14,6 +14,8 @@ from lib.provider.replicate.failures import failure_of
 
 MAX_TEXT, MAX_NAME = 16_000, 200
 """Most characters that are kept of an error and of logs, and that a name or status may have."""
+MAX_FILES = 100
+"""Most files that are kept of an output; the most that a model promises is 15."""
 
 _URL = re.compile(r"https?://|data:", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
@@ -128,7 +130,7 @@ def _text(answer: dict[str, Any], field: str) -> str:
 
 
 def _urls(output: Any) -> list[str]:
-    """All URLs in an output, in their order: models nest them in lists and objects."""
+    """The URLs in an output, each once, in order: models nest them in lists and objects."""
     urls, rest = [], [output]
     while rest:
         value = rest.pop()
@@ -138,7 +140,7 @@ def _urls(output: Any) -> list[str]:
             rest.extend(reversed(value))
         elif isinstance(value, dict):
             rest.extend(reversed(value.values()))
-    return urls
+    return list(dict.fromkeys(urls))[:MAX_FILES]
 
 
 def _error(value: Any) -> str | None:

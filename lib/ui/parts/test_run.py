@@ -98,9 +98,10 @@ def _buttons(run: Row, jobs: Sequence[Row]) -> None:
         ):
             ask(job_dialogs.cancel(live))
         done = [job for job in jobs if job["status"] == "completed"]
+        images = sum(max(len(job["outputs"]), 1) for job in done)
         if len(done) > 1 and not is_load_test(run):
             st.download_button(
-                f"Download {len(done)} images",
+                f"Download {images} images",
                 partial(archive, done),
                 f"run-{str(run['id'])[:8]}.zip",
                 "application/zip",

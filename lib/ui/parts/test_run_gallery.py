@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from lib.database.sample_history import IMAGES
-from lib.formats import duration, escaped
+from lib.formats import duration, escaped, plural
 from lib.ops.test_runs.phases import LIVE, mean, phase, queue_position
 from lib.queue.operator_actions import cancel_jobs
 from lib.roles import AccessDenied
 from lib.ui.confirm import report
 from lib.ui.dashboard import actor, clear_cached_answers, pool
-from lib.ui.images import file_name, image_bytes, thumbnail_sources
+from lib.ui.images import file_name, image_file, thumbnail_sources
 
 Row = Mapping[str, Any]
 
@@ -112,7 +112,7 @@ def _card(job: Row, url: str | None) -> None:
         if job["status"] == "completed":
             st.download_button(
                 ":material/download:",
-                partial(image_bytes, job),
+                partial(image_file, job),
                 file_name(job),
                 help="Download",
                 type="tertiary",
@@ -131,11 +131,13 @@ def _live_phase(job: Row) -> str:
 
 
 def _times(job: Row) -> str:
-    """How long an ended job ran, and its seed."""
+    """How long an ended job ran, its seed, and how many images it has beside the first."""
     ran = job["run_seconds"]
     parts = [f"Ran {duration(ran)}" if ran is not None else "Not started"]
     if (seed := job["parameters"].get("seed")) is not None:
         parts.append(f"seed {seed}")
+    if (more := len(job["outputs"]) - 1) > 0:
+        parts.append(f"+{plural(more, 'image')}")
     return ", ".join(parts)
 
 

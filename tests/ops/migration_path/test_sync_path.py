@@ -37,7 +37,11 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     made = await rollout.generate_synchronously(**ask())
     row, [counted] = recorded(db)
     assert (row["id"], row["image_url"]) == (made.generation_id, made.image_url)
-    assert made.image_url == f"http://app.example/images/{made.generation_id}.webp"
+    assert made.image_url == f"http://app.example/images/anonymous/{made.generation_id}/0.webp"
+    outputs = db.execute("select * from outputs").fetchall()
+    assert [(one["index"], one["url"], one["width"]) for one in outputs] == [
+        (0, made.image_url, 512)
+    ]
     assert (tmp_path / "images" / row["storage_path"]).is_file()
     assert (tmp_path / "images" / row["thumbnail_path"]).is_file()
     assert (row["status"], row["outcome"], row["error_code"]) == ("completed", "completed", None)
