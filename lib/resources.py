@@ -83,7 +83,7 @@ def image_elsewhere(settings: Settings, address: str) -> bytes:
     try:
         return asyncio.run(fetch())
     except (ProviderError, TimeoutError) as error:
-        raise StorageFailed(str(error) or "The server of the image does not answer.") from None
+        raise StorageFailed(str(error) or "The image server does not respond.") from None
 
 
 def image_storage(settings: Settings) -> Storage:
