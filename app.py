@@ -37,12 +37,12 @@ else:
         config = settings()
         # Checked here because the server shows an error of its lifespan as a traceback.
         refuse_other_schema(config)
+        service = Service(config)
     except (SettingsError, DatabaseError) as error:
         sys.exit(f"Darkroom cannot start: {error}")
     # st.navigation sets this too, but too late if the first visit is a deep link: because of the
     # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
-    service = Service(config)
     host = urlsplit(app_url()).hostname or ""
     api_routes = [
         *routes(lambda: service.functions),

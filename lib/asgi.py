@@ -25,9 +25,9 @@ try:
     config = settings()
     # Checked here because the server shows an error of its lifespan as a traceback.
     refuse_other_schema(config)
+    service = Service(config, with_worker=True)
 except (SettingsError, DatabaseError) as error:
     sys.exit(f"Darkroom cannot start: {error}")
-service = Service(config, with_worker=True)
 app = Starlette(
     lifespan=service.lifespan,
     routes=[

@@ -3,7 +3,7 @@
 
 -- name: begin_generation^
 select generation_id, status, model_id, version, prediction, provider_id, input::text as input,
-       intended_at, intended_seconds, deadline_seconds
+       intended_at, intended_seconds, deadline_seconds, user_id
 from public.begin_generation(:job_id::uuid, :attempt, :provider);
 
 -- name: replace_prediction^

@@ -96,12 +96,22 @@ CATALOGUE = (
     ),
     Guide(
         "refused",
-        "Refused by the safety filter",
-        "The model's safety filter objected to the prompt or the result, so there is no image.",
-        "The user has to change the prompt. A retry rarely succeeds.",
+        "Refused",
+        "The model's safety filter or your prompt check objected to the prompt or the image.",
+        "Nothing, unless many are refused: the user has to change the prompt.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
+    ),
+    Guide(
+        "prompt_check_failed",
+        "Prompt check failed",
+        "The function in DARKROOM_PROMPT_CHECK raised an error, took longer than 10 s, or returned"
+        " neither None nor a sentence. Nothing was sent to the provider.",
+        "Find the error in the worker's log and fix the function. Up to thirty attempts do not"
+        " count, so pending jobs continue by themselves; retry those that failed.",
+        "after",
+        r"prompt could not be checked",
     ),
     Guide(
         "vendor_account",

@@ -30,7 +30,10 @@ from .subscription import (
 logger = logging.getLogger(__name__)
 
 TABLE = "image_generations"
-COLUMNS = ("status", "progress", "image_url", "error_message", "started_at")
+COLUMNS = (
+    "status", "progress", "image_url", "error_message", "started_at", "error_code", "application",
+    "metadata",
+)  # fmt: skip
 CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 """Longest delay between attempts to subscribe; the row is polled meanwhile."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -46,8 +46,10 @@ class GenerationUpdate:
     """A visible state of a generation.
 
     `status` is queued, processing, completed, failed or cancelled; `progress` in percent.
-    While queued, `error_message` says why the last attempt failed; another follows. `image_url` is
-    relative to the app ("/images/…") where neither DARKROOM_URL nor a bucket is set.
+    While queued, `error_message` says why the last attempt failed; another follows. `error_code`
+    names the kind of error: "refused" if a safety filter or a prompt check refused the request.
+    `image_url` is relative to the app ("/images/…") where neither DARKROOM_URL nor a bucket is set.
+    `application` and `metadata` are those of the request.
     """
 
     generation_id: UUID
@@ -55,6 +57,9 @@ class GenerationUpdate:
     progress: int
     image_url: str | None
     error_message: str | None
+    error_code: str | None = None
+    application: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
     @property
     def final(self) -> bool:
@@ -71,6 +76,9 @@ class Snapshot:
     image_url: str | None
     error_message: str | None
     started_at: Any
+    error_code: str | None = None
+    application: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 class Session(Protocol):
@@ -226,6 +234,9 @@ class _Follower:
             progress,
             snapshot.image_url,
             snapshot.error_message,
+            snapshot.error_code,
+            snapshot.application,
+            snapshot.metadata,
         )
         return None if self._last == last else self._last
 

@@ -28,6 +28,7 @@ class Intent:
     at: datetime
     seconds: float | None
     deadline_seconds: float
+    user_id: UUID | None
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -77,6 +78,7 @@ class PredictionCalls:
             row["intended_at"],
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
+            row["user_id"],
         )
         return Generation(row["generation_id"], intent)
 
@@ -104,6 +106,7 @@ class PredictionCalls:
             row["at"],
             None,
             intent.deadline_seconds,
+            intent.user_id,
         )
 
     async def renew(self, claim: Claim, intent: Intent) -> None:

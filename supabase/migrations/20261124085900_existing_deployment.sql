@@ -88,7 +88,10 @@ begin
             ('image_generations', 'completed_at', 'timestamp with time zone', ''),
             ('image_generations', 'updated_at', 'timestamp with time zone', 'not null default now()'),
             ('image_generations', 'notices', 'text[]', ''),
-            ('image_generations', 'size', 'jsonb', '')
+            ('image_generations', 'size', 'jsonb', ''),
+            ('image_generations', 'error_code', 'text', ''),
+            ('image_generations', 'application', 'text', 'check (length(application) between 1 and 100)'),
+            ('image_generations', 'metadata', 'jsonb', 'check (jsonb_typeof(metadata) = ''object'')')
         ) as c (relation, name, kind, terms)
         where pg_catalog.to_regclass('public.' || c.relation) is not null
     loop

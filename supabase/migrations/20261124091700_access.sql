@@ -83,7 +83,7 @@ begin
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
-            'reserved_input', 'refuse_reserved_inputs',
+            'reserved_input', 'refuse_reserved_inputs', 'refuse_invalid_labels',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'tell_generation_change',
@@ -93,7 +93,7 @@ begin
             'pause_queue',
             'resume_queue', 'probe_provider', 'set_user_limits',
             -- rollup
-            'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
+            'failure_outcome', 'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
             'job_rollup_of', 'arrival_rollup_of', 'failure_rollup_of', 'minutes_since',
             'job_minutes_of', 'arrival_minutes_of', 'rolled_days',
             -- folding
@@ -194,7 +194,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '27c6d0cf26e31b52';
+return '52d5b6fba69a08b0';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
