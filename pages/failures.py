@@ -8,7 +8,8 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.checks.error_guide import Guide, guide
+from lib.checks.error_guide import guide
+from lib.checks.guide import Guide
 from lib.checks.refusals import is_refusal, refusal_sentence
 from lib.formats import plural, share
 from lib.ops.action_texts import RETRY_ADVICE

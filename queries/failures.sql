@@ -13,19 +13,8 @@ from public.failure_groups_between(
 );
 
 -- name: unknown^
--- Generations of the last 24 hours that may have been paid for twice. Columns: unknown: those with a
--- prediction of which it could not be found out whether it was started; ended: jobs of providers
--- that ended since then, from a full hour on.
-select
-    (
-        select count(distinct p.generation_id) from public.predictions p
-        where p.status = 'unknown' and p.created_at > now() - interval '24 hours'
-    ) as unknown,
-    (
-        select coalesce(sum(s.jobs), 0)::bigint
-        from public.job_stats_parts(date_trunc('hour', now() - interval '24 hours', 'UTC'), now(), 'all') s
-        join public.job_types t on t.job_type = s.job_type and t.provider is not null
-    ) as ended;
+-- Generations of the last 24 hours that may have been paid for twice.
+select unknown, ended from public.unknown_outcomes;
 
 -- name: failed
 -- Failed jobs of a range and kind before the position (:before, timestamptz, and :before_id),

@@ -30,7 +30,7 @@ begin
           and c.relname in (
               'queue_health', 'failed_jobs_recent', 'stuck_jobs', 'live_workers', 'live_jobs',
               'queue_health_recent', 'queue_state', 'queue_hours', 'queue_quarters', 'queue_pace', 'throughput_hourly',
-              'model_timings', 'failure_groups', 'user_usage'
+              'model_timings', 'failure_groups', 'unknown_outcomes', 'user_usage'
           )
         union all
         select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,

@@ -97,3 +97,22 @@ comment on view public.failure_groups is
 Columns: as failure_groups_between.
 
 Cost: a day of the failure rollup, and the jobs that failed since the last fold.';
+
+create view public.unknown_outcomes with (security_invoker = true) as
+select
+    (
+        select count(distinct p.generation_id) from public.predictions p
+        where p.status = 'unknown' and p.created_at > now() - interval '24 hours'
+    ) as unknown,
+    (
+        select coalesce(sum(s.jobs), 0)::bigint
+        from public.job_stats_parts(date_trunc('hour', now() - interval '24 hours', 'UTC'), now(), 'all') s
+        join public.job_types t on t.job_type = s.job_type and t.provider is not null
+    ) as ended;
+comment on view public.unknown_outcomes is
+'How many generations of the last 24 hours may have been paid for twice? One row.
+
+- unknown: generations with a prediction of which it could not be found out whether it was started, so that another was created
+- ended: jobs of a provider that ended since then, from a full hour on; purged jobs included
+
+Cost: the unknown predictions of a day by their partial index, a day of the hourly rollup, and the jobs that ended since the last fold.';

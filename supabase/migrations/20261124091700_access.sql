@@ -47,12 +47,12 @@ revoke update, delete on public.audit_log from service_role;
 revoke all on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
     public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
-    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.unknown_outcomes, public.user_usage
     from public, anon, authenticated, service_role;
 grant select on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
     public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
-    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.unknown_outcomes, public.user_usage
     to service_role;
 
 -- Identity columns need no right on their sequence.
@@ -194,7 +194,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '52d5b6fba69a08b0';
+return '321db0270967a5f8';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
