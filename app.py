@@ -35,9 +35,9 @@ else:
     logs.configure()
     try:
         config = settings()
+        service = Service(config)
         # Checked here because the server shows an error of its lifespan as a traceback.
         refuse_other_schema(config)
-        service = Service(config)
     except (SettingsError, DatabaseError) as error:
         sys.exit(f"Darkroom cannot start: {error}")
     # st.navigation sets this too, but too late if the first visit is a deep link: because of the

@@ -23,9 +23,9 @@ from lib.settings import SettingsError, settings
 logs.configure()
 try:
     config = settings()
+    service = Service(config, with_worker=True)
     # Checked here because the server shows an error of its lifespan as a traceback.
     refuse_other_schema(config)
-    service = Service(config, with_worker=True)
 except (SettingsError, DatabaseError) as error:
     sys.exit(f"Darkroom cannot start: {error}")
 app = Starlette(
