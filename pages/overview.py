@@ -148,8 +148,9 @@ def top_failures() -> None:
         for group in groups:
             failure_group(group)
     for group in found[len(groups) :]:
-        sentence = escaped(refusal_sentence(group))
-        link("failures", f"**{group['refused']:,} refused.** {sentence}", None, time=LAST_HOUR)
+        with st.container(gap=None):
+            link("failures", f"**{group['refused']:,}** Refused", None, time=LAST_HOUR)
+            st.caption(escaped(refusal_sentence(group)))
 
 
 def failure_group(group: Mapping[str, Any]) -> None:

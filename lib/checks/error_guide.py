@@ -79,7 +79,7 @@ CATALOGUE = (
         "refused",
         "Refused",
         "The model's safety filter or your prompt check objected to the prompt or the image.",
-        "Nothing, unless many are refused: the user has to change the prompt.",
+        "The user has to change the prompt. If many are refused, look at what they ask for.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",

@@ -132,9 +132,8 @@ def _failed(job: Job) -> JobState:
     message = job["error_message"]
     found = guide(job["error_code"], message)
     if job["error_code"] == "refused" and message:
-        return JobState(
-            "refused", _short(message), found.todo, change_first=True, retry_helps=False
-        )
+        # The sentence says what to do.
+        return JobState("refused", _short(message), change_first=True, retry_helps=False)
     how = "permanently at" if job["permanent"] else "after"
     return JobState(
         "act",
