@@ -40,6 +40,7 @@ else:
     memory.limit_arenas()
     try:
         config = settings()
+        service = Service(config)
         # Checked here because the server shows an error of its lifespan as a traceback.
         refuse_other_schema(config)
     except (SettingsError, DatabaseError) as error:
@@ -47,7 +48,6 @@ else:
     # st.navigation sets this too, but too late if the first visit is a deep link: because of the
     # folder's name, Streamlit would run that page without this script.
     PagesManager.uses_pages_directory = False
-    service = Service(config)
 
     @asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:

@@ -23,11 +23,11 @@ logs.configure()
 memory.limit_arenas()
 try:
     config = settings()
+    service = Service(config, with_worker=True)
     # Checked here because the server shows an error of its lifespan as a traceback.
     refuse_other_schema(config)
 except (SettingsError, DatabaseError) as error:
     sys.exit(f"Darkroom cannot start: {error}")
-service = Service(config, with_worker=True)
 app = Starlette(
     lifespan=service.lifespan,
     routes=[

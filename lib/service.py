@@ -32,6 +32,7 @@ from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
 from lib.resources import database_url, image_storage, jwks_url, project_keys
 from lib.settings import Settings
+from lib.settings.named_function import named_function
 from lib.worker.background import attempt, keep_running
 from lib.worker.handlers import Handler, handlers
 from lib.worker.rescue import rescue_dead_workers
@@ -61,6 +62,12 @@ def refuse_other_schema(settings: Settings) -> None:
             f"delete the folder {settings.data.resolve()}, with all jobs and images in it, and"
             " start again",
         ) from error
+
+
+def prompt_check(settings: Settings) -> Callable[..., Any] | None:
+    """The team's check of prompts, None without one. Raises SettingsError if it cannot load."""
+    name = settings.prompt_check
+    return named_function("DARKROOM_PROMPT_CHECK", name) if name else None
 
 
 def prepare_database(settings: Settings) -> str:
@@ -127,6 +134,7 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
     """Open the dependencies for running jobs; without a Replicate token, start a simulator.
 
     An embedded database is kept running meanwhile, and the jobs of its dead workers are rescued.
+    Raises SettingsError if the prompt check cannot be loaded.
     """
     async with AsyncExitStack() as stack:
         pool = await open_async_pool(url, max_size=8, wait=2.0, application_name="darkroom worker")
@@ -154,6 +162,7 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
             replicate,
             image_storage(settings),
             generation_seconds=settings.generation_seconds,
+            prompt_check=prompt_check(settings),
         )
         locks = None if settings.database_url else settings.data / "postgres" / "workers"
         if locks:
@@ -194,6 +203,8 @@ class Service:
 
     def __init__(self, settings: Settings, *, with_worker: bool = False) -> None:
         """`with_worker` adds a worker for a configured database; an embedded one always has one."""
+        # Raises SettingsError here, because the server shows one of its lifespan as a traceback.
+        prompt_check(settings)
         self._with_worker = with_worker
         self.functions: Functions | None = None
         self.worker_ended = False

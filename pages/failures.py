@@ -8,7 +8,9 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.checks.error_guide import Guide, guide
+from lib.checks.error_guide import guide
+from lib.checks.guide import Guide
+from lib.checks.refusals import is_refusal, refusal_sentence
 from lib.formats import plural, share
 from lib.ops.action_texts import RETRY_ADVICE
 from lib.ui.columns import (
@@ -31,6 +33,11 @@ from lib.ui.selection import selectable
 from lib.ui.time_range import time_range
 
 MAX_SHOWN = 200
+UNKNOWN_HELP = (
+    "Predictions of which it could not be found out within the hour whether they had started:"
+    " each may be charged besides the one that replaced it. Compare them with the provider's list"
+    " of predictions, and check the workers' network."
+)
 MAX_ERROR_FILTER = 200
 """Length of the Jobs page's error filter."""
 COLUMNS = [
@@ -45,6 +52,7 @@ span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
 def panel() -> None:
     groups = read("failures", "groups", **span.parameters)
     show_summary(groups)
+    show_unknown()
     by_key = {group["key"]: group for group in groups}
     if retried := st.session_state.pop("retry group", None):
         confirm_retry_all(retried, by_key.get(retried))
@@ -68,16 +76,30 @@ def selected_key() -> str | None:
 
 
 def show_summary(groups: Sequence[dict[str, Any]]) -> None:
-    if not groups:
-        if not empty_queue("This page groups failed jobs by cause and says what to do."):
-            st.success(f"No failed jobs in {span.description}.", icon=":material/check_circle:")
+    refused = f" {groups[0]['refused']:,} refused." if groups and groups[0]["refused"] else ""
+    if not groups and empty_queue("This page groups failed jobs by cause and says what to do."):
+        return
+    if not groups or is_refusal(groups[0]):
+        st.success(
+            f"No failed jobs in {span.description}.{refused}", icon=":material/check_circle:"
+        )
         return
     first = groups[0]
     st.markdown(
         f"**{plural(first['total'])} failed in {span.description}** in"
         f" {plural(first['kinds'], 'error group')}. Most frequent"
-        f" ({share(first['jobs'], first['total'])}): {guide_for(first).title}."
+        f" ({share(first['jobs'], first['total'])}): {guide_for(first).title}.{refused}"
     )
+
+
+def show_unknown() -> None:
+    """Draw how many generations may have been paid for twice."""
+    row = read("failures", "unknown")
+    rate = f"Unknown outcome: {row['unknown']:,} of {plural(row['ended'], 'generation')}, last 24 h"
+    if row["unknown"]:
+        st.warning(f"**{rate}.** {UNKNOWN_HELP}", icon=":material/help:")
+    elif row["ended"]:
+        st.caption(rate, help=UNKNOWN_HELP)
 
 
 def guide_for(group: dict[str, Any]) -> Guide:
@@ -89,7 +111,10 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
     st.header("Error groups")
     table = pd.DataFrame(groups)
     guides = [guide_for(group) for group in groups]
-    table["about"] = [entry.title for entry in guides]
+    table["about"] = [
+        f"Refused: {refusal_sentence(group)}" if is_refusal(group) else entry.title
+        for entry, group in zip(guides, groups, strict=True)
+    ]
     table["retry"] = [
         f"Retry {group['jobs']:,}" if entry.retry == "helps" else None
         for entry, group in zip(guides, groups, strict=True)
@@ -162,7 +187,8 @@ def show_group(key: str, group: dict[str, Any]) -> None:
     with st.container(border=True):
         st.markdown(f"**{entry.title}.** {entry.meaning}")
         st.markdown(f"**What to do:** {entry.todo} {RETRY_ADVICE[entry.retry]}")
-        st.code(group["error_group"] or "(no message)", language=None, wrap_lines=True)
+        message = refusal_sentence(group) if is_refusal(group) else group["error_group"]
+        st.code(message or "(no message)", language=None, wrap_lines=True)
         with st.container(horizontal=True, vertical_alignment="center"):
             # What is likely to fail again is not offered first.
             if entry.retry == "helps":
@@ -200,7 +226,11 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
     rows = read("failures", "failed", **span.parameters, key=key, most=MAX_SHOWN, **NEWEST)
     if not rows:
         return
-    of = "Failed jobs in this group" if key else "Failed jobs"
+    of = "Failed jobs"
+    if key:
+        of = "Jobs in this group"
+    elif groups and groups[0]["refused"]:
+        of = "Failed and refused jobs"
     st.header(f"{of}, newest {MAX_SHOWN}" if len(rows) == MAX_SHOWN else of)
     jobs = pd.DataFrame(rows, columns=COLUMNS)
     selected = selectable(
@@ -237,7 +267,8 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
             disabled=not selected,
         ):
             confirm_retry(selected, group)
-        if not key and groups and st.button(f"Retry all {groups[0]['total']:,}", key="retry all"):
+        total = groups[0]["total"] if groups else 0
+        if not key and total and st.button(f"Retry all {total:,}", key="retry all"):
             confirm_retry_all(None, None)
     if len(selected) == 1:
         job_details("Selected job", selected[0])

@@ -31,6 +31,7 @@ BADGES = {
     "processing": ("blue", "play_circle"),
     "completed": ("green", "check_circle"),
     "failed": ("red", "error"),
+    "refused": ("orange", "shield"),
     "cancelled": ("gray", "block"),
 }
 TABS = ("Log", "Events", "Attempts", "Payload")
@@ -87,9 +88,10 @@ def panel(id: UUID) -> None:
 def header(job: Job, found: JobState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.code(str(job["id"]), language=None, width="content")
-        color, icon = BADGES[job["status"]]
+        status = "refused" if found.level == "refused" else job["status"]
+        color, icon = BADGES[status]
         stuck = is_stuck(job)
-        label = "Stuck" if stuck else {"processing": "Running"}.get(job["status"], job["status"])
+        label = "Stuck" if stuck else {"processing": "Running"}.get(status, status)
         st.badge(
             f"{label.capitalize()}{ago(job)}{attempt(job)}",
             icon=f":material/{'heart_broken' if stuck else icon}:",
@@ -165,6 +167,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.info(text, icon=":material/play_circle:")
         case "held":
             st.warning(text, icon=":material/pause_circle:")
+        case "refused":
+            st.warning(text, icon=":material/shield:")
         case "act":
             st.error(text, icon=":material/error:")
     if len(job["error_message"] or "") > QUOTED:
@@ -195,6 +199,7 @@ def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
 def request(job: Job, predictions: Sequence[Job]) -> None:
     asked = json.loads(job["parameters"])
     sent = json.loads((predictions[-1]["input"] if predictions else None) or "{}")
+    labels = {name: job[name] for name in ("application", "metadata") if job[name] is not None}
     fields, raw = st.tabs(["Input", "JSON"])
     with fields:
         show_text(job["prompt"], height=PROMPT_HEIGHT)
@@ -206,12 +211,17 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
             for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
                 field(name, both(asked.get(name), sent.get(name)))
             field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
+            for name, value in labels.items():
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                field(name.capitalize(), text)
         for notice in job["notices"] or ():
             st.caption(escaped(notice))
     with raw:
         st.caption("Requested")
         show_json(
-            {"model": job["model_id"], "prompt": job["prompt"]} | json.loads(job["parameters"])
+            {"model": job["model_id"], "prompt": job["prompt"]}
+            | json.loads(job["parameters"])
+            | labels
         )
         if predictions and predictions[-1]["input"]:
             st.caption("Sent to the provider")

@@ -32,9 +32,9 @@ MAX_MODELS = 200
 NO_MODEL = "(no model)"
 """Stands for jobs whose payload names no model, also in the URL."""
 COLUMNS = [
-    "model_id", "jobs", "completed", "failed", "usage", "run_total", "run_mean", "run_min",
-    "run_p50", "run_p95", "run_p99", "run_max", "wait_mean", "wait_p50", "wait_p95", "wait_p99",
-    "wait_max", "before_completed", "before_failed", "before_p50", "before_p95",
+    "model_id", "jobs", "completed", "failed", "refused", "usage", "run_total", "run_mean",
+    "run_min", "run_p50", "run_p95", "run_p99", "run_max", "wait_mean", "wait_p50", "wait_p95",
+    "wait_p99", "wait_max", "before_completed", "before_failed", "before_p50", "before_p95",
 ]  # fmt: skip
 
 confirmations()
@@ -139,7 +139,7 @@ def model_table(models: pd.DataFrame) -> None:
         columns={
             "name": st.column_config.TextColumn("Model", width=160),
             "jobs": count_column("Jobs", width=70),
-            "failed": percent_column("Failure rate", width=90),
+            "failed": percent_column("Failure rate", "Without refused jobs.", width=90),
             "run_p50": seconds_column("p50 run", width=75),
             "p50_change": change_column("Change", "Change in p50 run.", width=75),
             "run_p95": seconds_column("p95 run", width=75),
@@ -152,6 +152,7 @@ def model_table(models: pd.DataFrame) -> None:
             "model_id": "Full name",
             "price": st.column_config.NumberColumn("Price per image", format="$%.4f"),
             "usage": percent_column("Share of all jobs"),
+            "refused": count_column("Refused", "By a safety filter or the prompt check."),
             "failed_before": percent_column("Previous failure rate"),
             "before_p50": seconds_column("Previous p50 run"),
             "before_p95": seconds_column("Previous p95 run"),

@@ -7,6 +7,7 @@ import streamlit as st
 
 from lib.checks.error_guide import UNKNOWN, guide
 from lib.checks.health import Verdict, verdict
+from lib.checks.refusals import is_refusal, refusal_sentence
 from lib.formats import duration, escaped, percent, plural, share
 from lib.ops.action_texts import RETRY_ADVICE
 from lib.queue.queue_state import QueueState
@@ -81,8 +82,9 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             if failure_share is None or usual_share is None
             else f"{100 * (failure_share - usual_share):+.1f} points",
             "failures",
-            "Failed jobs as a share of those that completed or failed in the last hour. Compared"
-            " with this hour, 7-day average.",
+            "Failed jobs as a share of those that completed or failed in the last hour. The"
+            f" {now['last_hour_refused']:,} refused are not counted. Compared with this hour, 7-day"
+            " average.",
             found.level_of(["many_failures", "provider_down"]),
             of_hours("failure_share", failure_share),
             percent,
@@ -121,7 +123,9 @@ def last_day() -> None:
         st.caption(chart.note)
         link("throughput", "Throughput")
     if not any(
-        row[name] for row in quarters for name in ("arrived", "completed", "failed", "depth")
+        row[name]
+        for row in quarters
+        for name in ("arrived", "completed", "failed", "refused", "depth")
     ):
         st.caption("No jobs in the last 24 hours.")
         return
@@ -132,7 +136,8 @@ def last_day() -> None:
 
 
 def top_failures() -> None:
-    groups = read("overview", "failures")
+    found = read("overview", "failures")
+    groups = [group for group in found if not is_refusal(group)]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.header("Top failures, last hour", width="content")
         if groups and groups[0]["kinds"] > len(groups):
@@ -142,6 +147,10 @@ def top_failures() -> None:
     with st.container(gap="xsmall"):
         for group in groups:
             failure_group(group)
+    for group in found[len(groups) :]:
+        with st.container(gap=None):
+            link("failures", f"**{group['refused']:,}** Refused", None, time=LAST_HOUR)
+            st.caption(escaped(refusal_sentence(group)))
 
 
 def failure_group(group: Mapping[str, Any]) -> None:

@@ -120,6 +120,7 @@ def most_active(time: TimeRange) -> None:
             "share": 100 * row["asked"] / examined,
             "success": 100 * row["completed"] / row["ended"] if row["ended"] else None,
             "failed": row["failed"],
+            "refused": row["refused"],
             "id": str(row["user_id"] or ""),
         }
         for row in rows
@@ -136,6 +137,9 @@ def most_active(time: TimeRange) -> None:
             "share": percent_column("Share", "Of all requests.", width=110),
             "success": percent_column("Success rate", "Of the newest 100 that ended.", width=120),
             "failed": count_column("Failed", "Of the newest 100.", width=110),
+            "refused": count_column(
+                "Refused", "Of the newest 100, by a safety filter or the prompt check.", width=110
+            ),
         },
         more={"id": "User id"},
     )

@@ -3,14 +3,18 @@
 -- range; :key (text; null for all) of a kind of error, as returned by groups.
 
 -- name: groups
--- Up to 200 kinds of errors, the most frequent first, purged jobs included. trend: jobs per hour,
--- per day beyond a week; at least the last day.
-select key, error_group, error_code, jobs, first_at, last_at, models, users, trend, total, kinds
+-- Up to 200 kinds of errors, the most frequent first, then those of refused jobs; purged jobs
+-- included. trend: jobs per hour, per day beyond a week; at least the last day.
+select key, error_group, error_code, jobs, first_at, last_at, models, users, trend, total, kinds, refused
 from public.failure_groups_between(
     coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC')),
     :start::timestamptz + :length::interval,
     case when :length::interval > interval '7 days' then 'day' else 'hour' end
 );
+
+-- name: unknown^
+-- Generations of the last 24 hours that may have been paid for twice.
+select unknown, ended from public.unknown_outcomes;
 
 -- name: failed
 -- Failed jobs of a range and kind before the position (:before, timestamptz, and :before_id),
@@ -59,11 +63,13 @@ from chosen c join public.job_queue q using (id)
 order by c.completed_at desc, c.id desc;
 
 -- name: failed_ids
--- Failed jobs of a range and kind, oldest first, up to :most. Columns: id, completed_at.
+-- Failed jobs of a range and kind, oldest first, up to :most; without a kind, no refused ones.
+-- Columns: id, completed_at.
 select q.id, q.completed_at
 from public.job_queue q
 where :key::text is null
   and q.status = 'failed'
+  and public.failure_outcome(q.error_details) = 'failed'
   and q.completed_at >= coalesce(:start::timestamptz, date_trunc('hour', now() - :length::interval, 'UTC'))
   and q.completed_at < coalesce(:start::timestamptz + :length::interval, 'infinity')
 union all

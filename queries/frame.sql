@@ -5,7 +5,7 @@
 -- One row. alerts_known: alerts were evaluated within the last minute; critical, warnings: firing
 -- alerts. pending: pending jobs, counted up to 10, then as last sampled; pending_at_least: there is
 -- no sample of the last three minutes, so there may be more. failure_groups: kinds of errors in this
--- hour and the one before; failure_groups_at_least: only the newest 20 entries of the rollup were
+-- hour and the one before, without refusals; failure_groups_at_least: only the newest 20 entries of the rollup were
 -- read. workers_alive: workers alive (live_workers); workers_expected: these and the workers that
 -- fell silent in the last ten minutes.
 select
@@ -39,7 +39,9 @@ left join lateral (
     order by s.minute desc limit 1
 ) s on true
 cross join lateral (
-    select count(*) as entries, count(distinct (r.error_group, r.error_code)) as kinds
+    select
+        count(*) as entries,
+        count(distinct (r.error_group, r.error_code)) filter (where r.error_code <> 'refused') as kinds
     from (
         select r.error_group, r.error_code from public.failure_rollup r
         where r.hour >= date_trunc('hour', now() - interval '1 hour', 'UTC')

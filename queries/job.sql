@@ -76,6 +76,8 @@ select
     g.storage_path,
     g.size,
     g.notices,
+    g.application,
+    g.metadata,
     g.thumbnail_path,
     g.source
 from (

@@ -232,7 +232,10 @@ select case when :at::timestamptz > s.closed_until then :at::timestamptz else (
     select r.hour
     from public.job_rollup r
     where r.hour < :at::timestamptz and not r.purged
-      and (:statuses::text[] is null or r.status = any(:statuses::text[]))
+      and (
+          :statuses::text[] is null
+          or case r.status when 'refused' then 'failed' else r.status end = any(:statuses::text[])
+      )
       and (:job_type::text is null or r.job_type = :job_type)
       and (:model_id::text is null or r.model_id = :model_id)
     order by r.hour desc
@@ -346,7 +349,8 @@ from public.stuck_jobs s
 where (:job_type::text is null or s.job_type = :job_type)
   and (:model_id::text is null or s.payload ->> 'model_id' = :model_id)
 union all
-select e.status, sum(e.jobs)::bigint
+-- As job_queue has them: refused jobs are failed ones.
+select case e.status when 'refused' then 'failed' else e.status end, sum(e.jobs)::bigint
 from (
     select d.job_type, d.model_id, d.status, d.jobs
     from days join public.job_rollup_daily d on d.day >= days.first_day and d.day < days.last_day
@@ -380,7 +384,7 @@ from (
 ) e
 where (:job_type::text is null or e.job_type = :job_type)
   and (:model_id::text is null or e.model_id = :model_id)
-group by e.status;
+group by 1;
 
 -- name: scanned_counts
 -- Number of jobs in each status that match filters that no rollup knows, among the newest :most of

@@ -10,7 +10,7 @@ select hour, pending, processing, completed, failed, failure_share, wait_p95 fro
 
 -- name: quarters
 -- The last 24 hours by the quarter of an hour, oldest first.
-select at, arrived, completed, failed, depth from public.queue_quarters order by at;
+select at, arrived, completed, failed, refused, depth from public.queue_quarters order by at;
 
 -- name: events
 -- Alerts that fired, pauses of the queue and injected faults of the last 24 hours, the newest 100 of each. Columns: kind (alert,
@@ -53,10 +53,15 @@ union all
 order by began_at;
 
 -- name: failures
--- The three most frequent kinds of errors of the last hour (from a full hour on), with trend by the hour of the last day.
-select key, error_group, error_code, jobs, trend, total, kinds
-from public.failure_groups_between(date_trunc('hour', now() - interval '1 hour', 'UTC'), null)
-limit 3;
+-- The three most frequent kinds of errors of the last hour (from a full hour on), with trend by the hour of the last day, and
+-- last the most frequent kind of refusals (error_code refused).
+with groups as materialized (
+    select key, error_group, error_code, jobs, models, trend, total, kinds, refused
+    from public.failure_groups_between(date_trunc('hour', now() - interval '1 hour', 'UTC'), null)
+)
+(select * from groups where error_code <> 'refused' order by jobs desc limit 3)
+union all
+(select * from groups where error_code = 'refused' order by jobs desc limit 1);
 
 -- name: running
 -- The three jobs that started last and are running with a heartbeat. progress: 0 to 100; null if they report none.
@@ -91,7 +96,7 @@ select job_type, status, count, avg_seconds, oldest, newest
 from public.queue_health_recent
 order by
     sum(count) over (partition by job_type) desc, job_type,
-    array_position(array['pending', 'processing', 'completed', 'failed', 'cancelled'], status)
+    array_position(array['pending', 'processing', 'completed', 'failed', 'refused', 'cancelled'], status)
 limit 200;
 
 -- name: has_sample_data$

@@ -58,12 +58,14 @@ from public.rescue_stuck_jobs(
 
 -- name: start_generation$
 select public.start_generation(
-    :user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source, :idempotency_key
+    :user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source, :idempotency_key, :application,
+    :metadata::jsonb
 );
 
 -- name: start_test_generations$
 select public.start_test_generations(
-    :run_id::uuid, :prompt, :model_id, :parameters::jsonb, :idempotency_key, :jobs, :per_second
+    :run_id::uuid, :prompt, :model_id, :parameters::jsonb, :idempotency_key, :jobs, :per_second,
+    :application, :metadata::jsonb
 );
 
 -- name: images$

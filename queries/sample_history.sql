@@ -294,14 +294,15 @@ from sample_span s, generate_series(1, 40) as number;
 -- images: whether the images are stored.
 insert into public.image_generations (
     id, user_id, prompt, model_id, parameters, status, progress, image_url, storage_path,
-    thumbnail_path, error_message, source,
+    thumbnail_path, error_message, error_code, source,
     created_at, started_at, completed_at, updated_at
 )
 select distinct on (j.n)
     j.generation_id, md5('sample user ' || r.user_number)::uuid, r.prompt, r.model_id, r.parameters, j.status,
     case j.status when 'completed' then 100 when 'processing' then 35 else 0 end,
-    '/images/' || i.image, i.image, i.image, j.error_message, 'sample', j.created_at, j.started_at, j.completed_at,
-    coalesce(j.completed_at, j.started_at)
+    '/images/' || i.image, i.image, i.image, j.error_message,
+    case when j.error_message is not null then j.error_details ->> 'code' end, 'sample',
+    j.created_at, j.started_at, j.completed_at, coalesce(j.completed_at, j.started_at)
 from sample_jobs j
 join sample_requests r using (n)
 cross join lateral (select case when :images and j.status = 'completed' then r.image end) i (image)

@@ -5,8 +5,10 @@
 select public.use_async_for_user(:user_id::uuid);
 
 -- name: start_sync_generation^
-select generation_id, version, input::text as input
-from public.start_sync_generation(:user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source);
+select generation_id, prediction, version, input::text as input
+from public.start_sync_generation(
+    :user_id::uuid, :prompt, :model_id, :parameters::jsonb, :source, :provider
+);
 
 -- name: end_sync_generation$
 select public.end_sync_generation(

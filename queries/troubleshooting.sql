@@ -134,6 +134,7 @@ from (
         q.attempts, q.error_message, q.started_at, q.completed_at, q.created_by
     from public.job_queue q
     where q.status = 'failed' and q.completed_at > now() - interval '1 hour'
+      and public.failure_outcome(q.error_details) = 'failed'
     order by q.completed_at desc
     limit 5000
 ) f

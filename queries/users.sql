@@ -32,7 +32,7 @@ select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 -- name: most_active
 -- The twenty users with the most generations among the newest 3,000 of a range (start and length as
 -- in lib/ui/time_range.py), most first.
-select user_id, asked, completed, failed, ended, looked_at, looked_back_to
+select user_id, asked, completed, failed, refused, ended, looked_at, looked_back_to
 from public.user_usage_between(coalesce(:start::timestamptz, now() - :length::interval), :start::timestamptz + :length::interval)
 order by asked desc, user_id;
 
@@ -53,13 +53,14 @@ order by bucket, status;
 
 -- name: generations
 -- The newest :most generations of a user in a range whose prompt contains :text (empty: any), among
--- the newest 2,000, with their jobs. status: pending, running, completed, failed or cancelled;
+-- the newest 2,000, with their jobs. status: pending, running, completed, failed, refused or cancelled;
 -- error_message, error_code: of the job, or of a pending one its last attempt; due_in_seconds: of a
 -- pending job; job_id: null once the job has been purged.
 with found as materialized (
     select n.* from (
         select
-            g.id, g.created_at, g.completed_at, g.status, g.prompt, g.model_id, g.error_message,
+            g.id, g.created_at, g.completed_at, g.prompt, g.model_id, g.error_message,
+            case when g.status = 'failed' and g.error_code = 'refused' then 'refused' else g.status end as status,
             g.storage_path, g.image_url, g.thumbnail_path
         from public.image_generations g
         where g.user_id = :user_id::uuid

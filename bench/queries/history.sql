@@ -390,7 +390,7 @@ drop table live;
 insert into public.rollup_dirty (hour, status)
 select h, s
 from generate_series(date_trunc('hour', :since::timestamptz, 'UTC'), now(), interval '1 hour') as h,
-     unnest(array['completed', 'failed', 'cancelled']) as s
+     unnest(array['completed', 'failed', 'refused', 'cancelled']) as s
 on conflict do nothing;
 
 -- name: rebuild$

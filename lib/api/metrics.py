@@ -40,7 +40,9 @@ class QueueCollector(Collector):
             (["pending"], self.state["pending"]), (["processing"], self.state["processing"]),
         ])  # fmt: skip
         ended = CounterMetricFamily(
-            "darkroom_jobs_ended", "Jobs that have ended.", labels=["job_type", "status"]
+            "darkroom_jobs_ended",
+            "Jobs that have ended. Refused jobs have a status of their own.",
+            labels=["job_type", "status"],
         )
         for row in self.ended:
             ended.add_metric([row["job_type"], row["status"]], row["jobs"])

@@ -1,6 +1,7 @@
 """Request bodies of the HTTP functions: read and validated."""
 
 import json
+import re
 from math import isfinite
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -37,6 +38,16 @@ def _model_input(value: Any) -> Any:
     return [_scalar(item) for item in value] if isinstance(value, list) else _scalar(value)
 
 
+def _json_object(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        text = _storable(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    if re.search(r"(?<!\\)(\\\\)*\\u0000", text):
+        raise ValueError("must not contain the NUL character")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Prompt = Annotated[
     str,
@@ -66,6 +77,8 @@ class StartGeneration(BaseModel):
     user_id: UUID | None = None
     test: bool = False
     test_run: RunShare | None = None
+    application: Text | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_json_object)] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """The inputs of the model, without the prompt."""

@@ -82,6 +82,8 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             model_id=params.model_id,
             parameters=params.parameters(),
             idempotency_key=key,
+            application=params.application,
+            metadata=params.metadata,
         )
     else:
         started = await functions.queue.start_generation(
@@ -91,6 +93,8 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             parameters=params.parameters(),
             source="test" if params.test else "app",
             idempotency_key=key,
+            application=params.application,
+            metadata=params.metadata,
         )
     return JSONResponse(
         {
@@ -100,6 +104,8 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             "status": "queued",
             "notices": started.notices,
             "size": started.size,
+            "application": started.application,
+            "metadata": started.metadata,
         }
     )
 

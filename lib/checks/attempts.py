@@ -87,10 +87,16 @@ def _recorded(job: Row, error: Row, predictions: Sequence[Row]) -> Attempt:
         parse_time(error["due_at"]),
         started_at,
         parse_time(error["at"]),
-        outcome=f"failed: {code.replace('_', ' ')}" if code else "failed",
+        outcome=_outcome(code),
         error=error["error"] or "",
         worker=error["worker"] or "",
     )
+
+
+def _outcome(code: str | None) -> str:
+    if code == "refused":
+        return code
+    return f"failed: {code.replace('_', ' ')}" if code else "failed"
 
 
 def _build(

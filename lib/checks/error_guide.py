@@ -4,27 +4,8 @@ Errors without a code, from older deployments or other workers, are matched by t
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
-
-@dataclass(frozen=True, slots=True)
-class Guide:
-    """Guide entry for one kind of error; contains no text from jobs or providers.
-
-    `retry`: a manual retry "helps", helps "after" the cause is fixed, or is "useless". `pattern`:
-    what recognizes errors without a code, or with `older_code`; with `narrows`, all errors.
-    """
-
-    code: str
-    title: str
-    meaning: str
-    todo: str
-    retry: Literal["helps", "after", "useless"]
-    pattern: str = ""
-    narrows: bool = False
-    older_code: str = ""
-
+from lib.checks.guide import Guide
 
 CATALOGUE = (
     Guide(
@@ -96,12 +77,22 @@ CATALOGUE = (
     ),
     Guide(
         "refused",
-        "Refused by the safety filter",
-        "The model's safety filter rejected the prompt or the result, so there is no image.",
-        "The user has to change the prompt. A retry rarely succeeds.",
+        "Refused",
+        "The model's safety filter or your prompt check rejected the prompt or the image.",
+        "The user has to change the prompt. If many are refused, look at what they ask for.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
+    ),
+    Guide(
+        "prompt_check_failed",
+        "Prompt check failed",
+        "The function in DARKROOM_PROMPT_CHECK raised an error, took longer than 10 s, or returned"
+        " neither None nor a sentence. Nothing was sent to the provider.",
+        "Find the error in the worker's log and fix the function. Up to thirty attempts do not"
+        " count, so pending jobs continue by themselves; retry those that failed.",
+        "after",
+        r"prompt could not be checked",
     ),
     Guide(
         "vendor_account",

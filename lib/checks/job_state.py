@@ -28,12 +28,13 @@ class JobState:
     """A job's state. `sentence` quotes errors and names: render it as text, not Markdown.
 
     `level`: "done"; "underway", nothing to do; "held", delayed by something that resolves by
-    itself, or cancelled; "act", an operator has to intervene. `advice` says what to do about an
+    itself, or cancelled; "refused", the user has to change the request; "act", an operator has to
+    intervene. `advice` says what to do about an
     error. With `change_first` the same request is likely to fail again, without `retry_helps` it
     certainly will.
     """
 
-    level: Literal["done", "underway", "held", "act"]
+    level: Literal["done", "underway", "held", "refused", "act"]
     sentence: str
     advice: str = ""
     change_first: bool = False
@@ -130,6 +131,9 @@ def _completed(job: Job) -> str:
 def _failed(job: Job) -> JobState:
     message = job["error_message"]
     found = guide(job["error_code"], message)
+    if job["error_code"] == "refused" and message:
+        # The sentence says what to do.
+        return JobState("refused", _short(message), change_first=True, retry_helps=False)
     how = "permanently on" if job["permanent"] else "after"
     return JobState(
         "act",

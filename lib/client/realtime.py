@@ -30,7 +30,10 @@ from .subscription import (
 logger = logging.getLogger(__name__)
 
 TABLE = "image_generations"
-COLUMNS = ("status", "progress", "image_url", "error_message", "started_at", "images")
+COLUMNS = (
+    "status", "progress", "image_url", "error_message", "started_at", "error_code", "application",
+    "metadata", "images",
+)  # fmt: skip
 """The last one is computed by a function of the database."""
 CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0

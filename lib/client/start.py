@@ -35,12 +35,15 @@ class Started:
 
     `notices` says in sentences what was ignored or changed of the request. `size` has what was
     asked, what is sent to the model, and the expected width and height; None if unknown.
+    `application` and `metadata` are those of the request.
     """
 
     generation_id: UUID
     job_id: UUID
     notices: tuple[str, ...] = ()
     size: Mapping[str, Any] | None = None
+    application: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 def start_image_generation(
@@ -52,6 +55,8 @@ def start_image_generation(
     idempotency_key: str,
     access_token: str | None = None,
     test: bool = False,
+    application: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Started:
     """Queue a generation through the project's start-generation function.
@@ -61,9 +66,12 @@ def start_image_generation(
     returns the first result instead of starting a second generation. `parameters` are the model's
     own inputs, or names that mean the same for every model: width, height, aspect_ratio, seed,
     negative_prompt, num_outputs and so on; None is omitted. `test` marks an operator's test, which
-    needs the secret key and is exempt from limits. Raises StartRefused.
+    needs the secret key and is exempt from limits. `application` (100 characters) names the caller,
+    and `metadata` (JSON, 2 kB) is what it wants back with the generation, such as ids of its own.
+    Raises StartRefused.
     """
-    body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
+    labels = {"test": test or None, "application": application, "metadata": metadata}
+    body = {"prompt": prompt, "model_id": model_id, **labels, **parameters}
     with _translate_errors(url), open_client(httpx.Client, timeout=TIMEOUT_SECONDS) as http:
         response = http.send(_request(url, key, access_token, idempotency_key, body))
     return _parse_response(url, response)
@@ -78,10 +86,13 @@ async def start_image_generation_async(
     idempotency_key: str,
     access_token: str | None = None,
     test: bool = False,
+    application: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Started:
     """Async version of `start_image_generation`."""
-    body = {"prompt": prompt, "model_id": model_id, "test": test or None, **parameters}
+    labels = {"test": test or None, "application": application, "metadata": metadata}
+    body = {"prompt": prompt, "model_id": model_id, **labels, **parameters}
     with _translate_errors(url):
         async with open_client(httpx.AsyncClient, timeout=TIMEOUT_SECONDS) as http:
             response = await http.send(_request(url, key, access_token, idempotency_key, body))
@@ -121,6 +132,8 @@ def _parse_response(url: str, response: httpx.Response) -> Started:
                 UUID(answer["job_id"]),
                 tuple(answer.get("notices") or ()),
                 answer.get("size"),
+                answer.get("application"),
+                answer.get("metadata"),
             )
         refusal = answer["error"]
         message, code = str(refusal["message"]), str(refusal["code"])

@@ -61,8 +61,11 @@ class GenerationUpdate:
     """A visible state of a generation.
 
     `status` is queued, processing, completed, failed or cancelled; `progress` in percent.
-    While queued, `error_message` says why the last attempt failed; another follows. `images` has
-    all images once completed, and `image_url` is the URL of the first.
+    While queued, `error_message` says why the last attempt failed; another follows. `error_code`
+    names the kind of error: "refused" if a safety filter or a prompt check refused the request.
+    `images` has all images once completed, and `image_url` is the URL of the first, relative to
+    the app ("/images/…") where neither DARKROOM_URL nor a bucket is set. `application` and
+    `metadata` are those of the request.
     """
 
     generation_id: UUID
@@ -70,6 +73,9 @@ class GenerationUpdate:
     progress: int
     image_url: str | None
     error_message: str | None
+    error_code: str | None = None
+    application: str | None = None
+    metadata: Mapping[str, Any] | None = None
     images: tuple[Image, ...] = ()
 
     @property
@@ -87,7 +93,10 @@ class Snapshot:
     image_url: str | None
     error_message: str | None
     started_at: Any
-    images: Sequence[Mapping[str, Any]]
+    images: Sequence[Mapping[str, Any]] = ()
+    error_code: str | None = None
+    application: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 class Session(Protocol):
@@ -245,6 +254,9 @@ class _Follower:
             progress,
             snapshot.image_url,
             snapshot.error_message,
+            snapshot.error_code,
+            snapshot.application,
+            snapshot.metadata,
             tuple(Image(**image) for image in snapshot.images),
         )
         return None if self._last == last else self._last

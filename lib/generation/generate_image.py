@@ -8,6 +8,7 @@ from typing import Any
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
 from lib.generation.predictions import Predictions
+from lib.generation.prompt_check import PromptCheck
 from lib.provider import Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import (
@@ -27,11 +28,17 @@ class GenerationHandler:
     """Handler for generate-image jobs."""
 
     def __init__(
-        self, queue: Queue, provider: Provider, storage: Storage, *, deadline_seconds: float
+        self,
+        queue: Queue,
+        provider: Provider,
+        storage: Storage,
+        *,
+        deadline_seconds: float,
+        prompt_check: PromptCheck | None = None,
     ) -> None:
         self._queue = queue
         self._calls = PredictionCalls(queue.pool, provider.name, deadline_seconds=deadline_seconds)
-        self._predictions = Predictions(self._calls, provider)
+        self._predictions = Predictions(self._calls, provider, prompt_check)
         self._provider = provider
         self._outputs = Outputs(self._calls, provider, storage)
         self.outage = self._outputs.outage

@@ -29,6 +29,7 @@ class Intent:
     at: datetime
     seconds: float | None
     deadline_seconds: float
+    user_id: UUID | None
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -92,6 +93,7 @@ class PredictionCalls:
             row["intended_at"],
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
+            row["user_id"],
         )
         return Generation(
             row["generation_id"],
@@ -126,6 +128,7 @@ class PredictionCalls:
             row["at"],
             None,
             intent.deadline_seconds,
+            intent.user_id,
         )
 
     async def renew(self, claim: Claim, intent: Intent) -> None:

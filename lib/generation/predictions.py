@@ -12,6 +12,7 @@ from datetime import timedelta
 from lib.database import DatabaseUnavailable
 from lib.generation.outputs import may_have_expired, outputs_expired
 from lib.generation.prediction_calls import Intent, PredictionCalls, RecordOutcome
+from lib.generation.prompt_check import PromptCheck
 from lib.provider import CANCEL_MARGIN_SECONDS, Capability, Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed
 
@@ -32,18 +33,24 @@ RECORD_RETRY_SECONDS = 0.5
 
 
 class Predictions:
-    """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost."""
+    """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost.
 
-    def __init__(self, calls: PredictionCalls, provider: Provider) -> None:
+    `check` sees the prompt before each creation.
+    """
+
+    def __init__(
+        self, calls: PredictionCalls, provider: Provider, check: PromptCheck | None = None
+    ) -> None:
         self._calls = calls
         self._provider = provider
+        self._check = check
 
     async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
         """The prediction of an intent, and the intent that it belongs to after all.
 
         `began` is the event loop's time before the intent was read or written. Raises JobFailed
         with code creation_unknown while it is not known whether an earlier request has arrived,
-        and outputs_expired.
+        outputs_expired, and those of the prompt check.
         """
         if intent.provider_id is not None:
             known = await self._known(intent.provider_id)
@@ -62,6 +69,7 @@ class Predictions:
                 intent = await self._calls.replace(claim, intent, "unknown")
             else:
                 await self._calls.renew(claim, intent)
+        await self._check_prompt(intent)
         creating = asyncio.create_task(self._create(claim, intent, began + CREATE_SECONDS))
         try:
             return intent, await asyncio.shield(creating)
@@ -75,6 +83,18 @@ class Predictions:
         """Cancel what runs for a job that has ended."""
         for prediction_id in await self._calls.unwanted(claim):
             await self._cancel(prediction_id)
+
+    async def _check_prompt(self, intent: Intent) -> None:
+        if self._check is None:
+            return
+        passed = False
+        try:
+            await self._check(str(intent.input["prompt"]), intent.user_id, intent.model_id)
+            passed = True
+        finally:
+            if not passed:
+                # Nothing was sent, so the next attempt need not look for it.
+                await self._calls.drop(intent)
 
     async def _known(self, prediction_id: str) -> Prediction:
         try:

@@ -6,20 +6,18 @@ For applications that call the model inside the request and move to the queue st
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
-from lib.provider import CANCEL_MARGIN_SECONDS, Prediction, Provider, ProviderError
-from lib.queue.worker_calls import Queue, StartedGeneration, storable
+from lib.ops.synchronous_run import SynchronousRun
+from lib.provider import Prediction, Provider, ProviderError
+from lib.queue.worker_calls import JobFailed, Queue, StartedGeneration, storable
 from lib.storage import Storage, StorageError, StoredImage, output_folder
 
 logger = logging.getLogger(__name__)
-
-CREATE_SECONDS = 10.0
-"""How long a cancelled request waits for the id of the prediction it just created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,9 @@ class GenerationFailed(Exception):
 class Rollout:
     """Both paths of an application. `deadline_seconds` limits the run time of a prediction.
 
-    Every method raises DatabaseUnavailable while the database is unreachable.
+    `prompt_check`, such as a lib.generation.prompt_check.PromptCheck, sees the prompts of the
+    synchronous path; workers have their own. Every method raises DatabaseUnavailable while the
+    database is unreachable.
     """
 
     def __init__(
@@ -66,13 +66,16 @@ class Rollout:
         storage: Storage,
         *,
         deadline_seconds: float,
+        prompt_check: Callable[[str, UUID | None, str], Awaitable[None]] | None = None,
     ) -> None:
         self._pool = pool
         self._queue = Queue(pool)
         self._provider = provider
         self._storage = storage
         self._deadline_seconds = deadline_seconds
+        self._prompt_check = prompt_check
         self._sql = load_async("synchronous_path")
+        self._prediction_calls = load_async("predictions")
 
     async def use_async_for_user(self, user_id: UUID | None) -> bool:
         """Whether the user's generations go through the queue; stable for each user.
@@ -124,8 +127,12 @@ class Rollout:
         """
         row = await self._start(user_id, prompt, model_id, parameters, source)
         generation_id: UUID = row["generation_id"]
-        run = _Run(self._provider, self._deadline_seconds)
+        run = SynchronousRun(
+            self._provider, self._deadline_seconds, row["prediction"], self._record
+        )
         try:
+            if self._prompt_check:
+                await self._prompt_check(prompt, user_id, model_id)
             addresses = await run.images(model_id, json.loads(row["input"]), row["version"])
             folder = output_folder(user_id, generation_id)
             stored = []
@@ -133,7 +140,7 @@ class Rollout:
                 image = await self._provider.download(address)
                 stored.append(await self._storage.save(f"{folder}/{index}", image))
             await self._end(generation_id, run, "completed", stored=stored)
-        except (ProviderError, StorageError) as error:
+        except (ProviderError, StorageError, JobFailed) as error:
             failure = _failure(generation_id, error)
             await self._end(generation_id, run, "failed", failure.code, str(failure))
             raise failure from error
@@ -164,13 +171,28 @@ class Rollout:
                 model_id=model_id,
                 parameters=json.dumps(parameters),
                 source=source,
+                provider=self._provider.name,
             )
             return row
+
+    async def _record(self, run: SynchronousRun, created: Prediction) -> None:
+        try:
+            async with connected(self._pool) as connection:
+                await self._prediction_calls.record_prediction(
+                    connection,
+                    job_id=None,
+                    attempt=None,
+                    prediction=run.intent,
+                    provider_id=created.id,
+                    status=created.status,
+                )
+        except DatabaseUnavailable as error:
+            logger.warning("Prediction %s is not recorded: %s", created.id, error)
 
     async def _end(
         self,
         generation_id: UUID,
-        run: "_Run",
+        run: SynchronousRun,
         outcome: str,
         error_code: str | None = None,
         error_message: str | None = None,
@@ -188,56 +210,25 @@ class Rollout:
                 image_url=first and first.url,
                 storage_path=first and first.path,
                 thumbnail_path=first and first.thumbnail_path,
-                prediction_id=run.prediction_id,
+                prediction_id=run.prediction.id if run.prediction else None,
                 outputs=json.dumps([_row(index, image) for index, image in enumerate(stored)]),
             )
-
-
-class _Run:
-    """One run of a model; `prediction_id` is set once the prediction is created."""
-
-    def __init__(self, provider: Provider, deadline_seconds: float) -> None:
-        self.prediction_id: str | None = None
-        self._provider = provider
-        self._deadline_seconds = deadline_seconds
-
-    async def images(
-        self, model_id: str, input: Mapping[str, Any], version: str | None
-    ) -> Sequence[str]:
-        """Run the model to completion and return the URLs of its images. Raises ProviderError."""
-        creating = asyncio.create_task(self._create(model_id, input, version))
-        try:
-            prediction = await asyncio.shield(creating)
-            following = self._provider.follow(prediction, deadline=self._deadline_seconds)
-            async for state in following:
-                prediction = state
-        except asyncio.CancelledError:
-            # The prediction may already be running and would be billed.
-            await asyncio.wait([creating], timeout=CREATE_SECONDS)
-            creating.cancel()
-            await self._cancel()
-            raise
-        return prediction.images
-
-    async def _create(
-        self, model_id: str, input: Mapping[str, Any], version: str | None
-    ) -> Prediction:
-        prediction = await self._provider.create(
-            model_id,
-            input,
-            version=version,
-            cancel_after=self._deadline_seconds + CANCEL_MARGIN_SECONDS,
-        )
-        self.prediction_id = prediction.id
-        return prediction
-
-    async def _cancel(self) -> None:
-        if self.prediction_id is None:
-            return
-        try:
-            await self._provider.cancel(self.prediction_id)
-        except ProviderError as error:
-            logger.warning("Prediction %s was not cancelled: %s", self.prediction_id, error)
+            if not run.sent:
+                await self._prediction_calls.drop_intent(connection, prediction=run.intent)
+            elif run.prediction is None or run.prediction.finished:
+                ended = run.prediction
+                await self._prediction_calls.end_prediction(
+                    connection,
+                    job_id=None,
+                    attempt=None,
+                    prediction=run.intent,
+                    # Nobody looks for it: the request is not sent again.
+                    status=ended.status if ended else "unknown",
+                    error=storable(ended.error) if ended and ended.error else None,
+                    log=storable(ended.logs) if ended else None,
+                    predict_seconds=ended.predict_seconds if ended else None,
+                    progress=0,
+                )
 
 
 def _row(index: int, image: StoredImage) -> Mapping[str, Any]:
@@ -246,7 +237,9 @@ def _row(index: int, image: StoredImage) -> Mapping[str, Any]:
     return {"index": index, "storage_path": columns.pop("path"), **columns}
 
 
-def _failure(generation_id: UUID, error: ProviderError | StorageError) -> GenerationFailed:
+def _failure(
+    generation_id: UUID, error: ProviderError | StorageError | JobFailed
+) -> GenerationFailed:
     if isinstance(error, StorageError):
         return GenerationFailed(str(error), generation_id=generation_id, code=error.code)
     return GenerationFailed(

@@ -58,6 +58,7 @@ class QueueState(TypedDict):
     last_hour_ended: int
     last_hour_completed: int
     last_hour_failed: int
+    last_hour_refused: int
     wait_p95: float | None
     last_hour_failure_share: float | None
     last_completed_minute: datetime | None

@@ -53,13 +53,16 @@ class StartedGeneration:
     """A queued generation and its job.
 
     `notices` says in sentences what was ignored or changed of the request; `size` has what was
-    asked, what is sent and the expected width and height, None if the model's schema is unknown.
+    asked, what is sent and the expected width and height, None if the model's schema is unknown;
+    `application` and `metadata` are those of the request.
     """
 
     generation_id: UUID
     job_id: UUID
     notices: list[str]
     size: dict[str, Any] | None
+    application: str | None
+    metadata: dict[str, Any] | None
 
 
 def storable(message: str) -> str:
@@ -78,9 +81,18 @@ def parse_json(text: str) -> dict[str, Any]:
     return value
 
 
+def _json_or_null(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
 def _started(answer: Mapping[str, Any]) -> StartedGeneration:
     return StartedGeneration(
-        UUID(answer["generation_id"]), UUID(answer["job_id"]), answer["notices"], answer["size"]
+        UUID(answer["generation_id"]),
+        UUID(answer["job_id"]),
+        answer["notices"],
+        answer["size"],
+        answer["application"],
+        answer["metadata"],
     )
 
 
@@ -201,12 +213,15 @@ class Queue:
         parameters: Mapping[str, Any],
         source: str,
         idempotency_key: str | None,
+        application: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> StartedGeneration:
         """Queue a generation within the user's limits; source is "app" or "test".
 
-        Raises QueryError with sqlstate DR404 (no such model), DR409 (the key was used for
-        another request), DR422 (invalid input, the problems in its detail) or DR429 (over the
-        limit, the limits in its detail).
+        `application` and `metadata` are kept with the generation and its predictions. Raises
+        QueryError with sqlstate DR404 (no such model), DR409 (the key was used for another
+        request), DR422 (invalid input, the problems in its detail) or DR429 (over the limit, the
+        limits in its detail).
         """
         async with connected(self.pool) as connection:
             answer = await self._sql.start_generation(
@@ -217,6 +232,8 @@ class Queue:
                 parameters=json.dumps(parameters),
                 source=source,
                 idempotency_key=idempotency_key,
+                application=application,
+                metadata=_json_or_null(metadata),
             )
         return _started(answer)
 
@@ -230,6 +247,8 @@ class Queue:
         model_id: str,
         parameters: Mapping[str, Any],
         idempotency_key: str | None,
+        application: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> StartedGeneration:
         """Queue generations of a test run, `per_second` due each second, or all at once if None.
 
@@ -246,6 +265,8 @@ class Queue:
                 model_id=model_id,
                 parameters=json.dumps(parameters),
                 idempotency_key=idempotency_key,
+                application=application,
+                metadata=_json_or_null(metadata),
             )
         return _started(answer)
 

@@ -177,6 +177,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
             least=1,
         ),
         Setting(
+            "DARKROOM_PROMPT_CHECK",
+            "Python function, as `package.module:function`, that checks every prompt before a"
+            " prediction is created ([applications.md](applications.md#your-own-prompt-check))",
+            "none",
+        ),
+        Setting(
             "DARKROOM_STOP_GRACE_SECONDS",
             "time that a stopping worker gives its jobs to finish before it returns them to the"
             " queue",

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from lib.database import project_ref
 from lib.settings.catalogue import SETTINGS
+from lib.settings.named_function import function_name
 from lib.settings.proxies import prepare_proxies
 from lib.settings.values import (
     KeyRole,
@@ -84,6 +85,8 @@ class Settings:
     """None: as the SQL function `stuck_after()` says."""
     poll_seconds: float
     generation_seconds: float
+    prompt_check: str | None
+    """Name of a function, as package.module:function."""
     stop_grace_seconds: float
     sign_in_hours: float
     simulator_speed: float
@@ -128,7 +131,7 @@ def parse(values: Mapping[str, str]) -> Settings:
     """Parse settings from names and strings. Raises SettingsError naming an invalid one."""
     databases = _databases(values)
     public_url, functions = values.get("DARKROOM_URL"), values.get("DARKROOM_FUNCTIONS_URL")
-    token = values.get("METRICS_TOKEN")
+    token, check = values.get("METRICS_TOKEN"), values.get("DARKROOM_PROMPT_CHECK")
     return Settings(
         data=Path(values.get("DARKROOM_DATA") or PROJECT / ".darkroom").resolve(),
         sample_data=switch(values, "DARKROOM_SAMPLE_DATA", default=True),
@@ -149,6 +152,7 @@ def parse(values: Mapping[str, str]) -> Settings:
         **_lease(values),
         poll_seconds=number(values, "DARKROOM_POLL_SECONDS"),
         generation_seconds=number(values, "DARKROOM_GENERATION_SECONDS"),
+        prompt_check=function_name("DARKROOM_PROMPT_CHECK", check) if check else None,
         stop_grace_seconds=number(values, "DARKROOM_STOP_GRACE_SECONDS"),
         sign_in_hours=number(values, "DARKROOM_SIGN_IN_HOURS"),
         simulator_speed=number(values, "DARKROOM_SIMULATOR_SPEED"),

@@ -27,6 +27,7 @@ FLOW_HEIGHT = 170
 """Height of the chart of flow(), legend and axis included."""
 _HEIGHT_WITH_LEGEND = 280
 _LEGEND = alt.Legend(orient="top", title=None, columns=3, labelLimit=260, offset=4)
+_WIDE_LEGEND = alt.Legend(orient="top", title=None, columns=4, labelLimit=260, offset=4)
 _LONG_LEGEND = alt.Legend(orient="top", title=None, columns=2, labelLimit=260, offset=4)
 _TIMES = {
     "year": "%Y", "month": "%b %Y", "week": "%-d %b", "date": "%-d %b", "day": "%-d %b",
@@ -182,7 +183,7 @@ def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: st
             y=alt.Y("drawn:Q", title=count, stack="zero").axis(
                 tickMinStep=1, tickCount=4, format=",d"
             ),
-            color=color.legend(_LEGEND),
+            color=color.legend(_LEGEND if len(names) < 4 else _WIDE_LEGEND),
             order="place:Q",
             opacity=alt.value(1),
             tooltip=[

@@ -21,12 +21,13 @@ COLORS = {
     "arrived": "blue",
     "completed": "green",
     "failed": "red",
+    "refused": "amber",
     "cancelled": "gray",
     "depth": "violet",
 }
 """What a color means, on every chart."""
 PERCENTILES = {"p50": "teal", "p95": "amber", "p99": "amber"}
-_STATUSES = ("completed", "failed", "cancelled")
+_STATUSES = ("completed", "failed", "refused", "cancelled")
 _GROUPS = ("teal", "amber", "violet", "gray", "blue")
 """For models and job types, in their order; then paler ones."""
 Window = tuple[datetime, datetime]
@@ -134,7 +135,9 @@ def bars(
         place=[names.index(name) for name in drawn[by]],
     )
     if by == "status":
-        names, palette = _STATUSES, colors(COLORS[name] for name in _STATUSES)
+        # Most queues have no refused jobs, so that their name would only take up room.
+        names = tuple(name for name in _STATUSES if name != "refused" or name in names)
+        palette = colors(COLORS[name] for name in names)
     else:
         palette = _group_colors(len(names))
     clipped = clip_stacks(drawn, counted)

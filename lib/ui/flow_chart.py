@@ -14,24 +14,30 @@ from lib.ui.chart_clipping import clip_counts, clip_stacks
 from lib.ui.charts import COLORS, Chart, colors, format_times
 
 QUARTER = timedelta(minutes=15)
-NAMES = ("arrived", "completed", "failed")
 SYMBOLS = {"alert": "▼", "pause": "‖", "fault": "✦"}
 KEY = "flow"
 
 
+def _names(quarters: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The kinds of bars: refused jobs only if there were any."""
+    refused = any(row["refused"] for row in quarters)
+    return ("arrived", "completed", "failed", *(["refused"] if refused else []))
+
+
 def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Chart:
-    """Two bars per quarter of an hour: arrived, and completed below failed.
+    """Two bars per quarter of an hour: arrived, and completed below failed and refused.
 
     Takes the rows of the queries quarters and events of queries/overview.sql.
     """
+    names = _names(quarters)
     table = pd.DataFrame(quarters).assign(at=lambda rows: pd.to_datetime(rows["at"], utc=True))
     window = pd.DataFrame({"at": [table["at"].iloc[0], table["at"].iloc[-1] + QUARTER]})
-    bars = table.melt(["at"], NAMES, var_name="name", value_name="jobs")
+    bars = table.melt(["at"], names, var_name="name", value_name="jobs")
     is_arrival = bars["name"] == "arrived"
     bars = bars.assign(
         when=format_times(bars["at"], "minute"),
         quarter=bars["at"].dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
-        place=[NAMES.index(name) for name in bars["name"]],
+        place=[names.index(name) for name in bars["name"]],
         # Side by side, as their sum would mean nothing.
         at=bars["at"].where(is_arrival, bars["at"] + QUARTER / 2),
     )
@@ -40,7 +46,7 @@ def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[s
     depth = table[["at", "depth"]].assign(when=format_times(table["at"], "minute"))
     deepest = clip_counts(depth, depth["depth"])
     [depth_color, event_color] = colors([COLORS["depth"], "gray"])
-    spec = chart_specs.flow(NAMES, colors(COLORS[name] for name in NAMES), depth_color, event_color)
+    spec = chart_specs.flow(names, colors(COLORS[name] for name in names), depth_color, event_color)
     datasets = {
         chart_specs.FIGURES: clipped.figures[clipped.figures["jobs"] > 0],
         chart_specs.CLIPPED: clipped.beyond,
@@ -88,7 +94,9 @@ def describe_flow(
     quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
 ) -> str:
     """Text alternative: totals, the deepest queue, and the events."""
-    totals = ", ".join(f"{sum(row[name] for row in quarters):,} {name}" for name in NAMES)
+    totals = ", ".join(
+        f"{sum(row[name] for row in quarters):,} {name}" for name in _names(quarters)
+    )
     depths = [row["depth"] for row in quarters if row["depth"] is not None]
     depth = f" Queue depth {depths[-1]:,} now, at most {max(depths):,}." if depths else ""
     words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)

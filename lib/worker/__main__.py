@@ -18,7 +18,7 @@ import uvloop
 
 from lib import logs, memory
 from lib.database import DatabaseError
-from lib.service import backend, prepare_database
+from lib.service import backend, prepare_database, prompt_check
 from lib.settings import SettingsError, settings
 
 
@@ -29,6 +29,7 @@ async def work() -> None:
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, task.cancel)
     config = settings()
+    prompt_check(config)
     url = await asyncio.to_thread(prepare_database, config)
     async with backend(config, url) as service:
         worker = service.worker("worker")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from lib.generation.generate_image import GenerationHandler
+from lib.generation.prompt_check import PromptCheck
 from lib.provider import Provider
 from lib.queue.worker_calls import Claim, Queue
 from lib.storage import Outage, Storage
@@ -43,11 +44,23 @@ def blocked_types(handlers: Mapping[str, object]) -> dict[str, Outage]:
 
 
 def handlers(
-    queue: Queue, provider: Provider, storage: Storage, *, generation_seconds: float
+    queue: Queue,
+    provider: Provider,
+    storage: Storage,
+    *,
+    generation_seconds: float,
+    prompt_check: Callable[..., Any] | None = None,
 ) -> Mapping[str, Handler]:
-    """The handler of each job type. `generation_seconds` is the deadline of a prediction."""
+    """The handler of each job type.
+
+    `generation_seconds` is the deadline of a prediction, `prompt_check` the team's function.
+    """
     return {
         "generate-image": GenerationHandler(
-            queue, provider, storage, deadline_seconds=generation_seconds
+            queue,
+            provider,
+            storage,
+            deadline_seconds=generation_seconds,
+            prompt_check=PromptCheck(prompt_check) if prompt_check else None,
         )
     }

@@ -30,7 +30,7 @@ begin
           and c.relname in (
               'queue_health', 'failed_jobs_recent', 'stuck_jobs', 'live_workers', 'live_jobs',
               'queue_health_recent', 'queue_state', 'queue_hours', 'queue_quarters', 'queue_pace', 'throughput_hourly',
-              'model_timings', 'failure_groups', 'user_usage'
+              'model_timings', 'failure_groups', 'unknown_outcomes', 'user_usage'
           )
         union all
         select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
@@ -88,7 +88,10 @@ begin
             ('image_generations', 'completed_at', 'timestamp with time zone', ''),
             ('image_generations', 'updated_at', 'timestamp with time zone', 'not null default now()'),
             ('image_generations', 'notices', 'text[]', ''),
-            ('image_generations', 'size', 'jsonb', '')
+            ('image_generations', 'size', 'jsonb', ''),
+            ('image_generations', 'error_code', 'text', ''),
+            ('image_generations', 'application', 'text', 'check (length(application) between 1 and 100)'),
+            ('image_generations', 'metadata', 'jsonb', 'check (jsonb_typeof(metadata) = ''object'')')
         ) as c (relation, name, kind, terms)
         where pg_catalog.to_regclass('public.' || c.relation) is not null
     loop

@@ -113,12 +113,18 @@ create table if not exists public.image_generations (
     completed_at  timestamptz,
     updated_at    timestamptz not null default now(),
     notices       text[],
-    size          jsonb
+    size          jsonb,
+    error_code    text,
+    application   text        check (length(application) between 1 and 100),
+    metadata      jsonb       check (jsonb_typeof(metadata) = 'object')
 );
 comment on column public.image_generations.parameters is 'What is sent beside the prompt and the model''s defaults, under the model''s own names once notices is set.';
 comment on column public.image_generations.notices is 'What was ignored or changed of the request, a sentence each; null until its input is resolved (resolve_input).';
 comment on column public.image_generations.size is
     'asked: width, height or aspect_ratio of the request; sent: what they became; expected: width and height in pixels of the image, exact or about, null where it depends on the source image.';
+comment on column public.image_generations.error_code is 'Kind of the error in error_message, such as refused; null without one.';
+comment on column public.image_generations.application is 'The application that asked, by its own name for itself.';
+comment on column public.image_generations.metadata is 'What the application wants back with the generation, such as ids of its own.';
 comment on column public.image_generations.thumbnail_path is 'The image at no more than 512 pixels a side, a WebP in the same storage; null where there is none.';
 comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
 comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
@@ -143,7 +149,9 @@ create table public.predictions (
     predict_seconds double precision,
     error           text,
     log             text,
-    outputs         int
+    outputs         int,
+    application     text,
+    metadata        jsonb
 );
 comment on table public.predictions is
     'Every prediction that a provider may charge for, one row each. A row is written as an intent before the request and completed with the response, so that no attempt creates a prediction again.';
@@ -154,6 +162,7 @@ comment on column public.predictions.input is 'Input as sent, with digests in pl
 comment on column public.predictions.status is
     'intended: the provider''s id is unknown; it may or may not have started. unknown: that could not be determined in time, so another prediction may be paid for the same generation. expired: its outputs were deleted before they were stored. Otherwise the provider''s status.';
 comment on column public.predictions.created_at is 'Time before the request was sent.';
+comment on column public.predictions.application is 'As in image_generations when the prediction was intended; likewise metadata.';
 comment on column public.predictions.log is 'The end of the provider''s log, 16,000 characters at most.';
 comment on column public.predictions.outputs is 'How many files its output has; null until it has ended.';
 

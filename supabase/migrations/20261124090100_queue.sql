@@ -577,6 +577,7 @@ as $$
         notices = case when p_result ->> 'notice' is null then g.notices
                        else array_append(g.notices, p_result ->> 'notice') end,
         error_message = q.error_message,
+        error_code = case when q.error_message is not null then q.error_details ->> 'code' end,
         completed_at = q.completed_at,
         updated_at = clock_timestamp()
     from public.job_queue q
@@ -594,9 +595,11 @@ declare
     v_code        text := p_details ->> 'code';
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
     -- Not the fault of the job, so no attempt is used up: the provider did not even start, or may have, or what
-    -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever.
+    -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever; nor
+    -- is a prompt check that breaks.
     v_free        boolean := v_limited
-                             or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown') and p_job.attempts < 30, false);
+                             or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown', 'prompt_check_failed')
+                                         and p_job.attempts < 30, false);
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
@@ -632,7 +635,13 @@ begin
     if v_provider is not null then
         if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then
             perform public.record_provider_failure(v_provider, p_error);
-        elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'refused', 'vendor_account', 'creation_unknown') then
+        elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'vendor_account', 'creation_unknown')
+              -- A prompt check refuses without asking the provider.
+              or v_code = 'refused' and exists (
+                  select from public.image_generations g
+                  where g.id = public.generation_of(p_job.payload) and g.prediction_id is not null
+              )
+        then
             perform public.record_provider_success(v_provider);
         end if;
     end if;
@@ -714,7 +723,7 @@ begin
         delete from public.job_leases l using done where l.job_id = done.id
     ), followed as (
         update public.image_generations g
-        set status = 'completed', progress = 100, error_message = null,
+        set status = 'completed', progress = 100, error_message = null, error_code = null,
             image_url = coalesce(d.result ->> 'image_url', g.image_url),
             storage_path = coalesce(d.result ->> 'storage_path', g.storage_path),
             thumbnail_path = coalesce(d.result ->> 'thumbnail_path', g.thumbnail_path),

@@ -112,19 +112,47 @@ $$;
 comment on function public.refuse_reserved_inputs is
     'Raises DR422 (problems in DETAIL) for parameters with a reserved_input. Tests of operators may set safety switches, and nobody sends a secret.';
 
+create function public.refuse_invalid_labels(p_application text, p_metadata jsonb) returns void
+language plpgsql immutable set search_path = ''
+as $$
+declare
+    v_problems jsonb := (
+        select jsonb_agg(jsonb_build_object('field', l.field, 'problem', l.problem) order by l.field, l.problem)
+        from (values
+            ('application', 'must have 1 to 100 characters', length(p_application) not between 1 and 100),
+            ('metadata', 'must be a JSON object', jsonb_typeof(p_metadata) <> 'object'),
+            ('metadata', 'must have at most 2,048 bytes', octet_length(p_metadata::text) > 2048)
+        ) as l (field, problem, is_so)
+        where l.is_so
+    );
+begin
+    if v_problems is not null then
+        raise exception '%', (
+            select string_agg((p ->> 'field') || ': ' || (p ->> 'problem'), '; ') from jsonb_array_elements(v_problems) p
+        ) using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
+    end if;
+end;
+$$;
+comment on function public.refuse_invalid_labels is
+    'Raises DR422 (problems in DETAIL) unless an application and its metadata may be kept with a generation.';
+
 create function public.start_generation(
     p_user_id         uuid,
     p_prompt          text,
     p_model_id        text,
     p_parameters      jsonb default '{}',
     p_source          text default 'app',
-    p_idempotency_key text default null
+    p_idempotency_key text default null,
+    p_application     text default null,
+    p_metadata        jsonb default null
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_scope   text := coalesce(p_user_id::text, p_source);
-    v_request jsonb := jsonb_build_object('prompt', p_prompt, 'model_id', p_model_id, 'parameters', p_parameters);
+    v_request jsonb := jsonb_build_object(
+        'prompt', p_prompt, 'model_id', p_model_id, 'parameters', p_parameters, 'application', p_application, 'metadata', p_metadata
+    );
     v_earlier public.idempotency_keys;
     v_model   public.models;
     v_input   record;
@@ -133,6 +161,7 @@ declare
     v_job_id  uuid;
 begin
     perform public.refuse_reserved_inputs(p_parameters, p_source);
+    perform public.refuse_invalid_labels(p_application, p_metadata);
     -- One start at a time per user, so that parallel requests cannot exceed the limit together.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || v_scope, 0));
 
@@ -148,9 +177,10 @@ begin
             return jsonb_build_object('generation_id', v_earlier.generation_id, 'job_id', v_earlier.job_id,
                                       'status', 'queued')
                 || coalesce((
-                    select jsonb_build_object('notices', coalesce(g.notices, '{}'), 'size', g.size)
+                    select jsonb_build_object('notices', coalesce(g.notices, '{}'), 'size', g.size,
+                                              'application', g.application, 'metadata', g.metadata)
                     from public.image_generations g where g.id = v_earlier.generation_id
-                ), '{"notices": [], "size": null}');
+                ), '{"notices": [], "size": null, "application": null, "metadata": null}');
         end if;
     end if;
 
@@ -168,8 +198,12 @@ begin
         end if;
     end if;
 
-    insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, notices, size)
-    values (v_generation_id, p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, v_input.notices, v_input.size);
+    insert into public.image_generations (
+        id, user_id, prompt, model_id, parameters, source, notices, size, application, metadata
+    ) values (
+        v_generation_id, p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, v_input.notices, v_input.size,
+        p_application, p_metadata
+    );
     v_job_id := public.enqueue_job(
         'generate-image',
         jsonb_build_object('generation_id', v_generation_id, 'prompt', p_prompt, 'model_id', p_model_id)
@@ -181,11 +215,12 @@ begin
         values (v_scope, p_idempotency_key, v_request, v_generation_id, v_job_id);
     end if;
     return jsonb_build_object('generation_id', v_generation_id, 'job_id', v_job_id, 'status', 'queued',
-                              'notices', v_input.notices, 'size', v_input.size);
+                              'notices', v_input.notices, 'size', v_input.size,
+                              'application', p_application, 'metadata', p_metadata);
 end;
 $$;
 comment on function public.start_generation is
-    'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. notices and size say what became of the request (resolve_input). Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
+    'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. notices and size say what became of the request (resolve_input). application and metadata, up to 2 kB, are the caller''s own and kept with the generation and its predictions. Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 -- Run ---------------------------------------------------------------------------------------------
 
@@ -251,7 +286,8 @@ begin
     where g.id = a.id;
 
     update public.image_generations g
-    set status = 'processing', started_at = clock_timestamp(), error_message = null, updated_at = clock_timestamp(),
+    set status = 'processing', started_at = clock_timestamp(), error_message = null, error_code = null,
+        updated_at = clock_timestamp(),
         -- An attempt may have lost its claim before it recorded its prediction.
         prediction_id = coalesce(g.prediction_id, (
             select p.provider_id from public.predictions p
@@ -309,18 +345,21 @@ create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generat
 returns public.predictions
 language sql volatile set search_path = ''
 as $$
-    insert into public.predictions (provider, model_id, version, generation_id, job_id, attempt, worker, input)
+    insert into public.predictions (
+        provider, model_id, version, generation_id, job_id, attempt, worker, input, application, metadata
+    )
     select
         p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
         -- A seed of ours, in the range that every model takes, tells two with the same prompt apart at the provider.
         case when m.input_schema ? 'seed' then jsonb_build_object('seed', floor(random() * 2147483647)::int) else '{}' end
-            || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
+            || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt),
+        g.application, g.metadata
     from public.image_generations g left join public.models m on m.id = g.model_id
     where g.id = p_generation_id
     returning *;
 $$;
 comment on function public.intend_prediction is
-    'Writes down that a prediction of a generation is about to be created, with the input to send. The caller holds the claim.';
+    'Writes down that a prediction of a generation is about to be created, with the input to send. The caller holds the claim; without one, p_job_id and p_attempt are null.';
 
 create function public.replace_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text default null)
 returns setof public.predictions

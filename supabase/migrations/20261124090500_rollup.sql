@@ -28,6 +28,8 @@ create table public.job_rollup (
     primary key (hour, job_type, model_id, status, purged)
 ) with (fillfactor = 70);
 comment on table public.job_rollup is 'Finished jobs by the hour in which they ended.';
+comment on column public.job_rollup.status is
+    'completed, failed, cancelled, or refused: failed in job_queue, but counted apart (failure_outcome). So in all rollups.';
 comment on column public.job_rollup.model_id is
     'The first 200 characters of the payload''s model_id, empty if there is none. Other names are cut too, because an index entry holds at most 2.7 kB.';
 comment on column public.job_rollup.runs is 'Jobs that were started. run_us: sum of completed_at - started_at of their last attempts.';
@@ -87,7 +89,8 @@ create table public.failure_rollup (
     users       uuid[]      not null,
     primary key (hour, job_type, model_id, error_group, error_code, purged)
 ) with (fillfactor = 70);
-comment on table public.failure_rollup is 'Failed jobs by the hour in which they ended and by error_group().';
+comment on table public.failure_rollup is
+    'Failed and refused jobs by the hour in which they ended and by error_group(). Refused ones have the error_code refused.';
 comment on column public.failure_rollup.error_code is 'The first 60 characters of the code of error_details; empty if it has none.';
 comment on column public.failure_rollup.users is 'Who created the jobs, each once, in order.';
 
@@ -147,13 +150,29 @@ create table public.rollup_dirty (
 comment on table public.rollup_dirty is
     'Hours whose finished jobs of a status changed later. Readers count their rows until they are refolded. One mark per transaction, so that no refresh removes a mark whose change it did not see.';
 
+-- Outcomes -----------------------------------------------------------------------------------------
+
+create function public.failure_outcome(p_details jsonb) returns text
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return case when p_details ->> 'code' = 'refused' then 'refused' else 'failed' end;
+end;
+$$;
+comment on function public.failure_outcome(jsonb) is
+    'What a failed job counts as, by its error_details: refused if a safety filter or the prompt check refused it, else failed.';
+
 -- Marking hours dirty -----------------------------------------------------------------------------
 
 create function public.mark_rollup_dirty() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
-    insert into public.rollup_dirty (hour, status) values (date_trunc('hour', old.completed_at, 'UTC'), old.status)
+    insert into public.rollup_dirty (hour, status)
+    values (
+        date_trunc('hour', old.completed_at, 'UTC'),
+        case when old.status = 'failed' then public.failure_outcome(old.error_details) else old.status end
+    )
     on conflict do nothing;
     return null;
 end;
@@ -238,7 +257,7 @@ begin
     return query
     select
         date_trunc('hour', q.completed_at, 'UTC'), left(q.job_type, 200), left(coalesce(q.payload ->> 'model_id', ''), 200),
-        q.status,
+        case when q.status = 'failed' then public.failure_outcome(q.error_details) else q.status end,
         case when q.started_at is not null
             then greatest((extract(epoch from q.completed_at - q.started_at) * 1000000)::bigint, 0) end,
         case when q.started_at is not null
@@ -251,11 +270,12 @@ begin
           and f.status in ('completed', 'failed', 'cancelled') and f.completed_at >= p_from and f.completed_at < p_to
         union all
         select * from public.job_queue f
-        where p_ids is null and p_status = 'failed'
+        where p_ids is null and p_status in ('failed', 'refused')
           and f.status = 'failed' and f.completed_at >= p_from and f.completed_at < p_to
+          and public.failure_outcome(f.error_details) = p_status
         union all
         select * from public.job_queue f
-        where p_ids is null and p_status <> 'failed' and f.status = p_status
+        where p_ids is null and p_status not in ('failed', 'refused') and f.status = p_status
           and f.status in ('completed', 'failed', 'cancelled') and f.completed_at >= p_from and f.completed_at < p_to
         union all
         select * from public.job_queue f
@@ -313,8 +333,9 @@ end;
 $$;
 comment on function public.arrival_rollup_of is 'Rows of arrival_rollup for the jobs that finished_jobs returns.';
 
-create function public.failure_rollup_of(p_from timestamptz, p_to timestamptz, p_ids uuid[] default null)
-returns table (
+create function public.failure_rollup_of(
+    p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
+) returns table (
     hour timestamptz, job_type text, model_id text, error_group text, error_code text, jobs bigint,
     first_at timestamptz, last_at timestamptz, users uuid[]
 )
@@ -332,6 +353,7 @@ begin
     from (
         select * from public.job_queue f
         where p_ids is null and f.status = 'failed' and f.completed_at >= p_from and f.completed_at < p_to
+          and (p_status is null or public.failure_outcome(f.error_details) = p_status)
         union all
         select * from public.job_queue f
         where f.id = any (p_ids) and f.status = 'failed'
@@ -340,7 +362,7 @@ begin
     group by 1, 2, 3, 4, 5;
 end;
 $$;
-comment on function public.failure_rollup_of is 'Rows of failure_rollup for the failed jobs of a range of time, or those of p_ids.';
+comment on function public.failure_rollup_of is 'Rows of failure_rollup for the failed and refused jobs of a range of time, of one status or both, or those of p_ids.';
 
 create function public.minutes_since() returns timestamptz
 language sql stable parallel safe set search_path = ''

@@ -32,10 +32,10 @@ begin
     on conflict (hour, status, created_hour, job_type, model_id, purged) do update
     set jobs = r.jobs + excluded.jobs;
 
-    if p_status is null or p_status = 'failed' then
+    if p_status is null or p_status in ('failed', 'refused') then
         insert into public.failure_rollup as r
         select n.hour, n.job_type, n.model_id, n.error_group, n.error_code, v_purged, n.jobs, n.first_at, n.last_at, n.users
-        from public.failure_rollup_of(p_from, p_to, p_ids) n
+        from public.failure_rollup_of(p_from, p_to, p_status, p_ids) n
         on conflict (hour, job_type, model_id, error_group, error_code, purged) do update
         set jobs = r.jobs + excluded.jobs,
             first_at = least(r.first_at, excluded.first_at), last_at = greatest(r.last_at, excluded.last_at),
@@ -139,7 +139,8 @@ begin
     end;
     perform public.set_aside_unfoldable(array(
         select q.id from public.job_queue q
-        where q.status in ('completed', 'failed', 'cancelled') and (p_status is null or q.status = p_status)
+        where q.status in ('completed', 'failed', 'cancelled')
+          and (p_status is null or q.status = case p_status when 'refused' then 'failed' else p_status end)
           and q.completed_at >= p_from and q.completed_at < p_to
     ));
     perform public.add_to_rollups(p_from, p_to, p_status);
@@ -157,7 +158,8 @@ begin
     delete from public.arrival_rollup r
     where r.hour = p_hour and not r.purged and (p_status is null or r.status = p_status);
     delete from public.failure_rollup r
-    where r.hour = p_hour and not r.purged and (p_status is null or p_status = 'failed');
+    where r.hour = p_hour and not r.purged
+      and (p_status is null or p_status = case r.error_code when 'refused' then 'refused' else 'failed' end);
     delete from public.job_minutes m
     where m.minute >= p_hour and m.minute < p_hour + interval '1 hour' and (p_status is null or m.status = p_status);
     delete from public.arrival_minutes a
@@ -286,7 +288,8 @@ begin
         delete from public.set_aside_jobs a where a.at <= now() - p_older_than returning a.job_id, a.step
     ), marked as (
         insert into public.rollup_dirty (hour, status)
-        select distinct date_trunc('hour', q.completed_at, 'UTC'), q.status
+        select distinct date_trunc('hour', q.completed_at, 'UTC'),
+               case when q.status = 'failed' then public.failure_outcome(q.error_details) else q.status end
         from taken t join public.job_queue q on q.id = t.job_id
         where t.step = 'history' and q.status in ('completed', 'failed', 'cancelled') and q.completed_at is not null
         on conflict do nothing

@@ -225,7 +225,7 @@ begin
 end;
 $$;
 comment on function public.job_stats is
-    'Jobs that ended from p_from to before p_to, per bucket (hour or day of UTC; all: one, with bucket null), type, model and status, purged ones included, as whole hours. run: completed_at - started_at; wait: started_at - scheduled_at, both of the last attempt and in seconds; runs and waits: jobs that have one.';
+    'Jobs that ended from p_from to before p_to, per bucket (hour or day of UTC; all: one, with bucket null), type, model and status (refused is a status of its own here), purged ones included, as whole hours. run: completed_at - started_at; wait: started_at - scheduled_at, both of the last attempt and in seconds; runs and waits: jobs that have one.';
 
 create function public.failure_stats(p_from timestamptz, p_to timestamptz)
 returns table (
@@ -242,7 +242,8 @@ begin
     select f.hour, f.job_type, f.model_id, f.error_group, f.error_code, f.jobs, f.first_at, f.last_at, f.users
     from public.failure_rollup f
     where f.hour >= v_r.folded_from and f.hour < v_r.folded_to
-      and (f.purged or (f.hour, 'failed') not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses)))
+      and (f.purged or (f.hour, case f.error_code when 'refused' then 'refused' else 'failed' end)
+           not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses)))
     union all
     select f.hour, f.job_type, f.model_id, f.error_group, f.error_code, f.jobs, f.first_at, f.last_at, f.users
     from public.failure_rollup f
@@ -250,12 +251,12 @@ begin
     union all
     select n.*
     from unnest(v_r.row_from, v_r.row_to, v_r.row_status) as r (lo, hi, status)
-    cross join lateral public.failure_rollup_of(r.lo, r.hi) n
-    where r.status is null or r.status = 'failed';
+    cross join lateral public.failure_rollup_of(r.lo, r.hi, r.status) n
+    where r.status is null or r.status in ('failed', 'refused');
 end;
 $$;
 comment on function public.failure_stats is
-    'Jobs that failed from p_from to before p_to by hour, type, model, error_group and code, purged ones included, as whole hours. users: who created them, each once per row. A key may have several rows: sum them.';
+    'Jobs that failed or were refused from p_from to before p_to by hour, type, model, error_group and code, purged ones included, as whole hours. users: who created them, each once per row. A key may have several rows: sum them.';
 
 create function public.arrival_stats(p_from timestamptz, p_to timestamptz)
 returns table (hour timestamptz, job_type text, model_id text, jobs bigint)

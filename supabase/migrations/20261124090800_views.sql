@@ -91,7 +91,7 @@ from public.job_queue q
 where q.status = 'failed' and q.completed_at > now() - interval '24 hours'
 order by q.completed_at desc;
 comment on view public.failed_jobs_recent is
-'Which jobs failed in the last 24 hours, newest first?
+'Which jobs failed in the last 24 hours, newest first? Refused ones are among them, with the code refused in error_details.
 
 - id: of the job
 - job_type: its type
@@ -136,7 +136,7 @@ comment on view public.queue_health is
 'How many jobs are there of each type and status, and how long do they run? All time, purged jobs included.
 
 - job_type: type of the jobs
-- status: pending, processing (running), completed, failed or cancelled
+- status: pending, processing (running), completed, failed, refused (failed in job_queue, but counted apart) or cancelled
 - count: jobs
 - avg_duration_seconds: mean run time of the finished ones, in seconds; null for live ones
 - oldest: when the oldest of them was created
@@ -157,7 +157,7 @@ comment on view public.queue_health_recent is
 'How many jobs of each type are pending and running now, and how many ended in the last 24 full hours or the current one? Purged jobs included.
 
 - job_type: type of the jobs
-- status: pending, processing (running), completed, failed or cancelled
+- status: pending, processing (running), completed, failed, refused (failed in job_queue, but counted apart) or cancelled
 - count: jobs
 - avg_seconds: mean run time of the finished ones, in seconds; null for live ones
 - oldest: when the oldest of them was created

@@ -29,7 +29,8 @@ begin
         union all
         select
             date_bin('1 minute', q.completed_at, 'epoch'), count(*),
-            case p_by when 'status' then q.status when 'type' then q.job_type
+            case p_by when 'status' then case when q.status = 'failed' then public.failure_outcome(q.error_details) else q.status end
+                      when 'type' then q.job_type
                       when 'model' then coalesce(q.payload ->> 'model_id', '') end
         from public.job_queue q
         where p_bucket = 'minute'
@@ -52,7 +53,7 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 
 - at: start of the bucket
 - place: 1 to 8 for the eight groups with the most jobs in the range, 9 for all others together
-- name: of the group; null for place 9
+- name: of the group, of statuses also refused (by a safety filter or the prompt check, not among the failed); null for place 9
 - jobs: jobs that ended in the bucket
 
 Cost: by hour and day the rollup rows of the range and the jobs that ended since the last fold; by minute each job of the range, by index.';
@@ -218,7 +219,7 @@ Cost: the hourly rollup rows of the range.';
 create view public.throughput_hourly with (security_invoker = true) as
 select
     q.at, q.arrivals, q.ends as ended, coalesce(e.completed, 0) as completed, coalesce(e.failed, 0) as failed,
-    coalesce(e.cancelled, 0) as cancelled, q.queue,
+    coalesce(e.refused, 0) as refused, coalesce(e.cancelled, 0) as cancelled, q.queue,
     t.run_p50, t.run_p95, t.run_p99, t.wait_p50, t.wait_p95, t.wait_p99
 from public.queue_lengths(now() - interval '24 hours', now(), 'hour') q
 left join (
@@ -226,6 +227,7 @@ left join (
         at,
         sum(jobs) filter (where name = 'completed')::bigint as completed,
         sum(jobs) filter (where name = 'failed')::bigint as failed,
+        sum(jobs) filter (where name = 'refused')::bigint as refused,
         sum(jobs) filter (where name = 'cancelled')::bigint as cancelled
     from public.throughput(now() - interval '24 hours', now(), 'hour', 'status')
     group by at
@@ -240,6 +242,7 @@ comment on view public.throughput_hourly is
 - ended: jobs that ended in it
 - completed: of these, completed
 - failed: of these, failed
+- refused: of these, refused by a safety filter or the prompt check; not among the failed
 - cancelled: of these, cancelled
 - queue: most jobs pending or running in the hour, sampled every minute; null if never sampled
 - run_p50: median run time of completed jobs, in seconds, within 10%; null without jobs

@@ -6,7 +6,7 @@
 create function public.model_timings_between(
     p_from timestamptz, p_to timestamptz, p_bucket text default 'hour', p_step text default 'hour', p_most bigint default 200
 ) returns table (
-    model_id text, jobs bigint, completed bigint, failed bigint, usage double precision,
+    model_id text, jobs bigint, completed bigint, failed bigint, refused bigint, usage double precision,
     run_total double precision, run_mean double precision, run_min double precision,
     run_p50 double precision, run_p95 double precision, run_p99 double precision, run_max double precision,
     wait_mean double precision, wait_p50 double precision, wait_p95 double precision,
@@ -32,6 +32,7 @@ begin
             sum(jobs)::bigint as jobs,
             coalesce(sum(jobs) filter (where status = 'completed'), 0)::bigint as completed,
             coalesce(sum(jobs) filter (where status = 'failed'), 0)::bigint as failed,
+            coalesce(sum(jobs) filter (where status = 'refused'), 0)::bigint as refused,
             (sum(jobs) / sum(sum(jobs)) over ())::double precision as usage,
             (sum(run_us) filter (where status = 'completed') / 1e6)::double precision as run_total,
             sum(runs) filter (where status = 'completed') as runs,
@@ -71,7 +72,7 @@ begin
         from steps where run_p50 is not null group by model_id
     )
     select
-        n.model_id, n.jobs, n.completed, n.failed, n.usage,
+        n.model_id, n.jobs, n.completed, n.failed, n.refused, n.usage,
         n.run_total, n.run_total / nullif(n.runs, 0)::double precision,
         n.run_min, n.run[1], n.run[2], n.run[3], n.run_max,
         n.wait_total / nullif(n.waits, 0)::double precision,
@@ -92,6 +93,7 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 - jobs: jobs that ended in the range
 - completed: of these, completed
 - failed: of these, failed
+- refused: of these, refused by a safety filter or the prompt check; not among the failed
 - usage: share of the jobs of all models, 0 to 1
 - run_total: run time of the completed jobs together, in seconds
 - run_mean: mean run time of completed jobs, in seconds

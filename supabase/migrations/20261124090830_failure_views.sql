@@ -1,9 +1,9 @@
--- Failure views: failed jobs by kind of error, from the rollup.
+-- Failure views: failed and refused jobs by kind of error, from the rollup.
 
 create function public.failure_groups_between(p_from timestamptz, p_to timestamptz, p_step text default 'hour')
 returns table (
     key text, error_group text, error_code text, jobs bigint, first_at timestamptz, last_at timestamptz,
-    models text[], users bigint, trend bigint[], total bigint, kinds bigint
+    models text[], users bigint, trend bigint[], total bigint, kinds bigint, refused bigint
 )
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
@@ -21,8 +21,13 @@ begin
         from public.failure_stats(v_trend_since, p_from) f
         where p_from > v_until - interval '1 day'
     ), kinds as materialized (
-        select c.*, sum(c.jobs) over ()::bigint as total, count(*) over () as kinds,
-               row_number() over (order by c.jobs desc, c.last_at desc, c.error_group) as place
+        select c.*,
+               coalesce(sum(c.jobs) filter (where c.error_code <> 'refused') over (), 0)::bigint as total,
+               count(*) filter (where c.error_code <> 'refused') over () as kinds,
+               coalesce(sum(c.jobs) filter (where c.error_code = 'refused') over (), 0)::bigint as refused,
+               row_number() over (
+                   order by c.error_code = 'refused', c.jobs desc, c.last_at desc, c.error_group
+               ) as place
         from (
             select
                 f.error_group, f.error_code, sum(f.jobs)::bigint as jobs, min(f.first_at) as first_at,
@@ -57,7 +62,7 @@ begin
     )
     select
         public.error_key(k.error_group, k.error_code), k.error_group, k.error_code, k.jobs, k.first_at, k.last_at,
-        k.models, coalesce(a.users, 0), t.trend, k.total, k.kinds
+        k.models, coalesce(a.users, 0), t.trend, k.total, k.kinds, k.refused
     from kinds k
     join trends t using (place)
     left join affected a using (error_group, error_code)
@@ -65,7 +70,7 @@ begin
 end;
 $$;
 comment on function public.failure_groups_between is
-'Which kinds of errors made jobs fail in a range? At most 200 kinds, the most frequent first.
+'Which kinds of errors made jobs fail in a range, and why were others refused? At most 200 kinds, the most frequent first, those of refused jobs (error_code refused) last.
 
 Parameters: p_from and p_to bound the range (p_to null: up to now); p_step is the step of trend, hour or day (UTC). A kind is an error message, without the model, addresses, ids and numbers in it, with an error code. Purged jobs included, as whole hours.
 
@@ -78,16 +83,36 @@ Parameters: p_from and p_to bound the range (p_to null: up to now); p_step is th
 - models: their models (list of ids, empty for none named)
 - users: how many users created them
 - trend: jobs that failed with it in each step from p_from, or of at least the last day (list)
-- total: jobs that failed with any error in the range
-- kinds: number of kinds in the range
+- total: jobs that failed with any error in the range, without refused ones
+- kinds: number of kinds of these
+- refused: jobs that a safety filter or the prompt check refused in the range
 
 Cost: the failure rollup rows of the range, and the jobs that failed since the last fold.';
 
 create view public.failure_groups with (security_invoker = true) as
 select * from public.failure_groups_between(date_trunc('hour', now() - interval '24 hours', 'UTC'), null);
 comment on view public.failure_groups is
-'Which kinds of errors made jobs fail in the last 24 hours, from a full hour on? At most 200 kinds, the most frequent first; trend is by the hour. Other ranges: the function.
+'Which kinds of errors made jobs fail in the last 24 hours, from a full hour on, and why were others refused? At most 200 kinds, the most frequent first, those of refused jobs last; trend is by the hour. Other ranges: the function.
 
 Columns: as failure_groups_between.
 
 Cost: a day of the failure rollup, and the jobs that failed since the last fold.';
+
+create view public.unknown_outcomes with (security_invoker = true) as
+select
+    (
+        select count(distinct p.generation_id) from public.predictions p
+        where p.status = 'unknown' and p.created_at > now() - interval '24 hours'
+    ) as unknown,
+    (
+        select coalesce(sum(s.jobs), 0)::bigint
+        from public.job_stats_parts(date_trunc('hour', now() - interval '24 hours', 'UTC'), now(), 'all') s
+        join public.job_types t on t.job_type = s.job_type and t.provider is not null
+    ) as ended;
+comment on view public.unknown_outcomes is
+'How many generations of the last 24 hours may have been paid for twice? One row.
+
+- unknown: generations with a prediction of which it could not be found out whether it was started, so that another was created
+- ended: jobs of a provider that ended since then, from a full hour on; purged jobs included
+
+Cost: the unknown predictions of a day by their partial index, a day of the hourly rollup, and the jobs that ended since the last fold.';

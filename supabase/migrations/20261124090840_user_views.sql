@@ -2,7 +2,7 @@
 
 create function public.user_usage_between(p_from timestamptz, p_to timestamptz)
 returns table (
-    user_id uuid, asked bigint, completed bigint, failed bigint, ended bigint, looked_at bigint,
+    user_id uuid, asked bigint, completed bigint, failed bigint, refused bigint, ended bigint, looked_at bigint,
     looked_back_to timestamptz
 )
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
@@ -12,7 +12,7 @@ declare
     v_until constant timestamptz := coalesce(p_to, 'infinity');
 begin
     return query
-    select t.user_id, t.asked, o.completed, o.failed, o.ended, t.looked_at, t.looked_back_to
+    select t.user_id, t.asked, o.completed, o.failed, o.refused, o.ended, t.looked_at, t.looked_back_to
     from (
         select
             n.user_id,
@@ -34,9 +34,10 @@ begin
         select
             count(*) filter (where l.status = 'completed') as completed,
             count(*) filter (where l.status = 'failed') as failed,
+            count(*) filter (where l.status = 'refused') as refused,
             count(*) filter (where l.status in ('completed', 'failed')) as ended
         from (
-            select g.status
+            select case when g.status = 'failed' and g.error_code = 'refused' then 'refused' else g.status end as status
             from public.image_generations g
             where g.user_id = t.user_id and g.created_at >= p_from and g.created_at < v_until
             order by g.created_at desc
@@ -55,6 +56,7 @@ Parameters: p_from and p_to bound the range (p_to null: no end).
 - asked: generations that they requested, of those examined
 - completed: of their newest 100 in the range, completed
 - failed: of these 100, failed
+- refused: of these 100, refused by a safety filter or the prompt check; not among the failed
 - ended: of these 100, completed or failed
 - looked_at: generations examined, of all users
 - looked_back_to: when the oldest of these was requested
@@ -115,7 +117,8 @@ begin
     return query
     select date_trunc(p_bucket, g.created_at, p_zone), g.status, count(*), min(min(g.created_at)) over ()
     from (
-        select n.created_at, n.status
+        select n.created_at,
+               case when n.status = 'failed' and n.error_code = 'refused' then 'refused' else n.status end as status
         from public.image_generations n
         where n.user_id = p_user_id and n.created_at >= p_from and n.created_at < coalesce(p_to, 'infinity')
         order by n.created_at desc
@@ -131,7 +134,7 @@ comment on function public.user_requests is
 Parameters: p_user_id is the user; p_from and p_to bound the range (p_to null: no end); p_bucket is hour or day of the time zone p_zone.
 
 - bucket: start of the hour or day
-- status: queued, processing (running), completed, failed or cancelled
+- status: queued, processing (running), completed, failed, refused (not among the failed) or cancelled
 - generations: generations requested in the bucket that have this status
 - first_at: when the oldest of all that are counted was requested
 

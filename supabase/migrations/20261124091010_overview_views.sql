@@ -115,6 +115,7 @@ cross join (
         coalesce(sum(jobs), 0)::bigint as last_hour_ended,
         coalesce(sum(jobs) filter (where status = 'completed'), 0)::bigint as last_hour_completed,
         coalesce(sum(jobs) filter (where status = 'failed'), 0)::bigint as last_hour_failed,
+        coalesce(sum(jobs) filter (where status = 'refused'), 0)::bigint as last_hour_refused,
         max(minute) filter (where status = 'completed') as last_completed_minute
     from public.recent_jobs(now() - interval '1 hour')
 ) last_hour
@@ -165,6 +166,7 @@ comment on view public.queue_state is
 - last_hour_ended: jobs that ended in the last hour
 - last_hour_completed: of these, completed
 - last_hour_failed: of these, failed
+- last_hour_refused: of these, refused by a safety filter or the prompt check; not among the failed
 - last_completed_minute: minute of the last completion in the last hour; null if none
 - wait_p95: 95th percentile of the wait of the jobs that ended in the last 15 minutes, in seconds, as recent_times; null if none
 - last_completion_seconds: seconds since a job last completed; null if none did
@@ -224,7 +226,8 @@ with span as materialized (
     select
         date_bin('15 minutes', minute, 'epoch') as at,
         sum(jobs) filter (where status = 'completed') as completed,
-        sum(jobs) filter (where status = 'failed') as failed
+        sum(jobs) filter (where status = 'failed') as failed,
+        sum(jobs) filter (where status = 'refused') as refused
     from public.recent_jobs((select since from span))
     group by 1
 ), arrived as materialized (
@@ -241,6 +244,7 @@ select
     coalesce(arrived, 0)::bigint as arrived,
     coalesce(completed, 0)::bigint as completed,
     coalesce(failed, 0)::bigint as failed,
+    coalesce(refused, 0)::bigint as refused,
     depth
 from span
 cross join generate_series(since, now(), interval '15 minutes') as at
@@ -255,6 +259,7 @@ comment on view public.queue_quarters is
 - arrived: jobs created in it
 - completed: jobs completed in it
 - failed: jobs failed in it
+- refused: jobs refused in it by a safety filter or the prompt check; not among the failed
 - depth: most jobs pending or running in it, sampled every minute; null if never sampled
 
 Cost: a day of the rollups by minute and of the samples, the live jobs by their partial indexes, and the jobs that ended since the last fold.';

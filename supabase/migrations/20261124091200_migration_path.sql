@@ -88,8 +88,9 @@ comment on table public.path_rollup is
 comment on column public.path_rollup.total_us is 'Sum of the times from the request to the end, in microseconds; total_histogram as in job_rollup.';
 
 create function public.start_sync_generation(
-    p_user_id uuid, p_prompt text, p_model_id text, p_parameters jsonb default '{}', p_source text default 'app'
-) returns table (generation_id uuid, version text, input jsonb)
+    p_user_id uuid, p_prompt text, p_model_id text, p_parameters jsonb default '{}', p_source text default 'app',
+    p_provider text default 'replicate'
+) returns table (generation_id uuid, prediction uuid, version text, input jsonb)
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -126,12 +127,11 @@ begin
     returning id into v_id;
     insert into public.sync_generations (generation_id, model_id) values (v_id, p_model_id);
     return query
-        select v_id, v_model.version,
-               public.default_input(v_model) || v_input.parameters || jsonb_build_object('prompt', p_prompt);
+        select v_id, p.id, p.version, p.input from public.intend_prediction(null, null, v_id, p_provider) p;
 end;
 $$;
 comment on function public.start_sync_generation is
-    'Records that a generation begins inside a request, within the user''s limits, and gives what the provider needs. Errors: 22023 empty prompt, DR404 model, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
+    'Records that a generation begins inside a request, within the user''s limits, and intends its prediction: gives what the provider needs. Errors: 22023 empty prompt, DR404 model, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 create function public.end_sync_generation(
     p_generation_id uuid, p_outcome text,
@@ -156,7 +156,7 @@ begin
     set status = p_outcome, progress = case when p_outcome = 'completed' then 100 else g.progress end,
         image_url = p_image_url, storage_path = p_storage_path, thumbnail_path = p_thumbnail_path,
         prediction_id = p_prediction_id,
-        error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
+        error_message = p_error_message, error_code = p_error_code, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
     insert into public.outputs (
         generation_id, user_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path
@@ -263,7 +263,8 @@ declare
     v_until timestamptz := (select s.totals_until from public.rollup_state s);
 begin
     return query
-    select date_trunc(p_bucket, r.hour, 'UTC'), r.path, r.model_id, r.outcome, r.error_code,
+    select date_trunc(p_bucket, r.hour, 'UTC'), r.path, r.model_id,
+           case when r.error_code = 'refused' then 'refused' else r.outcome end, r.error_code,
            r.generations, r.total_us, r.total_histogram
     from public.path_rollup r
     where r.hour >= p_from and r.hour < p_to
@@ -274,8 +275,8 @@ begin
     union all
     select j.bucket, 'async', j.model_id, j.status, '', j.jobs, null, null
     from public.job_stats_parts(p_from, p_to, p_bucket) j
-    where j.job_type = 'generate-image' and j.status in ('failed', 'cancelled');
+    where j.job_type = 'generate-image' and j.status in ('failed', 'refused', 'cancelled');
 end;
 $$;
 comment on function public.path_stats is
-    'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day. A key may have several rows. Generations that the queue did not complete have no times.';
+    'Generations of both paths that ended from p_from to p_to, which are whole hours or now, by hour or day; outcome refused is counted apart from failed. A key may have several rows. Generations that the queue did not complete have no times.';

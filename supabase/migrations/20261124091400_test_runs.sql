@@ -55,7 +55,9 @@ create function public.start_test_generations(
     p_parameters      jsonb default '{}',
     p_idempotency_key text default null,
     p_jobs            int default 1,
-    p_per_second      double precision default null
+    p_per_second      double precision default null,
+    p_application     text default null,
+    p_metadata        jsonb default null
 ) returns jsonb
 language plpgsql volatile set search_path = ''
 as $$
@@ -83,7 +85,7 @@ begin
             -- The same seed would produce the same image.
             p_parameters || case when n > 0 and jsonb_typeof(p_parameters -> 'seed') = 'number' then
                 jsonb_build_object('seed', ((p_parameters ->> 'seed')::numeric + n) % 4294967296) else '{}' end,
-            'test', case when n = 0 then p_idempotency_key end
+            'test', case when n = 0 then p_idempotency_key end, p_application, p_metadata
         );
         v_answer := coalesce(v_answer, v_next);
         if n = 0 and exists (
@@ -110,6 +112,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_job     public.job_queue;
+    v_earlier public.image_generations;
     v_model   text;
     v_user    uuid;
     v_started jsonb;
@@ -122,22 +125,23 @@ begin
     if v_job.status in ('pending', 'processing') then
         raise exception 'job % is %: only a finished job can be run again', p_job_id, v_job.status using errcode = 'DR409';
     end if;
-    v_model := coalesce(
-        (select g.model_id from public.image_generations g where g.id = public.generation_of(v_job.payload)),
-        v_job.payload ->> 'model_id'
-    );
+    select * into v_earlier from public.image_generations g where g.id = public.generation_of(v_job.payload);
+    v_model := coalesce(v_earlier.model_id, v_job.payload ->> 'model_id');
     if p_settings is not null then
         perform public.start_test_run(p_actor, p_key, p_prompt, array[v_model], p_settings, 1);
-        v_started := public.start_test_generations(p_key, p_prompt, v_model, p_parameters, p_key::text);
-    else
-        v_user := coalesce(
-            v_job.created_by,
-            (select g.user_id from public.image_generations g where g.id = public.generation_of(v_job.payload))
+        v_started := public.start_test_generations(
+            p_key, p_prompt, v_model, p_parameters, p_key::text,
+            p_application => v_earlier.application, p_metadata => v_earlier.metadata
         );
+    else
+        v_user := coalesce(v_job.created_by, v_earlier.user_id);
         if v_user is null then
             raise exception 'job % has no user: run it again as a test', p_job_id using errcode = '22023';
         end if;
-        v_started := public.start_generation(v_user, p_prompt, v_model, p_parameters, p_idempotency_key => p_key::text);
+        v_started := public.start_generation(
+            v_user, p_prompt, v_model, p_parameters, p_idempotency_key => p_key::text,
+            p_application => v_earlier.application, p_metadata => v_earlier.metadata
+        );
     end if;
     -- A repetition of the call starts nothing and is not recorded.
     if exists (

@@ -47,12 +47,12 @@ revoke update, delete on public.audit_log from service_role;
 revoke all on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
     public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
-    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.unknown_outcomes, public.user_usage
     from public, anon, authenticated, service_role;
 grant select on
     public.live_workers, public.live_jobs, public.stuck_jobs, public.failed_jobs_recent, public.queue_health,
     public.queue_health_recent, public.queue_state, public.queue_hours, public.queue_quarters, public.queue_pace,
-    public.throughput_hourly, public.model_timings, public.failure_groups, public.user_usage
+    public.throughput_hourly, public.model_timings, public.failure_groups, public.unknown_outcomes, public.user_usage
     to service_role;
 
 -- Identity columns need no right on their sequence.
@@ -83,7 +83,7 @@ begin
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- generations
-            'reserved_input', 'refuse_reserved_inputs',
+            'reserved_input', 'refuse_reserved_inputs', 'refuse_invalid_labels',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'images_asked', 'record_output',
@@ -94,7 +94,7 @@ begin
             'pause_queue',
             'resume_queue', 'probe_provider', 'set_user_limits',
             -- rollup
-            'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
+            'failure_outcome', 'mark_rollup_dirty', 'error_group', 'error_key', 'failure_key', 'finished_jobs',
             'job_rollup_of', 'arrival_rollup_of', 'failure_rollup_of', 'minutes_since',
             'job_minutes_of', 'arrival_minutes_of', 'rolled_days',
             -- folding

@@ -16,7 +16,10 @@ def test_a_request_adds_jobs_to_a_run_once(call, served, db):
     headers = {"apikey": served.keys.secret, "Idempotency-Key": "once"}
     first, again = (call("start-generation", asked, headers=headers).json() for _ in range(2))
     assert first == again
-    assert set(first) == {"success", "generation_id", "job_id", "status", "notices", "size"}
+    assert set(first) == {
+        *("success", "generation_id", "job_id", "status", "notices", "size"),
+        *("application", "metadata"),
+    }
     rows = load("generate").jobs(db, run=run)
     assert [row["place"] for row in rows] == [1, 2, 3, 4]
     assert str(rows[0]["job_id"]) == first["job_id"]

@@ -18,7 +18,10 @@ def test_queues_a_generation_and_its_job(call, served, db):
     answer = call("start-generation", asked, headers={"apikey": served.keys.publishable})
     assert answer.status_code == 200
     body = answer.json()
-    assert set(body) == {"success", "generation_id", "job_id", "status", "notices", "size"}
+    assert set(body) == {
+        *("success", "generation_id", "job_id", "status", "notices", "size"),
+        *("application", "metadata"),
+    }
     assert (body["success"], body["status"]) == (True, "queued")
     generation = db.execute(
         "select * from public.image_generations where id = %s", (body["generation_id"],)

@@ -58,7 +58,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
 @pytest.mark.parametrize(
     ("code", "message", "title"),
     [
-        ("refused", None, "safety filter"),
+        ("refused", None, "Refused"),
         ("vendor_account", None, "model's vendor"),
         ("prediction_failed", "m ended as failed: CUDA out of memory", "out of memory"),
         ("prediction_failed", "m ended as failed: IndexError", "Model failed"),
@@ -76,7 +76,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
         ("", "connect ECONNREFUSED 10.0.0.1:443", "unreachable"),
         ("", "The function timed out", "timed out"),
         ("", "The worker died while it ran this job.", "Worker lost"),
-        ("a_code_of_others", "NSFW content detected", "safety filter"),
+        ("a_code_of_others", "NSFW content detected", "Refused"),
         ("storage_failed", "The disk for images is full.", "not stored"),
         ("", "The images folder is not writable (Input/output error).", "not stored"),
         ("", "The provider no longer has the image of prediction p", "expired"),

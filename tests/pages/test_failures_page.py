@@ -37,7 +37,7 @@ def test_all_failed_jobs_are_retried_and_cancelled(make_app, page: Page, databas
 def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
     make_app, page: Page, database, db
 ):
-    details = '{"permanent": true, "code": "prediction_failed"}'
+    details = '{"permanent": true, "code": "refused"}'
     db.execute("select public.enqueue_job('generate-image', '{\"prompt\": \"x\"}')")
     [row] = db.execute("select id from public.claim_jobs(1)").fetchall()
     db.execute(
@@ -48,10 +48,13 @@ def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
     app = make_app(DATABASE_URL=database).start()
     page.goto(f"{app.url}/failures?kind={group['key']}")
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("1 job failed in the last 24 h in 1 error group.")).to_be_visible(
-        timeout=30_000
-    )
-    expect(main.get_by_text("Refused by the safety filter.", exact=True)).to_be_visible()
+    summary = main.get_by_text("No failed jobs in the last 24 h. 1 refused.")
+    expect(summary).to_be_visible(timeout=30_000)
+    table = main.locator("canvas", has_text="Refused: Flagged by the **safety** filter.")
+    expect(table).to_have_count(1, timeout=30_000)
+    expect(main.get_by_text("Unknown outcome: 0 of 1 generation, last 24 h")).to_be_visible()
+    expect(main.get_by_role("heading", name="Jobs in this group")).to_be_visible()
+    expect(main.get_by_text("Refused.", exact=True)).to_be_visible()
     expect(main.get_by_text("A retry will most likely fail again.")).to_be_visible()
     jobs = main.get_by_role("link", name="Show jobs")
     expect(jobs).to_be_visible()
@@ -59,3 +62,19 @@ def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
     retry = main.get_by_role("button", name="Retry all 1")
     assert retry.bounding_box()["x"] > jobs.bounding_box()["x"]
     assert retry.get_attribute("data-testid") == "stBaseButton-secondary"
+
+
+def test_unknown_outcomes_are_counted_and_explained(make_app, page: Page, database, db):
+    failed_jobs(db, 3)
+    db.execute(
+        "with made as ("
+        " insert into image_generations (prompt, model_id) values ('a fox', 'a/b') returning id"
+        ") insert into predictions (provider, model_id, generation_id, input, status)"
+        " select 'replicate', 'a/b', id, '{}', 'unknown' from made, generate_series(1, 2)"
+    )
+    app = make_app(DATABASE_URL=database).start()
+    page.goto(f"{app.url}/failures")
+    main = page.get_by_test_id("stMain")
+    rate = main.get_by_text("Unknown outcome: 1 of 3 generations, last 24 h.")
+    expect(rate).to_be_visible(timeout=30_000)
+    expect(main.get_by_text("each may be charged besides the one that replaced it")).to_be_visible()

@@ -75,6 +75,25 @@ def test_a_permanent_error_is_shown_once_and_offers_changes_first(app, page, eve
     expect(main.locator("img[src=x]")).to_have_count(0)
 
 
+def test_a_refused_job_says_what_its_user_reads(app, page, eventually):
+    labels = {"application": "Postcards", "metadata": {"order": 7}}
+    job = start(app, "A fox [nsfw]", **labels)
+    ended(eventually, app, job)
+    [generation] = rows(app, "select error_message from image_generations where prompt ~ 'nsfw'")
+    sentence = f"The safety filter of {SCHNELL} rejected the prompt or the image. Change the"
+    assert generation["error_message"].startswith(sentence)
+    opened(page, app, job)
+    main = page.get_by_test_id("stMain")
+    sees(main, generation["error_message"])
+    sees(main, re.compile(r"Refused (just now|\d+ \w+ ago), attempt 1 of 3"))
+    sees(main, "Postcards")
+    sees(main, '{"order": 7}')
+    expect(main.get_by_role("button", name="Retry job")).to_have_count(0)
+    page.goto(f"{app.url}/")
+    overview = page.get_by_test_id("stMain")
+    sees(overview, re.compile(re.escape(generation["error_message"])))
+
+
 def test_a_completed_job_shows_its_image_and_what_was_sent(app, page, eventually):
     job = start(app, "A lighthouse", width=512, height=256)
     ended(eventually, app, job)

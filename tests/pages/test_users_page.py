@@ -19,8 +19,7 @@ def test_a_missing_image_is_found_and_a_limit_changed(make_app, page: Page, data
         )
     [job] = db.execute("select id from claim_jobs(1)").fetchall()
     db.execute(
-        "select complete_job(%s, false, 'flagged', '{\"permanent\": true,"
-        ' "code": "prediction_failed"}\')',
+        'select complete_job(%s, false, \'flagged\', \'{"permanent": true, "code": "refused"}\')',
         [job["id"]],
     )
     app = make_app(DATABASE_URL=database).start()
@@ -39,7 +38,7 @@ def test_a_missing_image_is_found_and_a_limit_changed(make_app, page: Page, data
     prompt = main.get_by_role("textbox", name="Prompt contains")
     prompt.fill("KITE")
     prompt.press("Enter")
-    why = "Refused by the safety filter: flagged"
+    why = "Refused: flagged"
     expect(main.locator("canvas", has_text=why)).to_have_count(1, timeout=LONG)
     expect(main.locator("canvas", has_text="A lighthouse")).to_have_count(0)
 

@@ -6,6 +6,7 @@ select
     count(*) as jobs,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where status = 'failed') as failed,
+    count(*) filter (where status = 'refused') as refused,
     count(*)::float8 / sum(count(*)) over ()::float8 as usage,
     sum(run) filter (where status = 'completed')::float8 as run_total,
     avg(run) filter (where status = 'completed')::float8 as run_mean,

@@ -4,7 +4,8 @@
 -- Four thousand jobs of two types and three models that began in the last nine days, retries among
 -- them; none completed in the last two hours when quiet.
 insert into public.job_queue (
-    job_type, payload, status, attempts, scheduled_at, started_at, completed_at, created_at, error_message
+    job_type, payload, status, attempts, scheduled_at, started_at, completed_at, created_at, error_message,
+    error_details
 )
 select
     job_type, jsonb_build_object('model_id', 'm' || n %% 3),
@@ -14,7 +15,8 @@ select
     case when status <> 'cancelled' then due_at + wait end,
     due_at + wait + run,
     created_at,
-    case when status = 'failed' then 'no luck ' || n end
+    case when status = 'failed' then 'no luck ' || n end,
+    case when status = 'failed' and n %% 3 = 0 then jsonb '{"code": "refused"}' end
 from (
     select
         n,
@@ -50,7 +52,12 @@ create table purged_jobs as select * from public.job_queue;
 delete from purged_jobs p using public.job_queue q where q.id = p.id;
 
 -- name: all_jobs!
-create view all_jobs as select * from public.job_queue union all select * from purged_jobs;
+-- Refused jobs count apart.
+create view all_jobs as
+select id, job_type, payload,
+       case when status = 'failed' and error_details ->> 'code' = 'refused' then 'refused' else status end as status,
+       attempts, scheduled_at, started_at, completed_at, error_message, error_details, created_by, created_at
+from (select * from public.job_queue union all select * from purged_jobs) every;
 
 -- name: now^
 with days as (
@@ -79,11 +86,12 @@ select
     count(*) filter (where status = 'processing') as processing,
     (select count(*) from last_hour where status = 'completed') as last_hour_completed,
     (select count(*) from last_hour where status = 'failed') as last_hour_failed,
+    (select count(*) from last_hour where status = 'refused') as last_hour_refused,
     (
-        select avg((status = 'failed')::int) from last_hour where status <> 'cancelled'
+        select avg((status = 'failed')::int) from last_hour where status in ('completed', 'failed')
     )::double precision as last_hour_failure_share,
     (
-        select sum(share) filter (where status = 'failed') / sum(share) from usual where status <> 'cancelled'
+        select sum(share) filter (where status = 'failed') / sum(share) from usual where status in ('completed', 'failed')
     ) as usual_failure_share,
     (
         select percentile_disc(0.95) within group (order by greatest(extract(epoch from started_at - scheduled_at), 0))
@@ -117,7 +125,7 @@ select
     (select max(processing) from public.queue_samples where minute >= hour and minute < hour + interval '1 hour') as processing,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where status = 'failed') as failed,
-    (avg((status = 'failed')::int) filter (where status <> 'cancelled'))::double precision as failure_share,
+    (avg((status = 'failed')::int) filter (where status in ('completed', 'failed')))::double precision as failure_share,
     (
         percentile_disc(0.95) within group (order by greatest(extract(epoch from started_at - scheduled_at), 0))
         filter (where started_at is not null)
@@ -141,6 +149,10 @@ select
         select count(*) from all_jobs
         where status = 'failed' and completed_at >= at and completed_at < at + interval '15 minutes'
     ) as failed,
+    (
+        select count(*) from all_jobs
+        where status = 'refused' and completed_at >= at and completed_at < at + interval '15 minutes'
+    ) as refused,
     (
         select max(pending + processing) from public.queue_samples
         where minute >= at and minute < at + interval '15 minutes'

@@ -4,7 +4,8 @@
 -- Three thousand jobs of the last five days, of two types and ten models or none; sixty are live.
 select setseed(0.3);
 insert into public.job_queue (
-    job_type, payload, status, attempts, scheduled_at, started_at, completed_at, created_at, error_message
+    job_type, payload, status, attempts, scheduled_at, started_at, completed_at, created_at, error_message,
+    error_details
 )
 select
     case when random() < 0.2 then 'b' else 'a' end,
@@ -13,7 +14,8 @@ select
     case when status <> 'cancelled' then due + wait end,
     due + wait + run,
     created_at,
-    case when status = 'failed' then 'no luck' end
+    case when status = 'failed' then 'no luck' end,
+    case when status = 'failed' and extract(microseconds from created_at)::int % 3 = 0 then jsonb '{"code": "refused"}' end
 from (
     select
         *,
@@ -35,7 +37,12 @@ select
 from generate_series(1, 60) n;
 -- What is purged stays here.
 create table public.purged_jobs (like public.job_queue);
-create view public.all_jobs as select * from public.job_queue union all select * from public.purged_jobs;
+-- Refused jobs count apart.
+create view public.all_jobs as
+select id, job_type, payload,
+       case when status = 'failed' and error_details ->> 'code' = 'refused' then 'refused' else status end as status,
+       attempts, scheduled_at, started_at, completed_at, error_message, error_details, created_by, created_at
+from (select * from public.job_queue union all select * from public.purged_jobs) every;
 
 -- name: rebuild$
 select public.rebuild_rollup();

@@ -17,6 +17,7 @@ KEY = "0123456789ab"
 CALLS = [
     ("failures", "groups", DAY),
     ("failures", "groups", DAY | {"length": timedelta(hours=1)}),
+    ("failures", "unknown", {}),
     ("failures", "failed", DAY | NEWEST | {"key": None, "most": 200}),
     ("failures", "failed", DAY | NEWEST | {"key": KEY, "most": 200}),
     ("failures", "failed_ids", DAY | {"key": None, "most": 100_000}),

@@ -45,6 +45,7 @@ FIGURES: list[tuple[str, str, dict[str, Any], str]] = [
     ("models", "trend", DAY | {"bucket": "hour", "step": "hour", "model": None},
      f"model_trend({FROM}, null)"),
     ("failures", "groups", DAY, "failure_groups"),
+    ("failures", "unknown", {}, "unknown_outcomes"),
     ("jobs", "stuck", FIRST | {"model_id": None, "job_type": None, "most": 500},
      "stuck_jobs"),
     ("users", "most_active", DAY, "user_usage"),

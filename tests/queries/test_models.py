@@ -16,8 +16,8 @@ plain = load("models", Path(__file__).parent)
 HOUR = timedelta(hours=1)
 SHARES = ("p50", "p95", "p99")
 EXACT = [
-    "model_id", "jobs", "completed", "failed", "usage", "run_total", "run_mean", "run_min",
-    "run_max", "wait_mean", "wait_max",
+    "model_id", "jobs", "completed", "failed", "refused", "usage", "run_total", "run_mean",
+    "run_min", "run_max", "wait_mean", "wait_max",
 ]  # fmt: skip
 
 

@@ -32,8 +32,12 @@ class History:
         self.now = now or datetime(2026, 3, 16, 22, 0, tzinfo=UTC)
         db.execute(
             "create table purged_jobs (like job_queue);"
-            "create view all_jobs as"
-            " select * from job_queue union all select * from purged_jobs"
+            # Refused jobs count apart.
+            "create view all_jobs as select id, job_type, payload,"
+            " case when status = 'failed' and error_details ->> 'code' = 'refused' then 'refused'"
+            " else status end as status, scheduled_at, started_at, completed_at, error_message,"
+            " error_details, created_by, created_at"
+            " from (select * from job_queue union all select * from purged_jobs) every"
         )
 
     def value(self, statement: str, *args: Any) -> Any:

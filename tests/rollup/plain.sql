@@ -27,7 +27,7 @@ from (
         case when started_at is not null
             then greatest(extract(epoch from started_at - scheduled_at), 0) end as wait
     from public.all_jobs
-    where status in ('completed', 'failed', 'cancelled') and completed_at >= :since and completed_at < :until
+    where status in ('completed', 'failed', 'refused', 'cancelled') and completed_at >= :since and completed_at < :until
 ) finished
 group by 1, 2, 3, 4
 order by 1, 2, 3, 4;
@@ -56,7 +56,7 @@ select
     max(completed_at) as last_at,
     array_remove(array_agg(distinct created_by order by created_by), null) as users
 from public.all_jobs
-where status = 'failed' and completed_at >= :since and completed_at < :until
+where status in ('failed', 'refused') and completed_at >= :since and completed_at < :until
 group by 1, 2, 3, 4, 5
 order by 1, 2, 3, 4, 5;
 
@@ -74,7 +74,9 @@ order by job_type, status;
 
 -- name: recent_jobs
 select
-    date_trunc('minute', completed_at) as minute, job_type, status, count(*) as jobs, count(started_at) as runs,
+    date_trunc('minute', completed_at) as minute, job_type,
+    case when status = 'failed' and error_details ->> 'code' = 'refused' then 'refused' else status end as status,
+    count(*) as jobs, count(started_at) as runs,
     coalesce(sum(extract(epoch from completed_at - started_at) * 1000000), 0)::bigint as run_us,
     count(started_at) as waits,
     coalesce(sum(greatest(extract(epoch from started_at - scheduled_at), 0) * 1000000)

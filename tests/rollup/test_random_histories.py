@@ -55,7 +55,7 @@ def happen(history: History, draw: random.Random, event: str) -> None:
             if draw.random() < 0.5:
                 history.complete(job_id)
             elif draw.random() < 0.9:
-                history.fail(job_id, draw.choice(ERRORS), draw.choice([None, "timeout"]))
+                history.fail(job_id, draw.choice(ERRORS), draw.choice([None, "timeout", "refused"]))
     elif event == "cancel":
         history.cancel(history.finished(draw.choice(["pending", "processing"]), 3, draw))
     elif event == "retry":

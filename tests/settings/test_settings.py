@@ -13,6 +13,7 @@ import pytest
 from lib.resources import project_keys
 from lib.settings import SettingsError, parse
 from lib.settings.environment import secrets_file
+from lib.settings.named_function import named_function
 
 PROJECT = Path(__file__).parents[2]
 REF, OTHER = "abcdefghijklmnopqrst", "tsrqponmlkjihgfedcba"
@@ -153,6 +154,11 @@ WRONG = [
     ({"DARKROOM_CONCURRENCY": "0"}, "DARKROOM_CONCURRENCY is 0: use a number of at least 1"),
     ({"DARKROOM_RESCUE_SECONDS": "inf"}, "DARKROOM_RESCUE_SECONDS is inf"),
     (
+        {"DARKROOM_PROMPT_CHECK": "moderation.check"},
+        "DARKROOM_PROMPT_CHECK is 'moderation.check': use package.module:function",
+    ),
+    ({"DARKROOM_PROMPT_CHECK": "'a:b'"}, "DARKROOM_PROMPT_CHECK has spaces or quotation marks"),
+    (
         {"DARKROOM_RESCUE_SECONDS": "44", "DARKROOM_HEARTBEAT_SECONDS": "15"},
         "DARKROOM_RESCUE_SECONDS is 44, but must be at least three times",
     ),
@@ -244,19 +250,51 @@ def test_a_project_elsewhere_may_be_reached_by_http_and_any_keys_of_one_role() -
     assert parse(PROJECT_VALUES | {"SUPABASE_URL": url}).supabase_url == url
 
 
+def test_a_function_that_cannot_be_loaded_is_said_without_what_its_module_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_check.py").write_text(f"raise KeyError({HIDDEN!r})")
+    (tmp_path / "whole_check.py").write_text("def check(*_): ...\nlimit = 3")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert callable(named_function("A", "whole_check:check"))
+    for name, said in (
+        ("broken_check:check", "but broken_check cannot be imported: KeyError."),
+        ("whole_check:checks", "but whole_check has no function checks."),
+        ("whole_check:limit", "but whole_check has no function limit."),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            named_function("A", name)
+        assert str(caught.value) == f"A is {name!r}, {said}"
+
+
+WORKER = ["-m", "lib.worker"]
+STREAMLIT = ["-m", "streamlit", "run", "app.py", "--server.port", "0"]
+ASGI = ["-m", "uvicorn", "lib.asgi:app", "--port", "0"]
+PATH_SAID = "SUPABASE_URL has a path after the host (/rest/v1): remove it."
+CHECK_SAID = (
+    "DARKROOM_PROMPT_CHECK is 'nowhere:check', but nowhere cannot be imported: No module named"
+    " 'nowhere'."
+)
+
+
 @pytest.mark.parametrize(
-    "command",
+    ("command", "values", "sentence"),
     [
-        ["-m", "lib.worker"],
-        ["-m", "lib.checks.selftest"],
-        ["-m", "streamlit", "run", "app.py", "--server.port", "0"],
+        *(
+            (command, {"SUPABASE_URL": f"{URL}/rest/v1"}, PATH_SAID)
+            for command in (WORKER, ["-m", "lib.checks.selftest"], STREAMLIT)
+        ),
+        *(
+            (command, {"DARKROOM_PROMPT_CHECK": "nowhere:check"}, CHECK_SAID)
+            for command in (WORKER, STREAMLIT, ASGI)
+        ),
     ],
-    ids=lambda command: " ".join(command[:3]),
+    ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else "",
 )
 def test_every_program_says_the_sentence_and_no_traceback(
-    command: list[str], tmp_path: Path
+    command: list[str], values: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
-    wrong = {"SUPABASE_URL": f"{URL}/rest/v1", "DARKROOM_DATA": str(tmp_path)}
+    wrong = values | {"DARKROOM_DATA": str(tmp_path)}
     ended = subprocess.run(
         [sys.executable, *command],
         cwd=PROJECT,
@@ -267,6 +305,6 @@ def test_every_program_says_the_sentence_and_no_traceback(
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode not in (0, None)
-    assert "SUPABASE_URL has a path after the host (/rest/v1): remove it." in said
+    assert sentence in said
     assert "Traceback" not in said
     assert HIDDEN not in said

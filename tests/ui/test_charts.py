@@ -87,12 +87,13 @@ def test_all_charts_of_a_page_reach_over_the_same_time():
 
 
 def test_a_color_means_the_same_on_every_chart():
-    figures = over(3).assign(status=["completed", "failed", "cancelled"], jobs=1)
+    figures = over(4).assign(status=["completed", "failed", "refused", "cancelled"], jobs=1)
     bars = charts.bars(figures, "status", "jobs", "hour").spec
     quarters = [
-        {"at": at.to_pydatetime(), "arrived": 2, "completed": 1, "failed": 1, "depth": 3}
+        {"at": at.to_pydatetime(), "arrived": 2, "completed": 1, "failed": 1, "refused": 1,
+         "depth": 3}
         for at in HOURS
-    ]
+    ]  # fmt: skip
     flow = flow_chart(quarters, []).spec
     colors = {
         name: found
@@ -102,7 +103,7 @@ def test_a_color_means_the_same_on_every_chart():
     }
     assert colors == {
         name: charts.colors([charts.COLORS[name]])[0]
-        for name in ("arrived", "completed", "failed", "cancelled")
+        for name in ("arrived", "completed", "failed", "refused", "cancelled")
     }
 
 
@@ -114,9 +115,9 @@ def scales(spec: dict) -> list[dict]:
 
 def test_the_flow_says_what_it_shows():
     quarters = [
-        {"at": HOURS[0], "arrived": 2, "completed": 1, "failed": 0, "depth": None},
-        {"at": HOURS[1], "arrived": 3, "completed": 2, "failed": 1, "depth": 7},
-        {"at": HOURS[2], "arrived": 0, "completed": 0, "failed": 0, "depth": 4},
+        {"at": HOURS[0], "arrived": 2, "completed": 1, "failed": 0, "refused": 0, "depth": None},
+        {"at": HOURS[1], "arrived": 3, "completed": 2, "failed": 1, "refused": 0, "depth": 7},
+        {"at": HOURS[2], "arrived": 0, "completed": 0, "failed": 0, "refused": 0, "depth": 4},
     ]
     pause = {"kind": "pause", "name": "*", "began_at": HOURS[0], "ended_at": None}
     assert describe_flow(quarters, [pause]) == (
@@ -126,3 +127,8 @@ def test_the_flow_says_what_it_shows():
     chart = flow_chart(quarters, [pause])
     assert chart.note == "‖ pause"
     assert list(chart.datasets["events"]["words"]) == ["Queue paused for all jobs"]
+    assert "refused" not in str(chart.spec)
+    quarters[1]["refused"] = 4
+    assert describe_flow(quarters, []).startswith("5 arrived, 3 completed, 1 failed, 4 refused.")
+    refused = flow_chart(quarters, []).datasets["figures"].query("name == 'refused'")
+    assert list(refused["jobs"]) == [4]

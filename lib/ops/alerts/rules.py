@@ -84,7 +84,8 @@ RULES: Mapping[str, Rule] = {
     "failure_rate": Rule(
         "Failure rate",
         "share",
-        "Share of failed jobs among those that ended in the last hour.",
+        "Failed jobs as a share of those that completed or failed in the last hour. Refused jobs"
+        " are not counted.",
         "Open the most frequent error group and follow its advice.",
         "failures",
         lambda alert: conditions.failure_rate(alert["detail"]["failed"], alert["detail"]["ended"]),

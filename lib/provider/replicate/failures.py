@@ -11,6 +11,8 @@ _REFUSED = re.compile(
     r"|safety (filter|system|checker)|(content|safety|usage) polic(y|ies)|moderation",
     re.IGNORECASE,
 )
+# An outage of a vendor's moderation passes, whatever its words.
+_PASSING = re.compile(r"\b(E003|E004|E6716|E9828)\b|\(code: PA\)")
 _VENDOR_ACCOUNT = {"E001": "reports that the account has no credit", "E002": "rejects the API key"}
 
 
@@ -19,7 +21,7 @@ def failure_of(model: str, status: str, output: Any, error: str | None) -> Failu
 
     Other errors, such as E003, E004, E6716, E9828 and PA, may pass, so another attempt may help.
     """
-    if error and _REFUSED.search(error):
+    if error and _REFUSED.search(error) and not _PASSING.search(error):
         return _refused(model, "The safety filter of {} rejected the prompt or the image.")
     if status == "succeeded" and output == []:
         # Such models leave flagged images out of their list.

@@ -3,17 +3,20 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from lib.database import QueryError, load
+from lib.generation.prompt_check import PromptCheck
 from lib.ops.migration_path import Generated, GenerationFailed, Rollout
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import StartedGeneration
 from lib.storage.local import LocalStorage
 
 SCHNELL = "black-forest-labs/flux-schnell"
+HOUR = {"start": None, "length": timedelta(hours=1), "bucket": "hour"}
 page = load("migration_path")
 
 
@@ -31,6 +34,17 @@ def recorded(db):
     counted = db.execute("select * from path_rollup").fetchall()
     assert db.execute("select from job_queue").fetchall() == []
     return row, counted
+
+
+def predictions(db):
+    """What the table of predictions says: status, and whether the provider's id is known."""
+    rows = db.execute(
+        "select p.*, g.prediction_id from predictions p"
+        " join image_generations g on g.id = p.generation_id"
+    ).fetchall()
+    assert all(row["provider_id"] in (None, row["prediction_id"]) for row in rows)
+    assert all(row["ended_at"] for row in rows)
+    return [(row["status"], row["provider_id"] is not None) for row in rows]
 
 
 async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
@@ -53,24 +67,35 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
     took = row["ended_at"] - row["asked_at"]
     assert (counted["generations"], counted["total_us"]) == (1, round(took.total_seconds() * 1e6))
     assert row["completed_at"] == row["ended_at"]
+    assert predictions(db) == [("succeeded", True)]
+    [sent] = db.execute("select input, log, predict_seconds from predictions").fetchall()
+    assert sent["input"]["prompt"] == "A lighthouse"
+    assert sent["log"]
+    assert sent["predict_seconds"] > 0
 
 
 @pytest.mark.parametrize(
-    ("prompt", "code", "permanent", "words"),
+    ("prompt", "code", "permanent", "words", "prediction"),
     [
-        ("[fail]", "prediction_failed", False, "ended as failed: CUDA out of memory"),
-        ("[402]", "no_credit", True, "no credit"),
-        ("[500]", "provider_error", False, "Replicate returned HTTP 500"),
+        ("[fail]", "prediction_failed", False, "ended as failed: CUDA out of memory",
+         [("failed", True)]),
+        ("[nsfw]", "refused", True, "safety filter", [("failed", True)]),
+        ("[402]", "no_credit", True, "no credit", []),
+        # It may have been started.
+        ("[500]", "provider_error", False, "Replicate returned HTTP 500", [("unknown", False)]),
     ],
-)
-async def test_a_failure_is_raised_and_recorded(db, rollout, prompt, code, permanent, words):
+)  # fmt: skip
+async def test_a_failure_is_raised_and_recorded(
+    db, rollout, prompt, code, permanent, words, prediction
+):
     with pytest.raises(GenerationFailed, match=words) as failure:
         await rollout.generate_synchronously(**ask(prompt))
     row, [counted] = recorded(db)
     assert (failure.value.code, failure.value.permanent) == (code, permanent)
     assert failure.value.generation_id == row["id"]
     assert (row["status"], row["outcome"], row["error_code"]) == ("failed", "failed", code)
-    assert row["error_message"] == str(failure.value)
+    assert (row["error_message"], row["error_code"]) == (str(failure.value), code)
+    assert predictions(db) == prediction
     assert (counted["outcome"], counted["error_code"], counted["generations"]) == (
         "failed", code, 1,
     )  # fmt: skip
@@ -83,6 +108,7 @@ async def test_a_run_without_end_is_given_up_at_the_deadline(db, simulator, asyn
     with pytest.raises(GenerationFailed, match="took longer than"):
         await hasty.generate_synchronously(**ask("[hang]"))
     assert recorded(db)[0]["error_code"] == "deadline_exceeded"
+    assert predictions(db) == [("canceled", True)]
     await replicate.aclose()
 
 
@@ -92,6 +118,27 @@ async def test_a_provider_that_does_not_answer_is_recorded(db, async_pool, tmp_p
     with pytest.raises(GenerationFailed, match="does not respond"):
         await nobody.generate_synchronously(**ask())
     assert recorded(db)[0]["error_code"] == "unreachable"
+    assert predictions(db) == []
+    await replicate.aclose()
+
+
+async def test_a_refused_prompt_is_not_sent(db, async_pool, tmp_path):
+    replicate = Replicate("r8_token", "http://127.0.0.1:9", max_wait=0)
+    sentence = "No lighthouses, please."
+    checking = Rollout(
+        async_pool, replicate, LocalStorage(tmp_path, "http://a"), deadline_seconds=5,
+        prompt_check=PromptCheck(lambda prompt, _user, _model: sentence if prompt else None),
+    )  # fmt: skip
+    with pytest.raises(GenerationFailed, match=sentence) as failure:
+        await checking.generate_synchronously(**ask())
+    assert (failure.value.code, failure.value.permanent) == ("refused", True)
+    row, _ = recorded(db)
+    assert (row["status"], row["error_code"], row["error_message"]) == (
+        "failed", "refused", sentence,
+    )  # fmt: skip
+    assert predictions(db) == []
+    [counted] = [each for each in page.compared(db, **HOUR) if each["model_id"] is None]
+    assert (counted["failed"], counted["failure_share"]) == (0, None)
     await replicate.aclose()
 
 
@@ -118,6 +165,7 @@ async def test_a_cancelled_request_cancels_the_prediction_and_is_recorded(db, ro
     row, [counted] = recorded(db)
     assert (row["status"], row["outcome"]) == ("cancelled", "cancelled")
     assert row["prediction_id"] == prediction_id
+    assert predictions(db) == [("canceled", True)]
     assert counted["outcome"] == "cancelled"
 
 
