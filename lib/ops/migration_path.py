@@ -228,6 +228,7 @@ class Rollout:
                     log=storable(ended.logs) if ended else None,
                     predict_seconds=ended.predict_seconds if ended else None,
                     progress=0,
+                    outputs=len(ended.output) if ended else None,
                 )
 
 
