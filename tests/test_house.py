@@ -77,6 +77,7 @@ ALLOWED = {
     "app": {"api", "database", "logs", "service", "settings", "ui"},
     "asgi": {"api", "database", "logs", "service", "settings"},
     "worker.__main__": {"database", "logs", "service", "settings"},
+    "ops.models.__main__": {"database", "formats", "provider", "resources", "settings"},
 }
 """Which rooms of lib each room may import, besides itself: imports point down."""
 DRIVER = {"psycopg", "psycopg_pool", "psycopg_binary"}

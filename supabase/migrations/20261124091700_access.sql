@@ -77,7 +77,7 @@ begin
             'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
-            'set_model',
+            'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
             'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
@@ -194,7 +194,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '27c6d0cf26e31b52';
+return '618b2c57f3900d0d';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
