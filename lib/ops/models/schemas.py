@@ -59,7 +59,8 @@ def type_of(field: Field) -> str:
     if field.get("format") == "uri":
         return "address"
     if field.get("type") == "array":
-        return f"list of {type_of(field['items'])}" if field.get("items") else "list"
+        item = type_of(field["items"]) if field.get("items") else "value"
+        return "list of addresses" if item == "address" else f"list of {item}s"
     return _TYPES.get(str(field.get("type")), "any")
 
 

@@ -44,8 +44,9 @@ def parse_model(body: bytes, version: bytes | None = None) -> PublishedModel:
     version that can be run.
     """
     answer = json_object(body)
-    model = f"{answer.get('owner')}/{answer.get('name')}"
-    if not MODEL.fullmatch(model):
+    owner, name = answer.get("owner"), answer.get("name")
+    model = f"{owner}/{name}"
+    if not (isinstance(owner, str) and isinstance(name, str) and MODEL.fullmatch(model)):
         raise unexpected("has no owner and name of a model")
     official = answer.get("is_official") is True
     chosen = answer.get("latest_version") if version is None else json_object(version)

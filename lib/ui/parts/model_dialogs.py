@@ -24,17 +24,19 @@ ADD, REFRESH = "Add model", "Refresh schema"
 
 def add_button() -> None:
     """Draw the button that opens the dialog, for admins."""
-    if (role() or Role.VIEWER) >= Role.ADMIN and st.button(
-        ADD, type="primary", icon=":material/add:"
-    ):
+    if _is_admin() and st.button(ADD, key="add model", type="primary", icon=":material/add:"):
         _open(ADD)
 
 
 def refresh_button(model_id: str) -> None:
     """Draw the button that fetches the model and opens the dialog, for admins."""
-    if (role() or Role.VIEWER) >= Role.ADMIN and st.button(REFRESH, icon=":material/refresh:"):
+    if _is_admin() and st.button(REFRESH, key="refresh model", icon=":material/refresh:"):
         with st.spinner("Asking the provider"):
             _open(REFRESH, _fetched(model_id))
+
+
+def _is_admin() -> bool:
+    return (role() or Role.VIEWER) >= Role.ADMIN
 
 
 def model_dialog() -> None:

@@ -8,8 +8,6 @@ import streamlit as st
 from lib.formats import escaped
 from lib.ops.models.schemas import Changes, Inputs, allowed_of, default_of, type_of
 
-HEIGHT = 320
-
 
 def inputs_table(inputs: Inputs, operator_only: Collection[str]) -> None:
     """Draw the inputs of a model and who may set them."""
@@ -26,15 +24,14 @@ def inputs_table(inputs: Inputs, operator_only: Collection[str]) -> None:
             for name, field in inputs.items()
         ),
         hide_index=True,
-        height=min(HEIGHT, 36 * (len(inputs) + 1) + 2),
         alt="Inputs of the model",
         column_order=["name", "type", "allowed", "default", "set_by"],
         column_config={
-            "name": st.column_config.TextColumn("Input", width=170),
+            "name": st.column_config.TextColumn("Input", width=160),
             "type": st.column_config.TextColumn("Type", width=110),
-            "allowed": st.column_config.TextColumn("Allowed values", width=250),
-            "default": st.column_config.TextColumn("Default", width=110),
-            "set_by": st.column_config.TextColumn("Set by", width=90),
+            "allowed": st.column_config.TextColumn("Allowed values", width=400),
+            "default": st.column_config.TextColumn("Default", width=130),
+            "set_by": st.column_config.TextColumn("Set by", width=80),
             "description": "Description",
         },
     )
