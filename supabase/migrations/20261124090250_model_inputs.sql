@@ -326,9 +326,11 @@ begin
     return coalesce((
         select c.inputs
         from (
-            select v_exact as inputs, (v_exact -> 'width')::int as w, (v_exact -> 'height')::int as h where v_exact is not null
+            -- Not as integers, whose product may be too large for one.
+            select v_exact as inputs, (v_exact -> 'width')::double precision as w, (v_exact -> 'height')::double precision as h
+            where v_exact is not null
             union all
-            select s.size -> 'inputs', (s.size -> 'width')::int, (s.size -> 'height')::int
+            select s.size -> 'inputs', (s.size -> 'width')::double precision, (s.size -> 'height')::double precision
             from jsonb_array_elements(p_model.sizes) as s (size)
             where s.size -> 'inputs' || p_input @> (s.size -> 'inputs')
         ) c
