@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+from PIL import Image
 from starlette.applications import Starlette
 from supabase_project import JWT_SECRET, Project
 
@@ -65,7 +66,13 @@ def test_the_readmes_example_follows_a_generation_to_its_image(
     with serve(Starlette(routes=[*project.routes, *functions], lifespan=lifespan)) as url:
         code = code.replace("https://abc.supabase.co", url).replace("sb_publishable_…", PUBLISHABLE)
         exec(compile(code, "README.md", "exec"), {"token": token})
-    *_, last = capsys.readouterr().out.splitlines()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    [announced] = re.findall(r"print\(started.notices\)  # (.*): …$", code, re.MULTILINE)
+    assert announced in first
+    path = re.search(r"/images/(\S+)", last)
+    assert path
+    with Image.open(parse(values).images / path[1]) as image:
+        assert f"{image.width} x {image.height} pixels" in announced
     assert re.fullmatch(r"completed 100 http://darkroom.example/images/\S+ None", last)
 
 
