@@ -63,7 +63,7 @@ def test_names_the_field_that_is_wrong() -> None:
     assert wrong(width=63) == "Width"
     assert wrong(height=8193) == "Height"
     assert wrong(seed=-1) == wrong(seed=2**32) == "Seed"
-    assert wrong(images=0) == wrong(images=9) == "Images per model"
+    assert wrong(images=0) == wrong(images=9) == "Jobs per model"
     assert wrong(outputs=0) == wrong(outputs=5) == "Images per job"
     assert wrong(load_test=True, jobs=501) == "Jobs"
     assert wrong(load_test=True, models=["a/one", "a/two"], jobs=1) == "Jobs"

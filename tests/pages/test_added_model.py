@@ -41,6 +41,17 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     expect(page).to_have_url(re.compile("model=google"))
     expect(main.get_by_text(re.compile("^Refreshed "))).to_be_visible(timeout=LONG)
 
+    main.get_by_role("combobox", name="Operator-only inputs").click()
+    page.get_by_role("option", name="output_format").click()
+    main.get_by_label("Deadline (seconds)", exact=True).fill("90")
+    main.get_by_role("button", name="Save model").click()
+    expect(dialog).to_contain_text("Changes the deadline, the operator-only inputs of")
+    dialog.get_by_role("button", name="Save model").click()
+    expect(page.get_by_text(f"{NOT_SHIPPED.id} saved.")).to_be_visible(timeout=LONG)
+    asked = {"prompt": "A fox", "model_id": NOT_SHIPPED.id, "output_format": "png"}
+    problem = app.post("start-generation", asked).json()["error"]["problems"][0]
+    assert problem == {"field": "output_format", "problem": "is set by operators only"}
+
     page.goto(f"{app.url}/generate?models={NOT_SHIPPED.id}")
     page.get_by_label("Prompt", exact=True).fill("A red kite", timeout=LONG)
     expect(page.get_by_label("Seed", exact=True)).to_be_hidden()
@@ -52,6 +63,8 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
     [made] = app.rows("select parameters, size from public.image_generations")
     assert made["parameters"] == {"aspect_ratio": "16:9", "output_format": "jpg"}
+    [model] = app.rows("select deadline_seconds from public.models where refreshed_at is not null")
+    assert model == {"deadline_seconds": 90}
     assert made["size"]["expected"] == {"width": 1360, "height": 768, "exact": False}
 
     app.rows(

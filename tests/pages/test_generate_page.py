@@ -84,7 +84,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
 
 def test_two_models_side_by_side(app: App, page: Page):
     open_form(page, app, f"?models={SCHNELL}&models={DEV}")
-    page.get_by_label("Images per model", exact=True).fill("2")
+    page.get_by_label("Jobs per model", exact=True).fill("2")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Free of charge")).to_be_visible()
     write(page, "Two models")
@@ -216,7 +216,7 @@ def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     images = set((app.folder / "images").iterdir())
     jobs = app.rows("select count(*) from public.job_queue")
     open_form(page, app)
-    page.get_by_label("Images per model", exact=True).fill("2")
+    page.get_by_label("Jobs per model", exact=True).fill("2")
     page.keyboard.press("Enter")
     write(page, "To be deleted")
     generate(page, 2)

@@ -135,7 +135,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         if not 0 < submission.per_second <= MAX_PER_SECOND:
             raise Invalid("Jobs per second", f"choose a rate above 0, up to {MAX_PER_SECOND:g}.")
     else:
-        _check_range("Images per model", submission.images, 1, MAX_IMAGES)
+        _check_range("Jobs per model", submission.images, 1, MAX_IMAGES)
     most = max(models[model]["max_outputs"] for model in submission.models)
     _check_range("Images per job", submission.outputs, 1, most)
     for model in submission.models:

@@ -129,7 +129,7 @@ def _key(model: str, parameter: str) -> str:
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Images per model", 1, MAX_IMAGES, **_state("run images", value=1), width=130
+            "Jobs per model", 1, MAX_IMAGES, **_state("run images", value=1), width=130
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
