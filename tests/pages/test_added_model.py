@@ -14,6 +14,8 @@ SCHNELL = "black-forest-labs/flux-schnell"
 
 
 def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Page):
+    # The whole form in view: scrolling closes a list of choices.
+    page.set_viewport_size({"width": 1440, "height": 1500})
     app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="20").start()
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     find = dialog.get_by_role("textbox", name="Model at Replicate")
@@ -41,7 +43,8 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     expect(page).to_have_url(re.compile("model=google"))
     expect(main.get_by_text(re.compile("^Refreshed "))).to_be_visible(timeout=LONG)
 
-    main.get_by_role("combobox", name="Operator-only inputs").click()
+    operator_only = main.get_by_role("combobox", name="Operator-only inputs")
+    operator_only.click()
     page.get_by_role("option", name="output_format").click()
     main.get_by_label("Deadline (seconds)", exact=True).fill("90")
     main.get_by_role("button", name="Save model").click()
