@@ -123,7 +123,6 @@ def nothing_yet(load_test: bool) -> None:
 
 def show_tab(load_test: bool) -> None:
     """The form of one kind of run, and the run selected in the URL if it is of that kind."""
-    models = {model["id"]: model for model in read("generate", "models")}
     left, right = st.columns([3, 5], gap="medium")
     with left:
         submission = form(models, load_test=load_test)
@@ -148,8 +147,9 @@ def show_tab(load_test: bool) -> None:
 
 confirmations()
 with rerun_when_reachable():
+    models = {model["id"]: model for model in read("generate", "models")}
     if saved := st.session_state.pop("refill", None):
-        refill(saved)
+        refill(saved, models)
     if tab := st.session_state.pop("show next", None):
         st.session_state["show"] = tab
     elif "show" not in st.session_state and "show" not in st.query_params and (id := run_id()):

@@ -21,10 +21,11 @@ from lib.ui.confirm import confirmations
 from lib.ui.dashboard import REFRESH_SECONDS, read, read_once, time_zone
 from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
-from lib.ui.navigation import link
+from lib.ui.navigation import link, title_actions
 from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.model_charts import show_charts
-from lib.ui.parts.model_settings import settings_form
+from lib.ui.parts.model_dialogs import add_button, model_dialog
+from lib.ui.parts.model_settings import settings_form, show_inputs
 from lib.ui.selection import opened
 from lib.ui.time_range import Step, time_range
 
@@ -38,6 +39,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 confirmations()
+model_dialog()
 chosen = st.query_params.get("model")
 if chosen is not None:
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -263,6 +265,9 @@ def time_filter() -> dict[str, str]:
     return {"time": str(st.session_state["time"])} if span.start is None else {}
 
 
+if chosen is None:
+    with title_actions():
+        add_button()
 with rerun_when_reachable():
     if chosen is None:
         live(panel, seconds=5 * REFRESH_SECONDS)
@@ -273,5 +278,6 @@ with rerun_when_reachable():
             lambda: [read("models", "models", step=step, most=1_000_000, **times)],
         )
     elif live(partial(one_model, chosen), seconds=5 * REFRESH_SECONDS):
+        show_inputs(chosen)
         st.header("Settings")
         settings_form(chosen, read_once("maintenance", "models"))

@@ -2,8 +2,21 @@
 
 -- name: models
 -- Selectable models, by name. Columns: id; display_name; default_parameters, parameter_schema: see
--- the table's comments; price_per_image in US dollars, null if unknown.
-select id, display_name, default_parameters, parameter_schema, price_per_image
+-- the table's comments; price_per_image in US dollars, null if unknown; sizes: see the table's
+-- comments; width, height: their schemas if the model makes any size, in pixels that are multiples of
+-- multiple; has_schema: if false, it may take anything; takes_seed; max_outputs: most images of a job.
+select
+    id, display_name, default_parameters, parameter_schema, price_per_image, sizes,
+    input_schema is not null as has_schema,
+    input_schema -> 'width' as width, input_schema -> 'height' as height,
+    coalesce((size_rules ->> 'multiple')::int, 1) as multiple,
+    coalesce(input_schema ? 'seed', true) as takes_seed,
+    coalesce((
+        select (input_schema -> n ->> 'maximum')::int
+        from unnest('{num_outputs,number_of_images,max_images}'::text[]) n
+        where input_schema ? n
+        limit 1
+    ), 1) as max_outputs
 from public.models
 where enabled
 order by display_name, id
@@ -55,7 +68,7 @@ with line as materialized (
     ) d
 ), jobs as (
     select
-        t.place, t.generation_id, t.job_id, g.model_id, g.prompt, g.parameters, g.progress, g.prediction_id,
+        t.place, t.generation_id, t.job_id, g.model_id, g.prompt, g.parameters, g.notices, g.progress, g.prediction_id,
         g.image_url, g.storage_path, g.thumbnail_path, g.error_message, g.completed_at, q.attempts, q.max_attempts,
         case when g.status = 'queued' and q.status = 'processing' then 'processing' else g.status end as status,
         case when g.status <> 'queued' then g.started_at end as started_at,
@@ -69,7 +82,7 @@ with line as materialized (
     limit 500
 )
 select
-    j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.progress,
+    j.place, j.generation_id, j.job_id, j.model_id, j.prompt, j.parameters, j.notices, j.progress,
     j.prediction_id is not null as predicted,
     j.image_url, j.storage_path, j.thumbnail_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
     coalesce((

@@ -178,10 +178,17 @@ group by bucket
 order by bucket;
 
 -- name: models
--- All models. Columns: those of the table, and jobs in the last 7 days (from the rollup).
+-- All models. Columns: those of the table; user_inputs: names of the inputs that requests of users may
+-- set unless they are in operator_fields; jobs in the last 7 days (from the rollup).
 select
-    m.id, m.display_name, m.version, m.default_parameters, m.parameter_schema,
+    m.id, m.display_name, m.version, m.default_parameters,
     m.price_per_image::double precision as price_per_image, m.enabled, m.updated_at,
+    m.operator_fields, m.deadline_seconds, m.refreshed_at,
+    array(
+        select f.name from jsonb_each(m.input_schema) as f (name, said)
+        where f.name <> 'prompt' and not f.said ? 'x-cog-secret' and public.reserved_input(f.name) is null
+        order by (f.said ->> 'x-order')::int, f.name
+    ) as user_inputs,
     coalesce(j.jobs, 0)::bigint as jobs
 from public.models m
 left join (
@@ -198,7 +205,7 @@ limit 500;
 -- is null for a new model).
 select at, actor, details ->> 'model_id' as model_id, details -> 'before' as before, details -> 'after' as after
 from public.audit_log
-where action = 'set_model'
+where action in ('set_model', 'add_model', 'refresh_model')
 order by at desc
 limit 20;
 

@@ -47,13 +47,15 @@ select public.purge_cron_history(:actor, :older_than::interval);
 
 -- name: set_model!
 select public.set_model(
-    :actor, :id, :display_name, :version, :default_parameters::jsonb, :price::numeric, :enabled::boolean
+    :actor, :id, :display_name, :version, :default_parameters::jsonb, :price::numeric, :enabled::boolean,
+    :operator_fields::text[], :deadline_seconds::int
 );
 
 -- name: enable_model!
 -- Enables or disables a model without changing anything else.
 select public.set_model(
-    :actor, m.id, m.display_name, m.version, m.default_parameters, m.price_per_image, :enabled::boolean
+    :actor, m.id, m.display_name, m.version, m.default_parameters, m.price_per_image, :enabled::boolean,
+    m.operator_fields, m.deadline_seconds
 )
 from public.models m
 where m.id = :id;

@@ -78,6 +78,7 @@ ALLOWED = {
     "app": {"api", "database", "logs", "memory", "service", "settings", "ui"},
     "asgi": {"api", "database", "logs", "memory", "service", "settings"},
     "worker.__main__": {"database", "logs", "memory", "service", "settings"},
+    "ops.models.__main__": {"database", "formats", "provider", "resources", "settings"},
 }
 """Which rooms of lib each room may import, besides itself: imports point down."""
 DRIVER = {"psycopg", "psycopg_pool", "psycopg_binary"}

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from lib.database import Pool, load, translated
-from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, MAX_SIDE, MIN_SIDE, Invalid
+from lib.ops.test_runs.sizes import MAX_SIDE, MIN_SIDE
+from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid
 
 SIDES = ("width", "height")
 

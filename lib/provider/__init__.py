@@ -16,6 +16,7 @@ from lib.provider.contract import (
     PredictionList,
     Provider,
     ProviderError,
+    PublishedModel,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "PredictionList",
     "Provider",
     "ProviderError",
+    "PublishedModel",
 ]

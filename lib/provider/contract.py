@@ -26,6 +26,8 @@ class Capability(Enum):
     """`get` reads a prediction by its ID, even in a process that did not create it."""
     LIST = "list"
     """The newest predictions can be listed with their inputs."""
+    MODEL = "model"
+    """The provider publishes the inputs of its models."""
     WEBHOOK = "webhook"
     """The provider calls a URL of ours when a prediction ends."""
     OWN_ID = "own_id"
@@ -132,6 +134,22 @@ class PredictionList:
     """False if there were more pages than are read, or entries that could not be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """A model as its provider publishes it."""
+
+    id: str
+    official: bool
+    version: str | None
+    """The version that requests must name; None for an official model."""
+    inputs: Mapping[str, Mapping[str, Any]]
+    """Each input by name, in the form of models.input_schema."""
+    output_shape: str | None
+    """uri (one file), uri[] (a list) or None if it is not published."""
+    makes: str | None
+    """What it makes instead of images, such as "text" or "mp4 files"; None for images."""
+
+
 class Provider(Protocol):
     """A connection to a provider. Every method raises ProviderError."""
 
@@ -166,6 +184,12 @@ class Provider(Protocol):
 
     async def list_since(self, created_after: datetime) -> PredictionList:
         """All predictions of the account created at or after a time; needs Capability.LIST."""
+
+    async def model(self, model: str, *, version: str | None = None) -> PublishedModel:
+        """A model, by default in its latest version; needs Capability.MODEL.
+
+        Raises code "model_not_found" if it does not exist or is private to another account.
+        """
 
     def follow(
         self,

@@ -220,10 +220,14 @@ def set_model(
     default_parameters: Mapping[str, Any],
     price: float | None,
     enabled: bool,
+    operator_fields: Sequence[str],
+    deadline_seconds: int | None,
 ) -> None:
     """Add or update a model; `price` in dollars per image, None if unknown.
 
-    Raises QueryError with sqlstate 22023, whose message says what is invalid.
+    `operator_fields` are the inputs that requests of users may not set; without a deadline of its
+    own, predictions have that of the worker. Raises QueryError with sqlstate 22023, whose message
+    says what is invalid.
     """
     with translated(), pool.connection() as connection:
         load("operator_actions").set_model(
@@ -235,6 +239,8 @@ def set_model(
             default_parameters=json.dumps(default_parameters),
             price=price,
             enabled=enabled,
+            operator_fields=list(operator_fields),
+            deadline_seconds=deadline_seconds,
         )
 
 

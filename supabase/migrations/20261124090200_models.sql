@@ -1,4 +1,4 @@
--- The models that generations can use: well-known ones at Replicate, and the function that adds or changes one.
+-- The models that generations can use: well-known ones at Replicate, and the functions that add or change one.
 
 -- As their pages at Replicate describe them. The simulator reads this list too. Prices are estimates, to be
 -- checked against the account by its operator: for a model that is billed by the second, such as SDXL, an
@@ -253,19 +253,10 @@ on conflict (id) do update
 set price_per_image = coalesce(m.price_per_image, excluded.price_per_image), output_shape = excluded.output_shape,
     size_rules = excluded.size_rules, input_schema = excluded.input_schema;
 
-create function public.set_model(
-    p_actor text, p_id text, p_display_name text, p_version text, p_default_parameters jsonb, p_price numeric,
-    p_enabled boolean
-) returns public.models
-language plpgsql volatile set search_path = ''
+create function public.check_model(p_id text, p_display_name text, p_version text) returns void
+language plpgsql immutable set search_path = ''
 as $$
-declare
-    v_before public.models;
-    v_after  public.models;
-    v_bad    text;
-    v_set    constant text[] := '{display_name,version,default_parameters,price_per_image,enabled}';
 begin
-    perform public.require_actor(p_actor);
     if coalesce(p_id, '') !~ '^[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*$' then
         raise exception 'the model id is %: write it as owner/name, as on Replicate', p_id using errcode = '22023';
     end if;
@@ -276,27 +267,66 @@ begin
         raise exception 'the version is not a Replicate version id: use its 64 hexadecimal digits, or none for an official model'
             using errcode = '22023';
     end if;
+end;
+$$;
+comment on function public.check_model is 'Raises 22023 for a model id, display name or version that cannot be right.';
+
+create function public.unfit_defaults(p_schema jsonb, p_default_parameters jsonb) returns jsonb
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return (
+        select coalesce(jsonb_agg(p), '[]')
+        from jsonb_array_elements(public.input_problems(p_schema, p_default_parameters)) p
+        where p ->> 'problem' <> 'is missing'
+    );
+end;
+$$;
+comment on function public.unfit_defaults is
+    'The default parameters that a schema does not allow, as input_problems has them.';
+
+create function public.set_model(
+    p_actor text, p_id text, p_display_name text, p_version text, p_default_parameters jsonb, p_price numeric,
+    p_enabled boolean, p_operator_fields text[], p_deadline_seconds int
+) returns public.models
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_before public.models;
+    v_after  public.models;
+    v_bad    text;
+    v_set    constant text[] :=
+        '{display_name,version,default_parameters,price_per_image,enabled,operator_fields,deadline_seconds}';
+begin
+    perform public.require_actor(p_actor);
+    perform public.check_model(p_id, p_display_name, p_version);
     if jsonb_typeof(p_default_parameters) is distinct from 'object' then
         raise exception 'the default parameters must be a JSON object' using errcode = '22023';
     end if;
     if p_enabled is null or p_price < 0 then
         raise exception 'enabled must be true or false, and the price not below 0' using errcode = '22023';
     end if;
+    if p_operator_fields is null or p_deadline_seconds <= 0 then
+        raise exception 'the operator-only inputs must be a list, and the deadline above 0' using errcode = '22023';
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
     select * into v_before from public.models m where m.id = p_id;
     -- A default that the model does not accept would fail every one of its jobs.
-    select public.problems_in_words(jsonb_agg(p)) into v_bad
-    from jsonb_array_elements(public.input_problems(v_before.input_schema, p_default_parameters)) p
-    where p ->> 'problem' <> 'is missing';
+    v_bad := public.problems_in_words(public.unfit_defaults(v_before.input_schema, p_default_parameters));
     if v_bad is not null then
         raise exception 'a default parameter is invalid: %', v_bad using errcode = '22023';
     end if;
-    insert into public.models as m (id, display_name, version, default_parameters, price_per_image, enabled)
-    values (p_id, btrim(p_display_name), p_version, p_default_parameters, p_price, p_enabled)
+    insert into public.models as m (
+        id, display_name, version, default_parameters, price_per_image, enabled, operator_fields, deadline_seconds
+    )
+    values (
+        p_id, btrim(p_display_name), p_version, p_default_parameters, p_price, p_enabled, p_operator_fields, p_deadline_seconds
+    )
     on conflict (id) do update
     set display_name = excluded.display_name, version = excluded.version,
         default_parameters = excluded.default_parameters, price_per_image = excluded.price_per_image,
-        enabled = excluded.enabled, updated_at = now()
+        enabled = excluded.enabled, operator_fields = excluded.operator_fields,
+        deadline_seconds = excluded.deadline_seconds, updated_at = now()
     returning * into v_after;
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'set_model', 1, jsonb_build_object(
@@ -309,3 +339,58 @@ end;
 $$;
 comment on function public.set_model is
     'Adds a model or changes all of it but what it takes, and records what was before. Jobs that wait run with the new values.';
+
+create function public.schema_in_brief(p_model public.models) returns jsonb
+language sql immutable parallel safe set search_path = ''
+as $$
+    select jsonb_build_object(
+        'version', p_model.version, 'output_shape', p_model.output_shape, 'default_parameters', p_model.default_parameters,
+        'inputs', (
+            select jsonb_agg(f.name order by (f.said ->> 'x-order')::int, f.name)
+            from jsonb_each(p_model.input_schema) as f (name, said)
+        )
+    );
+$$;
+comment on function public.schema_in_brief is 'What the audit log keeps of a model''s schema: the names of its inputs and what else a refresh changes.';
+
+create function public.save_model_schema(
+    p_actor text, p_id text, p_display_name text, p_version text, p_input_schema jsonb, p_output_shape text,
+    p_size_rules jsonb
+) returns public.models
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_before   public.models;
+    v_after    public.models;
+    v_defaults jsonb;
+begin
+    perform public.require_actor(p_actor);
+    perform public.check_model(p_id, p_display_name, p_version);
+    if jsonb_typeof(p_input_schema) is distinct from 'object' or not p_input_schema ? 'prompt'
+       or octet_length(p_input_schema::text) > 200000 then
+        raise exception 'the schema is not one of a model with a prompt, or is larger than 200 kB' using errcode = '22023';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
+    select * into v_before from public.models m where m.id = p_id;
+    v_defaults := coalesce(v_before.default_parameters, '{}') - array(
+        select p ->> 'field' from jsonb_array_elements(public.unfit_defaults(p_input_schema, v_before.default_parameters)) p
+    );
+    insert into public.models as m (id, display_name, version, input_schema, output_shape, size_rules, refreshed_at)
+    values (p_id, btrim(p_display_name), p_version, p_input_schema, p_output_shape, p_size_rules, now())
+    on conflict (id) do update
+    set version = excluded.version, input_schema = excluded.input_schema,
+        output_shape = coalesce(excluded.output_shape, m.output_shape), default_parameters = v_defaults,
+        size_rules = case when m.input_schema is null then excluded.size_rules else m.size_rules end,
+        refreshed_at = now(), updated_at = now()
+    returning * into v_after;
+    insert into public.audit_log (actor, action, affected, details)
+    values (p_actor, case when v_before.id is null then 'add_model' else 'refresh_model' end, 1, jsonb_build_object(
+        'model_id', p_id,
+        'before', case when v_before.id is not null then public.schema_in_brief(v_before) end,
+        'after', public.schema_in_brief(v_after)
+    ));
+    return v_after;
+end;
+$$;
+comment on function public.save_model_schema is
+    'Adds a model as its provider publishes it, or replaces the schema of one, and records what was before. Default parameters that no longer fit are removed; name, price and what else operators set stay.';

@@ -28,8 +28,8 @@ comment on function public.parameter_schema_of is
 create function public.megapixels_of(p_text text) returns numeric
 language sql immutable parallel safe set search_path = ''
 return case
-    when p_text ~ '^[0-9]{1,3}(\.[0-9]{1,3})?( MP)?$' then split_part(p_text, ' ', 1)::numeric
-    when p_text ~ '^[0-9]K$' then left(p_text, 1)::numeric ^ 2
+    when p_text ~ '^[0-9]{1,3}(\.[0-9]{1,3})?( MP)?$' then nullif(split_part(p_text, ' ', 1)::numeric, 0)
+    when p_text ~ '^[1-9]K$' then left(p_text, 1)::numeric ^ 2
 end;
 comment on function public.megapixels_of is 'The area that a choice such as 0.25, 1 MP or 2K stands for, in units of 1024 x 1024 pixels; null for any other.';
 
@@ -40,7 +40,7 @@ as $$
         select coalesce((p_rules -> 'megapixels')::numeric, 1) as megapixels,
                coalesce(p_schema -> 'aspect_ratio' -> 'enum' ? 'Not set', false) as ratio_wins
     ), choices as (
-        select f.name, v as choice, v ~ '^[0-9]{2,5}x[0-9]{2,5}$' as is_size, public.megapixels_of(v) as megapixels
+        select f.name, v as choice, v ~ '^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$' as is_size, public.megapixels_of(v) as megapixels
         from unnest(array['megapixels', 'output_megapixels', 'resolution', 'size', 'image_size']) as f (name)
         cross join lateral jsonb_array_elements_text(coalesce(p_schema -> f.name -> 'enum', p_schema -> f.name -> 'enum_partial')) v
     ), listed as (
@@ -155,6 +155,7 @@ begin
         when p_field ->> 'format' = 'uri' then 'a web address or data URI'
         when p_field ->> 'type' = 'array' then 'a list of ' || public.allowed_values(p_field -> 'items')
         when p_field ->> 'type' = 'boolean' then 'true or false'
+        when p_field ->> 'type' is null then 'any value'
         when p_field ->> 'type' = 'string' then concat_ws(' ', 'text', 'of at most ' || (p_field ->> 'maxLength') || ' characters')
         else concat_ws(
             ' ', case p_field ->> 'type' when 'integer' then 'a whole number' else 'a number' end,
@@ -325,9 +326,11 @@ begin
     return coalesce((
         select c.inputs
         from (
-            select v_exact as inputs, (v_exact -> 'width')::int as w, (v_exact -> 'height')::int as h where v_exact is not null
+            -- Not as integers, whose product may be too large for one.
+            select v_exact as inputs, (v_exact -> 'width')::double precision as w, (v_exact -> 'height')::double precision as h
+            where v_exact is not null
             union all
-            select s.size -> 'inputs', (s.size -> 'width')::int, (s.size -> 'height')::int
+            select s.size -> 'inputs', (s.size -> 'width')::double precision, (s.size -> 'height')::double precision
             from jsonb_array_elements(p_model.sizes) as s (size)
             where s.size -> 'inputs' || p_input @> (s.size -> 'inputs')
         ) c

@@ -77,7 +77,7 @@ begin
             'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
-            'set_model',
+            'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
             'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',

@@ -2,9 +2,11 @@
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 SCHNELL = "black-forest-labs/flux-schnell"
 GENERATION = {"prompt": "A lighthouse", "model_id": SCHNELL}
@@ -223,3 +225,23 @@ def test_a_refusal_that_a_lost_worker_paid_for_is_not_paid_again(call, db):
     row = ended(db, body["job_id"])
     assert (row["status"], row["code"]) == ("failed", "refused")
     assert db.execute("select count(*) from predictions").fetchone()["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "made"), [(512, 512, "512 x 512"), (1024, 576, "1344 x 768")]
+)
+def test_the_answer_and_the_documentation_say_what_will_be_made(
+    call, db, served, width, height, made
+):
+    """The first is the request of the guide's curl."""
+    body = call("start-generation", GENERATION | {"width": width, "height": height}).json()
+    call("process-jobs")
+    path = db.execute("select storage_path from image_generations").fetchone()["storage_path"]
+    with Image.open(served.settings.images / path) as image:
+        assert f"{image.width} x {image.height}" == made
+    expected, sent = body["size"]["expected"], json.dumps(body["size"]["sent"], sort_keys=True)
+    assert (expected["width"], expected["height"]) == (image.width, image.height)
+    changed = (image.width, image.height) != (width, height)
+    assert any(f"will be {made} pixels" in notice for notice in body["notices"]) is changed
+    documented = (Path(__file__).parents[2] / "docs" / "applications.md").read_text("utf-8")
+    assert f"{width} x {height} on flux-schnell is sent as `{sent}` and gives {made}" in documented

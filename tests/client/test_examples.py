@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 import pytest
 from environment import bare
+from PIL import Image
 from starlette.applications import Starlette
 from supabase_project import JWT_SECRET, Project
 
@@ -77,11 +78,17 @@ def of_project(code: str, url: str) -> str:
 
 
 def test_the_python_of_the_readme_follows_a_generation_to_its_image(
-    project_url: str, token: str, capsys: Any
+    project_url: str, token: str, capsys: Any, tmp_path: Path
 ) -> None:
     code = of_project(example("README.md", "from uuid import uuid4"), project_url)
     exec(compile(code, "README.md", "exec"), {"token": token})
-    *_, last = capsys.readouterr().out.splitlines()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    [announced] = re.findall(r"print\(started.notices\)  # (.*): …$", code, re.MULTILINE)
+    assert announced in first
+    path = re.search(r"/images/(\S+)", last)
+    assert path
+    with Image.open(tmp_path / "images" / path[1]) as image:
+        assert f"{image.width} x {image.height} pixels" in announced
     assert re.fullmatch(r"completed 100 http://darkroom.example/images/\S+ None", last)
 
 

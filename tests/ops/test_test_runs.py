@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from lib.ops.test_runs.submission import Invalid, Submission, check, cost, parameters_of
+from lib.ops.test_runs.submission import (
+    Invalid,
+    Submission,
+    check,
+    cost,
+    images_by_model,
+    parameters_of,
+)
 
 MODELS: dict[str, dict[str, Any]] = {
     "a/one": {
@@ -13,6 +20,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "display_name": "One",
         "default_parameters": {"steps": 6},
         "price_per_image": 0.5,
+        "max_outputs": 4,
         "parameter_schema": [
             {
                 "name": "steps",
@@ -34,6 +42,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "display_name": "Two",
         "default_parameters": {},
         "price_per_image": None,
+        "max_outputs": 1,
         "parameter_schema": [],
     },
 }
@@ -52,9 +61,10 @@ def test_names_the_field_that_is_wrong() -> None:
     assert wrong(models=[]) == wrong(models=["a/three"]) == wrong(models=["a/one"] * 5) == "Models"
     assert wrong(models=["a/two"]) == "Negative prompt"
     assert wrong(width=63) == "Width"
-    assert wrong(height=2049) == "Height"
+    assert wrong(height=8193) == "Height"
     assert wrong(seed=-1) == wrong(seed=2**32) == "Seed"
-    assert wrong(images=0) == wrong(images=9) == "Images per model"
+    assert wrong(images=0) == wrong(images=9) == "Jobs per model"
+    assert wrong(outputs=0) == wrong(outputs=5) == "Images per job"
     assert wrong(load_test=True, jobs=501) == "Jobs"
     assert wrong(load_test=True, models=["a/one", "a/two"], jobs=1) == "Jobs"
     assert wrong(load_test=True, per_second=0) == "Jobs per second"
@@ -92,7 +102,9 @@ def test_starts_from_the_defaults_of_the_model() -> None:
 
 def test_shares_jobs_and_adds_up_what_they_cost() -> None:
     assert (GOOD.shares, GOOD.total, cost(GOOD, MODELS)) == ({"a/one": 2}, 2, 1.0)
-    both = replace(GOOD, models=["a/one", "a/two"])
+    assert cost(replace(GOOD, outputs=3), MODELS) == 3.0
+    both = replace(GOOD, models=["a/one", "a/two"], outputs=3)
+    assert images_by_model(both, MODELS) == {"a/one": 6, "a/two": 2}
     assert cost(both, MODELS) is None
     load = replace(both, load_test=True, jobs=7)
     assert (load.shares, load.total) == ({"a/one": 4, "a/two": 3}, 7)

@@ -84,7 +84,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
 
 def test_two_models_side_by_side(app: App, page: Page):
     open_form(page, app, f"?models={SCHNELL}&models={DEV}")
-    page.get_by_label("Images per model", exact=True).fill("2")
+    page.get_by_label("Jobs per model", exact=True).fill("2")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Free of charge")).to_be_visible()
     write(page, "Two models")
@@ -113,8 +113,8 @@ def test_two_models_side_by_side(app: App, page: Page):
 
 def test_a_load_test_of_fifty_adds_up(app: App, page: Page):
     open_form(page, app, "?show=Load+test")
-    page.get_by_role("combobox", name="Size").click()
-    page.get_by_role("option", name="Small").click()
+    page.get_by_role("combobox", name="Size").fill("512")
+    page.get_by_role("option", name="1:1 (about 512 x 512)").click()
     page.get_by_label("Jobs per second", exact=True).fill("20")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Scheduled over 2.0 s.")).to_be_visible()
@@ -216,7 +216,7 @@ def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     images = set((app.folder / "images").rglob("*"))
     jobs = app.rows("select count(*) from public.job_queue")
     open_form(page, app)
-    page.get_by_label("Images per model", exact=True).fill("2")
+    page.get_by_label("Jobs per model", exact=True).fill("2")
     page.keyboard.press("Enter")
     write(page, "To be deleted")
     generate(page, 2)

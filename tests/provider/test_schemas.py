@@ -15,14 +15,14 @@ from PIL import Image
 
 from lib.database import connect
 from lib.database.pool import Connection
-from lib.provider.simulator.models import MODELS, Model
+from lib.provider.simulator.models import SHIPPED, Model
 from lib.provider.simulator.schemas import json_schema
 from lib.provider.simulator.server import Simulator
 from lib.provider.simulator.sizes import image_size
 
 NEUTRAL = {"width": 1024, "height": 576, "seed": 7, "num_outputs": 2}
 ODD = [None, True, False, 0, 1, -1, 1.0, 0.5, 9000, "", "1", "1:1", [], [1], [1.5], ["a"], [None]]
-EACH = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+EACH = pytest.mark.parametrize("model", SHIPPED.values(), ids=list(SHIPPED))
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from lib.client import StartRefused, start_image_generation
 from lib.database import Pool, load, translated
+from lib.ops.test_runs.sizes import Model
 from lib.ops.test_runs.submission import (
     NEGATIVE_PROMPT,
-    Model,
     Submission,
     check,
     takes_negative_prompt,
@@ -59,6 +59,7 @@ def _start_share(
     share: dict[str, Any] = {"id": str(run_id), "jobs": jobs}
     if submission.load_test:
         share["per_second"] = submission.per_second / len(submission.models)
+    outputs = min(submission.outputs, model["max_outputs"])
     parameters = dict(submission.parameters.get(model["id"], {}))
     if submission.negative_prompt.strip() and takes_negative_prompt(model):
         parameters[NEGATIVE_PROMPT] = submission.negative_prompt.strip()
@@ -73,6 +74,7 @@ def _start_share(
         width=submission.width,
         height=submission.height,
         seed=submission.seed,
+        num_outputs=outputs if outputs > 1 else None,
         **parameters,
     )
 

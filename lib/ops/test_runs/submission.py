@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib.ops.test_runs.sizes import MAX_SIDE, MIN_SIDE, Model
+
 MAX_MODELS = 4
 """More do not fit side by side on the page."""
 MAX_IMAGES = 8
@@ -12,12 +14,8 @@ MAX_JOBS = 500
 """Per load test."""
 MAX_PER_SECOND = 20.0
 MAX_PROMPT_CHARS = 10_000
-MIN_SIDE, MAX_SIDE = 64, 2048
 MAX_SEED = 2**32 - 1
 NEGATIVE_PROMPT = "negative_prompt"
-
-Model = Mapping[str, Any]
-"""A row of the query `models` of queries/generate.sql."""
 
 
 class Invalid(Exception):
@@ -46,21 +44,24 @@ class Parameter:
 class Submission:
     """Values of the form.
 
-    `images` is the number per model, started immediately. A load test starts `jobs` in total
-    instead, `per_second` of them each second. `parameters`: model → parameter name → value.
+    `images` is the number of jobs per model, started immediately. A load test starts `jobs` in
+    total instead, `per_second` of them each second. Each job makes `outputs` images, or as many as
+    its model can. Width and height are None if no model takes a size. `parameters`: model →
+    parameter name → value.
     """
 
     prompt: str
     negative_prompt: str
     models: Sequence[str]
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     seed: int | None
     images: int
     load_test: bool
     jobs: int
     per_second: float
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outputs: int = 1
 
     @property
     def shares(self) -> dict[str, int]:
@@ -124,8 +125,9 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         takes_negative_prompt(models[model]) for model in submission.models
     ):
         raise Invalid("Negative prompt", "no selected model accepts one.")
-    _check_range("Width", submission.width, MIN_SIDE, MAX_SIDE)
-    _check_range("Height", submission.height, MIN_SIDE, MAX_SIDE)
+    for name, side in (("Width", submission.width), ("Height", submission.height)):
+        if side is not None:
+            _check_range(name, side, MIN_SIDE, MAX_SIDE)
     if submission.seed is not None:
         _check_range("Seed", submission.seed, 0, MAX_SEED)
     if submission.load_test:
@@ -133,7 +135,9 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         if not 0 < submission.per_second <= MAX_PER_SECOND:
             raise Invalid("Jobs per second", f"choose a rate above 0, up to {MAX_PER_SECOND:g}.")
     else:
-        _check_range("Images per model", submission.images, 1, MAX_IMAGES)
+        _check_range("Jobs per model", submission.images, 1, MAX_IMAGES)
+    most = max(models[model]["max_outputs"] for model in submission.models)
+    _check_range("Images per job", submission.outputs, 1, most)
     for model in submission.models:
         known = {parameter.name: parameter for parameter in parameters_of(models[model])}
         for name, value in submission.parameters.get(model, {}).items():
@@ -169,13 +173,21 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
         raise Invalid(name, f"is {value:g}; the maximum is {parameter.max:g}.")
 
 
+def images_by_model(submission: Submission, models: Mapping[str, Model]) -> dict[str, int]:
+    """How many images each model makes in all its jobs."""
+    return {
+        model: jobs * min(submission.outputs, models[model]["max_outputs"])
+        for model, jobs in submission.shares.items()
+        if model in models
+    }
+
+
 def cost(submission: Submission, models: Mapping[str, Model]) -> float | None:
     """Estimated cost in US dollars; None if the price of a model is unknown."""
     prices = [
-        (models[model]["price_per_image"], jobs)
-        for model, jobs in submission.shares.items()
-        if model in models
+        (models[model]["price_per_image"], images)
+        for model, images in images_by_model(submission, models).items()
     ]
     if any(price is None for price, _ in prices):
         return None
-    return float(sum(price * jobs for price, jobs in prices))
+    return float(sum(price * images for price, images in prices))

@@ -16,9 +16,11 @@ from lib.provider.contract import (
     Prediction,
     PredictionList,
     ProviderError,
+    PublishedModel,
 )
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.files import OutputFiles, read
+from lib.provider.replicate.model import model_path, parse_model
 from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
@@ -35,7 +37,6 @@ MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
 """Of a list, with 100 predictions a page; inputs may contain images."""
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PREDICTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -48,7 +49,7 @@ class Replicate:
     """
 
     name = "replicate"
-    capabilities = frozenset({Capability.GET, Capability.LIST})
+    capabilities = frozenset({Capability.GET, Capability.LIST, Capability.MODEL})
 
     def __init__(
         self,
@@ -90,15 +91,8 @@ class Replicate:
         for a rate-limited model sets `wait_out_rate_limits` to False: then any rate limit raises
         immediately.
         """
-        if not _MODEL.fullmatch(model):
-            raise ProviderError(
-                f"Replicate has no model {model[:200]}: model names have the form owner/name.",
-                code="model_not_found",
-                permanent=True,
-                no_effect=True,
-            )
+        path = f"{model_path(model)}/predictions"
         body: dict[str, Any] = {"input": dict(input)}
-        path = f"/v1/models/{model}/predictions"
         if version is not None:
             body["version"], path = version, "/v1/predictions"
         headers = {}
@@ -138,6 +132,14 @@ class Replicate:
                 return PredictionList(list(found.values()), complete)
             query = since.merge(page.next_query)
         return PredictionList(list(found.values()), complete=False)
+
+    async def model(self, model: str, *, version: str | None = None) -> PublishedModel:
+        """A model, by default in its latest version. Official models only have that one."""
+        body = await self._read_model(model_path(model), model)
+        published = parse_model(body)
+        if version is None or published.official:
+            return published
+        return parse_model(body, await self._read_model(model_path(model, version), model))
 
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and return its state; a finished one is unchanged."""
@@ -211,16 +213,20 @@ class Replicate:
         )
 
     async def _read_page(self, query: httpx.QueryParams) -> Page:
-        _, body = await self._send(
+        body = await self._send(
             "GET",
             # Only the query comes from the answer: the token goes to the API alone.
             httpx.URL(f"{self._base}/v1/predictions", params=query),
             about="the list of predictions",
             not_found="unexpected_answer",
             limit=MAX_PAGE_BYTES,
-            headers=self._authorization(),
         )
         return parse_page(body)
+
+    async def _read_model(self, path: str, model: str) -> bytes:
+        url, named = httpx.URL(f"{self._base}{path}"), f"model {model}"
+        read = partial(self._send, "GET", url, about=named, not_found="model_not_found")
+        return await retry(read, retryable=transient, max_wait=self._max_wait)
 
     async def _cancel_overdue(self, prediction: Prediction, deadline: float) -> Prediction:
         """Cancel an overdue prediction; return its state only if it has succeeded meanwhile."""
@@ -235,25 +241,27 @@ class Replicate:
             raise ProviderError(f"{overdue} and was cancelled.", code="deadline_exceeded")
         return state
 
-    async def _send_prediction_request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> Prediction:
-        _, body = await self._send(
-            method,
-            httpx.URL(f"{self._base}{path}"),
-            limit=MAX_RESPONSE_BYTES,
-            headers={**self._authorization(), **(headers or {})},
-            **options,
+    async def _send_prediction_request(self, method: str, path: str, **options: Any) -> Prediction:
+        return parse_prediction(
+            await self._send(method, httpx.URL(f"{self._base}{path}"), **options)
         )
-        return parse_prediction(body)
 
     async def _send(
-        self, method: str, url: httpx.URL, *, about: str, not_found: str, limit: int, **options: Any
-    ) -> tuple[httpx.Response, bytes]:
+        self,
+        method: str,
+        url: httpx.URL,
+        *,
+        about: str,
+        not_found: str,
+        limit: int = MAX_RESPONSE_BYTES,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> bytes:
+        headers = {**self._authorization(), **(headers or {})}
         try:
             async with (
                 asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
-                self._http.stream(method, url, **options) as response,
+                self._http.stream(method, url, headers=headers, **options) as response,
             ):
                 body = await read(response, limit, about)
         except (httpx.RequestError, TimeoutError) as error:
@@ -266,7 +274,7 @@ class Replicate:
             raise error_from_response(
                 response, body, about=about, not_found=not_found, secret=self._token
             )
-        return response, body
+        return body
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"}

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from lib.provider.contract import ListedPrediction, Prediction, ProviderError
+from lib.provider.replicate.answers import json_object, unexpected
 from lib.provider.replicate.failures import failure_of
 
 MAX_TEXT, MAX_NAME = 16_000, 200
@@ -23,7 +24,7 @@ _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 def parse_prediction(body: bytes) -> Prediction:
     """The prediction in a response body. Raises ProviderError if it is malformed."""
-    answer = _object(body)
+    answer = json_object(body)
     model, status = _text(answer, "model"), _text(answer, "status")
     output, error, logs = (
         answer.get("output"),
@@ -57,10 +58,10 @@ class Page:
 
 def parse_page(body: bytes) -> Page:
     """The page of predictions in a response body. Raises ProviderError if it is malformed."""
-    answer = _object(body)
+    answer = json_object(body)
     entries, following = answer.get("results"), answer.get("next")
     if not isinstance(entries, list):
-        raise _unexpected("has no list of results")
+        raise unexpected("has no list of results")
     predictions = []
     for entry in entries:
         try:
@@ -70,22 +71,12 @@ def parse_page(body: bytes) -> Page:
     return Page(predictions, len(entries) - len(predictions), _query(following))
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _unexpected("is not JSON") from error
-    if not isinstance(answer, dict):
-        raise _unexpected("is not a JSON object")
-    return answer
-
-
 def _listed(entry: Any) -> ListedPrediction:
     if not isinstance(entry, dict):
-        raise _unexpected("has an entry that is not a JSON object")
+        raise unexpected("has an entry that is not a JSON object")
     version, given = entry.get("version"), entry.get("input")
     if given is not None and not isinstance(given, dict):
-        raise _unexpected("has an input that is not a JSON object")
+        raise unexpected("has an input that is not a JSON object")
     return ListedPrediction(
         id=_text(entry, "id"),
         model=_text(entry, "model"),
@@ -100,7 +91,7 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise _unexpected("has a time that is not ISO 8601") from error
+        raise unexpected("has a time that is not ISO 8601") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -117,15 +108,15 @@ def _query(url: Any) -> httpx.QueryParams | None:
     try:
         return httpx.URL(url).params
     except (httpx.InvalidURL, TypeError) as error:
-        raise _unexpected("names a next page that is not a URL") from error
+        raise unexpected("names a next page that is not a URL") from error
 
 
 def _text(answer: dict[str, Any], field: str) -> str:
     value = answer.get(field)
     if not isinstance(value, str) or not value:
-        raise _unexpected(f"has no {field}")
+        raise unexpected(f"has no {field}")
     if len(value) > MAX_NAME:
-        raise _unexpected(f"has a {field} of {len(value):,} characters")
+        raise unexpected(f"has a {field} of {len(value):,} characters")
     return value
 
 
@@ -153,7 +144,7 @@ def _error(value: Any) -> str | None:
 
 def _logs(value: Any) -> str:
     if value is not None and not isinstance(value, str):
-        raise _unexpected("has logs that are not text")
+        raise unexpected("has logs that are not text")
     # The end, which has the progress.
     return (value or "")[-MAX_TEXT:]
 
@@ -166,7 +157,3 @@ def _predict_seconds(metrics: Any) -> float | None:
 def _progress(logs: str) -> int | None:
     percents = _PERCENT.findall(logs)
     return min(int(percents[-1]), 100) if percents else None
-
-
-def _unexpected(what: str) -> ProviderError:
-    return ProviderError(f"Replicate's response {what}.", code="unexpected_answer")

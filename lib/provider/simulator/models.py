@@ -1,4 +1,4 @@
-"""The simulated models: those that the migrations put into the models table."""
+"""The simulated models: those that the migrations put into the models table, and one more."""
 
 import json
 import re
@@ -105,7 +105,42 @@ def _shipped() -> dict[str, Model]:
     return models
 
 
-MODELS = _shipped()
+SHIPPED = _shipped()
+NOT_SHIPPED = Model(
+    "google/nano-banana",
+    10.5,
+    0.40,
+    None,
+    {
+        "prompt": {"type": "string", "required": True, "x-order": 0},
+        "image_input": {
+            "type": "array",
+            "items": {"type": "string", "format": "uri"},
+            "default": [],
+            "x-order": 1,
+        },
+        "aspect_ratio": {
+            "type": "string",
+            "enum": [
+                *("match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3"),
+                *("4:5", "5:4", "9:16", "16:9", "21:9"),
+            ],
+            "default": "match_input_image",
+            "x-order": 2,
+        },
+        "output_format": {
+            "type": "string",
+            "enum": ["jpg", "png"],
+            "default": "jpg",
+            "x-order": 3,
+        },
+    },
+    "uri",
+    {},
+)
+"""A model to add to the models table."""
+
+MODELS = SHIPPED | {NOT_SHIPPED.id: NOT_SHIPPED}
 
 VERSIONS = {
     name: model

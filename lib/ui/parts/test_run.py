@@ -47,6 +47,7 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
     if is_load_test(run):
         st.text(_phase_counts(jobs))
         _buttons(run, jobs)
+        _notices(jobs, names)
         _problems(run, jobs, usual)
         show_load_test(run, jobs, names, usual)
     else:
@@ -55,6 +56,7 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
             st.progress(ended / run["jobs"], _progress(run, jobs))
         else:
             st.caption(_progress(run, jobs))
+        _notices(jobs, names)
         _problems(run, jobs, usual)
         show_gallery(jobs, names, usual)
         _buttons(run, jobs)
@@ -111,6 +113,17 @@ def _buttons(run: Row, jobs: Sequence[Row]) -> None:
             )
         if st.button("Delete run", icon=":material/delete:"):
             ask(delete_action([run["id"]], len(jobs), len(live)))
+
+
+def _notices(jobs: Sequence[Row], names: Mapping[str, str]) -> None:
+    """What of the request was ignored or changed, such as the size, once per model."""
+    found = dict.fromkeys(
+        escaped(f"{names.get(job['model_id'], job['model_id'])}: {notice}")
+        for job in jobs
+        for notice in job["notices"] or ()
+    )
+    if found:
+        st.info("\n\n".join(found), icon=":material/info:")
 
 
 def _problems(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from lib.formats import duration, escaped, plural
+from lib.ops.test_runs.sizes import Model, bounds, size_choices
 from lib.ops.test_runs.submission import (
     MAX_IMAGES,
     MAX_JOBS,
@@ -13,33 +14,24 @@ from lib.ops.test_runs.submission import (
     MAX_PER_SECOND,
     MAX_PROMPT_CHARS,
     MAX_SEED,
-    MAX_SIDE,
-    MIN_SIDE,
-    Model,
     Parameter,
     Submission,
     cost,
+    images_by_model,
     parameters_of,
     takes_negative_prompt,
 )
 from lib.settings import settings
 
 FIRST_MODEL = "black-forest-labs/flux-schnell"
-SIZES = {
-    "1:1": (1024, 1024),
-    "2:3": (832, 1216),
-    "3:2": (1216, 832),
-    "9:16": (768, 1344),
-    "16:9": (1344, 768),
-    "Small": (512, 512),
-}
 CUSTOM_SIZE = "Custom"
 
 
-def refill(saved: Mapping[str, Any]) -> None:
+def refill(saved: Mapping[str, Any], models: Mapping[str, Model]) -> None:
     """Fill the form with the settings of an earlier run; call this before `form`."""
     sides = (saved.get("width"), saved.get("height"))
-    size = next((name for name in SIZES if SIZES[name] == sides), CUSTOM_SIZE)
+    choices = size_choices([models[model] for model in saved["models"] if model in models])
+    size = next((label for label in choices if choices[label] == sides), CUSTOM_SIZE)
     state: dict[str, Any] = {
         "models": saved.get("models"),
         "run size": size,
@@ -47,7 +39,7 @@ def refill(saved: Mapping[str, Any]) -> None:
         "run negative prompt": saved.get("negative_prompt"),
         "run seed": saved.get("seed"),
     }
-    for name in ("jobs", "per_second") if saved.get("load_test") else ("images",):
+    for name in ("jobs", "per_second") if saved.get("load_test") else ("images", "outputs"):
         state[f"run {name}"] = saved.get(name)
     if size == CUSTOM_SIZE:
         state["run width"], state["run height"] = sides
@@ -83,19 +75,10 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
     known = [models[model] for model in chosen if model in models]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         images, jobs, per_second = _amounts(load_test)
-        width, height = _size()
+        outputs = 1 if load_test else _outputs(known)
+        width, height = _size(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        seed = st.number_input(
-            "Seed",
-            0,
-            MAX_SEED,
-            **_state("run seed", value=None),
-            step=1,
-            placeholder="Random",
-            width=150,
-            help="The same seed gives the same image. With several images, the seed increases by 1"
-            " for each.",
-        )
+        seed = _seed(known)
         negative_prompt = _negative_prompt(known)
     parameters = {model["id"]: _parameters(model) for model in known}
     submission = Submission(
@@ -110,6 +93,7 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
         jobs=jobs,
         per_second=per_second,
         parameters=parameters,
+        outputs=outputs,
     )
     sent = st.button(_button(submission, models), type="primary", key="generate")
     st.caption(_notice(submission, models))
@@ -126,6 +110,18 @@ def _state(key: str, **default: Any) -> dict[str, Any]:
     return kept if key in st.session_state.get("filled", ()) else kept | default
 
 
+def _fill(key: str, value: Any) -> None:
+    st.session_state[key] = value
+    st.session_state.setdefault("filled", set()).add(key)
+
+
+def _keep_within(key: str, least: int, most: int) -> None:
+    """Keep the value of a number field within bounds that changed with the models."""
+    value = st.session_state.get(key)
+    if value is not None and not least <= value <= most:
+        _fill(key, min(max(value, least), most))
+
+
 def _key(model: str, parameter: str) -> str:
     return f"{parameter} of {model}"
 
@@ -133,7 +129,7 @@ def _key(model: str, parameter: str) -> str:
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Images per model", 1, MAX_IMAGES, **_state("run images", value=1), width=130
+            "Jobs per model", 1, MAX_IMAGES, **_state("run images", value=1), width=130
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
@@ -157,23 +153,63 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
     return 1, jobs or 1, per_second or 1.0
 
 
-def _size() -> tuple[int, int]:
-    size = st.selectbox(
-        "Size",
-        [*SIZES, CUSTOM_SIZE],
-        **_state("run size"),
-        format_func=lambda name: (
-            f"{name} ({SIZES[name][0]} x {SIZES[name][1]})" if name in SIZES else name
-        ),
+def _outputs(models: Sequence[Model]) -> int:
+    most = max((model["max_outputs"] for model in models), default=1)
+    if most == 1:
+        return 1
+    takers = [str(model["display_name"]) for model in models if model["max_outputs"] > 1]
+    _keep_within("run outputs", 1, most)
+    images = st.number_input(
+        "Images per job",
+        1,
+        most,
+        **_state("run outputs", value=1),
+        width=130,
+        help=escaped(f"Made in one prediction by {', '.join(takers)}."),
     )
-    if size in SIZES:
-        return SIZES[size]
-    sides = MIN_SIDE, MAX_SIDE
-    width = st.number_input("Width", *sides, **_state("run width", value=1024), step=64, width=130)
-    height = st.number_input(
-        "Height", *sides, **_state("run height", value=1024), step=64, width=130
+    return images or 1
+
+
+def _size(models: Sequence[Model]) -> tuple[int | None, int | None]:
+    choices, limits = size_choices(models), bounds(models)
+    options = [*choices, CUSTOM_SIZE] if limits else list(choices)
+    if not options:
+        return None, None
+    before = st.session_state.get("run size")
+    if before and before not in options:
+        # Of other models: the same ratio, if these make it.
+        ratio = before.partition(" ")[0]
+        same = [label for label in options if label.partition(" ")[0] == ratio]
+        _fill("run size", (same or options)[0])
+    size = st.selectbox("Size", options, **_state("run size"))
+    if size in choices or not limits:
+        return choices[size]
+    return _side("Width", *limits[0]), _side("Height", *limits[1])
+
+
+def _side(label: str, least: int, most: int) -> int:
+    key = f"run {label.lower()}"
+    _keep_within(key, least, most)
+    usual = min(max(1024, least), most)
+    side = st.number_input(label, least, most, **_state(key, value=usual), step=64, width=130)
+    return side or 0
+
+
+def _seed(models: Sequence[Model]) -> int | None:
+    if models and not any(model["takes_seed"] for model in models):
+        return None
+    seed: int | None = st.number_input(
+        "Seed",
+        0,
+        MAX_SEED,
+        **_state("run seed", value=None),
+        step=1,
+        placeholder="Random",
+        width=150,
+        help="The same seed gives the same image. With several jobs, it increases by 1"
+        " for each.",
     )
-    return width or 0, height or 0
+    return seed
 
 
 def _negative_prompt(models: Sequence[Model]) -> str:
@@ -234,7 +270,8 @@ def _button(submission: Submission, models: Mapping[str, Model]) -> str:
     if submission.load_test:
         label = f"Start {plural(submission.total)}"
     else:
-        label = f"Generate {plural(submission.total, 'image')}"
+        images = sum(images_by_model(submission, models).values()) or submission.total
+        label = f"Generate {plural(images, 'image')}"
     dollars = cost(submission, models) if settings().replicate_token else None
     return f"{label} · about ${dollars:.2f}" if dollars else label
 

@@ -64,7 +64,7 @@ def test_a_disabled_model_that_users_want_is_enabled(page, db):
     db.execute("select refresh_rollup()")
     db.execute(
         "select set_model('Eve', id, display_name, version, default_parameters,"
-        " price_per_image, false) from models where id = %s",
+        " price_per_image, false, operator_fields, deadline_seconds) from models where id = %s",
         [SCHNELL],
     )
     said = page.read("at_once")

@@ -157,13 +157,18 @@ def test_who_is_near_a_limit(db):
     assert queries.asking(db) == 3
 
 
-def set_model(db, *values):
+def set_model(db, *values, operator_only=(), deadline=None):
     with translated():
-        db.execute("select set_model('me', %s, %s, %s, %s::jsonb, %s::numeric, %s)", values)
+        db.execute(
+            "select set_model('me', %s, %s, %s, %s::jsonb, %s::numeric, %s, %s::text[], %s::int)",
+            [*values, list(operator_only), deadline],
+        )
 
 
 def test_a_model_is_changed_and_recorded_with_what_was_before(db):
-    set_model(db, *SDXL, '{"guidance_scale": 9}', 0.01, False)
+    set_model(
+        db, *SDXL, '{"guidance_scale": 9}', 0.01, False, operator_only=["scheduler"], deadline=90
+    )
     [change] = queries.model_changes(db)
     assert (change["model_id"], change["actor"]) == ("stability-ai/sdxl", "me")
     assert change["before"]["enabled"] is True
@@ -174,6 +179,8 @@ def test_a_model_is_changed_and_recorded_with_what_was_before(db):
         "default_parameters": {"guidance_scale": 9},
         "price_per_image": 0.01,
         "enabled": False,
+        "operator_fields": ["scheduler"],
+        "deadline_seconds": 90,
     }
     with pytest.raises(QueryError, match="no enabled model"), translated():
         db.execute("select start_generation(null, 'a fox', 'stability-ai/sdxl')")
@@ -205,6 +212,8 @@ def test_a_model_is_changed_and_recorded_with_what_was_before(db):
 def test_what_does_not_fit_a_model_is_refused(db, values, message):
     with pytest.raises(QueryError, match=message):
         set_model(db, *values)
+    with pytest.raises(QueryError, match="deadline above 0"):
+        set_model(db, *SDXL, "{}", 0, True, deadline=0)
     assert queries.model_changes(db) == []
 
 

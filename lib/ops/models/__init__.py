@@ -1,0 +1,1 @@
+"""Adding models as their provider publishes them, and refreshing their schemas."""

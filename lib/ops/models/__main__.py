@@ -1,0 +1,102 @@
+"""Add models, and refresh their schemas, from a shell.
+
+    python -m lib.ops.models add MODEL [--name NAME] [--yes]
+    python -m lib.ops.models refresh MODEL [--yes]
+
+MODEL is owner/name or the model's address at replicate.com. What would be saved is shown first.
+Exit codes: 0 if done or nothing to do, 1 if refused or declined.
+"""
+
+import argparse
+import getpass
+import sys
+
+from lib.database import Connection, DatabaseError, connect, translated
+from lib.formats import plural
+from lib.ops.models import schemas
+from lib.ops.models.published import ModelRefused, fetch
+from lib.provider import ProviderError, PublishedModel
+from lib.resources import database_url, provider
+from lib.settings import SettingsError, settings
+
+DONE, REFUSED = 0, 1
+
+
+def main() -> int:
+    """Run the command and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.ops.models",
+        description="Add a model as the provider publishes it, or refresh its schema.",
+    )
+    parser.add_argument("command", choices=["add", "refresh"])
+    parser.add_argument("model", help="owner/name, or the model's address at replicate.com")
+    parser.add_argument("--name", help="what users see; by default the model's name")
+    parser.add_argument("--yes", action="store_true", help="save without asking")
+    arguments = parser.parse_args()
+    try:
+        published = fetch(provider(settings()), arguments.model)
+        with translated(), connect(database_url(settings())) as connection:
+            return run(connection, published, arguments)
+    except (ModelRefused, ProviderError, SettingsError, DatabaseError) as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+
+
+def run(connection: Connection, published: PublishedModel, arguments: argparse.Namespace) -> int:
+    """Show what would be saved, and save it if that is confirmed."""
+    stored = schemas.stored_model(connection, published.id)
+    if arguments.command == "add" and stored:
+        print(
+            f"{published.id} is already there. To read its schema again:"
+            f" python -m lib.ops.models refresh {published.id}",
+            file=sys.stderr,
+        )
+        return REFUSED
+    if arguments.command == "refresh" and stored is None:
+        print(f"{published.id} is not there yet. Add it first.", file=sys.stderr)
+        return REFUSED
+    if stored:
+        changes = schemas.compare(connection, stored, published)
+        print("\n".join(as_lines(changes)) if changes.any else "No changes.")
+    else:
+        print("\n".join(preview(published)))
+    if not (arguments.yes or confirmed()):
+        print("Nothing was saved.")
+        return REFUSED
+    name = arguments.name or published.id.partition("/")[2]
+    actor = f"{getpass.getuser()} (shell)"
+    schemas.save(connection, actor, stored, published, display_name=name)
+    print(f"{published.id} saved.")
+    return DONE
+
+
+def preview(model: PublishedModel) -> list[str]:
+    """A new model, line by line."""
+    kind = "official" if model.official else f"version {schemas.short(model.version)}"
+    inputs = [f"  {name}: {schemas.description_of(field)}" for name, field in model.inputs.items()]
+    return [
+        f"{model.id} ({kind}), output {schemas.output_of(model.output_shape)}, price unknown",
+        f"{plural(len(inputs), 'input')}:",
+        *inputs,
+    ]
+
+
+def as_lines(changes: schemas.Changes) -> list[str]:
+    """What a refresh changes, line by line."""
+    return [
+        *changes.model,
+        *(f"Added: {name}" for name in changes.added),
+        *(f"Removed: {name}" for name in changes.removed),
+        *(f"Changed: {name}: {old} → {new}" for name, (old, new) in changes.changed.items()),
+        *(f"Default parameter removed: {sentence}" for sentence in changes.unfit),
+        *(f"Operator-only input that no longer exists: {name}" for name in changes.lost),
+    ]
+
+
+def confirmed() -> bool:
+    """Ask on the terminal; False without one."""
+    return sys.stdin.isatty() and input("Save? [y/N] ").strip().lower() in ("y", "yes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
