@@ -206,8 +206,7 @@ def _seed(models: Sequence[Model]) -> int | None:
         step=1,
         placeholder="Random",
         width=150,
-        help="The same seed gives the same image. With several jobs, it increases by 1"
-        " for each.",
+        help="The same seed gives the same image. With several jobs, it increases by 1 for each.",
     )
     return seed
 
