@@ -96,7 +96,7 @@ def test_an_unknown_or_private_model_and_no_provider_are_told(simulator):
         fetched(simulator, "an/artist")
     with pytest.raises(ModelRefused, match="cannot reach the provider"):
         fetch(None, "an/artist")
-    with pytest.raises(ModelRefused, match="does not answer"):
+    with pytest.raises(ModelRefused, match="does not respond"):
         fetch(Replicate("r8_x", "http://127.0.0.1:9", max_wait=0), "an/artist")
 
 

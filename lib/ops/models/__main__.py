@@ -3,7 +3,7 @@
     python -m lib.ops.models add MODEL [--name NAME] [--yes]
     python -m lib.ops.models refresh MODEL [--yes]
 
-MODEL is owner/name or the model's address at replicate.com. What would be saved is shown first.
+MODEL is owner/name or the model's address on replicate.com. What would be saved is shown first.
 Exit codes: 0 if done or nothing to do, 1 if refused or declined.
 """
 
@@ -29,7 +29,7 @@ def main() -> int:
         description="Add a model as the provider publishes it, or refresh its schema.",
     )
     parser.add_argument("command", choices=["add", "refresh"])
-    parser.add_argument("model", help="owner/name, or the model's address at replicate.com")
+    parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
     parser.add_argument("--name", help="what users see; by default the model's name")
     parser.add_argument("--yes", action="store_true", help="save without asking")
     arguments = parser.parse_args()

@@ -27,7 +27,7 @@ def parse_address(text: str) -> tuple[str, str | None]:
     if found is None:
         raise ModelRefused(
             "That is not a model. Enter owner/name, such as black-forest-labs/flux-schnell, or the"
-            " model's address at replicate.com."
+            " model's address on replicate.com."
         )
     return found["model"], found["version"]
 
@@ -53,7 +53,7 @@ def fetch(provider: Provider | None, text: str) -> PublishedModel:
             ) from error
         raise ModelRefused(str(error)) from error
     except TimeoutError as error:
-        raise ModelRefused(f"The provider did not answer within {ANSWER_SECONDS:g} s.") from error
+        raise ModelRefused(f"The provider did not respond within {ANSWER_SECONDS:g} s.") from error
     require_runnable(published)
     return published
 

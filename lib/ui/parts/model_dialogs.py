@@ -70,7 +70,7 @@ def _draw(opened: dict[str, Any]) -> None:
     if opened["title"] == ADD:
         with st.form("find model", border=False):
             text = st.text_input(
-                "Model at Replicate",
+                "Model on Replicate",
                 placeholder="owner/name or web address",
                 help="Of a community model the latest version is used, unless the address names"
                 " one.",
