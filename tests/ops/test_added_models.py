@@ -190,7 +190,7 @@ def test_what_only_we_know_survives_a_refresh():
     ("changes", "message"),
     [
         ({"id": "artist"}, "owner/name"),
-        ({"version": "latest"}, "no version id"),
+        ({"version": "latest"}, "not a Replicate version id"),
         ({"inputs": {"image": {}}}, "not one of a model with a prompt"),
         ({"inputs": {"prompt": {"description": "x" * 200_000}}}, "larger than 200 kB"),
     ],
