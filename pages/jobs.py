@@ -101,7 +101,7 @@ def job_list(view: str, chosen: Filters, found: Mapping[str, Count]) -> None:
     page = load_page(chosen)
     if page.rows:
         buttons = st.container()
-        selected = job_table(page.rows)
+        selected = job_table(page.rows, view)
         with buttons:
             actions(view, chosen, found, selected)
     elif page.searched is None or found[view] == Count(0):

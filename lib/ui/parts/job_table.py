@@ -7,6 +7,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
+from lib.checks.error_guide import UNKNOWN, guide
 from lib.formats import duration
 from lib.queue.job_list import JobRow
 from lib.ui.columns import age_column, job_column, job_links, model_name, short_id, time_column
@@ -23,10 +24,19 @@ STATUS_LABELS = {
 }
 STATUS_COLORS = ["gray", "blue", "green", "red", "orange"]
 """Of the labels, in order."""
+WITHOUT = {
+    "pending": ("image", "run"),
+    "running": ("image", "run"),
+    "completed": ("error",),
+    "failed": ("image",),
+    "cancelled": ("image",),
+}
+"""Columns that are empty in a view; the prompt has their width there."""
+PROMPT_WIDTH = 200
 
 
-def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
-    """Draw the table; a click on a job opens it. Returns the selected jobs."""
+def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
+    """Draw the table of a view; a click on a job opens it. Returns the selected jobs."""
     images, emails = _images(rows), _emails(rows)
     selected = selectable(
         pd.DataFrame([_cells(row, images, emails) for row in rows]),
@@ -36,20 +46,7 @@ def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
         placeholder="",
         height=560,
         opens=open_job,
-        columns={
-            "image": st.column_config.ImageColumn("", width=52, help="The image"),
-            "label": st.column_config.MultiselectColumn(
-                "Status", options=[*STATUS_LABELS.values()], color=STATUS_COLORS, width=104
-            ),
-            "model": st.column_config.TextColumn("Model", width=130),
-            "prompt": st.column_config.TextColumn("Prompt", width=240),
-            "error_message": st.column_config.TextColumn("Error", width=165),
-            "user": st.column_config.TextColumn("User", width=130),
-            "when": age_column(
-                "Time", width=112, help="When it ended, started, or is due if it is pending."
-            ),
-            "run": st.column_config.TextColumn("Duration", width=76),
-        },
+        columns=_columns(WITHOUT.get(view, ())),
         more={
             "link": job_column(help="Opens in a new tab."),
             "job_type": "Type",
@@ -61,9 +58,38 @@ def job_table(rows: Sequence[JobRow]) -> list[JobRow]:
             "started_at": time_column("Started", seconds=True),
             "completed_at": time_column("Ended", seconds=True),
             "user_id": "User id",
+            "error_message": "Error message",
         },
     )
     return [row for row in rows if row["id"] in selected]
+
+
+def _columns(without: Sequence[str]) -> dict[str, Any]:
+    widths = {
+        "image": 52, "label": 104, "model": 140, "prompt": PROMPT_WIDTH, "error": 180, "user": 150,
+        "when": 112, "run": 76,
+    }  # fmt: skip
+    widths["prompt"] += sum(widths[name] for name in without)
+    columns = {
+        "image": st.column_config.ImageColumn("", width=widths["image"], help="The image"),
+        "label": st.column_config.MultiselectColumn(
+            "Status",
+            options=[*STATUS_LABELS.values()],
+            color=STATUS_COLORS,
+            width=widths["label"],
+        ),
+        "model": st.column_config.TextColumn("Model", width=widths["model"]),
+        "prompt": st.column_config.TextColumn("Prompt", width=widths["prompt"]),
+        "error": st.column_config.TextColumn("Error", width=widths["error"]),
+        "user": st.column_config.TextColumn("User", width=widths["user"]),
+        "when": age_column(
+            "Time",
+            width=widths["when"],
+            help="When it ended, started, or is due if it is pending.",
+        ),
+        "run": st.column_config.TextColumn("Duration", width=widths["run"]),
+    }
+    return {name: column for name, column in columns.items() if name not in without}
 
 
 def open_job(id: UUID) -> NoReturn:
@@ -80,7 +106,7 @@ def _cells(
         "label": [STATUS_LABELS[row["status"]]],
         "model": model_name(row["model_id"]),
         "prompt": row["prompt"],
-        "error_message": row["error_message"],
+        "error": _short_error(row),
         "user": (emails.get(user) or short_id(user)) if user else None,
         "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
         "run": duration((ended - started).total_seconds()) if started and ended else None,
@@ -91,10 +117,18 @@ def _cells(
             name: row[name]
             for name in (
                 "job_type", "model_id", "priority", "created_at", "scheduled_at", "started_at",
-                "completed_at",
+                "completed_at", "error_message",
             )
         },
     }  # fmt: skip
+
+
+def _short_error(row: JobRow) -> str | None:
+    """What the error means, or the message of one that is not known."""
+    if not row["error_message"]:
+        return None
+    entry = guide(row["error_code"], row["error_message"])
+    return row["error_message"] if entry is UNKNOWN else entry.title
 
 
 def _images(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
