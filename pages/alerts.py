@@ -20,6 +20,7 @@ from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
 from lib.ui.parts.checks import show_checks
+from lib.ui.parts.status_strip import reset_button
 from lib.ui.selection import selectable
 
 REFRESH_SECONDS = 5.0
@@ -77,6 +78,8 @@ def show_alert(alert: Mapping[str, Any]) -> None:
         st.markdown(f"**What to do:** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
+            if alert["rule"] == "stuck_jobs" and (stuck := read("overview", "now")["stuck"]):
+                reset_button(stuck, "primary")
             link(rule.page)
             length = st.menu_button(
                 "Silence", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
@@ -222,10 +225,12 @@ def history() -> None:
             "Duration": st.column_config.TextColumn(width=95),
             "Resolved": time_column(seconds=True, width=130),
             "Rule": st.column_config.TextColumn(width=170),
-            "Subject": st.column_config.TextColumn(width=180),
+            "Subject": st.column_config.TextColumn(width=150),
             "Severity": st.column_config.TextColumn(width=80),
             "Worst": st.column_config.TextColumn("Worst value", width=95),
-            "Notified": st.column_config.TextColumn("Channels notified", width=95),
+            "Notified": st.column_config.TextColumn(
+                "Notified", width=80, help="Channels that received it."
+            ),
         },
     )
     if len(rows) == MAX_SHOWN:

@@ -168,6 +168,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.info(text, icon=":material/play_circle:")
         case "held":
             st.warning(text, icon=":material/pause_circle:")
+        case "act" if is_stuck(job):
+            st.warning(text, icon=":material/heart_broken:")
         case "act":
             st.error(text, icon=":material/error:")
     if len(job["error_message"] or "") > QUOTED:
@@ -178,7 +180,7 @@ def status_sentence(job: Job, found: JobState) -> None:
 def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
     if job["prompt"] is None:
         return
-    if job["status"] == "processing" and job["generation_id"]:
+    if job["status"] == "processing" and job["generation_id"] and not is_stuck(job):
         st.progress(job["progress"], f"{job['progress']}%")
     image = job["generation_status"] == "completed" and thumbnail_source(job)
     if not image:

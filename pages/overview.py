@@ -59,7 +59,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Pending",
             f"{now['pending']:,}",
-            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
+            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "no backlog",
             "jobs",
             "Pending jobs, including retries in backoff, and the longest wait among those due.",
             found.level_of(["waits_too_long", "pending_jobs"]),
@@ -80,7 +80,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             share(now["last_hour_failed"], ended),
             NO_USUAL
             if failure_share is None or usual_share is None
-            else f"{100 * (failure_share - usual_share):+.1f} points",
+            else f"{100 * (failure_share - usual_share):+.1f} points vs usual",
             "failures",
             "Failed jobs as a share of those that completed or failed in the last hour. Compared"
             " with this hour, 7-day average.",
@@ -203,7 +203,9 @@ def running_jobs(now: QueueState) -> None:
 
 def recent_images() -> None:
     rows = read("overview", "images")
-    with st.container(horizontal=True, gap="xsmall"):
+    if rows:
+        st.header("Latest images")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for row, source in zip(rows, thumbnail_sources(rows), strict=True):
             if source:
                 st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")

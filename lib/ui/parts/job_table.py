@@ -1,18 +1,20 @@
 """The table of the page Jobs: one page of the list, with thumbnails and the users' addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
-from lib.checks.error_guide import UNKNOWN, guide
+from lib.checks.error_guide import short_error
 from lib.formats import duration
 from lib.queue.job_list import JobRow
 from lib.ui.columns import age_column, job_column, job_links, model_name, short_id, time_column
 from lib.ui.dashboard import read
 from lib.ui.images import thumbnail_sources
+from lib.ui.parts.stuck_jobs import LONGEST_SILENT
+from lib.ui.parts.stuck_jobs import MAX_SHOWN as MAX_STUCK
 from lib.ui.selection import selectable
 
 STATUS_LABELS = {
@@ -21,8 +23,9 @@ STATUS_LABELS = {
     "completed": "Completed",
     "failed": "Failed",
     "cancelled": "Cancelled",
+    "stuck": "Stuck",
 }
-STATUS_COLORS = ["gray", "blue", "green", "red", "orange"]
+STATUS_COLORS = ["gray", "blue", "green", "red", "gray", "orange"]
 """Of the labels, in order."""
 WITHOUT = {
     "pending": ("image", "run"),
@@ -37,9 +40,9 @@ PROMPT_WIDTH = 200
 
 def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
     """Draw the table of a view; a click on a job opens it. Returns the selected jobs."""
-    images, emails = _images(rows), _emails(rows)
+    images, emails, stuck = _images(rows), _emails(rows), _stuck(rows)
     selected = selectable(
-        pd.DataFrame([_cells(row, images, emails) for row in rows]),
+        pd.DataFrame([_cells(row, images, emails, stuck) for row in rows]),
         [row["id"] for row in rows],
         name="jobs",
         alt="Jobs",
@@ -78,9 +81,10 @@ def _columns(without: Sequence[str]) -> dict[str, Any]:
             color=STATUS_COLORS,
             width=widths["label"],
         ),
-        "model": st.column_config.TextColumn("Model", width=widths["model"]),
+        # In this order, as a phone shows but the first few.
         "prompt": st.column_config.TextColumn("Prompt", width=widths["prompt"]),
         "error": st.column_config.TextColumn("Error", width=widths["error"]),
+        "model": st.column_config.TextColumn("Model", width=widths["model"]),
         "user": st.column_config.TextColumn("User", width=widths["user"]),
         "when": age_column(
             "Time",
@@ -98,15 +102,18 @@ def open_job(id: UUID) -> NoReturn:
 
 
 def _cells(
-    row: JobRow, images: dict[UUID, str | None], emails: dict[UUID, str | None]
+    row: JobRow,
+    images: dict[UUID, str | None],
+    emails: dict[UUID, str | None],
+    stuck: Collection[UUID],
 ) -> dict[str, Any]:
     started, ended, user = row["started_at"], row["completed_at"], row["created_by"]
     return {
         "image": images.get(row["generation_id"]) if row["generation_id"] else None,
-        "label": [STATUS_LABELS[row["status"]]],
+        "label": [STATUS_LABELS["stuck" if row["id"] in stuck else row["status"]]],
         "model": model_name(row["model_id"]),
         "prompt": row["prompt"],
-        "error": _short_error(row),
+        "error": short_error(row),
         "user": (emails.get(user) or short_id(user)) if user else None,
         "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
         "run": duration((ended - started).total_seconds()) if started and ended else None,
@@ -123,19 +130,19 @@ def _cells(
     }  # fmt: skip
 
 
-def _short_error(row: JobRow) -> str | None:
-    """What the error means, or the message of one that is not known."""
-    if not row["error_message"]:
-        return None
-    entry = guide(row["error_code"], row["error_message"])
-    return row["error_message"] if entry is UNKNOWN else entry.title
-
-
 def _images(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
     """URLs of thumbnails, by generation."""
     ids = [row["generation_id"] for row in rows if row["status"] == "completed"]
     found = read("jobs", "images", generation_ids=[id for id in ids if id]) if any(ids) else []
     return dict(zip((image["id"] for image in found), thumbnail_sources(found), strict=True))
+
+
+def _stuck(rows: Sequence[JobRow]) -> set[UUID]:
+    """Ids of the jobs without a recent heartbeat."""
+    if not any(row["status"] == "processing" for row in rows):
+        return set()
+    found = read("jobs", "stuck", model_id=None, job_type=None, **LONGEST_SILENT, most=MAX_STUCK)
+    return {row["id"] for row in found}
 
 
 def _emails(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
