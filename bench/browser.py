@@ -56,7 +56,9 @@ WATCH = """
   window.follow = (path) => {
     const links = [...document.querySelectorAll(
       '[data-testid=stSidebar] [data-testid=stPageLink-NavLink]')];
-    const link = links.find((link) => link.pathname === path);
+    // The link to the home page is empty, so that it would resolve to the open page.
+    const target = (link) => new URL(link.getAttribute('href') || '/', location.origin).pathname;
+    const link = links.find((link) => target(link) === path);
     watch(performance.now(), heading());
     link.click();
   };
