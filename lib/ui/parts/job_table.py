@@ -35,7 +35,7 @@ WITHOUT = {
     "cancelled": ("image",),
 }
 """Columns that are empty in a view; the prompt has their width there."""
-PROMPT_WIDTH = 200
+PROMPT_WIDTH = 250
 
 
 def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
@@ -69,7 +69,7 @@ def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
 
 def _columns(without: Sequence[str]) -> dict[str, Any]:
     widths = {
-        "image": 52, "label": 104, "model": 140, "prompt": PROMPT_WIDTH, "error": 180, "user": 150,
+        "image": 52, "label": 104, "model": 130, "prompt": PROMPT_WIDTH, "error": 150, "user": 140,
         "when": 112, "run": 76,
     }  # fmt: skip
     widths["prompt"] += sum(widths[name] for name in without)
