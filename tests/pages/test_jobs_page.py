@@ -243,6 +243,7 @@ def test_selected_jobs_are_retried(app: App, page: Page, rows):
 
 def test_a_job_of_any_type_is_enqueued(app: App, page: Page, rows):
     page.goto(f"{app.url}/jobs")
+    expect(tab(page, "All 2")).to_be_visible(timeout=LONG)
     button(page, "Enqueue job").click(timeout=LONG)
     dialog = page.get_by_role("dialog")
     kind = dialog.get_by_role("combobox", name="Type")
