@@ -73,10 +73,7 @@ def verdict(state: Checklist) -> None:
         )
         return
     names = ", ".join(check.title for check in left)
-    st.error(
-        f"{len(left)} of {len(CHECKS)} checks need attention. Not met: {names}.",
-        icon=":material/error:",
-    )
+    st.error(f"{len(left)} of {len(CHECKS)} checks not met: {names}.", icon=":material/error:")
 
 
 def pending_migrations(pending: list[PendingFile]) -> None:
