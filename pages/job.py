@@ -134,7 +134,9 @@ def buttons(job: Job, found: JobState) -> None:
     if not ended and st.button("Cancel job"):
         ask(job_dialogs.cancel([job["id"]]))
     retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
-    if retry_first and st.button("Retry job", type="primary"):
+    # Who cancelled it did so on purpose.
+    first = "primary" if job["status"] == "failed" else "secondary"
+    if retry_first and st.button("Retry job", type=first):
         ask(job_dialogs.retry([job["id"]]))
     again = "Run again with changes…" if found.change_first else "Run again…"
     if repeatable and st.button(
@@ -169,6 +171,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.warning(text, icon=":material/pause_circle:")
         case "refused":
             st.warning(text, icon=":material/shield:")
+        case "act" if is_stuck(job):
+            st.warning(text, icon=":material/heart_broken:")
         case "act":
             st.error(text, icon=":material/error:")
     if len(job["error_message"] or "") > QUOTED:
@@ -179,7 +183,7 @@ def status_sentence(job: Job, found: JobState) -> None:
 def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
     if job["prompt"] is None:
         return
-    if job["status"] == "processing" and job["generation_id"]:
+    if job["status"] == "processing" and job["generation_id"] and not is_stuck(job):
         st.progress(job["progress"], f"{job['progress']}%")
     images = (
         read("job", "images", generation_id=job["generation_id"])

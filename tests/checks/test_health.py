@@ -143,10 +143,13 @@ def test_says_what_is_wrong(changed, level, words):
 def test_says_since_when():
     [condition] = verdict(FINE | {"alerts": [IDLE]}).conditions
     assert condition.since == datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
+    alert = IDLE | {"rule": "failure_rate"}
+    failing = {"last_hour_failed": 30, "alerts": [alert]}
+    [condition] = verdict(FINE | failing).conditions
+    assert condition.since == datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
+    # The reason says how long.
     alert = IDLE | {"rule": "stuck_jobs"}
     [condition] = verdict(FINE | {"stuck": 2, "alerts": [alert]}).conditions
-    assert condition.since == datetime(2026, 11, 4, 9, 30, tzinfo=UTC)
-    [condition] = verdict(FINE | {"stuck": 2}).conditions
     assert condition.since is None
 
 

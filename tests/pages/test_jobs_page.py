@@ -243,6 +243,7 @@ def test_selected_jobs_are_retried(app: App, page: Page, rows):
 
 def test_a_job_of_any_type_is_enqueued(app: App, page: Page, rows):
     page.goto(f"{app.url}/jobs")
+    expect(tab(page, "All 2")).to_be_visible(timeout=LONG)
     button(page, "Enqueue job").click(timeout=LONG)
     dialog = page.get_by_role("dialog")
     kind = dialog.get_by_role("combobox", name="Type")
@@ -252,10 +253,7 @@ def test_a_job_of_any_type_is_enqueued(app: App, page: Page, rows):
     payload.fill('{"width": 5,}')
     payload.press("Control+Enter")
     expect(dialog.get_by_text("Not valid JSON")).to_be_visible(timeout=LONG)
-    expect(in_dialog(page, "Enqueue job")).to_be_disabled()
     payload.fill('{"width": 5}')
-    payload.press("Control+Enter")
-    expect(in_dialog(page, "Enqueue job")).to_be_enabled(timeout=LONG)
     in_dialog(page, "Enqueue job").click()
     link = page.get_by_role("link", name=re.compile("^Job [0-9a-f]{8}$"))
     expect(link).to_be_visible(timeout=LONG)

@@ -13,7 +13,7 @@ from lib.checks.deployment.progress import Checklist, PointRecord
 from lib.checks.selftest.target import Target
 
 STATUS_LABELS: dict[Status, str] = {
-    "ok": "Done", "not_applicable": "Not needed", "warning": "Open", "critical": "Open",
+    "ok": "Done", "not_applicable": "Not needed", "warning": "Not met", "critical": "Not met",
 }  # fmt: skip
 STYLE = (
     "body{font:15px/1.45 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}"
