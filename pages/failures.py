@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NoReturn
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from lib.ui.columns import (
     job_column,
     job_links,
     model_name,
+    model_names,
     time_column,
 )
 from lib.ui.confirm import ask, confirmations
@@ -30,15 +32,11 @@ from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
 from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.failed_jobs import MAX_JOBS, attempt_labels, job_details, retrying_jobs
+from lib.ui.parts.unknown_outcomes import unknown_outcomes
 from lib.ui.selection import selectable
 from lib.ui.time_range import time_range
 
 MAX_SHOWN = 200
-UNKNOWN_HELP = (
-    "Predictions of which it could not be found out within the hour whether they had started:"
-    " each may be charged besides the one that replaced it. Compare them with the provider's list"
-    " of predictions, and check the workers' network."
-)
 MAX_ERROR_FILTER = 200
 """Length of the Jobs page's error filter."""
 COLUMNS = [
@@ -53,7 +51,7 @@ span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))
 def panel() -> None:
     groups = read("failures", "groups", **span.parameters)
     show_summary(groups)
-    show_unknown()
+    unknown_outcomes()
     by_key = {group["key"]: group for group in groups}
     if retried := st.session_state.pop("retry group", None):
         confirm_retry_all(retried, by_key.get(retried))
@@ -94,16 +92,6 @@ def show_summary(groups: Sequence[dict[str, Any]]) -> None:
     )
 
 
-def show_unknown() -> None:
-    """Draw how many generations may have been paid for twice."""
-    row = read("failures", "unknown")
-    rate = f"Unknown outcome: {row['unknown']:,} of {plural(row['ended'], 'generation')}, last 24 h"
-    if row["unknown"]:
-        st.warning(f"**{rate}.** {UNKNOWN_HELP}", icon=":material/help:")
-    elif row["ended"]:
-        st.caption(rate, help=UNKNOWN_HELP)
-
-
 def guide_for(group: dict[str, Any]) -> Guide:
     return guide(group["error_code"], group["error_group"])
 
@@ -121,7 +109,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
         f"Retry {group['jobs']:,}" if entry.retry == "helps" else None
         for entry, group in zip(guides, groups, strict=True)
     ]
-    table["models"] = [models_text(group["models"]) for group in groups]
+    table["models"] = [model_names(group["models"]) for group in groups]
     table["error_group"] = table["error_group"].replace("", "(no message)")
     keys, key = list(table["key"]), selected_key()
     chosen = selectable(
@@ -164,12 +152,6 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
         st.caption("Click a group to see its cause, what to do, and its jobs.")
         st.query_params.pop("kind", None)
     return chosen[0] if chosen else None
-
-
-def models_text(models: Sequence[str]) -> str:
-    """The first model, and how many others there are."""
-    others = f" + {len(models) - 1}" if len(models) > 1 else ""
-    return f"{model_name(models[0])}{others}"
 
 
 def remember_retry() -> None:
@@ -283,25 +265,15 @@ def retry_all_button(groups: Sequence[dict[str, Any]]) -> None:
     """Draw the button that retries the jobs of all groups where that is likely to help."""
     helped = [group for group in groups if guide_for(group).retry == "helps"]
     jobs, total = sum(group["jobs"] for group in helped), groups[0]["total"]
-    if not jobs:
-        return
-    if jobs == total:
-        if st.button(f"Retry all {total:,}", key="retry all"):
-            confirm_retry_all(None, None)
-        return
+    label = f"Retry all {total:,}" if jobs == total else f"Retry {jobs:,} of {total:,}"
     left_out = "The others are likely to fail again: open their group first."
-    if st.button(f"Retry {jobs:,} of {total:,}", key="retry all", help=left_out):
-        found = [
-            row["id"]
-            for group in helped
-            for row in read_once(
-                "failures", "failed_ids", **span.parameters, key=group["key"], most=MAX_JOBS
-            )
-        ]
+    if jobs and st.button(label, key="retry all", help=None if jobs == total else left_out):
+        failed = partial(read_once, "failures", "failed_ids", **span.parameters, most=MAX_JOBS)
+        found = [row["id"] for group in helped for row in failed(key=group["key"])]
         ask(job_dialogs.retry(found[:MAX_JOBS]))
 
 
-def confirm_retry_all(key: str | None, group: dict[str, Any] | None) -> NoReturn:
+def confirm_retry_all(key: str, group: dict[str, Any] | None) -> NoReturn:
     found = read_once("failures", "failed_ids", **span.parameters, key=key, most=MAX_JOBS)
     confirm_retry([row["id"] for row in found], group)
 

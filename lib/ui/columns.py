@@ -1,6 +1,6 @@
 """Column formats shared by all tables: counts, durations, times, models, links."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +49,12 @@ def age_column(label: str | None = None, help: str | None = None, **options: Any
 def model_name(model_id: str | None) -> str:
     """The short name of a model: "flux-dev" of "black-forest-labs/flux-dev"; a dash for none."""
     return (model_id or "").rpartition("/")[2] or "–"
+
+
+def model_names(model_ids: Sequence[str]) -> str:
+    """The short name of the first model, and how many others there are."""
+    others = f" + {len(model_ids) - 1}" if len(model_ids) > 1 else ""
+    return f"{model_name(model_ids[0])}{others}"
 
 
 def short_id(whole: UUID | str) -> str:
