@@ -104,5 +104,7 @@ limit 200;
 select exists (select from auth.users where email = 'sample-user-01@example.invalid');
 
 -- name: is_empty$
--- Whether no job has ended and no generation was requested yet.
-select not exists (select from public.image_generations) and not exists (select from public.job_rollup);
+-- Whether there is no job, none has ended, and no generation was requested yet.
+select not exists (select from public.job_queue)
+    and not exists (select from public.image_generations)
+    and not exists (select from public.job_rollup);
