@@ -186,7 +186,7 @@ def test_migration_older_than_an_applied_one_is_reported_and_applied(
     folder = write(m20260101000000_older="select 1", m20260301000000_newest="select 1")
     assert names(apply(conn, folder)) == ["older", "newest"]
     assert [r.getMessage() for r in caplog.records] == [
-        "20260101000000_older.sql is older than what is applied already."
+        "20260101000000_older.sql is older than the newest applied migration."
     ]
 
 
