@@ -103,9 +103,15 @@ def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
         )
 
 
+def show_view(name: str) -> None:
+    st.session_state["view"] = name
+
+
 def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
-        st.info("No one is notified of alerts. Add a channel.", icon=":material/notifications_off:")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info("No one is notified of alerts.", icon=":material/notifications_off:")
+            st.button("Add channel", key="to channels", on_click=show_view, args=["Channels"])
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(
@@ -116,7 +122,8 @@ def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, An
 
 
 def rules() -> None:
-    rows = parts.in_catalogue_order(read("alerts", "rules"))
+    in_order = parts.in_catalogue_order(read("alerts", "rules"))
+    rows = sorted(in_order, key=lambda row: not row["firing"])
     chosen = selectable(
         pd.DataFrame([rule_row(row) for row in rows]),
         [row["rule"] for row in rows],
@@ -129,11 +136,11 @@ def rules() -> None:
         columns={
             "state": st.column_config.TextColumn("State", width=90),
             "rule": st.column_config.TextColumn("Rule", width=190),
+            "now": st.column_config.TextColumn("Now", width=110),
             "severity": st.column_config.TextColumn("Severity", width=85),
             "above": st.column_config.TextColumn("Fires above", width=100),
             "lasting": st.column_config.TextColumn("For", width=90),
             "resolve": st.column_config.TextColumn("Resolves at", width=100),
-            "now": st.column_config.TextColumn("Now", width=110),
             "changed": age_column("Changed"),
         },
         more={

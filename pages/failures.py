@@ -8,7 +8,8 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.checks.error_guide import Guide, guide, short_error
+from lib.checks.error_guide import Guide, guide
+from lib.checks.error_title import short_error
 from lib.formats import plural, share
 from lib.ops.action_texts import RETRY_ADVICE
 from lib.ui.columns import (
@@ -52,7 +53,8 @@ def panel() -> None:
     if key and group:
         show_group(key, group)
     elif key:
-        st.info(f"This error group has no failed jobs in {span.description}.")
+        if groups:
+            st.info(f"This error group has no failed jobs in {span.description}.")
         if st.button("Show all groups"):
             del st.query_params["kind"]
             st.rerun()

@@ -135,7 +135,9 @@ def buttons(job: Job, found: JobState) -> None:
     if not ended and st.button("Cancel job"):
         ask(job_dialogs.cancel([job["id"]]))
     retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
-    if retry_first and st.button("Retry job", type="primary"):
+    # Who cancelled it did so on purpose.
+    first = "primary" if job["status"] == "failed" else "secondary"
+    if retry_first and st.button("Retry job", type=first):
         ask(job_dialogs.retry([job["id"]]))
     again = "Run again with changes…" if found.change_first else "Run again…"
     if repeatable and st.button(

@@ -167,6 +167,8 @@ def export() -> None:
     if "jobs shown" not in st.session_state:
         return
     chosen, number = st.session_state["jobs shown"]
+    if not number:
+        return
     if view == "stuck":
         csv_export("stuck jobs", STUCK_COLUMNS, number, lambda: export_stuck(chosen))
         return

@@ -4,9 +4,8 @@ Errors without a code, from older deployments or other workers, are matched by t
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,17 +294,6 @@ def guide(code: str | None, message: str | None) -> Guide:
         if (entry.code == code and not entry.narrows) or _matches(entry, message):
             return entry
     return next((entry for entry in CATALOGUE if not known and _matches(entry, message)), UNKNOWN)
-
-
-def short_error(job: Mapping[str, Any]) -> str | None:
-    """The title of a job's error, or its message if that is unknown; None without an error.
-
-    `job` has an error_code and an error_message.
-    """
-    if not job["error_message"]:
-        return None
-    entry = guide(job["error_code"], job["error_message"])
-    return str(job["error_message"]) if entry is UNKNOWN else entry.title
 
 
 def _matches(entry: Guide, message: str | None) -> bool:

@@ -36,7 +36,11 @@ def enqueue_dialog() -> None:
                 "Start at", None, help="Leave empty to start it as soon as possible.", width=240
             )
         st.text(f"Logged as {current_user()}")
-        submitted = st.form_submit_button("Enqueue job", type="primary")
+        with st.container(horizontal=True):
+            submitted = st.form_submit_button("Enqueue job", type="primary")
+            declined = st.form_submit_button("Cancel")
+    if declined:
+        st.rerun()
     if not submitted:
         return
     payload, fault = _parsed(text)

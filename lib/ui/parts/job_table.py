@@ -7,7 +7,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from lib.checks.error_guide import short_error
+from lib.checks.error_title import short_error
 from lib.formats import duration
 from lib.queue.job_list import JobRow
 from lib.ui.columns import age_column, job_column, job_links, model_name, short_id, time_column
