@@ -23,18 +23,25 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Notes when the script has ended and every chart, table and image has its picture, in milliseconds
-# since the navigation or the click on a link of the sidebar; looked at before each frame.
+# Notes when the script has ended and every chart, table and image has its picture, and when the
+# Overview's strip and figures were there, in milliseconds since the navigation or the click on a
+# link of the sidebar; looked at before each frame.
 WATCH = """
 (() => {
   const drawn = '[data-testid=stVegaLiteChart], [data-testid=stEChartsChart],'
     + ' [data-testid=stMetricChart], [data-testid=stDataFrame]';
   const visible = (element) => element.getBoundingClientRect().width > 0;
   const heading = () => document.querySelector('h1')?.textContent;
+  const fresh = (id) => [...document.querySelectorAll(`[data-testid=${id}]`)].filter(
+    (element) => visible(element) && !element.closest('[data-stale=true]')).length;
   const watch = (began, left) => {
-    window.paintedAfter = undefined;
+    window.paintedAfter = window.figuresAfter = undefined;
     const look = () => {
       const app = document.querySelector('[data-testid=stApp]');
+      if (!window.figuresAfter && heading() && heading() !== left && fresh('stAlert')
+        && fresh('stMetric') >= 5) {
+        requestAnimationFrame(() => { window.figuresAfter ??= performance.now() - began; });
+      }
       const done = app && app.dataset.testScriptState === 'notRunning'
         && heading() && heading() !== left && !document.querySelector('[data-testid=stSkeleton]')
         && [...document.querySelectorAll(drawn)].filter(visible).every(

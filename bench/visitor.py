@@ -98,6 +98,11 @@ class Tab:
         self._value(f"window.follow({json.dumps(path)})")
         return self._painted()
 
+    def figures(self) -> float | None:
+        """Seconds until the Overview's strip and figures were painted; None on other pages."""
+        milliseconds = self._value("window.figuresAfter")
+        return float(milliseconds) / 1000 if milliseconds else None
+
     def _painted(self) -> float:
         due = time.monotonic() + PATIENCE
         while time.monotonic() < due:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from lib.checks.deployment.apply_migrations import preview
-from lib.formats import duration, plural
+from lib.formats import ago, plural
 from lib.ops.fault_injection import fault_file
 from lib.provider.simulator.faults import FaultsError
 from lib.settings import settings
@@ -103,10 +103,6 @@ CARDS = (
     Card("maintenance", "Purge old jobs; watch space, growth and limits.", maintenance),
     Card("audit", "See who changed what, and when.", audit),
 )
-
-
-def ago(seconds: float) -> str:
-    return f"{duration(seconds)} ago" if seconds >= 10 else "just now"
 
 
 def panel() -> None:

@@ -20,6 +20,7 @@ from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
 from lib.ui.parts.checks import show_checks
+from lib.ui.parts.status_strip import reset_button
 from lib.ui.selection import selectable
 
 REFRESH_SECONDS = 5.0
@@ -77,6 +78,8 @@ def show_alert(alert: Mapping[str, Any]) -> None:
         st.markdown(f"**What to do:** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
+            if alert["rule"] == "stuck_jobs" and (stuck := read("overview", "now")["stuck"]):
+                reset_button(stuck, "primary")
             link(rule.page)
             length = st.menu_button(
                 "Silence", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
@@ -100,9 +103,15 @@ def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
         )
 
 
+def show_view(name: str) -> None:
+    st.session_state["view"] = name
+
+
 def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
-        st.info("No one is notified of alerts. Add a channel.", icon=":material/notifications_off:")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info("No one is notified of alerts.", icon=":material/notifications_off:")
+            st.button("Add channel", key="to channels", on_click=show_view, args=["Channels"])
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(
@@ -113,7 +122,8 @@ def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, An
 
 
 def rules() -> None:
-    rows = parts.in_catalogue_order(read("alerts", "rules"))
+    in_order = parts.in_catalogue_order(read("alerts", "rules"))
+    rows = sorted(in_order, key=lambda row: not row["firing"])
     chosen = selectable(
         pd.DataFrame([rule_row(row) for row in rows]),
         [row["rule"] for row in rows],
@@ -126,11 +136,11 @@ def rules() -> None:
         columns={
             "state": st.column_config.TextColumn("State", width=90),
             "rule": st.column_config.TextColumn("Rule", width=190),
+            "now": st.column_config.TextColumn("Now", width=110),
             "severity": st.column_config.TextColumn("Severity", width=85),
             "above": st.column_config.TextColumn("Fires above", width=100),
             "lasting": st.column_config.TextColumn("For", width=90),
             "resolve": st.column_config.TextColumn("Resolves at", width=100),
-            "now": st.column_config.TextColumn("Now", width=110),
             "changed": age_column("Changed"),
         },
         more={
@@ -222,10 +232,12 @@ def history() -> None:
             "Duration": st.column_config.TextColumn(width=95),
             "Resolved": time_column(seconds=True, width=130),
             "Rule": st.column_config.TextColumn(width=170),
-            "Subject": st.column_config.TextColumn(width=180),
+            "Subject": st.column_config.TextColumn(width=150),
             "Severity": st.column_config.TextColumn(width=80),
             "Worst": st.column_config.TextColumn("Worst value", width=95),
-            "Notified": st.column_config.TextColumn("Channels notified", width=95),
+            "Notified": st.column_config.TextColumn(
+                "Notified", width=80, help="Channels that received it."
+            ),
         },
     )
     if len(rows) == MAX_SHOWN:

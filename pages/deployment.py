@@ -30,7 +30,7 @@ from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 
 REFRESH_SECONDS = 10.0
-OPEN, DONE = ":red-badge[Open]", ":green-badge[Done]"
+OPEN, DONE = ":red-badge[Not met]", ":green-badge[Done]"
 BADGES = {
     "ok": DONE,
     "not_applicable": ":gray-badge[Not needed]",
@@ -40,8 +40,8 @@ BADGES = {
 MANUAL_BADGES = {True: DONE, False: ":orange-badge[To do]"}
 
 st.caption(
-    "Everything a deployment needs before users arrive, checked live. Open checks say how to fix"
-    " them. Tick the manual checks yourself."
+    "Everything a deployment needs before users arrive, checked live. Checks that are not met"
+    " say how to fix them. Tick the manual checks yourself."
 )
 
 
@@ -73,7 +73,10 @@ def verdict(state: Checklist) -> None:
         )
         return
     names = ", ".join(check.title for check in left)
-    st.error(f"{len(left)} of {len(CHECKS)} checks failed: {names}.", icon=":material/error:")
+    st.error(
+        f"{len(left)} of {len(CHECKS)} checks need attention. Not met: {names}.",
+        icon=":material/error:",
+    )
 
 
 def pending_migrations(pending: list[PendingFile]) -> None:

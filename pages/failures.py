@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lib.checks.error_guide import Guide, guide
+from lib.checks.error_title import short_error
 from lib.formats import plural, share
 from lib.ops.action_texts import RETRY_ADVICE
 from lib.ui.columns import (
@@ -52,7 +53,8 @@ def panel() -> None:
     if key and group:
         show_group(key, group)
     elif key:
-        st.info(f"This error group has no failed jobs in {span.description}.")
+        if groups:
+            st.info(f"This error group has no failed jobs in {span.description}.")
         if st.button("Show all groups"):
             del st.query_params["kind"]
             st.rerun()
@@ -105,7 +107,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
         placeholder="",
         columns={
             "jobs": count_column("Jobs", width=65),
-            "about": st.column_config.TextColumn("Meaning", width=295),
+            "about": st.column_config.TextColumn("Error", width=295),
             "trend": st.column_config.BarChartColumn(
                 "Trend",
                 y_min=0,
@@ -120,7 +122,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
             ),
         },
         more={
-            "error_group": "Error",
+            "error_group": "Error message",
             "first_at": time_column("First seen"),
             "error_code": "Error code",
         },
@@ -205,6 +207,7 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
         jobs.assign(
             id=job_links(jobs["id"]),
             tries=attempt_labels(jobs),
+            about=[short_error(row) for row in rows],
             model=[model_name(row["model_id"]) for row in rows],
         ),
         list(jobs["id"]),
@@ -214,12 +217,13 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
         columns={
             "completed_at": age_column("Failed"),
             "model": st.column_config.TextColumn("Model", width=130),
-            "error_message": st.column_config.TextColumn("Error", width=320),
-            "prompt": st.column_config.TextColumn("Prompt", width=200),
+            "about": st.column_config.TextColumn("Error", width=230),
+            "prompt": st.column_config.TextColumn("Prompt", width=290),
             "tries": st.column_config.TextColumn("Attempt", width=70),
             "id": job_column(),
         },
         more={
+            "error_message": "Error message",
             "model_id": "Full model name",
             "error_code": "Error code",
             "created_by": "User id",
@@ -235,12 +239,34 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
             disabled=not selected,
         ):
             confirm_retry(selected, group)
-        if not key and groups and st.button(f"Retry all {groups[0]['total']:,}", key="retry all"):
-            confirm_retry_all(None, None)
+        if not key and groups:
+            retry_all_button(groups)
     if len(selected) == 1:
         job_details("Selected job", selected[0])
     elif key:
         job_details("Sample job: newest in this group", rows[0]["id"])
+
+
+def retry_all_button(groups: Sequence[dict[str, Any]]) -> None:
+    """Draw the button that retries the jobs of all groups where that is likely to help."""
+    helped = [group for group in groups if guide_for(group).retry == "helps"]
+    jobs, total = sum(group["jobs"] for group in helped), groups[0]["total"]
+    if not jobs:
+        return
+    if jobs == total:
+        if st.button(f"Retry all {total:,}", key="retry all"):
+            confirm_retry_all(None, None)
+        return
+    left_out = "The others are likely to fail again: open their group first."
+    if st.button(f"Retry {jobs:,} of {total:,}", key="retry all", help=left_out):
+        found = [
+            row["id"]
+            for group in helped
+            for row in read_once(
+                "failures", "failed_ids", **span.parameters, key=group["key"], most=MAX_JOBS
+            )
+        ]
+        ask(job_dialogs.retry(found[:MAX_JOBS]))
 
 
 def confirm_retry_all(key: str | None, group: dict[str, Any] | None) -> NoReturn:
@@ -255,7 +281,7 @@ def confirm_retry(job_ids: list[UUID], group: dict[str, Any] | None) -> NoReturn
 # Long ranges cost more to aggregate, and change more slowly.
 live(panel, seconds=REFRESH_SECONDS if span.length.days < 2 else 10 * REFRESH_SECONDS)
 exported = selected_key()
-st.caption(f"All failed jobs{' in this error group' if exported else ''}, {span.description}:")
+st.caption(f"Failed jobs{' in this error group' if exported else ''} in {span.description}:")
 csv_export(
     "failures",
     COLUMNS,

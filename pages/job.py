@@ -135,7 +135,9 @@ def buttons(job: Job, found: JobState) -> None:
     if not ended and st.button("Cancel job"):
         ask(job_dialogs.cancel([job["id"]]))
     retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
-    if retry_first and st.button("Retry job", type="primary"):
+    # Who cancelled it did so on purpose.
+    first = "primary" if job["status"] == "failed" else "secondary"
+    if retry_first and st.button("Retry job", type=first):
         ask(job_dialogs.retry([job["id"]]))
     again = "Run again with changes…" if found.change_first else "Run again…"
     if repeatable and st.button(
@@ -168,6 +170,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.info(text, icon=":material/play_circle:")
         case "held":
             st.warning(text, icon=":material/pause_circle:")
+        case "act" if is_stuck(job):
+            st.warning(text, icon=":material/heart_broken:")
         case "act":
             st.error(text, icon=":material/error:")
     if len(job["error_message"] or "") > QUOTED:
@@ -178,7 +182,7 @@ def status_sentence(job: Job, found: JobState) -> None:
 def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
     if job["prompt"] is None:
         return
-    if job["status"] == "processing" and job["generation_id"]:
+    if job["status"] == "processing" and job["generation_id"] and not is_stuck(job):
         st.progress(job["progress"], f"{job['progress']}%")
     image = job["generation_status"] == "completed" and thumbnail_source(job)
     if not image:

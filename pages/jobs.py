@@ -101,7 +101,7 @@ def job_list(view: str, chosen: Filters, found: Mapping[str, Count]) -> None:
     page = load_page(chosen)
     if page.rows:
         buttons = st.container()
-        selected = job_table(page.rows)
+        selected = job_table(page.rows, view)
         with buttons:
             actions(view, chosen, found, selected)
     elif page.searched is None or found[view] == Count(0):
@@ -167,6 +167,8 @@ def export() -> None:
     if "jobs shown" not in st.session_state:
         return
     chosen, number = st.session_state["jobs shown"]
+    if not number:
+        return
     if view == "stuck":
         csv_export("stuck jobs", STUCK_COLUMNS, number, lambda: export_stuck(chosen))
         return

@@ -22,12 +22,14 @@ from lib.ui.dashboard import REFRESH_SECONDS, read, read_once, time_zone
 from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
-from lib.ui.parts.model_charts import show_charts
+from lib.ui.parts.model_charts import show_charts, since_text
 from lib.ui.parts.model_settings import settings_form
 from lib.ui.selection import opened
 from lib.ui.time_range import Step, time_range
 
 MAX_MODELS = 200
+MAX_DATED = 3
+"""Regressions of which the list says since when."""
 NO_MODEL = "(no model)"
 """Stands for jobs whose payload names no model, also in the URL."""
 COLUMNS = [
@@ -89,7 +91,9 @@ def show_verdict(models: pd.DataFrame) -> None:
     for _, row in models.iterrows():
         now, before = periods(row)
         compared += comparable(now, before)
-        found += [f"{escaped(row['name'])}: {text}" for text in regressions(now, before)]
+        # Only of the first, as each costs a query.
+        since = since_of(row) if len(found) < MAX_DATED else lambda *_: ""
+        found += [f"{escaped(row['name'])}: {text}" for text in regressions(now, before, since)]
     runs = models.dropna(subset="run_p95").sort_values("run_p95")
     slowest = f" Slowest: {slowest_text(runs.iloc[-1])}." if len(runs) else ""
     if len(found) == 1:
@@ -106,6 +110,10 @@ def show_verdict(models: pd.DataFrame) -> None:
         )
     else:
         st.info(f"**Too few jobs to compare with the previous period.**{slowest}")
+
+
+def since_of(row: pd.Series) -> partial[str]:
+    return partial(since_text, row["model_id"], step, times)
 
 
 def slowest_text(row: pd.Series) -> str:
@@ -137,12 +145,12 @@ def model_table(models: pd.DataFrame) -> None:
         placeholder="–",
         columns={
             "name": st.column_config.TextColumn("Model", width=160),
+            "run_p95": seconds_column("p95 run", width=75),
+            "p95_change": change_column("p95 change", width=85),
+            "run_p50": seconds_column("p50 run", width=75),
+            "p50_change": change_column("p50 change", width=85),
             "jobs": count_column("Jobs", width=70),
             "failed": percent_column("Failure rate", width=90),
-            "run_p50": seconds_column("p50 run", width=75),
-            "p50_change": change_column("Change", "Change in p50 run.", width=75),
-            "run_p95": seconds_column("p95 run", width=75),
-            "p95_change": change_column("Change", "Change in p95 run.", width=75),
             "wait_p95": seconds_column("p95 wait", width=75),
             "trend": st.column_config.LineChartColumn("p50 run over time", y_min=0, width=140),
             "enabled": st.column_config.CheckboxColumn("Enabled", width=70),
@@ -207,7 +215,7 @@ def one_model(shown: str) -> None:
 
 def show_model_verdict(row: pd.Series) -> None:
     now, before = periods(row)
-    if found := regressions(now, before):
+    if found := regressions(now, before, since_of(row)):
         st.warning(f"**Regression:** {', '.join(found)}.", icon=":material/trending_up:")
     elif comparable(now, before):
         st.success("**Stable** compared with the previous period.", icon=":material/check_circle:")

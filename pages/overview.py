@@ -13,11 +13,12 @@ from lib.queue.queue_state import QueueState
 from lib.ui import tiles
 from lib.ui.confirm import ask, confirmations
 from lib.ui.dashboard import read, read_once
-from lib.ui.flow_chart import QUARTER, describe_flow, flow_chart, show_flow
+from lib.ui.flow_chart import describe_flow, flow_chart, show_flow, step_words
 from lib.ui.images import thumbnail_sources
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.flow_window import flow_window, read_flow
 from lib.ui.parts.status_strip import is_paused, pause_button, status_strip
 from lib.ui.tiles import Tile
 from lib.ui.time_range import RANGES, custom_range
@@ -36,7 +37,7 @@ def panel() -> None:
     found = verdict(now)
     status_strip(now, found, read("overview", "first_look"))
     tiles.show(figures(now, read("overview", "hours"), found))
-    last_day()
+    flow()
     left, right = st.columns(2)
     with left:
         top_failures()
@@ -58,7 +59,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Pending",
             f"{now['pending']:,}",
-            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
+            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "no backlog",
             "jobs",
             "Pending jobs, including retries in backoff, and the longest wait among those due.",
             found.level_of(["waits_too_long", "pending_jobs"]),
@@ -79,7 +80,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             share(now["last_hour_failed"], ended),
             NO_USUAL
             if failure_share is None or usual_share is None
-            else f"{100 * (failure_share - usual_share):+.1f} points",
+            else f"{100 * (failure_share - usual_share):+.1f} points vs usual",
             "failures",
             "Failed jobs as a share of those that completed or failed in the last hour. Compared"
             " with this hour, 7-day average.",
@@ -113,21 +114,24 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
     ]
 
 
-def last_day() -> None:
-    quarters, events = read("overview", "quarters"), read("overview", "events")
-    chart = flow_chart(quarters, events)
+def flow() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header("Last 24 h", width="content")
+        st.header("Jobs", width="content")
+        window = flow_window()
+        steps, events = read_flow(window), read("overview", "events", length=window.length)
+        chart = flow_chart(steps, events, window.step)
         st.caption(chart.note)
         link("throughput", "Throughput")
-    if not any(
-        row[name] for row in quarters for name in ("arrived", "completed", "failed", "depth")
-    ):
-        st.caption("No jobs in the last 24 hours.")
+    if not any(row[name] for row in steps for name in ("arrived", "completed", "failed", "depth")):
+        st.caption(f"No jobs in the last {window.name}.")
         return
-    if clicked := show_flow(chart, describe_flow(quarters, events)):
+    description = (
+        f"Jobs in the last {window.name} per {step_words(window.step)}:"
+        f" {describe_flow(steps, events)}"
+    )
+    if clicked := show_flow(chart, description):
         st.switch_page(
-            "pages/jobs.py", query_params={"view": "all", **custom_range(clicked, QUARTER)}
+            "pages/jobs.py", query_params={"view": "all", **custom_range(clicked, window.step)}
         )
 
 
@@ -179,7 +183,11 @@ def confirm_retry(key: str, advice: str) -> None:
 
 def running_jobs(now: QueueState) -> None:
     jobs = read("overview", "running")
-    st.header("Running jobs")
+    # In a row as the heading of the failures is, or it would stand lower.
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.header("Running jobs", width="content")
+        if now["processing"] - now["stuck"] > len(jobs):
+            link("jobs", f"All {now['processing']:,}", view="running")
     if not jobs:
         st.caption("No jobs running.")
     for job in jobs:
@@ -191,13 +199,13 @@ def running_jobs(now: QueueState) -> None:
             link("job", name, ":material/image:", id=str(job["id"]))
             progress = job["progress"] or 0
             st.progress(progress / 100, f"{progress}% · {duration(job['seconds'])}", width=150)
-    if now["processing"] - now["stuck"] > len(jobs):
-        link("jobs", f"All {plural(now['processing'], 'running job')}", view="running")
 
 
 def recent_images() -> None:
     rows = read("overview", "images")
-    with st.container(horizontal=True, gap="xsmall"):
+    if rows:
+        st.header("Latest images")
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for row, source in zip(rows, thumbnail_sources(rows), strict=True):
             if source:
                 st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")

@@ -24,15 +24,17 @@ TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", 
 
 span = time_range()
 with st.container(horizontal=True):
-    step = st.segmented_control(
-        "Jobs per",
-        span.steps,
-        default=span.steps[0],
-        required=True,
-        key="per",
-        bind="query-params",
-        help="Minutes for ranges up to 6 hours, hours up to 7 days.",
-    )
+    step = span.steps[0]
+    if len(span.steps) > 1:
+        step = st.segmented_control(
+            "Jobs per",
+            span.steps,
+            default=step,
+            required=True,
+            key="per",
+            bind="query-params",
+            help="Minutes for ranges up to 6 hours, hours up to 7 days.",
+        )
     by = st.segmented_control(
         "By",
         ["status", "type", "model"],
@@ -133,8 +135,8 @@ def format_eta(seconds: float) -> str:
 
 
 def tiles(pace: dict) -> None:
-    with st.grid("auto", min_column_width=150, border=True):
-        st.metric("Pending and due", f"{pace['due']:,}")
+    with st.grid(5, min_column_width=150, border=True):
+        st.metric("Pending", f"{pace['due']:,}")
         st.metric("Running", f"{pace['processing']:,}")
         st.metric("Arrived, last hour", f"{pace['arrived']:,}")
         st.metric("Ended, last hour", f"{pace['ended']:,}")

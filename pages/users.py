@@ -129,7 +129,7 @@ def most_active(time: TimeRange) -> None:
         alt="Most active users",
         placeholder="–",
         columns={
-            "user": st.column_config.TextColumn("User", width=330),
+            "user": st.column_config.TextColumn("User", width=240),
             "asked": count_column("Requested", width=110),
             "share": percent_column("Share", "Of all requests.", width=110),
             "success": percent_column("Success rate", "Of the newest 100 that ended.", width=120),

@@ -1,13 +1,14 @@
 """Which workers run, what are they doing, and what wakes the queue?"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from lib.checks.health import LEVEL_LABELS, Condition
+from lib.checks.health import LEVEL_LABELS, Condition, stuck
 from lib.checks.worker_schedule import worker_schedule
 from lib.checks.workers_and_cron import conditions
 from lib.formats import ago, duration, escaped, plural
@@ -50,7 +51,8 @@ def panel() -> None:
     workers = read("workers", "workers")
     jobs = read("cron", "jobs")
     runs = read("cron", "runs", job_id=None, before=None, most=MAX_SHOWN)
-    show_conditions(workers, conditions(workers, jobs, runs, env, now))
+    queue = [replace(found, page="stuck_jobs") for found in stuck(read("overview", "now"))]
+    show_conditions(workers, [*conditions(workers, jobs, runs, env, now), *queue])
     worker_table(workers)
     running_jobs()
     show_pauses()
@@ -108,7 +110,7 @@ def worker_table(workers: Sequence[Row]) -> None:
         alt="Workers",
         placeholder="–",
         column_order=[
-            "state", "worker", "kind", "version", "running", "oldest", "heartbeat", "started_at",
+            "state", "heartbeat", "running", "worker", "kind", "version", "oldest", "started_at",
         ],
         column_config={
             "state": st.column_config.TextColumn("State", width=80),

@@ -43,6 +43,7 @@ select
     w.started_at,
     w.completed_at,
     left(w.error_message, 300) as error_message,
+    w.error_details ->> 'code' as error_code,
     case when :whole then w.payload::text end as payload,
     case when :whole then w.error_message end as whole_error,
     w.walk_at,
@@ -259,6 +260,7 @@ select
     q.started_at,
     q.completed_at,
     left(q.error_message, 300) as error_message,
+    q.error_details ->> 'code' as error_code,
     q.payload::text as payload,
     q.error_message as whole_error
 from (

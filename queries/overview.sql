@@ -13,9 +13,9 @@ select hour, pending, processing, completed, failed, failure_share, wait_p95 fro
 select at, arrived, completed, failed, depth from public.queue_quarters order by at;
 
 -- name: events
--- Alerts that fired, pauses of the queue and injected faults of the last 24 hours, the newest 100 of each. Columns: kind (alert,
+-- Alerts that fired, pauses of the queue and injected faults of the last :length, the newest 100 of each. Columns: kind (alert,
 -- pause, fault); name (rule of an alert, job type of a pause or list of faults); began_at; ended_at (null: still going on).
-with span as materialized (select now() - interval '24 hours' as since)
+with span as materialized (select now() - :length::interval as since)
 (
     select 'alert' as kind, a.rule as name, a.fired_at as began_at, a.resolved_at as ended_at
     from span, public.alerts a

@@ -3,10 +3,10 @@
 
 -- name: prompts
 -- The five newest generations with a prompt like :pattern (ILIKE), among the newest 3,000. Columns:
--- id, prompt (shortened), status, created_at.
-select g.id, left(g.prompt, 80) as prompt, g.status, g.created_at
+-- id, prompt (shortened), model_id, status, created_at.
+select g.id, left(g.prompt, 80) as prompt, g.model_id, g.status, g.created_at
 from (
-    select n.id, n.prompt, n.status, n.created_at from public.image_generations n
+    select n.id, n.prompt, n.model_id, n.status, n.created_at from public.image_generations n
     order by n.created_at desc limit 3000
 ) g
 where g.prompt ilike :pattern

@@ -161,7 +161,8 @@ def stuck(now: QueueState) -> list[Condition]:
     if now["stuck"] <= _threshold(now, "stuck_jobs"):
         return []
     reason, level = conditions.stuck(now["stuck"], now["stuck_seconds"]), _level(now, "stuck_jobs")
-    return [Condition("stuck", level, reason, since=_fired(now, "stuck_jobs"))]
+    # The reason says since when; the alert began later.
+    return [Condition("stuck", level, reason)]
 
 
 def alerts(now: QueueState) -> list[Condition]:

@@ -113,7 +113,11 @@ def _running(job: Job) -> JobState:
     running = f"Running for {duration(job['run_seconds'])}, attempt {_attempt(job)}"
     silent = duration(job["silent_seconds"])
     if job["silent_seconds"] > job["stuck_after_seconds"]:
-        return JobState("act", f"Stuck: no heartbeat for {silent}. {running}.")
+        return JobState(
+            "act",
+            f"Stuck: no heartbeat for {silent}. {running}.",
+            "A reset makes it pending again, with its attempts unchanged.",
+        )
     if not job["leased"]:
         return JobState("held", f"{running}, without a worker's lease.")
     worker = job["worker"] or "an unregistered worker"

@@ -1,7 +1,9 @@
 """Whether a model became clearly slower or fails clearly more often than before."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from lib.formats import duration, share
 
@@ -62,13 +64,18 @@ def fails_more(now: Period, before: Period) -> bool:
     return rise >= MIN_FAILURE_RISE and rise >= MIN_DEVIATIONS * deviation
 
 
-def regressions(now: Period, before: Period) -> list[str]:
-    """What got worse, such as "p95 is up 40% (4.2 s → 5.9 s)"; empty without a regression."""
+def regressions(
+    now: Period, before: Period, since: Callable[[str, float | None], str] = lambda *_: ""
+) -> list[str]:
+    """What got worse, such as "p95 is up 40% (4.2 s → 5.9 s)"; empty without a regression.
+
+    `since` is called with "p50" or "p95" and its previous value, and gives what to append.
+    """
     found = []
     if slower(now, before):
-        found.append(_rise("p50", now.run_p50, before.run_p50))
+        found.append(_rise("p50", now.run_p50, before.run_p50) + since("p50", before.run_p50))
     if slower_tail(now, before):
-        found.append(_rise("p95", now.run_p95, before.run_p95))
+        found.append(_rise("p95", now.run_p95, before.run_p95) + since("p95", before.run_p95))
     if fails_more(now, before):
         rates = [share(period.failed, period.ended) for period in (before, now)]
         found.append(f"failure rate is up ({' → '.join(rates)})")
@@ -80,6 +87,22 @@ def _rise(name: str, now: float | None, before: float | None) -> str:
     assert before
     percent = round(100 * (now / before - 1))
     return f"{name} is up {percent}% ({duration(before)} → {duration(now)})"
+
+
+def slower_since(
+    steps: Iterable[tuple[datetime, float | None]], before: float | None
+) -> datetime | None:
+    """The step from which on all are slower than `before` by a quarter or more.
+
+    None if that holds for all steps or not for the last one. Steps without a value do not count.
+    """
+    known = [(at, value) for at, value in steps if value is not None]
+    rose = None
+    for at, value in reversed(known):
+        if not before or value < SLOWDOWN_FACTOR * before:
+            return rose
+        rose = at
+    return None
 
 
 def comparable(now: Period, before: Period) -> bool:

@@ -46,7 +46,8 @@ def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
-        " with a heartbeat meanwhile are not affected."
+        " that have sent a heartbeat since are skipped. A program that still runs one without"
+        " heartbeats would run it twice."
     )
 
 

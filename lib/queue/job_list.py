@@ -62,6 +62,7 @@ class JobRow(TypedDict):
     started_at: datetime | None
     completed_at: datetime | None
     error_message: str | None
+    error_code: str | None
     payload: str | None
     whole_error: str | None
 

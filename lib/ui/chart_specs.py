@@ -21,7 +21,7 @@ FIGURES, NAMES, LIMIT = "figures", "names", "limit"
 WINDOW, CLIPPED, DEPTH, EVENTS = "window", "clipped", "depth", "events"
 """Further ones: both ends of the time axis (`at`), values beyond the axis, and of flow()."""
 QUARTER = "quarter"
-"""The selection of flow(): the start of the quarter of an hour that was clicked, as ISO text."""
+"""The selection of flow(): the start of the step that was clicked, as ISO text."""
 _HEIGHT = 220
 FLOW_HEIGHT = 170
 """Height of the chart of flow(), legend and axis included."""
@@ -162,15 +162,18 @@ def bars(
 
 
 @lru_cache(_CACHE_SIZE)
-def flow(names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: str) -> Spec:
-    """Bars of the jobs that arrived and ended by the quarter of an hour, the depth of the queue as
-    a line, and events along the upper edge. A click on a bar selects its QUARTER.
+def flow(
+    names: tuple[str, ...], palette: tuple[str, ...], depth: str, event: str, count: str
+) -> Spec:
+    """Bars of the jobs that arrived and ended in each step, the depth of the queue as a line, and
+    events along the upper edge. A click on a bar selects its QUARTER.
 
     FIGURES has the columns `at`, `until`, `name` (one of `names`, in the colors of `palette`),
     `jobs`, `drawn`, `place`, `when` and `quarter`; DEPTH `at`, `depth`, `drawn` and `when`; EVENTS
-    `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are colors.
+    `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are colors, `count` is the
+    title of the axis.
     """
-    x, count = _time_axis("hour"), "jobs per 15 min"
+    x = _time_axis("hour")
     color = alt.Color("name:N").scale(domain=names, range=palette)
     select = alt.selection_point(name=QUARTER, fields=[QUARTER], toggle=False)
     bars = (

@@ -1,4 +1,4 @@
-"""The Overview's chart: jobs of the last 24 hours, queue depth and events."""
+"""The Overview's chart: jobs of the last hours or days, queue depth and events."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,13 +19,17 @@ SYMBOLS = {"alert": "▼", "pause": "‖", "fault": "✦"}
 KEY = "flow"
 
 
-def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Chart:
-    """Two bars per quarter of an hour: arrived, and completed below failed.
+def flow_chart(
+    steps: Sequence[Mapping[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+    length: timedelta = QUARTER,
+) -> Chart:
+    """Two bars per step of that length: arrived, and completed below failed.
 
     Takes the rows of the queries quarters and events of queries/overview.sql.
     """
-    table = pd.DataFrame(quarters).assign(at=lambda rows: pd.to_datetime(rows["at"], utc=True))
-    window = pd.DataFrame({"at": [table["at"].iloc[0], table["at"].iloc[-1] + QUARTER]})
+    table = pd.DataFrame(steps).assign(at=lambda rows: pd.to_datetime(rows["at"], utc=True))
+    window = pd.DataFrame({"at": [table["at"].iloc[0], table["at"].iloc[-1] + length]})
     bars = table.melt(["at"], NAMES, var_name="name", value_name="jobs")
     is_arrival = bars["name"] == "arrived"
     bars = bars.assign(
@@ -33,14 +37,17 @@ def flow_chart(quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[s
         quarter=bars["at"].dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
         place=[NAMES.index(name) for name in bars["name"]],
         # Side by side, as their sum would mean nothing.
-        at=bars["at"].where(is_arrival, bars["at"] + QUARTER / 2),
+        at=bars["at"].where(is_arrival, bars["at"] + length / 2),
     )
-    bars["until"] = bars["at"] + QUARTER / 2
+    bars["until"] = bars["at"] + length / 2
     clipped = clip_stacks(bars, "jobs")
     depth = table[["at", "depth"]].assign(when=format_times(table["at"], "minute"))
     deepest = clip_counts(depth, depth["depth"])
     [depth_color, event_color] = colors([COLORS["depth"], "gray"])
-    spec = chart_specs.flow(NAMES, colors(COLORS[name] for name in NAMES), depth_color, event_color)
+    palette = colors(COLORS[name] for name in NAMES)
+    spec = chart_specs.flow(
+        NAMES, palette, depth_color, event_color, f"jobs per {step_words(length)}"
+    )
     datasets = {
         chart_specs.FIGURES: clipped.figures[clipped.figures["jobs"] > 0],
         chart_specs.CLIPPED: clipped.beyond,
@@ -84,26 +91,30 @@ def _event_words(event: Mapping[str, Any]) -> str:
             return str(event["name"])[:200]
 
 
-def describe_flow(
-    quarters: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
-) -> str:
+def step_words(length: timedelta) -> str:
+    """A step of the chart, such as "15 min"."""
+    minutes = int(length.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 60 else "hour"
+
+
+def describe_flow(steps: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
     """Text alternative: totals, the deepest queue, and the events."""
-    totals = ", ".join(f"{sum(row[name] for row in quarters):,} {name}" for name in NAMES)
-    depths = [row["depth"] for row in quarters if row["depth"] is not None]
+    totals = ", ".join(f"{sum(row[name] for row in steps):,} {name}" for name in NAMES)
+    depths = [row["depth"] for row in steps if row["depth"] is not None]
     depth = f" Queue depth {depths[-1]:,} now, at most {max(depths):,}." if depths else ""
     words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)
     return f"{totals}.{depth} {', '.join(words) or 'No alerts, pauses or faults'}."
 
 
 def show_flow(chart: Chart, description: str) -> datetime | None:
-    """Draw the chart. Returns the start of the quarter of an hour that was clicked."""
+    """Draw the chart. Returns the start of the step that was clicked."""
     state: Any = st.vega_lite_chart(
         spec={**chart.spec, "datasets": dict(chart.datasets)},
         key=KEY,
         on_select="rerun",
         # Kept free while the code of charts is loaded.
         height=chart_specs.FLOW_HEIGHT,
-        alt=f"Jobs in the last 24 hours per 15 minutes: {description}",
+        alt=description,
     )
     chosen = state.selection.get(chart_specs.QUARTER) or []
     return datetime.fromisoformat(chosen[0][chart_specs.QUARTER]) if chosen else None

@@ -63,6 +63,8 @@ def link(
 
     Renders nothing if the viewer may not open the page.
     """
+    if page in VIEWS:
+        label = label or page.replace("_", " ").capitalize()
     page, view = VIEWS.get(page, (page, {}))
     viewer = role()
     if viewer and may_open(viewer, page):

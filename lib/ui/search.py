@@ -1,7 +1,7 @@
 """Search in a dialog: jobs by id or prompt, users, models and errors."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,7 +13,8 @@ from lib.database import DatabaseUnavailable
 from lib.formats import escaped, plural
 from lib.queue.job_filters import pattern
 from lib.queue.job_list import by_id
-from lib.ui.dashboard import read_once
+from lib.ui.columns import model_name
+from lib.ui.dashboard import format_time, read_once
 from lib.ui.pages import PAGES, may_open, page_path
 from lib.ui.shortcuts import SEARCH
 from lib.ui.time_range import ALL_TIME
@@ -123,9 +124,14 @@ def _jobs_by_id(run_query: RunQuery, digits: str) -> list[Hit]:
 def _jobs_by_prompt(run_query: RunQuery, words: list[str]) -> list[Hit]:
     like = pattern(f"*{'*'.join(words)}*")
     return [
-        Hit(f"{row['status'].capitalize()}: {row['prompt']}", "job", {"id": str(row["id"])})
+        Hit(_job_label(row), "job", {"id": str(row["id"])})
         for row in run_query("search", "prompts", pattern=like)
     ]
+
+
+def _job_label(row: Mapping[str, Any]) -> str:
+    at, model = format_time(row["created_at"]), model_name(row["model_id"])
+    return f"{row['status'].capitalize()}: {row['prompt']} ({model}, {at})"
 
 
 def _users(run_query: RunQuery, text: str) -> list[Hit]:

@@ -11,8 +11,8 @@ from lib.ui.dashboard import format_time, time_zone
 
 MAX_LENGTH = timedelta(days=731)
 """Upper bound, so that no link can request unlimited data."""
-ALL_TIME = "2 years"
-"""For pages whose cost does not grow with the range."""
+ALL_TIME = "Any time"
+"""The last two years, for pages whose cost does not grow with the range."""
 RANGES = {
     "10 min": timedelta(minutes=10),
     "1 h": timedelta(hours=1),
@@ -75,6 +75,8 @@ class TimeRange:
     def description(self) -> str:
         """For use in a sentence: "the last 24 h" or "the period 4 Nov 09:30 to 4 Nov 10:30"."""
         if self.start is None:
+            if self.length == MAX_LENGTH:
+                return "the last 2 years"
             return "the last " + next(k for k, v in RANGES.items() if v == self.length)
         return f"the period {format_time(self.start)} to {format_time(self.start + self.length)}"
 

@@ -1,5 +1,7 @@
 """The rule by which a model counts as worse than before."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from lib.checks.regression import (
@@ -9,6 +11,7 @@ from lib.checks.regression import (
     fails_more,
     regressions,
     slower,
+    slower_since,
     slower_tail,
 )
 
@@ -95,3 +98,22 @@ def test_a_comparison_needs_fifty_jobs_in_each_period():
 def test_change():
     assert change(1.5, 1.0) == pytest.approx(50)
     assert change(None, 1.0) is change(1.0, None) is change(1.0, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "day"),
+    [
+        ((1.0, 1.0, 1.3, 2.0), 3),
+        ((1.0, 1.3, 1.0, 2.0), 4),
+        # A day without jobs.
+        ((1.0, 1.3, None, 2.0), 2),
+        ((1.3, 1.3, 1.3, 2.0), None),
+        ((1.0, 2.0, 2.0, 1.0), None),
+        ((), None),
+    ],
+)
+def test_slower_since(values, day):
+    steps = [(datetime(2026, 3, n, tzinfo=UTC), value) for n, value in enumerate(values, 1)]
+    at = slower_since(steps, 1.0)
+    assert (at and at.day) == day
+    assert slower_since(steps, None) is None

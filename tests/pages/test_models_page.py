@@ -1,5 +1,7 @@
 """The Models page names the slowest model and what got worse; a model's page changes it."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -22,13 +24,15 @@ def ended(db, model: str, count: int, seconds: float, ago: str) -> None:
 
 def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, database, db):
     ended(db, SLOW, 60, 9, "2 hours")
+    ended(db, SLOW, 20, 4, "4 days")
     ended(db, SLOW, 60, 4, "9 days")
     ended(db, FAST, 60, 1, "2 hours")
     app = make_app(DATABASE_URL=database).start()
     page.goto(f"{app.url}/models")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     verdict = main.get_by_test_id("stAlert")
-    expect(verdict).to_contain_text("flux-dev: p50 is up", timeout=LONG)
+    rise = re.compile(r"flux-dev: p50 is up \d+% \(.* s → .* s\) since \w{3} \d+ \w{3}")
+    expect(verdict).to_contain_text(rise, timeout=LONG)
     expect(verdict).to_contain_text("Slowest: flux-dev, p95")
     table = main.get_by_test_id("stDataFrame")
     expect(table.locator("canvas").first).to_be_visible()

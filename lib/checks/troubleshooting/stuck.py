@@ -58,14 +58,14 @@ def no_lease(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "critical",
+            "warning",
             f"{plural(now['unleased'])} without a lease, claimed by a program that sends no"
             " heartbeats, such as an older worker or a manual call of claim_next_job. Workers do"
             " not take them over, because that program may still run.",
             cause="Jobs are running without a worker.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),
-            todo="If that program still runs, wait for it; otherwise its jobs would run twice.",
+            todo="Reset them only once that program has stopped, or they would run twice.",
             page="stuck_jobs",
         )
     ]

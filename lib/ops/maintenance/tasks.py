@@ -26,7 +26,7 @@ class Task:
 TASKS = (
     Task(
         "health", "Daily", "Check the overview",
-        "No problems, or only known ones. Compare pending jobs and failure rate with the average.",
+        "Look for new problems. Compare pending jobs and failure rate with the average.",
         "overview",
     ),
     Task(
@@ -36,18 +36,17 @@ TASKS = (
     ),
     Task(
         "stuck", "Daily", "Reset stuck jobs",
-        "No stuck jobs remain. If they recur, check their worker.",
+        "Reset all stuck jobs. If they recur, check their worker.",
         "stuck_jobs",
     ),
     Task(
         "self_test", "Weekly", "Run the self-test",
-        "All checks pass. A run is recorded automatically.",
+        "Run it and see that all checks pass. A run is recorded automatically.",
         "self_test",
     ),
     Task(
         "trends", "Weekly", "Compare models with last week",
-        "No model has become slower or fails more often. If one has, contact the provider or"
-        " disable it.",
+        "If a model has become slower or fails more often, contact the provider or disable it.",
         "models",
     ),
     Task(
@@ -57,34 +56,33 @@ TASKS = (
     ),
     Task(
         "space", "Weekly", "Check table sizes and vacuum",
-        "No table needs vacuum, and the disk lasts for more than a month.",
+        "Vacuum tables that need it. See that the disk lasts for more than a month.",
         "maintenance", "Space",
     ),
     Task(
         "purge", "Monthly", "Purge finished jobs",
-        "No jobs are kept longer than needed. A completed purge is recorded automatically.",
+        "Delete jobs that are no longer needed. A completed purge is recorded automatically.",
         "maintenance", "Purge",
     ),
     Task(
         "indexes", "Monthly", "Rebuild bloated indexes",
-        "No index takes more than twice the space that it needs. A rebuild is recorded"
+        "Rebuild indexes that take more than twice the space they need. A rebuild is recorded"
         " automatically.",
         "maintenance", "Space",
     ),
     Task(
         "capacity", "Monthly", "Check growth and capacity",
-        "Disk and workers suffice for the forecast.",
+        "See that disk and workers suffice for the forecast.",
         "maintenance", "Growth",
     ),
     Task(
         "models", "Monthly", "Review models",
-        "Models that Replicate has retired are disabled; default parameters and prices are"
-        " correct.",
+        "Disable models that Replicate has retired. Check default parameters and prices.",
         "maintenance", "Models",
     ),
     Task(
         "access", "Monthly", "Review access",
-        "People who have left have no role; the audit log contains nothing unexpected.",
+        "Remove the roles of people who have left. Look for unexpected entries in the audit log.",
         "audit",
     ),
 )  # fmt: skip

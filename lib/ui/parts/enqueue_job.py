@@ -1,7 +1,7 @@
 """The dialog that enqueues a job of any type."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,6 @@ from lib.ui.confirm import UNREACHABLE, report
 from lib.ui.dashboard import actor, clear_cached_answers, current_user, pool, read, time_zone
 
 EXAMPLE = '{\n  "prompt": "A lighthouse at dusk"\n}'
-LATER = "Later"
 
 
 @st.dialog("Enqueue job")
@@ -24,24 +23,32 @@ def enqueue_dialog() -> None:
     except DatabaseUnavailable:
         st.error(UNREACHABLE)
         return
-    job_type = st.selectbox(
-        "Type", types, index=None, accept_new_options=True, placeholder="Choose or type one"
-    )
-    text = st.text_area("Payload (JSON object)", EXAMPLE, height=180)
-    payload, fault = _parsed(text)
-    if fault:
-        st.error(fault)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        priority = st.number_input(
-            "Priority", -(2**31), 2**31 - 1, 0, help="Higher priorities run first.", width=140
+    with st.form("enqueue", border=False):
+        job_type = st.selectbox(
+            "Type", types, index=None, accept_new_options=True, placeholder="Choose or type one"
         )
-        when = st.segmented_control("Start", ["Now", LATER], default="Now", required=True)
-    scheduled_at = _time() if when == LATER else None
-    st.text(f"Logged as {current_user()}")
-    if st.button(
-        "Enqueue job", key="enqueue", type="primary", disabled=not job_type or bool(fault)
-    ):
-        _enqueue(str(job_type), payload, int(priority), scheduled_at)
+        text = st.text_area("Payload (JSON object)", EXAMPLE, height=180)
+        with st.container(horizontal=True):
+            priority = st.number_input(
+                "Priority", -(2**31), 2**31 - 1, 0, help="Higher priorities run first.", width=140
+            )
+            start = st.datetime_input(
+                "Start at", None, help="Leave empty to start it as soon as possible.", width=240
+            )
+        st.text(f"Logged as {current_user()}")
+        with st.container(horizontal=True):
+            submitted = st.form_submit_button("Enqueue job", type="primary")
+            declined = st.form_submit_button("Cancel")
+    if declined:
+        st.rerun()
+    if not submitted:
+        return
+    payload, fault = _parsed(text)
+    if not job_type or fault:
+        st.error(fault or "Choose a type.")
+        return
+    scheduled_at = start.replace(tzinfo=time_zone()).astimezone(UTC) if start else None
+    _enqueue(str(job_type), payload, int(priority), scheduled_at)
 
 
 def _parsed(text: str) -> tuple[dict[str, Any], str]:
@@ -53,12 +60,6 @@ def _parsed(text: str) -> tuple[dict[str, Any], str]:
     if not isinstance(payload, dict):
         return {}, "The payload must be a JSON object, such as {}."
     return payload, ""
-
-
-def _time() -> datetime:
-    now = datetime.now(time_zone()).replace(second=0, microsecond=0, tzinfo=None)
-    chosen = st.datetime_input("Start at", now + timedelta(hours=1), width=240)
-    return chosen.replace(tzinfo=time_zone()).astimezone(UTC)
 
 
 def _enqueue(

@@ -82,7 +82,7 @@ def actions(
         if not filters.id_prefix:
             for each in views:
                 _on_all(each, filters, counts[each], "matching" if each == view else each)
-        st.caption("Select jobs to act on only those. Click a job to open it.")
+        st.caption("Select rows to act on those jobs only. Click a row to open its job.")
 
 
 def _on_all(view: str, filters: Filters, count: Count, which: str) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lib.checks.regression import slower_since
 from lib.formats import duration, plural
 from lib.ui import charts
 from lib.ui.columns import count_column, percent_column, seconds_column
-from lib.ui.dashboard import read
+from lib.ui.dashboard import read, time_zone
 from lib.ui.time_range import Step, TimeRange
 
 TREND_COLUMNS = [
@@ -50,6 +51,16 @@ def show_charts(model_id: str, span: TimeRange, step: Step, times: Mapping[str, 
         _percentiles(trend, "run", "Run time", span, step)
     with right:
         _percentiles(trend, "wait", "Wait time", span, step)
+
+
+def since_text(
+    model_id: str, step: Step, times: Mapping[str, Any], part: str, before: float | None
+) -> str:
+    """When a percentile of the run time rose, such as " since Tue 24 Nov"; empty if unclear."""
+    trend = read("models", "trend", model=model_id, step=step, **times)
+    at = slower_since(((row["at"], row[f"run_{part}"]) for row in trend), before)
+    form = "%a %-d %b" if step == "day" else "%a %-d %b %H:%M"
+    return f" since {at.astimezone(time_zone()):{form}}" if at else ""
 
 
 def _percentiles(trend: pd.DataFrame, what: str, title: str, span: TimeRange, step: Step) -> None:

@@ -45,7 +45,7 @@ def status_strip(now: QueueState, found: Verdict, first_look: str | None) -> Non
         for condition in worst:
             _next_steps(condition.name, now)
         if "stuck" in (condition.name for condition in others):
-            _reset_button(now["stuck"], "secondary")
+            reset_button(now["stuck"], "secondary")
         is_cause = bool(worst) and worst[0].name == "paused"
         for pause in now["paused"]:
             _resume_button(pause["job_type"], "primary" if is_cause else "secondary")
@@ -90,7 +90,7 @@ def _next_steps(cause: str, now: QueueState) -> None:
                     "Provider status", PROVIDER_STATUS_URL, icon=":material/open_in_new:"
                 )
         case "stuck":
-            _reset_button(now["stuck"], "primary")
+            reset_button(now["stuck"], "primary")
             link("jobs", "Show stuck jobs", view="stuck")
         case "no_worker" | "worker_gone" | "storage_failed":
             link("workers", "Show workers")
@@ -106,7 +106,8 @@ def _next_steps(cause: str, now: QueueState) -> None:
             link("alerts", "Show alert")
 
 
-def _reset_button(stuck: int, type: ButtonType) -> None:
+def reset_button(stuck: int, type: ButtonType) -> None:
+    """Draw the button that resets all stuck jobs, whose number is `stuck`."""
     label = f"Reset {plural(stuck, 'stuck job')}"
     if st.button(label, key="reset stuck jobs", type=type, icon=":material/restart_alt:"):
         reset_all = partial(reset_stuck_jobs, job_ids=None)

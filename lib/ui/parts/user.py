@@ -45,10 +45,7 @@ def user_header(user_id: UUID) -> None:
         if email := emails_of([user_id]).get(user_id):
             st.text(email, width="content")
         st.caption(f"User id {user_id}", width="stretch")
-        with st.popover(
-            "Change limits", icon=":material/tune:", key="limits open", on_change="rerun"
-        ):
-            _limits_form(user_id)
+    _limits_form(user_id)
 
 
 def prompt_filter() -> str:
@@ -127,8 +124,8 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "thumbnail": st.column_config.ImageColumn("Image", width=75),
             "status": st.column_config.TextColumn("Status", width=85),
             "created_at": age_column("Requested"),
-            "prompt": st.column_config.TextColumn("Prompt", width=215),
-            "why": st.column_config.TextColumn("Reason for no image", width=260),
+            "prompt": st.column_config.TextColumn("Prompt", width=265),
+            "why": st.column_config.TextColumn("Why no image", width=210),
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
             "error_message": "Error",
@@ -199,21 +196,18 @@ def _requests(user_id: UUID, time: TimeRange) -> None:
 
 def _limits_form(user_id: UUID) -> None:
     user = read("users", "user", user_id=user_id)
-    with st.form("limits", border=False):
+    with (
+        st.form("limits", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
         hourly = _limit_input(
             "Images per hour", user["default_hourly"], user["own_hourly"], user_id
         )
         daily = _limit_input(
             "Images per 24 hours", user["default_daily"], user["own_daily"], user_id
         )
-        st.caption("Leave empty for the default. 0 allows none.")
-        if st.form_submit_button("Set limits", type="primary", on_click=_close_limits):
+        if st.form_submit_button("Set limits", icon=":material/tune:"):
             ask(_limits_action(user_id, daily, hourly))
-
-
-def _close_limits() -> None:
-    # The dialog that confirms would open below the popover.
-    st.session_state["limits open"] = False
 
 
 def _limit_input(label: str, default: int, own: int | None, user_id: UUID) -> int | None:
@@ -224,7 +218,9 @@ def _limit_input(label: str, default: int, own: int | None, user_id: UUID) -> in
         value=own,
         step=1,
         placeholder=f"Default: {default:,}",
+        help="Leave empty for the default. 0 allows none.",
         key=f"{label} {user_id} {own}",
+        width=200,
     )
 
 
