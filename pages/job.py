@@ -83,7 +83,10 @@ def panel(id: UUID) -> None:
     status_sentence(job, found)
     request_and_image(job, predictions)
     st.header("Timeline")
-    show_timeline(attempts)
+    if job["status"] == "cancelled" and not attempts:
+        st.caption("Cancelled before the first attempt.")
+    else:
+        show_timeline(attempts)
     details(job, attempts, predictions)
 
 
@@ -93,8 +96,9 @@ def header(job: Job, found: JobState) -> None:
         color, icon = BADGES[job["status"]]
         stuck = is_stuck(job)
         label = "Stuck" if stuck else {"processing": "Running"}.get(job["status"], job["status"])
+        took = f" in {duration(job['run_seconds'])}," if took_time(job) else ""
         st.badge(
-            f"{label.capitalize()}{ago(job)}{attempt(job)}",
+            f"{label.capitalize()}{took}{ago(job)}{attempt(job)}",
             icon=f":material/{'heart_broken' if stuck else icon}:",
             color="orange" if stuck else color,
             help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
@@ -116,6 +120,10 @@ def attempt(job: Job) -> str:
     if job["status"] == "pending" or not job["attempts"]:
         return ""
     return f", attempt {job['attempts']} of {job['max_attempts']}"
+
+
+def took_time(job: Job) -> bool:
+    return job["status"] == "completed" and job["run_seconds"] is not None
 
 
 def is_stuck(job: Job) -> bool:
@@ -159,6 +167,9 @@ def buttons(job: Job, found: JobState) -> None:
 
 
 def status_sentence(job: Job, found: JobState) -> None:
+    if found.level == "done" and took_time(job):
+        # The badge says it all.
+        return
     # May quote errors and names.
     text = escaped(found.sentence)
     if found.advice:
@@ -168,6 +179,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.success(text, icon=":material/check_circle:")
         case "underway":
             st.info(text, icon=":material/play_circle:")
+        case "held" if job["status"] == "cancelled":
+            st.markdown(f":gray[:material/block:] {text}")
         case "held":
             st.warning(text, icon=":material/pause_circle:")
         case "act" if is_stuck(job):
@@ -208,7 +221,7 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
                 field("Size", size)
             field("Seed", both(asked.pop("seed", "random"), sent.pop("seed", None)))
             for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
-                field(name, both(asked.get(name), sent.get(name)))
+                field(parameter_label(name), both(asked.get(name), sent.get(name)))
             field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
         for notice in job["notices"] or ():
             st.caption(escaped(notice))
@@ -244,6 +257,11 @@ def both(asked: object, sent: object) -> str:
     if asked is None:
         return str(sent)
     return str(asked) if sent is None or sent == asked else f"{asked} → {sent}"
+
+
+def parameter_label(name: str) -> str:
+    """Such as "Aspect ratio" for aspect_ratio."""
+    return name.removeprefix("num_").replace("_", " ").capitalize()
 
 
 def field(label: str, value: object) -> None:

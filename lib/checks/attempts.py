@@ -67,11 +67,17 @@ def attempts_of(job: Row, errors: Sequence[Row], predictions: Sequence[Row]) -> 
                 job["scheduled_at"],
                 job["started_at"],
                 job["completed_at"],
-                outcome="running" if job["status"] == "processing" else job["status"],
+                outcome=_current_outcome(job),
                 worker=job["worker"] or "",
             )
         )
     return made
+
+
+def _current_outcome(job: Row) -> str:
+    if job["status"] != "processing":
+        return str(job["status"])
+    return "stuck" if job["silent_seconds"] > job["stuck_after_seconds"] else "running"
 
 
 def _recorded(job: Row, error: Row, predictions: Sequence[Row]) -> Attempt:
