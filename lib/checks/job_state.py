@@ -116,8 +116,8 @@ def _running(job: Job) -> JobState:
         return JobState(
             "act",
             f"Stuck: no heartbeat for {silent}. {running}.",
-            "A reset makes it pending again, with its attempts unchanged. Reset it only if its worker"
-            " has stopped: one that still runs it would run it twice.",
+            "A reset makes it pending again, with its attempts unchanged. Reset it only if its"
+            " worker has stopped: one that still runs it would run it twice.",
         )
     if not job["leased"]:
         return JobState("held", f"{running}, without a worker's lease.")
