@@ -78,7 +78,9 @@ def _pool(url: str, application_name: str) -> Pool:
 def _answer(page: str, query: str, **parameters: Any) -> tuple[Any, datetime]:
     at = datetime.now(UTC)
     try:
-        return read_once(page, query, **parameters), at
+        answer = read_once(page, query, **parameters)
+        _outage().clear()
+        return answer, at
     except DatabaseUnavailable as error:
         # Cached like an answer: detecting it takes as long as a panel's refresh interval, and a
         # panel due again before it has drawn would never draw.
@@ -137,8 +139,7 @@ def clear_cached_answers() -> None:
 def database_errors_shown() -> Iterator[None]:
     """Show an error in place of the block's output while the database is unreachable.
 
-    The first success afterwards reruns the whole page. A query timeout and refused parameters are
-    shown but do not cause a rerun, since the query would fail again.
+    Also for a query timeout and refused parameters, with which the query would fail again.
     """
     try:
         yield
@@ -168,10 +169,6 @@ def database_errors_shown() -> Iterator[None]:
             if not _outage():
                 _note_outage(error)
             show_outage()
-        return
-    if st.session_state.pop("database_away", None):
-        _outage().clear()
-        st.rerun()
 
 
 @st.cache_resource

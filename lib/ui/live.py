@@ -69,6 +69,9 @@ def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
         placeholder.skeleton(height=400)
     with content, recording_answer_times() as times, database_errors_shown():
         panel()
+        if st.session_state.pop("database_away", None):
+            # The schema is ready now.
+            st.rerun()
     if not was_away and "database_away" in st.session_state:
         # Leaves out what needs the database, buttons and exports outside this panel too.
         st.rerun()
