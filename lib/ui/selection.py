@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 import pandas as pd
 import streamlit as st
 
+from lib.ui.columns import fitting
+
 
 def selectable(
     rows: pd.DataFrame,
@@ -40,7 +42,7 @@ def selectable(
         selected = [its_ids[row] for row in _rows(st.session_state[drawn].selection)]
     chosen = set(selected)
     places = [place for place, row in enumerate(ids) if row in chosen]
-    hidden = more or {}
+    hidden, shown = more or {}, fitting(columns)
     state = st.dataframe(
         rows[[*columns, *hidden]],
         key=key,
@@ -58,8 +60,8 @@ def selectable(
             }
         },
         hide_index=True,
-        column_order=list(columns),
-        column_config={**columns, **hidden},
+        column_order=shown["column_order"],
+        column_config={**shown["column_config"], **hidden},
         **options,
     )
     if opens and state.selection.cells:
@@ -89,14 +91,15 @@ def opened(
     Parameters as of `selectable`.
     """
     hidden, count = more or {}, st.session_state.get(f"{name} opened", 0)
+    shown = fitting(columns)
     state = st.dataframe(
         rows[[*columns, *hidden]],
         key=f"{name} {count}",
         on_select="rerun",
         selection_mode="single-cell",
         hide_index=True,
-        column_order=list(columns),
-        column_config={**columns, **hidden},
+        column_order=shown["column_order"],
+        column_config={**shown["column_config"], **hidden},
         **options,
     )
     if not state.selection.cells:

@@ -113,7 +113,6 @@ def environment() -> None:
     elif _has_sample_data():
         st.badge(
             "DEMO",
-            icon=":material/science:",
             color="gray",
             help="30 days of sample jobs in the embedded database. To start without them, set"
             " DARKROOM_SAMPLE_DATA=0 and use an empty data folder.",

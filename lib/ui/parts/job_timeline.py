@@ -12,7 +12,7 @@ from lib.formats import duration
 from lib.ui.charts import colors
 from lib.ui.columns import time_column
 
-HUES = ("gray", "amber", "blue", "violet")
+HUES = ("gray", "amber", "blue", "teal")
 """Of the phases, in their order."""
 ROW_HEIGHT, AROUND = 34, 130
 """Of an attempt, and of the legend and the axis together."""
