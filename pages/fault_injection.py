@@ -92,8 +92,8 @@ def queue_reaction() -> None:
         st.metric("Circuit breaker", *breaker(now), delta_color="gray", delta_arrow="off")
         tile("Pending", now["pending"], f"{now['retrying']:,} retrying")
         tile("Running", now["processing"])
-        tile("Completed", now["completed"], "in 5 min")
-        tile("Failed", now["failed"], "in 5 min")
+        tile("Completed", now["completed"], "last 5 min")
+        tile("Failed", now["failed"], "last 5 min")
     if now["breaker_reason"]:
         st.text(f"Last provider failure: {now['breaker_reason']}")
     if now["held_models"]:
@@ -142,7 +142,7 @@ def presets(file: FaultFile) -> None:
                 ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
             ask(set_faults_action(file, Faults("cut")))
-        if st.button("Clear faults"):
+        if st.button("Clear faults", disabled=not active_faults(file).summary):
             clear_faults(file)
 
 

@@ -9,18 +9,18 @@ from uuid import UUID
 import streamlit as st
 
 from lib.checks.attempts import Attempt, attempts_of
-from lib.checks.job_state import JobState, job_state
+from lib.checks.job_state import JobState, is_stuck, job_state
 from lib.formats import duration, escaped
-from lib.ui.confirm import ask, confirmations
+from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read
 from lib.ui.images import image_source, thumbnail_source
 from lib.ui.live import live
 from lib.ui.navigation import link
-from lib.ui.parts import job_dialogs
+from lib.ui.parts.job_buttons import job_buttons
 from lib.ui.parts.job_events import show_events
 from lib.ui.parts.job_log import show_log
 from lib.ui.parts.job_timeline import show_attempts, show_timeline
-from lib.ui.parts.run_again import open_dialog, run_again_dialog
+from lib.ui.parts.run_again import run_again_dialog
 
 BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
 """Longer texts are shown in a scrolling box of this height."""
@@ -34,7 +34,6 @@ BADGES = {
     "cancelled": ("gray", "block"),
 }
 TABS = ("Log", "Events", "Attempts", "Payload")
-RAISE_BY = 10
 
 Job = Mapping[str, Any]
 """A row of the query `job` of queries/job.sql."""
@@ -104,7 +103,7 @@ def header(job: Job, found: JobState) -> None:
             help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
         )
         st.space("stretch")
-        buttons(job, found)
+        job_buttons(job, found)
 
 
 def ago(job: Job) -> str:
@@ -124,46 +123,6 @@ def attempt(job: Job) -> str:
 
 def took_time(job: Job) -> bool:
     return job["status"] == "completed" and job["run_seconds"] is not None
-
-
-def is_stuck(job: Job) -> bool:
-    return bool(
-        job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
-    )
-
-
-def buttons(job: Job, found: JobState) -> None:
-    """The likeliest action first, the unlikely ones in the menu."""
-    ended = job["status"] not in ("pending", "processing")
-    repeatable = ended and job["prompt"] is not None and job["model_id"] is not None
-    if is_stuck(job) and st.button("Reset job", type="primary"):
-        ask(job_dialogs.reset([job["id"]]))
-    if job["status"] == "pending" and st.button("Raise priority"):
-        ask(job_dialogs.raise_priority(job["id"], job["priority"], job["priority"] + RAISE_BY))
-    if not ended and st.button("Cancel job"):
-        ask(job_dialogs.cancel([job["id"]]))
-    retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
-    # Who cancelled it did so on purpose.
-    first = "primary" if job["status"] == "failed" else "secondary"
-    if retry_first and st.button("Retry job", type=first):
-        ask(job_dialogs.retry([job["id"]]))
-    again = "Run again with changes…" if found.change_first else "Run again…"
-    if repeatable and st.button(
-        again, key="again", type="primary" if found.change_first else "secondary"
-    ):
-        open_dialog(job, again)
-    retry_second = found.change_first and found.retry_helps
-    if retry_second and st.button("Retry job", key="retry second"):
-        ask(job_dialogs.retry([job["id"]]))
-    with st.popover("⋯", help="More", key="more"):
-        if not found.retry_helps and st.button("Retry job", key="retry last"):
-            ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
-        if user := job["user_id"]:
-            link("users", "User", ":material/person:", user=str(user))
-            link("jobs", "Jobs of this user", ":material/list:", created_by=str(user))
-        if model := job["model_id"]:
-            link("jobs", "Jobs of this model", ":material/list:", model=model)
-        link("audit", "Audit log", ":material/history:")
 
 
 def status_sentence(job: Job, found: JobState) -> None:

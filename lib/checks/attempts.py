@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lib.checks.job_state import is_stuck
+
 PHASES = ("Pending", "Starting", "Running", "Storing")
 """Pending: due, but not claimed. Starting: claimed, until the model runs. Running: the model runs
 at the provider. Storing: until the image is stored."""
@@ -75,9 +77,9 @@ def attempts_of(job: Row, errors: Sequence[Row], predictions: Sequence[Row]) -> 
 
 
 def _current_outcome(job: Row) -> str:
-    if job["status"] != "processing":
-        return str(job["status"])
-    return "stuck" if job["silent_seconds"] > job["stuck_after_seconds"] else "running"
+    if is_stuck(job):
+        return "stuck"
+    return "running" if job["status"] == "processing" else str(job["status"])
 
 
 def _recorded(job: Row, error: Row, predictions: Sequence[Row]) -> Attempt:
