@@ -142,7 +142,7 @@ def presets(file: FaultFile) -> None:
                 ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
             ask(set_faults_action(file, Faults("cut")))
-        if st.button("Clear faults", disabled=not active_faults(file).summary):
+        if st.button("Clear faults"):
             clear_faults(file)
 
 
