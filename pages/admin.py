@@ -6,19 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from lib.checks.deployment.apply_migrations import preview
+from lib.checks.deployment.catalogue import CHECKS
 from lib.formats import ago, plural
 from lib.ops.fault_injection import fault_file
 from lib.provider.simulator.faults import FaultsError
 from lib.settings import settings
-from lib.ui.dashboard import pool, read
+from lib.ui.dashboard import read
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.pages import PAGES
-
-REFRESH_SECONDS = 10.0
-SCHEMA_SECONDS = 60.0
-"""How often the migration files are compared with the database."""
+from lib.ui.parts.deployment_checks import REFRESH_SECONDS, need_attention, run_checks
+from lib.ui.parts.maintenance_tasks import current_tasks
 
 State = dict[str, Any]
 """The row of the query `state` in queries/admin.sql."""
@@ -34,16 +32,13 @@ class Card:
 
 
 def deployment(_: State) -> str:
-    pending = pending_migrations()
+    checks, pending, _at = run_checks()
     if pending:
-        return f":orange-badge[{plural(pending, 'migration')} to apply]"
-    return ":green-badge[Schema up to date]"
-
-
-# Shared by all viewers.
-@st.cache_data(ttl=SCHEMA_SECONDS, show_spinner=False)
-def pending_migrations() -> int:
-    return len(preview(pool()))
+        return f":red-badge[{plural(len(pending), 'migration')} to apply]"
+    if left := checks.open_checks():
+        color = "red" if checks.critical else "orange"
+        return f":{color}-badge[{need_attention(len(left))}]"
+    return f":green-badge[All {len(CHECKS)} checks passed]"
 
 
 def self_test(state: State) -> str:
@@ -83,9 +78,10 @@ def rollback(state: State) -> str:
 def maintenance(state: State) -> str:
     if state["purging"]:
         return ":blue-badge[Purge running]"
-    if state["purged_seconds"] is None:
-        return ":gray-badge[Never purged]"
-    return f":gray-badge[Purged {ago(state['purged_seconds'])}]"
+    tasks = current_tasks()
+    if overdue := sum(task.overdue for task in tasks):
+        return f":orange-badge[{overdue} of {len(tasks)} tasks due]"
+    return ":green-badge[No tasks due]"
 
 
 def audit(state: State) -> str:

@@ -11,7 +11,7 @@ from lib.ui.columns import count_column, time_column
 from lib.ui.dashboard import read
 from lib.ui.export import batches, csv_export
 from lib.ui.live import live, rerun_when_reachable
-from lib.ui.parts.audit_entries import PAGE_ROWS, action_label, describe_change
+from lib.ui.parts.audit_entries import PAGE_ROWS, action_label, describe_entry
 from lib.ui.selection import selectable
 from lib.ui.time_range import ALL_TIME, RANGES, time_range
 
@@ -83,7 +83,8 @@ def table(rows: Sequence[Any]) -> None:
         row
         | {
             "what": action_label(row["action"]),
-            "change": describe_change(row["before"], row["after"]),
+            "change": describe_entry(row["before"], row["after"], row["rest"]),
+            "affected": row["affected"] or None,
         }
         for row in rows
     ]
@@ -100,7 +101,7 @@ def table(rows: Sequence[Any]) -> None:
             "actor": st.column_config.TextColumn("User", width=170),
             "what": st.column_config.TextColumn("Action", width=160),
             "affected": count_column("Count", width=65),
-            "change": st.column_config.TextColumn("Before → after", width=410),
+            "change": st.column_config.TextColumn("What changed", width=410),
         },
         more={"rest": "Details"},
     )
@@ -109,7 +110,8 @@ def table(rows: Sequence[Any]) -> None:
         return
     row = next(row for row in shown if row["id"] == selected[0])
     st.header("Entry")
-    st.text(f"{row['what']}, {row['affected']:,} changed, by {row['actor']}")
+    count = f", {row['affected']:,} changed" if row["affected"] else ""
+    st.text(f"{row['what']}{count}, by {row['actor']}")
     if row["change"]:
         st.text(row["change"])
     st.code(read("audit", "details", id=row["id"]), language="json", wrap_lines=True, height=400)

@@ -1,15 +1,15 @@
 """Is this deployment complete and correct, and what is left to do?"""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 import streamlit as st
 
-from lib.checks.check import abbreviated
-from lib.checks.deployment.apply_migrations import PendingFile, apply_pending, preview
+from lib.checks.check import Repair, abbreviated
+from lib.checks.deployment.apply_migrations import PendingFile, apply_pending
 from lib.checks.deployment.catalogue import CHECKS, MANUAL
 from lib.checks.deployment.facts import Manual
-from lib.checks.deployment.progress import Checklist, Point, checklist, tick
+from lib.checks.deployment.progress import Checklist, Point, tick
 from lib.checks.deployment.report import report
 from lib.checks.selftest.target import target
 from lib.formats import escaped, plural
@@ -28,27 +28,20 @@ from lib.ui.dashboard import (
 )
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
+from lib.ui.parts.deployment_checks import REFRESH_SECONDS, need_attention, run_checks
 
-REFRESH_SECONDS = 10.0
-OPEN, DONE = ":red-badge[Not met]", ":green-badge[Done]"
 BADGES = {
-    "ok": DONE,
+    "ok": ":green-badge[OK]",
     "not_applicable": ":gray-badge[Not needed]",
-    "warning": OPEN,
-    "critical": OPEN,
+    "warning": ":orange-badge[Warning]",
+    "critical": ":red-badge[Critical]",
 }
-MANUAL_BADGES = {True: DONE, False: ":orange-badge[To do]"}
+MANUAL_BADGES = {True: ":green-badge[Done]", False: ":orange-badge[To do]"}
 
 st.caption(
     "Live checks of everything a deployment needs before launch. Each open check shows how to fix"
-    " it. Tick the manual checks yourself."
+    " it. Mark the manual checks as done yourself."
 )
-
-
-# Shared by all viewers; expires before the panel's next refresh.
-@st.cache_data(ttl=REFRESH_SECONDS - 2, show_spinner=False)
-def run_checks() -> tuple[Checklist, list[PendingFile], datetime]:
-    return checklist(pool(), target(settings(), app_url())), preview(pool()), datetime.now(UTC)
 
 
 def panel() -> None:
@@ -58,7 +51,7 @@ def panel() -> None:
         pending_migrations(pending)
     for check in state.open_checks():
         open_point(check, state)
-    all_points(state)
+    passed_points(state)
     manual_points(state)
 
 
@@ -68,12 +61,16 @@ def verdict(state: Checklist) -> None:
         ticked = sum(state.ticked(point.name) for point in MANUAL)
         st.success(
             f"All {len(CHECKS)} automatic checks passed, {ticked} of {len(MANUAL)} manual checks"
-            " ticked.",
+            " done.",
             icon=":material/check_circle:",
         )
         return
     names = ", ".join(check.title for check in left)
-    st.error(f"{len(left)} of {len(CHECKS)} checks not met: {names}.", icon=":material/error:")
+    text = f"{need_attention(len(left))}: {names}."
+    if state.critical:
+        st.error(text, icon=":material/error:")
+    else:
+        st.warning(text, icon=":material/warning:")
 
 
 def pending_migrations(pending: list[PendingFile]) -> None:
@@ -107,37 +104,48 @@ def apply_action(pending: list[PendingFile]) -> Action:
 def open_point(check: Point, state: Checklist) -> None:
     found = state.findings[check.name]
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"{OPEN} **{check.title}**{status_times(check.name, state)}")
+        st.markdown(f"{BADGES[found.status]} **{check.title}**{status_times(check.name, state)}")
         st.text(found.evidence)
         text, _, sql = found.todo.partition("\n\n")
-        st.caption("How to fix it")
-        st.text(text)
-        if sql:
+        if not found.repair:
+            st.caption("How to fix it")
+            st.text(text)
+        if sql and not found.repair:
             st.code(sql, language="sql", wrap_lines=True)
-        if found.page:
-            link(found.page)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if found.repair and st.button(escaped(found.repair.label), key=f"repair {check.name}"):
+                ask(repair_action(found.repair))
+            if found.page:
+                link(found.page)
 
 
-def all_points(state: Checklist) -> None:
-    for section, checks in groupby(CHECKS, key=lambda check: check.section):
+def repair_action(repair: Repair) -> Action:
+    def run() -> str:
+        done = repair.run(pool(), actor())
+        run_checks.clear()
+        return done
+
+    label = escaped(repair.label)
+    return Action(label, escaped(repair.effect), label, run, needs=repair.needs)
+
+
+def passed_points(state: Checklist) -> None:
+    passed = [check for check in CHECKS if not state.findings[check.name].open]
+    for section, checks in groupby(passed, key=lambda check: check.section):
         st.header(section)
         for check in checks:
             found = state.findings[check.name]
             with st.container(gap=None):
-                st.markdown(
-                    f"{BADGES[found.status]} **{check.title}**{status_times(check.name, state)}"
-                )
+                st.markdown(f"{BADGES[found.status]} **{check.title}**")
                 st.text(found.evidence)
 
 
 def status_times(name: str, state: Checklist) -> str:
     kept = state.records.get(name)
-    if kept is None or state.findings[name].status == "not_applicable":
+    if kept is None:
         return ""
-    if kept.done:
-        return f" · since {format_time(kept.since)}"
-    last = f"last done {format_time(kept.last_done_at)}" if kept.last_done_at else "never done"
-    return f" · since {format_time(kept.since)}, {last}"
+    last = f", last OK {format_time(kept.last_done_at)}" if kept.last_done_at else ""
+    return f" · first seen {format_time(kept.since)}{last}"
 
 
 def manual_points(state: Checklist) -> None:
@@ -149,9 +157,9 @@ def manual_points(state: Checklist) -> None:
                 st.markdown(f"{MANUAL_BADGES[done]} **{point.title}**")
                 st.text(point.meaning)
                 if kept:
-                    what = "Ticked" if done else "Unticked"
+                    what = "Marked as done" if done else "Reopened"
                     st.text(f"{what} by {kept.ticked_by}, {format_time(kept.since)}")
-            if st.button("Untick" if done else "Tick", key=f"tick {point.name}"):
+            if st.button("Reopen" if done else "Mark as done", key=f"tick {point.name}"):
                 ask(tick_action(point, not done))
 
 
@@ -162,9 +170,9 @@ def tick_action(point: Manual, done: bool) -> Action:
         return f"{point.title}: {'done' if done else 'reopened'}."
 
     return Action(
-        title="Tick" if done else "Untick",
+        title="Mark as done" if done else "Reopen",
         effect=f"Records “{point.title}” as {'done' if done else 'not done'}: {point.meaning}",
-        button="Tick" if done else "Untick",
+        button="Mark as done" if done else "Reopen",
         run=run,
     )
 

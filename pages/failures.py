@@ -283,9 +283,10 @@ def confirm_retry(job_ids: list[UUID], group: dict[str, Any] | None) -> NoReturn
 
 
 # Long ranges cost more to aggregate, and change more slowly.
-live(panel, seconds=REFRESH_SECONDS if span.length.days < 2 else 10 * REFRESH_SECONDS)
+reachable = live(panel, seconds=REFRESH_SECONDS * (1 if span.length.days < 2 else 10))
 exported = selected_key()
-st.caption(f"Failed jobs{' in this error group' if exported else ''} in {span.description}:")
+if reachable:
+    st.caption(f"Failed jobs{' in this error group' if exported else ''} in {span.description}:")
 csv_export(
     "failures",
     COLUMNS,

@@ -92,8 +92,8 @@ def queue_reaction() -> None:
         st.metric("Circuit breaker", *breaker(now), delta_color="gray", delta_arrow="off")
         tile("Pending", now["pending"], f"{now['retrying']:,} retrying")
         tile("Running", now["processing"])
-        tile("Completed", now["completed"], "in 5 min")
-        tile("Failed", now["failed"], "in 5 min")
+        tile("Completed", now["completed"], "last 5 min")
+        tile("Failed", now["failed"], "last 5 min")
     if now["breaker_reason"]:
         st.text(f"Last provider failure: {now['breaker_reason']}")
     if now["held_models"]:

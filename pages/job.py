@@ -9,18 +9,18 @@ from uuid import UUID
 import streamlit as st
 
 from lib.checks.attempts import Attempt, attempts_of
-from lib.checks.job_state import JobState, job_state
+from lib.checks.job_state import JobState, is_stuck, job_state
 from lib.formats import duration, escaped
-from lib.ui.confirm import ask, confirmations
+from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read
 from lib.ui.live import live
 from lib.ui.navigation import link
-from lib.ui.parts import job_dialogs
+from lib.ui.parts.job_buttons import job_buttons
 from lib.ui.parts.job_events import show_events
 from lib.ui.parts.job_images import show_images
 from lib.ui.parts.job_log import show_log
 from lib.ui.parts.job_timeline import show_attempts, show_timeline
-from lib.ui.parts.run_again import open_dialog, run_again_dialog
+from lib.ui.parts.run_again import run_again_dialog
 
 BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
 """Longer texts are shown in a scrolling box of this height."""
@@ -35,7 +35,6 @@ BADGES = {
     "cancelled": ("gray", "block"),
 }
 TABS = ("Log", "Events", "Attempts", "Payload")
-RAISE_BY = 10
 
 Job = Mapping[str, Any]
 """A row of the query `job` of queries/job.sql."""
@@ -81,7 +80,10 @@ def panel(id: UUID) -> None:
     status_sentence(job, found)
     request_and_image(job, predictions)
     st.header("Timeline")
-    show_timeline(attempts)
+    if job["status"] == "cancelled" and not attempts:
+        st.caption("Cancelled before the first attempt.")
+    else:
+        show_timeline(attempts)
     details(job, attempts, predictions)
 
 
@@ -92,14 +94,15 @@ def header(job: Job, found: JobState) -> None:
         color, icon = BADGES[status]
         stuck = is_stuck(job)
         label = "Stuck" if stuck else {"processing": "Running"}.get(status, status)
+        took = f" in {duration(job['run_seconds'])}," if took_time(job) else ""
         st.badge(
-            f"{label.capitalize()}{ago(job)}{attempt(job)}",
+            f"{label.capitalize()}{took}{ago(job)}{attempt(job)}",
             icon=f":material/{'heart_broken' if stuck else icon}:",
             color="orange" if stuck else color,
             help=format_time(job["completed_at"], seconds=True) if job["completed_at"] else None,
         )
         st.space("stretch")
-        buttons(job, found)
+        job_buttons(job, found)
 
 
 def ago(job: Job) -> str:
@@ -117,47 +120,14 @@ def attempt(job: Job) -> str:
     return f", attempt {job['attempts']} of {job['max_attempts']}"
 
 
-def is_stuck(job: Job) -> bool:
-    return bool(
-        job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
-    )
-
-
-def buttons(job: Job, found: JobState) -> None:
-    """The likeliest action first, the unlikely ones in the menu."""
-    ended = job["status"] not in ("pending", "processing")
-    repeatable = ended and job["prompt"] is not None and job["model_id"] is not None
-    if is_stuck(job) and st.button("Reset job", type="primary"):
-        ask(job_dialogs.reset([job["id"]]))
-    if job["status"] == "pending" and st.button("Raise priority"):
-        ask(job_dialogs.raise_priority(job["id"], job["priority"], job["priority"] + RAISE_BY))
-    if not ended and st.button("Cancel job"):
-        ask(job_dialogs.cancel([job["id"]]))
-    retry_first = job["status"] in ("failed", "cancelled") and not found.change_first
-    # Who cancelled it did so on purpose.
-    first = "primary" if job["status"] == "failed" else "secondary"
-    if retry_first and st.button("Retry job", type=first):
-        ask(job_dialogs.retry([job["id"]]))
-    again = "Run again with changes…" if found.change_first else "Run again…"
-    if repeatable and st.button(
-        again, key="again", type="primary" if found.change_first else "secondary"
-    ):
-        open_dialog(job, again)
-    retry_second = found.change_first and found.retry_helps
-    if retry_second and st.button("Retry job", key="retry second"):
-        ask(job_dialogs.retry([job["id"]]))
-    with st.popover("⋯", help="More", key="more"):
-        if not found.retry_helps and st.button("Retry job", key="retry last"):
-            ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
-        if user := job["user_id"]:
-            link("users", "User", ":material/person:", user=str(user))
-            link("jobs", "Jobs of this user", ":material/list:", created_by=str(user))
-        if model := job["model_id"]:
-            link("jobs", "Jobs of this model", ":material/list:", model=model)
-        link("audit", "Audit log", ":material/history:")
+def took_time(job: Job) -> bool:
+    return job["status"] == "completed" and job["run_seconds"] is not None
 
 
 def status_sentence(job: Job, found: JobState) -> None:
+    if found.level == "done" and took_time(job):
+        # The badge says it all.
+        return
     # May quote errors and names.
     text = escaped(found.sentence)
     if found.advice:
@@ -167,6 +137,8 @@ def status_sentence(job: Job, found: JobState) -> None:
             st.success(text, icon=":material/check_circle:")
         case "underway":
             st.info(text, icon=":material/play_circle:")
+        case "held" if job["status"] == "cancelled":
+            st.markdown(f":gray[:material/block:] {text}")
         case "held":
             st.warning(text, icon=":material/pause_circle:")
         case "refused":
@@ -213,7 +185,7 @@ def request(job: Job, predictions: Sequence[Job]) -> None:
                 field("Size", size)
             field("Seed", both(asked.pop("seed", "random"), sent.pop("seed", None)))
             for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
-                field(name, both(asked.get(name), sent.get(name)))
+                field(parameter_label(name), both(asked.get(name), sent.get(name)))
             field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
             for name, value in labels.items():
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -254,6 +226,11 @@ def both(asked: object, sent: object) -> str:
     if asked is None:
         return str(sent)
     return str(asked) if sent is None or sent == asked else f"{asked} → {sent}"
+
+
+def parameter_label(name: str) -> str:
+    """Such as "Aspect ratio" for aspect_ratio."""
+    return name.removeprefix("num_").replace("_", " ").capitalize()
 
 
 def field(label: str, value: object) -> None:

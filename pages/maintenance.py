@@ -10,7 +10,7 @@ import streamlit as st
 
 from lib.formats import duration, escaped, plural
 from lib.ops.maintenance.purge import Purge
-from lib.ops.maintenance.tasks import FREQUENCIES, TASKS, TaskState, record, task_states
+from lib.ops.maintenance.tasks import FREQUENCIES, TaskState, record
 from lib.queue.operator_actions import purge_cron_history, stop_purge
 from lib.resources import database_url
 from lib.settings import settings
@@ -29,6 +29,7 @@ from lib.ui.export import csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.growth import capacity
+from lib.ui.parts.maintenance_tasks import current_tasks
 from lib.ui.parts.model_settings import models
 from lib.ui.parts.sample_data import has_sample_data, remove_button
 from lib.ui.parts.space import space
@@ -47,43 +48,37 @@ view = st.segmented_control(
 
 
 def tasks() -> None:
-    done = {row["task"]: row for row in read("maintenance", "done", tasks=[t.name for t in TASKS])}
-    for name, row in {
-        "purge": read("maintenance", "purge_done"),
-        "self_test": read("self_test", "last_run"),
-    }.items():
-        if row and (not done[name]["at"] or row["at"] > done[name]["at"]):
-            done[name] = {"at": row["at"], "actor": row["actor"]}
-    found = task_states(done)
-    due = [state.task.title for state in found if state.overdue]
-    if due:
-        st.warning(f"{plural(len(due), 'task')} due: {', '.join(due)}.", icon=":material/task:")
+    found = current_tasks()
+    overdue = sum(state.overdue for state in found)
+    if overdue:
+        st.warning(f"**{overdue} of {len(found)} tasks due**", icon=":material/task:")
     else:
         st.success("**All good.** No tasks due.", icon=":material/check_circle:")
     by_rhythm = sorted(found, key=lambda state: list(FREQUENCIES).index(state.task.frequency))
     for rhythm, members in groupby(by_rhythm, key=lambda state: state.task.frequency):
         st.header(rhythm)
-        for state in members:
-            task_card(state)
+        with st.container(border=True, gap="xsmall"):
+            for state in members:
+                task_row(state)
 
 
-def task_card(state: TaskState) -> None:
+def task_row(state: TaskState) -> None:
     task = state.task
     last = f"Last done {format_time(state.at)} by {escaped(state.actor or '')}." if state.at else ""
     badge = ":orange-badge[Due]" if state.overdue else ":green-badge[Done]"
-    with st.container(border=True, gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{badge} **{task.title}**", width="stretch")
-            if task.view is None:
-                link(task.page)
-            elif st.button(
-                task.view, key=f"open {task.name}", type="tertiary", on_click=open_view,
-                args=[task.view], icon=":material/arrow_forward:",
-            ):  # fmt: skip
-                st.rerun()
-            if st.button("Mark as done", key=f"done {task.name}"):
-                ask(mark_done_action(state))
-        st.caption(f"{task.todo} {last or 'Not done yet.'}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(gap=None):
+            st.markdown(f"{badge} **{task.title}**")
+            st.caption(f"{task.todo} {last or 'Not done yet.'}")
+        if task.view is None:
+            link(task.page)
+        elif st.button(
+            task.view, key=f"open {task.name}", type="tertiary", on_click=open_view,
+            args=[task.view], icon=":material/arrow_forward:",
+        ):  # fmt: skip
+            st.rerun()
+        if st.button("Mark as done", key=f"done {task.name}"):
+            ask(mark_done_action(state))
 
 
 def open_view(name: str) -> None:

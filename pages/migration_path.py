@@ -18,15 +18,15 @@ from lib.ui.time_range import time_range
 ALL = "all models"
 NAMES = {"async": "Queue", "sync": "Synchronous"}
 LINES = {
-    "queue p50": "blue", "queue p95": "blue",
-    "synchronous p50": "amber", "synchronous p95": "amber",
+    "queue p50": "teal", "queue p95": "teal",
+    "synchronous p50": "gray", "synchronous p95": "gray",
 }  # fmt: skip
 HOW_RECORDED = {
     "Queue": "Generations on the queue appear automatically.",
     "Synchronous": "Synchronous ones appear if the application runs them with"
-    " generate_synchronously from lib/ops/migration_path.py.",
+    " generate_synchronously.",
 }
-SHARES = {"queue": "blue", "synchronous": "amber"}
+SHARES = {"queue": "teal", "synchronous": "gray"}
 COLUMNS = [
     "path", "model_id", "completed", "failed", "cancelled", "failure_share", "mean_seconds",
     "p50_seconds", "p95_seconds",

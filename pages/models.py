@@ -45,8 +45,8 @@ model_dialog()
 chosen = st.query_params.get("model")
 if chosen is not None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        link("models", "All models", ":material/arrow_back:")
-        st.text(chosen)
+        link("models", "All models", ":material/chevron_left:")
+        st.header(escaped(chosen), anchor=False)
 span = time_range(default="7 d")
 step: Step = "hour" if span.length <= timedelta(days=2) else "day"
 times = {"bucket": "day" if span.bucket == "day" else "hour", **span.parameters}

@@ -35,7 +35,7 @@ st.caption(
 def panel() -> None:
     state = read("rollback", "state")
     if state["id"] is None:
-        st.info("No rollback in progress. The steps below show the current state.")
+        st.info("No rollback in progress. The steps below can be run once one is started.")
         steps(ROLLBACK_STEPS, state)
         return
     st.warning(
@@ -65,7 +65,8 @@ def steps(chosen: Sequence[Step], state: State) -> None:
     for number, step in enumerate(chosen, 1):
         stand, kind = stands[step.name], "primary" if step.name == first else "secondary"
         with st.container(border=True, gap="xsmall"):
-            st.markdown(f"{BADGES[stand]} **{number}. {step.title}**")
+            badge = f"{BADGES[stand]} " if state["id"] else ""
+            st.markdown(f"{badge}**{number}. {step.title}**")
             st.text(step.situation(state))
             if stand == "open":
                 st.caption(step.effect(state))

@@ -68,7 +68,7 @@ def progress(run: BackgroundRun) -> None:
 def show_report(report: Report) -> None:
     verdict = f"{summary(report['checks'])} in {duration(report['seconds'])}."
     if report["outcome"] == "passed":
-        st.success(f"This deployment works: {verdict}", icon=":material/check_circle:")
+        st.success(f"Self-test passed: {verdict}", icon=":material/check_circle:")
     else:
         failed = sum(check["status"] == "failed" for check in report["checks"])
         st.error(f"{plural(failed, 'check')} failed: {verdict}", icon=":material/error:")

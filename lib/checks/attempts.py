@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lib.checks.job_state import is_stuck
+
 PHASES = ("Pending", "Starting", "Running", "Storing")
 """Pending: due, but not claimed. Starting: claimed, until the model runs. Running: the model runs
 at the provider. Storing: until the image is stored."""
@@ -67,11 +69,17 @@ def attempts_of(job: Row, errors: Sequence[Row], predictions: Sequence[Row]) -> 
                 job["scheduled_at"],
                 job["started_at"],
                 job["completed_at"],
-                outcome="running" if job["status"] == "processing" else job["status"],
+                outcome=_current_outcome(job),
                 worker=job["worker"] or "",
             )
         )
     return made
+
+
+def _current_outcome(job: Row) -> str:
+    if is_stuck(job):
+        return "stuck"
+    return "running" if job["status"] == "processing" else str(job["status"])
 
 
 def _recorded(job: Row, error: Row, predictions: Sequence[Row]) -> Attempt:

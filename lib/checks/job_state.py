@@ -58,6 +58,13 @@ def job_state(job: Job) -> JobState:
             return _failed(job)
 
 
+def is_stuck(job: Job) -> bool:
+    """Whether it runs, but has sent no heartbeat for too long."""
+    return bool(
+        job["status"] == "processing" and job["silent_seconds"] > job["stuck_after_seconds"]
+    )
+
+
 def _pending(job: Job) -> JobState:
     due_in, held = job["due_in_seconds"], job["held_seconds"]
     if job["pause_type"]:
@@ -113,11 +120,12 @@ def _in_line(job: Job) -> str:
 def _running(job: Job) -> JobState:
     running = f"Running for {duration(job['run_seconds'])}, attempt {_attempt(job)}"
     silent = duration(job["silent_seconds"])
-    if job["silent_seconds"] > job["stuck_after_seconds"]:
+    if is_stuck(job):
         return JobState(
             "act",
             f"Stuck: no heartbeat for {silent}. {running}.",
-            "A reset makes it pending again, with its attempts unchanged.",
+            "A reset makes it pending again, with its attempts unchanged. Reset it only if its"
+            " worker has stopped: one that still runs it would run it twice.",
         )
     if not job["leased"]:
         return JobState("held", f"{running}, without a worker's lease.")

@@ -156,7 +156,7 @@ ROLLBACK_STEPS = (
         _paused,
         lambda state: (
             f"Workers stop claiming jobs; {plural(state['waiting'])} stay pending."
-            f" {plural(state['running'], 'running job')} not affected."
+            " Running jobs are not affected."
         ),
         "Pause queue",
         _pause,

@@ -1,12 +1,34 @@
 """Column formats shared by all tables: counts, durations, times, models, links."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
 import streamlit as st
 
 from lib.formats import zone
+
+PHONE_PIXELS, WIDEST_ON_PHONE = 358, 120
+
+
+def fitting(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of st.dataframe that show all of these columns, in their order.
+
+    On a phone the first that fit, narrowed; the others are in the table's menu. Streamlit does not
+    report the window's width, only the browser's name for itself.
+    """
+    shown = dict(columns)
+    if "Mobi" in st.context.headers.get("User-Agent", ""):
+        shown = {
+            name: column | {"width": min(column["width"] or WIDEST_ON_PHONE, WIDEST_ON_PHONE)}
+            for name, column in columns.items()
+        }
+        widths = accumulate(column["width"] for column in shown.values())
+        names = [name for name, width in zip(shown, widths, strict=True) if width <= PHONE_PIXELS]
+    else:
+        names = list(columns)
+    return {"column_order": names, "column_config": shown}
 
 
 def count_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:

@@ -1,6 +1,7 @@
 """What every page needs: cached queries, database errors, the current user, time formats."""
 
 import getpass
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,12 +19,13 @@ from lib.database import (
     SchemaMissing,
     StatementFailed,
     TimeLimitReached,
+    connect,
     load,
     open_pool,
     translated,
 )
 from lib.database.replica import Replica
-from lib.formats import zone
+from lib.formats import escaped, zone
 from lib.resources import database_url
 from lib.roles import Role
 from lib.settings import settings
@@ -36,6 +38,22 @@ TTL_SECONDS = 1.5
 PRIMARY_ONLY = ("maintenance", "troubleshooting")
 """Pages about the server itself: a replica has its own sessions and statistics."""
 _answer_times: ContextVar[list[datetime] | None] = ContextVar("answer_times", default=None)
+CAUSES = (
+    (
+        "refused|no such file",
+        "It refuses connections: it is stopped, or its address is wrong.",
+    ),
+    ("translate host name|name resolution|not known", "Its host name is unknown: check the DNS."),
+    ("password|pg_hba|role .* does not exist", "It rejects this app's user or password."),
+    ("database .* does not exist", "The server runs but has no database of this name."),
+    ("too many|connection slots|max client", "It has no free connections."),
+    ("starting up|recovery", "It is starting up."),
+    ("shutting down|administrator command|terminating", "It is shutting down."),
+    ("read-only", "It is read-only: a standby, or its disk is full."),
+    ("timeout|timed out|couldn't get a connection", "It did not respond in time."),
+    ("closed|reset by peer|lost", "It closed the connection."),
+)
+"""Why the database is unreachable, by what the driver says."""
 
 
 @st.cache_resource
@@ -60,7 +78,9 @@ def _pool(url: str, application_name: str) -> Pool:
 def _answer(page: str, query: str, **parameters: Any) -> tuple[Any, datetime]:
     at = datetime.now(UTC)
     try:
-        return read_once(page, query, **parameters), at
+        answer = read_once(page, query, **parameters)
+        _outage().clear()
+        return answer, at
     except DatabaseUnavailable as error:
         # Cached like an answer: detecting it takes as long as a panel's refresh interval, and a
         # panel due again before it has drawn would never draw.
@@ -119,8 +139,7 @@ def clear_cached_answers() -> None:
 def database_errors_shown() -> Iterator[None]:
     """Show an error in place of the block's output while the database is unreachable.
 
-    The first success afterwards reruns the whole page. A query timeout and refused parameters are
-    shown but do not cause a rerun, since the query would fail again.
+    Also for a query timeout and refused parameters, with which the query would fail again.
     """
     try:
         yield
@@ -139,20 +158,57 @@ def database_errors_shown() -> Iterator[None]:
         st.text(str(failure))
         return
     except DatabaseUnavailable as error:
-        st.session_state["database_unreachable"] = True
-        if isinstance(error, SchemaMissing):
+        missing = isinstance(error, SchemaMissing)
+        st.session_state["database_unreachable"] = "schema" if missing else "unreachable"
+        if missing:
             st.error(
                 "The database responds but is not ready yet. This page continues as soon as it is."
             )
             st.text(str(error))
         else:
-            st.error(
-                "Database unreachable. Jobs are safe. This page continues as soon as the database"
-                " is back."
-            )
-        return
-    if st.session_state.pop("database_unreachable", False):
-        st.rerun()
+            if not _outage():
+                _note_outage(error)
+            show_outage()
+
+
+@st.cache_resource
+def _outage() -> dict[str, Any]:
+    """Since when and why the database is unreachable, for all viewers; empty while it is not."""
+    return {}
+
+
+def show_outage() -> None:
+    """Draw the one message of an outage."""
+    outage = _outage()
+    since = f" since {escaped(format_time_of_day(outage['since']))}" if outage else ""
+    st.error(
+        f"**Database unreachable.** Critical{since}. {outage.get('cause', '')} No jobs are lost;"
+        f" workers and this page continue by themselves once it is back. Retrying every"
+        f" {REFRESH_SECONDS:g} s.",
+        icon=":material/error:",
+    )
+
+
+def _note_outage(error: DatabaseUnavailable) -> None:
+    outage, said = _outage(), str(error)
+    outage.setdefault("since", datetime.now(UTC))
+    cause = next((text for signs, text in CAUSES if re.search(signs, said, re.IGNORECASE)), "")
+    outage["cause"] = cause or "The app's log has the cause."
+
+
+def reachable() -> bool:
+    """Whether the database is reachable again, asked anew."""
+    try:
+        # First on its own: a pool only knows that it had to wait.
+        connect(database_url(settings())).close()
+        with translated(), pool().connection():
+            pass
+    except DatabaseUnavailable as error:
+        _note_outage(error)
+        return False
+    _outage().clear()
+    st.session_state.pop("database_unreachable", None)
+    return True
 
 
 def app_url() -> str:

@@ -34,8 +34,10 @@ def csv_export(
     One of them adds the mark by which Excel recognizes UTF-8; other programs read it as text.
 
     `name` is the file name without extension, `expected` the approximate number of rows. `pages`
-    yields the rows in batches, each fetched by a short query.
+    yields the rows in batches, each fetched by a short query. Draws nothing during an outage.
     """
+    if "database_unreachable" in st.session_state:
+        return
     if not st.button("Export as CSV", icon=":material/download:", key=f"export {name}"):
         return
     bar = st.progress(0.0, "Fetching rows")

@@ -7,15 +7,15 @@ from time import monotonic
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from lib.database import DatabaseUnavailable, translated
 from lib.ui.access import role
 from lib.ui.confirm import report_missed
 from lib.ui.dashboard import (
     REFRESH_SECONDS,
     database_errors_shown,
     format_time_of_day,
-    pool,
+    reachable,
     recording_answer_times,
+    show_outage,
 )
 from lib.ui.navigation import live_controls
 
@@ -45,10 +45,10 @@ def live(
         if beside:
             beside()
     st.fragment(lambda: _draw(panel, timestamp), run_every=seconds if refreshing else None)()
-    reachable = "database_unreachable" not in st.session_state
-    if not (reachable or refreshing):
+    is_reachable = "database_unreachable" not in st.session_state
+    if not (is_reachable or refreshing):
         _poll_database()
-    return reachable
+    return is_reachable
 
 
 def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
@@ -57,10 +57,24 @@ def _draw(panel: Callable[[], None], timestamp: DeltaGenerator) -> None:
         st.rerun()
     # The skeleton is below the panel, so that nothing moves away from a click when it goes.
     page, content, placeholder = st.session_state["page"], st.container(), st.empty()
+    was_away = st.session_state.get("database_unreachable")
+    if was_away == "unreachable":
+        # Before the attempt to connect: while that waits, what is not drawn again fades.
+        with content:
+            show_outage()
+        if reachable():
+            st.rerun()
+        return
     if st.session_state.get("drawn") != page:
         placeholder.skeleton(height=400)
     with content, recording_answer_times() as times, database_errors_shown():
         panel()
+        if st.session_state.pop("database_unreachable", None):
+            # The schema is ready now.
+            st.rerun()
+    if not was_away and "database_unreachable" in st.session_state:
+        # Leaves out what needs the database, buttons and exports outside this panel too.
+        st.rerun()
     placeholder.empty()
     if times:
         timestamp.caption("Updated " + format_time_of_day(min(times)).replace(":", r"\:"))
@@ -90,10 +104,5 @@ def _rerun_if_reachable(failed_at: float) -> None:
         # The fragment's first run is immediate: a database that refuses at once would be polled
         # in a tight loop.
         return
-    try:
-        with translated(), pool().connection():
-            pass
-    except DatabaseUnavailable:
-        return
-    st.session_state.pop("database_unreachable", None)
-    st.rerun()
+    if reachable():
+        st.rerun()

@@ -12,7 +12,7 @@ from lib.ui.access import role
 from lib.ui.access.gate import gate
 from lib.ui.pages import HOME, PAGES, VIEWS, may_open, page_path, sidebar_entry
 from lib.ui.search import search
-from lib.ui.sidebar import sidebar
+from lib.ui.sidebar import environment, sidebar
 from lib.ui.tab import ICONS
 
 SIDEBAR_PIXELS = 220
@@ -91,7 +91,10 @@ def _title_line(viewer: Role, file: str) -> None:
     if parent != file:
         link(parent, PAGES[parent].title, ":material/chevron_left:")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(PAGES[file].title)
+        st.title(PAGES[file].title, width="content")
+        # Here rather than in the sidebar, which a phone hides.
+        environment()
+        st.space("stretch")
         search()
         for name in ("live controls", "title actions"):
             st.session_state[name] = st.container(

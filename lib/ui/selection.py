@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 import pandas as pd
 import streamlit as st
 
+from lib.ui.columns import fitting
+
 
 def selectable(
     rows: pd.DataFrame,
@@ -84,13 +86,13 @@ def _table(
     more: Mapping[str, Any] | None,
     **options: Any,
 ) -> Any:
-    hidden = more or {}
+    hidden, shown = more or {}, fitting(columns)
     return st.dataframe(
         rows[[*columns, *hidden]],
         on_select="rerun",
         hide_index=True,
-        column_order=list(columns),
-        column_config={**columns, **hidden},
+        column_order=shown["column_order"],
+        column_config={**shown["column_config"], **hidden},
         **options,
     )
 

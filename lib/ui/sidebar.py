@@ -51,14 +51,25 @@ def _navigation(viewer: Role, file: str, draws: Iterator[int]) -> None:
     state: FrameState | None = st.session_state.get("counts")
     # The first draw is that of the page, which shows what is known: links must not wait. All draws
     # put the same elements in the same places, or the focus would be lost.
-    if next(draws) or state is None:
-        state, tab = frame_state()
-        st.session_state["counts"] = state
-        if tab != st.session_state.get("tab", TabState()):
-            st.session_state["tab"] = tab
-            name_tab(PAGES[file].title, tab)
-    _environment(reachable=state is not None)
+    first = not next(draws)
+    if state is None and not first:
+        # Before asking the database: while that waits, what is not drawn again fades.
+        _links(viewer, file, None)
+        if _refresh(file) is not None:
+            st.rerun(scope="fragment")
+        return
+    if state is None or not first:
+        state = _refresh(file)
     _links(viewer, file, state)
+
+
+def _refresh(file: str) -> FrameState | None:
+    state, tab = frame_state()
+    st.session_state["counts"] = state
+    if tab != st.session_state.get("tab", TabState()):
+        st.session_state["tab"] = tab
+        name_tab(PAGES[file].title, tab)
+    return state
 
 
 def _links(viewer: Role, file: str, state: FrameState | None) -> None:
@@ -93,17 +104,17 @@ def _count(page: str, state: FrameState) -> str:
     return ""
 
 
-def _environment(*, reachable: bool) -> None:
-    """Show which environment this is, so that it is not mistaken for another."""
+def environment() -> None:
+    """Show which environment this is, so that nobody mistakes one for another."""
     chosen = settings()
-    if chosen.environment:
-        st.badge(escaped(chosen.environment), color="violet")
-    elif chosen.database_url:
-        st.badge(project_ref(chosen.database_url) or "PROD", color="violet")
-    elif _sample_data() if reachable else chosen.sample_data:
+    if name := chosen.environment or (
+        chosen.database_url and (project_ref(chosen.database_url) or "PROD")
+    ):
+        st.badge(f"**{escaped(name)}**", icon=":material/public:", color="violet")
+    elif _has_sample_data():
         st.badge(
             "DEMO",
-            color="blue",
+            color="gray",
             help="30 days of sample jobs in the embedded database. Overview and Maintenance can"
             " remove them.",
         )
@@ -111,7 +122,9 @@ def _environment(*, reachable: bool) -> None:
         st.badge("LOCAL", color="gray", help="The embedded database, without sample jobs.")
 
 
-def _sample_data() -> bool:
+def _has_sample_data() -> bool:
+    if st.session_state.get("database_unreachable"):
+        return settings().sample_data
     try:
         return has_sample_data()
     except DatabaseUnavailable:

@@ -71,12 +71,12 @@ def test_a_point_is_ticked_and_the_report_says_by_whom(app, page: Page, tmp_path
     page.goto(f"{app.url}/deployment")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     # What the test before broke is gone from the page, and nothing moves any more.
-    expect(main.get_by_text("1 of 18 checks not met")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("1 of 18 checks needs attention")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("row-level security of job_leases is off")).to_have_count(0)
     main.locator(".st-key-tick-team-trained").get_by_role("button").click(timeout=LONG)
-    dialog.get_by_role("button", name="Tick", exact=True).click(timeout=LONG)
+    dialog.get_by_role("button", name="Mark as done", exact=True).click(timeout=LONG)
     expect(page.get_by_text("Team trained: done.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("Ticked by")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Marked as done by")).to_be_visible(timeout=LONG)
     with page.expect_download() as download:
         main.get_by_role("button", name="Download report").click()
     file = tmp_path / "report.html"

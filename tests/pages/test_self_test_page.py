@@ -53,7 +53,7 @@ def run(page, app):
     page.goto(f"{app.url}/self-test")
     page.get_by_role("button", name="Run self-test").click()
     expect(page.get_by_text(re.compile("^(Last run|No run yet)"))).to_have_count(0)
-    verdict = page.get_by_text(re.compile(r"^This deployment works|^\d+ checks? failed"))
+    verdict = page.get_by_text(re.compile(r"^Self-test passed|^\d+ checks? failed"))
     expect(verdict).to_be_visible(timeout=60_000)
     return verdict.inner_text()
 
@@ -65,12 +65,12 @@ def expect_first(page, title):
 
 def test_all_green_by_one_click_and_remembered_for_others(make_app, page):
     app = make_app(**FAST).start()
-    assert run(page, app).startswith("This deployment works: 19 passed in ")
+    assert run(page, app).startswith("Self-test passed: 19 passed in ")
     assert page.get_by_text("Failed", exact=True).count() == 0
     other = page.context.browser.new_page()
     other.goto(f"{app.url}/self-test")
     expect(other.get_by_text(re.compile("^Last run "))).to_be_visible()
-    expect(other.get_by_text("This deployment works")).to_be_visible()
+    expect(other.get_by_text("Self-test passed")).to_be_visible()
     other.close()
     assert app.rows("select * from public.job_queue") == []
     log = app.log.read_text()

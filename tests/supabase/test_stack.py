@@ -108,7 +108,7 @@ def test_every_page_works(
             page.goto(f"{app.url}{path}")
             page.wait_for_function(READY, timeout=LONG)
             text = page.get_by_test_id("stMain").inner_text()
-            for wrong in ("unreachable", "Traceback", SECRET):
+            for wrong in ("Database unreachable", "Traceback", SECRET):
                 if wrong in text:
                     said.append(f"shows {wrong!r}")
             if said:

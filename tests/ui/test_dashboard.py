@@ -33,7 +33,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_role("button", name="Reset all 4")).to_be_visible(timeout=30_000)
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=30_000)
-    expect(page.get_by_test_id("stSidebar").get_by_text("DEMO", exact=True).first).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text("DEMO", exact=True).first).to_be_visible()
     expect(page.get_by_text("4 jobs stuck")).to_be_visible()
 
     page.get_by_role("link", name="Generate", exact=True).click()

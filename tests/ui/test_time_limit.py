@@ -24,7 +24,7 @@ def test_says_so_until_it_is_answered(make_app, page: Page, database, db, path, 
         db.execute(f"lock table {table}")
         page.goto(f"{app.url}/{path}")
         expect(page.get_by_text(SENTENCE)).to_be_visible(timeout=LONG)
-        expect(page.get_by_text("unreachable")).to_have_count(0)
+        expect(page.get_by_text("Database unreachable")).to_have_count(0)
         page.evaluate("window.still_open = true")
     expect(page.get_by_text(SENTENCE)).to_be_hidden(timeout=LONG)
     expect(page.get_by_text(drawn)).to_be_visible(timeout=LONG)

@@ -8,7 +8,7 @@ DATABASE, FUNCTIONS, SCHEDULE, WORKS = "Database", "Functions", "Schedule", "End
 
 CHECKS: tuple[Check[Facts, Finding], ...] = (
     Check("schema", "Schema of this version", schema.version, section=DATABASE),
-    Check("migrations", "All migrations applied", schema.migrations, section=DATABASE),
+    Check("migrations", "Migrations", schema.migrations, section=DATABASE),
     Check("tables", "Tables and columns", schema.tables, section=DATABASE),
     Check("functions", "SQL functions", schema.functions, section=DATABASE),
     Check("views", "Views", schema.views, section=DATABASE),
@@ -42,9 +42,9 @@ CHECKS: tuple[Check[Facts, Finding], ...] = (
     ),
     Check("cron-key", "Secret key readable by cron", functions_and_cron.cron_key, section=SCHEDULE),
     Check("cron-runs", "Cron runs succeed", functions_and_cron.cron_runs, section=SCHEDULE),
-    Check("end-to-end", "Self-test passed", outcomes.end_to_end, section=WORKS),
-    Check("no-failed", "No failed jobs", outcomes.no_failed, section=WORKS),
-    Check("no-stuck", "No stuck jobs", outcomes.no_stuck, section=WORKS),
+    Check("end-to-end", "Self-test", outcomes.end_to_end, section=WORKS),
+    Check("no-failed", "Failed jobs", outcomes.no_failed, section=WORKS),
+    Check("no-stuck", "Stuck jobs", outcomes.no_stuck, section=WORKS),
 )
 
 MANUAL = (

@@ -2,6 +2,7 @@
 
 from lib.checks.check import Finding
 from lib.checks.deployment.facts import Facts
+from lib.checks.troubleshooting.stuck import reset
 from lib.formats import duration
 from lib.ops import conditions
 
@@ -42,7 +43,7 @@ def no_failed(facts: Facts) -> Finding:
         return Finding("ok", "No job failed in the last 24 hours.")
     count = f"More than {MAX_COUNTED:,}" if failed["jobs"] > MAX_COUNTED else f"{failed['jobs']:,}"
     return Finding(
-        "critical",
+        "warning",
         f"{count} failed in the last 24 hours, the newest"
         f" {duration(failed['newest_seconds'])} ago.",
         "The Failures page explains each error group and can retry its jobs.",
@@ -56,9 +57,10 @@ def no_stuck(facts: Facts) -> Finding:
     if not stuck["jobs"]:
         return Finding("ok", "No stuck jobs.")
     return Finding(
-        "critical",
+        "warning",
         conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
         "Reset them under Jobs, Stuck, or with this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",
+        repair=reset(stuck["jobs"]),
     )

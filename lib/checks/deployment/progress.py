@@ -45,6 +45,11 @@ class Checklist:
         """Checks that are not done."""
         return [check for check in CHECKS if self.findings[check.name].open]
 
+    @property
+    def critical(self) -> bool:
+        """Whether a check found something critical."""
+        return any(found.status == "critical" for found in self.findings.values())
+
     def ticked(self, name: str) -> bool:
         """Whether a manual point is ticked."""
         return name in self.records and self.records[name].done

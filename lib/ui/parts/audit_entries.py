@@ -3,12 +3,38 @@
 import json
 from typing import Any
 
+from lib.checks.deployment.catalogue import MANUAL
+from lib.ops.maintenance.tasks import TASKS
+
 PAGE_ROWS = 50
+LABELS = {
+    "maintenance": "Mark task as done",
+    "tick_deployment_point": "Mark check as done",
+    "self_test": "Run self-test",
+}
+"""Names of actions that do not say what was done."""
+OBJECTS = {each.name: each.title for each in (*MANUAL, *TASKS)}
+"""Titles of what the details name by its key."""
 
 
 def action_label(action: str) -> str:
     """Display name of an action, such as "Set user limits"."""
-    return action.replace("_", " ").capitalize()
+    return LABELS.get(action) or action.replace("_", " ").capitalize()
+
+
+def describe_entry(before: Any, after: Any, rest: str | None) -> str:
+    """What an entry is about, then what it changed; its details if it names neither."""
+    try:
+        details = json.loads(rest or "{}")
+    except ValueError:
+        # Truncated.
+        details = {}
+    about = [
+        OBJECTS.get(str(details[key]), str(details[key]))
+        for key in ("task", "point", "name", "file", "reason")
+        if details.get(key)
+    ]
+    return "; ".join(filter(None, [*about, describe_change(before, after)]))
 
 
 def describe_change(before: Any, after: Any) -> str:

@@ -12,7 +12,7 @@ from lib.ui import charts
 from lib.ui.dashboard import read
 
 DAYS_AHEAD = 90
-HUES = {"no purge": "amber", "with purge": "blue"}
+HUES = {"no purge": "gray", "with purge": "teal"}
 
 
 def capacity() -> None:
@@ -22,6 +22,7 @@ def capacity() -> None:
     if trend is None:
         st.info("A forecast needs a week of history.")
         return
+    st.header("What if")
     with st.container(horizontal=True):
         retention = st.number_input(
             "Purge jobs after (days)", 1, 3650, 90, key="days", bind="query-params", width=220
@@ -107,8 +108,10 @@ def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None
             if full.empty
             else f"{name} {disk} GB is full on {full['at'].iloc[0]:%-d %b %Y}"
         )
-    sentence = f"{parts[0][0].upper()}{parts[0][1:]}; {parts[1]}."
-    if "full on" in parts[1]:
+    if all("lasts more" in part for part in parts):
+        parts = [f"{disk} GB lasts more than {DAYS_AHEAD} days, with or without a purge"]
+    sentence = f"{parts[0][0].upper()}{'; '.join([parts[0][1:], *parts[1:]])}."
+    if "full on" in parts[-1]:
         st.error(sentence, icon=":material/error:")
     elif "full on" in parts[0]:
         st.warning(sentence, icon=":material/warning:")

@@ -43,8 +43,10 @@ def show_log(job: Row, predictions: list[Row]) -> None:
     stored = read("job", "log", generation_id=job["generation_id"]) if predictions else None
     if stored:
         _show(stored)
-    elif job["status"] in ("pending", "processing"):
-        st.caption("No log yet: nothing has been sent to the provider.")
+    elif not predictions and not job["attempts"]:
+        st.caption("No log: nothing has been sent to the provider.")
+    elif not predictions:
+        st.caption("No log: no prediction is recorded.")
     else:
         st.caption("The provider returned no log.")
 

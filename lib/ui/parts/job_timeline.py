@@ -12,18 +12,25 @@ from lib.formats import duration
 from lib.ui.charts import colors
 from lib.ui.columns import time_column
 
-HUES = ("gray", "amber", "blue", "violet")
+HUES = ("gray", "amber", "blue", "teal")
 """Of the phases, in their order."""
-ROW_HEIGHT, AROUND = 34, 110
+ROW_HEIGHT, AROUND = 34, 130
 """Of an attempt, and of the legend and the axis together."""
 BARS = "bars"
 MAX_ATTEMPTS = 30
 """The query reads no more."""
+MAX_GAPS = 10
+"""The times between attempts, on a common axis, may be this many times as long as the attempts."""
+UNITS = (("hours", 7_200, 3_600), ("minutes", 120, 60), ("seconds", 0, 1))
+"""Of the time axis: from how many seconds on, and their length in seconds."""
 
 
 def show_timeline(attempts: Sequence[Attempt]) -> None:
-    """Draw one bar per attempt, with its phases; zero is when a worker claimed it."""
-    bars = _bars(attempts)
+    """Draw one bar per attempt, with its phases.
+
+    Zero is when a worker claimed the first one, or each if the times between them are far longer.
+    """
+    bars, common = _bars(attempts)
     if bars.empty:
         st.caption("No attempts yet.")
         return
@@ -31,19 +38,27 @@ def show_timeline(attempts: Sequence[Attempt]) -> None:
     waited = float(-bars["begin"].min())
     # A long wait would flatten the rest.
     before = waited if ran <= 0 else min(waited, max(ran, 1.0))
-    spec = _spec(tuple(bars["attempt"].unique()), colors(HUES))
     bars["begin"] = bars["begin"].clip(lower=-before)
+    unit, _, length = next(unit for unit in UNITS if max(ran, before) >= unit[1])
+    bars[["begin", "end"]] /= length
+    start = "the first start" if common else "the start"
+    spec = _spec(tuple(bars["attempt"].unique()), colors(HUES), f"{unit} since {start}")
     st.vega_lite_chart(spec=spec | {"datasets": {BARS: bars}}, key="timeline", alt=_alt(attempts))
     if before < waited:
         st.caption("Longer pending times are cut off on the left; see the Attempts tab.")
 
 
-def _bars(attempts: Sequence[Attempt]) -> pd.DataFrame:
-    rows = []
-    for attempt in attempts:
-        if not attempt.phases:
-            continue
-        zero = attempt.started_at or attempt.phases[-1].ends
+def _bars(attempts: Sequence[Attempt]) -> tuple[pd.DataFrame, bool]:
+    """The phases in seconds, and whether they have a common zero."""
+    rows: list[dict[str, object]] = []
+    shown = [attempt for attempt in attempts if attempt.phases]
+    zeros = [attempt.started_at or attempt.phases[-1].ends for attempt in shown]
+    busy = sum(phase.seconds for attempt in shown for phase in attempt.phases)
+    common = len(zeros) > 1 and (
+        (zeros[-1] - zeros[0]).total_seconds() <= MAX_GAPS * max(busy, 1.0)
+    )
+    for attempt, own in zip(shown, zeros, strict=True):
+        zero = zeros[0] if common else own
         for phase in attempt.phases:
             rows.append(
                 {
@@ -56,21 +71,21 @@ def _bars(attempts: Sequence[Attempt]) -> pd.DataFrame:
                     "prediction": attempt.prediction or "–",
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), common
 
 
 @lru_cache(32)
-def _spec(attempts: tuple[str, ...], palette: tuple[str, ...]) -> dict[str, object]:
+def _spec(attempts: tuple[str, ...], palette: tuple[str, ...], axis: str) -> dict[str, object]:
     spec: dict[str, object] = (
         alt.Chart(alt.NamedData(BARS), height=ROW_HEIGHT * len(attempts) + AROUND)
         .mark_bar(height=18)
         .encode(
-            x=alt.X("begin:Q", title="seconds since the start").scale(nice=False).axis(tickCount=8),
+            x=alt.X("begin:Q", title=axis).scale(nice=False).axis(tickCount=8),
             x2="end:Q",
             y=alt.Y("attempt:N", title=None, sort=attempts).axis(labelLimit=260),
             color=alt.Color("phase:N", title=None)
             .scale(domain=PHASES, range=palette)
-            .legend(orient="top"),
+            .legend(orient="top", columns=2),
             tooltip=[
                 alt.Tooltip("attempt:N", title="Attempt"),
                 alt.Tooltip("phase:N", title="Phase"),

@@ -43,7 +43,7 @@ def user_header(user_id: UUID) -> None:
     """Draw the user's address and id, and the form of their limits."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if email := emails_of([user_id]).get(user_id):
-            st.text(email, width="content")
+            st.header(escaped(email), anchor=False, width="content")
         st.caption(f"User id {user_id}", width="stretch")
     _limits_form(user_id)
 
