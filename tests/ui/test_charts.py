@@ -21,7 +21,7 @@ def test_bars_say_how_many_of_which_kinds_and_when_the_most():
         {"at": at, "status": ["completed", "completed", "failed"], "jobs": [1_000, 2_900, 100]}
     )
     assert charts.describe_bars(figures, "status", "hour", "jobs") == (
-        "4,000 jobs in all: 3,900 completed (97.5%), 100 failed (2.5%)."
+        "4,000 jobs in total: 3,900 completed (97.5%), 100 failed (2.5%)."
         " At most 3,000 per hour (4 Nov 10:00)."
     )
 
