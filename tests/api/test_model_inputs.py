@@ -244,4 +244,4 @@ def test_the_answer_and_the_documentation_say_what_will_be_made(
     changed = (image.width, image.height) != (width, height)
     assert any(f"will be {made} pixels" in notice for notice in body["notices"]) is changed
     documented = (Path(__file__).parents[2] / "docs" / "applications.md").read_text("utf-8")
-    assert f"{width} x {height} on flux-schnell is sent as `{sent}` and gives {made}" in documented
+    assert f"{width} x {height} is sent as `{sent}` and gives {made}" in documented
