@@ -13,6 +13,8 @@ from environment import bare
 
 from lib.database import connect, embedded
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 STARTS = {
     "app": ("streamlit", "run", "app.py", "--server.port={port}"),

@@ -1,6 +1,9 @@
 """An operator finds out in a browser why jobs wait, and repairs it by one confirmed click."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 LONG = 30_000
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [a](http://evil.example) :red[$x$]"

@@ -1,6 +1,7 @@
 """The Overview says what the rows of all jobs say."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ def test_nothing_at_all(db: Connection) -> None:
     assert (len(hours), len(quarters)) == (24, 96)
     assert {(row["pending"], row["completed"]) for row in hours} == {(None, 0)}
     assert {(row["depth"], row["arrived"], row["failed"]) for row in quarters} == {(None, 0, 0)}
-    for query in (overview.events, overview.failures, overview.running, overview.images):
+    assert list(overview.events(db, length=timedelta(days=1))) == []
+    for query in (overview.failures, overview.running, overview.images):
         assert list(query(db)) == []
     assert list(overview.health(db)) == []
     assert [condition.name for condition in verdict(now).conditions] == ["no_worker"]

@@ -16,7 +16,7 @@ CALLS: list[tuple[Any, dict[str, Any]]] = [
     (overview.now, {}),
     (overview.hours, {}),
     (overview.quarters, {}),
-    (overview.events, {}),
+    (overview.events, {"length": timedelta(days=1)}),
     (overview.failures, {}),
     (overview.running, {}),
     (overview.images, {}),

@@ -43,6 +43,7 @@ def test_a_report_that_no_browser_shows_is_missed(script: AppTest) -> None:
     assert script.run().text[0].value == "missed"
 
 
+@pytest.mark.slow
 def test_a_click_does_what_its_button_said_when_it_was_aimed_at(make_app, page: Page, database, db):
     db.execute(STUCK)
     url = f"{make_app(DATABASE_URL=database).start().url}/jobs?view=stuck"

@@ -25,6 +25,7 @@ def test_no_cell_is_a_formula(monkeypatch: pytest.MonkeyPatch) -> None:
         progress=MagicMock(),
         container=MagicMock(),
         download_button=MagicMock(),
+        session_state={},
     )
     monkeypatch.setattr(export, "st", page)
     formulas = ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u00a0=1", "\uff1d1+1", "\uff20SUM(A1)"]

@@ -1,6 +1,9 @@
 """An operator without a mouse: Tab leads everywhere, the focus is seen, dialogs are answered."""
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow
 
 LONG = 30_000
 # Its name, and whether anybody sees that it has the focus.

@@ -10,6 +10,8 @@ from forward import forward
 from playwright.sync_api import Page, expect
 from running_app import App, apps
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 
 

@@ -83,6 +83,7 @@ def test_by_default_nothing_is_bound_to_a_network(make_app) -> None:
     assert set(bound) == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_the_same_app_shows_all_of_it_on_this_computer_alone(
     make_app, page: Page, database, db, marked
 ) -> None:

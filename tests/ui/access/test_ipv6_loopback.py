@@ -11,6 +11,8 @@ from running_app import App, apps
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+pytestmark = pytest.mark.slow
+
 LONG = 30_000
 
 
@@ -41,7 +43,6 @@ def connected(app: App, host: str) -> int:
     return 101
 
 
-@pytest.mark.slow
 def test_a_page_is_shown_and_calls_the_functions_of_its_app(app: App, page: Page) -> None:
     page.goto(f"{app.url}/workers")
     page.get_by_role("button", name="Call process-jobs").click(timeout=LONG)

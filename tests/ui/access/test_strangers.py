@@ -19,6 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from lib.ui.access.socket_limits import MAX_IN_TOTAL, MAX_MESSAGES, MAX_PER_ADDRESS
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 20
 PUBLIC = "https://darkroom.studio.example"
 POOL_SIZE = 8
