@@ -100,7 +100,7 @@ def dashboard_on(url: str) -> Iterator[None]:
         patch.dict(os.environ, DATABASE_URL=url),
         # AppTest has no connection whose address or headers could be asked for.
         patch.object(type(st.context), "ip_address", "127.0.0.1"),
-        patch.object(type(st.context), "headers", {"Host": "127.0.0.1"}),
+        patch.object(type(st.context), "headers", {"host": "127.0.0.1"}),
     ):
         settings.cache_clear()
         dashboard.pool.clear()
