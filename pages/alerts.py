@@ -111,7 +111,7 @@ def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, An
     if not watch["channels"]:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info("No one is notified of alerts.", icon=":material/notifications_off:")
-            st.button("Add channel", key="to channels", on_click=show_view, args=["Channels"])
+            st.button("Set up channels", key="to channels", on_click=show_view, args=["Channels"])
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(

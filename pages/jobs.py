@@ -29,7 +29,7 @@ from lib.ui.parts.bulk_dialog import bulk_dialog
 from lib.ui.parts.duplicates import EXPORT_COLUMNS as REPEATED_COLUMNS
 from lib.ui.parts.duplicates import duplicates, export_repeated
 from lib.ui.parts.empty_queue import empty_queue
-from lib.ui.parts.enqueue_job import enqueue_dialog
+from lib.ui.parts.enqueue_job import enqueue_button
 from lib.ui.parts.job_actions import actions
 from lib.ui.parts.job_filter_row import TABS, VIEW, arrive, clear, filters, go_to, remember
 from lib.ui.parts.job_table import job_table
@@ -183,7 +183,7 @@ confirmations()
 bulk_dialog()
 arrive()
 with title_actions():
-    if role() >= Role.OPERATOR and st.button("Enqueue job", type="primary", icon=":material/add:"):
-        enqueue_dialog()
+    if role() >= Role.OPERATOR:
+        enqueue_button()
 live(panel, seconds=REFRESH_SECONDS)
 export()

@@ -53,7 +53,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     expect(page.get_by_text(f"{NOT_SHIPPED.id} saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": NOT_SHIPPED.id, "output_format": "png"}
     problem = app.post("start-generation", asked).json()["error"]["problems"][0]
-    assert problem == {"field": "output_format", "problem": "is set by operators only"}
+    assert problem == {"field": "output_format", "problem": "can only be set by operators"}
 
     page.goto(f"{app.url}/generate?models={NOT_SHIPPED.id}")
     page.get_by_label("Prompt", exact=True).fill("A red kite", timeout=LONG)

@@ -168,9 +168,9 @@ def test_a_refused_change_says_why_and_starts_nothing(app, page, eventually):
     ended(eventually, app, job)
     opened(page, app, job)
     dialog = run_again(page, "A fox")
-    dialog.get_by_role("textbox", name="Parameters").fill('{"width": 5000}')
+    dialog.get_by_role("textbox", name="Parameters").fill('{"width": 9000}')
     dialog.get_by_role("button", name="Run again", exact=True).click()
-    sees(dialog, "width must be 64 to 2,048 pixels.")
+    sees(dialog, "width must be 64 to 8,192 pixels.")
     dialog.get_by_role("textbox", name="Parameters").fill("[")
     dialog.get_by_role("button", name="Run again", exact=True).click()
     sees(dialog, "not valid JSON")
@@ -192,7 +192,7 @@ def test_a_pending_job_is_moved_up_and_cancelled(app, page):
     sees(page, "1 job given a higher priority.")
     assert rows(app, "select priority from job_queue where job_type = 'a'") == [{"priority": 10}]
     expect(dialog).to_have_count(0)
-    page.get_by_role("button", name="Cancel job").click(timeout=LONG)
+    page.get_by_role("button", name="Cancel job").first.click(timeout=LONG)
     page.get_by_role("dialog").get_by_role("button", name="Cancel 1 job").click(timeout=LONG)
     sees(page, re.compile("Cancelled by .*"))
 
@@ -218,7 +218,12 @@ def test_all_images_are_shown_and_open_in_full_size(app: App, page: Page, eventu
     sees(page, "3 of 4 images; 1 withheld by the safety filter.")
     images = page.get_by_role("img", name=re.compile(r"^Image \d of 3: A lighthouse"))
     expect(images).to_have_count(3, timeout=LONG)
-    stored = rows(app, "select url, width, height, bytes from outputs order by index")
+    stored = rows(
+        app,
+        "select o.url, o.width, o.height from outputs o"
+        " join image_generations g on g.id = o.generation_id"
+        " where g.prompt = 'A lighthouse [flagged]' order by o.index",
+    )
     links = page.get_by_role("link", name=re.compile("A lighthouse"))
     assert [links.nth(n).get_attribute("href") for n in range(3)] == [
         f"{app.url}{one['url']}" for one in stored

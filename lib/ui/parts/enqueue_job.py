@@ -14,10 +14,25 @@ from lib.ui.dashboard import actor, clear_cached_answers, current_user, pool, re
 
 EXAMPLE = '{\n  "prompt": "A lighthouse at dusk"\n}'
 
+OPEN = "enqueue dialog"
 
-@st.dialog("Enqueue job")
-def enqueue_dialog() -> None:
-    """Ask for a job and enqueue it. Open it outside a live panel, whose refresh would close it."""
+
+def enqueue_button() -> None:
+    """Draw the button and, until it is closed, the dialog.
+
+    Draw it outside a live panel, whose refresh would close the dialog.
+    """
+    if st.button("Enqueue job", type="primary", icon=":material/add:"):
+        st.session_state[OPEN] = True
+    if OPEN in st.session_state:
+        st.dialog("Enqueue job", on_dismiss=_close)(_draw)()
+
+
+def _close() -> None:
+    st.session_state.pop(OPEN, None)
+
+
+def _draw() -> None:
     try:
         types = read("jobs", "kinds")["job_types"]
     except DatabaseUnavailable:
@@ -40,6 +55,7 @@ def enqueue_dialog() -> None:
             submitted = st.form_submit_button("Enqueue job", type="primary")
             declined = st.form_submit_button("Cancel")
     if declined:
+        _close()
         st.rerun()
     if not submitted:
         return
@@ -79,4 +95,5 @@ def _enqueue(
     else:
         report(f"[Job {str(id)[:8]}](/job?id={id}) enqueued.")
         clear_cached_answers()
+        _close()
         st.rerun()

@@ -91,7 +91,7 @@ def test_a_silence_is_set_and_ended(app, page: Page):
     main = page.get_by_test_id("stMain")
     main.get_by_test_id("stMenuButton").get_by_role("button").click(timeout=LONG)
     page.get_by_role("menuitem", name="4 hours").click()
-    confirm(page, "Silence alerts")
+    confirm(page, "Silence alert")
     expect(page.get_by_text("silenced until")).to_be_visible(timeout=LONG)
     [silence] = app.rows("select rule, until - created_at as length from public.alert_silences")
     assert (silence["rule"], silence["length"].total_seconds()) == ("stuck_jobs", 14_400)
