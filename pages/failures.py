@@ -53,7 +53,7 @@ def panel() -> None:
     show_summary(groups)
     unknown_outcomes()
     by_key = {group["key"]: group for group in groups}
-    if retried := st.session_state.pop("retry group", None):
+    if retried := st.session_state.pop("group to retry", None):
         confirm_retry_all(retried, by_key.get(retried))
     key = group_table(groups) if groups else selected_key()
     group = by_key.get(key or "")
@@ -156,7 +156,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
 
 def remember_retry() -> None:
     _, keys = st.session_state["groups drawn"]
-    st.session_state["retry group"] = keys[st.session_state["retry row"].row]
+    st.session_state["group to retry"] = keys[st.session_state["retry row"].row]
 
 
 def trend_step() -> str:

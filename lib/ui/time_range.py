@@ -90,6 +90,7 @@ def custom_range(start: datetime, length: timedelta) -> dict[str, str]:
 
 def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") -> TimeRange:
     """Draw the picker, in the viewer's time zone and stored in the URL."""
+    _forget_unless([*choices, CUSTOM])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         choice = st.segmented_control(
             "Time",
@@ -109,10 +110,17 @@ def time_range(choices: Sequence[str] = DEFAULT_CHOICES, default: str = "24 h") 
 def time_menu(choices: Sequence[str], default: str) -> TimeRange | None:
     """The same picker as a menu, for a row of filters; None if the chosen range is invalid."""
     options = [*choices, CUSTOM]
+    _forget_unless(options)
     choice = st.selectbox(
         "Time", options, options.index(default), key="time", bind="query-params", width=140
     )
     return _chosen(choice, default)
+
+
+def _forget_unless(options: Sequence[str]) -> None:
+    """Forget the choice of another page that this one does not offer, and links would repeat."""
+    if st.session_state.get("time") not in options:
+        st.session_state.pop("time", None)
 
 
 def _chosen(choice: str, default: str) -> TimeRange | None:

@@ -62,6 +62,8 @@ def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
     retry = main.get_by_role("button", name="Retry all 1")
     assert retry.bounding_box()["x"] > jobs.bounding_box()["x"]
     assert retry.get_attribute("data-testid") == "stBaseButton-secondary"
+    retry.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Puts 1 job back on the queue")
 
 
 def test_unknown_outcomes_are_counted_and_explained(make_app, page: Page, database, db):
