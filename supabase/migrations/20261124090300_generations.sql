@@ -443,6 +443,10 @@ create function public.end_prediction(
 language plpgsql volatile set search_path = ''
 as $$
 begin
+    -- Of a worker that was stopped for a while, another attempt may follow the same prediction.
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return false;
+    end if;
     update public.predictions p
     set status = p_status, error = left(p_error, 16000), log = right(p_log, 16000), predict_seconds = p_predict_seconds,
         outputs = p_outputs, ended_at = clock_timestamp()
@@ -450,7 +454,7 @@ begin
     return public.record_progress(p_job_id, p_attempt, p_progress);
 end;
 $$;
-comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false when the claim is lost.';
+comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false, and nothing changes, when the claim is lost.';
 
 create function public.unwanted_predictions(p_job_id uuid) returns setof text
 language sql volatile set search_path = ''

@@ -85,6 +85,24 @@ def test_a_prediction_that_failed_is_replaced(queue):
     assert [row["status"] for row in queue.rows(ROWS)] == ["failed", "intended"]
 
 
+def test_an_attempt_that_lost_its_claim_does_not_end_the_prediction_of_the_next(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    first = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", first)
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    begun(queue, job_id, attempt=2)
+    end = "select end_prediction(%s, 1, %s, 'canceled', 'Took too long.', 'log', null, 0)"
+    assert queue.one(end, job_id, first) is False
+    assert queue.rows(ROWS) == [{"provider_id": "p1", "status": "starting", "attempt": 1}]
+    # That attempt is lost too: the third follows the same prediction.
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    assert begun(queue, job_id, attempt=3)["provider_id"] == "p1"
+
+
 def test_an_intent_of_which_nothing_was_started_is_taken_back(queue):
     job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
     intent = begun(queue, job_id)["prediction"]
