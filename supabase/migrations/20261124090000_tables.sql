@@ -340,11 +340,12 @@ begin
     new.updated_at := least(greatest(new.updated_at, v_first), v_last);
     new.attempts := least(new.attempts, v_most);
     new.max_attempts := least(new.max_attempts, v_most);
+    new.error_message := left(new.error_message, 16000);
     return new;
 end;
 $$;
 comment on function public.bound_job is
-    'Limits the times of a job to the years 1970 to 2200, and its attempts to a billion.';
+    'Limits the times of a job to the years 1970 to 2200, its attempts to a billion, and its error to 16,000 characters.';
 
 -- The condition alone is paid for by every other job. Its numbers leave a claim a billion attempts until it
 -- would be cut, so an attempt's number is never given twice.
@@ -358,6 +359,7 @@ create trigger job_queue_bounds
         or new.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
         or new.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
         or new.attempts > 2000000000 or new.max_attempts > 2000000000
+        or octet_length(new.error_message) > 16000
     )
     execute function public.bound_job();
 
@@ -368,7 +370,8 @@ where q.created_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00
    or q.started_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
    or q.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
    or q.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
-   or q.attempts > 2000000000 or q.max_attempts > 2000000000;
+   or q.attempts > 2000000000 or q.max_attempts > 2000000000
+   or octet_length(q.error_message) > 16000;
 
 -- What could not be done --------------------------------------------------------------------------
 

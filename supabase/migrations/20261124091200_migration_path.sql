@@ -156,7 +156,7 @@ begin
     set status = p_outcome, progress = case when p_outcome = 'completed' then 100 else g.progress end,
         image_url = p_image_url, storage_path = p_storage_path, thumbnail_path = p_thumbnail_path,
         prediction_id = p_prediction_id,
-        error_message = p_error_message, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
+        error_message = left(p_error_message, 16000), completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
     insert into public.outputs (
         generation_id, user_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path

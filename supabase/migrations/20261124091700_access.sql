@@ -199,7 +199,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'b3e7855d09824d73';
+return '35d6fe1bfd1e2f7c';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
