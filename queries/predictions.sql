@@ -10,6 +10,9 @@ from public.begin_generation(:job_id::uuid, :attempt, :provider);
 select id as prediction, version, input::text as input, created_at as at
 from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :status, :error);
 
+-- name: forget_provider_id$
+select public.forget_provider_id(:job_id::uuid, :attempt, :prediction::uuid);
+
 -- name: renew_intent$
 select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid);
 

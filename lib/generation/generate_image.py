@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
-from lib.generation.predictions import Predictions
+from lib.generation.predictions import Predictions, creation_unknown
 from lib.provider import Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import (
@@ -118,5 +118,7 @@ class GenerationHandler:
             if error.code == "deadline_exceeded":
                 ended = replace(prediction, status="canceled", error=str(error))
                 await self._calls.end(claim, intent, ended, progress=0)
+            if error.code == "prediction_not_found":
+                raise creation_unknown() from error
             raise
         return prediction

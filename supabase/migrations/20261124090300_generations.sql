@@ -271,8 +271,8 @@ begin
         select from public.predictions p where p.provider = p_provider and p.provider_id = v_known
     ) then
         -- Of an existing deployment.
-        insert into public.predictions (provider, provider_id, model_id, generation_id, input, status)
-        select p_provider, v_known, g.model_id, g.id, '{}', 'processing' from public.image_generations g where g.id = v_id;
+        insert into public.predictions (provider, provider_id, model_id, generation_id, input, status, created_at)
+        select p_provider, v_known, g.model_id, g.id, '{}', 'processing', g.created_at from public.image_generations g where g.id = v_id;
     end if;
     perform public.intend_prediction(p_job_id, p_attempt, v_id, p_provider)
     where not exists (
@@ -430,6 +430,25 @@ end;
 $$;
 comment on function public.adopt_prediction is
     'Gives an intent the first of the predictions, found in the provider''s list, that no other intent has. Null when all are taken or the claim is lost.';
+
+create function public.forget_provider_id(p_job_id uuid, p_attempt int, p_prediction uuid) returns double precision
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_row public.predictions;
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return null;
+    end if;
+    update public.predictions p set provider_id = null, status = 'intended', started_at = null
+    where p.id = p_prediction
+    returning * into v_row;
+    update public.image_generations g set prediction_id = null where g.id = v_row.generation_id;
+    return extract(epoch from clock_timestamp() - v_row.created_at);
+end;
+$$;
+comment on function public.forget_provider_id is
+    'Makes an intent of a prediction again whose id the provider does not know, so that it is looked for. Returns how long ago it was intended, in seconds; null when the claim is lost.';
 
 create function public.drop_intent(p_prediction uuid) returns void
 language sql volatile set search_path = ''

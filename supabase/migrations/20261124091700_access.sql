@@ -86,8 +86,8 @@ begin
             'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
-            'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'images_asked', 'record_output',
-            'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
+            'forget_provider_id', 'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress',
+            'images_asked', 'record_output', 'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
             'cancel_jobs', 'retry_jobs', 'set_priority', 'actions_on_job', 'live_duplicates', 'cancel_duplicates',
@@ -199,7 +199,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '35d6fe1bfd1e2f7c';
+return '3b40be9b5b03ed43';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

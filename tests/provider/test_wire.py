@@ -113,6 +113,10 @@ async def test_the_wait_may_be_a_date(serve, connect):
         JSONResponse({"id": 1, "model": MODEL, "status": "starting"}),
         state("processing", logs=["12%"]),
         JSONResponse({"id": "p" * 201, "model": MODEL, "status": "starting"}),
+        *(
+            JSONResponse({"id": id, "model": MODEL, "status": "starting"})
+            for id in ("../../v1/account", "a\x00b", "a b", "-p", "another")
+        ),
     ],
 )
 async def test_an_answer_of_another_shape_is_an_error(serve, connect, answer):

@@ -19,7 +19,7 @@ from lib.provider.contract import (
 )
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.files import OutputFiles, read
-from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
+from lib.provider.replicate.prediction import PREDICTION_ID, Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
     not_accepted,
@@ -36,7 +36,6 @@ MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PREDICTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Replicate:
@@ -203,12 +202,18 @@ class Replicate:
         await self._files.aclose()
 
     async def _get_once(self, prediction_id: str) -> Prediction:
-        return await self._send_prediction_request(
+        state = await self._send_prediction_request(
             "GET",
             _prediction_path(prediction_id),
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
+        if state.id != prediction_id:
+            raise ProviderError(
+                f"Replicate's response for prediction {prediction_id} is about another one.",
+                code="unexpected_answer",
+            )
+        return state
 
     async def _read_page(self, query: httpx.QueryParams) -> Page:
         _, body = await self._send(
@@ -273,7 +278,7 @@ class Replicate:
 
 
 def _prediction_path(prediction_id: str) -> str:
-    if not _PREDICTION.fullmatch(prediction_id):
+    if not PREDICTION_ID.fullmatch(prediction_id):
         raise ProviderError(
             f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
         )

@@ -1,0 +1,99 @@
+"""Creations whose answer is of no use: the list shows what was paid for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bookkeeper import Bookkeeper
+
+from lib.database import AsyncPool, open_async_pool
+from lib.database.pool import Connection
+from lib.generation.generate_image import GenerationHandler
+from lib.provider.replicate.client import Replicate
+from lib.queue.worker_calls import Queue
+from lib.storage.local import LocalStorage
+from lib.worker.worker import Worker
+
+SCHNELL = "black-forest-labs/flux-schnell"
+Work = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[AsyncPool]:
+    pool = await open_async_pool(database, application_name="darkroom worker")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def book(make_bookkeeper: Callable[..., Bookkeeper]) -> Bookkeeper:
+    return make_bookkeeper(run_seconds=0.05)
+
+
+@pytest.fixture
+async def work(
+    db: Connection, database: str, pool: AsyncPool, book: Bookkeeper, tmp_path: Path
+) -> AsyncIterator[Work]:
+    """Runs one generation for each prompt until all have ended; their jobs by prompt.
+
+    Waits between attempts are skipped.
+    """
+    db.execute("update job_types set provider = null")
+    replicate = Replicate("r8_any", book.base_url, max_wait=0)
+    storage = LocalStorage(tmp_path / "images", "")
+
+    async def run(*prompts: str, deadline: float = 20) -> dict[str, Any]:
+        handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=deadline)
+        worker = Worker(
+            pool,
+            pool,
+            {"generate-image": handler},
+            kind="worker",
+            concurrency=10,
+            heartbeat_seconds=1,
+            rescue_seconds=600,
+            batch=50,
+        )
+        for prompt in prompts:
+            db.execute("select start_generation(null, %s, %s, '{}', 'test')", [prompt, SCHNELL])
+        task = asyncio.create_task(worker.run(database, poll_seconds=0.02, stop_grace_seconds=0))
+        left = "select id from job_queue where status in ('pending', 'processing')"
+        async with asyncio.timeout(30):
+            while db.execute(left).fetchone():
+                db.execute("update job_queue set scheduled_at = now() where status = 'pending'")
+                await asyncio.sleep(0.02)
+        worker.stop()
+        await task
+        jobs = "select payload ->> 'prompt' as prompt, status, error_details from job_queue"
+        return {row["prompt"]: row for row in db.execute(jobs).fetchall()}
+
+    yield run
+    await replicate.aclose()
+
+
+def codes(job: dict[str, Any]) -> list[str]:
+    return [each["details"]["code"] for each in job["error_details"]["attempts"]]
+
+
+@pytest.mark.parametrize("tag", ["[500]", "[unreadable]", "[bad id]"])
+async def test_an_answer_without_a_usable_id_is_looked_up(work, book, tag):
+    job = (await work(tag))[tag]
+    assert (job["status"], book.paid()[tag]) == ("completed", 1)
+    assert codes(job) == ["provider_error" if tag == "[500]" else "unexpected_answer"]
+
+
+async def test_an_id_that_the_provider_does_not_know_is_looked_up(work, db, book):
+    job = (await work("[wrong id]"))["[wrong id]"]
+    assert (job["status"], book.paid()["[wrong id]"]) == ("completed", 1)
+    assert codes(job) == ["creation_unknown"]
+    [row] = db.execute("select provider_id, status from predictions").fetchall()
+    assert row == {"provider_id": book.entries()[0].id, "status": "succeeded"}
+
+
+async def test_a_prediction_that_is_not_found_for_a_while_is_paid_once(work, book):
+    prompt = "[missing 3]"
+    job = (await work(prompt))[prompt]
+    assert (job["status"], book.paid()[prompt]) == ("completed", 1)
+    assert set(codes(job)) == {"creation_unknown"}
