@@ -10,6 +10,7 @@ in the book before it is answered. A prompt may ask for trouble, each time that 
     [wrong id]    accepted, and answered with the id of no prediction
     [bad id]      accepted, and answered with a path as the id
     [nul id]      accepted, and answered with a NUL in the id
+    [odd status]  accepted, and answered with a status that nobody knows
     [11 MB]       accepted, and answered with a body of that size
     [missing 2]   the first two readings of the prediction are answered with 404
     [429]         the first creation of this prompt is refused, and not accepted
@@ -52,7 +53,7 @@ VERSIONS = {
 }
 """The models that are created by version."""
 TAG = re.compile(
-    r"\[(late|never|500|unreadable|wrong id|bad id|nul id|11 MB|missing|429|takes)"
+    r"\[(late|never|500|unreadable|wrong id|bad id|nul id|odd status|11 MB|missing|429|takes)"
     r"(?: (\d+(?:\.\d+)?))?\]"
 )
 WRONG_IDS = {"wrong id": "nosuchprediction", "bad id": "../../v1/account?", "nul id": "a\x00b"}
@@ -190,6 +191,8 @@ class _Server:
         described = prediction.described(_base_url(request))
         if "11 MB" in tags:
             described["logs"] = "x" * 11_000_000
+        if "odd status" in tags:
+            described["status"] = "booting"
         wrong = next((id for tag, id in WRONG_IDS.items() if tag in tags), None)
         return JSONResponse(described | ({"id": wrong} if wrong else {}), 201)
 

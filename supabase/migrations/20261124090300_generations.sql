@@ -383,7 +383,11 @@ begin
         where g.id = v_generation and g.status = 'processing';
     end if;
     begin
-        update public.predictions p set provider_id = p_provider_id, status = p_status, started_at = clock_timestamp()
+        update public.predictions p
+        set provider_id = p_provider_id, started_at = clock_timestamp(),
+            -- A status that is new to us must not cost what was paid for.
+            status = case when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
+                          else 'processing' end
         where p.id = v_prediction and p.provider_id is null
         returning * into v_row;
     exception when unique_violation then

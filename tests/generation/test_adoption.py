@@ -77,11 +77,17 @@ def codes(job: dict[str, Any]) -> list[str]:
     return [each["details"]["code"] for each in job["error_details"]["attempts"]]
 
 
-@pytest.mark.parametrize("tag", ["[500]", "[unreadable]", "[bad id]"])
+@pytest.mark.parametrize("tag", ["[500]", "[unreadable]", "[bad id]", "[nul id]", "[11 MB]"])
 async def test_an_answer_without_a_usable_id_is_looked_up(work, book, tag):
     job = (await work(tag))[tag]
     assert (job["status"], book.paid()[tag]) == ("completed", 1)
     assert codes(job) == ["provider_error" if tag == "[500]" else "unexpected_answer"]
+
+
+async def test_an_unknown_status_of_a_new_prediction_is_followed(work, book):
+    job = (await work("[odd status]"))["[odd status]"]
+    assert (job["status"], job["error_details"]) == ("completed", None)
+    assert book.paid()["[odd status]"] == 1
 
 
 async def test_an_id_that_the_provider_does_not_know_is_looked_up(work, db, book):

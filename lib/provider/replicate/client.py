@@ -267,6 +267,9 @@ class Replicate:
                 code="unreachable",
                 no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error
+        except ProviderError as error:
+            # Too large, which says nothing about what was asked for: like any unreadable response.
+            raise ProviderError(str(error), code="unexpected_answer") from error
         if not response.is_success:
             raise error_from_response(
                 response, body, about=about, not_found=not_found, secret=self._token
