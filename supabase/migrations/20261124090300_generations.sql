@@ -281,7 +281,7 @@ begin
           and p.status in ('intended', 'starting', 'processing', 'succeeded')
     );
     return query
-        select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, p.input, p.created_at,
+        select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, public.input_to_send(p), p.created_at,
                case when p.provider_id is null and (p.job_id, p.attempt) is distinct from (p_job_id, p_attempt)
                     then extract(epoch from clock_timestamp() - p.created_at)::double precision end,
                m.deadline_seconds, g.user_id, public.images_asked(p.input), p.outputs,
@@ -305,6 +305,53 @@ comment on function public.begin_generation is
 
 -- Predictions -------------------------------------------------------------------------------------
 
+create function public.requested_input(p_generation public.image_generations, p_model public.models) returns jsonb
+language sql stable set search_path = ''
+return coalesce(public.default_input(p_model), '{}') || (p_generation).parameters
+    || jsonb_build_object('prompt', (p_generation).prompt);
+comment on function public.requested_input is 'Input of a prediction as requested and by the model''s defaults, without a seed of ours.';
+
+create function public.data_reference(p_value jsonb) returns jsonb
+language sql immutable parallel safe set search_path = ''
+return case when jsonb_typeof(p_value) = 'string' and p_value #>> '{}' ~* '^data:' then to_jsonb(format(
+    'data:%s;sha256,%s;%s',
+    substring(p_value #>> '{}' from '^.{5}([^;,]{0,100})'),
+    encode(sha256(convert_to(p_value #>> '{}', 'UTF8')), 'hex'),
+    octet_length(p_value #>> '{}')
+)) else p_value end;
+comment on function public.data_reference is
+    'A data URL as data:<media type>;sha256,<digest of the URL>;<its length in bytes>; any other value unchanged.';
+
+create function public.input_without_data(p_input jsonb) returns jsonb
+language sql immutable parallel safe set search_path = ''
+return case when p_input::text ~* '"data:' then (
+    select jsonb_object_agg(i.key, case
+        when jsonb_typeof(i.value) = 'array' then (
+            select coalesce(jsonb_agg(public.data_reference(e.value) order by e.place), '[]')
+            from jsonb_array_elements(i.value) with ordinality as e (value, place)
+        )
+        else public.data_reference(i.value)
+    end)
+    from jsonb_each(p_input) i
+) else p_input end;
+comment on function public.input_without_data is 'An input with references in place of data URLs, also in its lists.';
+
+create function public.input_to_send(p_prediction public.predictions) returns jsonb
+language sql stable set search_path = ''
+return case when (p_prediction).input::text like '%;sha256,%' then (
+    select jsonb_object_agg(i.key, case
+        when public.input_without_data(jsonb_build_object(i.key, r.input -> i.key)) -> i.key = i.value
+        then r.input -> i.key else i.value
+    end)
+    from jsonb_each((p_prediction).input) i
+    cross join (
+        select public.requested_input(g, m) as input
+        from public.image_generations g left join public.models m on m.id = g.model_id
+        where g.id = (p_prediction).generation_id
+    ) r
+) else (p_prediction).input end;
+comment on function public.input_to_send is 'The input of a prediction with the data URLs of its request in place of the references.';
+
 create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generation_id uuid, p_provider text)
 returns public.predictions
 language sql volatile set search_path = ''
@@ -314,13 +361,13 @@ as $$
         p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
         -- A seed of ours, in the range that every model takes, tells two with the same prompt apart at the provider.
         case when m.input_schema ? 'seed' then jsonb_build_object('seed', floor(random() * 2147483647)::int) else '{}' end
-            || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt)
+            || public.input_without_data(public.requested_input(g, m))
     from public.image_generations g left join public.models m on m.id = g.model_id
     where g.id = p_generation_id
     returning *;
 $$;
 comment on function public.intend_prediction is
-    'Writes down that a prediction of a generation is about to be created, with the input to send. The caller holds the claim.';
+    'Writes down that a prediction of a generation is about to be created, with the input to send, references in place of data. The caller holds the claim.';
 
 create function public.replace_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text default null)
 returns setof public.predictions

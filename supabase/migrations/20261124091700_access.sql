@@ -85,6 +85,7 @@ begin
             -- generations
             'reserved_input', 'refuse_reserved_inputs',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
+            'requested_input', 'data_reference', 'input_without_data', 'input_to_send',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
             'forget_provider_id', 'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress',
             'images_asked', 'record_output', 'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
@@ -199,7 +200,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'd03326b8fc8557d4';
+return '4d46b8d4ecd3d44e';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -1,7 +1,8 @@
 """Creations whose answer is of no use: the list shows what was paid for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,13 @@ async def work(
     Waits between attempts are skipped.
     """
     db.execute("update job_types set provider = null")
+    db.execute("update models set input_schema = null")
     replicate = Replicate("r8_any", book.base_url, max_wait=0)
     storage = LocalStorage(tmp_path / "images", "")
 
-    async def run(*prompts: str, deadline: float = 20) -> dict[str, Any]:
+    async def run(
+        *prompts: str, deadline: float = 20, parameters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=deadline)
         worker = Worker(
             pool,
@@ -57,7 +61,8 @@ async def work(
             batch=50,
         )
         for prompt in prompts:
-            db.execute("select start_generation(null, %s, %s, '{}', 'test')", [prompt, SCHNELL])
+            arguments = [prompt, SCHNELL, json.dumps(parameters or {})]
+            db.execute("select start_generation(null, %s, %s, %s, 'test')", arguments)
         task = asyncio.create_task(worker.run(database, poll_seconds=0.02, stop_grace_seconds=0))
         left = "select id from job_queue where status in ('pending', 'processing')"
         async with asyncio.timeout(30):
@@ -82,6 +87,15 @@ async def test_an_answer_without_a_usable_id_is_looked_up(work, book, tag):
     job = (await work(tag))[tag]
     assert (job["status"], book.paid()[tag]) == ("completed", 1)
     assert codes(job) == ["provider_error" if tag == "[500]" else "unexpected_answer"]
+
+
+async def test_file_data_is_sent_and_found_in_the_list(work, db, book):
+    image = "data:image/png;base64," + "A" * 100_000
+    job = (await work("[500]", parameters={"image": image}))["[500]"]
+    assert (job["status"], book.paid()["[500]"]) == ("completed", 1)
+    assert book.entries()[0].input["image"] == image
+    [row] = db.execute("select input from predictions").fetchall()
+    assert row["input"]["image"].startswith("data:image/png;sha256,")
 
 
 async def test_an_unknown_status_of_a_new_prediction_is_followed(work, book):

@@ -1,5 +1,8 @@
 """What may be paid for is written down before, and each prediction has one owner."""
 
+import json
+from hashlib import sha256
+
 from queue_calls import GENERATION, OTHER
 
 RECORD = "select record_prediction(%s, %s, %s, %s)"
@@ -40,6 +43,32 @@ def test_a_seed_that_was_asked_for_is_kept(queue):
         parameters={"seed": 7},
     )  # fmt: skip
     assert begun(queue, job_id)["input"]["seed"] == 7
+
+
+def test_file_data_is_sent_and_only_its_digest_kept(queue):
+    data, other = ("data:image/png;base64," + letter * 90_000 for letter in "AB")
+    job_id = queue.claimed(
+        generation_id=GENERATION, prompt="data: a fox", model_id="somebody/model",
+        parameters={"image": data, "images": [other, "https://a/1.png", 3], "scale": 2},
+    )  # fmt: skip
+    sent = {
+        "prompt": "data: a fox", "image": data, "images": [other, "https://a/1.png", 3], "scale": 2
+    }  # fmt: skip
+    intent = begun(queue, job_id)
+    assert intent["input"] == sent
+    kept = queue.one("select input from predictions")
+    digest = sha256(data.encode()).hexdigest()
+    assert kept["image"] == f"data:image/png;sha256,{digest};{len(data)}"
+    assert kept["images"][0].startswith("data:image/png;sha256,")
+    assert (kept["images"][1:], kept["scale"]) == (["https://a/1.png", 3], 2)
+    assert len(json.dumps(kept)) < 500
+    # Of the next attempt, and of the next prediction.
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    assert begun(queue, job_id, attempt=2)["input"] == sent
+    again = "select input_to_send(p) from replace_prediction(%s, 2, %s, 'failed') as p"
+    assert queue.one(again, job_id, intent["prediction"]) == sent
 
 
 def test_the_next_attempt_looks_for_the_intent_or_follows_its_prediction(queue):
