@@ -47,7 +47,10 @@ async def work(
     storage = LocalStorage(tmp_path / "images", "")
 
     async def run(
-        *prompts: str, deadline: float = 20, parameters: Mapping[str, Any] | None = None
+        *prompts: str,
+        deadline: float = 20,
+        parameters: Mapping[str, Any] | None = None,
+        attempts: int = 3,
     ) -> dict[str, Any]:
         handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=deadline)
         worker = Worker(
@@ -63,6 +66,7 @@ async def work(
         for prompt in prompts:
             arguments = [prompt, SCHNELL, json.dumps(parameters or {})]
             db.execute("select start_generation(null, %s, %s, %s, 'test')", arguments)
+        db.execute("update job_queue set max_attempts = %s", [attempts])
         task = asyncio.create_task(worker.run(database, poll_seconds=0.02, stop_grace_seconds=0))
         left = "select id from job_queue where status in ('pending', 'processing')"
         async with asyncio.timeout(30):
@@ -87,6 +91,16 @@ async def test_an_answer_without_a_usable_id_is_looked_up(work, book, tag):
     job = (await work(tag))[tag]
     assert (job["status"], book.paid()[tag]) == ("completed", 1)
     assert codes(job) == ["provider_error" if tag == "[500]" else "unexpected_answer"]
+
+
+async def test_a_slow_creation_counts_towards_the_deadline(work, book):
+    prompt = "[late 1] [takes 2.5]"
+    job = (await work(prompt, deadline=2, attempts=1))[prompt]
+    assert (job["status"], codes(job)) == ("failed", ["deadline_exceeded"])
+    assert "took longer than 2 s" in job["error_details"]["attempts"][0]["error"]
+    created, cancelled = book.entries()
+    assert (cancelled.event, cancelled.id) == ("cancelled", created.id)
+    assert cancelled.at - created.at < 2.4
 
 
 async def test_file_data_is_sent_and_found_in_the_list(work, db, book):

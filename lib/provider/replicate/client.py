@@ -156,15 +156,17 @@ class Replicate:
         prediction: Prediction,
         *,
         deadline: float,
+        since: float | None = None,
         may_cancel: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[Prediction]:
         """Yield every new state until the prediction is finished, with or without success.
 
-        Retries transient errors until the deadline. After `deadline` seconds the prediction is
-        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then. If
-        `may_cancel` says no, it is left alone.
+        Retries transient errors until the deadline, `deadline` seconds after `since`: a time of the
+        event loop's clock, now by default. Then the prediction is cancelled and ProviderError
+        "deadline_exceeded" raised, unless it succeeded just then. If `may_cancel` says no, it is
+        left alone.
         """
-        until = asyncio.get_running_loop().time() + deadline
+        until = (asyncio.get_running_loop().time() if since is None else since) + deadline
         interval = FIRST_POLL_SECONDS
         poll = partial(self._get_once, prediction.id)
         while not prediction.finished:
