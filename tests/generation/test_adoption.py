@@ -12,6 +12,7 @@ from bookkeeper import Bookkeeper
 from lib.database import AsyncPool, open_async_pool
 from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
+from lib.provider import PredictionList, ProviderError
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import Queue
 from lib.storage.local import LocalStorage
@@ -91,6 +92,68 @@ async def test_an_answer_without_a_usable_id_is_looked_up(work, book, tag):
     job = (await work(tag))[tag]
     assert (job["status"], book.paid()[tag]) == ("completed", 1)
     assert codes(job) == ["provider_error" if tag == "[500]" else "unexpected_answer"]
+
+
+@pytest.fixture
+def interrupted(db: Connection) -> Callable[[int], dict[str, Any]]:
+    """A pending job whose first attempt sent its request so many minutes ago; its intent."""
+
+    def make(minutes: int) -> dict[str, Any]:
+        db.execute("select start_generation(null, 'a fox', %s, '{}', 'test')", [SCHNELL])
+        db.execute("select claim_next_job()")
+        begin = "select begun.* from job_queue q, begin_generation(q.id, 1) as begun"
+        intent = db.execute(begin).fetchone()
+        db.execute(
+            "select complete_job(id, false, 'Lost.', %s) from job_queue",
+            ['{"code": "unreachable"}'],
+        )
+        age = "update predictions set created_at = created_at - %s * interval '1 minute'"
+        db.execute(age, [minutes])
+        assert intent
+        return intent
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("minutes", "statuses"), [(54, ["succeeded"]), (56, ["unknown", "succeeded"])]
+)
+async def test_what_the_list_does_not_show_is_unknown_once_inputs_may_be_gone(
+    work, db, book, interrupted, minutes, statuses
+):
+    interrupted(minutes)
+    assert (await work())["a fox"]["status"] == "completed"
+    rows = db.execute("select status from predictions order by created_at").fetchall()
+    assert [row["status"] for row in rows] == statuses
+    assert book.paid() == {"a fox": 1}
+
+
+@pytest.mark.parametrize("minutes", [54, 56])
+async def test_what_the_list_shows_is_adopted_at_any_age(work, db, book, interrupted, minutes):
+    intent = interrupted(minutes)
+    replicate = Replicate("r8_any", book.base_url)
+    created = await replicate.create(SCHNELL, intent["input"])
+    await replicate.aclose()
+    assert (await work())["a fox"]["status"] == "completed"
+    assert db.execute("select provider_id from predictions").fetchall() == [
+        {"provider_id": created.id}
+    ]
+    assert book.paid() == {"a fox": 1}
+
+
+@pytest.mark.parametrize("code", ["creation_unknown", "provider_error"])
+async def test_a_list_that_is_incomplete_or_unavailable_proves_nothing(
+    work, book, interrupted, monkeypatch, code
+):
+    async def list_since(*_args: Any) -> PredictionList:
+        if code == "provider_error":
+            raise ProviderError("Down.", code=code)
+        return PredictionList([], complete=False)
+
+    monkeypatch.setattr(Replicate, "list_since", list_since)
+    interrupted(54)
+    job = (await work())["a fox"]
+    assert (job["status"], set(codes(job)[1:]), book.paid()) == ("failed", {code}, {})
 
 
 async def test_a_slow_creation_counts_towards_the_deadline(work, book):

@@ -148,6 +148,12 @@ async def test_a_prediction_is_read_as_models_write_it(
     assert (prediction.output, prediction.error, prediction.progress) == (output, error, progress)
 
 
+async def test_of_long_logs_the_end_is_kept(serve, connect):
+    server = serve(state("processing", logs="x" * 9_000_000 + "y" * 15_997 + "12%"))
+    prediction = await connect(TOKEN, server.base_url).get("p1")
+    assert prediction.logs == "y" * 15_997 + "12%"
+
+
 async def test_following_yields_each_new_state_through_outages(serve, connect, monkeypatch):
     monkeypatch.setattr(client, "FIRST_POLL_SECONDS", 0.01)
     server = serve(

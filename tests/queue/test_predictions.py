@@ -132,6 +132,19 @@ def test_an_attempt_that_lost_its_claim_does_not_end_the_prediction_of_the_next(
     assert begun(queue, job_id, attempt=3)["provider_id"] == "p1"
 
 
+def test_of_a_log_the_end_is_stored_and_of_an_error_the_beginning(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    prediction = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", prediction)
+    end = (
+        "select end_prediction(%s, 1, %s, 'failed', repeat('a', 16000) || repeat('b', 9000000),"
+        " repeat('c', 9000000) || repeat('d', 16000), 1, 0)"
+    )
+    assert queue.one(end, job_id, prediction) is True
+    [row] = queue.rows("select error, log from predictions")
+    assert row == {"error": "a" * 16_000, "log": "d" * 16_000}
+
+
 def test_an_intent_of_which_nothing_was_started_is_taken_back(queue):
     job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
     intent = begun(queue, job_id)["prediction"]
