@@ -29,7 +29,7 @@ select
     q.completed_at,
     q.updated_at,
     q.error_message,
-    q.error_details ->> 'code' as error_code,
+    left(q.error_details ->> 'code', 200) as error_code,
     coalesce(q.error_details -> 'permanent' = 'true', false) as permanent,
     left(jsonb_pretty(q.payload), 100000) as payload,
     left(jsonb_pretty(
@@ -174,13 +174,15 @@ limit 100;
 
 -- name: attempts
 -- The last 30 attempts that ended with an error, oldest first. Columns as recorded, which may be
--- anything or null: attempt, due_at, started_at, at (its end), worker, error, code.
+-- anything or null: attempt, due_at, started_at, at (its end), worker, code, up to 200 characters
+-- each; error, up to 16,000.
 select e.attempt, e.due_at, e.started_at, e.at, e.worker, e.error, e.code
 from (
     select
-        a.place, a.value ->> 'attempt' as attempt, a.value ->> 'due_at' as due_at,
-        a.value ->> 'started_at' as started_at, a.value ->> 'at' as at, a.value ->> 'worker' as worker,
-        left(a.value ->> 'error', 16000) as error, a.value -> 'details' ->> 'code' as code
+        a.place, left(a.value ->> 'attempt', 200) as attempt, left(a.value ->> 'due_at', 200) as due_at,
+        left(a.value ->> 'started_at', 200) as started_at, left(a.value ->> 'at', 200) as at,
+        left(a.value ->> 'worker', 200) as worker, left(a.value ->> 'error', 16000) as error,
+        left(a.value -> 'details' ->> 'code', 200) as code
     from public.job_queue q
     cross join lateral jsonb_array_elements(
         case when jsonb_typeof(q.error_details -> 'attempts') = 'array'

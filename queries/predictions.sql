@@ -7,8 +7,11 @@ select generation_id, status, model_id, version, prediction, provider_id, input:
 from public.begin_generation(:job_id::uuid, :attempt, :provider);
 
 -- name: replace_prediction^
-select id as prediction, version, input::text as input, created_at as at
-from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :status, :error);
+select id as prediction, version, public.input_to_send(p)::text as input, created_at as at
+from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :status, :error) as p;
+
+-- name: forget_provider_id$
+select public.forget_provider_id(:job_id::uuid, :attempt, :prediction::uuid);
 
 -- name: renew_intent$
 select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid);

@@ -7,6 +7,12 @@ in the book before it is answered. A prompt may ask for trouble, each time that 
     [never]       accepted, and not answered at all
     [500]         accepted, and answered with 500
     [unreadable]  accepted, and answered with a body that is not JSON
+    [wrong id]    accepted, and answered with the id of no prediction
+    [bad id]      accepted, and answered with a path as the id
+    [nul id]      accepted, and answered with a NUL in the id
+    [odd status]  accepted, and answered with a status that nobody knows
+    [11 MB]       accepted, and answered with a body of that size
+    [missing 2]   the first two readings of the prediction are answered with 404
     [429]         the first creation of this prompt is refused, and not accepted
     [takes 5]     the prediction runs for five seconds
 
@@ -46,7 +52,11 @@ VERSIONS = {
     "39ed52f2a78e934b3ba6e2a89f5b1c712de7dfea535525255b1aa35c5565e08b": "stability-ai/sdxl",
 }
 """The models that are created by version."""
-TAG = re.compile(r"\[(late|never|500|unreadable|429|takes)(?: (\d+(?:\.\d+)?))?\]")
+TAG = re.compile(
+    r"\[(late|never|500|unreadable|wrong id|bad id|nul id|odd status|11 MB|missing|429|takes)"
+    r"(?: (\d+(?:\.\d+)?))?\]"
+)
+WRONG_IDS = {"wrong id": "nosuchprediction", "bad id": "../../v1/account?", "nul id": "a\x00b"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ class _Prediction:
     created_at: datetime
     ends_at: float
     deadline: float
+    missing: float
     cancelled: bool = False
 
     @property
@@ -177,10 +188,20 @@ class _Server:
             return JSONResponse({"title": "Internal server error", "status": 500}, 500)
         if "unreadable" in tags:
             return Response("<html>Welcome</html>", 201, media_type="application/json")
-        return JSONResponse(prediction.described(_base_url(request)), 201)
+        described = prediction.described(_base_url(request))
+        if "11 MB" in tags:
+            described["logs"] = "x" * 11_000_000
+        if "odd status" in tags:
+            described["status"] = "booting"
+        wrong = next((id for tag, id in WRONG_IDS.items() if tag in tags), None)
+        return JSONResponse(described | ({"id": wrong} if wrong else {}), 201)
 
     async def get(self, request: Request) -> Response:
         await asyncio.sleep(self._read_seconds)
+        prediction = self._predictions.get(request.path_params["id"])
+        if prediction and prediction.missing > 0:
+            prediction.missing -= 1
+            return JSONResponse({"title": "Not found", "status": 404}, 404)
         return self._answer(request)
 
     async def cancel(self, request: Request) -> Response:
@@ -228,6 +249,7 @@ class _Server:
             created_at=datetime.fromtimestamp(now, UTC),
             ends_at=now + float(tags.get("takes") or self._run_seconds),
             deadline=now + float(cancel_after.removesuffix("s")),
+            missing=float(tags.get("missing", 0)),
         )
 
     def _answer(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
-from lib.generation.predictions import Predictions
+from lib.generation.predictions import Predictions, creation_unknown
 from lib.generation.prompt_check import PromptCheck
 from lib.provider import Prediction, Provider, ProviderError
 from lib.queue.worker_calls import Claim, JobFailed, Queue
@@ -65,7 +65,7 @@ class GenerationHandler:
             intent, prediction = await self._predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
             if not prediction.finished:
-                prediction = await self._follow(claim, intent, prediction)
+                prediction = await self._follow(claim, intent, prediction, began)
             progress = PREDICTED_PERCENT if prediction.output else 0
             await self._calls.end(claim, intent, prediction, progress=progress)
             stored = await self._outputs.store(
@@ -109,11 +109,14 @@ class GenerationHandler:
         """Cancel the predictions of a cancelled job."""
         await self._predictions.cancel_unwanted(claim)
 
-    async def _follow(self, claim: Claim, intent: Intent, prediction: Prediction) -> Prediction:
+    async def _follow(
+        self, claim: Claim, intent: Intent, prediction: Prediction, began: float
+    ) -> Prediction:
         try:
             async for prediction in self._provider.follow(  # noqa: B020
                 prediction,
                 deadline=intent.deadline_seconds,
+                since=began,
                 # Of a worker that was stopped for a while, another may follow the same prediction.
                 may_cancel=lambda: self._calls.is_held(claim),
             ):
@@ -125,5 +128,7 @@ class GenerationHandler:
             if error.code == "deadline_exceeded":
                 ended = replace(prediction, status="canceled", error=str(error))
                 await self._calls.end(claim, intent, ended, progress=0)
+            if error.code == "prediction_not_found":
+                raise creation_unknown() from error
             raise
         return prediction

@@ -49,6 +49,7 @@ class Outputs:
         Raises ProviderError and StorageError, and JobFailed with code outputs_expired, if there is
         none, or if the next attempt may store those that are missing; and ClaimLost.
         """
+        removed = earlier and may_have_expired(prediction.created_at or intent.at)
         known = generation.intent is not None and generation.intent.id == intent.id
         stored = dict(generation.stored) if known else {}
         lost: list[Exception] = []
@@ -58,7 +59,7 @@ class Outputs:
                 continue
             name = f"{generation.folder}/{index}"
             try:
-                image = await self._store_one(name, prediction, index, earlier, until)
+                image = await self._store_one(name, prediction, index, removed, until)
             except (ProviderError, JobFailed) as error:
                 if error.code in LOST:
                     lost.append(error)
@@ -82,15 +83,15 @@ class Outputs:
         return stored
 
     async def _store_one(
-        self, name: str, prediction: Prediction, index: int, earlier: bool, until: float
+        self, name: str, prediction: Prediction, index: int, removed: bool, until: float
     ) -> StoredImage:
-        image = await self._download(prediction, index, earlier, until)
+        image = await self._download(prediction, index, removed, until)
         try:
             return await self._save(name, image)
         except NotAnImage as error:
             logger.info("Fetching image %d of %s again: %s", index, prediction.id, error)
         # A download may be cut off without an error.
-        image = await self._download(prediction, index, earlier, until)
+        image = await self._download(prediction, index, removed, until)
         return await self._save(name, image)
 
     async def _save(self, name: str, image: bytes) -> StoredImage:
@@ -101,7 +102,7 @@ class Outputs:
             raise
 
     async def _download(
-        self, prediction: Prediction, index: int, earlier: bool, until: float
+        self, prediction: Prediction, index: int, removed: bool, until: float
     ) -> bytes:
         try:
             return await self._fetch(prediction, index, until)
@@ -120,7 +121,7 @@ class Outputs:
                 if error.code not in ("image_not_found", "prediction_not_found"):
                     raise
                 refusal = error
-        if earlier and may_have_expired(prediction):
+        if removed:
             raise outputs_expired(prediction.id) from refusal
         # Another prediction would be paid for, and most likely end the same.
         raise ProviderError(
@@ -134,10 +135,9 @@ class Outputs:
         )
 
 
-def may_have_expired(prediction: Prediction) -> bool:
-    """Whether the provider may have removed the outputs of an earlier attempt's prediction."""
-    created_at = prediction.created_at
-    return created_at is None or datetime.now(UTC) - created_at >= OUTPUT_LIFETIME
+def may_have_expired(created_at: datetime) -> bool:
+    """Whether the provider may have removed the outputs of a prediction of that time."""
+    return datetime.now(UTC) - created_at >= OUTPUT_LIFETIME
 
 
 def outputs_expired(prediction_id: str) -> JobFailed:

@@ -1,7 +1,7 @@
 """Typed calls of the SQL functions that keep the table predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -130,6 +130,19 @@ class PredictionCalls:
             intent.deadline_seconds,
             intent.user_id,
         )
+
+    async def forget_id(self, claim: Claim, intent: Intent) -> Intent:
+        """An intent without the provider's id, because the provider knows none such.
+
+        Raises ClaimLost.
+        """
+        async with connected(self._pool) as connection:
+            seconds = await self._sql.forget_provider_id(
+                connection, job_id=claim.job_id, attempt=claim.attempt, prediction=intent.id
+            )
+        if seconds is None:
+            raise ClaimLost(claim)
+        return replace(intent, provider_id=None, seconds=seconds)
 
     async def renew(self, claim: Claim, intent: Intent) -> None:
         """Prepare an intent for being sent again. Raises ClaimLost."""

@@ -53,13 +53,23 @@ class Predictions:
         outputs_expired, and those of the prompt check.
         """
         if intent.provider_id is not None:
-            known = await self._known(intent.provider_id)
-            refused = known.failure is not None and known.failure.permanent
-            if known.status == "succeeded" or not known.finished or refused:
-                return intent, known
-            began = asyncio.get_running_loop().time()
-            intent = await self._calls.replace(claim, intent, known.status, known.error)
-        elif intent.seconds is not None:
+            try:
+                known = await self._known(intent, intent.provider_id)
+            except ProviderError as error:
+                if error.code != "prediction_not_found":
+                    raise
+                # Too young to have been removed. Its id may be wrong; the list has the right one.
+                if Capability.LIST not in self._provider.capabilities:
+                    raise creation_unknown() from error
+                logger.warning("The provider does not know prediction %s", intent.provider_id)
+                intent = await self._calls.forget_id(claim, intent)
+            else:
+                refused = known.failure is not None and known.failure.permanent
+                if known.status == "succeeded" or not known.finished or refused:
+                    return intent, known
+                began = asyncio.get_running_loop().time()
+                intent = await self._calls.replace(claim, intent, known.status, known.error)
+        if intent.seconds is not None:
             found = await self._find(claim, intent)
             if found:
                 return intent, found
@@ -96,17 +106,18 @@ class Predictions:
                 # Nothing was sent, so the next attempt need not look for it.
                 await self._calls.drop(intent)
 
-    async def _known(self, prediction_id: str) -> Prediction:
+    async def _known(self, intent: Intent, prediction_id: str) -> Prediction:
+        """Read a prediction. Raises outputs_expired if its age explains what is missing."""
         try:
             prediction = await self._provider.get(prediction_id)
         except ProviderError as error:
-            if error.code == "prediction_not_found":
+            if error.code == "prediction_not_found" and may_have_expired(intent.at):
                 raise outputs_expired(prediction_id) from error
             raise
         gone = prediction.status == "succeeded" and not prediction.output
         # Images that the safety filter left out leave an empty list, removed ones none.
         gone = gone and prediction.failure is None
-        if gone and may_have_expired(prediction):
+        if gone and may_have_expired(prediction.created_at or intent.at):
             raise outputs_expired(prediction.id)
         return prediction
 
@@ -132,11 +143,16 @@ class Predictions:
         adopted = await self._calls.adopt(claim, intent, same) if same else None
         if adopted is not None:
             logger.info("Adopted prediction %s, which an earlier attempt started", adopted)
-            return await self._known(adopted)
+            try:
+                return await self._known(intent, adopted)
+            except ProviderError as error:
+                if error.code == "prediction_not_found":
+                    raise creation_unknown() from error
+                raise
         if waited > SEARCH_SECONDS:
             return None
         if not listed.complete:
-            raise _creation_unknown(LOOK_AGAIN_SECONDS)
+            raise creation_unknown()
         _require_waited(waited)
         return None
 
@@ -165,7 +181,7 @@ class Predictions:
         if outcome == "unwanted":
             await self._cancel(prediction.id)
         if outcome == "taken":
-            raise _creation_unknown(LOOK_AGAIN_SECONDS)
+            raise creation_unknown()
         if outcome != "held":
             raise ClaimLost(claim)
         return prediction
@@ -190,10 +206,11 @@ def _require_waited(seconds: float) -> None:
     """Raise JobFailed as long as an intent's request may still arrive at the provider."""
     left = CREATE_SECONDS + ARRIVAL_SECONDS - seconds
     if left > 0:
-        raise _creation_unknown(left)
+        raise creation_unknown(left)
 
 
-def _creation_unknown(retry_after: float) -> JobFailed:
+def creation_unknown(retry_after: float = LOOK_AGAIN_SECONDS) -> JobFailed:
+    """The end of an attempt after which the next one looks for the prediction."""
     return JobFailed(
         "An earlier attempt may have started this generation at the provider. Its prediction is"
         " looked up before another is paid for.",

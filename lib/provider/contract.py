@@ -196,11 +196,13 @@ class Provider(Protocol):
         prediction: Prediction,
         *,
         deadline: float,
+        since: float | None = None,
         may_cancel: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[Prediction]:
         """Yield every new state of a prediction until it ends.
 
-        After `deadline` seconds it is cancelled, unless `may_cancel` says no, and code
+        `deadline` seconds after `since`, a time of the event loop's clock that is now by default,
+        it is cancelled, unless `may_cancel` says no, and code
         "deadline_exceeded" raised.
         """
 

@@ -158,7 +158,7 @@ comment on table public.predictions is
 comment on column public.predictions.provider_id is 'The provider''s id; null while unknown.';
 comment on column public.predictions.attempt is 'The attempt that sent or last repeated the request.';
 comment on column public.predictions.worker is 'The worker of that attempt, as worker_of gives it.';
-comment on column public.predictions.input is 'Input as sent, with digests in place of file data.';
+comment on column public.predictions.input is 'Input as sent, with references as of data_reference in place of file data.';
 comment on column public.predictions.status is
     'intended: the provider''s id is unknown; it may or may not have started. unknown: that could not be determined in time, so another prediction may be paid for the same generation. expired: its outputs were deleted before they were stored. Otherwise the provider''s status.';
 comment on column public.predictions.created_at is 'Time before the request was sent.';
@@ -349,11 +349,12 @@ begin
     new.updated_at := least(greatest(new.updated_at, v_first), v_last);
     new.attempts := least(new.attempts, v_most);
     new.max_attempts := least(new.max_attempts, v_most);
+    new.error_message := left(new.error_message, 16000);
     return new;
 end;
 $$;
 comment on function public.bound_job is
-    'Limits the times of a job to the years 1970 to 2200, and its attempts to a billion.';
+    'Limits the times of a job to the years 1970 to 2200, its attempts to a billion, and its error to 16,000 characters.';
 
 -- The condition alone is paid for by every other job. Its numbers leave a claim a billion attempts until it
 -- would be cut, so an attempt's number is never given twice.
@@ -367,6 +368,7 @@ create trigger job_queue_bounds
         or new.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
         or new.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
         or new.attempts > 2000000000 or new.max_attempts > 2000000000
+        or octet_length(new.error_message) > 16000
     )
     execute function public.bound_job();
 
@@ -377,7 +379,8 @@ where q.created_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00
    or q.started_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
    or q.completed_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
    or q.updated_at not between '1970-01-01 00:00:00+00' and '2200-01-01 00:00:00+00'
-   or q.attempts > 2000000000 or q.max_attempts > 2000000000;
+   or q.attempts > 2000000000 or q.max_attempts > 2000000000
+   or octet_length(q.error_message) > 16000;
 
 -- What could not be done --------------------------------------------------------------------------
 

@@ -98,11 +98,16 @@ as $$
         || jsonb_build_object(
             'attempt', p_job.attempts, 'due_at', p_job.scheduled_at, 'started_at', p_job.started_at,
             'at', clock_timestamp(), 'worker', public.worker_of(p_job.id, p_job.attempts),
-            'error', p_error, 'details', d.details
+            'error', left(p_error, 16000), 'details', d.details
         )
     )
     from (
         select case
+            when octet_length(p_details::text) > 16000 then jsonb_build_object(
+                'code', left(p_details ->> 'code', 200),
+                'permanent', coalesce(p_details -> 'permanent' = 'true', false),
+                'details', left(p_details::text, 16000)
+            )
             when jsonb_typeof(p_details) = 'object' then p_details
             when p_details <> 'null' then jsonb_build_object('details', p_details)
             else '{}'
@@ -110,7 +115,7 @@ as $$
     ) d;
 $$;
 comment on function public.append_attempt_error(public.job_queue, text, jsonb) is
-    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are not an object are kept under "details"; null counts as no details.';
+    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are not an object are kept under "details"; null counts as no details. The error is cut at 16,000 characters; details longer than that are kept as text, cut, under "details", with their code.';
 
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval
@@ -628,13 +633,13 @@ begin
     if v_limited and v_model is not null then
         insert into public.model_holds as h (model_id, held_until, reason)
         -- Without a Retry-After, 10 s keeps all jobs from asking again at once.
-        values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', p_error)
+        values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', left(p_error, 2000))
         on conflict (model_id) do update
         set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason, allowance = 1;
     end if;
     if v_provider is not null then
         if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then
-            perform public.record_provider_failure(v_provider, p_error);
+            perform public.record_provider_failure(v_provider, left(p_error, 2000));
         elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'vendor_account', 'creation_unknown')
               -- A prompt check refuses without asking the provider.
               or v_code = 'refused' and exists (

@@ -307,8 +307,8 @@ begin
         select from public.predictions p where p.provider = p_provider and p.provider_id = v_known
     ) then
         -- Of an existing deployment.
-        insert into public.predictions (provider, provider_id, model_id, generation_id, input, status)
-        select p_provider, v_known, g.model_id, g.id, '{}', 'processing' from public.image_generations g where g.id = v_id;
+        insert into public.predictions (provider, provider_id, model_id, generation_id, input, status, created_at)
+        select p_provider, v_known, g.model_id, g.id, '{}', 'processing', g.created_at from public.image_generations g where g.id = v_id;
     end if;
     perform public.intend_prediction(p_job_id, p_attempt, v_id, p_provider)
     where not exists (
@@ -317,7 +317,7 @@ begin
           and p.status in ('intended', 'starting', 'processing', 'succeeded')
     );
     return query
-        select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, p.input, p.created_at,
+        select g.id, g.status, p.model_id, p.version, p.id, p.provider_id, public.input_to_send(p), p.created_at,
                case when p.provider_id is null and (p.job_id, p.attempt) is distinct from (p_job_id, p_attempt)
                     then extract(epoch from clock_timestamp() - p.created_at)::double precision end,
                m.deadline_seconds, g.user_id, public.images_asked(p.input), p.outputs,
@@ -341,6 +341,53 @@ comment on function public.begin_generation is
 
 -- Predictions -------------------------------------------------------------------------------------
 
+create function public.requested_input(p_generation public.image_generations, p_model public.models) returns jsonb
+language sql stable set search_path = ''
+return coalesce(public.default_input(p_model), '{}') || (p_generation).parameters
+    || jsonb_build_object('prompt', (p_generation).prompt);
+comment on function public.requested_input is 'Input of a prediction as requested and by the model''s defaults, without a seed of ours.';
+
+create function public.data_reference(p_value jsonb) returns jsonb
+language sql immutable parallel safe set search_path = ''
+return case when jsonb_typeof(p_value) = 'string' and p_value #>> '{}' ~* '^data:' then to_jsonb(format(
+    'data:%s;sha256,%s;%s',
+    substring(p_value #>> '{}' from '^.{5}([^;,]{0,100})'),
+    encode(sha256(convert_to(p_value #>> '{}', 'UTF8')), 'hex'),
+    octet_length(p_value #>> '{}')
+)) else p_value end;
+comment on function public.data_reference is
+    'A data URL as data:<media type>;sha256,<digest of the URL>;<its length in bytes>; any other value unchanged.';
+
+create function public.input_without_data(p_input jsonb) returns jsonb
+language sql immutable parallel safe set search_path = ''
+return case when p_input::text ~* '"data:' then (
+    select jsonb_object_agg(i.key, case
+        when jsonb_typeof(i.value) = 'array' then (
+            select coalesce(jsonb_agg(public.data_reference(e.value) order by e.place), '[]')
+            from jsonb_array_elements(i.value) with ordinality as e (value, place)
+        )
+        else public.data_reference(i.value)
+    end)
+    from jsonb_each(p_input) i
+) else p_input end;
+comment on function public.input_without_data is 'An input with references in place of data URLs, also in its lists.';
+
+create function public.input_to_send(p_prediction public.predictions) returns jsonb
+language sql stable set search_path = ''
+return case when (p_prediction).input::text like '%;sha256,%' then (
+    select jsonb_object_agg(i.key, case
+        when public.input_without_data(jsonb_build_object(i.key, r.input -> i.key)) -> i.key = i.value
+        then r.input -> i.key else i.value
+    end)
+    from jsonb_each((p_prediction).input) i
+    cross join (
+        select public.requested_input(g, m) as input
+        from public.image_generations g left join public.models m on m.id = g.model_id
+        where g.id = (p_prediction).generation_id
+    ) r
+) else (p_prediction).input end;
+comment on function public.input_to_send is 'The input of a prediction with the data URLs of its request in place of the references.';
+
 create function public.intend_prediction(p_job_id uuid, p_attempt int, p_generation_id uuid, p_provider text)
 returns public.predictions
 language sql volatile set search_path = ''
@@ -352,14 +399,14 @@ as $$
         p_provider, g.model_id, m.version, g.id, p_job_id, p_attempt, public.worker_of(p_job_id, p_attempt),
         -- A seed of ours, in the range that every model takes, tells two with the same prompt apart at the provider.
         case when m.input_schema ? 'seed' then jsonb_build_object('seed', floor(random() * 2147483647)::int) else '{}' end
-            || coalesce(public.default_input(m), '{}') || g.parameters || jsonb_build_object('prompt', g.prompt),
+            || public.input_without_data(public.requested_input(g, m)),
         g.application, g.metadata
     from public.image_generations g left join public.models m on m.id = g.model_id
     where g.id = p_generation_id
     returning *;
 $$;
 comment on function public.intend_prediction is
-    'Writes down that a prediction of a generation is about to be created, with the input to send. The caller holds the claim; without one, p_job_id and p_attempt are null.';
+    'Writes down that a prediction of a generation is about to be created, with the input to send, references in place of data. The caller holds the claim; without one, p_job_id and p_attempt are null.';
 
 create function public.replace_prediction(p_job_id uuid, p_attempt int, p_prediction uuid, p_status text, p_error text default null)
 returns setof public.predictions
@@ -422,7 +469,11 @@ begin
         where g.id = v_generation and g.status = 'processing';
     end if;
     begin
-        update public.predictions p set provider_id = p_provider_id, status = p_status, started_at = clock_timestamp()
+        update public.predictions p
+        set provider_id = p_provider_id, started_at = clock_timestamp(),
+            -- A status that is new to us must not cost what was paid for.
+            status = case when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
+                          else 'processing' end
         where p.id = v_prediction and p.provider_id is null
         returning * into v_row;
     exception when unique_violation then
@@ -470,6 +521,25 @@ $$;
 comment on function public.adopt_prediction is
     'Gives an intent the first of the predictions, found in the provider''s list, that no other intent has. Null when all are taken or the claim is lost.';
 
+create function public.forget_provider_id(p_job_id uuid, p_attempt int, p_prediction uuid) returns double precision
+language plpgsql volatile set search_path = ''
+as $$
+declare
+    v_row public.predictions;
+begin
+    if not public.hold_claim(p_job_id, p_attempt) then
+        return null;
+    end if;
+    update public.predictions p set provider_id = null, status = 'intended', started_at = null
+    where p.id = p_prediction
+    returning * into v_row;
+    update public.image_generations g set prediction_id = null where g.id = v_row.generation_id;
+    return extract(epoch from clock_timestamp() - v_row.created_at);
+end;
+$$;
+comment on function public.forget_provider_id is
+    'Makes an intent of a prediction again whose id the provider does not know, so that it is looked for. Returns how long ago it was intended, in seconds; null when the claim is lost.';
+
 create function public.drop_intent(p_prediction uuid) returns void
 language sql volatile set search_path = ''
 as $$ delete from public.predictions p where p.id = p_prediction and p.provider_id is null $$;
@@ -482,6 +552,10 @@ create function public.end_prediction(
 language plpgsql volatile set search_path = ''
 as $$
 begin
+    -- Of a worker that was stopped for a while, another attempt may follow the same prediction.
+    if p_job_id is not null and not public.hold_claim(p_job_id, p_attempt) then
+        return false;
+    end if;
     update public.predictions p
     set status = p_status, error = left(p_error, 16000), log = right(p_log, 16000), predict_seconds = p_predict_seconds,
         outputs = p_outputs, ended_at = clock_timestamp()
@@ -489,7 +563,7 @@ begin
     return public.record_progress(p_job_id, p_attempt, p_progress);
 end;
 $$;
-comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false when the claim is lost.';
+comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false, and nothing changes, when the claim is lost.';
 
 create function public.unwanted_predictions(p_job_id uuid) returns setof text
 language sql volatile set search_path = ''

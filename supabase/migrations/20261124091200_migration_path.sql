@@ -127,7 +127,7 @@ begin
     returning id into v_id;
     insert into public.sync_generations (generation_id, model_id) values (v_id, p_model_id);
     return query
-        select v_id, p.id, p.version, p.input from public.intend_prediction(null, null, v_id, p_provider) p;
+        select v_id, p.id, p.version, public.input_to_send(p) from public.intend_prediction(null, null, v_id, p_provider) p;
 end;
 $$;
 comment on function public.start_sync_generation is
@@ -156,7 +156,7 @@ begin
     set status = p_outcome, progress = case when p_outcome = 'completed' then 100 else g.progress end,
         image_url = p_image_url, storage_path = p_storage_path, thumbnail_path = p_thumbnail_path,
         prediction_id = p_prediction_id,
-        error_message = p_error_message, error_code = p_error_code, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
+        error_message = left(p_error_message, 16000), error_code = p_error_code, completed_at = v_ended.ended_at, updated_at = v_ended.ended_at
     where g.id = p_generation_id;
     insert into public.outputs (
         generation_id, user_id, index, url, storage_path, media_type, width, height, bytes, thumbnail_path

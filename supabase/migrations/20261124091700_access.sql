@@ -85,9 +85,10 @@ begin
             -- generations
             'reserved_input', 'refuse_reserved_inputs', 'refuse_invalid_labels',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
+            'requested_input', 'data_reference', 'input_without_data', 'input_to_send',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
-            'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress', 'images_asked', 'record_output',
-            'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
+            'forget_provider_id', 'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress',
+            'images_asked', 'record_output', 'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
             'cancel_jobs', 'retry_jobs', 'set_priority', 'actions_on_job', 'live_duplicates', 'cancel_duplicates',

@@ -105,7 +105,10 @@ def test_a_second_attempt_follows_the_prediction_of_the_first(call, db):
 
 def test_where_the_first_prediction_is_gone_one_attempt_says_so_and_the_next_starts_anew(call, db):
     started = call("start-generation", GENERATION).json()
-    db.execute("update public.image_generations set prediction_id = 'removedlongago'")
+    db.execute(
+        "update public.image_generations"
+        " set prediction_id = 'removedlongago', created_at = created_at - interval '1 hour'"
+    )
     for errors in (1, 0):
         answer = call("process-generation", {"generation_id": started["generation_id"]}).json()
         assert (answer["processed"], answer["errors"]) == (1, errors)

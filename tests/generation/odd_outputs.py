@@ -168,12 +168,18 @@ class OddProvider:
         }
         name = "png" if prompt.startswith("old-") and not old else prompt
         self._predictions[described["id"]] = described, name
+        if name == "slow-drip":
+            return JSONResponse(described | {"status": "processing"})
         return JSONResponse(described | {"output": self._output(request, name)})
 
     async def _get(self, request: Request) -> Response:
         described, name = self._predictions[request.path_params["id"]]
         if name == "forgotten":
             return JSONResponse({"title": "Not found"}, 404)
+        if name == "slow-drip":
+            age = datetime.now(UTC) - datetime.fromisoformat(described["created_at"])
+            if age < timedelta(seconds=0.5):
+                return JSONResponse(described | {"status": "processing"})
         name = {"renewed": "png", "emptied": "null"}.get(name, name)
         return JSONResponse(described | {"output": self._output(request, name)})
 
@@ -205,7 +211,7 @@ class OddProvider:
                 return self._redirect(request, detail)
             case "cut":
                 return _Cut(PNG, "image/png")
-            case "drip":
+            case "drip" | "slow":
                 return StreamingResponse(self._drip(), media_type="image/png")
         content, media_type = FILES[name]
         headers = {"content-encoding": "gzip"} if name == "false-gzip" else {}

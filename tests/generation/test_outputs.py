@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,15 @@ def test_a_file_that_drips_holds_its_slot_until_the_deadline(run, provider):
     assert "within" in jobs["drip"]["error_message"]
     assert (jobs["drip"]["attempts"], jobs["png"]["status"]) == (3, "completed")
     assert provider.created["drip"] == 1
+
+
+def test_a_prediction_and_a_file_that_drips_share_one_deadline(run, provider):
+    job = run("slow-drip", deadline=1.2)["slow-drip"]
+    assert (job["status"], job["code"]) == UNREACHABLE
+    first = job["error_details"]["attempts"][0]
+    began, ended = (datetime.fromisoformat(first[name]) for name in ("started_at", "at"))
+    assert 1.1 < (ended - began).total_seconds() < 1.6
+    assert provider.created["slow-drip"] == 1
 
 
 def stored_outputs(db: Connection) -> list[dict[str, Any]]:

@@ -197,6 +197,7 @@ async def test_what_was_paid_and_is_gone_is_paid_again_and_says_so(
     async with running():
         await until(lambda: blocked(db))
         provider.forget(way)
+        db.execute("update predictions set created_at = created_at - interval '1 hour'")
         images.unlink()
         await until(lambda: statuses(db) == {"completed": 1})
     errors = details(db)["attempts"]
@@ -208,6 +209,22 @@ async def test_what_was_paid_and_is_gone_is_paid_again_and_says_so(
     assert row["prediction_id"] == "p1"
     assert images.joinpath(row["storage_path"]).read_bytes() == png()
     assert images.joinpath(row["thumbnail_path"]).is_file()
+
+
+async def test_a_prediction_that_is_missing_too_soon_is_not_paid_again(
+    db, running, provider, images, start
+):
+    start()
+    async with running():
+        await until(lambda: blocked(db))
+        provider.forget("prediction")
+        images.unlink()
+        await until(lambda: details(db)["code"] == "creation_unknown")
+        assert provider.paid == ["p0"]
+        provider.forget("no way")
+        db.execute("update job_queue set scheduled_at = now()")
+        await until(lambda: statuses(db) == {"completed": 1})
+    assert provider.paid == ["p0"]
 
 
 async def test_during_an_outage_calls_pay_for_nothing_and_are_seen(

@@ -113,6 +113,10 @@ async def test_the_wait_may_be_a_date(serve, connect):
         JSONResponse({"id": 1, "model": MODEL, "status": "starting"}),
         state("processing", logs=["12%"]),
         JSONResponse({"id": "p" * 201, "model": MODEL, "status": "starting"}),
+        *(
+            JSONResponse({"id": id, "model": MODEL, "status": "starting"})
+            for id in ("../../v1/account", "a\x00b", "a b", "-p", "another")
+        ),
     ],
 )
 async def test_an_answer_of_another_shape_is_an_error(serve, connect, answer):
@@ -142,6 +146,12 @@ async def test_a_prediction_is_read_as_models_write_it(
     server = serve(state("processing", **fields))
     prediction = await connect(TOKEN, server.base_url).get("p1")
     assert (prediction.output, prediction.error, prediction.progress) == (output, error, progress)
+
+
+async def test_of_long_logs_the_end_is_kept(serve, connect):
+    server = serve(state("processing", logs="x" * 9_000_000 + "y" * 15_997 + "12%"))
+    prediction = await connect(TOKEN, server.base_url).get("p1")
+    assert prediction.logs == "y" * 15_997 + "12%"
 
 
 async def test_following_yields_each_new_state_through_outages(serve, connect, monkeypatch):

@@ -402,3 +402,22 @@ def test_a_payload_is_shown_as_it_is_stored(bench: Bench) -> None:
         """ values ('a', '{"n": 12345678901234567890.10, "é": "<b>"}') returning id"""
     )
     assert '"n": 12345678901234567890.10' in bench.row(job)["payload"]
+
+
+def test_a_job_with_errors_of_any_length_is_read_in_parts(bench: Bench) -> None:
+    job = bench.claimed()
+    bench.value(
+        "select complete_job(%s, false, repeat('e', 9000000), jsonb_build_object('code',"
+        " repeat('c', 9000000), 'permanent', true, 'body', repeat('b', 9000000)))",
+        job,
+    )
+    read = [bench.row(job), *load("job").attempts(bench.db, id=job)]
+    assert len(str(read)) < 100_000
+    # By a program that writes to the table itself.
+    bench.db.execute(
+        "update job_queue set error_message = repeat('e', 9000000), error_details ="
+        " jsonb_build_object('code', repeat('c', 9000000), 'attempts', jsonb_build_array("
+        "jsonb_build_object('error', repeat('e', 9000000), 'worker', repeat('w', 9000000))))"
+    )
+    read = [bench.row(job), *load("job").attempts(bench.db, id=job)]
+    assert len(str(read)) < 300_000

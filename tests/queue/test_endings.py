@@ -210,6 +210,32 @@ def test_details_that_are_no_object_are_kept_in_one(queue, given, kept):
         assert [entry["details"] for entry in entries] == [kept] * attempt
 
 
+def test_an_error_of_any_length_is_cut_where_it_is_stored(queue):
+    job_id = queue.claimed(generation_id=GENERATION)
+    queue.begin(job_id)
+    fail = "select complete_job(%s, false, %s, %s)"
+    details = json.dumps({"code": "c" * 9_000_000, "permanent": True, "body": "d" * 9_000_000})
+    assert queue.one(fail, job_id, "é" * 9_000_000, details) == "failed"
+    job = queue.job(job_id)
+    assert job["error_message"] == "é" * 16_000 == queue.generation()["error_message"]
+    [entry] = job["error_details"]["attempts"]
+    assert entry["error"] == "é" * 16_000
+    assert (job["error_details"]["code"], job["error_details"]["permanent"]) == ("c" * 200, True)
+    assert len(job["error_details"]["details"]) == 16_000
+    # By no function at all.
+    queue.db.execute("update job_queue set error_message = repeat('e', 9000000)")
+    assert queue.job(job_id)["error_message"] == "e" * 16_000
+
+
+def test_the_reasons_of_a_rate_limit_and_of_an_open_circuit_are_cut(queue):
+    for code in ("rate_limited", "unreachable"):
+        job_id = queue.claimed(model_id=code)
+        fail = "select complete_job(%s, false, repeat('e', 9000000), %s)"
+        queue.one(fail, job_id, json.dumps({"code": code}))
+    reasons = "select reason from model_holds union all select reason from provider_breakers"
+    assert [len(row["reason"]) for row in queue.rows(reasons)] == [2000, 2000]
+
+
 def test_the_errors_stay_after_a_late_success(queue):
     job_id = queue.claimed()
     queue.fail(job_id)

@@ -1,5 +1,8 @@
 """What may be paid for is written down before, and each prediction has one owner."""
 
+import json
+from hashlib import sha256
+
 from queue_calls import GENERATION, OTHER
 
 RECORD = "select record_prediction(%s, %s, %s, %s)"
@@ -40,6 +43,32 @@ def test_a_seed_that_was_asked_for_is_kept(queue):
         parameters={"seed": 7},
     )  # fmt: skip
     assert begun(queue, job_id)["input"]["seed"] == 7
+
+
+def test_file_data_is_sent_and_only_its_digest_kept(queue):
+    data, other = ("data:image/png;base64," + letter * 90_000 for letter in "AB")
+    job_id = queue.claimed(
+        generation_id=GENERATION, prompt="data: a fox", model_id="somebody/model",
+        parameters={"image": data, "images": [other, "https://a/1.png", 3], "scale": 2},
+    )  # fmt: skip
+    sent = {
+        "prompt": "data: a fox", "image": data, "images": [other, "https://a/1.png", 3], "scale": 2
+    }  # fmt: skip
+    intent = begun(queue, job_id)
+    assert intent["input"] == sent
+    kept = queue.one("select input from predictions")
+    digest = sha256(data.encode()).hexdigest()
+    assert kept["image"] == f"data:image/png;sha256,{digest};{len(data)}"
+    assert kept["images"][0].startswith("data:image/png;sha256,")
+    assert (kept["images"][1:], kept["scale"]) == (["https://a/1.png", 3], 2)
+    assert len(json.dumps(kept)) < 500
+    # Of the next attempt, and of the next prediction.
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    assert begun(queue, job_id, attempt=2)["input"] == sent
+    again = "select input_to_send(p) from replace_prediction(%s, 2, %s, 'failed') as p"
+    assert queue.one(again, job_id, intent["prediction"]) == sent
 
 
 def test_the_next_attempt_looks_for_the_intent_or_follows_its_prediction(queue):
@@ -83,6 +112,37 @@ def test_a_prediction_that_failed_is_replaced(queue):
     second = begun(queue, job_id, attempt=2)
     assert (second["provider_id"], second["intended_seconds"]) == (None, None)
     assert [row["status"] for row in queue.rows(ROWS)] == ["failed", "intended"]
+
+
+def test_an_attempt_that_lost_its_claim_does_not_end_the_prediction_of_the_next(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    first = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", first)
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    begun(queue, job_id, attempt=2)
+    end = "select end_prediction(%s, 1, %s, 'canceled', 'Took too long.', 'log', null, 0)"
+    assert queue.one(end, job_id, first) is False
+    assert queue.rows(ROWS) == [{"provider_id": "p1", "status": "starting", "attempt": 1}]
+    # That attempt is lost too: the third follows the same prediction.
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.claim(worker=OTHER)
+    assert begun(queue, job_id, attempt=3)["provider_id"] == "p1"
+
+
+def test_of_a_log_the_end_is_stored_and_of_an_error_the_beginning(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    prediction = begun(queue, job_id)["prediction"]
+    queue.one(RECORD, job_id, 1, "p1", prediction)
+    end = (
+        "select end_prediction(%s, 1, %s, 'failed', repeat('a', 16000) || repeat('b', 9000000),"
+        " repeat('c', 9000000) || repeat('d', 16000), 1, 0)"
+    )
+    assert queue.one(end, job_id, prediction) is True
+    [row] = queue.rows("select error, log from predictions")
+    assert row == {"error": "a" * 16_000, "log": "d" * 16_000}
 
 
 def test_an_intent_of_which_nothing_was_started_is_taken_back(queue):

@@ -1,7 +1,9 @@
 """How a worker ends, and how a batch does."""
 
 import asyncio
+from contextlib import suppress
 
+import pytest
 from handlers import forever, succeed
 
 from lib.settings.catalogue import SETTINGS
@@ -24,6 +26,22 @@ async def test_stopping_gives_unfinished_jobs_back_without_using_up_a_try(
 def test_a_default_stop_is_over_before_docker_kills_the_container():
     grace = SETTINGS["DARKROOM_STOP_GRACE_SECONDS"].default
     assert grace + HANDLER_STOP_SECONDS + SETTLE_TIMEOUT_SECONDS < 10
+
+
+@pytest.mark.slow
+async def test_a_default_stop_ends_in_time_though_a_handler_goes_on(running, enqueue, job, until):
+    async def stubborn(_claim):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    id = enqueue()
+    async with running(stubborn, grace=SETTINGS["DARKROOM_STOP_GRACE_SECONDS"].default) as worker:
+        await until(lambda: job(id)["status"] == "processing")
+        began = asyncio.get_running_loop().time()
+        worker.stop()
+    assert asyncio.get_running_loop().time() - began < 10
+    assert (job(id)["status"], job(id)["max_attempts"]) == ("pending", 4)
 
 
 async def test_stopping_lets_a_job_end_within_the_grace(

@@ -21,7 +21,7 @@ from lib.provider.contract import (
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.files import OutputFiles, read
 from lib.provider.replicate.model import model_path, parse_model
-from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
+from lib.provider.replicate.prediction import PREDICTION_ID, Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
     not_accepted,
@@ -36,8 +36,6 @@ MAX_RESPONSE_BYTES = 10_000_000
 MAX_PAGES, MAX_PAGE_BYTES = 50, 50_000_000
 """Of a list, with 100 predictions a page; inputs may contain images."""
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS, POLL_GROWTH = 0.25, 2.0, 1.25
-
-_PREDICTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Replicate:
@@ -159,15 +157,17 @@ class Replicate:
         prediction: Prediction,
         *,
         deadline: float,
+        since: float | None = None,
         may_cancel: Callable[[], Awaitable[bool]] | None = None,
     ) -> AsyncIterator[Prediction]:
         """Yield every new state until the prediction is finished, with or without success.
 
-        Retries transient errors until the deadline. After `deadline` seconds the prediction is
-        cancelled and ProviderError "deadline_exceeded" raised, unless it succeeded just then. If
-        `may_cancel` says no, it is left alone.
+        Retries transient errors until the deadline, `deadline` seconds after `since`: a time of the
+        event loop's clock, now by default. Then the prediction is cancelled and ProviderError
+        "deadline_exceeded" raised, unless it succeeded just then. If `may_cancel` says no, it is
+        left alone.
         """
-        until = asyncio.get_running_loop().time() + deadline
+        until = (asyncio.get_running_loop().time() if since is None else since) + deadline
         interval = FIRST_POLL_SECONDS
         poll = partial(self._get_once, prediction.id)
         while not prediction.finished:
@@ -205,12 +205,18 @@ class Replicate:
         await self._files.aclose()
 
     async def _get_once(self, prediction_id: str) -> Prediction:
-        return await self._send_prediction_request(
+        state = await self._send_prediction_request(
             "GET",
             _prediction_path(prediction_id),
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
+        if state.id != prediction_id:
+            raise ProviderError(
+                f"Replicate's response for prediction {prediction_id} is about another one.",
+                code="unexpected_answer",
+            )
+        return state
 
     async def _read_page(self, query: httpx.QueryParams) -> Page:
         body = await self._send(
@@ -270,6 +276,9 @@ class Replicate:
                 code="unreachable",
                 no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error
+        except ProviderError as error:
+            # Too large, which says nothing about what was asked for: like any unreadable response.
+            raise ProviderError(str(error), code="unexpected_answer") from error
         if not response.is_success:
             raise error_from_response(
                 response, body, about=about, not_found=not_found, secret=self._token
@@ -281,7 +290,7 @@ class Replicate:
 
 
 def _prediction_path(prediction_id: str) -> str:
-    if not _PREDICTION.fullmatch(prediction_id):
+    if not PREDICTION_ID.fullmatch(prediction_id):
         raise ProviderError(
             f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
         )

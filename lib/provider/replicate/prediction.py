@@ -18,6 +18,8 @@ MAX_TEXT, MAX_NAME = 16_000, 200
 MAX_FILES = 100
 """Most files that are kept of an output; the most that a model promises is 15."""
 
+PREDICTION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
 _URL = re.compile(r"https?://|data:", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
@@ -32,7 +34,7 @@ def parse_prediction(body: bytes) -> Prediction:
         _logs(answer.get("logs")),
     )
     return Prediction(
-        id=_text(answer, "id"),
+        id=_id(answer),
         model=model,
         status=status,
         output=_urls(output),
@@ -78,7 +80,7 @@ def _listed(entry: Any) -> ListedPrediction:
     if given is not None and not isinstance(given, dict):
         raise unexpected("has an input that is not a JSON object")
     return ListedPrediction(
-        id=_text(entry, "id"),
+        id=_id(entry),
         model=_text(entry, "model"),
         version=version if isinstance(version, str) else None,
         input=None if entry.get("data_removed") else given,
@@ -109,6 +111,14 @@ def _query(url: Any) -> httpx.QueryParams | None:
         return httpx.URL(url).params
     except (httpx.InvalidURL, TypeError) as error:
         raise unexpected("names a next page that is not a URL") from error
+
+
+def _id(answer: dict[str, Any]) -> str:
+    text = _text(answer, "id")
+    # It becomes a part of paths, and nothing else could be read or cancelled.
+    if not PREDICTION_ID.fullmatch(text):
+        raise unexpected("has an id that is not a prediction id")
+    return text
 
 
 def _text(answer: dict[str, Any], field: str) -> str:
