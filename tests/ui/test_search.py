@@ -132,7 +132,7 @@ def app(eventually, shared_database: str) -> Iterator[App]:
 def look_for(page: Page, text: str) -> Locator:
     """The dialog, opened by its shortcut, after typing."""
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=LONG)
-    button = page.get_by_role("button", name="Search Shortcut Ctrl + K")
+    button = page.get_by_role("button", name="Search Shortcut Ctrl + K").first
     expect(button).to_be_visible(timeout=LONG)
     page.keyboard.press("Control+k")
     field = page.get_by_role("searchbox", name="Search")
