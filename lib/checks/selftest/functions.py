@@ -178,7 +178,7 @@ async def skip_if_held(context: RunContext) -> None:
     held = await context.query("paused", job_type="generate-image")
     if held["paused_by"]:
         raise CheckSkipped(
-            f"Generations were paused by {held['paused_by']}. Resume them on the Overview, then"
+            f"Generations were paused by {held['paused_by']}. Resume them on the Overview page, then"
             " run the self-test again."
         )
     if held["down"]:
