@@ -101,8 +101,8 @@ def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) 
         reason = f"The cron job that runs the queue is paused ({names}). Resume it."
     elif environment["available"]:
         reason = (
-            "Nothing is running the queue. Schedule process-jobs below, or start a worker: python -m"
-            " lib.worker"
+            "Nothing is running the queue. Schedule process-jobs below, or start a worker: "
+            "python -m lib.worker"
         )
     else:
         reason = f"Nothing is running the queue. {START_WORKER}"

@@ -26,7 +26,8 @@ def main() -> int:
     """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.ops.models",
-        description="Add a model with the schema that its provider publishes, or refresh its schema.",
+        description="Add a model with the schema that its provider publishes, or refresh its"
+        " schema.",
     )
     parser.add_argument("command", choices=["add", "refresh"])
     parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
