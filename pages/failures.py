@@ -258,7 +258,7 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
     if len(selected) == 1:
         job_details("Selected job", selected[0])
     elif key:
-        job_details("Sample job: newest in this group", rows[0]["id"])
+        job_details("Newest job in this group", rows[0]["id"])
 
 
 def retry_all_button(groups: Sequence[dict[str, Any]]) -> None:
@@ -266,7 +266,7 @@ def retry_all_button(groups: Sequence[dict[str, Any]]) -> None:
     helped = [group for group in groups if guide_for(group).retry == "helps"]
     jobs, total = sum(group["jobs"] for group in helped), groups[0]["total"]
     label = f"Retry all {total:,}" if jobs == total else f"Retry {jobs:,} of {total:,}"
-    left_out = "The others are likely to fail again: open their group first."
+    left_out = "The others are likely to fail again: check their groups first."
     if jobs and st.button(label, key="retry all", help=None if jobs == total else left_out):
         failed = partial(read_once, "failures", "failed_ids", **span.parameters, most=MAX_JOBS)
         found = [row["id"] for group in helped for row in failed(key=group["key"])]

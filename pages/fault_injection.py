@@ -38,7 +38,7 @@ if file is None:
     st.stop()
 st.caption(
     "Makes the simulated provider fail so that you can see how the queue, workers and pages cope."
-    " Faults apply to new predictions by every process that uses this data folder. They survive"
+    " Faults apply to new predictions from every process that uses this data folder. They survive"
     " restarts and last until you clear them."
 )
 confirmations()
@@ -108,7 +108,7 @@ def queue_reaction() -> None:
             column_config={
                 "code": "Error",
                 "waiting": count_column("Retrying"),
-                "failed": count_column("Failed, 5 min"),
+                "failed": count_column("Failed, last 5 min"),
             },
             width=620,
         )

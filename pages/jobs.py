@@ -125,7 +125,7 @@ def no_jobs(view: str, chosen: Filters) -> None:
     if chosen.narrowed:
         st.info("No jobs match these filters.", icon=":material/search_off:")
         st.button("Clear filters", on_click=clear)
-    elif not empty_queue("This page lists every job with its state."):
+    elif not empty_queue("This page lists every job with its status."):
         st.info(f"No {view} jobs.", icon=":material/inbox:")
 
 

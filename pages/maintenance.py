@@ -101,7 +101,7 @@ def purge() -> None:
         purge_form()
     if has_sample_data():
         st.header("Sample data")
-        st.caption("Invented jobs, users and images that were loaded at the first start.")
+        st.caption("Simulated jobs, users and images, loaded at the first start.")
         remove_button()
     cron_history()
     st.header("Recent purges")

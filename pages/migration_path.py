@@ -125,9 +125,9 @@ def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action
 def comparison(rows: pd.DataFrame, unended: int) -> None:
     st.header("Comparison")
     st.caption(
-        f"Generations that ended in {span.description}, including tests. Times run from request to"
-        " image, including all waits and attempts. On the queue, a generation fails after its"
-        " last attempt."
+        f"Generations that ended in {span.description}, including tests. Times are measured from"
+        " request to image, including all waits and attempts. On the queue, a generation fails"
+        " after its last attempt."
     )
     if rows.empty:
         st.info(f"No generations ended in this time range. {' '.join(HOW_RECORDED.values())}")

@@ -153,7 +153,7 @@ def model_table(models: pd.DataFrame) -> None:
             "run_p50": seconds_column("p50 run", width=75),
             "p50_change": change_column("p50 change", width=85),
             "jobs": count_column("Jobs", width=70),
-            "failed": percent_column("Failure rate", "Without refused jobs.", width=90),
+            "failed": percent_column("Failure rate", "Excludes refused jobs.", width=90),
             "wait_p95": seconds_column("p95 wait", width=75),
             "trend": st.column_config.LineChartColumn("p50 run over time", y_min=0, width=140),
             "enabled": st.column_config.CheckboxColumn("Enabled", width=70),

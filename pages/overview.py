@@ -172,7 +172,7 @@ def failure_group(group: Mapping[str, Any]) -> None:
         st.image(
             tiles.sparkline(group["trend"], tiles.CURVE_COLORS["good"]),
             width=60,
-            alt=f"Failed jobs per hour in the last day: at most {max(group['trend']):,},"
+            alt=f"Failed jobs per hour in the last day: peak {max(group['trend']):,},"
             f" {group['trend'][-1]:,} in the current hour.",
         )
         advice = RETRY_ADVICE[entry.retry]

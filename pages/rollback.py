@@ -35,7 +35,7 @@ st.caption(
 def panel() -> None:
     state = read("rollback", "state")
     if state["id"] is None:
-        st.info("No rollback in progress. The steps below can be run once one is started.")
+        st.info("No rollback in progress. Start one to run the steps below.")
         steps(ROLLBACK_STEPS, state)
         return
     st.warning(
@@ -169,9 +169,7 @@ def evidence() -> None:
 def note_form(state: State) -> None:
     st.header("Notices")
     with st.form("tell", border=False, clear_on_submit=True):
-        who = st.text_input(
-            "Recipients", max_chars=200, placeholder="Support, the team on call, users"
-        )
+        who = st.text_input("Recipients", max_chars=200, placeholder="Support, on-call team, users")
         message = st.text_area("Message", max_chars=2000, height=80)
         if st.form_submit_button("Record notice"):
             if who.strip():

@@ -107,7 +107,7 @@ def frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 def show_outlook(pace: dict) -> None:
     ahead = outlook(pace["due"], pace["arrived"], pace["ended"])
     facts = (
-        f"{plural(pace['due'])} due; in the last hour {pace['arrived']:,} arrived and"
+        f"{plural(pace['due'])} pending; in the last hour {pace['arrived']:,} arrived and"
         f" {pace['ended']:,} ended."
     )
     match ahead.state:
@@ -225,7 +225,7 @@ def percentiles(times: pd.DataFrame, what: str, title: str, window: charts.Windo
         + charts.describe_lines(figures, list(charts.PERCENTILES), times_step, "seconds"),
         columns={"at": charts.step_column(times_step)}
         | dict.fromkeys(charts.PERCENTILES, seconds_column()),
-        empty="No started jobs ended in this time range.",
+        empty="No jobs ran and ended in this time range.",
     )
 
 

@@ -36,12 +36,12 @@ class QueueCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its help text; all but the totals are gauges."""
-        yield _gauge("jobs", "Live jobs.", ["status"], [
+        yield _gauge("jobs", "Pending and running jobs.", ["status"], [
             (["pending"], self.state["pending"]), (["processing"], self.state["processing"]),
         ])  # fmt: skip
         ended = CounterMetricFamily(
             "darkroom_jobs_ended",
-            "Jobs that have ended. Refused jobs have a status of their own.",
+            'Jobs that have ended. Refused jobs are counted as status "refused", not "failed".',
             labels=["job_type", "status"],
         )
         for row in self.ended:

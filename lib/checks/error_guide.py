@@ -28,7 +28,7 @@ CATALOGUE = (
     ),
     Guide(
         "rate_limited",
-        "Rate limited by Replicate",
+        "Rate-limited by Replicate",
         "Replicate limits how many predictions an account may start per minute, far fewer without"
         " a payment method. The queue waits as long as Replicate asks, so a job fails with this"
         " error only if other errors used up its attempts.",
@@ -67,7 +67,7 @@ CATALOGUE = (
     ),
     Guide(
         "invalid_input",
-        "Input refused by Replicate",
+        "Input rejected by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
         "Compare the payload with the model's inputs on Replicate, and correct the models table."
@@ -79,7 +79,8 @@ CATALOGUE = (
         "refused",
         "Refused",
         "The model's safety filter or your prompt check rejected the prompt or the image.",
-        "The user has to change the prompt. If many are refused, look at what they ask for.",
+        "The user has to change the prompt. If many jobs are refused, check what their"
+        " prompts ask for.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
@@ -89,8 +90,9 @@ CATALOGUE = (
         "Prompt check failed",
         "The function in DARKROOM_PROMPT_CHECK raised an error, took longer than 10 s, or returned"
         " neither None nor a sentence. Nothing was sent to the provider.",
-        "Find the error in the worker's log and fix the function. Up to thirty attempts do not"
-        " count, so pending jobs continue by themselves; retry those that failed.",
+        "Find the error in the worker's log and fix the function. Up to 30 such attempts do"
+        " not count towards the maximum, so pending jobs continue automatically. Retry the failed"
+        " jobs.",
         "after",
         r"prompt could not be checked",
     ),
@@ -170,10 +172,10 @@ CATALOGUE = (
     ),
     Guide(
         "image_not_found",
-        "Image URL refused",
-        "The prediction succeeded and is paid for, but the image server refused the URL (4xx),"
-        " even after the prediction was read again, or the URL is not https or not public."
-        " Further attempts do not pay for another image, which would most likely be refused too.",
+        "Image URL rejected",
+        "The prediction succeeded and is paid for, but the image server rejected the URL (4xx)"
+        " even with a fresh URL, or the URL is not https or not public. Further attempts do not"
+        " start a new prediction, whose image would most likely be rejected too.",
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",
         "after",
@@ -203,9 +205,10 @@ CATALOGUE = (
     Guide(
         "storage_failed",
         "Image not stored",
-        "The image was generated, but the storage refused it: the disk is full or read-only, or"
-        " Supabase Storage is down, over its quota or lacks the bucket. Until it works again,"
-        " workers claim no jobs that need storage, and up to 30 such attempts do not count.",
+        "The image was generated, but storage rejected it: the disk is full or read-only, or"
+        " Supabase Storage is down, over its quota or missing the bucket. Until storage works"
+        " again, workers claim no jobs that need storage, and up to 30 such attempts do not count"
+        " towards the maximum.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",

@@ -102,7 +102,7 @@ def _pending(job: Job) -> JobState:
 def _paused(job: Job) -> str:
     reason = _short(job["pause_reason"])
     text = paused(job["pause_type"], job["paused_seconds"], job["paused_by"], reason)
-    return f"{text} Resume it on the Overview."
+    return f"{text} Resume it on the Overview page."
 
 
 def _provider_down(job: Job) -> str:
@@ -125,7 +125,7 @@ def _running(job: Job) -> JobState:
             "act",
             f"Stuck: no heartbeat for {silent}. {running}.",
             "A reset makes it pending again, with its attempts unchanged. Reset it only if its"
-            " worker has stopped: one that still runs it would run it twice.",
+            " worker has stopped; otherwise the job may run twice.",
         )
     if not job["leased"]:
         return JobState("held", f"{running}, without a worker's lease.")

@@ -61,8 +61,8 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
                 worker["holds"],
                 stopped=bool(worker["stopped_at"]),
             )
-            + " Other workers take over its jobs when their leases expire; to do so now, reset"
-            " them.",
+            + " Other workers take over its jobs when their leases expire. To release the jobs"
+            " now, reset them.",
             "stuck_jobs",
         )
         for worker in workers
@@ -101,11 +101,11 @@ def nothing_runs(workers: Sequence[Row], jobs: Sequence[Row], environment: Row) 
         reason = f"The cron job that runs the queue is paused ({names}). Resume it."
     elif environment["available"]:
         reason = (
-            "Nothing runs the queue. Schedule process-jobs below, or start a worker: python -m"
-            " lib.worker"
+            "Nothing is running the queue. Schedule process-jobs below, or start a worker: "
+            "python -m lib.worker"
         )
     else:
-        reason = f"Nothing runs the queue. {START_WORKER}"
+        reason = f"Nothing is running the queue. {START_WORKER}"
     return [Condition("nobody", "critical", f"{no_worker()} {reason}")]
 
 

@@ -91,7 +91,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except errors.QueryCanceled as error:
-        raise TimeLimitReached("The database exceeded the time limit.") from error
+        raise TimeLimitReached("The query exceeded its time limit.") from error
     except SCHEMA_ERRORS as error:
         raise SchemaMissing(
             f"The schema of the database is incomplete ({error.diag.message_primary}). Apply the"

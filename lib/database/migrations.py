@@ -94,7 +94,7 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
     if complete is None:
         raise SchemaMismatch(
             "The schema of this database was created by another version of Darkroom",
-            "point DATABASE_URL to an empty database, or drop everything that version created,"
+            "point DATABASE_URL at an empty database, or drop everything that version created,"
             " including its rows in supabase_migrations.schema_migrations",
         )
     return complete

@@ -46,8 +46,8 @@ def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
-        " that have sent a heartbeat since are skipped. A program that still runs one without"
-        " heartbeats would run it twice."
+        " that have sent a heartbeat since are skipped. A job whose program is still"
+        " running without heartbeats may run twice."
     )
 
 

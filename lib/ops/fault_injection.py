@@ -12,7 +12,7 @@ from lib.settings import Settings
 PRESETS: Mapping[str, ModelFaults] = {
     "Slow": ModelFaults(slower=10),
     "One in three fails": ModelFaults(failures={"prediction_failed": 33}),
-    "Rate limited": ModelFaults(creates_per_minute=6),
+    "Rate-limited": ModelFaults(creates_per_minute=6),
 }
 """Common faults, for one model or all models."""
 

@@ -250,8 +250,8 @@ RESUME_STEPS = (
         lambda state: f"{_to_put_back(state)} cancelled by this rollback and not put back.",
         lambda state: (
             f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except"
-            " those retried or purged in the meantime or with another live job. Skip this step if"
-            " users got their images another way."
+            " those that have since been retried or purged, or whose generation has another live"
+            " job. Skip this step if users got their images another way."
         ),
         "Put jobs back",
         _put_back,

@@ -108,7 +108,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         Setting("DARKROOM_DATA", "folder for the database, keys and images", "`.darkroom`"),
         Setting(
             "DARKROOM_SAMPLE_DATA",
-            "`0` sets up a new data folder without sample history",
+            "`0` sets up a new data folder without sample data",
             "`1`",
         ),
         Setting(
@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "maximum number of jobs that one call of `process-jobs` runs, all in parallel",
+            "maximum number of jobs that one call to `process-jobs` runs, all in parallel",
             3,
             least=1,
         ),

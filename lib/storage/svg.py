@@ -44,13 +44,13 @@ class _Checker:
                 raise NotAnImage("The output is XML, but not an SVG image.")
             self.size = _size(attributes)
         if name.rpartition(" ")[2] in _ACTIVE or any(map(_runs, attributes.items())):
-            raise NotAnImage("The SVG contains scripts, which are not stored.")
+            raise NotAnImage("The SVG contains scripts, so it was not stored.")
 
     def instruction(self, _target: str, _data: str) -> None:
-        raise NotAnImage("The SVG contains processing instructions, which are not stored.")
+        raise NotAnImage("The SVG contains processing instructions, so it was not stored.")
 
     def entity(self, *_declaration: object) -> None:
-        raise NotAnImage("The SVG contains entities of its own, which are not stored.")
+        raise NotAnImage("The SVG declares entities, so it was not stored.")
 
 
 def _runs(attribute: tuple[str, str]) -> bool:

@@ -221,7 +221,7 @@ def _describe_line(figures: pd.DataFrame, name: str, step: Step, unit: str) -> s
         return f"{name}: no value"
     highest = known.loc[[known[name].idxmax()]]
     return (
-        f"{name}: {_format_value(known[name].iloc[-1], unit)} last, highest"
+        f"{name}: latest {_format_value(known[name].iloc[-1], unit)}, highest"
         f" {_format_value(highest[name].iloc[0], unit)}"
         f" ({format_times(highest['at'], step).iloc[0]})"
     )
@@ -239,7 +239,7 @@ def describe_bars(figures: pd.DataFrame, by: str, step: Step, counted: str) -> s
     if len(kinds) > _MAX_KINDS_DESCRIBED:
         shares.append(f"{len(kinds) - _MAX_KINDS_DESCRIBED} other kinds")
     when = format_times(pd.Series([steps.idxmax()]), step).iloc[0]
-    most = f"At most {steps.max():,} per {step} ({when})."
+    most = f"Peak {steps.max():,} per {step} ({when})."
     return f"{total:,} {counted} in total: {', '.join(shares)}. {most}"
 
 

@@ -45,7 +45,7 @@ CAUSES = (
     ),
     ("translate host name|name resolution|not known", "Its host name is unknown: check the DNS."),
     ("password|pg_hba|role .* does not exist", "It rejects this app's user or password."),
-    ("database .* does not exist", "The server runs but has no database of this name."),
+    ("database .* does not exist", "The server is running, but has no database with this name."),
     ("too many|connection slots|max client", "It has no free connections."),
     ("starting up|recovery", "It is starting up."),
     ("shutting down|administrator command|terminating", "It is shutting down."),
@@ -183,7 +183,7 @@ def show_outage() -> None:
     since = f" since {escaped(format_time_of_day(outage['since']))}" if outage else ""
     st.error(
         f"**Database unreachable.** Critical{since}. {outage.get('cause', '')} No jobs are lost;"
-        f" workers and this page continue by themselves once it is back. Retrying every"
+        f" workers and this page resume automatically once it is back. Retrying every"
         f" {REFRESH_SECONDS:g} s.",
         icon=":material/error:",
     )
@@ -193,7 +193,7 @@ def _note_outage(error: DatabaseUnavailable) -> None:
     outage, said = _outage(), str(error)
     outage.setdefault("since", datetime.now(UTC))
     cause = next((text for signs, text in CAUSES if re.search(signs, said, re.IGNORECASE)), "")
-    outage["cause"] = cause or "The app's log has the cause."
+    outage["cause"] = cause or "See the app's log for the cause."
 
 
 def reachable() -> bool:

@@ -52,7 +52,8 @@ def csv_export(
             bar.progress(min(count / max(expected, count, 1), 1.0), f"{count:,} rows")
             if count >= MAX_ROWS:
                 st.warning(
-                    f"The file stops at {MAX_ROWS:,} rows. Narrow the filters to export the rest."
+                    f"The file is limited to {MAX_ROWS:,} rows. Narrow the filters to export the"
+                    " rest."
                 )
                 break
         bar.empty()

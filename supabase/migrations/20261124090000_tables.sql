@@ -126,7 +126,7 @@ comment on column public.image_generations.error_code is 'Kind of the error in e
 comment on column public.image_generations.application is 'The application that asked, by its own name for itself.';
 comment on column public.image_generations.metadata is 'What the application wants back with the generation, such as ids of its own.';
 comment on column public.image_generations.thumbnail_path is 'The image at no more than 512 pixels a side, a WebP in the same storage; null where there is none.';
-comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: invented history of the embedded default.';
+comment on column public.image_generations.source is 'app: a user''s request; test: submitted by an operator; sample: simulated history of the embedded default.';
 comment on column public.image_generations.prediction_id is 'The prediction at Replicate, stored before anything else so that a retry follows it instead of paying again.';
 
 create table public.predictions (

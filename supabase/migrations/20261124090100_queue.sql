@@ -837,7 +837,7 @@ begin
             select from public.job_leases l
             where l.job_id = v_job.id and l.worker_id = p_worker_id and l.attempt = v_job.attempts
         );
-        if public.end_lost_attempt(v_job, 'Worker lost while it ran this job.', null, now()) then
+        if public.end_lost_attempt(v_job, 'Worker lost while running this job.', null, now()) then
             return next v_job.id;
         end if;
     end loop;

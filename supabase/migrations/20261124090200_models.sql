@@ -368,7 +368,7 @@ begin
     perform public.check_model(p_id, p_display_name, p_version);
     if jsonb_typeof(p_input_schema) is distinct from 'object' or not p_input_schema ? 'prompt'
        or octet_length(p_input_schema::text) > 200000 then
-        raise exception 'the schema is not one of a model with a prompt, or is larger than 200 kB' using errcode = '22023';
+        raise exception 'the schema has no prompt input, or is larger than 200 kB' using errcode = '22023';
     end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
     select * into v_before from public.models m where m.id = p_id;

@@ -306,7 +306,7 @@ begin
 end;
 $$;
 comment on function public.live_duplicates() is
-    'Redundant pending jobs: their generation has another live job, kept_id (the running one, else the oldest), or was completed by an earlier job.';
+    'Duplicate pending jobs: their generation has another live job, kept_id (the running one, else the oldest), or was completed by an earlier job.';
 
 create function public.cancel_duplicates(p_actor text) returns setof public.job_queue
 language plpgsql volatile set search_path = ''

@@ -15,7 +15,7 @@ from (
 -- Cron calls process-jobs every minute: between two calls the last one stands for the next.
 where w.running or (w.kind = 'process-jobs' and w.last_seen_at > now() - interval '2 minutes');
 comment on view public.live_workers is
-'Which workers are alive? A worker is alive while it runs and sent a heartbeat in the last minute; a call of process-jobs also for two minutes after its last heartbeat, because cron calls it every minute.
+'Which workers are alive? A worker is alive while it runs and sent a heartbeat in the last minute; a call to process-jobs also for two minutes after its last heartbeat, because cron calls it every minute.
 
 - id: of the worker
 - kind: worker (a process that keeps running), process-jobs or process-generation (one call)
@@ -27,7 +27,7 @@ comment on view public.live_workers is
 - started_at: when it started
 - last_seen_at: its last heartbeat
 - silent_seconds: seconds since then
-- stands_for_cron: true for a call of process-jobs that has ended; cron is expected to make the next one
+- stands_for_cron: true for a call to process-jobs that has ended; cron is expected to make the next one
 - storage_error: why its storage takes no files now, null while it does
 - storage_failed_at: since when
 - blocked_types: types of jobs that it does not claim meanwhile

@@ -43,7 +43,7 @@ create function public.process_jobs_seconds() returns int
 language sql immutable parallel safe set search_path = ''
 return 150;
 comment on function public.process_jobs_seconds is
-    'Maximum duration of a call of process-jobs in seconds: what hosted functions may take on every plan.';
+    'Maximum duration of a call to process-jobs in seconds: what hosted functions may take on every plan.';
 
 -- Secrets -----------------------------------------------------------------------------------------
 

@@ -244,7 +244,7 @@ as $$
     );
 $$;
 comment on function public.worker_seen_at is
-    'Last heartbeat of any worker or call of process-jobs; in a database without any, when alerting began.';
+    'Last heartbeat of any worker or call to process-jobs; in a database without any, when alerting began.';
 
 create function public.measure_workers() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''

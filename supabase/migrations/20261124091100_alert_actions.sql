@@ -110,7 +110,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_name), '') = '' or coalesce(p_url, '') = '' or coalesce(p_shown, '') = '' then
-        raise exception 'a channel needs a name and an address' using errcode = '22023';
+        raise exception 'a channel needs a name and a URL' using errcode = '22023';
     end if;
     if coalesce(p_least_severity, '') not in ('warning', 'critical') then
         raise exception 'severity is %: choose warning or critical', coalesce(p_least_severity, 'null')

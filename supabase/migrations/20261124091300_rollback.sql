@@ -51,7 +51,7 @@ begin
     on conflict do nothing
     returning * into v_rollback;
     if not found then
-        raise exception 'a rollback is already open: continue that one' using errcode = 'DR409';
+        raise exception 'a rollback is already in progress: continue it' using errcode = 'DR409';
     end if;
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, 'start_rollback', 1, jsonb_build_object(

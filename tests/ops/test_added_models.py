@@ -191,7 +191,7 @@ def test_what_only_we_know_survives_a_refresh():
     [
         ({"id": "artist"}, "owner/name"),
         ({"version": "latest"}, "not a Replicate version id"),
-        ({"inputs": {"image": {}}}, "not one of a model with a prompt"),
+        ({"inputs": {"image": {}}}, "has no prompt input"),
         ({"inputs": {"prompt": {"description": "x" * 200_000}}}, "larger than 200 kB"),
     ],
 )
@@ -243,7 +243,7 @@ def test_models_are_added_and_refreshed_from_a_shell(db, database, simulator):
     added = run("add", BANANA, "--name", "Banana", "--yes")
     assert (added.returncode, added.stdout.splitlines()[-1]) == (0, f"{BANANA} saved.")
     again = run("add", BANANA, "--yes")
-    assert (again.returncode, "is already there" in again.stderr) == (1, True)
+    assert (again.returncode, "has already been added" in again.stderr) == (1, True)
     db.execute(
         "update models set input_schema = input_schema - 'output_format' where id = %s", [BANANA]
     )

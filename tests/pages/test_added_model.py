@@ -26,7 +26,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     for text, answer in (
         ("a **bold** name", "That is not a model."),
         ("nobody/nothing", "The provider has no model nobody/nothing"),
-        (SCHNELL, "This model is already there."),
+        (SCHNELL, "This model has already been added."),
     ):
         find.fill(text, timeout=LONG)
         show.click()

@@ -274,7 +274,7 @@ def test_submits_a_first_test_and_watches_it(make_app, operator):
     one.type(one.page.get_by_label("Prompt", exact=True), "A red kite")
     one.click(one.button("Generate 1 image"))
     one.sees(one.page.get_by_role("img", name="A red kite"))
-    one.sees(one.page.get_by_text("1 of 1 done"))
+    one.sees(one.page.get_by_text("1 of 1 completed"))
     one.page.get_by_role("link", name="Overview").click()
     one.sees(one.page.get_by_text("1 completed in the last hour"))
     expect(one.link("Generate the first image")).to_be_hidden()
@@ -282,7 +282,7 @@ def test_submits_a_first_test_and_watches_it(make_app, operator):
 
 def test_sample_history_says_what_it_is(make_app, page: Page):
     page.goto(make_app().start().url)
-    welcome = page.get_by_test_id("stMain").get_by_text("Sample data: 30 days of invented jobs.")
+    welcome = page.get_by_test_id("stMain").get_by_text("Sample data: 30 days of simulated jobs.")
     expect(welcome).to_be_visible(timeout=LONG)
     page.get_by_role("link", name="Generate an image").click()
     expect(page.get_by_role("heading", name="Generate")).to_be_visible(timeout=LONG)

@@ -64,7 +64,7 @@ def test_a_generation_is_watched_to_its_image_and_its_address_shows_it_to_others
     image = page.get_by_role("img", name=prompt)
     expect(image).to_be_visible(timeout=30_000)
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
-    expect(page.get_by_text("1 of 1 done")).to_be_visible()
+    expect(page.get_by_text("1 of 1 completed")).to_be_visible()
     expect(page.get_by_text("Ran ")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
@@ -91,7 +91,7 @@ def test_two_models_side_by_side(app: App, page: Page):
     page.get_by_label("Seed", exact=True).fill("7")
     generate(page, 4)
     expect(page.get_by_role("img", name="Two models")).to_have_count(4, timeout=30_000)
-    expect(page.get_by_text("4 of 4 done")).to_be_visible()
+    expect(page.get_by_text("4 of 4 completed")).to_be_visible()
     boxes = [image.bounding_box() for image in page.get_by_role("img", name="Two models").all()]
     # Four across: those of the first model, then those of the second.
     assert len({round(box["x"]) for box in boxes if box}) == 4
@@ -138,7 +138,7 @@ def test_a_running_job_is_cancelled_with_one_click(app: App, page: Page):
     expect(page.get_by_text(re.compile(r"Running \d+%"))).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("1 job cancelled.")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("0 of 1 done · 1 cancelled")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("0 of 1 completed · 1 cancelled")).to_be_visible(timeout=30_000)
     assert statuses(app, "Never ends [hang]") == {"cancelled": 1}
     [audit] = app.rows("select action, affected from public.audit_log order by id desc limit 1")
     assert (audit["action"], audit["affected"]) == ("cancel_jobs", 1)
@@ -147,7 +147,7 @@ def test_a_running_job_is_cancelled_with_one_click(app: App, page: Page):
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible(timeout=30_000)
     assert Counter(statuses(app, "Never ends [hang]").keys()) == {"cancelled": 1, "processing": 1}
     page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_text("0 of 1 done · 1 cancelled")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("0 of 1 completed · 1 cancelled")).to_be_visible(timeout=30_000)
 
 
 def test_before_the_first_run_examples_fill_the_prompt(app: App, page: Page):
@@ -172,7 +172,7 @@ def test_an_earlier_run_opens_on_its_tab(app: App, page: Page):
     open_form(page, app)
     write(page, "Earlier")
     generate(page)
-    expect(page.get_by_text("1 of 1 done")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1 of 1 completed")).to_be_visible(timeout=30_000)
     page.goto(f"{app.url}/generate?show=Earlier+runs")
     # The checkbox of the first row; the table is drawn on a canvas.
     page.get_by_test_id("stDataFrame").first.click(position={"x": 16, "y": 62}, timeout=30_000)
@@ -220,7 +220,7 @@ def test_a_deleted_run_leaves_nothing_and_touches_nothing_else(
     page.keyboard.press("Enter")
     write(page, "To be deleted")
     generate(page, 2)
-    expect(page.get_by_text("2 of 2 done")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("2 of 2 completed")).to_be_visible(timeout=30_000)
     run = run_of(page)
     page.get_by_role("button", name="Delete run").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete 1 run").click()

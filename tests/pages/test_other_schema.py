@@ -94,6 +94,6 @@ def test_a_configured_database_of_another_version_is_refused(
     assert (code, "Traceback" in said) == (1, False)
     assert [line for line in said.splitlines() if "another version" in line] == [
         f"{SAID[what]}: The schema of this database was created by another version of Darkroom:"
-        " point DATABASE_URL to an empty database, or drop everything that version created,"
+        " point DATABASE_URL at an empty database, or drop everything that version created,"
         " including its rows in supabase_migrations.schema_migrations."
     ]

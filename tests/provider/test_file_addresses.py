@@ -118,10 +118,10 @@ async def test_other_servers_are_read_by_https_alone(serve: Any, connect: Any) -
     error = await refusal(connect(TOKEN, "https://api.example"), "http://8.8.8.8/1.png")
     assert (error.code, str(error)) == (
         "image_not_found",
-        "The image address, at 8.8.8.8, is not https.",
+        "The image address, at 8.8.8.8, does not use https.",
     )
     api = serve(RedirectResponse("http://8.8.8.8/1.png"))
-    assert "is not https" in str(
+    assert "does not use https" in str(
         await refusal(connect(TOKEN, api.base_url), f"{api.base_url}/1.png")
     )
 
@@ -150,7 +150,7 @@ async def test_each_hop_is_checked(
     replicate = connect_secure("https://api.example")
     for target, addresses, said in (
         ("https://inside.example/2.png", [["169.254.169.254"]], "private network"),
-        (f"http://{NAME}/2.png", [["127.0.0.1"]], "is not https"),
+        (f"http://{NAME}/2.png", [["127.0.0.1"]], "does not use https"),
         # Of several addresses none may be private.
         ("https://both.example/2.png", [["8.8.8.8", "10.0.0.1"]], "private network"),
     ):

@@ -192,7 +192,7 @@ def test_paused(bench: Bench, paused: str, words: str) -> None:
     said = bench.said(job)
     assert said.level == "act"
     assert said.sentence == (
-        f"Queue paused for {words} 5 min ago by Ada: new keys. Resume it on the Overview."
+        f"Queue paused for {words} 5 min ago by Ada: new keys. Resume it on the Overview page."
     )
 
 

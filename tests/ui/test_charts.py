@@ -12,7 +12,7 @@ HOURS = pd.to_datetime(["2026-11-04T09:00Z", "2026-11-04T10:00Z", "2026-11-04T11
 def test_lines_say_their_last_and_highest_values():
     figures = pd.DataFrame({"at": HOURS, "p50": [4.0, 80.0, 5.0], "p95": [None] * 3})
     words = charts.describe_lines(figures, ["p50", "p95"], "hour", "seconds")
-    assert words == "p50: 5.0 s last, highest 1 min 20 s (4 Nov 10:00); p95: no value."
+    assert words == "p50: latest 5.0 s, highest 1 min 20 s (4 Nov 10:00); p95: no value."
 
 
 def test_bars_say_how_many_of_which_kinds_and_when_the_most():
@@ -22,7 +22,7 @@ def test_bars_say_how_many_of_which_kinds_and_when_the_most():
     )
     assert charts.describe_bars(figures, "status", "hour", "jobs") == (
         "4,000 jobs in total: 3,900 completed (97.5%), 100 failed (2.5%)."
-        " At most 3,000 per hour (4 Nov 10:00)."
+        " Peak 3,000 per hour (4 Nov 10:00)."
     )
 
 
@@ -121,7 +121,7 @@ def test_the_flow_says_what_it_shows():
     ]
     pause = {"kind": "pause", "name": "*", "began_at": HOURS[0], "ended_at": None}
     assert describe_flow(quarters, [pause]) == (
-        "5 arrived, 3 completed, 1 failed. Queue depth 4 now, at most 7. pause (Queue paused for"
+        "5 arrived, 3 completed, 1 failed. Queue depth 4 now, peak 7. pause (Queue paused for"
         " all jobs)."
     )
     chart = flow_chart(quarters, [pause])

@@ -42,7 +42,7 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     image = page.get_by_role("img", name="A red kite over <b>dunes</b>").first
     expect(image).to_be_visible(timeout=30_000)
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
-    expect(page.get_by_text("1 of 1 done")).to_be_visible()
+    expect(page.get_by_text("1 of 1 completed")).to_be_visible()
 
     page.get_by_role("link", name="Jobs", exact=True).click()
     # As it was left.

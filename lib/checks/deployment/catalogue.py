@@ -30,7 +30,7 @@ CHECKS: tuple[Check[Facts, Finding], ...] = (
     ),
     Check(
         "anonymous-starts",
-        "Starts without sign-in",
+        "Anonymous starts",
         functions_and_cron.anonymous_starts,
         section=FUNCTIONS,
     ),

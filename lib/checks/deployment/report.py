@@ -13,7 +13,7 @@ from lib.checks.deployment.progress import Checklist, PointRecord
 from lib.checks.selftest.target import Target
 
 STATUS_LABELS: dict[Status, str] = {
-    "ok": "Done", "not_applicable": "Not needed", "warning": "Not met", "critical": "Not met",
+    "ok": "Done", "not_applicable": "Not needed", "warning": "To do", "critical": "To do",
 }  # fmt: skip
 STYLE = (
     "body{font:15px/1.45 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}"
@@ -41,8 +41,8 @@ def report(checklist: Checklist, target: Target, at: datetime, by: str, zone: Zo
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         f"<title>Darkroom: deployment checklist</title><style>{STYLE}</style></head><body>",
         "<h1>Deployment checklist</h1>",
-        f"<p>{done} of {len(CHECKS)} automatic checks done or not needed, {ticked} of"
-        f" {len(MANUAL)} manual ones ticked. Checked {_moment(at, zone)} for {escape(by)}.</p>",
+        f"<p>{done} of {len(CHECKS)} automatic checks passed or not needed, {ticked} of"
+        f" {len(MANUAL)} manual checks done. Checked {_moment(at, zone)} by {escape(by)}.</p>",
         f"<p>Database: {escape(target.database)}<br>Functions: {escape(target.functions_url)}<br>"
         f"Provider: {escape(target.provider)}</p>",
         *_sections(checklist, zone),
@@ -63,8 +63,8 @@ def _sections(checklist: Checklist, zone: ZoneInfo) -> Iterable[str]:
 
 def _row(status: Status, title: str, text: str, todo: str = "", when: str = "") -> str:
     todo_html = f"<pre>{escape(todo)}</pre>" if todo else ""
-    label = STATUS_LABELS[status]
-    mark = f"<td{' class=open' if label == 'Open' else ''}>{label}</td>"
+    css = " class=open" if status in ("warning", "critical") else ""
+    mark = f"<td{css}>{STATUS_LABELS[status]}</td>"
     return (
         f"<tr>{mark}<td><b>{escape(title)}</b><br>{escape(text)}{todo_html}</td>"
         f"<td>{escape(when)}</td></tr>"

@@ -4,6 +4,7 @@ from lib.checks.check import Finding, abbreviated, run_sql
 from lib.checks.deployment.facts import Facts
 from lib.checks.expected_schema import EXACT_TABLE, Area, expected, sources_at
 from lib.database import SchemaMismatch
+from lib.formats import plural
 
 
 def version(facts: Facts) -> Finding:
@@ -83,7 +84,7 @@ def _compared(facts: Facts, area: Area, complete: str) -> Finding:
         # In the order of the migrations: what is missing may build on what else is missing.
         ordered = sorted(faults, key=lambda fault: sources_at(fault.kind, fault.name))
         todo = run_sql(fault.sql for fault in ordered)
-        return Finding("critical", f"{len(faults)} found: {named}.", todo)
+        return Finding("critical", f"{plural(len(faults), 'difference')} found: {named}.", todo)
     missing = {fault.name for fault in facts.faults("tables") if fault.missing}
     if missing == expected()["table"].keys():
         return Finding("critical", "No tables yet.")

@@ -23,7 +23,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
     ),
     Check(
         "leftovers",
-        "No leftovers of earlier self-tests",
+        "No leftovers from earlier self-tests",
         cleanup.remove_leftovers,
         "Anything that an interrupted run left behind is removed.",
         "Database",

@@ -36,13 +36,14 @@ async def remove_run(context: RunContext) -> Finding:
     kept = await asyncio.to_thread(_delete_images, context.target.storage, removed["storage_paths"])
     if unfinished:
         raise CheckFailed(
-            f"Removed: {_counts(removed)}. One was still running after {WAIT_SECONDS:g} s, so"
-            " its image may still be stored later.",
+            f"Removed: {_counts(removed)}. One generation was still running after"
+            f" {WAIT_SECONDS:g} s, so its image may still be stored later.",
             "Check the worker's log for the cause. The image contains no user data, only a test"
             " picture.",
         )
     elsewhere = (
-        f" {len(kept)} files are in another storage and were not deleted: {', '.join(kept)}."
+        f" {len(kept)} files are in a different storage location and were not deleted:"
+        f" {', '.join(kept)}."
     )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 

@@ -26,7 +26,7 @@ async def start_to_image(context: RunContext) -> Finding:
             raise CheckFailed(
                 f"Still {generation['status']} after {duration(generation['seconds'])}"
                 f" at {generation['progress']}%.",
-                "Use the Overview to see which jobs are ahead of it, and start more workers:"
+                "Use the Overview page to see which jobs are ahead of it, and start more workers:"
                 " python -m lib.worker. If it never ends, check the worker's log.",
             )
         await asyncio.sleep(POLL_SECONDS)

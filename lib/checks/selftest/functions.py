@@ -178,8 +178,8 @@ async def skip_if_held(context: RunContext) -> None:
     held = await context.query("paused", job_type="generate-image")
     if held["paused_by"]:
         raise CheckSkipped(
-            f"Generations were paused by {held['paused_by']}. Resume them on the Overview, then"
-            " run the self-test again."
+            f"Generations were paused by {held['paused_by']}. Resume them on the Overview page,"
+            " then run the self-test again."
         )
     if held["down"]:
         raise CheckFailed(

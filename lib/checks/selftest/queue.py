@@ -76,8 +76,8 @@ async def complete(context: RunContext) -> Finding:
     _expect(outcomes, ["lost", "completed", "lost", "pending"], "complete_job", "fail_claim")
     return Finding(
         "ok",
-        "The successful job became completed, the failed one pending again, and the outdated"
-        " attempt was ignored.",
+        "The successful job was marked completed, the failed one returned to pending, and the"
+        " outdated attempt was ignored.",
     )
 
 
@@ -110,7 +110,7 @@ async def claim_job(context: RunContext, connection: Any) -> Any:
         held = await context.sql.paused(connection, job_type=context.job_type)
         if held["paused_by"]:
             raise CheckSkipped(
-                f"The queue was paused by {held['paused_by']}. Resume it on the Overview, then"
+                f"The queue was paused by {held['paused_by']}. Resume it on the Overview page, then"
                 " run the self-test again."
             )
         raise CheckFailed(

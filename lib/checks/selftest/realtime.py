@@ -63,6 +63,7 @@ async def _not_received(context: RunContext, what: str) -> CheckFailed:
         run_sql(
             [restore("function", function("tell_generation_change")), trigger],
             "A transaction pooler does not pass notifications on. Use port 5432 instead of 6543 in"
-            " DATABASE_URL. If it already does, the trigger's function was changed. Restore it:",
+            " DATABASE_URL. If it already uses port 5432, the trigger's function was changed. "
+            "Restore the function:",
         ),
     )

@@ -140,8 +140,7 @@ class SelfTest:
                 return Finding(
                     "critical",
                     f"{type(error).__name__}: {error}",
-                    "Unexpected error. The message says what the database or the network"
-                    " refused; the log has the details.",
+                    "Unexpected error. See the log for details.",
                 )
         return Finding("critical", str(error), todo)
 

@@ -42,8 +42,8 @@ def _repair(missing: list[Difference]) -> str:
         return (
             "Apply the migrations: DATABASE_URL=… python -m lib.database.migrations\n"
             "If there is nothing to apply, these migrations were applied and their objects were"
-            f" dropped later: {files}. Run their statements for what is missing. Rows of a table"
-            " can only be restored from a backup."
+            f" dropped later: {files}. Rerun their statements for the missing objects. Rows of a"
+            " table can only be restored from a backup."
         )
     return run_sql(
         (difference.sql for difference in missing),

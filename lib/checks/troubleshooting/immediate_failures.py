@@ -80,7 +80,7 @@ def disabled_model(facts: Facts) -> list[Finding]:
                 partial(_enable, row["model_id"]),
                 needs=Role.ADMIN,
             ),
-            todo="If this is intentional, remove it from your applications.",
+            todo="If this is intentional, remove the model from your applications.",
             page="models",
             filters={"model": row["model_id"]},
         )
@@ -141,7 +141,7 @@ IMMEDIATE_FAILURES = Symptom(
         ),
         Check(
             "refused",
-            "Input refused",
+            "Input rejected",
             partial(with_codes, REFUSED_CODES),
             "A wrong default parameter in the models table makes every job of the model fail; a"
             " wrong value from a client affects only that client's jobs.",

@@ -95,7 +95,7 @@ def no_worker(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical" if too_long else "warning",
-            "No heartbeat for 1 min and no call of process-jobs for 2 min.",
+            "No heartbeat for 1 min and no call to process-jobs for 2 min.",
             cause=conditions.no_worker(due=now["due"], waited_seconds=now["oldest_due_seconds"]),
             jobs=now["due"],
             todo=f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its"
@@ -129,7 +129,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
                     partial(_resume_cron, job["job_id"]),
                     needs=Role.ADMIN,
                 ),
-                todo="The Workers page explains its messages and fixes its command."
+                todo="The Workers page explains its messages and can fix its command."
                 if job["active"]
                 else "",
                 page="workers",

@@ -1,5 +1,7 @@
 """Symptom: clients receive no updates."""
 
+from collections.abc import Sequence
+
 from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
@@ -7,8 +9,12 @@ from lib.queue.operator_actions import restore_realtime, restore_user_access
 from lib.roles import Role
 
 
+def _restored(names: Sequence[str]) -> str:
+    return f"Restored: {', '.join(names)}." if names else "Nothing to restore."
+
+
 def _restore(pool: Pool, actor: str) -> str:
-    return f"Restored: {', '.join(restore_realtime(pool, actor)) or 'nothing was missing'}."
+    return _restored(restore_realtime(pool, actor))
 
 
 RESTORE = Repair(
@@ -45,7 +51,7 @@ def notify(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             "The trigger image_generations_changed is missing or disabled.",
-            cause="Clients that listen in the database do not receive changes to generations.",
+            cause="Clients that use LISTEN do not receive changes to generations.",
             repair=RESTORE,
         )
     ]
@@ -73,7 +79,7 @@ def access(facts: Facts) -> list[Finding]:
 
 
 def _restore_access(pool: Pool, actor: str) -> str:
-    return f"Restored: {', '.join(restore_user_access(pool, actor)) or 'nothing was missing'}."
+    return _restored(restore_user_access(pool, actor))
 
 
 REALTIME = Symptom(
@@ -90,7 +96,7 @@ REALTIME = Symptom(
         ),
         Check(
             "access",
-            "Own rows not readable",
+            "Users cannot read their own rows",
             access,
             "Realtime obeys row-level security: users receive no changes to rows that they may"
             " not read, and there is no error.",
@@ -99,7 +105,7 @@ REALTIME = Symptom(
             "notify",
             "NOTIFY not sent",
             notify,
-            "Without Supabase the client listens in the database; a trigger sends it changes.",
+            "Without Supabase, the client uses LISTEN; a trigger sends it the changes.",
         ),
     ],
 )

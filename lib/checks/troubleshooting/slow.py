@@ -53,7 +53,7 @@ def dead_rows(facts: Facts) -> list[Finding]:
                 " running.",
                 partial(_vacuum, table["name"]),
             ),
-            todo="If the number does not fall, an open transaction holds vacuum back.",
+            todo="If the number does not fall, an open transaction is holding vacuum back.",
             page="maintenance",
             filters={"view": "Space"},
         )
@@ -78,7 +78,7 @@ def open_transactions(facts: Facts) -> list[Finding]:
             Finding(
                 "warning",
                 f"Session {session['pid']}, {who}, {doing}. Vacuum cannot remove rows deleted since"
-                " it began, and statistics wait for it.",
+                " it began, and the rollup cannot add jobs that ended since then.",
                 cause=f"A transaction has been open for {duration(session['seconds'])}.",
                 repair=Repair(
                     f"End session {session['pid']}",

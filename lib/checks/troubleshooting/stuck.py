@@ -60,8 +60,8 @@ def no_lease(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{plural(now['unleased'])} without a lease, claimed by a program that sends no"
-            " heartbeats, such as an older worker or a manual call of claim_next_job. Workers do"
-            " not take them over, because that program may still run.",
+            " heartbeats, such as an older worker or a manual call to claim_next_job. Workers do"
+            " not take them over, because that program may still be running.",
             cause="Jobs are running without a worker.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),

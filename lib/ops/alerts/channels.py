@@ -30,7 +30,7 @@ def redacted(url: str) -> str:
     service = _service(url)
     if service is None:
         raise ChannelError(
-            "Apprise does not accept this address. Examples: jsons://host/path for a webhook,"
+            "Apprise does not accept this URL. Examples: jsons://host/path for a webhook,"
             " mailtos://user:password@host?to=address for e-mail, slack://token/token/token for"
             " Slack. For others see github.com/caronc/apprise/wiki."
         )
@@ -49,7 +49,7 @@ def send(url: str, message: Message) -> str | None:
     """
     service = _service(url)
     if service is None:
-        return "Apprise does not accept this address."
+        return "Apprise does not accept this URL."
     apprise = Apprise(asset=_asset())
     apprise.add(service)
     result = apprise.notify(

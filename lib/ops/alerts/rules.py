@@ -42,7 +42,7 @@ RULES: Mapping[str, Rule] = {
     "no_worker": Rule(
         "No worker",
         "seconds",
-        "Time since the last heartbeat of any worker or call of process-jobs.",
+        "Time since the last heartbeat of any worker or call to process-jobs.",
         f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its schedule.",
         "workers",
         _seconds(conditions.no_worker),
@@ -94,8 +94,8 @@ RULES: Mapping[str, Rule] = {
         "Worker lost",
         "seconds",
         "Time since the last heartbeat of a worker with running jobs.",
-        "Check its host and restart it. Other workers take over its jobs; to do so now, reset"
-        " the stuck jobs.",
+        "Check its host and restart it. Other workers take over its jobs. To release the jobs"
+        " now, reset the stuck jobs.",
         "workers",
         _worker_lost,
     ),
@@ -129,7 +129,7 @@ RULES: Mapping[str, Rule] = {
         "Queue paused",
         "seconds",
         "Time since a job type, or all of them, was paused.",
-        "Resume it on the Overview, unless the pause is intentional.",
+        "Resume it on the Overview page, unless the pause is intentional.",
         "overview",
         lambda alert: conditions.paused(alert["subject"], alert["value"], alert["detail"]["by"]),
     ),

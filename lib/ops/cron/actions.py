@@ -92,4 +92,4 @@ def _message_of(answer: httpx.Response) -> str:
         body = answer.json()
         return str(body.get("message") or body["error"]["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "not a response of process-jobs"
+        return "not a response from process-jobs"

@@ -41,7 +41,7 @@ TASKS = (
     ),
     Task(
         "self_test", "Weekly", "Run the self-test",
-        "Run it and see that all checks pass. A run is recorded automatically.",
+        "Run it and make sure that all checks pass. A run is recorded automatically.",
         "self_test",
     ),
     Task(
@@ -56,7 +56,7 @@ TASKS = (
     ),
     Task(
         "space", "Weekly", "Check table sizes and vacuum",
-        "Vacuum tables that need it, and check that the disk lasts for more than a month.",
+        "Vacuum tables that need it, and check that the disk will last more than a month.",
         "maintenance", "Space",
     ),
     Task(

@@ -26,7 +26,8 @@ def main() -> int:
     """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.ops.models",
-        description="Add a model as the provider publishes it, or refresh its schema.",
+        description="Add a model with the schema that its provider publishes, or refresh its"
+        " schema.",
     )
     parser.add_argument("command", choices=["add", "refresh"])
     parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
@@ -47,13 +48,13 @@ def run(connection: Connection, published: PublishedModel, arguments: argparse.N
     stored = schemas.stored_model(connection, published.id)
     if arguments.command == "add" and stored:
         print(
-            f"{published.id} is already there. To read its schema again:"
+            f"{published.id} has already been added. To refresh its schema:"
             f" python -m lib.ops.models refresh {published.id}",
             file=sys.stderr,
         )
         return REFUSED
     if arguments.command == "refresh" and stored is None:
-        print(f"{published.id} is not there yet. Add it first.", file=sys.stderr)
+        print(f"{published.id} has not been added yet. Add it first.", file=sys.stderr)
         return REFUSED
     if stored:
         changes = schemas.compare(connection, stored, published)

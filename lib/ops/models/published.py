@@ -40,8 +40,8 @@ def fetch(provider: Provider | None, text: str) -> PublishedModel:
     model, version = parse_address(text)
     if provider is None:
         raise ModelRefused(
-            "This process cannot reach the provider: it has no API token, and no simulator runs"
-            " here."
+            "This process cannot reach the provider: it has no API token, and no simulator is"
+            " running here."
         )
     try:
         published = asyncio.run(_fetch(provider, model, version))
@@ -49,7 +49,7 @@ def fetch(provider: Provider | None, text: str) -> PublishedModel:
         if error.code == "model_not_found" and error.status == 404:
             raise ModelRefused(
                 f"The provider has no model {model} that this API token may use. Check the"
-                " spelling; a private model needs a token of its owner."
+                " spelling; a private model needs its owner's token."
             ) from error
         raise ModelRefused(str(error)) from error
     except TimeoutError as error:
@@ -74,7 +74,7 @@ def require_runnable(model: PublishedModel) -> None:
         raise ModelRefused(f"{model.id} makes {model.makes}, not images.")
     if model.inputs.get("prompt", {}).get("type") != "string":
         raise ModelRefused(
-            f"{model.id} takes no prompt. Darkroom runs models that make images of a prompt."
+            f"{model.id} takes no prompt. Darkroom runs models that generate images from a prompt."
         )
     for name, field in model.inputs.items():
         if field.get("required") and field.get("x-cog-secret"):

@@ -19,4 +19,4 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def unexpected(what: str) -> ProviderError:
     """The error for an answer that `what` describes, such as "is not JSON"."""
-    return ProviderError(f"Replicate's answer {what}.", code="unexpected_answer")
+    return ProviderError(f"Replicate's response {what}.", code="unexpected_answer")

@@ -92,9 +92,9 @@ class OutputFiles:
             return await self._read(self._http, url, url, self._credentials)
         addresses = await _addresses(url)
         if not all(map(is_public, addresses)):
-            raise _not_found(f"The image address, at {url.host}, is in a private network.")
+            raise _not_found(f"The image address, at {url.host}, is on a private network.")
         if url.scheme != "https":
-            raise _not_found(f"The image address, at {url.host}, is not https.")
+            raise _not_found(f"The image address, at {url.host}, does not use https.")
         if _uses_proxy(url):
             # The proxy resolves the name, and decides.
             return await self._read(self._http, url, url)

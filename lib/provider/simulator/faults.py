@@ -23,12 +23,12 @@ FAILURES = {
     "prediction_failed": "prediction fails",
     "never_ends": "prediction never ends",
     "not_an_image": "image cannot be opened",
-    "429": "throttled (HTTP 429)",
+    "429": "rate-limited (HTTP 429)",
     "500": "server error (HTTP 500)",
-    "401": "token refused (HTTP 401)",
+    "401": "token rejected (HTTP 401)",
     "402": "no credit (HTTP 402)",
     "404": "model unknown (HTTP 404)",
-    "422": "input refused (HTTP 422)",
+    "422": "input rejected (HTTP 422)",
 }
 """Failures for a percentage of predictions; the HTTP errors occur when one is created."""
 OUTAGES = {

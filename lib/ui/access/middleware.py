@@ -70,7 +70,8 @@ class AccessGuard:
         return FunctionError(
             403,
             "closed",
-            "Sign-in is not configured, so this app answers only requests from its own computer.",
+            "Sign-in is not configured, so this app accepts requests only from the computer it"
+            " runs on.",
         )
 
 

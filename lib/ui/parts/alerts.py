@@ -46,8 +46,8 @@ def rule_form(row: Mapping[str, Any]) -> None:
                 "For (s)",
                 row["for_seconds"],
                 f"{key} for",
-                "How long the value must stay above the threshold before the alert fires, and"
-                " below it before the alert resolves.",
+                "How long the value must stay above “Fires above” before the alert fires, and at or"
+                " below “Resolves at” before it resolves.",
             )
             minimum = row["minimum_jobs"] and _number(
                 "Minimum jobs", row["minimum_jobs"], f"{key} minimum"

@@ -260,7 +260,7 @@ def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
     if not found:
         return
     st.warning(
-        f"Runs missed among the last {len(runs):,}, according to the current schedule:",
+        f"Missed runs between the last {len(runs):,} runs, by the current schedule:",
         icon=":material/warning:",
     )
     st.dataframe(

@@ -50,7 +50,7 @@ def export_repeated() -> Iterator[Sequence[Row]]:
 def _redundant() -> None:
     rows = read("jobs", "duplicates")
     if not rows:
-        st.success("No redundant pending jobs.", icon=":material/check_circle:")
+        st.success("No duplicate pending jobs.", icon=":material/check_circle:")
         return
     total, jobs = rows[0]["total"], pd.DataFrame(rows)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -76,7 +76,7 @@ def _redundant() -> None:
         ),
         hide_index=True,
         placeholder="",
-        alt="Redundant pending jobs",
+        alt="Duplicate pending jobs",
         column_order=list(columns),
         column_config=columns | {"generation_id": "Generation", "model_id": "Model id"},
     )

@@ -33,7 +33,7 @@ def _show(image: Row, source: str | None, alt: str, *, link: bool = False) -> st
     except (StorageFailed, FileNotFoundError):
         address = None
     if not source or not address:
-        st.text("Image unavailable: the storage does not respond.")
+        st.text("Image unavailable: storage is not responding.")
         return None
     st.image(source, width="stretch", alt=alt, link=address if link else None)
     if image["bytes"] is not None:

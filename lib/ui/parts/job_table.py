@@ -89,7 +89,8 @@ def _columns(without: Sequence[str]) -> dict[str, Any]:
         "when": age_column(
             "Time",
             width=widths["when"],
-            help="When it ended, started, or is due if it is pending.",
+            help="When the job ended; for running jobs, when it started; for pending jobs, when it"
+            " is due.",
         ),
         "run": st.column_config.TextColumn("Duration", width=widths["run"]),
     }

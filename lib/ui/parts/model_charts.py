@@ -77,7 +77,7 @@ def _percentiles(trend: pd.DataFrame, what: str, title: str, span: TimeRange, st
         + charts.describe_lines(figures, list(charts.PERCENTILES), step, "seconds"),
         columns={"at": charts.step_column(step)}
         | {part: seconds_column(part) for part in charts.PERCENTILES},
-        empty="No started jobs ended in this time range.",
+        empty="No jobs ran and ended in this time range.",
     )
 
 
@@ -115,7 +115,7 @@ def _distribution(bins: pd.DataFrame, what: str, title: str, span: TimeRange) ->
         charts.distribution(figures),
         bins.assign(share=bins["share"] * 100).drop(columns="what"),
         key=f"{what} distribution",
-        description=f"Bars: now, {span.description}. Outlines: before, the previous period."
+        description=f"Bars: {span.description}. Outlines: previous period."
         f" {_describe_distribution(figures)}",
         columns={
             "period": "Period",
@@ -124,7 +124,7 @@ def _distribution(bins: pd.DataFrame, what: str, title: str, span: TimeRange) ->
             "jobs": count_column("Jobs"),
             "share": percent_column("Share"),
         },
-        empty="No started jobs ended in this time range.",
+        empty="No jobs ran and ended in this time range.",
     )
 
 

@@ -31,7 +31,7 @@ def add_button() -> None:
 def refresh_button(model_id: str) -> None:
     """Draw the button that fetches the model and opens the dialog, for admins."""
     if _is_admin() and st.button(REFRESH, key="refresh model", icon=":material/refresh:"):
-        with st.spinner("Asking the provider"):
+        with st.spinner("Loading from the provider"):
             _open(REFRESH, _fetched(model_id))
 
 
@@ -72,11 +72,11 @@ def _draw(opened: dict[str, Any]) -> None:
             text = st.text_input(
                 "Model on Replicate",
                 placeholder="owner/name or web address",
-                help="Of a community model the latest version is used, unless the address names"
-                " one.",
+                help="For a community model, the latest version is used unless the address"
+                " names one.",
             )
             if st.form_submit_button("Show model"):
-                with st.spinner("Asking the provider"):
+                with st.spinner("Loading from the provider"):
                     opened["found"] = _fetched(text)
     published, refusal = opened["found"]
     if refusal:
@@ -121,7 +121,7 @@ def _preview(connection: Connection, model: PublishedModel) -> None:
 def _refresh(connection: Connection, stored: dict[str, Any], model: PublishedModel) -> None:
     changes = schemas.compare(connection, stored, model)
     if st.session_state[STATE]["title"] == ADD:
-        st.info("This model is already there. A refresh reads its schema again.")
+        st.info("This model has already been added. A refresh updates its schema.")
     if changes.any:
         changes_list(changes)
     else:

@@ -58,7 +58,7 @@ def changes_list(changes: Changes) -> None:
         st.markdown("\n".join(f"- {line}" for line in lines))
     if changes.unfit:
         st.warning(
-            "These default parameters no longer fit and will be removed:\n\n"
+            "These default parameters are no longer valid and will be removed:\n\n"
             + "\n".join(f"- {escaped(sentence)}" for sentence in changes.unfit),
             icon=":material/warning:",
         )

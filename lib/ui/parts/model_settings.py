@@ -154,7 +154,7 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             [name for name in model["operator_fields"] if name in choices],
             wrap=True,
             placeholder="None",
-            help="Requests of users that set one of these are refused. Safety switches are always"
+            help="User requests that set any of these are refused. Safety switches are always"
             " operator-only, and secrets are never accepted.",
         )
         deadline = st.number_input(
@@ -211,7 +211,7 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[
         "version": "the version",
         "default_parameters": "the default parameters",
         "price": "the price",
-        "enabled": "whether it is enabled",
+        "enabled": "the state",
         "deadline_seconds": "the deadline",
     }
     columns = {"price": "price_per_image"}

@@ -47,7 +47,7 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
                 "Vacuum at": table["due_at"],
                 "Vacuumed": table["vacuumed_at"],
                 "Analyzed": table["analyzed_at"],
-                "Frozen": share(table["age"], table["freeze_at"]),
+                "Freeze age": share(table["age"], table["freeze_at"]),
                 "State": vacuum_state(table),
             }
             for table in tables
@@ -72,8 +72,8 @@ def show_tables(tables: Sequence[dict[str, Any]]) -> None:
             "Vacuum at": count_column(help="Dead rows at which autovacuum runs."),
             "Vacuumed": time_column(),
             "Analyzed": time_column(),
-            "Frozen": st.column_config.TextColumn(
-                help="How close the oldest row is to a forced freeze, in transactions."
+            "Freeze age": st.column_config.TextColumn(
+                help="Age of the oldest row as a share of the age at which a freeze is forced."
             ),
         },
     )
@@ -136,7 +136,7 @@ def show_problems(
 
 def vacuum_state(table: dict[str, Any]) -> str:
     """A table's vacuum state in a word or two."""
-    return table["vacuuming"] or ("Late" if vacuum_due(table) else "OK")
+    return table["vacuuming"] or ("Overdue" if vacuum_due(table) else "OK")
 
 
 def maintenance_controls(

@@ -31,7 +31,7 @@ MAX_REASONS = 200
 """Characters of the reasons of further conditions."""
 ButtonType = Literal["primary", "secondary"]
 EMPTY = "The queue is empty. No jobs have run yet."
-SAMPLE = "Sample data: 30 days of invented jobs."
+SAMPLE = "Sample data: 30 days of simulated jobs."
 
 
 def status_strip(now: QueueState, found: Verdict) -> None:

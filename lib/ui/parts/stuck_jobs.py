@@ -35,7 +35,7 @@ def stuck_jobs(filters: Filters) -> None:
     else:
         text = "No stuck jobs match these filters." if filters.narrowed else "No jobs are stuck."
         st.success(text, icon=":material/check_circle:")
-    last = st.expander("Last resets", on_change="rerun", key="last resets")
+    last = st.expander("Recent resets", on_change="rerun", key="last resets")
     if last.open:
         with last:
             _resets()
@@ -106,7 +106,7 @@ def _resets() -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        alt="Last resets",
+        alt="Recent resets",
         column_config={
             "at": time_column("Time", seconds=True),
             "actor": "By",

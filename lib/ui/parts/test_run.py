@@ -67,12 +67,12 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
 def _progress(run: Row, jobs: Sequence[Row]) -> str:
     """One line: what is done, and how long it took so far."""
     done = [job for job in jobs if job["status"] == "completed"]
-    parts = [f"{len(done)} of {run['jobs']} done"]
+    parts = [f"{len(done)} of {run['jobs']} completed"]
     for status in ("failed", "cancelled"):
         if count := sum(job["status"] == status for job in jobs):
             parts.append(f"{count} {status}")
     if waits := [job["wait_seconds"] for job in jobs]:
-        parts.append(f"{duration(mean(waits))} pending")
+        parts.append(f"mean wait {duration(mean(waits))}")
     for model in dict.fromkeys(job["model_id"] for job in done):
         runs = [job["run_seconds"] for job in done if job["model_id"] == model]
         parts.append(f"{escaped(model.rpartition('/')[2])} {duration(mean(runs))}")

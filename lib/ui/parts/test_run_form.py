@@ -165,7 +165,7 @@ def _outputs(models: Sequence[Model]) -> int:
         most,
         **_state("run outputs", value=1),
         width=130,
-        help=escaped(f"Made in one prediction by {', '.join(takers)}."),
+        help=escaped(f"Generated in one prediction by {', '.join(takers)}."),
     )
     return images or 1
 

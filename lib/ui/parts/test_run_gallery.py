@@ -102,7 +102,7 @@ def _card(job: Row, url: str | None) -> None:
         link = f"/job?{urlencode(page)}" if page else None
         st.image(url, width="stretch", link=link, alt=job["prompt"])
     else:
-        st.text("Image unavailable: the storage does not respond.")
+        st.text("Image unavailable: storage is not responding.")
     st.caption(_times(job))
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         if page:

@@ -6,9 +6,9 @@ from lib.formats import plural
 from lib.ui.dashboard import read
 
 HELP = (
-    "Predictions of which it could not be found out within the hour whether they had started:"
-    " each may be charged besides the one that replaced it. Compare them with the provider's list"
-    " of predictions, and check the workers' network."
+    "Predictions whose start could not be confirmed within an hour. Each may be charged in addition"
+    " to its replacement. Compare them with the provider's list of predictions, and check the"
+    " workers' network."
 )
 
 

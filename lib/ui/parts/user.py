@@ -96,7 +96,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
         "users", "generations", user_id=user_id, text=text, most=MAX_IMAGES, **time.parameters
     )
     if not rows:
-        what = "No images whose prompt contains this" if text else "No images requested"
+        what = "No images match this prompt" if text else "No images requested"
         st.caption(f"{what} in {time.description}.")
         return
     completed = [row for row in rows if row["status"] == "completed"]
@@ -125,7 +125,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "status": st.column_config.TextColumn("Status", width=85),
             "created_at": age_column("Requested"),
             "prompt": st.column_config.TextColumn("Prompt", width=265),
-            "why": st.column_config.TextColumn("Why no image", width=210),
+            "why": st.column_config.TextColumn("Reason", width=210),
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
             "error_message": "Error",
@@ -243,4 +243,4 @@ def _limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Acti
 
 
 def _limit_text(limit: int | None) -> str:
-    return "the default" if limit is None else plural(limit, "image")
+    return "the default number of images" if limit is None else plural(limit, "image")

@@ -157,7 +157,7 @@ def test_one_rollback_at_a_time_and_with_a_reason(plan):
     with pytest.raises(QueryError, match="enter a reason"):
         start(plan.pool, "Kim", "  ")
     start(plan.pool, "Kim", "Wrong")
-    with pytest.raises(QueryError, match="already open") as refused:
+    with pytest.raises(QueryError, match="already in progress") as refused:
         start(plan.pool, "Robin", "Worse")
     assert refused.value.sqlstate == "DR409"
     [row] = plan.db.execute(STATE).fetchall()

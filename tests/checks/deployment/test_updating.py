@@ -85,7 +85,7 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
     seen = checklist(pool, target(settings))
     assert seen.open_checks()[0].name == "schema"
     assert "created by another version of Darkroom" in seen.findings["schema"].evidence
-    assert "point DATABASE_URL to an empty database" in seen.findings["schema"].todo
+    assert "point DATABASE_URL at an empty database" in seen.findings["schema"].todo
     for name in ("migrations", "views"):
         assert seen.findings[name].open
         # Nothing helps that is done to this schema.

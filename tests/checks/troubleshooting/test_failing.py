@@ -79,7 +79,7 @@ def test_a_disabled_model_that_users_want_is_enabled(page, db):
     ("code", "cause", "retried"),
     [
         ("no_credit", "Replicate account out of credit", True),
-        ("invalid_input", "Input refused by Replicate", True),
+        ("invalid_input", "Input rejected by Replicate", True),
         ("invalid_payload", "Invalid payload", False),
         ("not_an_image", "Output is not an image", True),
     ],

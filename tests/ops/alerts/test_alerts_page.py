@@ -49,7 +49,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     main.get_by_label("Name").fill("Pager **bold**")
     address.fill("https://no.such/thing")
     main.get_by_role("button", name="Add channel").click()
-    expect(main.get_by_text("Apprise does not accept this address")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Apprise does not accept this URL")).to_be_visible(timeout=LONG)
     main.get_by_label("Name").fill("Pager **bold**")
     address.fill(receiver.url)
     # A refresh of the panel leaves alone what is being typed.

@@ -114,7 +114,7 @@ def test_somebody_must_work_or_be_woken(with_key):
     conn.execute("delete from workers")
     [(_, level, reason)] = found(conn)
     assert level == "critical"
-    assert "Nothing runs the queue. Schedule process-jobs" in reason
+    assert "Nothing is running the queue. Schedule process-jobs" in reason
     job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert found(conn) == []
     one(conn, "select set_cron_job_active('me', %s, false)", job_id)
@@ -127,7 +127,7 @@ def test_somebody_must_work_or_be_woken(with_key):
 
 def test_without_pg_cron_a_worker_is_what_is_missing(db):
     assert [reason for _, _, reason in found(db)] == [
-        "No worker alive. Nothing runs the queue. Start a worker: python -m lib.worker"
+        "No worker alive. Nothing is running the queue. Start a worker: python -m lib.worker"
     ]
 
 

@@ -146,7 +146,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
-    expect(main.get_by_text("Nothing runs the queue. Schedule process-jobs")).to_be_visible(
+    expect(main.get_by_text("Nothing is running the queue. Schedule process-jobs")).to_be_visible(
         timeout=LONG
     )
 

@@ -113,7 +113,8 @@ def test_an_address_holds_so_many_websockets_and_a_person_with_a_role_one_more(
             stranger(signed_app)
         answer = refusal.value.response
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
-        assert b"pages are open from this address without a role. Close some" in answer.body
+        reason = f"from this address by users without a role ({MAX_PER_ADDRESS}). Close some"
+        assert reason.encode() in answer.body
         with pytest.raises(InvalidStatus):
             stranger(signed_app)
         log = signed_app.log.read_text()
@@ -161,4 +162,6 @@ def test_behind_a_proxy_visitors_are_told_apart_and_there_is_a_limit_in_total(
             visit(f"198.51.100.{2 + place}")
         with pytest.raises(InvalidStatus) as refusal:
             visit("203.0.113.200")
-        assert f"{MAX_IN_TOTAL} pages are open without a role." in str(refusal.value.response.body)
+        assert f"Too many pages open by users without a role ({MAX_IN_TOTAL})." in str(
+            refusal.value.response.body
+        )
