@@ -43,7 +43,8 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     page.goto(f"{app.url}/alerts?view=Channels")
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("4 jobs stuck: no recent heartbeat.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("No one is notified of alerts")).to_be_visible()
+    expect(main.get_by_text("Oldest heartbeat")).to_be_visible()
+    expect(main.get_by_text("Nobody is paged")).to_be_visible()
 
     address = main.get_by_role("textbox", name="Apprise URL")
     main.get_by_label("Name").fill("Pager **bold**")
