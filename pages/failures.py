@@ -120,6 +120,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
         multiple=False,
         selected=[key],
         alt="Error groups",
+        phone=("jobs", "about", "retry"),
         placeholder="",
         columns={
             "jobs": count_column("Jobs", width=65),

@@ -171,8 +171,8 @@ def flow(
 
     FIGURES has the columns `at`, `until`, `name` (one of `names`, in the colors of `palette`),
     `jobs`, `drawn`, `place`, `when` and `quarter`; DEPTH `at`, `depth`, `drawn`, `top` (of the
-    axis) and `when`; EVENTS `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are colors, `count` is the
-    title of the axis.
+    axis) and `when`; EVENTS `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are
+    colors, `count` is the title of the axis.
     """
     x = _time_axis("hour")
     color = alt.Color("name:N").scale(domain=names, range=palette)
