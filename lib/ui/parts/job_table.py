@@ -1,6 +1,6 @@
 """The table of the page Jobs: one page of the list, with thumbnails and the users' addresses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
@@ -110,17 +110,17 @@ def _cells(
     row: JobRow,
     images: dict[UUID, str | None],
     emails: dict[UUID, str | None],
-    stuck: Mapping[UUID, float],
+    stuck: Collection[UUID],
 ) -> dict[str, Any]:
     started, ended, user = row["started_at"], row["completed_at"], row["created_by"]
-    silent = stuck.get(row["id"])
+    is_stuck = row["id"] in stuck
     until = datetime.now(UTC) if row["status"] == "processing" else ended
     return {
         "image": images.get(row["generation_id"]) if row["generation_id"] else None,
-        "label": [STATUS_LABELS[row["status"] if silent is None else "stuck"]],
+        "label": [STATUS_LABELS["stuck" if is_stuck else row["status"]]],
         "model": model_name(row["model_id"]),
         "prompt": row["prompt"],
-        "error": short_error(row) if silent is None else f"No heartbeat for {duration(silent)}",
+        "error": "No heartbeat" if is_stuck else short_error(row),
         "user": (emails.get(user) or short_id(user)) if user else None,
         "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
         "run": duration((until - started).total_seconds()) if started and until else None,
@@ -144,12 +144,12 @@ def _images(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
     return dict(zip((image["id"] for image in found), thumbnail_sources(found), strict=True))
 
 
-def _stuck(rows: Sequence[JobRow]) -> dict[UUID, float]:
-    """Seconds since the last heartbeat of each job without a recent one, by id."""
+def _stuck(rows: Sequence[JobRow]) -> set[UUID]:
+    """Ids of the jobs without a recent heartbeat."""
     if not any(row["status"] == "processing" for row in rows):
-        return {}
+        return set()
     found = read("jobs", "stuck", model_id=None, job_type=None, **LONGEST_SILENT, most=MAX_STUCK)
-    return {row["id"]: row["silent_seconds"] for row in found}
+    return {row["id"] for row in found}
 
 
 def _emails(rows: Sequence[JobRow]) -> dict[UUID, str | None]:
