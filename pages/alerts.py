@@ -1,6 +1,7 @@
 """Which alerts are firing, since when, and who gets notified?"""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from lib.formats import duration, escaped, plural
 from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, format_measure, subject_name
 from lib.ops.conditions import START_WORKER
+from lib.queue.queue_state import QueueState
 from lib.ui.columns import age_column, count_column, time_column
 from lib.ui.confirm import Action, ask, confirmations
 from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
@@ -20,7 +22,7 @@ from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import alerts as parts
 from lib.ui.parts.checks import show_checks
-from lib.ui.parts.status_strip import reset_button
+from lib.ui.parts.status_strip import reset_button, why_link
 from lib.ui.selection import selectable
 
 REFRESH_SECONDS = 5.0
@@ -64,7 +66,15 @@ def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> 
 
 def show_alert(alert: Mapping[str, Any]) -> None:
     rule = RULES[alert["rule"]]
-    since = f"Firing since {format_time(alert['fired_at'], seconds=True)}"
+    since = f"Alert since {format_time(alert['fired_at'], seconds=True)}"
+    stuck = 0
+    if alert["rule"] == "stuck_jobs":
+        now: QueueState = read("overview", "now")
+        stuck = now["stuck"]
+        if now["stuck_seconds"] is not None:
+            # The jobs were stuck before anybody looked.
+            oldest = datetime.now(UTC) - timedelta(seconds=now["stuck_seconds"])
+            since = f"Oldest heartbeat {format_time(oldest, seconds=True)}. {since}"
     silent = alert["silenced_until"]
     quiet = f", silenced until {format_time(silent)}" if silent else ""
     calming = ", about to resolve" if alert["calming"] else ""
@@ -78,9 +88,10 @@ def show_alert(alert: Mapping[str, Any]) -> None:
         st.markdown(f"**What to do:** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
-            if alert["rule"] == "stuck_jobs" and (stuck := read("overview", "now")["stuck"]):
+            if stuck:
                 reset_button(stuck, "primary")
             link(rule.page)
+            why_link()
             length = st.menu_button(
                 "Silence alert", list(parts.SILENCE_SECONDS), icon=":material/notifications_off:",
                 key=f"silence {alert['id']}",
@@ -91,7 +102,7 @@ def show_alert(alert: Mapping[str, Any]) -> None:
 
 def delivery_text(alert: Mapping[str, Any]) -> str:
     told = alert["told"]
-    return f"{plural(told, 'channel')} notified." if told else "No channel notified yet."
+    return f"{plural(told, 'channel')} notified." if told else "No channel notified."
 
 
 def show_pending_alerts(pending: list[dict[str, Any]]) -> None:
@@ -110,7 +121,9 @@ def show_view(name: str) -> None:
 def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, Any]]) -> None:
     if not watch["channels"]:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.info("No one is notified of alerts.", icon=":material/notifications_off:")
+            st.warning(
+                "No notification channels. Nobody is paged.", icon=":material/notifications_off:"
+            )
             st.button("Set up channels", key="to channels", on_click=show_view, args=["Channels"])
     for channel in channels:
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:

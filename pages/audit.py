@@ -82,7 +82,7 @@ def table(rows: Sequence[Any]) -> None:
     shown = [
         row
         | {
-            "what": action_label(row["action"]),
+            "what": action_label(row["action"], row["after"]),
             "change": describe_entry(row["before"], row["after"], row["rest"]),
             "affected": row["affected"] or None,
         }
@@ -94,6 +94,7 @@ def table(rows: Sequence[Any]) -> None:
         name="audit",
         multiple=False,
         alt="Audit log entries",
+        phone=("what", "actor", "at"),
         placeholder="",
         height=560 if len(shown) > 15 else "content",
         columns={

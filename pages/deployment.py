@@ -142,10 +142,10 @@ def passed_points(state: Checklist) -> None:
 
 def status_times(name: str, state: Checklist) -> str:
     kept = state.records.get(name)
-    if kept is None:
+    # A check that was never OK is as old as the app's first look, which tells nothing.
+    if kept is None or kept.last_done_at is None:
         return ""
-    last = f", last OK {format_time(kept.last_done_at)}" if kept.last_done_at else ""
-    return f" · first seen {format_time(kept.since)}{last}"
+    return f" · since {format_time(kept.since)}, last OK {format_time(kept.last_done_at)}"
 
 
 def manual_points(state: Checklist) -> None:

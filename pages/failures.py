@@ -76,19 +76,20 @@ def selected_key() -> str | None:
 
 
 def show_summary(groups: Sequence[dict[str, Any]]) -> None:
-    refused = f" {groups[0]['refused']:,} refused." if groups and groups[0]["refused"] else ""
+    refused = f", {groups[0]['refused']:,} refused" if groups and groups[0]["refused"] else ""
     if not groups and empty_queue("This page groups failed jobs by cause and says what to do."):
         return
     if not groups or is_refusal(groups[0]):
         st.success(
-            f"No failed jobs in {span.description}.{refused}", icon=":material/check_circle:"
+            f"No failed jobs{refused} in {span.description}.", icon=":material/check_circle:"
         )
         return
     first = groups[0]
+    kinds = first["kinds"] + sum(map(is_refusal, groups))
     st.markdown(
-        f"**{plural(first['total'])} failed in {span.description}** in"
-        f" {plural(first['kinds'], 'error group')}. Most frequent"
-        f" ({share(first['jobs'], first['total'])}): {guide_for(first).title}.{refused}"
+        f"**{plural(first['total'])} failed{refused} in {span.description}**, in"
+        f" {plural(kinds, 'group')}. Most frequent"
+        f" ({share(first['jobs'], first['total'])} of failed): {guide_for(first).title}."
     )
 
 
@@ -119,6 +120,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
         multiple=False,
         selected=[key],
         alt="Error groups",
+        phone=("jobs", "about", "retry"),
         placeholder="",
         columns={
             "jobs": count_column("Jobs", width=65),

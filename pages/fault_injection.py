@@ -91,7 +91,8 @@ def queue_reaction() -> None:
     with st.grid("auto", min_column_width=165, border=True):
         st.metric("Circuit breaker", *breaker(now), delta_color="gray", delta_arrow="off")
         tile("Pending", now["pending"], f"{now['retrying']:,} retrying")
-        tile("Running", now["processing"])
+        stuck = now["stuck"]
+        tile("Running", now["processing"] - stuck, f"{stuck:,} stuck" if stuck else None)
         tile("Completed", now["completed"], "last 5 min")
         tile("Failed", now["failed"], "last 5 min")
     if now["breaker_reason"]:

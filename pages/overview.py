@@ -20,7 +20,7 @@ from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
 from lib.ui.parts.flow_window import flow_window, read_flow
-from lib.ui.parts.status_strip import is_paused, pause_button, status_strip
+from lib.ui.parts.status_strip import is_paused, pause_button, sample_line, status_strip
 from lib.ui.tiles import Tile
 from lib.ui.time_range import RANGES, custom_range
 
@@ -45,6 +45,7 @@ def panel() -> None:
     with right:
         running_jobs(now)
     recent_images()
+    sample_line()
 
 
 def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict) -> list[Tile]:
@@ -74,7 +75,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             "workers",
             "Running jobs with a heartbeat, out of the slots of all live workers.",
             found.level_of(["no_worker", "worker_gone", "stuck", "storage_failed"]),
-            of_hours("processing", now["processing"]),
+            of_hours("processing", now["processing"] - now["stuck"]),
         ),
         Tile(
             "Failure rate",
@@ -198,7 +199,7 @@ def running_jobs(now: QueueState) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.header("Running jobs", width="content")
         if now["processing"] - now["stuck"] > len(jobs):
-            link("jobs", f"All {now['processing']:,}", view="running")
+            link("jobs", f"All {now['processing'] - now['stuck']:,}", view="running")
     if not jobs:
         st.caption("No jobs running.")
     for job in jobs:

@@ -137,7 +137,9 @@ def format_eta(seconds: float) -> str:
 def tiles(pace: dict) -> None:
     with st.grid(5, min_column_width=150, border=True):
         st.metric("Pending", f"{pace['due']:,}")
-        st.metric("Running", f"{pace['processing']:,}")
+        stuck = f"{pace['stuck']:,} stuck" if pace["stuck"] else None
+        running = f"{pace['processing'] - pace['stuck']:,}"
+        st.metric("Running", running, stuck, delta_color="off", delta_arrow="off")
         st.metric("Arrived, last hour", f"{pace['arrived']:,}")
         st.metric("Ended, last hour", f"{pace['ended']:,}")
         st.metric("Mean run, last hour", duration(pace["run_seconds"]))

@@ -1,7 +1,6 @@
 """Which workers run, what are they doing, and what wakes the queue?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,13 +25,14 @@ from lib.ui.columns import (
     time_column,
 )
 from lib.ui.confirm import Action, ask, confirmations
-from lib.ui.dashboard import actor, functions_url, pool, read, read_once
+from lib.ui.dashboard import actor, format_time, functions_url, pool, read, read_once
 from lib.ui.export import batches, csv_export
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
 from lib.ui.parts.cron_job import cron_jobs, job_details
 from lib.ui.parts.pauses import pause_form, show_pauses
 from lib.ui.parts.schedule_form import schedule_action, schedule_form
+from lib.ui.parts.status_strip import reset_button, why_link
 
 Row = Mapping[str, Any]
 MAX_SHOWN = 200
@@ -51,7 +51,7 @@ def panel() -> None:
     workers = read("workers", "workers")
     jobs = read("cron", "jobs")
     runs = read("cron", "runs", job_id=None, before=None, most=MAX_SHOWN)
-    queue = [replace(found, page="stuck_jobs") for found in stuck(read("overview", "now"))]
+    queue = stuck(read("overview", "now"))
     show_conditions(workers, [*conditions(workers, jobs, runs, env, now), *queue])
     worker_table(workers)
     running_jobs()
@@ -68,13 +68,17 @@ def panel() -> None:
 
 def show_conditions(workers: Sequence[Row], found: Sequence[Condition]) -> None:
     for condition in found:
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center"):
             text = f"**{LEVEL_LABELS[condition.level]}.** {escaped(condition.reason)}"
             if condition.level == "critical":
                 st.error(text, icon=":material/error:")
             else:
                 st.warning(text, icon=":material/warning:")
-            if condition.page:
+            if condition.name == "stuck":
+                reset_button(read("overview", "now")["stuck"], "primary")
+                link("jobs", "Show stuck jobs", view="stuck")
+                why_link()
+            elif condition.page:
                 link(condition.page)
     if not found:
         alive = [worker for worker in workers if worker["state"] == "alive"]
@@ -178,8 +182,16 @@ def built_in_schedule(env: Row, now: datetime) -> None:
         f"{what} Workers that run all the time do not need it: they have their own schedule. The"
         f" intervals shown are this app's settings; other workers may use different ones."
     )
+    rows = worker_schedule(settings(), read("workers", "own_schedule"), now)
     st.dataframe(
-        worker_schedule(settings(), read("workers", "own_schedule"), now),
+        [
+            {
+                **row,
+                "last": format_time(row["last"], seconds=True) if row["last"] else "Not recorded",
+                "next": format_time(row["next"], seconds=True) if row["next"] else None,
+            }
+            for row in rows
+        ],
         key="own clock",
         hide_index=True,
         alt="Schedule of a worker",
@@ -187,8 +199,8 @@ def built_in_schedule(env: Row, now: datetime) -> None:
         column_config={
             "what": st.column_config.TextColumn("Task", width=280),
             "schedule": st.column_config.TextColumn("Schedule", width=300),
-            "last": time_column("Last run", seconds=True, width=140),
-            "next": time_column("Next run", seconds=True, width=140),
+            "last": st.column_config.TextColumn("Last run", width=140),
+            "next": st.column_config.TextColumn("Next run", width=140),
         },
     )
 

@@ -49,11 +49,15 @@ select
     public.secret_readable(public.secret_key_name()) as key;
 
 -- name: failed^
--- Jobs that failed permanently in the last 24 hours. Columns: jobs (1001 stands for more than
--- 1000), newest_seconds: age of the newest failure.
-select count(*) as jobs, extract(epoch from now() - max(completed_at))::double precision as newest_seconds
+-- Jobs that failed permanently in the last 24 hours, counted up to 1001 with the refused ones.
+-- Columns: jobs, newest_seconds: age of the newest failure, both without refused; refused.
+select
+    count(*) filter (where not f.is_refused) as jobs,
+    count(*) filter (where f.is_refused) as refused,
+    extract(epoch from now() - max(f.completed_at) filter (where not f.is_refused))::double precision as newest_seconds
 from (
-    select f.completed_at from public.failed_jobs_recent f limit 1001
+    select f.completed_at, f.error_details ->> 'code' is not distinct from 'refused' as is_refused
+    from public.failed_jobs_recent f limit 1001
 ) f;
 
 -- name: stuck^

@@ -1,7 +1,7 @@
 -- How the queue copes with provider faults. Live jobs and the last minutes, by index.
 
 -- name: now^
--- One row. pending, and of these retrying: failed before; processing; completed and failed in the
+-- One row. pending, and of these retrying: failed before; processing, and of these stuck; completed and failed in the
 -- last five minutes; opened_seconds: how long the circuit breaker of generate-image has been open
 -- (null: closed), open_seconds: until its next probe (0 when due), probing, breaker_failures:
 -- consecutive failures while closed, breaker_reason; held_models: rate-limited models,
@@ -9,6 +9,7 @@
 select
     p.pending, p.retrying,
     (select count(*) from public.job_queue where status = 'processing') as processing,
+    (select count(*) from public.stuck_jobs) as stuck,
     f.completed, f.failed,
     extract(epoch from now() - b.opened_at)::double precision as opened_seconds,
     case when b.open_until is not null

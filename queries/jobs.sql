@@ -8,7 +8,7 @@
 -- 20,000) or user (of one user, newest request first, found through their generations). back: in
 -- reverse. Starts after the position (priority, at, created_at, id) of a row. span_start,
 -- span_length: when a finished job ended; a null start means the last span_length. Filters, null
--- for none: statuses; job_type; model_id; user_id; error and value as ILIKE patterns; path as keys
+-- for none: statuses (processing alone: without stuck jobs); job_type; model_id; user_id; error and value as ILIKE patterns; path as keys
 -- into the payload. Columns: those of the table, prompt and error shortened; walk_at, walk_id: the
 -- row's position; fits: whether it matches the filters; last: whether it ends the stretch.
 with lines as (
@@ -56,6 +56,10 @@ from (
         row_number() over () as place,
         s.id is not null
         and (:statuses::text[] is null or s.status = any(:statuses::text[]))
+        and (
+            :statuses::text[] is distinct from array['processing']
+            or not exists (select from public.stuck_jobs k where k.id = s.id)
+        )
         and (:job_type::text is null or s.job_type = :job_type)
         and (:model_id::text is null or s.payload ->> 'model_id' = :model_id)
         and (:user_id::uuid is null or :walk = 'user' or s.created_by = :user_id)
@@ -291,7 +295,7 @@ limit 50;
 
 -- name: counts
 -- Number of jobs in each status, of a type and a model (null for all): of live jobs, if :live, up to
--- 10,001 pending and all running and stuck ones; ended ones of the range from the rollup by whole
+-- 10,001 pending and all processing ones, and of these the stuck ones; ended ones of the range from the rollup by whole
 -- hours, or if :exact, up to 20,000 row by row in the first and the last hour. Columns: status, jobs.
 with span as (
     select
@@ -389,7 +393,7 @@ where (:job_type::text is null or e.job_type = :job_type)
 group by 1;
 
 -- name: scanned_counts
--- Number of jobs in each status that match filters that no rollup knows, among the newest :most of
+-- Number of jobs in each status (stuck ones apart) that match filters that no rollup knows, among the newest :most of
 -- each index. Parameters as in walk; live as in counts. Columns: status, jobs, complete (whether
 -- there are no others).
 with scanned as materialized (
@@ -430,23 +434,24 @@ with scanned as materialized (
 ), scans as (
     select s.scan, count(*) < :most as complete from scanned s group by s.scan
 )
-select s.status, count(*) as jobs, bool_and(c.complete) as complete
+select coalesce(k.status, s.status) as status, count(*) as jobs, bool_and(c.complete) as complete
 from scanned s
 join scans c using (scan)
+left join (select id, 'stuck' as status from public.stuck_jobs) k on k.id = s.id
 where (s.scan <> 'finished' or s.status <> 'failed')
   and (:job_type::text is null or s.job_type = :job_type)
   and (:model_id::text is null or s.payload ->> 'model_id' = :model_id)
   and (:user_id::uuid is null or s.created_by = :user_id)
   and (:error::text is null or s.error_message ilike :error)
   and (:path::text[] is null or s.payload #>> :path::text[] ilike :value)
-group by s.status
+group by 1
 union all
 select case c.scan when 'finished' then 'completed' else c.scan end, 0, c.complete from scans c
 union all
 select 'cancelled', 0, c.complete from scans c where c.scan = 'finished';
 
 -- name: user_counts
--- Number of a user's jobs in each status, found through the newest :most generations. Parameters as
+-- Number of a user's jobs in each status (stuck ones apart), found through the newest :most generations. Parameters as
 -- in walk. Columns: status, jobs, complete (whether these are all generations).
 with asked as materialized (
     select g.id, g.completed_at
@@ -457,7 +462,7 @@ with asked as materialized (
     order by g.created_at desc
     limit :most
 )
-select j.status, count(*) as jobs, (select count(*) < :most from asked) as complete
+select coalesce(k.status, j.status) as status, count(*) as jobs, (select count(*) < :most from asked) as complete
 from asked g
 cross join lateral (
     select q.* from public.job_queue q
@@ -468,11 +473,12 @@ cross join lateral (
       and q.completed_at = g.completed_at and public.generation_of(q.payload) = g.id
     limit 1
 ) j
+left join (select id, 'stuck' as status from public.stuck_jobs) k on k.id = j.id
 where (:job_type::text is null or j.job_type = :job_type)
   and (:model_id::text is null or j.payload ->> 'model_id' = :model_id)
   and (:error::text is null or j.error_message ilike :error)
   and (:path::text[] is null or j.payload #>> :path::text[] ilike :value)
-group by j.status
+group by 1
 union all
 select 'completed', 0, (select count(*) < :most from asked);
 

@@ -63,4 +63,6 @@ limit 1000;
 
 -- name: pace^
 -- The last hour and the current backlog.
-select due, processing, arrived, ended, run_seconds, attempts, workers, slots from public.queue_pace;
+-- stuck: of the jobs processing, those without a heartbeat.
+select due, processing, (select count(*) from public.stuck_jobs) as stuck, arrived, ended, run_seconds, attempts, workers, slots
+from public.queue_pace;

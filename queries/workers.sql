@@ -71,11 +71,21 @@ order by w.started_at desc
 limit :most;
 
 -- name: own_schedule^
--- Last time of each of a worker's periodic tasks: claimed_at (newest claim still running), seen_at
--- (heartbeat), folded_at (history folded). Null if never. stuck_after_seconds: silence after which a
+-- Last time of each of a worker's periodic tasks: claimed_at (newest claim of a job that runs, or of
+-- the hundred that ended last), seen_at (heartbeat), folded_at (history folded). Null if never. stuck_after_seconds: silence after which a
 -- job is rescued, unless a setting says otherwise.
 select
-    (select max(started_at) from public.job_queue where status = 'processing') as claimed_at,
+    greatest(
+        (select max(started_at) from public.job_queue where status = 'processing'),
+        (
+            select max(e.started_at)
+            from (
+                select started_at from public.job_queue
+                where status in ('completed', 'failed', 'cancelled') and completed_at is not null
+                order by completed_at desc limit 100
+            ) e
+        )
+    ) as claimed_at,
     (select max(last_seen_at) from public.workers where kind = 'worker') as seen_at,
     (select nullif(refreshed_at, '-infinity') from public.rollup_state) as folded_at,
     extract(epoch from public.stuck_after())::double precision as stuck_after_seconds;

@@ -42,12 +42,16 @@ def cancel_effect(count: int, status: JobStatus = "live") -> str:
             )
 
 
+RESET_ADVICE = (
+    "Reset them once their worker has stopped; a worker that still runs them would run them twice."
+)
+
+
 def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
-        " that have sent a heartbeat since are skipped. A job whose program is still"
-        " running without heartbeats may run twice."
+        f" that have sent a heartbeat since are skipped. {RESET_ADVICE}"
     )
 
 

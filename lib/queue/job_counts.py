@@ -26,6 +26,8 @@ class Count:
 def counts(fetch: Fetch, filters: Filters) -> dict[str, Count]:
     """The number of jobs in each view, whatever the statuses of the filters, and of stuck jobs.
 
+    Stuck jobs are not among the running ones, but among all.
+
     Filtered ones are exact up to LIMIT. Without filters they come from the rollup, of which the
     last seconds are missing. For filters that the rollup does not know, the newest jobs are read:
     if that leaves others, a count says so with `more`.
@@ -35,6 +37,9 @@ def counts(fetch: Fetch, filters: Filters) -> dict[str, Count]:
     known = fetch("counts", live=live, exact=filters.narrowed, **kind, **filters.span)
     found = {row["status"]: Count(row["jobs"]) for row in known}
     stuck = found.pop("stuck")
+    if live:
+        running = found["processing"].number - stuck.number
+        found |= {"processing": Count(max(running, 0)), "stuck": stuck}
     if found["pending"].number > LIMIT:
         found["pending"] = Count(LIMIT, more=True)
     if "user" in filters.walks:

@@ -16,7 +16,10 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "failed": ("failed",),
     "cancelled": ("cancelled",),
 }
-"""Views of the list, and the statuses of their jobs; empty for all."""
+"""Views of the list, and the statuses of their jobs; empty for all.
+
+Running is without stuck jobs.
+"""
 ALL_TIME = timedelta(days=731)
 GENERATION_TYPE = "generate-image"
 """Type of the jobs that belong to a generation; filtering by user needs generations."""
@@ -77,7 +80,7 @@ class Filters:
             or self.user_id
             or self.error
             or self.path
-            or (self.statuses and walk in ("finished", "undated"))
+            or (self.statuses and walk in ("running", "finished", "undated"))
         )
 
     @property

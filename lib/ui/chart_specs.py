@@ -170,9 +170,9 @@ def flow(
     events along the upper edge. A click on a bar selects its QUARTER.
 
     FIGURES has the columns `at`, `until`, `name` (one of `names`, in the colors of `palette`),
-    `jobs`, `drawn`, `place`, `when` and `quarter`; DEPTH `at`, `depth`, `drawn` and `when`; EVENTS
-    `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are colors, `count` is the
-    title of the axis.
+    `jobs`, `drawn`, `place`, `when` and `quarter`; DEPTH `at`, `depth`, `drawn`, `top` (of the
+    axis) and `when`; EVENTS `at`, `until`, `kind`, `symbol` and `words`. `depth` and `event` are
+    colors, `count` is the title of the axis.
     """
     x = _time_axis("hour")
     color = alt.Color("name:N").scale(domain=names, range=palette)
@@ -202,7 +202,7 @@ def flow(
         .mark_line(interpolate="step-after", strokeWidth=1.5, color=depth, aria=False)
         .encode(
             x=x,
-            y=alt.Y("drawn:Q", title="queue depth").axis(
+            y=alt.Y("drawn:Q", title="pending + running").axis(
                 orient="right",
                 grid=False,
                 tickMinStep=1,
@@ -216,13 +216,14 @@ def flow(
             ],
         )
     )
+    room = _chart_of(DEPTH).mark_rule(opacity=0, aria=False).encode(x=x, y="top:Q")
     tooltip = [alt.Tooltip("kind:N", title="event"), alt.Tooltip("words:N", title=" ")]
     look: dict[str, Any] = {"color": event, "aria": False}
     events = _chart_of(EVENTS).encode(x=x, y=alt.value(4), tooltip=tooltip)
     spec: Spec = (
         alt.layer(
             alt.layer(_window("hour"), bars, _clipped("hour", count)),
-            line,
+            alt.layer(line, room),
             events.mark_rule(strokeWidth=3, opacity=0.6, **look).encode(x2="until:T"),
             events.mark_text(align="center", fontSize=13, **look).encode(text="symbol:N"),
         )

@@ -9,20 +9,23 @@ import streamlit as st
 
 from lib.formats import zone
 
-PHONE_PIXELS, WIDEST_ON_PHONE = 358, 120
+PHONE_PIXELS, WIDEST_ON_PHONE = 358, 119
 
 
-def fitting(columns: Mapping[str, Any]) -> dict[str, Any]:
+def fitting(columns: Mapping[str, Any], phone: Sequence[str] = ()) -> dict[str, Any]:
     """Options of st.dataframe that show all of these columns, in their order.
 
-    On a phone the first that fit, narrowed; the others are in the table's menu. Streamlit does not
-    report the window's width, only the browser's name for itself.
+    On a phone the first that fit, narrowed, those of `phone` before the others; the rest is in the
+    table's menu. Streamlit does not report the window's width, only the browser's name for itself.
     """
     shown = dict(columns)
     if "Mobi" in st.context.headers.get("User-Agent", ""):
         shown = {
             name: column | {"width": min(column["width"] or WIDEST_ON_PHONE, WIDEST_ON_PHONE)}
-            for name, column in columns.items()
+            for name, column in {
+                **{name: columns[name] for name in phone if name in columns},
+                **columns,
+            }.items()
         }
         widths = accumulate(column["width"] for column in shown.values())
         names = [name for name, width in zip(shown, widths, strict=True) if width <= PHONE_PIXELS]

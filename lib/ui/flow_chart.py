@@ -49,6 +49,8 @@ def flow_chart(
     clipped = clip_stacks(bars, "jobs")
     depth = table[["at", "depth"]].assign(when=format_times(table["at"], "minute"))
     deepest = clip_counts(depth, depth["depth"])
+    # Headroom, or the line would lie on the upper edge.
+    figures = deepest.figures.assign(top=deepest.figures["drawn"].max() * 1.2)
     [depth_color, event_color] = colors([COLORS["depth"], "gray"])
     palette = colors(COLORS[name] for name in names)
     spec = chart_specs.flow(
@@ -57,15 +59,16 @@ def flow_chart(
     datasets = {
         chart_specs.FIGURES: clipped.figures[clipped.figures["jobs"] > 0],
         chart_specs.CLIPPED: clipped.beyond,
-        chart_specs.DEPTH: deepest.figures,
+        chart_specs.DEPTH: figures,
         chart_specs.EVENTS: _events(events, table["at"].iloc[0]),
         chart_specs.WINDOW: window,
     }
     kinds = [kind for kind in SYMBOLS if any(event["kind"] == kind for event in events)]
     notes = [
+        "─ pending + running, stuck included",
         "  ".join(f"{SYMBOLS[kind]} {kind}" for kind in kinds),
         clipped.note,
-        deepest.note and f"Queue depth: {deepest.note}",
+        deepest.note and f"Pending + running: {deepest.note}",
     ]
     return Chart(spec, datasets, "  ".join(filter(None, notes)))
 
@@ -107,7 +110,7 @@ def describe_flow(steps: Sequence[Mapping[str, Any]], events: Sequence[Mapping[s
     """Text alternative: totals, the deepest queue, and the events."""
     totals = ", ".join(f"{sum(row[name] for row in steps):,} {name}" for name in _names(steps))
     depths = [row["depth"] for row in steps if row["depth"] is not None]
-    depth = f" Queue depth {depths[-1]:,} now, peak {max(depths):,}." if depths else ""
+    depth = f" Pending + running: {depths[-1]:,} now, peak {max(depths):,}." if depths else ""
     words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)
     return f"{totals}.{depth} {', '.join(words) or 'No alerts, pauses or faults'}."
 

@@ -27,8 +27,9 @@ def selectable(
 
     `ids` holds one id per row; `name` is unique on the page; `columns` are the visible columns in
     order, as column_config; those of `more` are hidden until the viewer picks them in the table's
-    menu. `selected` is the initial selection. A click on a cell calls `opens` with the row's id;
-    rows are then selected by their boxes. Other options go to `st.dataframe`.
+    menu; `phone` names those that come first on a phone. `selected` is the initial selection. A
+    click on a cell calls `opens` with the row's id; rows are then selected by their boxes. Other
+    options go to `st.dataframe`.
     """
     # Streamlit tracks selected rows by index, so different rows need a new key; the new table
     # starts with the selection of the previous one.
@@ -84,9 +85,10 @@ def _table(
     rows: pd.DataFrame,
     columns: Mapping[str, Any],
     more: Mapping[str, Any] | None,
+    phone: Sequence[str] = (),
     **options: Any,
 ) -> Any:
-    hidden, shown = more or {}, fitting(columns)
+    hidden, shown = more or {}, fitting(columns, phone)
     return st.dataframe(
         rows[[*columns, *hidden]],
         on_select="rerun",

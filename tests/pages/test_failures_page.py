@@ -48,7 +48,7 @@ def test_a_group_says_what_to_do_and_a_refused_one_does_not_offer_a_retry_first(
     app = make_app(DATABASE_URL=database).start()
     page.goto(f"{app.url}/failures?kind={group['key']}")
     main = page.get_by_test_id("stMain")
-    summary = main.get_by_text("No failed jobs in the last 24 h. 1 refused.")
+    summary = main.get_by_text("No failed jobs, 1 refused in the last 24 h.")
     expect(summary).to_be_visible(timeout=30_000)
     table = main.locator("canvas", has_text="Refused: Flagged by the **safety** filter.")
     expect(table).to_have_count(1, timeout=30_000)

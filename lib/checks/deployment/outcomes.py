@@ -5,6 +5,7 @@ from lib.checks.deployment.facts import Facts
 from lib.checks.troubleshooting.stuck import reset
 from lib.formats import duration
 from lib.ops import conditions
+from lib.ops.action_texts import RESET_ADVICE
 
 OLD_SECONDS = 7 * 86_400
 """A self-test older than this no longer counts."""
@@ -39,12 +40,13 @@ def end_to_end(facts: Facts) -> Finding:
 def no_failed(facts: Facts) -> Finding:
     """No job failed permanently in the last 24 hours."""
     failed = facts.query("failed")
+    refused = f", {failed['refused']:,} refused" if failed["refused"] else ""
     if not failed["jobs"]:
-        return Finding("ok", "No job failed in the last 24 hours.")
+        return Finding("ok", f"No job failed{refused} in the last 24 hours.")
     count = f"More than {MAX_COUNTED:,}" if failed["jobs"] > MAX_COUNTED else f"{failed['jobs']:,}"
     return Finding(
         "warning",
-        f"{count} failed in the last 24 hours, the newest"
+        f"{count} failed{refused} in the last 24 hours, the newest"
         f" {duration(failed['newest_seconds'])} ago.",
         "The Failures page explains each error group and can retry its jobs.",
         "failures",
@@ -58,7 +60,7 @@ def no_stuck(facts: Facts) -> Finding:
         return Finding("ok", "No stuck jobs.")
     return Finding(
         "warning",
-        conditions.stuck(stuck["jobs"], stuck["longest_seconds"]),
+        f"{conditions.stuck(stuck['jobs'], stuck['longest_seconds'])} {RESET_ADVICE}",
         "Reset them under Jobs, Stuck, or with this SQL.\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from lib.formats import duration
 from lib.ops import conditions
+from lib.ops.action_texts import RESET_ADVICE
 
 Alert = Mapping[str, Any]
 """A row of the table alerts; uses `rule`, `subject`, `value` and `detail`."""
@@ -103,7 +104,7 @@ RULES: Mapping[str, Rule] = {
         "Stuck jobs",
         "jobs",
         "Running jobs without a recent heartbeat.",
-        "Reset them so that another worker runs them.",
+        RESET_ADVICE,
         "stuck_jobs",
         lambda alert: conditions.stuck(round(alert["value"])),
     ),

@@ -1,6 +1,7 @@
 """The table of the page Jobs: one page of the list, with thumbnails and the users' addresses."""
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -35,21 +36,26 @@ WITHOUT = {
     "cancelled": ("image",),
 }
 """Columns that are empty in a view; the prompt has their width there."""
-PROMPT_WIDTH = 250
+PROMPT_WIDTH = 218
 
 
 def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
     """Draw the table of a view; a click on a job opens it. Returns the selected jobs."""
     images, emails, stuck = _images(rows), _emails(rows), _stuck(rows)
+    cells = [_cells(row, images, emails, stuck) for row in rows]
+    without = WITHOUT.get(view, ())
+    if "error" not in without and not any(cell["error"] for cell in cells):
+        without = (*without, "error")
     selected = selectable(
-        pd.DataFrame([_cells(row, images, emails, stuck) for row in rows]),
+        pd.DataFrame(cells),
         [row["id"] for row in rows],
         name="jobs",
         alt="Jobs",
         placeholder="",
         height=560,
         opens=open_job,
-        columns=_columns(WITHOUT.get(view, ())),
+        columns=_columns(without),
+        phone=("label", "prompt" if "error" in without else "error", "when"),
         more={
             "link": job_column(help="Opens in a new tab."),
             "job_type": "Type",
@@ -69,8 +75,8 @@ def job_table(rows: Sequence[JobRow], view: str) -> list[JobRow]:
 
 def _columns(without: Sequence[str]) -> dict[str, Any]:
     widths = {
-        "image": 52, "label": 104, "model": 130, "prompt": PROMPT_WIDTH, "error": 150, "user": 140,
-        "when": 112, "run": 76,
+        "image": 52, "label": 104, "model": 150, "prompt": PROMPT_WIDTH, "error": 150, "user": 140,
+        "when": 124, "run": 76,
     }  # fmt: skip
     widths["prompt"] += sum(widths[name] for name in without)
     columns = {
@@ -81,7 +87,6 @@ def _columns(without: Sequence[str]) -> dict[str, Any]:
             color=STATUS_COLORS,
             width=widths["label"],
         ),
-        # In this order, as a phone shows but the first few.
         "prompt": st.column_config.TextColumn("Prompt", width=widths["prompt"]),
         "error": st.column_config.TextColumn("Error", width=widths["error"]),
         "model": st.column_config.TextColumn("Model", width=widths["model"]),
@@ -109,15 +114,17 @@ def _cells(
     stuck: Collection[UUID],
 ) -> dict[str, Any]:
     started, ended, user = row["started_at"], row["completed_at"], row["created_by"]
+    is_stuck = row["id"] in stuck
+    until = datetime.now(UTC) if row["status"] == "processing" else ended
     return {
         "image": images.get(row["generation_id"]) if row["generation_id"] else None,
-        "label": [STATUS_LABELS["stuck" if row["id"] in stuck else row["status"]]],
+        "label": [STATUS_LABELS["stuck" if is_stuck else row["status"]]],
         "model": model_name(row["model_id"]),
         "prompt": row["prompt"],
-        "error": short_error(row),
+        "error": "No heartbeat" if is_stuck else short_error(row),
         "user": (emails.get(user) or short_id(user)) if user else None,
         "when": ended or (row["scheduled_at"] if row["status"] == "pending" else started),
-        "run": duration((ended - started).total_seconds()) if started and ended else None,
+        "run": duration((until - started).total_seconds()) if started and until else None,
         "link": job_links([row["id"]])[0],
         "tries": f"{row['attempts']} of {row['max_attempts']}",
         "user_id": user and str(user),

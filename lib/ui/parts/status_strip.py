@@ -35,7 +35,7 @@ SAMPLE = "Sample data: 30 days of simulated jobs."
 
 
 def status_strip(now: QueueState, found: Verdict) -> None:
-    """Draw the strip, with the first steps in an empty queue and in one with sample data."""
+    """Draw the strip, with the first steps in an empty queue."""
     is_empty = read("overview", "is_empty")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="xsmall"):
         if found.conditions:
@@ -56,12 +56,10 @@ def status_strip(now: QueueState, found: Verdict) -> None:
             link("alerts", plural(len(others), "more alert"), ":material/notifications:")
             reasons = " ".join(condition.reason for condition in others)
             st.caption(f"Also: {escaped(reasons[:MAX_REASONS])}")
+        if worst:
+            why_link()
         if is_empty:
             next_steps()
-        elif has_sample_data():
-            st.caption(SAMPLE, width="content")
-            link("generate", "Generate an image", ":material/add_photo_alternate:")
-            remove_button("tertiary")
 
 
 def _show(condition: Condition) -> None:
@@ -110,6 +108,20 @@ def _next_steps(cause: str, now: QueueState) -> None:
             link("alerts", "Show alert")
 
 
+def sample_line() -> None:
+    """Draw the line about sample data, if there is any."""
+    if has_sample_data():
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.caption(SAMPLE, width="content")
+            link("generate", "Generate an image", ":material/add_photo_alternate:")
+            remove_button("tertiary")
+
+
+def why_link() -> None:
+    """Draw the link from a problem to its likely cause."""
+    link("troubleshooting", "Why?", ":material/help:")
+
+
 def reset_button(stuck: int, type: ButtonType) -> None:
     """Draw the button that resets all stuck jobs, whose number is `stuck`."""
     label = f"Reset {plural(stuck, 'stuck job')}"
@@ -152,7 +164,7 @@ def pause_button() -> None:
         return  # The live panel says so.
     paused = st.session_state["queue paused"] = is_paused(now)
     if not paused and st.button("Pause queue", icon=":material/pause:"):
-        ask(_pause_action(now["processing"]))
+        ask(_pause_action(now["processing"] - now["stuck"]))
 
 
 def is_paused(now: QueueState) -> bool:
@@ -160,7 +172,7 @@ def is_paused(now: QueueState) -> bool:
     return ALL_TYPES in (pause["job_type"] for pause in now["paused"])
 
 
-def _pause_action(processing: int) -> Action:
+def _pause_action(running: int) -> Action:
     def run() -> str:
         pause_queue(pool(), actor())
         return "Queue paused."
@@ -168,7 +180,7 @@ def _pause_action(processing: int) -> Action:
     return Action(
         title="Pause queue",
         effect="Workers stop claiming jobs until you resume the queue; new jobs stay pending."
-        f" Running jobs ({processing:,}) are not affected.",
+        f" Running jobs ({running:,}) are not affected.",
         button="Pause queue",
         run=run,
     )

@@ -297,9 +297,13 @@ def test_failed_jobs_of_the_last_day(deployed):
         " select 'a', 'failed', 1, now() - age from (values (interval '23 hours'),"
         " (interval '3 minutes'), (interval '25 hours')) as f (age)"
     )
+    deployed.db.execute(
+        "insert into public.job_queue (job_type, status, attempts, completed_at, error_details)"
+        """ values ('a', 'failed', 1, now(), '{"code": "refused"}')"""
+    )
     found = deployed.finding("no-failed")
     assert found.open
-    assert found.evidence.startswith("2 failed in the last 24 hours, the newest 3 min ")
+    assert found.evidence.startswith("2 failed, 1 refused in the last 24 hours, the newest 3 min ")
     assert found.page == "failures"
 
 

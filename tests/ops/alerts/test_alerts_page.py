@@ -43,7 +43,8 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     page.goto(f"{app.url}/alerts?view=Channels")
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("4 jobs stuck: no recent heartbeat.")).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("No one is notified of alerts")).to_be_visible()
+    expect(main.get_by_text("Oldest heartbeat")).to_be_visible()
+    expect(main.get_by_text("Nobody is paged")).to_be_visible()
 
     address = main.get_by_role("textbox", name="Apprise URL")
     main.get_by_label("Name").fill("Pager **bold**")
@@ -56,7 +57,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     at = page.get_by_text("Updated").text_content()
     expect(main.get_by_text(at)).to_be_hidden(timeout=LONG)
     heard.clear()
-    main.get_by_role("button", name="Add channel").click()
+    main.get_by_role("button", name="Add channel").last.click()
     confirm(page, "Add channel")
     expect(main.get_by_text("json://127.0.0.1, receives all alerts")).to_be_visible(timeout=LONG)
 

@@ -299,3 +299,18 @@ def test_a_worker_has_a_clock_of_its_own(db):
     ]
     assert all(own.values())
     assert [(row["next"] - own["seen_at"]).seconds for row in rows[2:3]] == [15]
+
+
+def test_the_last_claim_is_that_of_any_job(db):
+    db.execute(
+        "insert into job_queue (job_type, status, attempts, started_at, completed_at) values"
+        " ('a', 'processing', 1, now() - interval '1 hour', null),"
+        " ('a', 'completed', 1, now() - interval '2 minutes', now() - interval '1 minute')"
+    )
+    claimed = one(
+        db,
+        "select now() - interval '2 minutes' < claimed_at + interval '5 seconds'"
+        " from (select %s::timestamptz as claimed_at) c",
+        load("workers").own_schedule(db)["claimed_at"],
+    )
+    assert claimed

@@ -8,7 +8,7 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
-from lib.ui.parts.audit_entries import describe_change
+from lib.ui.parts.audit_entries import action_label, describe_change
 
 queries = load("audit")
 ALL: dict[str, Any] = {
@@ -176,14 +176,19 @@ def sequential_scans(db: Connection) -> int:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ({"processing": 2}, {"pending": 2}, "processing 2 → pending 2"),
+        ({"processing": 2}, {"pending": 2}, "running 2 → pending 2"),
         (0, 100, "0 → 100"),
-        ({"daily": None, "hourly": 5}, {"daily": 7, "hourly": 5}, "daily: – → 7"),
-        ({"faults": []}, {"faults": ["cut", "slow"]}, "faults: – → cut; slow"),
+        ({"daily": None, "hourly": 5}, {"daily": 7, "hourly": 5}, "daily: none → 7"),
+        ({"faults": []}, {"faults": ["cut", "slow"]}, "faults: none → cut; slow"),
         ("claimed", {"by": "ann", "on": True}, "claimed → by ann, on true"),
-        ({}, {"name": "x"}, "– → name x"),
+        ({}, {"name": "x"}, "none → name x"),
         (None, None, ""),
     ],
 )
 def test_a_change_is_readable(before: Any, after: Any, words: str) -> None:
     assert describe_change(before, after) == words
+
+
+def test_cleared_faults_are_not_called_injected() -> None:
+    assert action_label("inject_faults", {"faults": []}) == "Clear faults"
+    assert action_label("inject_faults", {"faults": ["slow"]}) == "Inject faults"
