@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from extreme_rows import ExtremeRows
+from rig import rigged
 
 from bench.recording import views
 from lib.database.pool import Connection
@@ -83,3 +84,18 @@ def test_every_page_opens(rows, db, database, eventually):
     for view in views(database, examples):
         for call in view.calls.values():
             call.of(db)  # A page would show its error in a sentence.
+
+
+@pytest.mark.slow
+def test_a_worker_goes_on(
+    rows: Any, db: Connection, database: str, tmp_path: Path, eventually: Any
+):
+    with rigged(db, database, tmp_path, eventually) as rig:
+        jobs = [rig.start(f"Number {n}") for n in range(5)]
+        worker = rig.worker(DARKROOM_RESCUE_SECONDS="1")
+        rig.wait_for("completed", *jobs)
+        fold(db, eventually)
+        jobs.append(rig.start("After all of them"))
+        rig.wait_for("completed", *jobs)
+        assert worker.alive
+        assert "Traceback" not in worker.log
