@@ -87,9 +87,7 @@ def test_every_page_opens(rows, db, database, eventually):
 
 
 @pytest.mark.slow
-def test_a_worker_goes_on(
-    rows: Any, db: Connection, database: str, tmp_path: Path, eventually: Any
-):
+def test_a_worker_goes_on(rows, db, database, tmp_path, eventually):
     with rigged(db, database, tmp_path, eventually) as rig:
         jobs = [rig.start(f"Number {n}") for n in range(5)]
         worker = rig.worker(DARKROOM_RESCUE_SECONDS="1")
