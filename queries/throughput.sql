@@ -63,6 +63,4 @@ limit 1000;
 
 -- name: pace^
 -- The last hour and the current backlog.
--- stuck: of the jobs processing, those without a heartbeat.
-select due, processing, (select count(*) from public.stuck_jobs) as stuck, arrived, ended, run_seconds, attempts, workers, slots
-from public.queue_pace;
+select due, processing, stuck, arrived, ended, run_seconds, attempts, workers, slots from public.queue_pace;

@@ -256,7 +256,7 @@ Cost: three reads of a day of the hourly rollups, the live jobs, and the jobs th
 
 create view public.queue_pace with (security_invoker = true) as
 select
-    l.due, l.processing, n.jobs as arrived, e.jobs as ended, e.run_seconds, m.attempts,
+    l.due, l.processing, l.stuck, n.jobs as arrived, e.jobs as ended, e.run_seconds, m.attempts,
     a.workers, a.slots
 from (
     select
@@ -282,7 +282,8 @@ cross join (
 cross join (
     select
         (select count(*) from public.job_queue where status = 'pending' and scheduled_at <= now()) as due,
-        (select count(*) from public.job_queue where status = 'processing') as processing
+        (select count(*) from public.job_queue where status = 'processing') as processing,
+        (select count(*) from public.stuck_jobs) as stuck
 ) l
 cross join (
     select count(*) as workers, coalesce(sum(concurrency), 0)::bigint as slots from public.live_workers
@@ -291,7 +292,8 @@ comment on view public.queue_pace is
 'How fast does the queue move now? One row; its hour starts on a full minute.
 
 - due: pending jobs past their scheduled time
-- processing: running jobs
+- processing: running jobs, stuck ones included
+- stuck: those of them without a heartbeat (stuck_jobs)
 - arrived: jobs created in the last hour
 - ended: jobs that ended in the last hour
 - run_seconds: mean run time of these, in seconds; null if none was started

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 SHARED = ("time", "from", "to", "live", "unknown")
 PARAMETERS = {
+    "overview": ("window",),
     "jobs": (
         *("view", "status", "after", "before", "id", "job", "type", "model", "created_by"),
         *("error", "field", "value"),
