@@ -90,7 +90,7 @@ def status(db, id):
 async def test_odd_errors_are_stored_and_end_their_attempt(running, put, job, until):
     messages = {
         ODD_TEXT: ODD_TEXT,
-        "x" * 2**20: "x" * 2**20,
+        "x" * 2**20: "x" * 16_000,
         "": "",
         "nul \x00 within": "nul  within",
         "lone \ud800 \udfff": "lone ? ?",

@@ -22,10 +22,14 @@ def enqueue_button() -> None:
 
     Draw it outside a live panel, whose refresh would close the dialog.
     """
-    if st.button("Enqueue job", type="primary", icon=":material/add:"):
-        st.session_state[OPEN] = True
+    # A callback: a run may end before it comes here, as when the page restores its filters.
+    st.button("Enqueue job", type="primary", icon=":material/add:", on_click=_open)
     if OPEN in st.session_state:
         st.dialog("Enqueue job", on_dismiss=_close)(_draw)()
+
+
+def _open() -> None:
+    st.session_state[OPEN] = True
 
 
 def _close() -> None:
