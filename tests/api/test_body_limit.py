@@ -50,7 +50,8 @@ def test_a_body_that_does_not_end_is_refused_in_time(served, length) -> None:
     said, took = answer(served, b"{" if length else b"1\r\n{\r\n", length=length)
     assert b" 408 " in said.split(b"\r\n")[0]
     assert b'"too_slow"' in said
-    assert SECONDS <= took < SECONDS + 3
+    # The server counts from the headers, the client from a little later.
+    assert SECONDS - 0.1 <= took < SECONDS + 3
 
 
 def test_a_body_that_drips_gets_no_more_time(served) -> None:

@@ -93,7 +93,7 @@ def test_faults_of_one_model_are_set_in_detail(app, page: Page):
     share = main.get_by_label("No credit (HTTP 402)")
     share.fill("70")
     share.press("Tab")
-    other = main.get_by_label("Throttled (HTTP 429)")
+    other = main.get_by_label("Rate-limited (HTTP 429)")
     other.fill("40")
     other.press("Tab")
     main.get_by_role("button", name="Apply faults").click()
