@@ -14,6 +14,8 @@ from websockets.sync.client import connect
 
 from lib.api.security_headers import HEADERS
 
+pytestmark = pytest.mark.slow
+
 PUBLIC = "https://darkroom.studio.example"
 PUT = "/_stcore/upload_file/7e57/f0"
 
