@@ -197,7 +197,7 @@ def _note_outage(error: DatabaseUnavailable) -> None:
 
 
 def reachable() -> bool:
-    """Whether the database is reachable again, asked anew."""
+    """Whether the database is reachable again; asks it now."""
     try:
         # First on its own: a pool only knows that it had to wait.
         connect(database_url(settings())).close()
