@@ -135,10 +135,14 @@ def most_active(time: TimeRange) -> None:
             "user": st.column_config.TextColumn("User", width=240),
             "asked": count_column("Requested", width=110),
             "share": percent_column("Share", "Of all requests.", width=110),
-            "success": percent_column("Success rate", "Of the newest 100 that ended.", width=120),
-            "failed": count_column("Failed", "Of the newest 100.", width=110),
+            "success": percent_column(
+                "Success rate", "Of the user's newest 100 ended requests.", width=120
+            ),
+            "failed": count_column("Failed", "Of the user's newest 100 ended requests.", width=110),
             "refused": count_column(
-                "Refused", "Of the newest 100, by a safety filter or the prompt check.", width=110
+                "Refused",
+                "By a safety filter or the prompt check, of the user's newest 100 ended requests.",
+                width=110,
             ),
         },
         more={"id": "User id"},

@@ -101,7 +101,7 @@ def worker_table(workers: Sequence[Row]) -> None:
             {
                 **worker,
                 "state": worker["state"].capitalize(),
-                "worker": f"{worker['host']}, pid {worker['pid']}",
+                "worker": f"{worker['host']} (pid {worker['pid']})",
                 "running": f"{worker['holds']:,} of {worker['concurrency']:,}",
                 "oldest": duration(worker["oldest_claim_seconds"]),
                 "heartbeat": ago(worker["silent_seconds"]),
@@ -167,7 +167,7 @@ def running_jobs() -> None:
             "claimed_at": age_column("Started"),
             "heartbeat": st.column_config.TextColumn("Last heartbeat", width=110),
             "worker": st.column_config.TextColumn("Worker", width=200),
-            "model_id": "Full model name",
+            "model_id": "Model id",
         },
     )
 

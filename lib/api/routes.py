@@ -169,7 +169,7 @@ def _summary(worker: Worker) -> dict[str, Any]:
         "success": True,
         "processed": worker.processed,
         "errors": worker.errors,
-        "message": f"Processed {worker.processed} job(s) with {worker.errors} error(s)",
+        "message": f"Jobs processed: {worker.processed}, errors: {worker.errors}",
     }
 
 
@@ -226,7 +226,7 @@ def _to_function_error(request: Request, error: FunctionError | DatabaseError) -
         case _:
             logger.error("%s: %s", request.url.path, error)
             return FunctionError(
-                500, "internal", "The database refused this request; the log says why."
+                500, "internal", "The database rejected this request; the log says why."
             )
 
 

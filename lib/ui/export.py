@@ -52,8 +52,8 @@ def csv_export(
             bar.progress(min(count / max(expected, count, 1), 1.0), f"{count:,} rows")
             if count >= MAX_ROWS:
                 st.warning(
-                    f"The file is limited to {MAX_ROWS:,} rows. Narrow the filters to export the"
-                    " rest."
+                    f"The file is limited to {MAX_ROWS:,} rows. To export everything, use several"
+                    " narrower filters."
                 )
                 break
         bar.empty()

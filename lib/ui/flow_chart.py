@@ -95,7 +95,7 @@ def _event_words(event: Mapping[str, Any]) -> str:
         case "alert":
             return RULES[event["name"]].title
         case "pause":
-            return f"Queue paused for {type_name(event['name'])}"
+            return f"Queue paused ({type_name(event['name'])})"
         case _:
             return str(event["name"])[:200]
 

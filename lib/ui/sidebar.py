@@ -158,6 +158,6 @@ def _in_use(viewer: Role) -> None:
 
 def _signed_in(viewer: Role) -> None:
     with st.container(gap="xxsmall"):
-        st.caption(f"Signed in with role {viewer.name.lower()}")
+        st.caption(f"Signed in as {viewer.name.lower()}")
         st.text(current_user())
         st.button("Sign out", on_click=st.logout, type="tertiary", icon=":material/logout:")

@@ -157,7 +157,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     download.value.save_as(file)
     [row] = csv.DictReader(file.open())
     assert row["error_message"] == "'=1+1"
-    main.get_by_role("textbox", name="Recipients", exact=True).fill("Support")
+    main.get_by_role("textbox", name="Who was notified", exact=True).fill("Support")
     main.get_by_role("button", name="Record notice").click()
     dialog.get_by_role("button", name="Record notice").click(timeout=LONG)
     expect(page.get_by_text("1 notice recorded.")).to_be_visible(timeout=LONG)

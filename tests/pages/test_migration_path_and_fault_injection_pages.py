@@ -105,6 +105,6 @@ def test_faults_of_one_model_are_set_in_detail(app, page: Page):
     dialog.get_by_role("button", name="Apply faults").click()
     expect(main.get_by_text("Faults active since")).to_be_visible(timeout=LONG)
     expect(main.get_by_label("No credit (HTTP 402)")).to_have_value("70")
-    main.get_by_role("button", name="Clear faults").click()
+    main.get_by_role("button", name="Clear all faults").click()
     expect(page.get_by_text("All faults cleared")).to_be_visible(timeout=LONG)
     expect(main.get_by_label("No credit (HTTP 402)")).to_have_value("0")

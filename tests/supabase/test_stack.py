@@ -145,10 +145,10 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
             f"{functions}/process-jobs",
             SECRET,
         )
-        answered = "HTTP 200: Processed 0 job(s) with 0 error(s)"
+        answered = "HTTP 200: Jobs processed: 0, errors: 0"
         expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
-        main.get_by_role("button", name="Unschedule").click()
-        dialog.get_by_role("button", name="Unschedule").click()
+        main.get_by_role("button", name="Remove schedule").click()
+        dialog.get_by_role("button", name="Remove schedule").click()
         expect(page.get_by_text("process-jobs unscheduled.")).to_be_visible(timeout=LONG)
         assert rows(project.direct_url, "select jobid from cron.job") == []
         assert SECRET not in page.content()

@@ -4,6 +4,7 @@ from typing import Any
 
 from lib.checks.check import Finding, run_sql
 from lib.checks.deployment.facts import Facts
+from lib.formats import plural
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
@@ -30,7 +31,7 @@ def functions_answer(facts: Facts) -> Finding:
                 "It must return 401. Redeploy the functions of this version. A gateway in front"
                 " of them must pass responses on unchanged.",
             )
-    return Finding("ok", f"{', '.join(FUNCTIONS)} respond and refuse calls without a key.")
+    return Finding("ok", f"{', '.join(FUNCTIONS)} respond and reject calls without a key.")
 
 
 def functions_accept_key(facts: Facts) -> Finding:
@@ -80,7 +81,9 @@ def queue_driven(facts: Facts) -> Finding:
             + ", ".join(f"{job['name'] or job['id']} ({job['schedule']})" for job in active)
         )
     if workers["alive"]:
-        sources.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
+        sources.append(
+            f"{plural(workers['alive'], 'worker')} alive on {', '.join(workers['hosts'])}"
+        )
     if sources:
         return Finding("ok", f"{'; '.join(sources)}.", page="workers")
     if not cron["available"]:

@@ -54,8 +54,8 @@ def provider_down(facts: Facts) -> list[Finding]:
             ),
             jobs=down["jobs"],
             repair=Repair(
-                f"Try {down['provider']} now",
-                "Lets one job try the provider now. If it succeeds, the others"
+                f"Test {down['provider']} now",
+                "Lets one job test the provider now. If it succeeds, the others"
                 f" ({plural(down['jobs'])}) follow; if it fails, they stay pending.",
                 partial(_probe, down["provider"]),
             ),
@@ -68,7 +68,7 @@ def provider_down(facts: Facts) -> list[Finding]:
 
 def _probe(provider: str, pool: Pool, actor: str) -> str:
     done = probe_provider(pool, actor, provider)
-    return "The next job tries the provider." if done else "The circuit is no longer open."
+    return f"The next job tests {provider}." if done else "The circuit is no longer open."
 
 
 def storage_failed(facts: Facts) -> list[Finding]:
@@ -274,7 +274,7 @@ PENDING = Symptom(
             "storage_failed",
             "Storage failing",
             storage_failed,
-            "A worker whose storage refuses images claims no jobs that need it.",
+            "A worker whose storage rejects images claims no jobs that need it.",
         ),
         Check(
             "model_rests",

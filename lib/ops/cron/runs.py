@@ -34,7 +34,7 @@ FAILURE_HINTS = (
     ),
     (r"server restarted", "The server restarted during the run."),
     (r"permission denied", "The job's database user lacks a privilege. Grant it."),
-    (r"does not exist", "The command refers to something that does not exist or no longer exists."),
+    (r"does not exist", "The command refers to a database object that does not exist."),
     (r"timeout|canceling statement", "The command exceeded its time limit."),
 )
 """Patterns for the messages of failed runs, with explanations; the first match applies."""
@@ -80,11 +80,14 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
     if run["request_id"] is None:
         return Outcome(
             "unknown",
-            "Request queued, response unknown",
-            "The command does not record its request; a command scheduled here does.",
+            "Request queued, response not tracked",
+            "This command does not record its request id. Replace it with a schedule created on"
+            " this page to see responses.",
         )
     if age > RESPONSE_RETENTION:
-        return Outcome("unknown", "Request sent", "pg_net keeps responses for six hours.")
+        return Outcome(
+            "unknown", "Response no longer available", "pg_net deletes responses after six hours."
+        )
     return Outcome("bad", "Request sent, no response", "pg_net recorded no response.")
 
 
@@ -96,17 +99,17 @@ def explanation(message: str) -> str:
 
 def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     status, guessed = run["response_status"], run["request_id"] is None
-    probably = "Probably " if guessed else ""
     if run["response_timed_out"]:
         return Outcome(
             "bad",
-            f"{probably}no response in time".capitalize(),
-            "pg_net stopped waiting; the function may still have finished. Raise the time limit.",
+            "No response in time" + (" (probably this run's request)" if guessed else ""),
+            "pg_net stopped waiting; the function may still have finished. Raise the timeout.",
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
     message = _response_message(run["response_text"])
-    summary = f"{probably}HTTP {status}" + (f": {message}" if message else "")
+    summary = f"HTTP {status}" + (" (probably this run's response)" if guessed else "")
+    summary += f": {message}" if message else ""
     if 200 <= status < 300:
         return Outcome("good", summary)
     return Outcome("bad", summary, STATUS_HINTS.get(status, ""))

@@ -145,7 +145,7 @@ def schedule_controls(job: Row, env: Row) -> None:
             "Resume schedule", icon=":material/play_arrow:", type="primary", key=f"resume {key}"
         ):
             ask(set_active_action(job, True))
-        if st.button("Unschedule", icon=":material/delete:", key=f"unschedule {key}"):
+        if st.button("Remove schedule", icon=":material/delete:", key=f"unschedule {key}"):
             ask(unschedule_action(job))
 
 
@@ -191,11 +191,11 @@ def set_active_action(job: Row, active: bool) -> Action:
 def unschedule_action(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
-        done = "unscheduled" if removed else "had already been removed"
+        done = "removed" if removed else "had already been removed"
         return f"{escaped(cron_job_name(job))} {done}."
 
     return Action(
-        title="Unschedule",
+        title="Remove schedule",
         effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs remain listed,"
         f" and the audit log keeps its schedule and command."
         + (
@@ -203,7 +203,7 @@ def unschedule_action(job: Row) -> Action:
             if job["wakes_queue"]
             else ""
         ),
-        button="Unschedule",
+        button="Remove schedule",
         run=run,
         needs=Role.ADMIN,
     )
@@ -260,7 +260,7 @@ def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
     if not found:
         return
     st.warning(
-        f"Missed runs between the last {len(runs):,} runs, by the current schedule:",
+        f"Gaps in the last {len(runs):,} runs, according to the current schedule:",
         icon=":material/warning:",
     )
     st.dataframe(

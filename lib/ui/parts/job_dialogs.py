@@ -44,7 +44,8 @@ def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
 def cancel(jobs: Sequence[UUID] | Matching, status: JobStatus = "live", advice: str = "") -> Action:
     """Cancel jobs of a status; "live" means pending and running."""
     effect = f"{cancel_effect(_count(jobs), status)} {advice}"
-    return _action("Cancel", jobs, effect, cancel_jobs, CANCELLED, decline="Keep")
+    keep = "Keep job" if _count(jobs) == 1 else "Keep jobs"
+    return _action("Cancel", jobs, effect, cancel_jobs, CANCELLED, decline=keep)
 
 
 def reset(jobs: Sequence[UUID] | Matching) -> Action:

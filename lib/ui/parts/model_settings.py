@@ -154,7 +154,7 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             [name for name in model["operator_fields"] if name in choices],
             wrap=True,
             placeholder="None",
-            help="User requests that set any of these are refused. Safety switches are always"
+            help="User requests that set any of these are rejected. Safety switches are always"
             " operator-only, and secrets are never accepted.",
         )
         deadline = st.number_input(
@@ -192,7 +192,7 @@ def confirm_save(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         return
     stops = before["enabled"] and not after["enabled"]
     effect = f"Changes {', '.join(changes)} of {escaped(model_id)}. " + (
-        "New requests for it are refused; its pending jobs still run."
+        "New requests for it are rejected; its pending jobs still run."
         if stops
         else "Pending jobs run with the new settings."
     )

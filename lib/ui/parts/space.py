@@ -110,8 +110,9 @@ def show_problems(
     """Show tables that need a vacuum, and bloated or invalid indexes."""
     for table in overdue:
         st.warning(
-            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows,"
-            f" autovacuum should run at {table['due_at']:,}. Vacuum it; if the number does not"
+            f"Vacuum is not keeping up with {table['name']}: {table['dead']:,} dead rows;"
+            f" autovacuum should have started at {table['due_at']:,}. Vacuum it; if the number does"
+            " not"
             " fall, a long transaction is holding it back (see the checks on Alerts).",
             icon=":material/warning:",
         )
@@ -129,7 +130,7 @@ def show_problems(
         )
     if not (overdue or bloated_indexes or invalid_indexes):
         st.success(
-            "**All good.** Vacuum keeps up; no index is bloated or invalid.",
+            "**All good.** Vacuum is keeping up; no index is bloated or invalid.",
             icon=":material/check_circle:",
         )
 
@@ -186,4 +187,4 @@ def start_work(kind: Any, task: str, name: str) -> str:
         run_in_background(database_url(settings()), actor(), task, kind, name, clear_cached_answers)
     except LookupError as error:
         return str(error)
-    return f"Started: {kind} of {name}. The table shows when it is done."
+    return f"{kind} of {name} started. The table shows when it is done."

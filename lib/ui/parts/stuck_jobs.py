@@ -88,8 +88,8 @@ def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
             found = read_once("jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_JOBS)
             ask_bulk(_reset([row["id"] for row in found]))
         st.caption(
-            "A reset makes a job pending again with its attempts unchanged. Jobs that have sent a"
-            " heartbeat by then are not affected."
+            "A reset makes a job pending again with its attempts unchanged. Jobs with a new"
+            " heartbeat are not affected."
         )
 
 
@@ -109,7 +109,7 @@ def _resets() -> None:
         alt="Recent resets",
         column_config={
             "at": time_column("Time", seconds=True),
-            "actor": "By",
+            "actor": "User",
             "affected": "Jobs reset",
         },
     )

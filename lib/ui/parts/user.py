@@ -43,7 +43,10 @@ def user_header(user_id: UUID) -> None:
     """Draw the user's address and id, and the form of their limits."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if email := emails_of([user_id]).get(user_id):
-            st.header(escaped(email), anchor=False, width="content")
+            # The bold part keeps Markdown from making a link, and a copied address is exact.
+            name, _, domain = email.rpartition("@")
+            heading = f"**{escaped(name)}**\\@{escaped(domain)}"
+            st.header(heading, anchor=False, width="content")
         st.caption(f"User id {user_id}", width="stretch")
     _limits_form(user_id)
 
@@ -77,7 +80,7 @@ def _usage(user: Mapping[str, Any]) -> None:
     if not limits["can_generate"]:
         full = " and ".join(words for used, limit, _, words in windows if used >= limit)
         st.warning(
-            f"**Limit reached** ({full}). Further requests are refused with 429.",
+            f"**Limit reached** ({full}). Further requests are rejected with 429.",
             icon=":material/block:",
         )
     with st.grid("auto", min_column_width=260, border=True):
@@ -129,7 +132,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
             "error_message": "Error",
-            "model_id": "Full model name",
+            "model_id": "Model id",
             "completed_at": time_column("Ended", seconds=True),
         },
     )

@@ -59,8 +59,8 @@ def test_a_table_that_vacuum_forgot_is_vacuumed(page, db, eventually):
     db.execute("delete from job_queue")
     db.execute("select pg_stat_force_next_flush()")
     said = page.read("slow")
-    assert "Vacuum does not keep up with job_queue." in said
-    assert "6,000 dead and 0 live rows; vacuum should run at 1,000 dead rows." in said
+    assert "Vacuum is not keeping up with job_queue." in said
+    assert "6,000 dead and 0 live rows; autovacuum should have started at 1,000 dead rows." in said
     assert page.press("Vacuum job_queue") == "Vacuum of job_queue started."
     eventually(lambda: page.healthy("slow"))
 

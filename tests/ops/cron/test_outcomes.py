@@ -20,7 +20,7 @@ RUN = {
     "response_text": None,
 }
 ANSWERED = {"responded_at": NOW, "response_timed_out": False}
-PROCESSED = '{"success": true, "message": "Processed 2 job(s) with 0 error(s)"}'
+PROCESSED = '{"success": true, "message": "Jobs processed: 2, errors: 0"}'
 REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key is not valid."}}'
 
 
@@ -33,12 +33,17 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
         ({"asks": False}, "good", "Succeeded", ""),
         ({"started_at": NOW}, "underway", "Request sent, no response yet", ""),
         ({}, "bad", "Request sent, no response", "recorded no response"),
-        ({"started_at": NOW - timedelta(hours=7)}, "unknown", "Request sent", "six hours"),
-        ({"request_id": None}, "unknown", "Request queued, response unknown", "record"),
+        (
+            {"started_at": NOW - timedelta(hours=7)},
+            "unknown",
+            "Response no longer available",
+            "six hours",
+        ),
+        ({"request_id": None}, "unknown", "Request queued, response not tracked", "record"),
         (
             ANSWERED | {"response_status": 200, "response_text": PROCESSED},
             "good",
-            "HTTP 200: Processed 2 job(s) with 0 error(s)",
+            "HTTP 200: Jobs processed: 2, errors: 0",
             "",
         ),
         (
@@ -62,10 +67,10 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
         (
             ANSWERED | {"request_id": None, "response_status": 200},
             "good",
-            "Probably HTTP 200",
+            "HTTP 200 (probably this run's response)",
             "",
         ),
-        (ANSWERED | {"response_timed_out": True}, "bad", "No response in time", "time limit"),
+        (ANSWERED | {"response_timed_out": True}, "bad", "No response in time", "timeout"),
         (
             ANSWERED | {"response_error": "Couldn't resolve host name"},
             "bad",
