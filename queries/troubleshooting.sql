@@ -177,7 +177,7 @@ select
     (
         select coalesce(jsonb_agg(to_jsonb(w) order by w.seconds desc), '[]')
         from (
-            select w.host, w.pid, count(*) as jobs, extract(epoch from now() - min(s.last_sign_of_life)) as seconds
+            select w.host, w.pid, count(*) as jobs, extract(epoch from now() - min(s.last_heartbeat_at)) as seconds
             from public.stuck_jobs s join public.workers w on w.id = s.worker_id
             group by w.id
             limit 20

@@ -22,7 +22,7 @@ MAX_SHOWN = 500
 LONGEST_SILENT = {"after": "-infinity", "after_id": UUID(int=0)}
 EXPORT_COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",
-    "last_sign_of_life", "silent_seconds", "worker",
+    "last_heartbeat_at", "silent_seconds", "worker",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def stuck_jobs(filters: Filters) -> None:
 
 def export_stuck(filters: Filters) -> Iterator[Sequence[Row]]:
     """All stuck jobs of a type and a model, for a CSV file."""
-    keys = ["last_sign_of_life", "id"]
+    keys = ["last_heartbeat_at", "id"]
     return batches("jobs", "stuck", LONGEST_SILENT, keys, **_parameters(filters))
 
 

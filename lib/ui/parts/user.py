@@ -64,7 +64,7 @@ def prompt_filter() -> str:
 def one_user(user_id: UUID, time: TimeRange, text: str) -> None:
     """Draw a user's usage, their newest images whose prompt contains `text`, and requests."""
     user = read("users", "user", user_id=user_id)
-    if user["last_asked_at"] is None:
+    if user["last_requested_at"] is None:
         st.info("This user has not requested any images.")
     _usage(user)
     _images(user_id, time, text)
@@ -205,10 +205,10 @@ def _limits_form(user_id: UUID) -> None:
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         hourly = _limit_input(
-            "Images per hour", user["default_hourly"], user["own_hourly"], user_id
+            "Images per hour", user["default_hourly"], user["custom_hourly_limit"], user_id
         )
         daily = _limit_input(
-            "Images per 24 hours", user["default_daily"], user["own_daily"], user_id
+            "Images per 24 hours", user["default_daily"], user["custom_daily_limit"], user_id
         )
         if st.form_submit_button("Set limits", icon=":material/tune:"):
             ask(_limits_action(user_id, daily, hourly))
