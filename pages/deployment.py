@@ -160,7 +160,7 @@ def manual_points(state: Checklist) -> None:
                 if kept:
                     what = "Marked as done" if done else "Reopened"
                     st.text(f"{what} by {kept.ticked_by}, {format_time(kept.since)}")
-            if st.button("Reopen" if done else "Mark as done", key=f"tick {point.name}"):
+            if st.button("Reopen check" if done else "Mark as done", key=f"tick {point.name}"):
                 ask(tick_action(point, not done))
 
 
@@ -171,11 +171,11 @@ def tick_action(point: Manual, done: bool) -> Action:
         return f"{point.title}: {'done' if done else 'reopened'}."
 
     return Action(
-        title="Mark as done" if done else "Reopen",
+        title="Mark as done" if done else "Reopen check",
         effect=f"Records “{point.title}” as done. You confirm: {point.meaning}"
         if done
         else f"Records “{point.title}” as not done.",
-        button="Mark as done" if done else "Reopen",
+        button="Mark as done" if done else "Reopen check",
         run=run,
     )
 

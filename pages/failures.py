@@ -1,4 +1,4 @@
-"""Which jobs fail, why, and what can be done about it?"""
+"""Which jobs fail, why, and what can I do about it?"""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How many jobs arrive and end, how long do they take, and does the queue keep up?"""
+"""How many jobs arrive and end, how long do they take, and is the queue keeping up?"""
 
 import math
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ with st.container(horizontal=True):
             help="Minutes for ranges up to 6 hours, hours up to 7 days.",
         )
     by = st.segmented_control(
-        "By",
+        "Group by",
         ["status", "type", "model"],
         default="status",
         required=True,

@@ -1,4 +1,4 @@
-"""Which workers run, what are they doing, and what wakes the queue?"""
+"""Which workers run, what are they doing, and what runs the queue?"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

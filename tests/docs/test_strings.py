@@ -26,7 +26,7 @@ RETIRED = (
     r"\banew\b", r"\bwhoever\b", r"\bfor whom\b", r"\bin force\b", r"\bsigns? of life\b",
     r"\bso many\b", r"\bis said\b", r"\bare said\b", r"\bin anybody's hand\b", r"\d %",
     r"\b(do|does|did) not answer\b", r"\bat replicate\b(?!\.)", r"\bin vain\b",
-    r"\bact now\b", r"\blook soon\b", r"\bas long as nobody\b",
+    r"\blive jobs?\b", r"[a-z]\(s\)", r"\bact now\b", r"\blook soon\b", r"\bas long as nobody\b",
 )  # fmt: skip
 
 

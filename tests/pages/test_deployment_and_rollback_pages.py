@@ -63,7 +63,7 @@ def test_where_the_publishable_key_starts_nothing_the_page_says_what_does(
     app = make_app(DATABASE_URL=database).start()
     assert '"status":"queued"' in start_from_page(page, app)
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("refused with 401, unless DARKROOM_ANONYMOUS_STARTS=1")).to_be_visible()
+    expect(main.get_by_text("rejected with 401 unless DARKROOM_ANONYMOUS_STARTS=1")).to_be_visible()
     assert app.keys.secret not in page.content()
 
 

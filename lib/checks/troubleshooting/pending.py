@@ -202,7 +202,7 @@ def all_busy(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs pending, the"
+            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs due, the"
             f" oldest for {duration(now['oldest_due_seconds'])}.",
             cause="All worker slots are in use.",
             jobs=now["due"],

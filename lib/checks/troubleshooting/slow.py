@@ -138,7 +138,7 @@ def backlog(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"{now['arrived']:,} jobs arrived and {now['ended']:,} ended in the last hour;"
-            f" {now['due']:,} pending, the oldest for {duration(now['oldest_due_seconds'])}.",
+            f" {now['due']:,} due, the oldest for {duration(now['oldest_due_seconds'])}.",
             cause="More jobs arrive than workers finish.",
             jobs=now["due"],
             todo="Start more workers. Throughput shows how many slots are needed.",

@@ -52,7 +52,7 @@ def models() -> None:
             "version": "Version",
             "updated_at": age_column("Updated"),
             "refreshed_at": age_column("Schema refreshed"),
-            "deadline_seconds": "Deadline (seconds)",
+            "deadline_seconds": "Deadline (s)",
         },
     )
     model_form(rows)
@@ -158,7 +158,7 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             " operator-only, and secrets are never accepted.",
         )
         deadline = st.number_input(
-            "Deadline (seconds)",
+            "Deadline (s)",
             min_value=1,
             max_value=86_400,
             value=model["deadline_seconds"],

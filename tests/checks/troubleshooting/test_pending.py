@@ -108,7 +108,7 @@ def test_workers_that_are_busy_are_told_from_none(page, db):
     db.execute("select claim_jobs(2, null, (select id from workers))")
     said = page.read("pending")
     assert "All worker slots are in use." in said
-    assert "2 of 2 slots in use, 3 jobs pending" in said
+    assert "2 of 2 slots in use, 3 jobs due" in said
     db.execute("update workers set concurrency = 9")
     assert page.healthy("pending")
 

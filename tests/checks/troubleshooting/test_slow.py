@@ -101,7 +101,7 @@ def test_a_backlog_that_grows_is_told_with_its_pace(page, db):
     db.execute("update job_queue set scheduled_at = now() - interval '6 minutes'")
     said = page.read("slow")
     assert "More jobs arrive than workers finish." in said
-    assert "7 jobs arrived and 0 ended in the last hour; 7 pending, the oldest for 6 min" in said
+    assert "7 jobs arrived and 0 ended in the last hour; 7 due, the oldest for 6 min" in said
     db.execute("select complete_job(id) from claim_jobs(7)")
     assert page.healthy("slow")
 
