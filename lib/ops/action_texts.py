@@ -16,6 +16,11 @@ RETRY_ADVICE = {
 """What retrying jobs is good for, by Guide.retry of lib.checks.error_guide."""
 
 
+def keep_label(count: int) -> str:
+    """The button that declines to cancel jobs; "Cancel" would be ambiguous."""
+    return "Keep job" if count == 1 else "Keep jobs"
+
+
 def retry_effect(count: int) -> str:
     """The effect of retrying failed or cancelled jobs."""
     return (

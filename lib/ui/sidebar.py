@@ -115,8 +115,8 @@ def environment() -> None:
         st.badge(
             "DEMO",
             color="gray",
-            help="30 days of sample jobs in the embedded database. Overview and Maintenance can"
-            " remove them.",
+            help="30 days of sample jobs in the embedded database. Remove them on Overview"
+            " or Maintenance.",
         )
     else:
         st.badge("LOCAL", color="gray", help="The embedded database, without sample jobs.")

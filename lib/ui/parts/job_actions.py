@@ -14,6 +14,7 @@ from lib.ops.action_texts import (
     CANCELLED,
     REPRIORITIZED,
     cancel_effect,
+    keep_label,
     priority_effect,
     retry_effect,
 )
@@ -40,20 +41,20 @@ def cancel_pending(ids: Sequence[UUID]) -> BulkAction:
     """Cancel jobs unless they have started meanwhile."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids), "pending")
     return BulkAction(
-        button, effect, ids, partial(cancel_jobs, running=False), CANCELLED, "Keep jobs"
+        button, effect, ids, partial(cancel_jobs, running=False), CANCELLED, keep_label(len(ids))
     )
 
 
 def cancel_running(ids: Sequence[UUID]) -> BulkAction:
     """Cancel running jobs."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids), "running")
-    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, "Keep jobs")
+    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, keep_label(len(ids)))
 
 
 def cancel_live(ids: Sequence[UUID]) -> BulkAction:
     """Cancel pending and running jobs."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids))
-    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, "Keep jobs")
+    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, keep_label(len(ids)))
 
 
 def reprioritize(ids: Sequence[UUID]) -> BulkAction:
