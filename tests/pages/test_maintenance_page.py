@@ -31,7 +31,7 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     expect(buttons).to_have_count(12)  # They do not come in order.
     buttons.first.click()
     confirm(page, "Mark as done")
-    expect(page.get_by_text("Recorded: Check the overview.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("“Check the overview” marked as done.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 of 12 tasks due")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
     main.get_by_role("button", name="Purge", exact=True).last.click()
