@@ -74,7 +74,7 @@ def one_user(user_id: UUID, time: TimeRange, text: str) -> None:
 def _usage(user: Mapping[str, Any]) -> None:
     limits = user["limits"]
     windows = [
-        (limits[f"{name}_used"], limits[f"{name}_limit"], user[f"own_{name}"], words)
+        (limits[f"{name}_used"], limits[f"{name}_limit"], user[f"custom_{name}_limit"], words)
         for name, words in (("hourly", "last hour"), ("daily", "last 24 hours"))
     ]
     if not limits["can_generate"]:
