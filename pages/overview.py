@@ -61,7 +61,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Pending",
             f"{now['pending']:,}",
-            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "no backlog",
+            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
             "jobs",
             "Pending jobs, including retries in backoff, and the longest wait among those due.",
             found.level_of(["waits_too_long", "pending_jobs", "provider_down"]),
