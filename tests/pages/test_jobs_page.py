@@ -174,6 +174,18 @@ def test_a_click_opens_a_job_and_back_leads_to_the_same_place(app: App, page: Pa
     expect(page.get_by_role("combobox", name="Model")).to_have_value("")
 
 
+def test_the_sidebar_leads_to_all_jobs_whatever_was_filtered_before(app: App, page: Page, rows):
+    page.goto(f"{app.url}/jobs?view=failed&model=owner/many")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("owner/many", timeout=LONG)
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible(timeout=LONG)
+    sidebar.get_by_role("link", name=re.compile("Jobs")).click()
+    expect(tab(page, "All 2")).to_be_checked(timeout=LONG)
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("")
+    expect(page).to_have_url(f"{app.url}/jobs")
+
+
 def test_all_matching_jobs_are_cancelled_but_not_running_ones(app: App, page: Page, rows):
     pending(rows, 1300, "c", "owner/many")
     pending(rows, 3, "c", "owner/other")
