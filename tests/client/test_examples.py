@@ -68,7 +68,9 @@ def project_url(database: str, tmp_path: Path, serve: Any) -> Iterator[str]:
 @pytest.fixture
 def token(db: Any) -> str:
     """The token of a signed-in user."""
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     claims = {"sub": str(user), "aud": "authenticated", "role": "authenticated"}
     return jwt.encode(claims | {"exp": 2_000_000_000}, JWT_SECRET)
 
@@ -121,7 +123,9 @@ def test_the_curl_of_the_readme_starts_a_generation_once(project_url: str, token
 async def test_the_example_of_the_rollout_starts_a_generation(
     db: Any, database: str, tmp_path: Path
 ) -> None:
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     with open_pool(database) as pool:
         set_async_rollout(pool, "me", 100)
     names = {

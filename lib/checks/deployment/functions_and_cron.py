@@ -100,7 +100,7 @@ def queue_driven(facts: Facts) -> Finding:
 
 
 def cron_runs(facts: Facts) -> Finding:
-    """The last run of each cron job succeeded, and its schedule and command are sound."""
+    """No cron job that calls process-jobs fails, and their schedules and commands are sound."""
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
@@ -112,7 +112,7 @@ def cron_runs(facts: Facts) -> Finding:
             "The Workers page shows its runs and can reschedule it correctly.",
             "workers",
         )
-    return Finding("ok", "The last run of every cron job that calls process-jobs succeeded.")
+    return Finding("ok", "No cron job that calls process-jobs is failing.")
 
 
 def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
@@ -124,7 +124,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
         if finding["job_id"] == job["id"]
     ]
     if job["failures"]:
-        found.append(cron_failing(name, job["failures"], job["last_message"]))
+        found.append(cron_failing(name, job["failures"], job["error"]))
     elif job["last_seconds"] is None:
         found.append(f"{name} has not run yet.")
     elif job["last_seconds"] > LATE_SECONDS:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-RESPONSE_RETENTION = timedelta(hours=6)
-"""How long pg_net keeps responses."""
 UNFINISHED = ("starting", "connecting", "sending", "running")
 FAILURE_HINTS = (
     (
@@ -50,7 +48,7 @@ STATUS_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of a run. `level` is "unknown" if no response was recorded.
+    """Outcome of a run. `level` is "unknown" if it is not known what the function did.
 
     `summary` and `hint` may quote the database or the function: render them as text.
     """
@@ -60,10 +58,10 @@ class Outcome:
     hint: str = ""
 
 
-def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outcome:
+def outcome(run: Mapping[str, Any], now: datetime, response_seconds: float) -> Outcome:
     """Outcome of a run, a row of the query `runs` in queries/cron.sql.
 
-    `call_seconds` is the maximum duration of a process-jobs call.
+    `response_seconds` is how long a response may take to arrive.
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
@@ -72,20 +70,27 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
         return Outcome("bad", f"Failed: {message or 'no message'}", explanation(message))
     if not run["asks"]:
         return Outcome("good", "Succeeded")
-    if run["responded_at"]:
+    if run["sent_at"]:
         return _response_outcome(run)
-    age = now - run["started_at"]
-    if age < timedelta(seconds=call_seconds):
-        return Outcome("underway", "Request sent, no response yet")
+    if run["succeeded"] is False:
+        return Outcome(
+            "bad",
+            "The request is still in pg_net's queue",
+            "pg_net may have stopped. Restart its worker: select net.worker_restart()",
+        )
+    if run["waiting"] or now - run["started_at"] < timedelta(seconds=response_seconds):
+        return Outcome("underway", "Request queued, no response yet")
     if run["request_id"] is None:
         return Outcome(
             "unknown",
             "Request queued, response unknown",
             "The command does not record its request; a command scheduled here does.",
         )
-    if age > RESPONSE_RETENTION:
-        return Outcome("unknown", "Request sent", "pg_net keeps responses for six hours.")
-    return Outcome("bad", "Request sent, no response", "pg_net recorded no response.")
+    return Outcome(
+        "unknown",
+        "Request sent, response unknown",
+        "pg_net keeps responses for six hours, and loses them if the server crashes.",
+    )
 
 
 def explanation(message: str) -> str:
@@ -99,7 +104,7 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     probably = "Probably " if guessed else ""
     if run["response_timed_out"]:
         return Outcome(
-            "bad",
+            "unknown" if run["succeeded"] is None else "bad",
             f"{probably}no response in time".capitalize(),
             "pg_net stopped waiting; the function may still have finished. Raise the time limit.",
         )
@@ -107,7 +112,7 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
     message = _response_message(run["response_text"])
     summary = f"{probably}HTTP {status}" + (f": {message}" if message else "")
-    if 200 <= status < 300:
+    if run["succeeded"]:
         return Outcome("good", summary)
     return Outcome("bad", summary, STATUS_HINTS.get(status, ""))
 
