@@ -106,9 +106,9 @@ begin
         ['([?&][\w-]*(?:key|secret|token|password)=)[^&\s''"]+', '\1***'],
         -- the token after Bearer or Basic
         ['((?:bearer|basic)\s+(?:["'']\s*\|\|\s*["''])?)[^\s''"|*]{4,}', '\1***'],
-        -- a literal after the name of a header that holds a key
+        -- a literal after the name of a header that holds a key, unless it is itself a name in JSON
         ['((?:authorization|[\w-]*(?:key|secret|token|password))["'']\s*(?:,|:|=>)\s*["''])'
-         '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''])', '\1***'],
+         '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''](?!\s*:[^:]))', '\1***'],
         -- any other long literal without spaces that looks random
         ['([''"])(?=[^''"]*\d)(?=[^''"]*[a-z])[\w+=.-][\w+/=.-]{39,}(?=[''"])', '\1***']
     ] loop

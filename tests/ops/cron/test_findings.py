@@ -93,6 +93,7 @@ CLEAR = [
     """headers := jsonb_build_object('Authorization', 'Bearer ' || 'short-secret')""",
     """headers := '{"Authorization": "Basic dXNlcjpwYXNz"}'""",
     """headers := jsonb_build_object('x-cron-secret', 'hunter2')""",
+    """headers := jsonb_build_object('x-cron-secret', 'hunter2'::text)""",
     """headers := '{"x-functions-key":"hunter2"}'""",
     """url := 'https://user:hunter2@project.example/process-jobs'""",
     """url := 'https://project.example/process-jobs?x=1&api_key=hunter2'""",
