@@ -207,9 +207,9 @@ class Project:
             return auth_refusal(400, "invalid_credentials", "Invalid login credentials")
         return JSONResponse(
             {
-                "access_token": self.token(user_id),
+                "access_token": self.token(user_id, seconds=3600),
                 "token_type": "bearer",
-                "expires_in": 60,
+                "expires_in": 3600,
                 "refresh_token": "refresh",
                 "user": _user(user_id, asked["email"]),
             }

@@ -6,8 +6,8 @@ from causes import CAUSES, Queue
 from lib.database import QueryError, connect, translated
 
 RAN = (
-    "insert into cron.job_run_details (jobid, job_pid, status, start_time, end_time)"
-    " values (%s, 1, %s, now(), now()) returning runid"
+    "insert into cron.job_run_details (jobid, job_pid, command, status, start_time, end_time)"
+    " values (%s, 1, 'select 1', %s, now(), now()) returning runid"
 )
 OPEN = (
     "select count(*) from public.alerts"
