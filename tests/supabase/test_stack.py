@@ -108,7 +108,7 @@ def test_every_page_works(
         page.goto(app.url)
         sidebar = page.get_by_test_id("stSidebar")
         expect(sidebar).to_contain_text("transaction pooler", timeout=LONG)
-        expect(sidebar).to_contain_text(project.settings["SUPABASE_URL"])
+        expect(sidebar).to_contain_text(project.settings["DARKROOM_FUNCTIONS_URL"])
         faults: dict[str, list[str]] = {}
         for path in map(page_path, PAGES):
             page.goto(f"{app.url}{path}")
