@@ -92,9 +92,9 @@ def queue_driven(facts: Facts) -> Finding:
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
         f"{START_WORKER}\n"
         "Or let pg_cron call process-jobs: schedule it on the Workers page, or run this SQL"
-        " with the URL of your project.\n\n"
+        " with the address of your functions.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
-        "    'https://your-project.supabase.co/functions/v1/process-jobs');",
+        "    'https://jobs.example.com/functions/v1/process-jobs');",
         "workers",
     )
 
