@@ -127,7 +127,7 @@ returns table (
     last_started_at timestamptz, last_finished_at timestamptz, last_status text, last_message text,
     failures_in_row int, last_error text, runs_since timestamptz
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set jit = off
 as $$
 begin
     if not public.cron_available() then
@@ -272,7 +272,7 @@ returns table (
     asks boolean, request_id bigint, requested_at timestamptz, waiting boolean, sent_at timestamptz,
     response_status int, response_timed_out boolean, response_error text, response_text text, succeeded boolean
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set jit = off
 as $$
 begin
     if not public.cron_available() then
