@@ -125,8 +125,9 @@ class Worker:
             if job_types
             else []
         )
-        await attempt("history", refresh_rollup(self._pool), self._pool)
-        await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
+        if not self._stopping.is_set():
+            await attempt("history", refresh_rollup(self._pool), self._pool)
+            await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Run the pending job of a generation; False if it has none.
