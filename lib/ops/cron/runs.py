@@ -76,7 +76,7 @@ def outcome(run: Mapping[str, Any], now: datetime, response_seconds: float) -> O
         return Outcome(
             "bad",
             "The request is still in pg_net's queue",
-            "pg_net may have stopped. Restart its worker: select net.worker_restart()",
+            "Restart pg_net's worker: select net.worker_restart()",
         )
     if run["waiting"] or now - run["started_at"] < timedelta(seconds=response_seconds):
         return Outcome("underway", "Request queued, no response yet")
@@ -89,7 +89,7 @@ def outcome(run: Mapping[str, Any], now: datetime, response_seconds: float) -> O
     return Outcome(
         "unknown",
         "Request sent, response unknown",
-        "pg_net keeps responses for six hours, and loses them if the server crashes.",
+        "pg_net keeps responses for 6 h; a server crash loses them.",
     )
 
 
@@ -106,7 +106,7 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
         return Outcome(
             "unknown" if run["succeeded"] is None else "bad",
             f"{probably}no response in time".capitalize(),
-            "pg_net stopped waiting; the function may still have finished. Raise the time limit.",
+            "The function may have finished later. Raise the time limit.",
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")

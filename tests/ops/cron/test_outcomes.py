@@ -49,7 +49,7 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
             "The request is still in pg_net's queue",
             "net.worker_restart()",
         ),
-        ({}, "unknown", "Request sent, response unknown", "six hours"),
+        ({}, "unknown", "Request sent, response unknown", "a server crash loses them"),
         ({"request_id": None}, "unknown", "Request queued, response unknown", "record"),
         (
             SUCCEEDED | {"response_status": 200, "response_text": PROCESSED},
