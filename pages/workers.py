@@ -38,7 +38,8 @@ Row = Mapping[str, Any]
 MAX_SHOWN = 200
 RUN_COLUMNS = [
     "run_id", "job_id", "started_at", "finished_at", "status", "message", "request_id",
-    "responded_at", "response_status", "response_timed_out", "response_error", "response_text",
+    "sent_at", "response_status", "response_timed_out", "response_error", "response_text",
+    "succeeded",
 ]  # fmt: skip
 CALL_SECONDS = 150.0
 """Timeout of a manual call."""
@@ -245,8 +246,7 @@ def call_action() -> Action:
 
     return Action(
         title="Call process-jobs",
-        effect=f"Runs up to {max_jobs:,} pending jobs, as one scheduled call does, and waits for"
-        " them to end.",
+        effect=f"Runs up to {max_jobs:,} pending jobs, as one scheduled call does.",
         button="Call process-jobs",
         run=run,
     )

@@ -19,6 +19,7 @@ def test_process_jobs_runs_what_waits_to_stored_images(call, served, db):
         "success": True,
         "processed": 2,
         "errors": 0,
+        "running": 0,
         "message": "Jobs processed: 2, errors: 0",
     }
     for one in started:

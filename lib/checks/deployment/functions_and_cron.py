@@ -95,15 +95,15 @@ def queue_driven(facts: Facts) -> Finding:
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
         f"{START_WORKER}\n"
         "Or let pg_cron call process-jobs: schedule it on the Workers page, or run this SQL"
-        " with the URL of your project.\n\n"
+        " with the address of your functions.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
-        "    'https://your-project.supabase.co/functions/v1/process-jobs');",
+        "    'https://jobs.example.com/functions/v1/process-jobs');",
         "workers",
     )
 
 
 def cron_runs(facts: Facts) -> Finding:
-    """The last run of each cron job succeeded, and its schedule and command are sound."""
+    """No cron job that calls process-jobs fails, and their schedules and commands are sound."""
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
@@ -115,7 +115,7 @@ def cron_runs(facts: Facts) -> Finding:
             "The Workers page shows its runs and can reschedule it correctly.",
             "workers",
         )
-    return Finding("ok", "The last run of every cron job that calls process-jobs succeeded.")
+    return Finding("ok", "No cron job that calls process-jobs is failing.")
 
 
 def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
@@ -127,7 +127,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
         if finding["job_id"] == job["id"]
     ]
     if job["failures"]:
-        found.append(cron_failing(name, job["failures"], job["last_message"]))
+        found.append(cron_failing(name, job["failures"], job["error"]))
     elif job["last_seconds"] is None:
         found.append(f"{name} has not run yet.")
     elif job["last_seconds"] > LATE_SECONDS:

@@ -101,8 +101,8 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "Functions",
         needs=("functions",),
         time_limit=120,
-        on_timeout="process-jobs runs pending jobs and responds once they have ended. If models"
-        " take this long, lower MAX_PARALLEL_JOBS; otherwise check the function's log.",
+        on_timeout="Darkroom's process-jobs responds within 5 s; a project's own function may wait"
+        " for its jobs to end. Check the function's log.",
     ),
     Check(
         "process-generation",

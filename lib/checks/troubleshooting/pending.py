@@ -116,7 +116,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 "warning" if now["workers"] else "critical",
-                f"It calls process-jobs. Last message: {job['message'] or 'none'}",
+                f"It calls process-jobs. Last error: {job['error'] or 'none'}",
                 cause=conditions.cron_failing(name, job["failures"])
                 if job["active"]
                 else f"Cron job {name} is paused.",

@@ -137,10 +137,13 @@ RULES: Mapping[str, Rule] = {
     "cron_failing": Rule(
         "Cron job failing",
         "runs",
-        "Failed runs of an active cron job since its last success.",
+        "Runs of an active cron job since its last success that failed, or whose function answered"
+        " with an error.",
         "Read the message of its last run and the notes on its schedule.",
         "workers",
-        lambda alert: conditions.cron_failing(alert["subject"], round(alert["value"])),
+        lambda alert: conditions.cron_failing(
+            alert["subject"], round(alert["value"]), alert["detail"].get("error")
+        ),
     ),
     "background_errors": Rule(
         "Background task failing",

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-RESPONSE_RETENTION = timedelta(hours=6)
-"""How long pg_net keeps responses."""
 UNFINISHED = ("starting", "connecting", "sending", "running")
 FAILURE_HINTS = (
     (
@@ -50,7 +48,7 @@ STATUS_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of a run. `level` is "unknown" if no response was recorded.
+    """Outcome of a run. `level` is "unknown" if it is not known what the function did.
 
     `summary` and `hint` may quote the database or the function: render them as text.
     """
@@ -60,10 +58,10 @@ class Outcome:
     hint: str = ""
 
 
-def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outcome:
+def outcome(run: Mapping[str, Any], now: datetime, response_seconds: float) -> Outcome:
     """Outcome of a run, a row of the query `runs` in queries/cron.sql.
 
-    `call_seconds` is the maximum duration of a process-jobs call.
+    `response_seconds` is how long a response may take to arrive.
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
@@ -72,11 +70,16 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
         return Outcome("bad", f"Failed: {message or 'no message'}", explanation(message))
     if not run["asks"]:
         return Outcome("good", "Succeeded")
-    if run["responded_at"]:
+    if run["sent_at"]:
         return _response_outcome(run)
-    age = now - run["started_at"]
-    if age < timedelta(seconds=call_seconds):
-        return Outcome("underway", "Request sent, no response yet")
+    if run["succeeded"] is False:
+        return Outcome(
+            "bad",
+            "The request is still in pg_net's queue",
+            "Restart pg_net's worker: select net.worker_restart()",
+        )
+    if run["waiting"] or now - run["started_at"] < timedelta(seconds=response_seconds):
+        return Outcome("underway", "Request queued, no response yet")
     if run["request_id"] is None:
         return Outcome(
             "unknown",
@@ -84,11 +87,11 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
             "This command does not record its request id. Replace it with a schedule created on"
             " this page to see responses.",
         )
-    if age > RESPONSE_RETENTION:
-        return Outcome(
-            "unknown", "Response no longer available", "pg_net deletes responses after six hours."
-        )
-    return Outcome("bad", "Request sent, no response", "pg_net recorded no response.")
+    return Outcome(
+        "unknown",
+        "Request sent, response unknown",
+        "pg_net keeps responses for 6 h; a server crash loses them.",
+    )
 
 
 def explanation(message: str) -> str:
@@ -101,16 +104,16 @@ def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     status, guessed = run["response_status"], run["request_id"] is None
     if run["response_timed_out"]:
         return Outcome(
-            "bad",
+            "unknown" if run["succeeded"] is None else "bad",
             "No response in time" + (" (probably this run's request)" if guessed else ""),
-            "pg_net stopped waiting; the function may still have finished. Raise the timeout.",
+            "The function may have finished later. Raise the timeout.",
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
     message = _response_message(run["response_text"])
     summary = f"HTTP {status}" + (" (probably this run's response)" if guessed else "")
     summary += f": {message}" if message else ""
-    if 200 <= status < 300:
+    if run["succeeded"]:
         return Outcome("good", summary)
     return Outcome("bad", summary, STATUS_HINTS.get(status, ""))
 

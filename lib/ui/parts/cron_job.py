@@ -89,7 +89,7 @@ def _cron_row(job: Row, env: Row, now: datetime) -> dict[str, Any]:
         "words": ("⚠ " if misread else "") + schedule_text(job["schedule"]),
         "next": next_times[0] if next_times else None,
         "last": job["last_started_at"],
-        "status": job["last_status"],
+        "status": "failed" if job["failures_in_row"] else job["last_status"],
         "failures": job["failures_in_row"],
         "wakes": job["wakes_queue"],
     }
@@ -238,13 +238,13 @@ def history(job: Row, env: Row, now: datetime) -> None:
     if job["wakes_queue"]:
         st.caption(
             "When a cron job calls a function, pg_cron's “succeeded” only means that the request"
-            " was queued. The result shown here is the function's response, which pg_net keeps for"
-            " six hours."
+            " was queued. The result shown here is the function's response. pg_net records it once"
+            " all requests of its batch have ended, and keeps it for six hours."
         )
 
 
 def history_row(run: Row, env: Row, now: datetime, only_failures: bool) -> dict[str, Any] | None:
-    result = outcome(run, now, env["call_seconds"])
+    result = outcome(run, now, env["response_seconds"])
     if only_failures and result.level != "bad":
         return None
     return {

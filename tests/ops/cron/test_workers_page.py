@@ -113,7 +113,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     eventually(processed, 130)
     request = requests[-1]
     assert request["url"] == f"{app.url}/functions/v1/process-jobs"
-    assert request["timeout_milliseconds"] == 150_000
+    assert request["timeout_milliseconds"] == 10_000
     answered = "HTTP 200: Jobs processed: 1, errors: 0"
     expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
 
