@@ -155,7 +155,7 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
         expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
         main.get_by_role("button", name="Remove schedule").click()
         dialog.get_by_role("button", name="Remove schedule").click()
-        expect(page.get_by_text("process-jobs unscheduled.")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("process-jobs removed.")).to_be_visible(timeout=LONG)
         assert rows(project.direct_url, "select jobid from cron.job") == []
         assert SECRET not in page.content()
         assert SECRET not in app.log.read_text()

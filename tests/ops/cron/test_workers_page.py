@@ -142,7 +142,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     page.get_by_role("option", name="process-jobs").click()
     expect(main.get_by_text("which is not set")).to_have_count(1, timeout=LONG)
     press(main, "Remove schedule")
-    confirm(page, "Remove schedule", "process-jobs unscheduled.")
+    confirm(page, "Remove schedule", "process-jobs removed.")
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
