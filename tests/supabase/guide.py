@@ -7,7 +7,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 HEAD = re.compile(r"^-- (block|instead): (.+?)(?: \((\w{5})\))?\n", re.MULTILINE)
-DIFFERENCES = "## Differences from the guide that this replaces\n"
+DIFFERENCES = "## Differences from the earlier integration guide\n"
 
 
 @dataclass(frozen=True)
