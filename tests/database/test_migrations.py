@@ -271,7 +271,8 @@ def test_command_lists_and_changes_nothing_then_applies(
     *pushed, newest = [name.partition("_")[0] for name in FILES]
     conn.execute(PUSHED.encode())
     conn.execute(
-        "insert into supabase_migrations.schema_migrations (version) select unnest(%s)", [pushed]
+        "insert into supabase_migrations.schema_migrations (version) select unnest(%s::text[])",
+        [pushed],
     )
     code, out, err = finish(command(url=empty_database))
     assert (code, err) == (0, "")

@@ -20,6 +20,7 @@ begin
         grant usage on schema cron to hosted_postgres with grant option;
         grant all on all functions in schema cron to hosted_postgres with grant option;
         grant all on all tables in schema cron to hosted_postgres with grant option;
+        grant all on all sequences in schema cron to hosted_postgres with grant option;
         revoke all on cron.job from hosted_postgres;
         grant select on cron.job to hosted_postgres with grant option;
     end if;
