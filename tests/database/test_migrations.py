@@ -29,7 +29,9 @@ ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-sesame"
 FILES = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 RECORD = "select version, name, sha256 from darkroom.migrations order by 1"
-RECORD_OF_CLI = "select version, statements, name from supabase_migrations.schema_migrations order by 1"
+RECORD_OF_CLI = (
+    "select version, statements, name from supabase_migrations.schema_migrations order by 1"
+)
 PUSHED = """
 create schema supabase_migrations;
 create table supabase_migrations.schema_migrations
@@ -90,18 +92,17 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 def test_files_apply_in_order_of_their_names_once(
     conn: Connection, write: Callable[..., Path]
 ) -> None:
-    folder = write(
-        m20260102000000_second="insert into made values ('100% :name %s'); select 1;",
-        m20260101000000_first="create table made (what text);\n-- and no more",
-    )
+    first = "create table made (what text);\n-- and no more"
+    second = "insert into made values ('100% :name %s'); select 1;"
+    folder = write(m20260102000000_second=second, m20260101000000_first=first)
     (folder / "README.md").write_text("Not a migration.")
     assert names(apply(conn, folder)) == ["first", "second"]
     assert apply(conn, folder) == []
     assert pending(conn, folder) == []
     assert rows(conn, "select what from made") == [("100% :name %s",)]
     assert rows(conn, RECORD) == [
-        ("20260101000000", "first", digest("create table made (what text);\n-- and no more")),
-        ("20260102000000", "second", digest("insert into made values ('100% :name %s'); select 1;")),
+        ("20260101000000", "first", digest(first)),
+        ("20260102000000", "second", digest(second)),
     ]
 
 

@@ -70,7 +70,9 @@ select md5(string_agg(kept::text, '' order by id)) as sum, count(*) from (
 # Up to version 2.117 Supabase's CLI ends a file's statement at the first "end" in such a body.
 BEGIN_ATOMIC = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
 # `supabase db lint` warns of a literal without a cast (42804).
-WITHOUT_CAST = re.compile(r"^\s+\w+\s+(?:constant )?(?!text )[\w. ]+(?:\[\])?\s*:=\s*'[^']*';", re.M)
+WITHOUT_CAST = re.compile(
+    r"^\s+\w+\s++(?!(?:constant )?text\s)[\w. ]+(?:\[\])?\s*:=\s*'[^']*';", re.MULTILINE
+)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def absent(what: str, install: str) -> None:
 
 @contextmanager
 def tls_server() -> Iterator[str]:
-    """The superuser's URL of a server that takes TLS; its database has pg_cron, pg_net and Vault."""
+    """The superuser's URL of a database over TLS that has pg_cron, pg_net and Vault."""
     require_packages()
     if not CHECKER.exists():
         absent("plpgsql_check", "Debian's package postgresql-15-plpgsql-check")

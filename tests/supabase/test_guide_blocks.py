@@ -29,48 +29,11 @@ WITHOUT_SQL = {"1.2", "2.1", "2.2", "2.3", "4.1", "4.2", "4.3", "5.3"}
 PUBLISHABLE, SECRET = "sb_publishable_of_the_guide", "sb_secret_of_the_guide"
 FUNCTIONS = "http://localhost/functions/v1/"
 MODEL = "black-forest-labs/flux-schnell"
-USED = """
-with made as (
-    insert into auth.users (id, email)
-    values ('7d9c1f62-0c1e-4b7e-9a52-d5f4a1c0b001', 'ann@studio.example') returning id
-), wanted as (
-    insert into public.image_generations
-        (id, user_id, prompt, model_id, status, image_url, completed_at)
-    select
-        g.id::uuid, made.id, 'A buoy', 'black-forest-labs/flux-schnell', g.status,
-        case when g.status = 'completed' then '/images/buoy.webp' end,
-        case when g.status in ('completed', 'failed') then now() - interval '40 minutes' end
-    from made, (values
-        ('10000000-0000-4000-8000-000000000001', 'queued'),
-        ('10000000-0000-4000-8000-000000000002', 'processing'),
-        ('10000000-0000-4000-8000-000000000003', 'failed'),
-        ('10000000-0000-4000-8000-000000000004', 'completed')
-    ) g (id, status)
-    returning id, user_id
-)
-insert into public.job_queue (
-    job_type, payload, status, attempts, created_by, created_at, started_at, completed_at, error_message
-)
-select
-    'generate-image',
-    jsonb_build_object('generation_id', w.id, 'model_id', 'black-forest-labs/flux-schnell'),
-    j.status, 1, w.user_id, now() - interval '1 hour', now() - interval '50 minutes',
-    case when j.status in ('completed', 'failed') then now() - interval '40 minutes' end,
-    case when j.status = 'failed' then 'Replicate answered 500' end
-from wanted w join (values
-    ('10000000-0000-4000-8000-000000000001', 'pending'),
-    ('10000000-0000-4000-8000-000000000002', 'processing'),
-    ('10000000-0000-4000-8000-000000000003', 'failed'),
-    ('10000000-0000-4000-8000-000000000004', 'completed'),
-    ('10000000-0000-4000-8000-000000000004', 'pending')
-) j (id, status) on w.id = j.id::uuid;
-insert into public.job_queue (job_type, payload, status, created_at) values
-    ('generate-image', '{"prompt": "A buoy", "model_id": "m"}', 'pending', now() - interval '2 minutes'),
-    ('generate-image', '{"prompt": "A buoy", "model_id": "m"}', 'pending', now() - interval '1 minute');
-"""
+USED = Path(__file__).parents[1] / "sql" / "guide_data.sql"
 ENDED = """
 select
-    g.status, g.completed_at is not null as generation_ended, q.completed_at is not null as job_ended
+    g.status, g.completed_at is not null as generation_ended,
+    q.completed_at is not null as job_ended
 from public.image_generations g
 join public.job_queue q on public.generation_of(q.payload) = g.id and q.status = 'cancelled'
 order by g.id
@@ -82,7 +45,7 @@ def project(hosted_database: str) -> str:
     """The same, migrated and in use."""
     with connect(hosted_database) as conn:
         apply(conn)
-        conn.execute(USED.encode())
+        conn.execute(USED.read_bytes())
     return hosted_database
 
 
@@ -118,7 +81,7 @@ def test_every_block_has_a_test_or_an_entry_in_the_documents() -> None:
     schedule = {block.name for block in blocks("guide_schedule.sql")}
     known = {block.name for block in GUIDE} | schedule | OVER_HTTP | WITHOUT_SQL
     entries = set(documented())
-    assert WITHOUT_SQL <= entries
+    assert entries >= WITHOUT_SQL
     assert entries - {"–"} <= known, "entries for blocks that the guide does not have"
 
 

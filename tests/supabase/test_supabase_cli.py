@@ -1,8 +1,8 @@
-"""`supabase db push` by the oldest CLI that we promise and by a current one, beside our migrator."""
+"""`supabase db push` by the oldest supported CLI and a current one, beside our migrator."""
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
