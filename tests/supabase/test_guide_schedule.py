@@ -17,7 +17,7 @@ GUIDE = blocks("guide_schedule.sql")
 RAN = """
 insert into cron.job_run_details (jobid, status, return_message, start_time, end_time)
 select jobid, status, message, now(), now()
-from cron.job, (values ('succeeded', '1 row'), ('failed', 'ERROR: unrecognized')) run (status, message)
+from cron.job, (values ('succeeded', '1 row'), ('failed', 'ERROR')) run (status, message)
 """
 FINDINGS = """
 select f.finding from public.cron_findings() f join public.cron_jobs() j using (job_id)
