@@ -147,6 +147,7 @@ async def test_the_functions_answer_curl(project: str, tmp_path: Path) -> None:
         started = (await curl.post("start-generation", json=wanted, headers=bearer)).json()
         assert started.keys() >= {"success", "generation_id", "job_id", "status"}
         assert (started["success"], started["status"]) == (True, "queued")
+        assert started["size"]["expected"]["width"] == started["size"]["expected"]["height"] == 512
         with connect(project) as conn:
             conn.execute("delete from job_queue where id <> %s", [started["job_id"]])
             run(conn, next(block for block in RUNS if block.name == "5.5"))
