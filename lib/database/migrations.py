@@ -271,8 +271,8 @@ def main() -> None:
             print("Would apply" if chosen.dry_run else "Applied", migration.path.name)
         print(f"{redact(url)}: {len(migrations)} migration(s)")
         if again:
-            print("You push Darkroom's migrations with the Supabase CLI, which would apply these again.")
-            print("Copy their files to your project, and before the next supabase db push run:")
+            print(f"The Supabase CLI would apply {len(again)} of these files again. Copy them to")
+            print("your project, and before the next supabase db push run:")
             print("supabase migration repair --status applied", *(file.version for file in again))
     except DatabaseError as error:
         sys.exit(str(error))
