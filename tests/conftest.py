@@ -15,6 +15,7 @@ import pytest
 from bookkeeper import Bookkeeper, bookkeeping
 from cron_server import cron_server
 from environment import data_folder
+from hosted import hosted
 from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg import sql
 from running_app import App, apps
@@ -95,6 +96,13 @@ def shared_database(postgres: embedded.EmbeddedPostgres, template: str) -> Itera
     """The URL of such a database that all tests of a file share; they tidy up after themselves."""
     with copied(postgres.url, template) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def hosted_database(postgres: embedded.EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a fresh database as of a hosted project, for the role that owns it."""
+    with copied(postgres.url, "template1") as url:
+        yield hosted(url)
 
 
 @pytest.fixture

@@ -32,9 +32,8 @@ values (%(id)s, %(status)s, %(content)s, %(timed_out)s, %(error)s)
 """
 OS_USER = "nobody" if os.geteuid() == 0 else None
 """PostgreSQL does not run as root."""
-SETTINGS = {
+CRON = {
     "listen_addresses": "",
-    "fsync": "off",
     "shared_preload_libraries": "pg_cron",
     "cron.database_name": "postgres",
     # Otherwise pg_cron connects over TCP, as the configuration of the machine allows or not.
@@ -43,30 +42,45 @@ SETTINGS = {
 
 
 @contextmanager
-def cron_server() -> Iterator[str]:
-    """The URL of a migrated database with pg_cron and stand-ins for pg_net and Vault."""
-    require_packages()
-    folder = data_folder("cron")
+def debian_postgres(folder: Path, settings: dict[str, str]) -> Iterator[None]:
+    """A PostgreSQL 15 with nothing in it, with its socket in the folder; removes both."""
     data, log = folder / "data", folder / "log"
     data.mkdir(mode=0o700)
     log.touch()
-    for owned in (folder, data, log):
+    for owned in (folder, *folder.iterdir()):
         if OS_USER:
             shutil.chown(owned, OS_USER)
     run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-    options = " ".join(f"-c {name}={value or repr('')}" for name, value in SETTINGS.items())
-    run("pg_ctl", "start", "-w", "-D", data, "-l", log, "-o", f"{options} -k {folder}")
+    options = " ".join(f"-c {name}={value or repr('')}" for name, value in settings.items())
+    run("pg_ctl", "start", "-w", "-D", data, "-l", log, "-o", f"-c fsync=off {options} -k {folder}")
     try:
+        yield
+    finally:
+        run("pg_ctl", "stop", "-w", "-D", data, "-m", "immediate")
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def cron_postgres() -> Iterator[str]:
+    """The superuser's URL of a database with pg_cron and nothing else."""
+    require_packages()
+    folder = data_folder("cron")
+    with debian_postgres(folder, CRON):
         url = f"postgresql://postgres@/postgres?host={quote(str(folder))}"
         with connect(url) as conn:
             conn.execute("create extension pg_cron")
+        yield url
+
+
+@contextmanager
+def cron_server() -> Iterator[str]:
+    """The URL of a migrated database with pg_cron and stand-ins for pg_net and Vault."""
+    with cron_postgres() as url:
+        with connect(url) as conn:
             bootstrap(conn)
             apply(conn)
             conn.execute(OUTSIDE.read_bytes())
         yield url
-    finally:
-        run("pg_ctl", "stop", "-w", "-D", data, "-m", "immediate")
-        shutil.rmtree(folder)
 
 
 def restart(url: str) -> None:

@@ -8,7 +8,7 @@ from lib.database import load
 from lib.database.pool import Connection
 
 advisor = load("advisor", Path(__file__).parent / "sql")
-OURS = ("public", "auth", "supabase_migrations")
+OURS = ("public", "auth", "darkroom")
 
 # For each rule mistakes, and what it then finds; objects called "fine" are none.
 PLANTED = {

@@ -1,4 +1,4 @@
--- The record of applied migrations, as the Supabase CLI keeps it.
+-- Which migrations have been applied: our own record, and that of the Supabase CLI, which only it writes.
 -- https://github.com/supabase/cli/blob/main/pkg/migration/history.go
 
 -- name: lock#
@@ -8,17 +8,22 @@
 select pg_advisory_xact_lock(hashtextextended('darkroom:schema', 0));
 select from pg_catalog.pg_namespace limit 0;
 
--- name: exists()$
-select to_regclass('supabase_migrations.schema_migrations') is not null;
-
 -- name: create#
-create schema if not exists supabase_migrations;
-create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
-alter table supabase_migrations.schema_migrations add column if not exists statements text[];
-alter table supabase_migrations.schema_migrations add column if not exists name text;
+create schema if not exists darkroom;
+create table if not exists darkroom.migrations (
+    version    text        primary key,
+    name       text        not null,
+    sha256     text        not null,
+    applied_at timestamptz not null default now()
+);
 
--- name: versions()
-select version from supabase_migrations.schema_migrations order by version;
+-- name: records()
+-- The records that exist. Columns: schema, and whether this user may read the one in it.
+select n.nspname as schema,
+    has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where (n.nspname, c.relname) in (('darkroom', 'migrations'), ('supabase_migrations', 'schema_migrations'));
 
 -- name: fingerprinted()$
 -- Whether the last migration, which stores the fingerprint of all, has been applied.
@@ -31,27 +36,18 @@ select public.schema_fingerprint();
 -- Whether tables of ours are there, recorded or not.
 select to_regclass('public.job_leases') is not null;
 
--- name: readable()$
--- Whether there is a record that this user may read.
-select exists (
-    select from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'supabase_migrations' and c.relname = 'schema_migrations'
-      and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
-);
-
 -- name: recorded()
--- Columns: version, name (null in the oldest records), text: the whole file where this program
--- recorded it, null where the Supabase CLI recorded its single statements.
-select
-    m.version,
-    to_jsonb(m) ->> 'name' as name,
-    case when to_jsonb(m) #>> '{statements,1}' is null then to_jsonb(m) #>> '{statements,0}' end as text
+-- Our record. Columns: version, name, sha256 of the file.
+select version, name, sha256 from darkroom.migrations;
+
+-- name: pushed()
+-- The Supabase CLI's record, in the same columns: name is null in its oldest form, sha256 always, because
+-- it keeps the single statements.
+select m.version, to_jsonb(m) ->> 'name' as name, null as sha256
 from supabase_migrations.schema_migrations m;
 
--- name: record(version, name, text)!
-insert into supabase_migrations.schema_migrations (version, name, statements)
-values (:version, :name, array[:text::text]);
+-- name: record(version, name, sha256)!
+insert into darkroom.migrations (version, name, sha256) values (:version, :name, :sha256);
 
 -- name: audit(actor, file, lines)!
 insert into public.audit_log (actor, action, affected, details)

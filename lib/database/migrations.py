@@ -1,11 +1,12 @@
-"""Apply `supabase/migrations` to any PostgreSQL, recorded as the Supabase CLI records them.
+"""Apply `supabase/migrations` to any PostgreSQL, and record them in `darkroom.migrations`.
 
     DATABASE_URL=postgresql://… python -m lib.database.migrations [--dry-run] [--bootstrap]
 
-A database migrated here is up to date for `supabase db push`, and the reverse. Unlike the
-CLI, a file name that does not fit is an error instead of being skipped, a migration older
-than the newest applied one is applied with a warning, versions without a local file are
-ignored, and the record holds a file's text whole instead of split into statements.
+What `supabase db push` has applied counts as applied too, but its record is never written:
+the CLI refuses to push while a recorded version has no file in the project's own folder.
+Unlike the CLI, a file name that does not fit is an error instead of being skipped, a
+migration older than the newest applied one is applied with a warning, and versions without
+a local file are ignored.
 """
 
 import argparse
@@ -34,6 +35,9 @@ FINGERPRINT = re.compile(r"^return '[0-9a-f]{16}';$", re.M)
 """The line of the last file that holds the fingerprint of all files."""
 logger = logging.getLogger(__name__)
 history = load("history", Path(__file__).parent)
+RECORD_OF_CLI = "supabase_migrations"
+RECORDED = {"darkroom": history.recorded, RECORD_OF_CLI: history.pushed}
+"""What each record says, by the schema that it is in: our own, and the Supabase CLI's."""
 
 
 class MigrationError(DatabaseError):
@@ -48,6 +52,11 @@ class Migration:
     name: str
     path: Path
 
+    @property
+    def sha256(self) -> str:
+        """The file's digest, in hex."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
 
 @translated()
 def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
@@ -58,10 +67,12 @@ def pending(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     version used twice, and DatabaseUnavailable.
     """
     migrations = _read(folder)
-    applied = _applied(conn) if history.exists(conn) else set()
+    applied = _applied(conn)
     waiting = [migration for migration in migrations if migration.version not in applied]
+    # A project's own migrations do not touch what is ours, in whatever order they run.
+    newest = max(applied & {migration.version for migration in migrations}, default="")
     for migration in waiting:
-        if applied and migration.version < max(applied):
+        if migration.version < newest:
             logger.warning("%s is older than the newest applied migration.", migration.path.name)
     return waiting
 
@@ -95,7 +106,7 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
         raise SchemaMismatch(
             "The schema of this database was created by another version of Darkroom",
             "point DATABASE_URL at an empty database, or drop everything that version created,"
-            " including its rows in supabase_migrations.schema_migrations",
+            " including the schema darkroom and its rows in supabase_migrations.schema_migrations",
         )
     return complete
 
@@ -115,13 +126,31 @@ def _is_complete(conn: Connection, folder: Path) -> bool | None:
 def _recorded(conn: Connection, folder: Path) -> list[tuple[dict[str, Any], Migration]]:
     """The records of versions that are ours, each with the file that has the version now."""
     files = {migration.version: migration for migration in _read(folder)}
-    rows = history.recorded(conn) if history.readable(conn) else []
+    rows = [
+        row
+        for record in history.records(conn)
+        if record["readable"]
+        for row in RECORDED[record["schema"]](conn)
+    ]
     return [(row, files[row["version"]]) for row in rows if row["version"] in files]
 
 
 def _is_recorded(row: dict[str, Any], file: Migration) -> bool:
-    text = file.path.read_text(encoding="utf-8")
-    return row["name"] in (None, file.name) and row["text"] in (None, text)
+    return row["name"] in (None, file.name) and row["sha256"] in (None, file.sha256)
+
+
+@translated()
+def unpushed(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
+    """Return the applied migrations that `supabase db push` would apply again; writes nothing.
+
+    None where the CLI has never pushed one of them: its folder does not have them then.
+    """
+    ours = {migration.version: migration for migration in _read(folder)}
+    schemas = {record["schema"] for record in history.records(conn)}
+    pushed = {row["version"] for row in history.pushed(conn)} if RECORD_OF_CLI in schemas else set()
+    if not pushed & ours.keys():
+        return []
+    return [ours[version] for version in sorted((_applied(conn) & ours.keys()) - pushed)]
 
 
 @translated()
@@ -160,7 +189,9 @@ def _apply(conn: Connection, migration: Migration, actor: str | None) -> bool:
         if migration.version in _applied(conn):
             return False
         _run(conn, migration.path.name, text)
-        history.record(conn, version=migration.version, name=migration.name, text=text)
+        history.record(
+            conn, version=migration.version, name=migration.name, sha256=migration.sha256
+        )
         if actor is not None:
             file, lines = migration.path.name, len(text.splitlines())
             history.audit(conn, actor=actor, file=file, lines=lines)
@@ -185,7 +216,12 @@ def _run(conn: Connection, file: str, text: str) -> None:
 
 
 def _applied(conn: Connection) -> set[str]:
-    return {row["version"] for row in history.versions(conn)}
+    """The versions in either record. An error of the database if one may not be read."""
+    return {
+        row["version"]
+        for record in history.records(conn)
+        for row in RECORDED[record["schema"]](conn)
+    }
 
 
 def _read(folder: Path) -> list[Migration]:
@@ -230,10 +266,15 @@ def main() -> None:
             require_supabase(conn)
             check_schema(conn)
             migrations = pending(conn) if chosen.dry_run else apply(conn)
+            again = unpushed(conn)
         for migration in migrations:
             print("Would apply" if chosen.dry_run else "Applied", migration.path.name)
         noun = "migration" if len(migrations) == 1 else "migrations"
         print(f"{redact(url)}: {len(migrations)} {noun}")
+        if again:
+            print(f"The Supabase CLI would apply {len(again)} of these files again. Copy them to")
+            print("your project, and before the next supabase db push run:")
+            print("supabase migration repair --status applied", *(file.version for file in again))
     except DatabaseError as error:
         sys.exit(str(error))
 

@@ -338,8 +338,8 @@ create function public.bound_job() returns trigger
 language plpgsql set search_path = ''
 as $$
 declare
-    v_first constant timestamptz := '1970-01-01 00:00:00+00';
-    v_last  constant timestamptz := '2200-01-01 00:00:00+00';
+    v_first constant timestamptz := timestamptz '1970-01-01 00:00:00+00';
+    v_last  constant timestamptz := timestamptz '2200-01-01 00:00:00+00';
     v_most  constant int := 1000000000;
 begin
     new.created_at := least(greatest(new.created_at, v_first), v_last);

@@ -219,7 +219,7 @@ declare
     v_next   record;
     v_wanted boolean;
     v_line   public.pending_line;
-    v_lines  public.pending_line[] := '{}';
+    v_lines  public.pending_line[] := '{}'::public.pending_line[];
     v_after  bytea := p_after;
     v_found  int := 0;
 begin
@@ -442,7 +442,7 @@ language plpgsql volatile set search_path = '' set plan_cache_mode = force_gener
 as $$
 declare
     v_barred   text[] := public.barred_job_types();
-    v_ids      uuid[] := '{}';
+    v_ids      uuid[] := '{}'::uuid[];
     v_provider text;
 begin
     if p_limit is null or p_limit < 1 then
@@ -854,7 +854,7 @@ as $$
 declare
     v_job   public.job_queue;
     v_since timestamptz;
-    v_ids   uuid[] := '{}';
+    v_ids   uuid[] := '{}'::uuid[];
 begin
     if p_silence is null or p_silence <= interval '0' then
         raise exception 'silence is %: use a positive interval', p_silence using errcode = '22023';

@@ -296,7 +296,7 @@ declare
     v_after  public.models;
     v_bad    text;
     v_set    constant text[] :=
-        '{display_name,version,default_parameters,price_per_image,enabled,operator_fields,deadline_seconds}';
+        '{display_name,version,default_parameters,price_per_image,enabled,operator_fields,deadline_seconds}'::text[];
 begin
     perform public.require_actor(p_actor);
     perform public.check_model(p_id, p_display_name, p_version);

@@ -396,11 +396,11 @@ declare
     v_neutral  constant jsonb := public.neutral_inputs();
     v_given    constant jsonb := jsonb_strip_nulls(p_given) - 'prompt';
     v_defaults constant jsonb := public.default_input(p_model);
-    v_asked    jsonb := '{}';
+    v_asked    jsonb := jsonb '{}';
     v_fitted   jsonb;
     v_expected jsonb;
-    v_names    jsonb := '{}';
-    v_problems jsonb := '[]';
+    v_names    jsonb := jsonb '{}';
+    v_problems jsonb := jsonb '[]';
     v_key      text;
     v_value    jsonb;
     v_own      text;

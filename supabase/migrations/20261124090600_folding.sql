@@ -212,7 +212,7 @@ as $$
 declare
     v_from  timestamptz := (select s.folded_until from public.rollup_state s);
     v_next  timestamptz;
-    v_step  interval := '1 hour';
+    v_step  interval := interval '1 hour';
     v_began timestamptz;
 begin
     while v_from < p_until and clock_timestamp() < p_deadline loop
@@ -241,7 +241,7 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_mark record;
-    v_days timestamptz[] := '{}';
+    v_days timestamptz[] := '{}'::timestamptz[];
 begin
     for v_mark in
         select distinct d.hour, d.status from public.rollup_dirty d order by d.hour desc, d.status

@@ -59,7 +59,7 @@ declare
     v_rank     bigint;
     v_fraction double precision;
     v_inside   double precision;
-    v_found    double precision[] := '{}';
+    v_found    double precision[] := '{}'::double precision[];
 begin
     if p_histogram is null or p_histogram = 0 then
         return array_fill(null::double precision, array[cardinality(p_fractions)]);

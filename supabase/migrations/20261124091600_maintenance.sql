@@ -319,7 +319,7 @@ create function public.restore_realtime(p_actor text) returns text[]
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-    v_restored text[] := '{}';
+    v_restored text[] := '{}'::text[];
     v_enabled  "char" := (
         select t.tgenabled from pg_catalog.pg_trigger t
         where t.tgrelid = 'public.image_generations'::regclass and t.tgname = 'image_generations_changed'
@@ -362,7 +362,7 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
     v_table    record;
-    v_restored text[] := '{}';
+    v_restored text[] := '{}'::text[];
 begin
     perform public.require_actor(p_actor);
     for v_table in

@@ -1,5 +1,6 @@
 """Migrations as a mechanism: order, record, failures, several at once, the command."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -20,13 +21,25 @@ from lib.database.migrations import (
     apply,
     history,
     pending,
+    unpushed,
 )
 from lib.database.pool import Connection
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-sesame"
 FILES = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
-HISTORY = "select version, name, statements from supabase_migrations.schema_migrations order by 1"
+RECORD = "select version, name, sha256 from darkroom.migrations order by 1"
+RECORD_OF_CLI = (
+    "select version, statements, name from supabase_migrations.schema_migrations order by 1"
+)
+PUSHED = """
+create schema supabase_migrations;
+create table supabase_migrations.schema_migrations
+    (version text primary key, statements text[], name text, created_by text);
+insert into supabase_migrations.schema_migrations values
+    ('20250101000000', '{}', 'of_the_project'), ('20260101000000', '{}', 'first'),
+    ('20990101000000', '{}', 'of_the_project_too');
+"""
 
 
 @pytest.fixture
@@ -49,6 +62,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 def names(migrations: list[Migration]) -> list[str]:
     return [migration.name for migration in migrations]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def rows(conn: Connection, query: str) -> list[tuple[object, ...]]:
@@ -75,44 +92,50 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 def test_files_apply_in_order_of_their_names_once(
     conn: Connection, write: Callable[..., Path]
 ) -> None:
-    folder = write(
-        m20260102000000_second="insert into made values ('100% :name %s'); select 1;",
-        m20260101000000_first="create table made (what text);\n-- and no more",
-    )
+    first = "create table made (what text);\n-- and no more"
+    second = "insert into made values ('100% :name %s'); select 1;"
+    folder = write(m20260102000000_second=second, m20260101000000_first=first)
     (folder / "README.md").write_text("Not a migration.")
     assert names(apply(conn, folder)) == ["first", "second"]
     assert apply(conn, folder) == []
     assert pending(conn, folder) == []
     assert rows(conn, "select what from made") == [("100% :name %s",)]
-    assert rows(conn, HISTORY) == [
-        ("20260101000000", "first", ["create table made (what text);\n-- and no more"]),
-        ("20260102000000", "second", ["insert into made values ('100% :name %s'); select 1;"]),
+    assert rows(conn, RECORD) == [
+        ("20260101000000", "first", digest(first)),
+        ("20260102000000", "second", digest(second)),
     ]
 
 
-def test_history_of_the_supabase_cli_is_continued(
-    conn: Connection, write: Callable[..., Path]
+def test_what_the_supabase_cli_pushed_is_not_applied_again_and_its_record_is_left_alone(
+    conn: Connection, write: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    conn.execute("create schema supabase_migrations")
-    conn.execute(
-        "create table supabase_migrations.schema_migrations"
-        " (version text primary key, statements text[], name text, created_by text)"
-    )
-    conn.execute(
-        "insert into supabase_migrations.schema_migrations values"
-        " ('20250101000000', '{}', 'of_another_checkout'), ('20260101000000', '{}', 'first')"
-    )
+    conn.execute(PUSHED.encode())
+    before = rows(conn, RECORD_OF_CLI)
     folder = write(m20260101000000_first="select 1/0", m20260102000000_second="select 1")
     assert names(apply(conn, folder)) == ["second"]
+    assert pending(conn, folder) == []
+    assert rows(conn, RECORD) == [("20260102000000", "second", digest("select 1"))]
+    assert rows(conn, RECORD_OF_CLI) == before
+    assert not caplog.records, "a project's own migration may be newer than ours"
+    assert names(unpushed(conn, folder)) == ["second"]
 
 
-def test_oldest_form_of_the_clis_history_is_brought_up_to_date(
+def test_what_the_supabase_cli_never_pushed_is_nothing_to_repair(
+    conn: Connection, write: Callable[..., Path]
+) -> None:
+    conn.execute(PUSHED.encode())
+    folder = write(m20260102000000_second="select 1")
+    apply(conn, folder)
+    assert unpushed(conn, folder) == []
+
+
+def test_oldest_form_of_the_clis_record_is_read(
     conn: Connection, write: Callable[..., Path]
 ) -> None:
     conn.execute("create schema supabase_migrations")
     conn.execute("create table supabase_migrations.schema_migrations (version text primary key)")
-    apply(conn, write(m20260101000000_first="select 1"))
-    assert rows(conn, HISTORY) == [("20260101000000", "first", ["select 1"])]
+    conn.execute("insert into supabase_migrations.schema_migrations values ('20260101000000')")
+    assert apply(conn, write(m20260101000000_first="select 1/0")) == []
 
 
 def test_failure_leaves_nothing_of_its_file_and_says_where(
@@ -244,6 +267,17 @@ def test_command_lists_and_changes_nothing_then_applies(
     assert (code, err) == (0, "")
     assert out.splitlines()[:-1] == [f"Applied {name}" for name in FILES]
     assert finish(command("--dry-run", url=empty_database))[1].endswith(": 0 migrations\n")
+
+    # As if the CLI had pushed all but the last, and this program then applied that one.
+    *pushed, newest = [name.partition("_")[0] for name in FILES]
+    conn.execute(PUSHED.encode())
+    conn.execute(
+        "insert into supabase_migrations.schema_migrations (version) select unnest(%s::text[])",
+        [pushed],
+    )
+    code, out, err = finish(command(url=empty_database))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == f"supabase migration repair --status applied {newest}"
 
 
 def test_command_on_a_plain_database_says_what_to_add_and_adds_it(empty_database: str) -> None:

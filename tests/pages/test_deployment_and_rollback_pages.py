@@ -14,7 +14,7 @@ from lib.database import connect, embedded
 pytestmark = pytest.mark.slow
 
 LONG = 30_000
-FORGET = "delete from supabase_migrations.schema_migrations where version = %s"
+FORGET = "delete from darkroom.migrations where version = %s"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_a_migration_that_fails_is_told_in_words(app, page: Page):
     )
     expect(dialog.get_by_text(f"{version}_test_runs.sql: relation")).to_be_visible()
     assert "Traceback" not in page.content()
-    change(app, "insert into supabase_migrations.schema_migrations (version) values (%s)", version)
+    change(app, "insert into darkroom.migrations values (%s, 'test_runs', '')", version)
 
 
 def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):

@@ -79,7 +79,7 @@ def test_schema_of_another_version_is_the_first_point_and_nothing_is_applied(emp
         "create or replace function public.schema_fingerprint() returns text"
         " language sql immutable parallel safe set search_path = '' return '0123456789abcdef'"
     )
-    conn.execute("delete from supabase_migrations.schema_migrations where name = 'views'")
+    conn.execute("delete from darkroom.migrations where name = 'views'")
     conn.execute("drop view public.stuck_jobs cascade")
     settings = parse({"DATABASE_URL": url, "DARKROOM_DATA": str(tmp_path)})
     seen = checklist(pool, target(settings))
