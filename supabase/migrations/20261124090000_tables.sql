@@ -63,7 +63,10 @@ create index if not exists workers_seen_idx on public.workers (last_seen_at);
 
 -- Generations -------------------------------------------------------------------------------------
 
-create table if not exists public.models (
+-- An existing deployment's own stays as it is, in another schema: its ids are often no names of models.
+select public.set_aside_existing('models');
+
+create table public.models (
     id                 text        primary key check (id <> ''),
     display_name       text        not null,
     version            text,

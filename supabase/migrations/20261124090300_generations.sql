@@ -3,6 +3,7 @@
 
 -- Limits ------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('get_user_limits');
 create function public.get_user_limits(p_user_id uuid) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -136,6 +137,7 @@ $$;
 comment on function public.refuse_invalid_labels is
     'Raises DR422 (problems in DETAIL) unless an application and its metadata may be kept with a generation.';
 
+select public.set_aside_existing('start_generation');
 create function public.start_generation(
     p_user_id         uuid,
     p_prompt          text,
@@ -224,6 +226,7 @@ comment on function public.start_generation is
 
 -- Run ---------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('begin_generation');
 -- What the holder of a claim does next: follow the prediction provider_id, look for the prediction of an intent
 -- of an earlier attempt (intended_seconds), or create one for the new intent prediction.
 create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
@@ -261,7 +264,9 @@ begin
         insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, created_at)
         values (
             v_id,
-            v_job.created_by,
+            -- Who enqueues with the secret key may say for which user.
+            coalesce(v_job.created_by, case when v_payload ->> 'user_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                                            then (v_payload ->> 'user_id')::uuid end),
             v_payload ->> 'prompt',
             coalesce(v_payload ->> 'model_id', 'black-forest-labs/flux-schnell'),
             case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end,
@@ -272,6 +277,10 @@ begin
         set payload = q.payload || jsonb_build_object('generation_id', v_id) where q.id = p_job_id;
     end if;
     -- Only start_generation has checked the input already. An older client writes it beside the prompt.
+    update public.image_generations g
+    set model_id = coalesce(v_payload ->> 'model_id', nullif(g.model_id, ''), 'black-forest-labs/flux-schnell')
+    where g.id = v_id and g.notices is null and g.status <> 'completed'
+      and g.model_id is distinct from coalesce(v_payload ->> 'model_id', nullif(g.model_id, ''));
     update public.image_generations g
     set parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
     from (

@@ -48,7 +48,7 @@ def test_everything_is_made_once() -> None:
 
 
 def test_nothing_is_changed_after_it_was_made(file: Path) -> None:
-    if file.stem.endswith("_existing_deployment"):
+    if "_existing_" in file.stem:
         pytest.skip("That one changes what others made.")
     assert SECOND_THOUGHTS.findall(statements(file)) == []
 
