@@ -33,7 +33,7 @@ OBJECTS = (
     "select (select count(*) from pg_class) as relations, (select count(*) from pg_proc) as"
     " functions, (select count(*) from supabase_migrations.schema_migrations) as records"
 )
-MADE = re.compile(r"^create (?:function|table|view|type) (?:if not exists )?public\.(\w+)", re.M)
+MADE = r"^create (?:or replace )?(?:%s) (?:if not exists )?public\.(\w+)"
 INDEX = re.compile(
     r"^create (?:unique )?index (?:if not exists )?(\w+)\s+on public\.(?:job_queue|image_generations)\b",
     re.M,
@@ -52,7 +52,8 @@ def test_the_first_migration_knows_all_names() -> None:
     shared = {"audit_log", "job_queue", "image_generations", "models"}
     text = now = FIRST.read_text()
     for variable, names in {
-        "v_needed": set(MADE.findall(files)) - replaced - shared,
+        "v_relations": set(re.findall(MADE % "table|view|type", files, re.M)) - shared,
+        "v_functions": set(re.findall(MADE % "function", files, re.M)) - {"set_aside_existing"},
         "v_replaced": replaced - shared,
         "v_indexes": set(INDEX.findall(files)),
     }.items():
