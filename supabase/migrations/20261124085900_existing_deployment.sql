@@ -193,7 +193,9 @@ begin
     end if;
 
     -- Whatever holds the tables for long must not make the other queue wait behind this.
-    perform set_config('lock_timeout', '10s', true);
+    if current_setting('lock_timeout') = '0' then
+        perform set_config('lock_timeout', '10s', true);
+    end if;
 
     -- Names ---------------------------------------------------------------------------------------
 

@@ -58,7 +58,9 @@ def test_the_first_migration_knows_all_names() -> None:
         "v_indexes": set(INDEX.findall(files)),
     }.items():
         now = re.sub(
-            rf"(    {variable} *constant text\[\] := )'{{[^}}]*}}';", rf"\1'{{\n{in_lines(names)}\n    }}';", now
+            rf"(    {variable} *constant text\[\] := )'{{[^}}]*}}';",
+            rf"\1'{{\n{in_lines(names)}\n    }}';",
+            now,
         )
     if os.environ.get("DARKROOM_WRITE_DOCS") == "1":
         FIRST.write_text(now)
@@ -68,7 +70,9 @@ def test_the_first_migration_knows_all_names() -> None:
 
 def in_lines(names: set[str]) -> str:
     indent = " " * 8
-    return textwrap.fill(", ".join(sorted(names)), 110, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(
+        ", ".join(sorted(names)), 110, initial_indent=indent, subsequent_indent=indent
+    )
 
 
 def test_the_last_migration_stores_the_fingerprint_of_all() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lib.database.bootstrap import bootstrap
 from lib.database.pool import Connection
 
-SQL = Path(__file__).parents[1] / "sql" / "original_deployment.sql"
+SQL = Path(__file__).parent / "sql" / "original_deployment.sql"
 WITH_PROFILE = "00000000-0000-4000-8000-000000000001"
 WITHOUT_PROFILE = "00000000-0000-4000-8000-000000000002"
 
