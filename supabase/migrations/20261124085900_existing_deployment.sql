@@ -246,6 +246,15 @@ begin
         v_problems := v_problems || 'The table audit_log has a name that Darkroom needs. Rename it: alter table audit_log rename to audit_log_before_darkroom;'::text;
     end if;
 
+    -- Both at once: one after the other might meet a transaction that takes them the other way round.
+    select string_agg(c.oid::regclass::text, ', ') into v_step
+    from pg_catalog.pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relname in ('job_queue', 'image_generations')
+      and c.relkind = 'r' and pg_has_role(c.relowner, 'usage');
+    if v_step is not null then
+        execute 'lock table ' || v_step || ' in access exclusive mode';
+    end if;
+
     foreach v_table in array '{job_queue,image_generations}'::text[] loop
         v_oid := pg_catalog.to_regclass('public.' || v_table);
         continue when v_oid is null;
@@ -394,14 +403,17 @@ begin
             for v_found in
                 select c.oid::regclass::text as name, c.relkind, c.relowner, c.reloptions, c.relacl,
                        pg_catalog.obj_description(c.oid, 'pg_class') as comment,
+                       c.relhastriggers or exists (
+                           select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attacl is not null
+                       ) as has_more,
                        regexp_replace(pg_catalog.pg_get_viewdef(c.oid), v_casts, '::text', 'g') as definition
                 from unnest(v_views) with ordinality as v (oid, place) join pg_catalog.pg_class c on c.oid = v.oid
                 order by v.place
             loop
-                if v_found.relkind <> 'v' then
+                if v_found.relkind <> 'v' or v_found.has_more then
                     v_problems := v_problems || format(
-                        'The materialized view %1$s reads columns of public.%2$I whose type must change to text. Drop it, and create it again afterwards: drop materialized view %1$s;',
-                        v_found.name, v_table
+                        'The %3$s %1$s reads columns of public.%2$I whose type must change. Drop it, and create it again afterwards: drop %3$s %1$s;',
+                        v_found.name, v_table, case v_found.relkind when 'm' then 'materialized view' else 'view' end
                     );
                     continue;
                 end if;
@@ -504,13 +516,18 @@ begin
             end if;
         elsif v_table = 'image_generations' then
             v_steps := v_steps || array[
-                'alter table public.image_generations add foreign key (user_id) references auth.users (id) on delete cascade not valid',
                 'update public.image_generations g
                  set model_id = coalesce(nullif(g.model_id, ''''), to_jsonb(g) ->> ''model'', ''''),
                      completed_at = case when g.status in (''completed'', ''failed'')
                                          then coalesce(g.completed_at, g.updated_at, g.created_at) else g.completed_at end
                  where g.model_id = '''' or g.completed_at is null'
             ];
+            if not exists (
+                select from pg_catalog.pg_constraint c where c.conrelid = v_oid and c.confrelid = 'auth.users'::regclass
+            ) then
+                v_steps := v_steps || 'alter table public.image_generations
+                    add foreign key (user_id) references auth.users (id) on delete cascade not valid'::text;
+            end if;
             if (
                 select count(*) = 2 from pg_catalog.pg_attribute a
                 where a.attrelid = pg_catalog.to_regclass('public.images') and a.attname in ('generation_id', 'public_url')
@@ -532,7 +549,7 @@ begin
             begin
                 execute v_step;
             exception
-                when lock_not_available or query_canceled then
+                when lock_not_available or query_canceled or deadlock_detected then
                     raise;
                 when others then
                     get stacked diagnostics v_detail = pg_exception_detail;

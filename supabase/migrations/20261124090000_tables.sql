@@ -77,6 +77,8 @@ begin
         from (values
             ('name', v_row -> 'display_name'),
             ('replicate_id', v_row -> 'id'),
+            ('id', v_row -> 'replicate_id'),
+            ('display_name', v_row -> 'name'),
             ('model', v_row -> 'model_id'),
             ('width', coalesce(v_asked -> 'width', v_given -> 'width')),
             ('height', coalesce(v_asked -> 'height', v_given -> 'height')),

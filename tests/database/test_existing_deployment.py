@@ -14,7 +14,8 @@ EXISTING = Path(__file__).parents[1] / "sql" / "existing_deployment.sql"
 ROWS = """
 select (select md5(string_agg(j::text, '' order by id)) from (
             select id, job_type, payload, status, attempts, max_attempts, scheduled_at, started_at,
-                coalesce(completed_at, updated_at), error_message, error_details, created_by, priority, created_at
+                coalesce(completed_at, updated_at), error_message, error_details,
+                created_by, priority, created_at
             from public.job_queue) j) as jobs,
        (select md5(string_agg(g::text, '' order by id)) from (
             select id, user_id, prompt, width, status, image_url, created_at

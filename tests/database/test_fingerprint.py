@@ -35,7 +35,8 @@ OBJECTS = (
 )
 MADE = r"^create (?:or replace )?(?:%s) (?:if not exists )?public\.(\w+)"
 INDEX = re.compile(
-    r"^create (?:unique )?index (?:if not exists )?(\w+)\s+on public\.(?:job_queue|image_generations)\b",
+    r"^create (?:unique )?index (?:if not exists )?(\w+)\s+"
+    r"on public\.(?:job_queue|image_generations)\b",
     re.M,
 )
 SET_ASIDE = re.compile(r"^select public\.set_aside_existing\('(\w+)'\);$", re.M)

@@ -19,7 +19,8 @@ STATEMENT = re.compile(r"(?:--[^\n]*|'[^']*'|\$(\w*)\$.*?\$\1\$|[^;])*?;(?=\s*(?
 SET_ASIDE = re.compile(r"select public\.set_aside_existing\('\w+'\);$")
 STATE = """
 select array(
-           select c.oid::regclass || c.relkind::text || coalesce(pg_get_viewdef(c.oid), '') from pg_class c
+           select c.oid::regclass || c.relkind::text || coalesce(pg_get_viewdef(c.oid), '')
+           from pg_class c
            where c.relnamespace = 'public'::regnamespace order by 1
        ) as relations,
        array(

@@ -14,8 +14,8 @@ from lib.database.pool import Connection
 SCHNELL = "black-forest-labs/flux-schnell"
 KEPT = """
 select md5(string_agg(j::text, '' order by id)) as jobs from (
-    select id, job_type, payload, status, attempts, max_attempts, scheduled_at, started_at, error_message,
-        error_details, created_by, priority, created_at, updated_at
+    select id, job_type, payload, status, attempts, max_attempts, scheduled_at, started_at,
+        error_message, error_details, created_by, priority, created_at, updated_at
     from public.job_queue
 ) j
 union all
@@ -77,7 +77,8 @@ def test_a_pending_job_keeps_its_flat_input(db: Connection) -> None:
 
 def test_a_flat_job_without_its_generation_gets_one_of_its_user(db: Connection) -> None:
     payload = (
-        f'{{"user_id": "{original.WITHOUT_PROFILE}", "prompt": "A fox", "width": 1024, "height": 576,'
+        f'{{"user_id": "{original.WITHOUT_PROFILE}", "prompt": "A fox", "width": 1024,'
+        f' "height": 576,'
         f' "model_id": "{SCHNELL}", "seed": 7}}'
     )
     made = one(db, "select enqueue_job('generate-image', %s, 1000) as id", payload)
@@ -134,7 +135,8 @@ def test_history_shows(db: Connection) -> None:
     while one(db, "select refresh_rollup() as more")["more"]:
         pass
     ended = db.execute(
-        "select status, sum(jobs) as n from job_stats_parts(now() - interval '50 days', now(), 'day')"
+        "select status, sum(jobs) as n"
+        " from job_stats_parts(now() - interval '50 days', now(), 'day')"
         " group by 1 order by 1"
     ).fetchall()
     assert [(row["status"], row["n"]) for row in ended] == [
@@ -155,7 +157,8 @@ def test_history_shows(db: Connection) -> None:
 def test_their_models_are_ours_too(db: Connection) -> None:
     rows = db.execute(
         "select id, display_name, enabled, category, version is not null as pinned,"
-        " default_parameters ->> 'width' as width from models where category is not null order by id"
+        " default_parameters ->> 'width' as width from models"
+        " where category is not null order by id"
     ).fetchall()
     assert [tuple(row.values()) for row in rows] == [
         (SCHNELL, "Flux Schnell", True, "fast", False, None),
@@ -224,7 +227,8 @@ def test_a_status_of_an_enum_type_with_all_that_reads_it(conn: Connection) -> No
     conn.execute(
         """
         drop view queue_health, failed_jobs_recent, stuck_jobs;
-        create type job_status as enum ('pending', 'processing', 'completed', 'failed', 'cancelled');
+        create type job_status as
+            enum ('pending', 'processing', 'completed', 'failed', 'cancelled');
         drop index job_queue_pending_idx;
         alter table job_queue drop constraint job_queue_status_check;
         alter table job_queue alter status drop default;
@@ -232,9 +236,12 @@ def test_a_status_of_an_enum_type_with_all_that_reads_it(conn: Connection) -> No
         alter table job_queue alter status set default 'pending';
         create index waiting on job_queue (created_at) where status = 'pending';
         create view queue_health as select job_type from job_queue where status = 'failed';
-        create view failed_jobs_recent as select id, error_message from job_queue where status in ('failed', 'cancelled');
-        create view stuck_jobs as select id, started_at from job_queue where status = 'processing'::job_status;
-        create policy own on job_queue for update using (status = 'pending' and auth.uid() = created_by);
+        create view failed_jobs_recent as select id, error_message from job_queue
+            where status in ('failed', 'cancelled');
+        create view stuck_jobs as select id, started_at from job_queue
+            where status = 'processing'::job_status;
+        create policy own on job_queue for update
+            using (status = 'pending' and auth.uid() = created_by);
         create trigger ended before update on job_queue for each row
             when (new.status = 'completed') execute function set_updated_at();
         """

@@ -1,4 +1,4 @@
-"""The original's database taken over by a whole deployment: its jobs run, and the self-test is green."""
+"""A deployment over the original's database: its jobs run, and the self-test is green."""
 
 from collections.abc import Callable
 from typing import Any
