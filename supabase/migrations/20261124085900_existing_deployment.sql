@@ -177,6 +177,7 @@ declare
     v_views    oid[];
     v_drops    text[];
     v_back     text[];
+    v_blocked  boolean;
     v_triggers text[];
     v_steps    text[];
     v_step     text;
@@ -322,7 +323,7 @@ begin
 
         -- Columns ----------------------------------------------------------------------------------
 
-        v_retyped := '{}'; v_enums := '{}'; v_types := '{}'; v_drops := '{}'; v_back := '{}'; v_defaults := '{}'; v_fills := '{}';
+        v_blocked := false; v_retyped := '{}'; v_enums := '{}'; v_types := '{}'; v_drops := '{}'; v_back := '{}'; v_defaults := '{}'; v_fills := '{}';
         for v_found in
             select c.name, c.kind, c.fallback, c.terms, a.attnum, a.attgenerated <> '' or a.attidentity = 'a' as is_made,
                    pg_catalog.format_type(a.atttypid, null) as has, t.typcategory
@@ -406,7 +407,7 @@ begin
                        c.relhastriggers or exists (
                            select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attacl is not null
                        ) as has_more,
-                       regexp_replace(pg_catalog.pg_get_viewdef(c.oid), v_casts, '::text', 'g') as definition
+                       rtrim(regexp_replace(pg_catalog.pg_get_viewdef(c.oid), v_casts, '::text', 'g'), ';') as definition
                 from unnest(v_views) with ordinality as v (oid, place) join pg_catalog.pg_class c on c.oid = v.oid
                 order by v.place
             loop
@@ -415,6 +416,7 @@ begin
                         'The %3$s %1$s reads columns of public.%2$I whose type must change. Drop it, and create it again afterwards: drop %3$s %1$s;',
                         v_found.name, v_table, case v_found.relkind when 'm' then 'materialized view' else 'view' end
                     );
+                    v_blocked := true;
                     continue;
                 end if;
                 v_drops := format('drop view %s', v_found.name) || v_drops;
@@ -477,7 +479,12 @@ begin
                 v_back := v_back || v_found.definition
                     || format('alter table public.%I disable trigger %I', v_table, v_found.name);
             end loop;
-            v_steps := v_steps || (v_drops || array[format('alter table public.%I %s', v_table, array_to_string(v_types, ', '))] || v_back);
+            -- One step, for one of its parts means nothing without the others.
+            if not v_blocked then
+                v_steps := v_steps || array_to_string(
+                    v_drops || format('alter table public.%I %s', v_table, array_to_string(v_types, ', ')) || v_back, '; '
+                );
+            end if;
         end if;
         v_steps := v_steps || v_defaults;
 
@@ -555,7 +562,7 @@ begin
                     get stacked diagnostics v_detail = pg_exception_detail;
                     v_problems := v_problems || format(
                         'public.%I cannot be changed: %s', v_table,
-                        concat_ws(' ', sqlerrm || '.', nullif(v_detail, ''), format('(%s)', left(regexp_replace(v_step, '\s+', ' ', 'g'), 200)))
+                        concat_ws(' ', sqlerrm || '.', nullif(v_detail, ''), format('(%s)', left(regexp_replace(v_step, '\s+', ' ', 'g'), 120)))
                     );
             end;
         end loop;
