@@ -522,13 +522,16 @@ begin
                 ];
             end if;
         elsif v_table = 'image_generations' then
-            v_steps := v_steps || array[
+            v_steps := v_steps || format(
                 'update public.image_generations g
-                 set model_id = coalesce(nullif(g.model_id, ''''), to_jsonb(g) ->> ''model'', ''''),
+                 set model_id = coalesce(nullif(g.model_id, ''''), %s, ''''),
                      completed_at = case when g.status in (''completed'', ''failed'')
                                          then coalesce(g.completed_at, g.updated_at, g.created_at) else g.completed_at end
-                 where g.model_id = '''' or g.completed_at is null'
-            ];
+                 where g.model_id = '''' or g.completed_at is null',
+                case when exists (
+                    select from pg_catalog.pg_attribute a where a.attrelid = v_oid and a.attname = 'model' and not a.attisdropped
+                ) then 'g.model::text' else 'null' end
+            );
             if not exists (
                 select from pg_catalog.pg_constraint c where c.conrelid = v_oid and c.confrelid = 'auth.users'::regclass
             ) then
@@ -566,7 +569,7 @@ begin
                     );
             end;
         end loop;
-        continue when cardinality(v_problems) > v_before;
+        continue when v_blocked or cardinality(v_problems) > v_before;
         begin
             if v_table = 'job_queue' then
                 insert into public.job_queue (job_type, payload, priority, scheduled_at, max_attempts, created_by)
