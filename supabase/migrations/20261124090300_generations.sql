@@ -278,17 +278,17 @@ begin
     end if;
     -- Only start_generation has checked the input already. An older client writes it beside the prompt.
     update public.image_generations g
-    set model_id = coalesce(v_payload ->> 'model_id', nullif(g.model_id, ''), 'black-forest-labs/flux-schnell')
-    where g.id = v_id and g.notices is null and g.status <> 'completed'
-      and g.model_id is distinct from coalesce(v_payload ->> 'model_id', nullif(g.model_id, ''));
-    update public.image_generations g
-    set parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
+    set model_id = a.model_id, parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
     from (
-        select o.id, o.source, o.prompt, m, o.parameters || coalesce((
+        select o.id, o.source, o.prompt, n.model_id, m, o.parameters || coalesce((
             select jsonb_object_agg(p.key, p.value) from jsonb_each(v_payload) p
             where public.neutral_inputs() ? p.key and p.value <> 'null'
         ), '{}') as given
-        from public.image_generations o left join public.models m on m.id = o.model_id
+        from public.image_generations o
+        cross join lateral (
+            select coalesce(v_payload ->> 'model_id', nullif(o.model_id, ''), 'black-forest-labs/flux-schnell') as model_id
+        ) n
+        left join public.models m on m.id = n.model_id
         where o.id = v_id and o.notices is null and o.status <> 'completed'
     ) a
     left join lateral public.resolve_input(a.m, a.prompt, a.given, a.source = 'test') i on (a.m).id is not null
