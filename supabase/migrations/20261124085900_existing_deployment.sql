@@ -377,7 +377,7 @@ begin
             end if;
             if v_found.fallback is not null then
                 v_defaults := v_defaults || format('alter table public.%I alter column %I set default %s', v_table, v_found.name, v_found.fallback);
-                if v_found.terms = 'not null' and v_found.name <> 'id' then
+                if v_found.terms = 'not null' and v_found.name not in ('id', 'payload', 'status') then
                     v_fills := v_fills || jsonb_build_object(v_found.name, v_found.fallback);
                 end if;
             end if;
@@ -508,18 +508,17 @@ begin
             loop
                 v_unknown := concat_ws(', ', v_unknown, format('%s of status %s', v_found.n, v_found.status));
             end loop;
-            if v_unknown is not null then
-                v_problems := v_problems || format(
-                    'Jobs have a status that Darkroom does not know: %s. Change it to pending, processing, completed, failed or cancelled.', v_unknown
-                );
+            v_steps := v_steps || array[
+                'update public.job_queue set started_at = coalesce(updated_at, created_at)
+                 where status = ''processing'' and started_at is null',
+                'update public.job_queue set completed_at = coalesce(updated_at, created_at)
+                 where status in (''completed'', ''failed'', ''cancelled'') and completed_at is null'
+            ];
+            if v_unknown is null then
+                v_steps := v_steps ||
+                    'alter table public.job_queue add check (status in (''pending'', ''processing'', ''completed'', ''failed'', ''cancelled''))'::text;
             else
-                v_steps := v_steps || array[
-                    'update public.job_queue set started_at = coalesce(updated_at, created_at)
-                     where status = ''processing'' and started_at is null',
-                    'update public.job_queue set completed_at = coalesce(updated_at, created_at)
-                     where status in (''completed'', ''failed'', ''cancelled'') and completed_at is null',
-                    'alter table public.job_queue add check (status in (''pending'', ''processing'', ''completed'', ''failed'', ''cancelled''))'
-                ];
+                v_notes := v_notes || format('job_queue: of these jobs Darkroom runs none: %s', v_unknown);
             end if;
         elsif v_table = 'image_generations' then
             v_steps := v_steps || format(

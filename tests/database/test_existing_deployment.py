@@ -154,7 +154,6 @@ def test_all_that_stands_in_the_way_is_reported_at_once(existing: Connection) ->
         create table public.alerts (id int);
         alter table public.image_generations add column size int;
         alter table public.job_queue alter column priority type bigint;
-        update public.job_queue set status = 'queued' where status = 'pending';
         """
     )
     with pytest.raises(MigrationError) as caught:
@@ -163,7 +162,6 @@ def test_all_that_stands_in_the_way_is_reported_at_once(existing: Connection) ->
     assert [line.partition(". ")[0] for line in lines] == [
         "- The table alerts has a name that Darkroom needs",
         "- The column priority of public.job_queue is bigint, not integer",
-        "- Jobs have a status that Darkroom does not know: 10 of status queued",
         "- The column size of public.image_generations is integer, not jsonb",
     ]
 
