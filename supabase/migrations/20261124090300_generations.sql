@@ -241,6 +241,7 @@ declare
     v_job     public.job_queue;
     v_id      uuid;
     v_payload jsonb;
+    v_user    uuid;
     v_known   text;
 begin
     if not public.hold_claim(p_job_id, p_attempt) then
@@ -261,12 +262,17 @@ begin
         perform public.refuse_reserved_inputs(
             v_payload -> 'parameters', case when v_payload -> 'test' = 'true' then 'test' else 'app' end
         );
+        v_user := v_job.created_by;
+        if v_user is null and v_payload ? 'user_id' then
+            -- Whoever enqueues with the secret key may say for which user.
+            select u.id into v_user from auth.users u
+            where u.id = case when v_payload ->> 'user_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                              then (v_payload ->> 'user_id')::uuid end;
+        end if;
         insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, created_at)
         values (
             v_id,
-            -- Who enqueues with the secret key may say for which user.
-            coalesce(v_job.created_by, case when v_payload ->> 'user_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-                                            then (v_payload ->> 'user_id')::uuid end),
+            v_user,
             v_payload ->> 'prompt',
             coalesce(v_payload ->> 'model_id', 'black-forest-labs/flux-schnell'),
             case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end,
