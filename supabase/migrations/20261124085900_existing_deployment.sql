@@ -47,8 +47,11 @@ comment on function public.set_aside_existing is
     'Moves what an existing deployment has under these names to the schema before_darkroom. For migrations, just before they create the same names.';
 
 -- Does nothing in a database that has our tables. Whether a change is possible is found out by making it: each error
--- is noted, and all of them end the statement.
-do $$
+-- is noted, and all of them end the statement. A function, because the Supabase CLI repeats the whole statement that
+-- fails after its error.
+create or replace function pg_temp.take_over_existing() returns void
+language plpgsql volatile
+as $$
 declare
     -- Written by tests/database/test_fingerprint.py.
     -- Names of ours, of which some are set aside:
@@ -620,3 +623,5 @@ begin
     end loop;
 end;
 $$;
+
+select pg_temp.take_over_existing();
