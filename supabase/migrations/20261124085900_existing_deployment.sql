@@ -215,6 +215,12 @@ begin
             from pg_catalog.pg_class c
             where c.relnamespace = 'public'::regnamespace and c.relname = any (v_relations || '{models}')
             union all
+            -- A table needs its name as a type too.
+            select case t.typtype when 'd' then 'domain' else 'type' end, t.oid::regtype::text, t.typname::text,
+                   pg_has_role(t.typowner, 'usage'), false
+            from pg_catalog.pg_type t
+            where t.typnamespace = 'public'::regnamespace and t.typrelid = 0 and t.typname = any (v_relations || '{models}')
+            union all
             select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
                    p.oid::regprocedure::text, p.proname::text, pg_has_role(p.proowner, 'usage'), true
             from pg_catalog.pg_proc p

@@ -115,6 +115,11 @@ def test_a_waiting_job_of_before_is_run_by_our_worker_functions(existing: Connec
             "alter table alerts rename to alerts_before_darkroom",
         ),
         (
+            "create type outputs as enum ('image', 'video')",
+            "The type outputs has a name that Darkroom needs.",
+            "alter type outputs rename to outputs_before_darkroom",
+        ),
+        (
             "create table audit_log (id int)",
             "The table audit_log has a name that Darkroom needs.",
             "alter table audit_log rename to audit_log_before_darkroom",
