@@ -65,7 +65,7 @@ declare
         queue_samples, queue_state, rollback_jobs, rollbacks, rollup_dirty, rollup_state, set_aside_jobs,
         stuck_jobs, sync_generations, test_run_jobs, test_runs, throughput_hourly, unknown_outcomes,
         user_limits, user_usage, workers
-    }';
+    }'::text[];
     v_functions constant text[] := '{
         actions_on_job, add_alert_channel, add_to_hours, add_to_minutes, add_to_rollups, adopt_prediction,
         advance_safe_until, alert_measures, allowed_values, announce_alerts, append_attempt_error,
@@ -111,7 +111,7 @@ declare
         tell_generation_change, throughput, tick_deployment_point, unfit_defaults, unschedule_cron_job,
         unschedule_process_jobs, unwanted_predictions, use_async_for_user, user_requests, user_standing,
         user_usage_between, verify_rollup, whole_buckets, withdraw_test_run, worker_of, worker_seen_at
-    }';
+    }'::text[];
     v_replaced  constant text[] := '{
         begin_generation, cancel_duplicates, cancel_jobs, claim_jobs, claim_next_job, complete_job,
         complete_jobs, enqueue_job, failed_jobs_recent, failure_groups, get_user_limits, heartbeat_jobs,
@@ -119,13 +119,13 @@ declare
         queue_pace, queue_quarters, queue_state, release_jobs, reset_stuck_jobs, resume_queue, retry_delay,
         retry_jobs, set_user_limits, start_generation, stuck_jobs, throughput_hourly, unknown_outcomes,
         user_usage
-    }';
+    }'::text[];
     -- Indexes on the shared tables:
     v_indexes   constant text[] := '{
         image_generations_created_idx, image_generations_test_idx, image_generations_user_idx,
         job_queue_failed_idx, job_queue_failure_key_idx, job_queue_finished_idx,
         job_queue_live_generation_key, job_queue_pending_idx, job_queue_processing_idx
-    }';
+    }'::text[];
     v_columns   constant jsonb := (
         select jsonb_agg(to_jsonb(c)) from (values
             ('job_queue', 'id', 'uuid', 'gen_random_uuid()', 'not null'),
@@ -189,8 +189,8 @@ declare
     v_detail   text;
     v_before   int;
     v_id       uuid;
-    v_notes    text[] := '{}';
-    v_problems text[] := '{}';
+    v_notes    text[] := '{}'::text[];
+    v_problems text[] := '{}'::text[];
 begin
     if pg_catalog.to_regclass('public.job_leases') is not null then
         return;

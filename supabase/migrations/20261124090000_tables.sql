@@ -123,7 +123,7 @@ do $$
 declare
     v_column record;
     v_model  record;
-    v_theirs text[] := '{}';
+    v_theirs text[] := '{}'::text[];
 begin
     if pg_catalog.to_regclass('before_darkroom.models') is null then
         return;

@@ -59,8 +59,8 @@ def test_the_first_migration_knows_all_names() -> None:
         "v_indexes": set(INDEX.findall(files)),
     }.items():
         now = re.sub(
-            rf"(    {variable} *constant text\[\] := )'{{[^}}]*}}';",
-            rf"\1'{{\n{in_lines(names)}\n    }}';",
+            rf"(    {variable} *constant text\[\] := )'{{[^}}]*}}'",
+            rf"\1'{{\n{in_lines(names)}\n    }}'",
             now,
         )
     if os.environ.get("DARKROOM_WRITE_DOCS") == "1":
