@@ -94,8 +94,8 @@ def apply_action(pending: list[PendingFile]) -> Action:
     return Action(
         title=f"Apply {plural(len(pending), 'migration')}",
         effect=f"Applies {plural(len(pending), 'migration')} to the database in this order:"
-        f" {escaped(abbreviated(file.name for file in pending))}. Each runs in its own"
-        " transaction. If one fails, those before it stay applied.",
+        f" {escaped(abbreviated(file.name for file in pending))}. All run in one"
+        " transaction: if one fails, nothing is applied.",
         button=f"Apply {plural(len(pending), 'migration')}",
         run=run,
         needs=Role.ADMIN,

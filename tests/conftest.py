@@ -81,6 +81,15 @@ def empty_database(postgres: embedded.EmbeddedPostgres) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def shared_empty_database(postgres: embedded.EmbeddedPostgres) -> Iterator[str]:
+    """The URL of such a database for a file of tests, each in a transaction that is taken back."""
+    with copied(postgres.url, "template1") as url:
+        with connect(url) as conn:
+            bootstrap(conn)
+        yield url
+
+
 @pytest.fixture
 def database(postgres: embedded.EmbeddedPostgres, template: str) -> Iterator[str]:
     """The URL of a fresh database with bootstrap and migrations applied."""

@@ -161,16 +161,23 @@ def apply(
 
     With an `actor` each is written into the audit log too, as done by them.
 
-    Each file runs in a transaction of its own together with its record. When several
-    processes apply at once, each migration runs once and all of them succeed.
-    Raises MigrationError, the migrations before the failed one staying applied,
-    SchemaMismatch, nothing having been changed, and DatabaseUnavailable.
+    All of them run in one transaction together with their records. When several processes
+    apply at once, each migration runs once and all of them succeed.
+    Raises MigrationError or SchemaMismatch, nothing having been changed, and
+    DatabaseUnavailable.
     """
     check_schema(conn, folder)
     waiting = pending(conn, folder)
-    if waiting:
-        _prepare_history(conn)
-    return [migration for migration in waiting if _apply(conn, migration, actor)]
+    if not waiting:
+        return []
+    _prepare_history(conn)
+    with conn.transaction():
+        history.lock(conn)
+        applied = _applied(conn)
+        waiting = [migration for migration in waiting if migration.version not in applied]
+        for migration in waiting:
+            _apply(conn, migration, actor)
+    return waiting
 
 
 def _prepare_history(conn: Connection) -> None:
@@ -182,22 +189,15 @@ def _prepare_history(conn: Connection) -> None:
         raise MigrationError(f"This user may not migrate the database: {error}") from error
 
 
-def _apply(conn: Connection, migration: Migration, actor: str | None) -> bool:
+def _apply(conn: Connection, migration: Migration, actor: str | None) -> None:
     text = migration.path.read_text(encoding="utf-8")
-    with conn.transaction():
-        history.lock(conn)
-        if migration.version in _applied(conn):
-            return False
-        _run(conn, migration.path.name, text)
-        history.record(
-            conn, version=migration.version, name=migration.name, sha256=migration.sha256
-        )
-        if actor is not None:
-            file, lines = migration.path.name, len(text.splitlines())
-            history.audit(conn, actor=actor, file=file, lines=lines)
-        history.reset_settings(conn)
-        prepare(conn, conn.info.dsn)
-    return True
+    _run(conn, migration.path.name, text)
+    history.record(conn, version=migration.version, name=migration.name, sha256=migration.sha256)
+    if actor is not None:
+        file, lines = migration.path.name, len(text.splitlines())
+        history.audit(conn, actor=actor, file=file, lines=lines)
+    history.reset_settings(conn)
+    prepare(conn, conn.info.dsn)
 
 
 def _run(conn: Connection, file: str, text: str) -> None:

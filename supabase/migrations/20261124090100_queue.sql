@@ -29,6 +29,7 @@ create trigger job_queue_legal_transition
 
 -- Enqueue -----------------------------------------------------------------------------------------
 
+select public.set_aside_existing('enqueue_job');
 create function public.enqueue_job(
     p_job_type     text,
     p_payload      jsonb,
@@ -117,6 +118,7 @@ $$;
 comment on function public.append_attempt_error(public.job_queue, text, jsonb) is
     'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are not an object are kept under "details"; null counts as no details. The error is cut at 16,000 characters; details longer than that are kept as text, cut, under "details", with their code.';
 
+select public.set_aside_existing('retry_delay');
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
 returns interval
 language sql volatile set search_path = ''
@@ -434,6 +436,7 @@ end;
 $$;
 comment on function public.start_attempts is 'Starts attempts of locked pending jobs for a worker.';
 
+select public.set_aside_existing('claim_jobs');
 -- Planning each call would cost more than a small claim itself.
 create function public.claim_jobs(
     p_limit int, p_job_types text[] default null, p_worker_id uuid default null
@@ -479,11 +482,16 @@ end;
 $$;
 comment on function public.claim_jobs is 'Claims up to p_limit due jobs: highest priority first, then the longest due.';
 
+select public.set_aside_existing('claim_next_job');
 create function public.claim_next_job(p_job_types text[] default null, p_worker_id uuid default null)
 returns setof public.job_queue
 language sql volatile set search_path = ''
 as $$ select * from public.claim_jobs(1, p_job_types, p_worker_id) $$;
 comment on function public.claim_next_job is 'Claims the next due job; no row if none is due.';
+
+-- Jobs that an existing deployment runs: its workers may still complete them, and what they leave is rescued.
+insert into public.job_leases (job_id, attempt, heartbeat_at)
+select q.id, q.attempts, q.started_at from public.job_queue q where q.status = 'processing';
 
 create function public.claim_jobs_singly(
     p_limit int, p_job_types text[] default null, p_worker_id uuid default null
@@ -546,6 +554,7 @@ as $$
 $$;
 comment on function public.hold_claim is 'Whether the claim is still current. Locks it until the transaction ends.';
 
+select public.set_aside_existing('heartbeat_jobs');
 create function public.heartbeat_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[])
 returns table (job_id uuid, attempt int, status text)
 language sql volatile set search_path = ''
@@ -656,6 +665,7 @@ $$;
 comment on function public.fail_claim is
     'Ends a locked claim with an error: failed, or pending again after its backoff. Records a rate limit of the model and counts for the provider''s circuit breaker.';
 
+select public.set_aside_existing('complete_job');
 create function public.complete_job(
     p_job_id        uuid,
     p_success       boolean default true,
@@ -700,6 +710,7 @@ $$;
 comment on function public.complete_job is
     'Ends an attempt: completed, failed, pending again for a later attempt, or lost if p_attempt is no longer the current one (nothing changes).';
 
+select public.set_aside_existing('complete_jobs');
 -- The settings force one plan, by primary key. Planning each call would cost more than a small batch itself.
 create function public.complete_jobs(p_job_ids uuid[], p_attempts int[], p_results jsonb[])
 returns table (job_id uuid, attempt int)
@@ -758,6 +769,7 @@ $$;
 comment on function public.complete_jobs is
     'Completes many claims; p_results as in complete_job, null for none. Returns the claims that were lost, which do not change.';
 
+select public.set_aside_existing('release_jobs');
 create function public.release_jobs(p_worker_id uuid, p_job_ids uuid[], p_attempts int[]) returns setof uuid
 language plpgsql volatile set search_path = ''
 as $$

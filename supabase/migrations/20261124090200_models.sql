@@ -248,9 +248,10 @@ from jsonb_to_recordset($models$[
     id text, display_name text, version text, price_per_image numeric, output_shape text, default_parameters jsonb,
     size_rules jsonb, input_schema jsonb
 )
--- A model that an existing deployment already has keeps its own values and gets what it lacks.
+-- A model that an existing deployment already has keeps its name and version.
 on conflict (id) do update
-set price_per_image = coalesce(m.price_per_image, excluded.price_per_image), output_shape = excluded.output_shape,
+set price_per_image = excluded.price_per_image, output_shape = excluded.output_shape,
+    default_parameters = excluded.default_parameters,
     size_rules = excluded.size_rules, input_schema = excluded.input_schema;
 
 create function public.check_model(p_id text, p_display_name text, p_version text) returns void

@@ -3,6 +3,7 @@
 
 -- Limits ------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('get_user_limits');
 create function public.get_user_limits(p_user_id uuid) returns jsonb
 language plpgsql stable set search_path = ''
 as $$
@@ -136,6 +137,7 @@ $$;
 comment on function public.refuse_invalid_labels is
     'Raises DR422 (problems in DETAIL) unless an application and its metadata may be kept with a generation.';
 
+select public.set_aside_existing('start_generation');
 create function public.start_generation(
     p_user_id         uuid,
     p_prompt          text,
@@ -224,6 +226,7 @@ comment on function public.start_generation is
 
 -- Run ---------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('begin_generation');
 -- What the holder of a claim does next: follow the prediction provider_id, look for the prediction of an intent
 -- of an earlier attempt (intended_seconds), or create one for the new intent prediction.
 create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
@@ -238,6 +241,7 @@ declare
     v_job     public.job_queue;
     v_id      uuid;
     v_payload jsonb;
+    v_user    uuid;
     v_known   text;
 begin
     if not public.hold_claim(p_job_id, p_attempt) then
@@ -258,10 +262,17 @@ begin
         perform public.refuse_reserved_inputs(
             v_payload -> 'parameters', case when v_payload -> 'test' = 'true' then 'test' else 'app' end
         );
+        v_user := v_job.created_by;
+        if v_user is null and v_payload ? 'user_id' then
+            -- Whoever enqueues with the secret key may say for which user.
+            select u.id into v_user from auth.users u
+            where u.id = case when v_payload ->> 'user_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                              then (v_payload ->> 'user_id')::uuid end;
+        end if;
         insert into public.image_generations (id, user_id, prompt, model_id, parameters, source, created_at)
         values (
             v_id,
-            v_job.created_by,
+            v_user,
             v_payload ->> 'prompt',
             coalesce(v_payload ->> 'model_id', 'black-forest-labs/flux-schnell'),
             case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end,
@@ -273,13 +284,17 @@ begin
     end if;
     -- Only start_generation has checked the input already. An older client writes it beside the prompt.
     update public.image_generations g
-    set parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
+    set model_id = a.model_id, parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
     from (
-        select o.id, o.source, o.prompt, m, o.parameters || coalesce((
+        select o.id, o.source, o.prompt, n.model_id, m, o.parameters || coalesce((
             select jsonb_object_agg(p.key, p.value) from jsonb_each(v_payload) p
             where public.neutral_inputs() ? p.key and p.value <> 'null'
         ), '{}') as given
-        from public.image_generations o left join public.models m on m.id = o.model_id
+        from public.image_generations o
+        cross join lateral (
+            select coalesce(v_payload ->> 'model_id', nullif(o.model_id, ''), 'black-forest-labs/flux-schnell') as model_id
+        ) n
+        left join public.models m on m.id = n.model_id
         where o.id = v_id and o.notices is null and o.status <> 'completed'
     ) a
     left join lateral public.resolve_input(a.m, a.prompt, a.given, a.source = 'test') i on (a.m).id is not null

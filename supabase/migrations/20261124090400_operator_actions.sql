@@ -87,6 +87,7 @@ $$;
 comment on function public.operator_enqueue is
     'Adds a job like enqueue_job, and records the actor. Returns its id.';
 
+select public.set_aside_existing('reset_stuck_jobs');
 create function public.reset_stuck_jobs(p_actor text, p_job_ids uuid[] default null)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
@@ -137,6 +138,7 @@ $$;
 comment on function public.reset_stuck_jobs is
     'Sets stuck jobs (all, or those of p_job_ids that are still stuck) to pending with their attempts unchanged, and records the actor.';
 
+select public.set_aside_existing('cancel_jobs');
 -- A pending job loses started_at: the time since its last attempt is not run time and must not count in
 -- means and percentiles.
 create function public.cancel_jobs(p_actor text, p_job_ids uuid[], p_running boolean default true)
@@ -175,6 +177,7 @@ $$;
 comment on function public.cancel_jobs is
     'Cancels the jobs that are pending or, unless p_running is false, running, and records the actor. A running job stops at the next heartbeat of its worker.';
 
+select public.set_aside_existing('retry_jobs');
 create function public.retry_jobs(p_actor text, p_job_ids uuid[]) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
@@ -308,6 +311,7 @@ $$;
 comment on function public.live_duplicates() is
     'Duplicate pending jobs: their generation has another live job, kept_id (the running one, else the oldest), or was completed by an earlier job.';
 
+select public.set_aside_existing('cancel_duplicates');
 create function public.cancel_duplicates(p_actor text) returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
@@ -340,6 +344,7 @@ comment on function public.cancel_duplicates is
 
 -- Queue -------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('pause_queue');
 create function public.pause_queue(p_actor text, p_job_type text default '*', p_reason text default null)
 returns setof public.queue_pauses
 language plpgsql volatile set search_path = ''
@@ -367,6 +372,7 @@ end;
 $$;
 comment on function public.pause_queue is 'Stops workers from claiming a type of jobs, or all; running jobs are not affected. An existing pause is kept.';
 
+select public.set_aside_existing('resume_queue');
 create function public.resume_queue(p_actor text, p_job_type text default '*') returns boolean
 language plpgsql volatile set search_path = ''
 as $$
@@ -412,6 +418,7 @@ comment on function public.probe_provider is
 
 -- Users -------------------------------------------------------------------------------------------
 
+select public.set_aside_existing('set_user_limits');
 create function public.set_user_limits(p_actor text, p_user_id uuid, p_daily_limit int, p_hourly_limit int)
 returns public.user_limits
 language plpgsql volatile set search_path = ''

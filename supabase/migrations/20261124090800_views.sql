@@ -3,6 +3,7 @@
 
 -- Workers -----------------------------------------------------------------------------------------
 
+select public.set_aside_existing('live_workers');
 create view public.live_workers with (security_invoker = true) as
 select
     w.id, w.kind, w.host, w.pid, w.version, w.job_types, w.concurrency, w.started_at, w.last_seen_at,
@@ -36,6 +37,7 @@ Cost: reads the table of workers, which keeps one day.';
 
 -- Live jobs ---------------------------------------------------------------------------------------
 
+select public.set_aside_existing('live_jobs');
 create view public.live_jobs with (security_invoker = true) as
 select q.job_type, q.status, count(*) as count, min(q.created_at) as oldest, max(q.created_at) as newest
 from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
@@ -53,6 +55,7 @@ comment on view public.live_jobs is
 
 Cost: reads the live jobs by their partial indexes, never the finished ones.';
 
+select public.set_aside_existing('stuck_jobs');
 create view public.stuck_jobs with (security_invoker = true) as
 select s.*, clock_timestamp() - s.last_heartbeat_at as silent_for
 from (
@@ -83,6 +86,7 @@ comment on view public.stuck_jobs is
 
 Cost: reads the running jobs by their partial index.';
 
+select public.set_aside_existing('failed_jobs_recent');
 create view public.failed_jobs_recent with (security_invoker = true) as
 select
     q.id, q.job_type, q.payload, q.error_message, q.error_details, q.attempts, q.max_attempts,
@@ -109,6 +113,7 @@ Cost: one row for each failed job of the day, by the partial index of failed job
 
 -- Jobs by type and status -------------------------------------------------------------------------
 
+select public.set_aside_existing('queue_health');
 -- Equals one GROUP BY over all of job_queue plus the purged jobs, without reading finished jobs.
 create view public.queue_health with (security_invoker = true) as
 select
@@ -144,6 +149,7 @@ comment on view public.queue_health is
 
 Cost: live jobs by their partial indexes, finished ones from the daily rollup: it grows with the days of history, not with the jobs.';
 
+select public.set_aside_existing('queue_health_recent');
 create view public.queue_health_recent with (security_invoker = true) as
 select l.job_type, l.status, l.count, null::double precision as avg_seconds, l.oldest, l.newest
 from public.live_jobs l

@@ -216,6 +216,7 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 
 Cost: the hourly rollup rows of the range.';
 
+select public.set_aside_existing('throughput_hourly');
 create view public.throughput_hourly with (security_invoker = true) as
 select
     q.at, q.arrivals, q.ends as ended, coalesce(e.completed, 0) as completed, coalesce(e.failed, 0) as failed,
@@ -254,6 +255,7 @@ comment on view public.throughput_hourly is
 
 Cost: three reads of a day of the hourly rollups, the live jobs, and the jobs that ended since the last fold.';
 
+select public.set_aside_existing('queue_pace');
 create view public.queue_pace with (security_invoker = true) as
 select
     l.due, l.processing, l.stuck, n.jobs as arrived, e.jobs as ended, e.run_seconds, m.attempts,

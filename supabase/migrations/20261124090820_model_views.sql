@@ -115,6 +115,7 @@ Parameters: p_from and p_to bound the range (p_to null: up to now), rounded outw
 
 Cost: the rollup rows of both ranges, by day where p_step is day, and the jobs that ended since the last fold.';
 
+select public.set_aside_existing('model_timings');
 create view public.model_timings with (security_invoker = true) as
 select * from public.model_timings_between(now() - interval '24 hours', null);
 comment on view public.model_timings is

@@ -89,6 +89,7 @@ Parameters: p_from and p_to bound the range (p_to null: up to now); p_step is th
 
 Cost: the failure rollup rows of the range, and the jobs that failed since the last fold.';
 
+select public.set_aside_existing('failure_groups');
 create view public.failure_groups with (security_invoker = true) as
 select * from public.failure_groups_between(date_trunc('hour', now() - interval '24 hours', 'UTC'), null);
 comment on view public.failure_groups is
@@ -98,6 +99,7 @@ Columns: as failure_groups_between.
 
 Cost: a day of the failure rollup, and the jobs that failed since the last fold.';
 
+select public.set_aside_existing('unknown_outcomes');
 create view public.unknown_outcomes with (security_invoker = true) as
 select
     (

@@ -63,6 +63,7 @@ Parameters: p_from and p_to bound the range (p_to null: no end).
 
 Cost: up to 3,000 index entries, and up to 100 generations of each of twenty users by index.';
 
+select public.set_aside_existing('user_usage');
 create view public.user_usage with (security_invoker = true) as
 select * from public.user_usage_between(now() - interval '24 hours', null);
 comment on view public.user_usage is

@@ -1,5 +1,6 @@
 -- Overview views: the state of the queue now, and its last 24 hours.
 
+select public.set_aside_existing('queue_state');
 create view public.queue_state with (security_invoker = true) as
 with barred as materialized (
     select
@@ -178,6 +179,7 @@ comment on view public.queue_state is
 
 Cost: the live jobs by their partial indexes, an hour of the rollups by minute, fourteen hours of the hourly rollup, small tables, up to 5,000 jobs that ended in the last 15 minutes, and the jobs that ended since the last fold.';
 
+select public.set_aside_existing('queue_hours');
 create view public.queue_hours with (security_invoker = true) as
 with hours as materialized (
     select date_trunc('hour', now(), 'UTC') - number * interval '1 hour' as hour from generate_series(1, 24) as number
@@ -219,6 +221,7 @@ comment on view public.queue_hours is
 
 Cost: a day of the hourly rollup and of the samples, and the jobs that ended since the last fold.';
 
+select public.set_aside_existing('queue_quarters');
 create view public.queue_quarters with (security_invoker = true) as
 with span as materialized (
     select date_bin('15 minutes', now() - interval '23 hours 45 minutes', 'epoch') as since

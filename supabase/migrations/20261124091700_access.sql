@@ -8,14 +8,18 @@
 
 -- An existing deployment may have policies with these names.
 drop policy if exists "Service role has full access" on public.job_queue;
-drop policy if exists "Service role has full access" on public.models;
 drop policy if exists "Service role has full access" on public.image_generations;
-drop policy if exists "Service role has full access" on public.job_leases;
-drop policy if exists "Service role has full access" on public.workers;
-drop policy if exists "Service role has full access" on public.user_limits;
-drop policy if exists "Service role has full access" on public.idempotency_keys;
-drop policy if exists "Service role has full access" on public.audit_log;
 drop policy if exists "Users can view their own jobs" on public.job_queue;
+drop policy if exists "Users can view their own generations" on public.image_generations;
+
+-- What was set aside is read through views that others own.
+do $$
+begin
+    if pg_catalog.to_regnamespace('before_darkroom') is not null then
+        grant usage on schema before_darkroom to anon, authenticated, service_role;
+    end if;
+end;
+$$;
 
 do $$
 declare
@@ -68,7 +72,7 @@ begin
         from pg_catalog.pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             -- tables
-            'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
+            'set_aside_existing', 'fill_existing_columns', 'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
             'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
             'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',

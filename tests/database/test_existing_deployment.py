@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from lib.database import connect
-from lib.database.bootstrap import bootstrap
 from lib.database.migrations import MIGRATIONS, MigrationError, apply, pending
 from lib.database.pool import Connection
 
@@ -14,7 +13,8 @@ EXISTING = Path(__file__).parents[1] / "sql" / "existing_deployment.sql"
 ROWS = """
 select (select md5(string_agg(j::text, '' order by id)) from (
             select id, job_type, payload, status, attempts, max_attempts, scheduled_at, started_at,
-                completed_at, error_message, error_details, created_by, priority, created_at
+                coalesce(completed_at, updated_at), error_message, error_details,
+                created_by, priority, created_at
             from public.job_queue) j) as jobs,
        (select md5(string_agg(g::text, '' order by id)) from (
             select id, user_id, prompt, width, status, image_url, created_at
@@ -25,9 +25,8 @@ select (select md5(string_agg(j::text, '' order by id)) from (
 
 
 @pytest.fixture
-def existing(empty_database: str) -> Iterator[Connection]:
-    with connect(empty_database) as conn:
-        bootstrap(conn)
+def existing(shared_empty_database: str) -> Iterator[Connection]:
+    with connect(shared_empty_database) as conn, conn.transaction(force_rollback=True):
         conn.execute(EXISTING.read_bytes())
         yield conn
 
@@ -87,30 +86,89 @@ def test_a_waiting_job_of_before_is_run_by_our_worker_functions(existing: Connec
 
 
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("table", "problem", "repair"),
     [
-        ("create table models (id uuid primary key)", "public.models has a different structure"),
         (
             "create table image_generations (id uuid primary key, prompt jsonb)",
-            "public.image_generations has a different structure: its column prompt",
+            "The column prompt of public.image_generations is jsonb, not text.",
+            "alter table public.image_generations rename prompt to prompt_before_darkroom",
         ),
-        ("create table models (name text)", "public.models has a different structure"),
+        (
+            "create table image_generations (id bigint primary key)",
+            "The table public.image_generations has no column id of the type uuid.",
+            "alter table public.image_generations rename to image_generations_before_darkroom",
+        ),
+        (
+            "create table image_generations (id uuid, user_id uuid)",
+            "The table public.image_generations has no primary key on its column id",
+            "alter table public.image_generations add primary key (id)",
+        ),
+        (
+            "create table job_queue (id uuid primary key, created_at timestamp)",
+            "is timestamp without time zone, not timestamp with time zone",
+            "alter table public.job_queue alter column created_at type timestamptz"
+            " using created_at at time zone 'UTC'",
+        ),
+        (
+            "create table alerts (id int)",
+            "The table alerts has a name that Darkroom needs.",
+            "alter table alerts rename to alerts_before_darkroom",
+        ),
+        (
+            "create type outputs as enum ('image', 'video')",
+            "The type outputs has a name that Darkroom needs.",
+            "alter type outputs rename to outputs_before_darkroom",
+        ),
+        (
+            "create table audit_log (id int)",
+            "The table audit_log has a name that Darkroom needs.",
+            "alter table audit_log rename to audit_log_before_darkroom",
+        ),
+        (
+            "create function slow_start() returns int language sql return 1",
+            "The function slow_start() has a name that Darkroom needs.",
+            "alter function slow_start() rename to slow_start_before_darkroom",
+        ),
+        (
+            "create table job_queue (id uuid primary key,"
+            " status text generated always as ('pending') stored)",
+            "The column status of public.job_queue is generated",
+            "alter table public.job_queue rename status to status_before_darkroom",
+        ),
     ],
 )
-def test_a_table_of_another_kind_is_named_and_left_alone(
-    empty_database: str, table: str, message: str
+def test_what_stands_in_the_way_is_named_with_its_repair_and_left_alone(
+    shared_empty_database: str, table: str, problem: str, repair: str
 ) -> None:
-    with connect(empty_database) as conn:
-        bootstrap(conn)
+    with connect(shared_empty_database) as conn, conn.transaction(force_rollback=True):
         conn.execute(table.encode())
         conn.execute(b"create view queue_health as select 1 as one")
-        name = table.split()[2]
-        with pytest.raises(MigrationError, match=message) as caught:
+        with pytest.raises(MigrationError) as caught:
             apply(conn)
-        assert f"alter table public.{name} rename to {name}_before_darkroom" in str(caught.value)
+        assert problem in str(caught.value)
+        assert f"{repair};" in str(caught.value)
         assert conn.execute("select one from public.queue_health").fetchone() == {"one": 1}
-        conn.execute(f"alter table {name} rename to {name}_before_darkroom".encode())
-        assert len(apply(conn)) == len(list(MIGRATIONS.glob("*.sql")))
+        conn.execute(repair.encode())
+        # Which has all the checks.
+        conn.execute(min(MIGRATIONS.glob("*.sql")).read_bytes())
+
+
+def test_all_that_stands_in_the_way_is_reported_at_once(existing: Connection) -> None:
+    existing.execute(
+        """
+        create table public.alerts (id int);
+        alter table public.image_generations add column size int;
+        alter table public.job_queue alter column priority type bigint;
+        """
+    )
+    with pytest.raises(MigrationError) as caught:
+        apply(existing)
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("- ")]
+    assert [line.partition(". ")[0] for line in lines] == [
+        "- The table alerts has a name that Darkroom needs",
+        "- The column priority of public.job_queue is bigint, not integer",
+        "- The column size of public.image_generations is integer, not jsonb",
+    ]
 
 
 def test_our_own_functions_are_not_set_aside(db: Connection) -> None:

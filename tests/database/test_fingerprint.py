@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from lib.database.migrations import (
 )
 from lib.database.pool import Connection
 
-LAST = max(MIGRATIONS.glob("*.sql"))
+FIRST, *_, LAST = sorted(MIGRATIONS.glob("*.sql"))
 WRITE = command("tests/database/test_fingerprint.py")
 RECORD = "insert into darkroom.migrations (version, name, sha256) values (%s, %s, %s)"
 OBJECTS = (
@@ -45,10 +46,47 @@ insert into supabase_migrations.schema_migrations values
     ('20261124090000', '{create table one ()}', 'tables'),
     ('20261124090100', '{create table two ()}', 'models');
 """
+MADE = r"^create (?:or replace )?(?:%s) (?:if not exists )?public\.(\w+)"
+INDEX = re.compile(
+    r"^create (?:unique )?index (?:if not exists )?(\w+)\s+"
+    r"on public\.(?:job_queue|image_generations)\b",
+    re.M,
+)
+SET_ASIDE = re.compile(r"^select public\.set_aside_existing\('(\w+)'\);$", re.M)
 ONE_SENTENCE = (
     r"^The schema of this database was created by another version [^.]*DATABASE_URL[^.]*"
     r"supabase_migrations\.schema_migrations\.$"
 )
+
+
+def test_the_first_migration_knows_all_names() -> None:
+    """What it must find free, sets aside, or renames in an existing deployment."""
+    files = "".join(path.read_text() for path in sorted(MIGRATIONS.glob("*.sql")))
+    replaced = set(SET_ASIDE.findall(files))
+    shared = {"audit_log", "job_queue", "image_generations", "models"}
+    text = now = FIRST.read_text()
+    for variable, names in {
+        "v_relations": set(re.findall(MADE % "table|view|type", files, re.M)) - shared,
+        "v_functions": set(re.findall(MADE % "function", files, re.M)) - {"set_aside_existing"},
+        "v_replaced": replaced - shared,
+        "v_indexes": set(INDEX.findall(files)),
+    }.items():
+        now = re.sub(
+            rf"(    {variable} *constant text\[\] := )'{{[^}}]*}}'",
+            rf"\1'{{\n{in_lines(names)}\n    }}'",
+            now,
+        )
+    if os.environ.get("DARKROOM_WRITE_DOCS") == "1":
+        FIRST.write_text(now)
+        text = now
+    assert (text == now) is True, f"A migration has other names: run {WRITE}."
+
+
+def in_lines(names: set[str]) -> str:
+    indent = " " * 8
+    return textwrap.fill(
+        ", ".join(sorted(names)), 110, initial_indent=indent, subsequent_indent=indent
+    )
 
 
 def test_the_last_migration_stores_the_fingerprint_of_all() -> None:

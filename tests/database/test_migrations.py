@@ -138,7 +138,7 @@ def test_oldest_form_of_the_clis_record_is_read(
     assert apply(conn, write(m20260101000000_first="select 1/0")) == []
 
 
-def test_failure_leaves_nothing_of_its_file_and_says_where(
+def test_failure_leaves_nothing_of_any_file_and_says_where(
     conn: Connection, write: Callable[..., Path]
 ) -> None:
     folder = write(
@@ -148,11 +148,11 @@ def test_failure_leaves_nothing_of_its_file_and_says_where(
     )
     with pytest.raises(MigrationError, match=r"20260102000000_broken\.sql:3: .*wrong"):
         apply(conn, folder)
-    assert rows(conn, "select coalesce(to_regclass('half_done'), to_regclass('late'))") == [(None,)]
-    assert names(pending(conn, folder)) == ["broken", "late"]
+    assert rows(conn, "select coalesce(to_regclass('good'), to_regclass('half_done'))") == [(None,)]
+    assert names(pending(conn, folder)) == ["good", "broken", "late"]
 
     write(m20260102000000_broken="create table half_done ();")
-    assert names(apply(conn, folder)) == ["broken", "late"]
+    assert names(apply(conn, folder)) == ["good", "broken", "late"]
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])

@@ -32,9 +32,9 @@ def preview(pool: Pool) -> list[PendingFile]:
 def apply_pending(url: str, actor: str, shown: Sequence[PendingFile]) -> list[str]:
     """Apply the pending migrations, recorded as applied by `actor`; return the file names.
 
-    Uses a dedicated connection without a time limit; only one process applies at a time. Each file
-    is one transaction: after an error, earlier files stay applied. Raises DatabaseError, also if
-    the pending migrations are no longer those `shown` to the operator.
+    Uses a dedicated connection without a time limit; only one process applies at a time. All
+    files are one transaction: after an error, nothing is applied. Raises DatabaseError, also if the
+    pending migrations are no longer those `shown` to the operator.
     """
     with connect(url) as connection:
         require_supabase(connection)
