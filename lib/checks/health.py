@@ -94,6 +94,20 @@ def no_worker(now: QueueState) -> list[Condition]:
     return [Condition("no_worker", level, text, since=_before(silent))]
 
 
+def unhandled_types(now: QueueState) -> list[Condition]:
+    """Job types with due jobs that no worker alive runs."""
+    return [
+        Condition(
+            "unhandled_types",
+            _level(now, "no_worker") if found["seconds"] > _threshold(now, "no_worker") else "warning",
+            f"{conditions.no_worker(None, found['due'], found['seconds'], found['job_type'])}"
+            f" {conditions.HANDLE_TYPE}",
+            since=_before(found["seconds"]),
+        )
+        for found in now["unhandled"]
+    ]
+
+
 def provider_down(now: QueueState) -> list[Condition]:
     """Providers whose circuit breaker is open."""
     return [
@@ -179,7 +193,9 @@ def alerts(now: QueueState) -> list[Condition]:
     ]
 
 
-CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck, alerts)
+CHECKS = (
+    no_worker, unhandled_types, provider_down, waits_too_long, many_failures, paused, stuck, alerts,
+)  # fmt: skip
 """Conditions of the same level are listed in this order."""
 
 
