@@ -99,7 +99,9 @@ def unhandled_types(now: QueueState) -> list[Condition]:
     return [
         Condition(
             "unhandled_types",
-            _level(now, "no_worker") if found["seconds"] > _threshold(now, "no_worker") else "warning",
+            _level(now, "no_worker")
+            if found["seconds"] > _threshold(now, "no_worker")
+            else "warning",
             f"{conditions.no_worker(None, found['due'], found['seconds'], found['job_type'])}"
             f" {conditions.HANDLE_TYPE}",
             since=_before(found["seconds"]),

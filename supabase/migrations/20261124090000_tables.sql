@@ -333,9 +333,10 @@ where q.status = 'pending'
             > (q.status = 'processing', older.created_at, older.id)
   );
 
--- At most one live job per generation and type, however its id is spelled. Jobs without a generation are not in it.
+-- At most one live job per generation and type, however its id is spelled. Jobs without a generation do not count.
+-- Cut, because an index takes no long keys.
 create unique index job_queue_live_generation_key
-    on public.job_queue (public.generation_of(payload), job_type) where status in ('pending', 'processing');
+    on public.job_queue (public.generation_of(payload), left(job_type, 200)) where status in ('pending', 'processing');
 
 -- Counts what users enqueued besides generations, for their limits. The jobs of generations are not in it.
 create index job_queue_user_jobs_idx on public.job_queue (created_by, created_at)

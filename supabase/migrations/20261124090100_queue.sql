@@ -64,7 +64,7 @@ begin
     insert into public.job_queue (job_type, payload, priority, scheduled_at, max_attempts, created_by)
     values (p_job_type, p_payload, coalesce(p_priority, 0), coalesce(p_scheduled_at, now()),
             coalesce(p_max_attempts, 3), p_created_by)
-    on conflict (public.generation_of(payload), job_type) where status in ('pending', 'processing') do nothing
+    on conflict (public.generation_of(payload), left(job_type, 200)) where status in ('pending', 'processing') do nothing
     returning id into v_id;
 
     if v_id is null then
@@ -850,7 +850,8 @@ as $$
 begin
     -- Without the lease, the worker learns at its next heartbeat that it lost the job.
     delete from public.job_leases l where l.job_id = new.id;
-    perform public.follow_job(new.id);
+    -- Of duplicates, the generation follows the job that is kept.
+    perform public.follow_job(new.id) where not public.is_being_generated(public.generation_of(new.payload));
     if new.created_by = auth.uid() then
         perform public.record_action('user ' || new.created_by, 'cancel_jobs', array[new.id], jsonb_build_object(
             'before', jsonb_build_object(old.status, 1), 'after', jsonb_build_object(new.status, 1)

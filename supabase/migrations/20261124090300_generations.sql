@@ -270,7 +270,7 @@ begin
         ('model_id', 'must be the id of a model', v_generate and coalesce(v_payload ->> 'model_id', '') = ''),
         ('payload', 'must not hold objects or lists of lists as inputs', v_generate and exists (
             select from jsonb_each(v_inputs) i
-            where jsonb_typeof(i.value) = 'object' or i.value @? '$[*] ? (@.type() == "object" || @.type() == "array")'
+            where jsonb_typeof(i.value) = 'object' or i.value @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")'
         )),
         ('output_url', 'must be an https address',
          p_job_type = 'download-image' and coalesce(v_payload ->> 'output_url', '') !~* '^https://')
