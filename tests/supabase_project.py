@@ -1,4 +1,5 @@
-"""Stands in for a Supabase project: Auth, and PostgREST and Realtime for image_generations.
+"""Stands in for a Supabase project: Auth, and PostgREST and Realtime for job_queue and
+image_generations.
 
 It speaks their protocols as far as supabase-py does, over the test's database, with that database's
 row-level security, and signs users' tokens with a key pair, as new projects do, or with a secret.
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from visible_rows import Caller, visible_rows
 
 from lib.database import connect, notifications
 
@@ -50,6 +52,7 @@ class Project:
             Route("/auth/v1/admin/users", self._make_user, methods=["POST"]),
             Route("/auth/v1/token", self._sign_in, methods=["POST"]),
             Route("/auth/v1/.well-known/jwks.json", self._public_keys),
+            Route("/rest/v1/job_queue", self._rest),
             Route("/rest/v1/image_generations", self._rest),
             WebSocketRoute("/realtime/v1/websocket", self._realtime),
         ]
@@ -63,6 +66,8 @@ class Project:
         self.reads = 0
         self.joins = 0
         self.channels: dict[WebSocket, tuple[str, dict[str, Any]]] = {}
+        self._jobs: dict[WebSocket, tuple[Caller, dict[str, Any]]] = {}
+        """The subscribers of job_queue, and the jobs that they have seen, by id."""
         self._database = database
 
     def token(self, user_id: Any, *, seconds: float = 60) -> str:
@@ -97,9 +102,10 @@ class Project:
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Tells changes as long as it lasts."""
         self._loop = asyncio.get_running_loop()
-        telling = asyncio.create_task(self._tell())
+        telling = [asyncio.create_task(tell()) for tell in (self._tell, self._tell_jobs)]
         yield
-        telling.cancel()
+        for task in telling:
+            task.cancel()
 
     def _rest(self, request: Request) -> Response:
         self.reads += 1
@@ -109,28 +115,26 @@ class Project:
             return JSONResponse({"message": "Invalid API key"}, 401)
         bearer = request.headers["authorization"].removeprefix("Bearer ")
         try:
-            role, claims = self._who(bearer)
+            caller = self._who(bearer)
         except jwt.ExpiredSignatureError:
             return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
+        table = request.url.path.rpartition("/")[2]
         # Qualified, as PostgREST does it: a function of the row is a column too.
         columns = sql.SQL(",").join(
-            sql.Identifier("image_generations", name)
+            sql.SQL("*") if name == "*" else sql.Identifier(table, name)
             for name in request.query_params["select"].split(",")
         )
-        id = request.query_params["id"].removeprefix("eq.")
-        with connect(self._database) as db, db.transaction():
-            db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
-            db.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
-            query = sql.SQL(
-                "select coalesce(json_agg(g), '[]')::text as rows from ("
-                " select {} from public.image_generations where id = %s) g"
-            )
-            try:
-                row = db.execute(query.format(columns), [id]).fetchone()
-            except errors.InsufficientPrivilege as error:
-                said = {"code": "42501", "message": error.diag.message_primary}
-                return JSONResponse(said, 401 if role == "anon" else 403)
-        return Response(row["rows"], media_type="application/json")
+        filters = [
+            (name, value.removeprefix("eq."))
+            for name, value in request.query_params.items()
+            if value.startswith("eq.")
+        ]
+        try:
+            rows = visible_rows(self._database, caller, table, columns, filters)
+        except errors.InsufficientPrivilege as error:
+            said = {"code": "42501", "message": error.diag.message_primary}
+            return JSONResponse(said, 401 if caller[0] == "anon" else 403)
+        return Response(rows, media_type="application/json")
 
     async def _realtime(self, websocket: WebSocket) -> None:
         known = websocket.query_params.get("apikey") in self._keys
@@ -146,15 +150,18 @@ class Project:
             pass
         finally:
             self.channels.pop(websocket, None)
+            self._jobs.pop(websocket, None)
 
     async def _join(self, websocket: WebSocket, message: dict[str, Any]) -> None:
         topic, ref, wanted = message["topic"], message["ref"], message["payload"]
         try:
-            self._who(wanted["access_token"])
+            caller = self._who(wanted["access_token"])
         except jwt.ExpiredSignatureError:
             refusal = {"status": "error", "response": {"reason": "InvalidJWTToken: expired"}}
             return await _send(websocket, topic, "phx_reply", refusal, ref)
         (binding,) = wanted["config"]["postgres_changes"]
+        if binding["table"] == "job_queue":
+            self._jobs[websocket] = caller, await self._jobs_of(caller, binding)
         accepted = {"postgres_changes": [binding | {"id": 77}]}
         await _send(websocket, topic, "phx_reply", {"status": "ok", "response": accepted}, ref)
         said = {
@@ -167,7 +174,7 @@ class Project:
         self.joins += 1
         await _send(websocket, topic, "system", said)
 
-    def _who(self, bearer: str) -> tuple[str, dict[str, Any]]:
+    def _who(self, bearer: str) -> Caller:
         """Role and claims of a bearer, as PostgREST finds them."""
         if role := self._keys.get(bearer):
             return role, {"role": role}
@@ -214,7 +221,31 @@ class Project:
         async for id in notifications(self._database, "image_generations"):
             for websocket, (topic, binding) in list(self.channels.items()):
                 if self.realtime_tells and binding["filter"] == f"id=eq.{id}":
-                    await _send(websocket, topic, "postgres_changes", _change(id))
+                    change = _change("image_generations", {"id": id})
+                    await _send(websocket, topic, "postgres_changes", change)
+
+    async def _tell_jobs(self) -> None:
+        """Look for changes, because no NOTIFY tells which job has changed."""
+        while True:
+            await asyncio.sleep(0.05)
+            for websocket, (caller, seen) in list(self._jobs.items()):
+                topic, binding = self.channels.get(websocket, ("", {}))
+                if not binding:
+                    continue
+                now = await self._jobs_of(caller, binding)
+                self._jobs[websocket] = caller, now
+                for job in now.values():
+                    if self.realtime_tells and seen.get(job["id"]) != job:
+                        change = _change("job_queue", job)
+                        await _send(websocket, topic, "postgres_changes", change)
+
+    async def _jobs_of(self, caller: Caller, binding: dict[str, Any]) -> dict[str, Any]:
+        """The jobs that a subscription is about, as far as its subscriber may see them."""
+        column, _, value = binding["filter"].partition("=eq.")
+        rows = await asyncio.to_thread(
+            visible_rows, self._database, caller, "job_queue", sql.SQL("*"), [(column, value)]
+        )
+        return {job["id"]: job for job in json.loads(rows)}
 
 
 def auth_refusal(status: int, code: str, message: str) -> Response:
@@ -242,15 +273,15 @@ def _user(user_id: str, email: str) -> dict[str, Any]:
     }
 
 
-def _change(id: str) -> dict[str, Any]:
+def _change(table: str, record: dict[str, Any]) -> dict[str, Any]:
     data = {
         "schema": "public",
-        "table": "image_generations",
+        "table": table,
         "commit_timestamp": "2026-11-24T12:00:00Z",
         "type": "UPDATE",
-        "columns": [{"name": "id", "type": "uuid"}],
-        "record": {"id": id},
-        "old_record": {"id": id},
+        "columns": [{"name": name, "type": "text"} for name in record],
+        "record": record,
+        "old_record": {"id": record["id"]},
         "errors": None,
     }
     return {"data": data, "ids": [77]}
