@@ -21,7 +21,7 @@ create table if not exists public.job_queue (
     created_at    timestamptz not null default now(),
     updated_at    timestamptz not null default now()
 );
-comment on table public.job_queue is 'Every job and its status. Changed only by the functions of this schema.';
+comment on table public.job_queue is 'Every job and its status. Changed only by the functions of this schema, except that users may cancel their pending jobs.';
 comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) identifies the current claim; a writer with another number has lost it.';
 comment on column public.job_queue.priority is 'Higher priorities are claimed first.';
 comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the failed attempts, oldest first, as append_attempt_error writes them.';

@@ -1,4 +1,4 @@
-"""A client of a project's API: statements as PostgREST makes them, in its role with the claims of its token."""
+"""A client of a project's API: statements as PostgREST makes them, with its role and claims."""
 
 import json
 from collections.abc import Mapping

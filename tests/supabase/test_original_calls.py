@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from api_client import ApiClient
-from psycopg import Error
+from psycopg import Error, sql
 
 from lib.database import connect
 from lib.database.pool import Connection
@@ -110,10 +110,12 @@ def test_the_error_is_that_of_the_positions_too(functions: ApiClient) -> None:
 
 @pytest.mark.parametrize("view", ORIGINAL_COLUMNS)
 def test_relations_have_their_columns(db: Connection, view: str) -> None:
-    columns = {
-        column.name for column in db.execute(f"select * from {view}".encode()).description or ()
-    }
-    assert columns >= ORIGINAL_COLUMNS[view]
+    assert columns_of(db, view) >= ORIGINAL_COLUMNS[view]
+
+
+def columns_of(db: Connection, relation: str) -> set[str]:
+    query = sql.SQL("select * from {} limit 0").format(sql.Identifier(relation))
+    return {column.name for column in db.execute(query).description or ()}
 
 
 def test_queue_health_counts_attempts(functions: ApiClient) -> None:
@@ -237,11 +239,8 @@ def test_both_tables_are_published_with_all_columns(db: Connection) -> None:
     ).fetchall()
     assert {row["name"] for row in published} == {"job_queue", "image_generations"}
     for row in published:
-        columns = db.execute(f"select * from {row['name']} limit 0".encode()).description or ()
-        assert ({column.name for column in columns}, row["rowfilter"]) == (
-            set(row["columns"]),
-            None,
-        )
+        assert set(row["columns"]) == columns_of(db, row["name"])
+        assert row["rowfilter"] is None
 
 
 def test_deletions_publish_ids_alone(db: Connection) -> None:
@@ -258,8 +257,8 @@ def test_own_rows_hold_nothing_of_the_operators(
 ) -> None:
     worker = db.execute(
         "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
-        " concurrency) values (gen_random_uuid(), 'worker', 'secret-host', 4711, now(), '1', '{}', 1)"
-        " returning id"
+        " concurrency) values (gen_random_uuid(), 'worker', 'secret-host', 4711, now(), '1', '{}',"
+        " 1) returning id"
     ).fetchone()
     assert worker is not None
     for end in (
@@ -283,7 +282,7 @@ def test_own_rows_hold_nothing_of_the_operators(
 def test_a_second_user_sees_nothing(db: Connection, client: ApiClient) -> None:
     client.rpc("enqueue_job", p_job_type="generate-image", p_payload=REQUEST)
     other = ApiClient(db, new_user(db))
-    assert client.select("job_queue") and client.select("image_generations")
+    assert [len(client.select(table)) for table in ("job_queue", "image_generations")] == [1, 1]
     assert other.select("job_queue") == other.select("image_generations") == []
 
 

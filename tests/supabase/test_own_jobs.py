@@ -1,4 +1,4 @@
-"""What a signed-in user may not do with jobs: touch others', change more than is allowed, pay nothing."""
+"""What signed-in users may not do: touch others' jobs, change more than allowed, pay nothing."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +79,8 @@ def generation_of(client: ApiClient) -> str:
 
 def everything(db: Connection) -> Any:
     tables = ("job_queue", "image_generations", "audit_log")
-    return [db.execute(f"select * from {table} order by 1".encode()).fetchall() for table in tables]
+    query = sql.SQL("select * from {} order by 1")
+    return [db.execute(query.format(sql.Identifier(table))).fetchall() for table in tables]
 
 
 def refused(call: Any, match: str = "permission denied|row-level security|cannot become") -> Error:
@@ -155,7 +156,8 @@ def test_a_policy_of_an_existing_deployment_allows_no_more(
     job_id = enqueue(client)
     with db.transaction(force_rollback=True):
         db.execute(
-            "create policy old on job_queue for update to authenticated using (auth.uid() = created_by)"
+            "create policy old on job_queue for update to authenticated"
+            " using (auth.uid() = created_by)"
         )
         refused(lambda: client.update("job_queue", {"status": "completed"}, id=job_id))
         db.execute("select from claim_jobs(1)")
