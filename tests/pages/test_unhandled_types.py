@@ -44,6 +44,10 @@ def test_pages_name_the_type(db, page):
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=60).run()
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
-    shown = " ".join(box.value for box in (*app.warning, *app.error)).replace("\u2060", "")
+    shown = (
+        " ".join(box.value for box in (*app.warning, *app.error))
+        .replace("\u2060", "")
+        .replace("\\", "")
+    )
     assert "No worker alive for upscale jobs" in shown
     assert "Start a worker that runs this type, or cancel its jobs." in shown
