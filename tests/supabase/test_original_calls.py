@@ -178,6 +178,23 @@ def test_enqueue_get_and_cancel(db: Connection, client: ApiClient, user: UUID) -
     )
 
 
+def test_all_inputs_of_the_original(client: ApiClient, user: UUID) -> None:
+    inputs = {
+        "model_version": "1",
+        "num_inference_steps": 4,
+        "guidance_scale": 3.5,
+        "negative_prompt": "fog",
+        "source_image_url": None,
+        "strength": 0.5,
+        "style": "any",
+        "user_id": str(user),
+    }
+    client.rpc("enqueue_job", p_job_type="generate-image", p_payload=REQUEST | inputs)
+    [generation] = client.select("image_generations", user_id=user)
+    assert generation["parameters"]["num_inference_steps"] == 4
+    assert any("guidance_scale is ignored" in notice for notice in generation["notices"])
+
+
 def test_a_download_beside_the_generation(
     functions: ApiClient, client: ApiClient, user: UUID
 ) -> None:
