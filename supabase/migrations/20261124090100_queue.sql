@@ -720,7 +720,7 @@ begin
         perform public.record_provider_success(t.provider) from public.job_types t
         where t.job_type = v_job.job_type and t.provider is not null;
     else
-        v_status := public.fail_claim(v_job, coalesce(nullif(btrim(v_error), ''), 'failed without a message'), p_error_details);
+        v_status := public.fail_claim(v_job, coalesce(v_error, 'failed without a message'), p_error_details);
     end if;
     delete from public.job_leases l where l.job_id = p_job_id;
     perform public.follow_job(p_job_id, p_result);

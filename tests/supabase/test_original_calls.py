@@ -79,7 +79,7 @@ def claimed(functions: ApiClient, **payload: Any) -> UUID:
         ({"p_error_message": "boom"}, "pending", "boom"),
         ({"p_error_message": "boom", "p_error_details": {"code": "x"}}, "pending", "boom"),
         ({"p_error": "boom"}, "pending", "boom"),
-        ({"p_error": " "}, "pending", "failed without a message"),
+        ({"p_error": ""}, "pending", ""),
         ({"p_success": False}, "pending", "failed without a message"),
         ({"p_success": True, "p_error_message": "only a note"}, "completed", None),
     ],
