@@ -23,7 +23,10 @@ FAILED_COLUMNS = [
     "id", "job_type", "payload", "error_message", "error_details", "attempts", "max_attempts",
     "created_by", "created_at", "started_at", "completed_at",
 ]  # fmt: skip
-HEALTH_COLUMNS = ["job_type", "status", "count", "avg_duration_seconds", "oldest", "newest"]
+HEALTH_COLUMNS = [
+    "job_type", "status", "count", "oldest_job", "newest_job", "avg_duration_seconds",
+    "avg_attempts",
+]  # fmt: skip
 FAILED_ESTIMATE = 5000
 
 st.caption(

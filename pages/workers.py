@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.checks.health import LEVEL_LABELS, Condition, stuck
+from lib.checks.health import LEVEL_LABELS, Condition, stuck, unhandled_types
 from lib.checks.worker_schedule import worker_schedule
 from lib.checks.workers_and_cron import conditions
 from lib.formats import ago, duration, escaped, plural
@@ -52,7 +52,8 @@ def panel() -> None:
     workers = read("workers", "workers")
     jobs = read("cron", "jobs")
     runs = read("cron", "runs", job_id=None, before=None, most=MAX_SHOWN)
-    queue = stuck(read("overview", "now"))
+    state = read("overview", "now")
+    queue = [*unhandled_types(state), *stuck(state)]
     show_conditions(workers, [*conditions(workers, jobs, runs, env, now), *queue])
     worker_table(workers)
     running_jobs()

@@ -2,15 +2,18 @@
 -- the last queries work on any database.
 
 -- name: publication^
--- Columns: present, published: whether it includes image_generations, changes: whether it publishes
--- inserts and updates.
+-- Columns: present, missing: which of job_queue and image_generations it lacks, changes: whether it
+-- publishes inserts and updates.
 select
     p.oid is not null as present,
     coalesce(p.pubinsert and p.pubupdate, false) as changes,
-    exists (
-        select from pg_catalog.pg_publication_tables t
-        where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = 'image_generations'
-    ) as published
+    array(
+        select n.name from unnest(array['job_queue', 'image_generations']) as n (name)
+        where not exists (
+            select from pg_catalog.pg_publication_tables t
+            where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = n.name
+        )
+    ) as missing
 from (select) as one
 left join pg_catalog.pg_publication p on p.pubname = 'supabase_realtime';
 

@@ -86,6 +86,8 @@ from (
         (
             select j.id from public.job_queue j
             where j.status in ('pending', 'processing') and public.generation_of(j.payload) = :id
+            order by j.job_type <> 'generate-image'
+            limit 1
         ),
         (
             select j.id
@@ -174,14 +176,14 @@ limit 100;
 
 -- name: attempts
 -- The last 30 attempts that ended with an error, oldest first. Columns as recorded, which may be
--- anything or null: attempt, due_at, started_at, at (its end), worker, code, up to 200 characters
--- each; error, up to 16,000.
-select e.attempt, e.due_at, e.started_at, e.at, e.worker, e.error, e.code
+-- anything or null: attempt, due_at, started_at, at (its end), code, up to 200 characters each;
+-- error, up to 16,000. worker: null if not registered.
+select e.attempt, e.due_at, e.started_at, e.at, w.worker, e.error, e.code
 from (
     select
         a.place, left(a.value ->> 'attempt', 200) as attempt, left(a.value ->> 'due_at', 200) as due_at,
         left(a.value ->> 'started_at', 200) as started_at, left(a.value ->> 'at', 200) as at,
-        left(a.value ->> 'worker', 200) as worker, left(a.value ->> 'error', 16000) as error,
+        left(a.value ->> 'error', 16000) as error,
         left(a.value -> 'details' ->> 'code', 200) as code
     from public.job_queue q
     cross join lateral jsonb_array_elements(
@@ -192,6 +194,7 @@ from (
     order by a.place desc
     limit 30
 ) e
+left join public.attempt_workers w on w.job_id = :id and w.attempt::text = e.attempt
 order by e.place;
 
 -- name: predictions

@@ -72,7 +72,7 @@ limit :most;
 
 -- name: health
 -- The view queue_health.
-select job_type, status, count, avg_duration_seconds, oldest, newest
+select job_type, status, count, oldest_job, newest_job, avg_duration_seconds, avg_attempts
 from public.queue_health
 order by job_type, status;
 

@@ -205,7 +205,7 @@ with planned as (
         *,
         jsonb_agg(jsonb_build_object(
             'attempt', attempt, 'due_at', ended_at - make_interval(secs => run + wait),
-            'started_at', ended_at - make_interval(secs => run), 'at', ended_at, 'worker', null,
+            'started_at', ended_at - make_interval(secs => run), 'at', ended_at,
             'error', message, 'details', details
         )) filter (where fails) over (partition by n order by attempt) as errors
     from timed
@@ -264,7 +264,7 @@ select
     case status when 'failed' then e.details || jsonb_build_object('attempts', jsonb_build_array(
         jsonb_build_object(
             'attempt', 1, 'due_at', created_at, 'started_at', created_at + interval '300 milliseconds',
-            'at', ended_at, 'worker', null, 'error', e.message, 'details', e.details
+            'at', ended_at, 'error', e.message, 'details', e.details
         )
     )) end,
     created_at, n

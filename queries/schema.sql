@@ -5,11 +5,11 @@
 -- Tables, views, functions, triggers and policies. Rights are those of our three roles, direct or
 -- inherited. Details by kind:
 -- table: columns, {name: [type, rest of its definition]}; constraints, [columns, definition] without
--- primary keys; secured: row-level security is enabled; rights, {role: names}.
+-- primary keys; secured: row-level security is enabled; rights, {role: names, with columns unless of all}.
 -- view: columns, {name: [type, ""]}; invoker: it is security_invoker; rights.
 -- function, named with its signature: hash of prosrc (the same for all SQL-standard bodies), options
 -- (of SET), definer: it is security definer; roles: who may execute it.
--- trigger: table, trigger, enabled. policy: table, policy, command, roles, using, check.
+-- trigger: table, trigger, enabled. policy: table, policy, restrictive, command, roles, using, check.
 with our_roles as (
     select r.oid, r.rolname
     from pg_catalog.pg_roles r
@@ -48,6 +48,13 @@ rights as (
             array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']
         ) as right_name
         where has_table_privilege(o.oid, r.oid, right_name)
+    ) || array(
+        select format('%%s (%%s)', right_name, string_agg(quote_ident(a.attname), ', ' order by a.attnum))
+        from unnest(array['select', 'insert', 'update']) as right_name
+        join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        where not has_table_privilege(o.oid, r.oid, right_name)
+          and has_column_privilege(o.oid, r.oid, a.attnum, right_name)
+        group by right_name
     )) as rights
     from relations r cross join our_roles o
     group by r.oid
@@ -110,7 +117,8 @@ join relations r on r.oid = t.tgrelid
 where not t.tgisinternal
 union all
 select 'policy', format('"%%s" on %%s', p.policyname, p.tablename), null, jsonb_build_object(
-    'table', p.tablename, 'policy', p.policyname, 'command', lower(p.cmd), 'roles', p.roles,
+    'table', p.tablename, 'policy', p.policyname, 'restrictive', p.permissive = 'RESTRICTIVE',
+    'command', lower(p.cmd), 'roles', p.roles,
     'using', p.qual, 'check', p.with_check
 )
 from pg_catalog.pg_policies p

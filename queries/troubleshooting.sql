@@ -217,15 +217,12 @@ order by s.failed desc, s.completed desc, s.model_id
 limit 50;
 
 -- name: realtime^
--- Whether changes are published. has_publication, published: whether supabase_realtime exists and
--- includes the generations; trigger: whether NOTIFY is sent; missing: privileges that users lack to
--- read their own rows (sentences).
+-- Whether changes are published. has_publication: whether supabase_realtime exists; unpublished: tables
+-- that it lacks; trigger: whether NOTIFY is sent; missing: privileges that users lack to read their
+-- own rows (sentences).
 select
     exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') as has_publication,
-    exists (
-        select from pg_catalog.pg_publication_tables
-        where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'image_generations'
-    ) as published,
+    public.unpublished_tables() as unpublished,
     exists (
         select from pg_catalog.pg_trigger
         where tgrelid = 'public.image_generations'::regclass and tgname = 'image_generations_changed'

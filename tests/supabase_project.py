@@ -1,4 +1,4 @@
-"""Stands in for a Supabase project: Auth, and PostgREST and Realtime for image_generations.
+"""Stands in for a Supabase project: Auth, and PostgREST and Realtime for its two public tables.
 
 It speaks their protocols as far as supabase-py and supabase-js do, over the test's database, with
 that database's row-level security, and signs users' tokens with a key pair, as new projects do, or
@@ -8,8 +8,8 @@ with a secret.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import jwt
@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from visible_rows import Caller, visible_rows
 
 from lib.database import connect, notifications
-from lib.database.pool import Connection
 
 PUBLISHABLE, SECRET = "sb_publishable_test", "sb_secret_test"
 JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
@@ -56,6 +56,7 @@ class Project:
             Route("/auth/v1/token", self._sign_in, methods=["POST"]),
             Route("/auth/v1/.well-known/jwks.json", self._public_keys),
             Route("/rest/v1/image_generations", self._rest),
+            Route("/rest/v1/job_queue", self._rest),
             WebSocketRoute("/realtime/v1/websocket", self._realtime),
         ]
         self.app = Starlette(routes=self.routes, lifespan=self.lifespan)
@@ -68,6 +69,8 @@ class Project:
         self.reads = 0
         self.joins = 0
         self.channels: dict[WebSocket, Channel] = {}
+        self._jobs: dict[WebSocket, dict[str, Any]] = {}
+        """What the subscribers of job_queue have seen of it, by id."""
         self._database = database
 
     def token(self, user_id: Any, *, seconds: float = 60) -> str:
@@ -102,9 +105,10 @@ class Project:
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         """Tells changes as long as it lasts."""
         self._loop = asyncio.get_running_loop()
-        telling = asyncio.create_task(self._tell())
+        telling = [asyncio.create_task(tell()) for tell in (self._tell, self._tell_jobs)]
         yield
-        telling.cancel()
+        for task in telling:
+            task.cancel()
 
     def _rest(self, request: Request) -> Response:
         self.reads += 1
@@ -113,28 +117,29 @@ class Project:
         if request.headers.get("apikey") not in self._keys:
             return JSONResponse({"message": "Invalid API key"}, 401)
         bearer = request.headers["authorization"].removeprefix("Bearer ")
-        # Qualified, as PostgREST does it: a function of the row is a column too.
-        columns = sql.SQL(",").join(
-            sql.Identifier("image_generations", name)
-            for name in request.query_params["select"].split(",")
-        )
-        id = request.query_params["id"].removeprefix("eq.")
-        query = sql.SQL(
-            "select coalesce(json_agg(g), '[]')::text as rows from ("
-            " select {} from public.image_generations where id = %s) g"
-        )
         try:
-            with self._as(bearer) as db:
-                row = db.execute(query.format(columns), [id]).fetchone()
+            caller = self._who(bearer)
         except jwt.ExpiredSignatureError:
             return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
+        table = request.url.path.rpartition("/")[2]
+        # Qualified, as PostgREST does it: a function of the row is a column too.
+        columns = sql.SQL(",").join(
+            sql.SQL("*") if name == "*" else sql.Identifier(table, name)
+            for name in request.query_params["select"].split(",")
+        )
+        filters = [
+            (name, value.removeprefix("eq."))
+            for name, value in request.query_params.items()
+            if value.startswith("eq.")
+        ]
+        try:
+            rows = visible_rows(self._database, caller, table, columns, filters)
         except errors.InsufficientPrivilege as error:
-            signed_in = bearer not in self._keys
             said = {"code": "42501", "message": error.diag.message_primary}
-            return JSONResponse(said, 403 if signed_in else 401)
+            return JSONResponse(said, 401 if caller[0] == "anon" else 403)
         if request.headers.get("accept") == SINGLE:
-            return _single(json.loads(row["rows"]))
-        return Response(row["rows"], media_type="application/json")
+            return _single(json.loads(rows))
+        return Response(rows, media_type="application/json")
 
     async def _realtime(self, websocket: WebSocket) -> None:
         known = websocket.query_params.get("apikey") in self._keys
@@ -156,6 +161,7 @@ class Project:
             pass
         finally:
             self.channels.pop(websocket, None)
+            self._jobs.pop(websocket, None)
 
     async def _join(self, channel: Channel, ref: str, wanted: dict[str, Any]) -> None:
         key = channel.websocket.query_params["apikey"]
@@ -166,6 +172,8 @@ class Project:
             refusal = {"status": "error", "response": {"reason": "InvalidJWTToken: expired"}}
             return await channel.send("phx_reply", refusal, ref)
         (channel.binding,) = wanted["config"]["postgres_changes"]
+        if channel.binding["table"] == "job_queue":
+            self._jobs[channel.websocket] = await self._visible(channel)
         accepted = {"postgres_changes": [channel.binding | {"id": 77}]}
         await channel.send("phx_reply", {"status": "ok", "response": accepted}, ref)
         said = {
@@ -178,7 +186,7 @@ class Project:
         self.joins += 1
         await channel.send("system", said)
 
-    def _who(self, bearer: str) -> tuple[str, dict[str, Any]]:
+    def _who(self, bearer: str) -> Caller:
         """Role and claims of a bearer, as PostgREST finds them."""
         if role := self._keys.get(bearer):
             return role, {"role": role}
@@ -224,30 +232,44 @@ class Project:
     async def _tell(self) -> None:
         async for id in notifications(self._database, "image_generations"):
             for channel in list(self.channels.values()):
+                binding = channel.binding
+                concerned = binding["table"], binding["filter"]
                 if (
                     self.realtime_tells
-                    and channel.binding["filter"] == f"id=eq.{id}"
-                    and await asyncio.to_thread(self._sees, channel.bearer, id)
+                    and concerned == ("image_generations", f"id=eq.{id}")
+                    and await self._visible(channel)
                 ):
-                    await channel.send("postgres_changes", _change(id))
+                    change = _change("image_generations", {"id": id})
+                    await channel.send("postgres_changes", change)
 
-    def _sees(self, bearer: str, id: str) -> bool:
-        """Whether row-level security shows a generation to the bearer, as Realtime asks it."""
+    async def _tell_jobs(self) -> None:
+        """Look for changes, because no NOTIFY tells which job has changed."""
+        while True:
+            await asyncio.sleep(0.05)
+            for websocket, seen in list(self._jobs.items()):
+                if not (channel := self.channels.get(websocket)):
+                    continue
+                now = self._jobs[websocket] = await self._visible(channel)
+                for job in now.values():
+                    if self.realtime_tells and seen.get(job["id"]) != job:
+                        await channel.send("postgres_changes", _change("job_queue", job))
+
+    async def _visible(self, channel: Channel) -> dict[str, Any]:
+        """The rows of a subscription that its subscriber may see, by id, as Realtime asks it."""
+        binding = channel.binding
+        column, _, value = binding["filter"].partition("=eq.")
         try:
-            with self._as(bearer) as db:
-                seen = db.execute("select from public.image_generations where id = %s", [id])
-                return seen.fetchone() is not None
+            rows = await asyncio.to_thread(
+                visible_rows,
+                self._database,
+                self._who(channel.bearer),
+                binding["table"],
+                sql.SQL("*"),
+                [(column, value)],
+            )
         except (errors.InsufficientPrivilege, jwt.ExpiredSignatureError):
-            return False
-
-    @contextmanager
-    def _as(self, bearer: str) -> Iterator[Connection]:
-        """A transaction with the role and claims of a bearer. Raises ExpiredSignatureError."""
-        role, claims = self._who(bearer)
-        with connect(self._database) as db, db.transaction():
-            db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
-            db.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
-            yield db
+            return {}
+        return {row["id"]: row for row in json.loads(rows)}
 
 
 def _single(rows: list[Any]) -> Response:
@@ -281,15 +303,15 @@ def _user(user_id: str, email: str) -> dict[str, Any]:
     }
 
 
-def _change(id: str) -> dict[str, Any]:
+def _change(table: str, record: dict[str, Any]) -> dict[str, Any]:
     data = {
         "schema": "public",
-        "table": "image_generations",
+        "table": table,
         "commit_timestamp": "2026-11-24T12:00:00Z",
         "type": "UPDATE",
-        "columns": [{"name": "id", "type": "uuid"}],
-        "record": {"id": id},
-        "old_record": {"id": id},
+        "columns": [{"name": name, "type": "text"} for name in record],
+        "record": record,
+        "old_record": {"id": record["id"]},
         "errors": None,
     }
     return {"data": data, "ids": [77]}

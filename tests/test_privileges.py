@@ -35,8 +35,17 @@ OWN = {
     "get_user_limits(uuid)": {"run": "own user"},
     # Of rows that the user reads.
     "images(image_generations)": {"run": ""},
+    # Of jobs of their own, as tests/supabase/test_own_jobs.py tries.
+    "enqueue_job(text,jsonb,integer,timestamp with time zone,integer,uuid)": {"run": ""},
+    "enqueue_for_user(text,jsonb,integer,timestamp with time zone,integer,uuid)": {"run": ""},
 }
 """The functions that users run, and for whom."""
+CANCEL = {
+    "object": "job_queue",
+    "grantee": "authenticated",
+    "privilege": "UPDATE on status",
+}
+"""The only change that users make to a table: tests/supabase/test_own_jobs.py tries it."""
 ORDER = ("table", "view", "sequence", "function")
 OPEN_DOORS = """
 create table opened as select id from people;
@@ -93,7 +102,7 @@ def test_users_change_nothing(migrated: Connection, found: Privileges) -> None:
     for (kind, name), access in found.items():
         for who in USERS:
             assert kind == "function" or access[who].keys() <= {"read"}, f"{who} changes {name}"
-    assert queries.grants_beyond_reading(migrated) == []
+    assert queries.grants_beyond_reading(migrated) == [CANCEL]
 
 
 def test_users_see_own_rows_and_never_another_users(migrated: Connection) -> None:
@@ -134,7 +143,7 @@ def test_open_doors_are_found(db: Connection) -> None:
     assert cell(opened["function", "greet(uuid)"]["anon"]) == "run"
     assert any(A in row for row in rows_seen(db, CALLERS["user B"])["opened"])
     beyond = {row["object"] for row in queries.grants_beyond_reading(db)}
-    assert beyond == {"opened", "owned", "numbers"}
+    assert beyond == {"job_queue", "opened", "owned", "numbers"}
     assert [row["function"] for row in queries.executable_by_public(db)] == ["greet(uuid)"]
 
 

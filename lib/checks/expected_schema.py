@@ -230,9 +230,11 @@ def _function_rights(name: str, wanted: Details) -> str:
 
 
 def _create_policy(wanted: Details) -> str:
+    restrictive = "as restrictive " if wanted["restrictive"] else ""
     sql = (
         f'create policy "{wanted["policy"]}" on public.{wanted["table"]}\n'
-        f"    for {wanted['command']} to {', '.join(wanted['roles'])} using ({wanted['using']})"
+        f"    {restrictive}for {wanted['command']} to {', '.join(wanted['roles'])}"
+        f" using ({wanted['using']})"
     )
     return f"{sql} with check ({wanted['check']});" if wanted["check"] else f"{sql};"
 

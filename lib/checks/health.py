@@ -99,6 +99,22 @@ def no_worker(now: QueueState) -> list[Condition]:
     return [Condition("no_worker", level, text, since=_before(silent))]
 
 
+def unhandled_types(now: QueueState) -> list[Condition]:
+    """Job types with due jobs that no worker alive runs."""
+    return [
+        Condition(
+            "unhandled_types",
+            _level(now, "no_worker")
+            if found["seconds"] > _threshold(now, "no_worker")
+            else "warning",
+            f"{conditions.no_worker(None, found['due'], found['seconds'], found['job_type'])}"
+            f" {conditions.HANDLE_TYPE}",
+            since=_before(found["seconds"]),
+        )
+        for found in now["unhandled"]
+    ]
+
+
 def provider_down(now: QueueState) -> list[Condition]:
     """Providers whose circuit breaker is open."""
     return [
@@ -122,8 +138,10 @@ def waits_too_long(now: QueueState) -> list[Condition]:
     """The oldest pending job exceeds the wait threshold although workers are alive."""
     if not now["workers_alive"]:
         return []
+    # The check unhandled_types says why the oldest job of such a type waits.
+    unhandled = max((found["seconds"] for found in now["unhandled"]), default=0)
     waits = [
-        (now["due"], now["oldest_due_seconds"], []),
+        (now["due"] and unhandled < now["oldest_due_seconds"], now["oldest_due_seconds"], []),
         (now["rate_limited"], now["oldest_rate_limited_seconds"], now["held_models"]),
     ]
     return [
@@ -187,7 +205,9 @@ def alerts(now: QueueState) -> list[Condition]:
     ]
 
 
-CHECKS = (no_worker, provider_down, waits_too_long, many_failures, paused, stuck, alerts)
+CHECKS = (
+    no_worker, unhandled_types, provider_down, waits_too_long, many_failures, paused, stuck, alerts,
+)  # fmt: skip
 """Conditions of the same level are listed in this order."""
 
 

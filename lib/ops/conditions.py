@@ -10,6 +10,7 @@ from lib.formats import duration, plural, share
 from lib.queue.operator_actions import ALL_TYPES
 
 START_WORKER = "Start a worker: python -m lib.worker"
+HANDLE_TYPE = "Start a worker that runs this type, or cancel its jobs."
 FREE_STORAGE = (
     "Free space there, or restore access to it. Workers retry every 30 s and then continue"
     " automatically."

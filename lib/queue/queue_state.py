@@ -13,6 +13,14 @@ class Pause(TypedDict):
     reason: str | None
 
 
+class UnhandledType(TypedDict):
+    """A job type that no worker alive runs: its due jobs, and how long the oldest has waited."""
+
+    job_type: str
+    due: int
+    seconds: float
+
+
 class OpenBreaker(TypedDict):
     """A provider whose circuit breaker is open; `retry_seconds` is None while a job tries it."""
 
@@ -49,6 +57,7 @@ class QueueState(TypedDict):
     stuck_seconds: float | None
     workers_alive: int
     slots: int
+    unhandled: list[UnhandledType]
     paused: list[Pause]
     down: list[OpenBreaker]
     held_models: list[str]

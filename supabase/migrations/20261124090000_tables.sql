@@ -21,7 +21,7 @@ create table if not exists public.job_queue (
     created_at    timestamptz not null default now(),
     updated_at    timestamptz not null default now()
 );
-comment on table public.job_queue is 'Every job and its status. Changed only by the functions of this schema.';
+comment on table public.job_queue is 'Every job and its status. Changed only by the functions of this schema, except that users may cancel their pending jobs.';
 comment on column public.job_queue.attempts is 'Claims so far. (id, attempts) identifies the current claim; a writer with another number has lost it.';
 comment on column public.job_queue.priority is 'Higher priorities are claimed first.';
 comment on column public.job_queue.error_details is 'Details of the last error; under "attempts" the failed attempts, oldest first, as append_attempt_error writes them.';
@@ -35,6 +35,15 @@ create table if not exists public.job_leases (
     heartbeat_at timestamptz not null
 );
 comment on table public.job_leases is 'Worker and last heartbeat of each processing job. One row per claim, deleted when the claim ends.';
+
+-- Apart from error_details, which the user of a job reads and Realtime sends.
+create table public.attempt_workers (
+    job_id  uuid not null,
+    attempt int  not null,
+    worker  text not null,
+    primary key (job_id, attempt)
+);
+comment on table public.attempt_workers is 'Which worker, as worker_of gives it, ran each attempt that ended with an error. For operators.';
 
 create table if not exists public.workers (
     id                 uuid        primary key,
@@ -335,12 +344,17 @@ create table public.job_types (
     provider             text,
     backoff_base_seconds numeric not null default 10 check (backoff_base_seconds > 0),
     backoff_max_seconds  numeric not null default 3600 check (backoff_max_seconds > 0),
-    backoff_jitter       numeric not null default 0.25 check (backoff_jitter between 0 and 1)
+    backoff_jitter       numeric not null default 0.25 check (backoff_jitter between 0 and 1),
+    for_users            boolean not null default false
+                         check (not for_users or (job_type not in ('process-webhook', 'cleanup-storage')
+                                                  and job_type not like 'self-test-%'))
 );
-comment on table public.job_types is 'Types of jobs that differ from the defaults; a type without a row has no provider and the default backoff.';
+comment on table public.job_types is 'Types of jobs that differ from the defaults; a type without a row has no provider and the default backoff, and is not for users.';
 comment on column public.job_types.backoff_jitter is 'Maximum share of the backoff that is added at random.';
+comment on column public.job_types.for_users is 'Whether signed-in users may enqueue it with enqueue_job; never an internal type.';
 
-insert into public.job_types (job_type, provider) values ('generate-image', 'replicate');
+insert into public.job_types (job_type, provider, for_users)
+values ('generate-image', 'replicate', true), ('download-image', null, true);
 
 create table public.queue_pauses (
     job_type  text        primary key check (job_type <> ''),
@@ -418,24 +432,29 @@ return case when p_payload ->> 'generation_id' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}
 comment on function public.generation_of(jsonb) is 'The generation in a payload; null if there is none.';
 
 -- An existing deployment may have live duplicates, which the unique index below would refuse. The oldest
--- job of each generation stays live.
+-- job of each generation and type stays live.
 update public.job_queue q
 set status = 'cancelled',
     completed_at = now(),
     updated_at = now(),
-    error_message = 'Cancelled by migration: an older job for the same generation is still pending or running.'
+    error_message = 'Cancelled by migration: an older job of the same type and generation is still pending or running.'
 where q.status = 'pending'
   and exists (
       select from public.job_queue older
-      where older.status in ('pending', 'processing')
+      where older.status in ('pending', 'processing') and older.job_type = q.job_type
         and older.payload ->> 'generation_id' = q.payload ->> 'generation_id'
         and (older.status = 'processing', q.created_at, q.id)
             > (q.status = 'processing', older.created_at, older.id)
   );
 
--- At most one live job per generation, however its id is spelled. Jobs without a generation are not in it.
+-- At most one live job per generation and type, however its id is spelled. Jobs without a generation do not count.
+-- Cut, because an index takes no long keys.
 create unique index job_queue_live_generation_key
-    on public.job_queue (public.generation_of(payload)) where status in ('pending', 'processing');
+    on public.job_queue (public.generation_of(payload), left(job_type, 200)) where status in ('pending', 'processing');
+
+-- Counts what users enqueued besides generations, for their limits. The jobs of generations are not in it.
+create index job_queue_user_jobs_idx on public.job_queue (created_by, created_at)
+    where job_type <> 'generate-image' and created_by is not null;
 
 create index if not exists image_generations_user_idx on public.image_generations (user_id, created_at desc);
 create index if not exists image_generations_test_idx

@@ -43,6 +43,9 @@ as $$
 declare
     v_id uuid;
 begin
+    if current_user = 'authenticated' then
+        return public.enqueue_for_user(p_job_type, p_payload, p_priority, p_scheduled_at, p_max_attempts, p_created_by);
+    end if;
     if p_job_type is null or btrim(p_job_type) = '' then
         raise exception 'job_type is empty: name the job type, for example ''generate-image''' using errcode = '22023';
     end if;
@@ -62,11 +65,11 @@ begin
     insert into public.job_queue (job_type, payload, priority, scheduled_at, max_attempts, created_by)
     values (p_job_type, p_payload, coalesce(p_priority, 0), coalesce(p_scheduled_at, now()),
             coalesce(p_max_attempts, 3), p_created_by)
-    on conflict (public.generation_of(payload)) where status in ('pending', 'processing') do nothing
+    on conflict (public.generation_of(payload), left(job_type, 200)) where status in ('pending', 'processing') do nothing
     returning id into v_id;
 
     if v_id is null then
-        raise exception 'generation % already has a pending or running job', p_payload ->> 'generation_id'
+        raise exception 'generation % already has a pending or running job of type %', p_payload ->> 'generation_id', p_job_type
             using errcode = 'DR409';
     end if;
     perform pg_notify('job_queue', p_job_type);
@@ -74,7 +77,7 @@ begin
 end;
 $$;
 comment on function public.enqueue_job is
-    'Adds a job and notifies the workers. Returns its id. A time before 1970 (-infinity) is taken as 1970, one after 2200 (infinity) as 2200.';
+    'Adds a job and notifies the workers. Returns its id. A time before 1970 (-infinity) is taken as 1970, one after 2200 (infinity) as 2200. For a signed-in user, it is enqueue_for_user.';
 
 -- Retries -----------------------------------------------------------------------------------------
 
@@ -88,7 +91,18 @@ $$;
 comment on function public.worker_of is
     'Host and process of the worker that runs an attempt, as text, because its row is deleted a day after it stops. Null without a lease or a registered worker.';
 
--- The caller has locked the job, and its lease is still there.
+create function public.keep_attempt_worker(p_job_id uuid, p_attempt int) returns void
+language sql volatile set search_path = ''
+as $$
+    insert into public.attempt_workers (job_id, attempt, worker)
+    select p_job_id, p_attempt, w.worker from (select public.worker_of(p_job_id, p_attempt) as worker) w
+    where w.worker is not null
+    on conflict do nothing;
+$$;
+comment on function public.keep_attempt_worker is
+    'Records which worker ran an attempt that ends with an error. Called while its lease is still there.';
+
+-- The caller has locked the job.
 create function public.append_attempt_error(p_job public.job_queue, p_error text, p_details jsonb) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -98,8 +112,7 @@ as $$
              then p_job.error_details -> 'attempts' else '[]'::jsonb end
         || jsonb_build_object(
             'attempt', p_job.attempts, 'due_at', p_job.scheduled_at, 'started_at', p_job.started_at,
-            'at', clock_timestamp(), 'worker', public.worker_of(p_job.id, p_job.attempts),
-            'error', left(p_error, 16000), 'details', d.details
+            'at', clock_timestamp(), 'error', left(p_error, 16000), 'details', d.details
         )
     )
     from (
@@ -116,7 +129,7 @@ as $$
     ) d;
 $$;
 comment on function public.append_attempt_error(public.job_queue, text, jsonb) is
-    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at), and which worker ran it. Details that are not an object are kept under "details"; null counts as no details. The error is cut at 16,000 characters; details longer than that are kept as text, cut, under "details", with their code.';
+    'error_details of a job after one more failed attempt: always an object. The attempt''s entry says when it was due, started and ended (at). Details that are not an object are kept under "details"; null counts as no details. The error is cut at 16,000 characters; details longer than that are kept as text, cut, under "details", with their code.';
 
 select public.set_aside_existing('retry_delay');
 create function public.retry_delay(p_job_type text, p_attempt int, p_retry_after_seconds numeric default 0)
@@ -528,7 +541,7 @@ declare
     v_job public.job_queue;
 begin
     select * into v_job from public.job_queue q
-    where q.status = 'pending' and public.generation_of(q.payload) = p_generation_id
+    where q.status = 'pending' and q.job_type = 'generate-image' and public.generation_of(q.payload) = p_generation_id
     for update skip locked;
     if not found then
         return;
@@ -541,7 +554,7 @@ begin
 end;
 $$;
 comment on function public.claim_generation is
-    'Claims the pending job of one generation, regardless of its scheduled time; no row if there is none. Error: DR409 while its type is paused or its provider is down.';
+    'Claims the pending generate-image job of one generation, regardless of its scheduled time; no row if there is none. Error: DR409 while its type is paused or its provider is down.';
 
 create function public.hold_claim(p_job_id uuid, p_attempt int) returns boolean
 language sql volatile set search_path = ''
@@ -579,6 +592,17 @@ comment on function public.heartbeat_jobs is
 
 -- Ends of a claim ---------------------------------------------------------------------------------
 
+create function public.is_being_generated(p_generation_id uuid) returns boolean
+language sql stable set search_path = ''
+as $$
+    select exists (
+        select from public.job_queue q
+        where q.status in ('pending', 'processing') and public.generation_of(q.payload) = p_generation_id
+          and q.job_type = 'generate-image'
+    );
+$$;
+comment on function public.is_being_generated is 'Whether a generation has a pending or running generate-image job.';
+
 create function public.follow_job(p_job_id uuid, p_result jsonb default null) returns void
 language sql volatile set search_path = ''
 as $$
@@ -597,9 +621,11 @@ as $$
     from public.job_queue q
     where q.id = p_job_id
       and g.id = public.generation_of(q.payload)
-      and g.status <> 'completed';
+      and g.status <> 'completed'
+      and (q.job_type = 'generate-image' or not public.is_being_generated(g.id));
 $$;
-comment on function public.follow_job is 'Updates the generation of a job to the status of the job; a completed generation does not change.';
+comment on function public.follow_job is
+    'Updates the generation of a job to the status of the job. A completed generation does not change, nor does one with a live generate-image job by a job of another type.';
 
 -- The caller has locked the row.
 create function public.fail_claim(p_job public.job_queue, p_error text, p_details jsonb) returns text
@@ -621,6 +647,7 @@ declare
     v_model       text := public.model_of(p_job.payload);
     v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
 begin
+    perform public.keep_attempt_worker(p_job.id, p_job.attempts);
     update public.job_queue q
     set status = case when v_final then 'failed' else 'pending' end,
         completed_at = case when v_final then clock_timestamp() end,
@@ -668,16 +695,18 @@ comment on function public.fail_claim is
 select public.set_aside_existing('complete_job');
 create function public.complete_job(
     p_job_id        uuid,
-    p_success       boolean default true,
+    p_success       boolean default null,
     p_error_message text default null,
     p_error_details jsonb default null,
     p_attempt       int default null,
-    p_result        jsonb default null
+    p_result        jsonb default null,
+    p_error         text default null
 ) returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_job    public.job_queue;
+    v_error  constant text := coalesce(p_error_message, p_error);
     v_status text;
 begin
     select * into v_job from public.job_queue q where q.id = p_job_id for update;
@@ -692,7 +721,8 @@ begin
             using errcode = 'DR409';
     end if;
 
-    if coalesce(p_success, true) then
+    -- Callers of the original say with the error alone that the attempt failed.
+    if coalesce(p_success, v_error is null) then
         v_status := 'completed';
         update public.job_queue q
         set status = v_status, completed_at = clock_timestamp(), updated_at = clock_timestamp(), error_message = null
@@ -700,7 +730,7 @@ begin
         perform public.record_provider_success(t.provider) from public.job_types t
         where t.job_type = v_job.job_type and t.provider is not null;
     else
-        v_status := public.fail_claim(v_job, coalesce(p_error_message, 'failed without a message'), p_error_details);
+        v_status := public.fail_claim(v_job, coalesce(v_error, 'failed without a message'), p_error_details);
     end if;
     delete from public.job_leases l where l.job_id = p_job_id;
     perform public.follow_job(p_job_id, p_result);
@@ -708,7 +738,7 @@ begin
 end;
 $$;
 comment on function public.complete_job is
-    'Ends an attempt: completed, failed, pending again for a later attempt, or lost if p_attempt is no longer the current one (nothing changes).';
+    'Ends an attempt: completed, failed, pending again for a later attempt, or lost if p_attempt is no longer the current one (nothing changes). Without p_success, an error means that it failed, and none that it succeeded; p_error is another name for p_error_message.';
 
 select public.set_aside_existing('complete_jobs');
 -- The settings force one plan, by primary key. Planning each call would cost more than a small batch itself.
@@ -748,6 +778,7 @@ begin
             completed_at = d.completed_at, updated_at = clock_timestamp()
         from done d
         where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'
+          and (d.job_type = 'generate-image' or not public.is_being_generated(g.id))
     )
     select coalesce(array_agg(d.id), '{}'), array_agg(distinct t.provider) filter (where t.provider is not null)
     into v_done, v_providers
@@ -795,6 +826,61 @@ end;
 $$;
 comment on function public.release_jobs is 'Returns unfinished claims of a stopping worker to the queue; the attempt does not count.';
 
+-- Cancelled jobs ----------------------------------------------------------------------------------
+
+-- Triggers, because jobs are also cancelled by UPDATE: by operators in SQL, and by users under the policy "Users
+-- can cancel their own pending jobs". They run as the owner, because none of those may call auth.uid(), or write
+-- leases, generations and the audit log. Jobs that do not become cancelled pay for the conditions alone.
+create function public.note_cancellation() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+    new.completed_at := clock_timestamp();
+    new.updated_at := clock_timestamp();
+    -- The time since the last attempt of a pending job is not run time and must not count in means and percentiles.
+    new.started_at := case when old.status = 'processing' then new.started_at end;
+    if new.error_message is not distinct from old.error_message then
+        -- The user reads this: which operator it was stands in the audit log alone.
+        new.error_message := case when new.created_by = auth.uid() then 'Cancelled by the user.'
+                                  else 'Cancelled by an operator.' end;
+    end if;
+    return new;
+end;
+$$;
+comment on function public.note_cancellation is 'Completes a job that an UPDATE cancels: when it ended, and who cancelled it.';
+
+create trigger job_queue_cancelled
+    before update of status on public.job_queue
+    for each row
+    when (new.status = 'cancelled' and old.status in ('pending', 'processing')
+          and new.completed_at is not distinct from old.completed_at)
+    execute function public.note_cancellation();
+
+create function public.follow_cancellation() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+    -- Without the lease, the worker learns at its next heartbeat that it lost the job.
+    delete from public.job_leases l where l.job_id = new.id;
+    -- Of duplicates, the generation follows the job that is kept.
+    perform public.follow_job(new.id) where not public.is_being_generated(public.generation_of(new.payload));
+    if new.created_by = auth.uid() then
+        perform public.record_action('user ' || new.created_by, 'cancel_jobs', array[new.id], jsonb_build_object(
+            'before', jsonb_build_object(old.status, 1), 'after', jsonb_build_object(new.status, 1)
+        ));
+    end if;
+    return null;
+end;
+$$;
+comment on function public.follow_cancellation is
+    'Ends the lease of a cancelled job, updates its generation, and records its user in the audit log if they cancelled it themselves.';
+
+create trigger job_queue_follow_cancellation
+    after update of status on public.job_queue
+    for each row
+    when (new.status = 'cancelled' and old.status <> 'cancelled')
+    execute function public.follow_cancellation();
+
 -- Lost workers ------------------------------------------------------------------------------------
 
 create function public.stuck_after() returns interval
@@ -809,6 +895,7 @@ as $$
 declare
     v_final constant boolean := p_job.attempts >= p_job.max_attempts;
 begin
+    perform public.keep_attempt_worker(p_job.id, p_job.attempts);
     update public.job_queue q
     set status = case when v_final then 'failed' else 'pending' end,
         completed_at = case when v_final then clock_timestamp() end,

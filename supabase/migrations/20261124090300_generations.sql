@@ -12,6 +12,7 @@ declare
     v_hourly_limit int;
     v_daily_used   int;
     v_hourly_used  int;
+    v_reason       text;
 begin
     if (select auth.uid()) is not null and p_user_id is distinct from (select auth.uid()) then
         raise exception 'users may only read their own limits' using errcode = '42501';
@@ -32,15 +33,19 @@ begin
         from public.image_generations g
         where g.user_id = p_user_id and g.created_at > now() - interval '1 day' and g.source <> 'test';
     end if;
+    v_reason := case
+        when v_daily_used >= v_daily_limit then format('Daily limit reached: %s of %s.', v_daily_used, v_daily_limit)
+        when v_hourly_used >= v_hourly_limit then format('Hourly limit reached: %s of %s.', v_hourly_used, v_hourly_limit)
+    end;
     return jsonb_build_object(
-        'can_generate', v_daily_used < v_daily_limit and v_hourly_used < v_hourly_limit,
+        'can_generate', v_reason is null, 'limit_reason', v_reason,
         'daily_limit', v_daily_limit, 'daily_used', v_daily_used,
         'hourly_limit', v_hourly_limit, 'hourly_used', v_hourly_used
     );
 end;
 $$;
 comment on function public.get_user_limits is
-    'A user''s generations of the last 24 hours and of the last hour against the limits; null asks for requests without a user.';
+    'A user''s generations of the last 24 hours and of the last hour against the limits, and why no more may be started (limit_reason); null asks for requests without a user.';
 
 create function public.default_limits(out daily_limit int, out hourly_limit int)
 language sql stable set search_path = ''
@@ -223,6 +228,99 @@ end;
 $$;
 comment on function public.start_generation is
     'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. notices and size say what became of the request (resolve_input). application and metadata, up to 2 kB, are the caller''s own and kept with the generation and its predictions. Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
+
+-- As the owner, because users may not write jobs and generations. Priority and time are bounded, or they would
+-- pass others by.
+create function public.enqueue_for_user(
+    p_job_type text, p_payload jsonb, p_priority int, p_scheduled_at timestamptz, p_max_attempts int, p_created_by uuid
+) returns uuid
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+    v_user     constant uuid := auth.uid();
+    v_generate constant boolean := p_job_type = 'generate-image';
+    v_payload  constant jsonb := case when jsonb_typeof(p_payload) = 'object' then p_payload else '{}' end;
+    v_prompt   constant text := btrim(v_payload ->> 'prompt', E' \t\r\n');
+    v_inputs   constant jsonb := jsonb_strip_nulls(
+        v_payload - '{generation_id,user_id,prompt,model_id,application,metadata,parameters}'::text[]
+        || case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end
+    );
+    v_problems jsonb;
+    v_limits   jsonb;
+    v_id       uuid;
+begin
+    if v_user is null or p_created_by <> v_user then
+        raise exception 'users may only enqueue jobs of their own' using errcode = '42501';
+    end if;
+    if not exists (select from public.job_types t where t.job_type = p_job_type and t.for_users) then
+        raise exception 'users may not enqueue jobs of type %', left(p_job_type, 200)
+            using errcode = '42501', hint = 'Types for users have for_users set in the table job_types.';
+    end if;
+    select jsonb_agg(jsonb_build_object('field', c.field, 'problem', c.problem)) into v_problems
+    from (values
+        ('payload', 'must be a JSON object', jsonb_typeof(p_payload) is distinct from 'object'),
+        ('payload', 'must have at most 262,144 bytes', octet_length(p_payload::text) > 262144),
+        ('user_id', 'must be your own', lower(v_payload ->> 'user_id') <> v_user::text),
+        ('test', 'can only be set by operators', v_payload ?| '{test,test_run}'),
+        ('priority', 'must be 0', p_priority <> 0),
+        ('scheduled_at', 'must be within a day', p_scheduled_at > now() + interval '1 day'),
+        ('max_attempts', 'must be 1 to 3', p_max_attempts not between 1 and 3),
+        ('generation_id', 'is given by the server: leave it out', v_generate and v_payload ->> 'generation_id' is not null),
+        ('prompt', 'must be text of 1 to 10,000 characters', v_generate and (
+            jsonb_typeof(v_payload -> 'prompt') is distinct from 'string' or length(v_prompt) not between 1 and 10000
+        )),
+        ('model_id', 'must be the id of a model', v_generate and coalesce(v_payload ->> 'model_id', '') = ''),
+        ('payload', 'must not hold objects or lists of lists as inputs', v_generate and exists (
+            select from jsonb_each(v_inputs) i
+            where jsonb_typeof(i.value) = 'object' or i.value @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")'
+        )),
+        ('output_url', 'must be an https address',
+         p_job_type = 'download-image' and coalesce(v_payload ->> 'output_url', '') !~* '^https://')
+    ) as c (field, problem, is_so)
+    where c.is_so;
+    if v_problems is not null then
+        raise exception '%', public.problems_in_words(v_problems)
+            using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
+    end if;
+
+    if v_generate then
+        v_id := public.start_generation(
+            v_user, v_prompt, p_payload ->> 'model_id', v_inputs,
+            p_application => p_payload ->> 'application', p_metadata => nullif(p_payload -> 'metadata', 'null')
+        ) ->> 'job_id';
+        update public.job_queue q
+        set scheduled_at = greatest(q.scheduled_at, p_scheduled_at), max_attempts = coalesce(p_max_attempts, q.max_attempts)
+        where q.id = v_id and (p_scheduled_at > q.scheduled_at or p_max_attempts <> q.max_attempts);
+        return v_id;
+    end if;
+
+    perform pg_advisory_xact_lock(hashtextextended('start_generation:' || v_user, 0));
+    if (p_payload ? 'generation_id' or p_job_type = 'download-image') and not exists (
+        select from public.image_generations g
+        where g.id = public.generation_of(p_payload) and g.user_id = v_user
+    ) then
+        raise exception 'you have no generation %', left(p_payload ->> 'generation_id', 200) using errcode = 'DR404';
+    end if;
+    select l || jsonb_build_object('daily_used', u.daily, 'hourly_used', u.hourly) into v_limits
+    from public.get_user_limits(v_user) l
+    cross join (
+        select count(*) as daily, count(*) filter (where q.created_at > now() - interval '1 hour') as hourly
+        from public.job_queue q
+        where q.created_by = v_user and q.job_type <> 'generate-image' and q.created_at > now() - interval '1 day'
+    ) u;
+    if (v_limits ->> 'daily_used')::int >= (v_limits ->> 'daily_limit')::int
+       or (v_limits ->> 'hourly_used')::int >= (v_limits ->> 'hourly_limit')::int
+    then
+        raise exception 'the limit of jobs is reached' using errcode = 'DR429', detail = v_limits::text;
+    end if;
+    return public.enqueue_job(
+        p_job_type, p_payload || jsonb_build_object('user_id', v_user),
+        p_scheduled_at => greatest(p_scheduled_at, now()), p_max_attempts => p_max_attempts, p_created_by => v_user
+    );
+end;
+$$;
+comment on function public.enqueue_for_user is
+    'enqueue_job for the signed-in user, of types that job_types allows (for_users). generate-image starts a generation as start_generation does, from a payload of prompt, model_id and inputs. Other types have the user''s limits too, counted apart, and take only generations of the user. Errors: 42501 type or user not allowed, DR404 no such model or generation, DR422 (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 -- Run ---------------------------------------------------------------------------------------------
 
@@ -509,10 +607,7 @@ begin
             return 'held';
         end if;
     end if;
-    return case when exists (
-        select from public.job_queue q
-        where q.status in ('pending', 'processing') and public.generation_of(q.payload) = v_row.generation_id
-    ) then 'lost' else 'unwanted' end;
+    return case when public.is_being_generated(v_row.generation_id) then 'lost' else 'unwanted' end;
 end;
 $$;
 comment on function public.record_prediction is
@@ -589,10 +684,7 @@ as $$
     where p.generation_id = public.generation_of(q.payload)
       and q.id = p_job_id and q.status not in ('pending', 'processing')
       and p.provider_id is not null and p.status in ('starting', 'processing')
-      and not exists (
-          select from public.job_queue o
-          where o.status in ('pending', 'processing') and public.generation_of(o.payload) = p.generation_id
-      )
+      and not public.is_being_generated(p.generation_id)
     returning p.provider_id;
 $$;
 comment on function public.unwanted_predictions is 'The provider''s ids of a job''s predictions that run although no attempt will follow them: the caller cancels them.';

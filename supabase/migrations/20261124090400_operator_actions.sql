@@ -107,6 +107,7 @@ begin
     );
     perform from public.job_leases l where l.job_id = any (v_ids) order by l.job_id for update;
 
+    perform public.keep_attempt_worker(s.id, s.attempts) from public.stuck_jobs s where s.id = any (v_ids);
     with stale as (
         select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
                format('Reset by an operator: no heartbeat since %s.', s.last_heartbeat_at) as error
@@ -139,15 +140,13 @@ comment on function public.reset_stuck_jobs is
     'Sets stuck jobs (all, or those of p_job_ids that are still stuck) to pending with their attempts unchanged, and records the actor.';
 
 select public.set_aside_existing('cancel_jobs');
--- A pending job loses started_at: the time since its last attempt is not run time and must not count in
--- means and percentiles.
+-- Triggers do the rest, as for every UPDATE that cancels: note_cancellation and follow_cancellation.
 create function public.cancel_jobs(p_actor text, p_job_ids uuid[], p_running boolean default true)
 returns setof public.job_queue
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_ids    uuid[];
-    v_id     uuid;
     v_before jsonb;
 begin
     perform public.require_actor(p_actor);
@@ -157,17 +156,7 @@ begin
         order by q.id for update
     );
     v_before := public.job_states(v_ids);
-    update public.job_queue q
-    set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(),
-        started_at = case when q.status = 'processing' then q.started_at end,
-        -- The user reads this: who it was stands in the audit log alone.
-        error_message = 'Cancelled by an operator.'
-    where q.id = any (v_ids);
-    -- Without the lease, the worker learns at its next heartbeat that it lost the job.
-    delete from public.job_leases l where l.job_id = any (v_ids);
-    foreach v_id in array v_ids loop
-        perform public.follow_job(v_id);
-    end loop;
+    update public.job_queue q set status = 'cancelled' where q.id = any (v_ids);
     perform public.record_action(
         p_actor, 'cancel_jobs', v_ids, jsonb_build_object('before', v_before, 'after', public.job_states(v_ids))
     );
@@ -193,9 +182,9 @@ begin
         order by q.id for update
     );
     with places as (
-        -- Of several ended jobs of one generation only the newest can be retried.
+        -- Of several ended jobs of one type and generation only the newest can be retried.
         select q.id, q.status,
-               row_number() over (partition by coalesce(public.generation_of(q.payload), q.id)
+               row_number() over (partition by coalesce(public.generation_of(q.payload), q.id), q.job_type
                                   order by q.created_at desc, q.id) as rank,
                row_number() over (order by q.priority desc, q.created_at, q.id) as place
         from public.job_queue q where q.id = any (v_ids)
@@ -210,7 +199,7 @@ begin
           and not exists (
               select from public.job_queue live
               where public.generation_of(live.payload) = public.generation_of(q.payload)
-                and live.status in ('pending', 'processing')
+                and live.job_type = q.job_type and live.status in ('pending', 'processing')
           )
         returning q.id, p.status as before
     )
@@ -232,7 +221,7 @@ begin
 end;
 $$;
 comment on function public.retry_jobs is
-    'Sets the failed and cancelled ones of the jobs to pending with at least one more attempt, unless their generation has a live job, and records the actor.';
+    'Sets the failed and cancelled ones of the jobs to pending with at least one more attempt, unless their generation has a live job of the type, and records the actor.';
 
 create function public.set_priority(p_actor text, p_ids uuid[], p_priority int) returns setof uuid
 language plpgsql volatile set search_path = ''
@@ -284,15 +273,15 @@ as $$
 begin
     return query
     with live as materialized (
-        select q.id, q.status, q.created_at, q.payload
+        select q.id, q.job_type, q.status, q.created_at, q.payload
         from public.job_queue q where q.status = 'pending' and q.payload ? 'generation_id'
         union all
-        select q.id, q.status, q.created_at, q.payload
+        select q.id, q.job_type, q.status, q.created_at, q.payload
         from public.job_queue q where q.status = 'processing' and q.payload ? 'generation_id'
     ), ranked as (
-        select l.id, l.status, l.payload, lower(l.payload ->> 'generation_id') as generation_id,
+        select l.id, l.job_type, l.status, l.payload, lower(l.payload ->> 'generation_id') as generation_id,
                -- A running job already costs money, so it counts as the oldest.
-               first_value(l.id) over (partition by lower(l.payload ->> 'generation_id')
+               first_value(l.id) over (partition by lower(l.payload ->> 'generation_id'), l.job_type
                                        order by l.status = 'processing' desc, l.created_at, l.id) as kept_id
         from live l
         where l.payload ->> 'generation_id' <> ''
@@ -302,14 +291,14 @@ begin
     from ranked r
     where r.status = 'pending'
       and (r.kept_id <> r.id
-           or exists (
+           or r.job_type <> 'download-image' and exists (
                select from public.image_generations g
                where g.id = public.generation_of(r.payload) and g.status = 'completed'
            ));
 end;
 $$;
 comment on function public.live_duplicates() is
-    'Duplicate pending jobs: their generation has another live job, kept_id (the running one, else the oldest), or was completed by an earlier job.';
+    'Duplicate pending jobs: their generation has another live job of their type, kept_id (the running one, else the oldest), or was completed by an earlier job, unless they download its image.';
 
 select public.set_aside_existing('cancel_duplicates');
 create function public.cancel_duplicates(p_actor text) returns setof public.job_queue
@@ -325,8 +314,7 @@ begin
     order by q.id for update;
     with cancelled as (
         update public.job_queue q
-        set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp(), started_at = null,
-            error_message = format('Cancelled as a duplicate: %s.', d.reason)
+        set status = 'cancelled', error_message = format('Cancelled as a duplicate: %s.', d.reason)
         from public.live_duplicates() d
         where q.id = d.id and q.status = 'pending'
         returning q.id

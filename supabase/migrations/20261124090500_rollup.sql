@@ -25,6 +25,7 @@ create table public.job_rollup (
     wait_histogram numeric     not null,
     oldest         timestamptz not null,
     newest         timestamptz not null,
+    attempts       numeric     not null,
     primary key (hour, job_type, model_id, status, purged)
 ) with (fillfactor = 70);
 comment on table public.job_rollup is 'Finished jobs by the hour in which they ended.';
@@ -37,6 +38,7 @@ comment on column public.job_rollup.wait_us is 'Sum of started_at - scheduled_at
 comment on column public.job_rollup.run_histogram is
     'Histogram of run times. A digit group of twelve decimal digits per bin, the lowest bin last, so that sum() merges histograms. Bin 0 is below 1 ms, bin n from 1.1^(n-1) to 1.1^n ms. Read by histogram_percentile and histogram_bins.';
 comment on column public.job_rollup.oldest is 'First and last (newest) created_at.';
+comment on column public.job_rollup.attempts is 'Attempts of all of the jobs together.';
 comment on column public.job_rollup.purged is 'False: equals the rows of job_queue. True: jobs that purge_finished_jobs deleted; only ever grows.';
 
 -- For long ranges. Unlike job_rollup it does not separate purged jobs.
@@ -57,6 +59,7 @@ create table public.job_rollup_daily (
     wait_histogram numeric     not null,
     oldest         timestamptz not null,
     newest         timestamptz not null,
+    attempts       numeric     not null,
     primary key (day, job_type, model_id, status)
 );
 comment on table public.job_rollup_daily is 'job_rollup summed by past days.';
@@ -247,7 +250,7 @@ create function public.finished_jobs(
     p_from timestamptz, p_to timestamptz, p_status text default null, p_ids uuid[] default null
 ) returns table (
     hour timestamptz, job_type text, model_id text, status text, run_us bigint, wait_us bigint,
-    created_at timestamptz, completed_at timestamptz
+    created_at timestamptz, completed_at timestamptz, attempts int
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
 as $$
@@ -262,7 +265,7 @@ begin
             then greatest((extract(epoch from q.completed_at - q.started_at) * 1000000)::bigint, 0) end,
         case when q.started_at is not null
             then greatest((extract(epoch from q.started_at - q.scheduled_at) * 1000000)::bigint, 0) end,
-        q.created_at, q.completed_at
+        q.created_at, q.completed_at, q.attempts
     from (
         -- Only one branch runs, each with its own index: the planner prunes the others.
         select * from public.job_queue f
@@ -294,7 +297,7 @@ create function public.job_rollup_of(
     hour timestamptz, job_type text, model_id text, status text, jobs bigint,
     runs bigint, run_us numeric, run_us_min bigint, run_us_max bigint, run_histogram numeric,
     waits bigint, wait_us numeric, wait_us_max bigint, wait_histogram numeric,
-    oldest timestamptz, newest timestamptz
+    oldest timestamptz, newest timestamptz, attempts numeric
 )
 language plpgsql stable set search_path = ''
 as $$
@@ -310,7 +313,7 @@ begin
         count(j.wait_us), coalesce(sum(j.wait_us), 0), max(j.wait_us),
         coalesce(sum(('1e' || 12 * case when j.wait_us < 1000 then 0
             else least(1 + floor(ln(j.wait_us / 1000.0::double precision) / v_growth), 255) end::int)::numeric) filter (where j.wait_us is not null), 0),
-        min(j.created_at), max(j.created_at)
+        min(j.created_at), max(j.created_at), sum(j.attempts)::numeric
     from public.finished_jobs(p_from, p_to, p_status, p_ids) j
     group by j.hour, j.job_type, j.model_id, j.status;
 end;
@@ -407,7 +410,7 @@ begin
         date_trunc('day', r.hour, 'UTC'), r.job_type, r.model_id, r.status, sum(r.jobs)::bigint,
         sum(r.runs)::bigint, sum(r.run_us), min(r.run_us_min), max(r.run_us_max), sum(r.run_histogram),
         sum(r.waits)::bigint, sum(r.wait_us), max(r.wait_us_max), sum(r.wait_histogram),
-        min(r.oldest), max(r.newest)
+        min(r.oldest), max(r.newest), sum(r.attempts)
     from public.job_rollup r
     where r.hour >= p_from and r.hour < p_to
     group by 1, 2, 3, 4;

@@ -14,7 +14,7 @@ begin
     insert into public.job_rollup as r
     select n.hour, n.job_type, n.model_id, n.status, v_purged, n.jobs,
            n.runs, n.run_us, n.run_us_min, n.run_us_max, n.run_histogram,
-           n.waits, n.wait_us, n.wait_us_max, n.wait_histogram, n.oldest, n.newest
+           n.waits, n.wait_us, n.wait_us_max, n.wait_histogram, n.oldest, n.newest, n.attempts
     from public.job_rollup_of(p_from, p_to, p_status, p_ids) n
     on conflict (hour, job_type, model_id, status, purged) do update
     set jobs = r.jobs + excluded.jobs,
@@ -24,7 +24,8 @@ begin
         waits = r.waits + excluded.waits, wait_us = r.wait_us + excluded.wait_us,
         wait_us_max = greatest(r.wait_us_max, excluded.wait_us_max),
         wait_histogram = r.wait_histogram + excluded.wait_histogram,
-        oldest = least(r.oldest, excluded.oldest), newest = greatest(r.newest, excluded.newest);
+        oldest = least(r.oldest, excluded.oldest), newest = greatest(r.newest, excluded.newest),
+        attempts = r.attempts + excluded.attempts;
 
     insert into public.arrival_rollup as r
     select n.hour, n.status, n.created_hour, n.job_type, n.model_id, v_purged, n.jobs

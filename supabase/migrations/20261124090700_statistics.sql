@@ -135,7 +135,7 @@ returns table (
     bucket timestamptz, job_type text, model_id text, status text, jobs bigint,
     runs bigint, run_us numeric, run_us_min bigint, run_us_max bigint, run_histogram numeric,
     waits bigint, wait_us numeric, wait_us_max bigint, wait_histogram numeric,
-    oldest timestamptz, newest timestamptz
+    oldest timestamptz, newest timestamptz, attempts numeric
 )
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off
 as $$
@@ -174,14 +174,14 @@ begin
         union all
         select h.hour, h.job_type, h.model_id, h.status, h.jobs,
                h.runs, h.run_us, h.run_us_min, h.run_us_max, h.run_histogram,
-               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest
+               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest, h.attempts
         from hours h
         where h.purged or (h.hour, h.status) not in (select * from unnest(v_r.dirty_hours, v_r.dirty_statuses))
         union all
         -- Purged before their hour was folded.
         select h.hour, h.job_type, h.model_id, h.status, h.jobs,
                h.runs, h.run_us, h.run_us_min, h.run_us_max, h.run_histogram,
-               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest
+               h.waits, h.wait_us, h.wait_us_max, h.wait_histogram, h.oldest, h.newest, h.attempts
         from public.job_rollup h
         where h.purged and h.hour >= v_r.folded_to and h.hour < date_trunc('hour', p_to, 'UTC')
         union all
@@ -193,7 +193,7 @@ begin
         case p_bucket when 'hour' then p.day when 'day' then date_trunc('day', p.day, 'UTC') end,
         p.job_type, p.model_id, p.status, p.jobs,
         p.runs, p.run_us, p.run_us_min, p.run_us_max, p.run_histogram,
-        p.waits, p.wait_us, p.wait_us_max, p.wait_histogram, p.oldest, p.newest
+        p.waits, p.wait_us, p.wait_us_max, p.wait_histogram, p.oldest, p.newest, p.attempts
     from parts p;
 end;
 $$;
@@ -206,7 +206,7 @@ returns table (
     runs bigint, run_seconds double precision, run_seconds_min double precision, run_seconds_max double precision,
     run_histogram numeric,
     waits bigint, wait_seconds double precision, wait_seconds_max double precision, wait_histogram numeric,
-    oldest timestamptz, newest timestamptz
+    oldest timestamptz, newest timestamptz, attempts numeric
 )
 language plpgsql stable set search_path = '' set jit = off
 as $$
@@ -219,13 +219,13 @@ begin
         sum(p.run_histogram),
         sum(p.waits)::bigint, (sum(p.wait_us) / 1000000)::double precision,
         max(p.wait_us_max) / 1000000.0::double precision, sum(p.wait_histogram),
-        min(p.oldest), max(p.newest)
+        min(p.oldest), max(p.newest), sum(p.attempts)
     from public.job_stats_parts(p_from, p_to, p_bucket) p
     group by 1, 2, 3, 4;
 end;
 $$;
 comment on function public.job_stats is
-    'Jobs that ended from p_from to before p_to, per bucket (hour or day of UTC; all: one, with bucket null), type, model and status (refused is a status of its own here), purged ones included, as whole hours. run: completed_at - started_at; wait: started_at - scheduled_at, both of the last attempt and in seconds; runs and waits: jobs that have one.';
+    'Jobs that ended from p_from to before p_to, per bucket (hour or day of UTC; all: one, with bucket null), type, model and status (refused is a status of its own here), purged ones included, as whole hours. run: completed_at - started_at; wait: started_at - scheduled_at, both of the last attempt and in seconds; runs and waits: jobs that have one; attempts: those of all of the jobs together.';
 
 create function public.failure_stats(p_from timestamptz, p_to timestamptz)
 returns table (

@@ -39,10 +39,12 @@ Cost: reads the table of workers, which keeps one day.';
 
 select public.set_aside_existing('live_jobs');
 create view public.live_jobs with (security_invoker = true) as
-select q.job_type, q.status, count(*) as count, min(q.created_at) as oldest, max(q.created_at) as newest
+select
+    q.job_type, q.status, count(*) as count, min(q.created_at) as oldest, max(q.created_at) as newest,
+    sum(q.attempts) as attempts
 from public.job_queue q where q.status = 'pending' group by q.job_type, q.status
 union all
-select q.job_type, q.status, count(*), min(q.created_at), max(q.created_at)
+select q.job_type, q.status, count(*), min(q.created_at), max(q.created_at), sum(q.attempts)
 from public.job_queue q where q.status = 'processing' group by q.job_type, q.status;
 comment on view public.live_jobs is
 'How many jobs are pending and running, by type?
@@ -52,12 +54,15 @@ comment on view public.live_jobs is
 - count: jobs
 - oldest: when the oldest of them was created
 - newest: when the newest of them was created
+- attempts: attempts of all of them together, so far
 
 Cost: reads the live jobs by their partial indexes, never the finished ones.';
 
 select public.set_aside_existing('stuck_jobs');
 create view public.stuck_jobs with (security_invoker = true) as
-select s.*, clock_timestamp() - s.last_heartbeat_at as silent_for
+select
+    s.*, clock_timestamp() - s.last_heartbeat_at as silent_for,
+    (extract(epoch from clock_timestamp() - s.started_at) / 60)::double precision as minutes_stuck
 from (
     select
         q.id, q.job_type, q.payload, q.attempts, q.max_attempts, q.priority, q.created_by, q.created_at,
@@ -83,6 +88,7 @@ comment on view public.stuck_jobs is
 - worker_id: worker that holds it, null without a lease
 - last_heartbeat_at: start or last heartbeat of the attempt, the later one
 - silent_for: time since then
+- minutes_stuck: minutes since the attempt started, null without a start
 
 Cost: reads the running jobs by their partial index.';
 
@@ -121,19 +127,20 @@ select
     h.status,
     sum(h.jobs)::bigint as count,
     round(sum(h.run_us) / 1000000 / nullif(sum(h.runs), 0), 3)::double precision as avg_duration_seconds,
-    min(h.oldest) as oldest,
-    max(h.newest) as newest
+    min(h.oldest) as oldest_job,
+    max(h.newest) as newest_job,
+    round(sum(h.attempts) / sum(h.jobs), 2)::double precision as avg_attempts
 from (
-    select l.job_type, l.status, l.count as jobs, 0 as runs, 0::numeric as run_us, l.oldest, l.newest
+    select l.job_type, l.status, l.count as jobs, 0 as runs, 0::numeric as run_us, l.oldest, l.newest, l.attempts
     from public.live_jobs l
     union all
     -- Jobs of an existing deployment that finished without a completed_at.
-    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at)
+    select q.job_type, q.status, count(*), 0, 0, min(q.created_at), max(q.created_at), sum(q.attempts)
     from public.job_queue q
     where q.status in ('completed', 'failed', 'cancelled') and q.completed_at is null
     group by q.job_type, q.status
     union all
-    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest
+    select s.job_type, s.status, s.jobs, s.runs, round((s.run_seconds * 1000000)::numeric), s.oldest, s.newest, s.attempts
     from public.job_stats('-infinity', 'infinity', 'all') s
 ) h
 group by h.job_type, h.status;
@@ -144,8 +151,9 @@ comment on view public.queue_health is
 - status: pending, processing (running), completed, failed, refused (failed in job_queue, but counted apart) or cancelled
 - count: jobs
 - avg_duration_seconds: mean run time of the finished ones, in seconds; null for live ones
-- oldest: when the oldest of them was created
-- newest: when the newest of them was created
+- oldest_job: when the oldest of them was created
+- newest_job: when the newest of them was created
+- avg_attempts: mean number of attempts so far
 
 Cost: live jobs by their partial indexes, finished ones from the daily rollup: it grows with the days of history, not with the jobs.';
 

@@ -99,7 +99,7 @@ comment on function public.user_standing is
 
 Parameters: p_user_id is the user.
 
-- limits: daily_limit, daily_used (last 24 hours), hourly_limit, hourly_used (last hour) in generations, and can_generate (JSON, from get_user_limits)
+- limits: daily_limit, daily_used (last 24 hours), hourly_limit, hourly_used (last hour) in generations, can_generate and limit_reason (JSON, from get_user_limits)
 - custom_daily_limit: limit in 24 hours that an operator set, in generations; null for the default
 - custom_hourly_limit: limit in an hour that an operator set, in generations; null for the default
 - default_daily: limit in 24 hours of users without one, in generations

@@ -17,12 +17,43 @@ with barred as materialized (
     cross join lateral (select number * interval '24 hours' as day) d
     where hour.first - day > (select min(r.hour) from public.job_rollup r)
       and hour.second + interval '1 hour' - day <= s.folded_until
+), by_type as materialized (
+    select
+        job_type, paused,
+        count(*) as pending,
+        count(*) filter (where attempts > 0) as retrying,
+        count(*) filter (where scheduled_at <= now() and not held) as due,
+        min(scheduled_at) filter (where not held) as oldest_due,
+        count(*) filter (where scheduled_at <= now() and held) as rate_limited,
+        min(scheduled_at) filter (where held) as oldest_rate_limited,
+        min(scheduled_at) as oldest
+    from public.job_queue
+    cross join barred
+    cross join lateral (
+        select
+            job_type = any (barred.types) or '*' = any (barred.types) as paused,
+            -- As model_of does, whose call would cost more than all else here.
+            cardinality(barred.models) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.models), false) as held
+    ) b
+    where status = 'pending'
+    group by job_type, paused
 )
 select
     pending.*,
     processing.processing,
     stuck.*,
     workers.*,
+    (
+        select coalesce(jsonb_agg(to_jsonb(u) order by u.seconds desc), '[]')
+        from (
+            select t.job_type, t.due, extract(epoch from now() - t.oldest_due) as seconds
+            from by_type t
+            where t.due > 0 and not t.paused and workers.workers_alive > 0
+              and not exists (select from public.live_workers w where t.job_type = any (w.job_types))
+            order by t.oldest_due
+            limit 20
+        ) u
+    ) as unhandled,
     (
         select coalesce(
             jsonb_agg(jsonb_build_object(
@@ -80,26 +111,16 @@ select
     usual_failed / nullif(usual_completed + usual_failed, 0) as usual_failure_share
 from (
     select
-        count(*) as pending,
-        count(*) filter (where attempts > 0) as retrying,
-        count(*) filter (where scheduled_at <= now() and not paused and not held) as due,
+        coalesce(sum(pending), 0)::bigint as pending,
+        coalesce(sum(retrying), 0)::bigint as retrying,
+        coalesce(sum(due) filter (where not paused), 0)::bigint as due,
+        extract(epoch from now() - min(oldest_due) filter (where not paused))::double precision as oldest_due_seconds,
+        coalesce(sum(rate_limited) filter (where not paused), 0)::bigint as rate_limited,
         extract(
-            epoch from now() - min(scheduled_at) filter (where not paused and not held)
-        )::double precision as oldest_due_seconds,
-        count(*) filter (where scheduled_at <= now() and not paused and held) as rate_limited,
-        extract(
-            epoch from now() - min(scheduled_at) filter (where not paused and held)
+            epoch from now() - min(oldest_rate_limited) filter (where not paused)
         )::double precision as oldest_rate_limited_seconds,
-        extract(epoch from now() - min(scheduled_at))::double precision as oldest_pending_seconds
-    from public.job_queue
-    cross join barred
-    cross join lateral (
-        select
-            job_type = any (barred.types) or '*' = any (barred.types) as paused,
-            -- As model_of does, whose call would cost more than all else here.
-            cardinality(barred.models) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.models), false) as held
-    ) b
-    where status = 'pending'
+        extract(epoch from now() - min(oldest))::double precision as oldest_pending_seconds
+    from by_type
 ) pending
 cross join (
     select count(*) as processing from public.job_queue where status = 'processing'
@@ -158,6 +179,7 @@ comment on view public.queue_state is
 - stuck_seconds: longest time since the last heartbeat of one of these; null if none
 - workers_alive: workers alive (live_workers)
 - slots: jobs that they run at once
+- unhandled: job types with due jobs that none of the workers alive runs (JSON list of job_type; due jobs; seconds that the oldest has waited), the 20 that wait longest; empty without workers
 - paused: pauses (JSON list of job_type, * for all; by; seconds; reason)
 - down: open circuit breakers (JSON list of provider; seconds since it opened; retry_seconds until the next try, null during one; reason)
 - held_models: rate-limited models (list of ids)

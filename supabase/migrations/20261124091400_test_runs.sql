@@ -203,6 +203,7 @@ begin
         perform public.cancel_jobs(p_actor, v_live);
     end if;
     delete from public.job_queue q where q.id = any (v_jobs);
+    delete from public.attempt_workers w where w.job_id = any (v_jobs);
     delete from public.idempotency_keys k where k.scope = 'test' and k.generation_id = any (v_generations);
     storage_paths := array(select public.stored_files(v_generations));
     delete from public.image_generations g where g.id = any (v_generations);

@@ -154,6 +154,7 @@ begin
     perform from public.job_queue q where q.id = any (v_jobs) order by q.id for update;
     delete from public.job_leases l where l.job_id = any (v_jobs);
     delete from public.job_queue q where q.id = any (v_jobs);
+    delete from public.attempt_workers w where w.job_id = any (v_jobs);
     storage_paths := array(select public.stored_files(v_generations));
     delete from public.image_generations g where g.id = any (v_generations);
     delete from auth.users u where u.id = any (v_users);

@@ -69,6 +69,7 @@ begin
         -- Each deleted row marks its hour dirty: until the next refresh, readers count its rows instead of
         -- its rollup.
         delete from public.job_queue q where q.id = any (v_ids);
+        delete from public.attempt_workers w where w.job_id = any (v_ids);
     end if;
     return next;
 end;
@@ -235,6 +236,7 @@ begin
 
     delete from public.job_leases l where l.job_id = any (v_jobs);
     delete from public.job_queue q where q.id = any (v_jobs);
+    delete from public.attempt_workers w where w.job_id = any (v_jobs);
     storage_paths := array(
         select distinct f.path from public.image_generations g
         cross join lateral (values (g.storage_path), (g.thumbnail_path)) f (path)
@@ -315,11 +317,26 @@ comment on function public.end_session is
 
 -- Repairs -----------------------------------------------------------------------------------------
 
+create function public.unpublished_tables() returns text[]
+language sql stable set search_path = ''
+as $$
+    select array(
+        select n.name from unnest(array['job_queue', 'image_generations']) as n (name)
+        where not exists (
+            select from pg_catalog.pg_publication_tables t
+            where t.pubname = 'supabase_realtime' and t.schemaname = 'public' and t.tablename = n.name
+        )
+    );
+$$;
+comment on function public.unpublished_tables is
+    'Which of the tables that applications follow over Supabase Realtime are not in its publication.';
+
 create function public.restore_realtime(p_actor text) returns text[]
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
     v_restored text[] := '{}'::text[];
+    v_table    text;
     v_enabled  "char" := (
         select t.tgenabled from pg_catalog.pg_trigger t
         where t.tgrelid = 'public.image_generations'::regclass and t.tgname = 'image_generations_changed'
@@ -330,13 +347,10 @@ begin
         create publication supabase_realtime;
         v_restored := v_restored || text 'the publication supabase_realtime';
     end if;
-    if not exists (
-        select from pg_catalog.pg_publication_tables
-        where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'image_generations'
-    ) then
-        alter publication supabase_realtime add table public.image_generations;
-        v_restored := v_restored || text 'image_generations in the publication';
-    end if;
+    foreach v_table in array public.unpublished_tables() loop
+        execute format('alter publication supabase_realtime add table public.%I', v_table);
+        v_restored := v_restored || format('%s in the publication', v_table);
+    end loop;
     if v_enabled is null then
         create trigger image_generations_changed
             after insert or update of status, progress, image_url, error_message on public.image_generations

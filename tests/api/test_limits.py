@@ -91,6 +91,7 @@ def test_of_200_parallel_requests_exactly_20_are_queued(db, make_user, at_once):
                 "daily_used": HOURLY,
                 "hourly_limit": HOURLY,
                 "hourly_used": HOURLY,
+                "limit_reason": f"Hourly limit reached: {HOURLY} of {HOURLY}.",
             }
             assert 3500 < int(answer.headers["Retry-After"]) <= 3600
 

@@ -14,6 +14,7 @@ DOWN = {
     "retry_seconds": 38.0,
     "reason": "No answer.",
 }
+UPSCALE = {"job_type": "upscale", "due": 3, "seconds": 91.0}
 ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
 SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
 RULES = {
@@ -42,6 +43,7 @@ FINE = {
     "rules": RULES,
     "alerts": [],
     "worker_seen_seconds": 5.0,
+    "unhandled": [],
     "paused": [],
     "down": [],
     "held_models": [],
@@ -119,6 +121,13 @@ FINE = {
             "good",
             "2 jobs pending: a/b rate-limited.",
         ),
+        (
+            {"unhandled": [UPSCALE], "due": 3, "oldest_due_seconds": 91.0},
+            "warning",
+            "No worker alive for upscale jobs. 3 jobs pending, the oldest for 1 min 31 s. Start a"
+            " worker that runs this type, or cancel its jobs.",
+        ),
+        ({"unhandled": [UPSCALE | {"seconds": 121.0}]}, "critical", "No worker alive for upscale"),
         ({"stuck": 2}, "warning", "2 jobs stuck: no recent heartbeat."),
         (
             {"stuck": 2, "stuck_seconds": 600.0},
@@ -186,6 +195,13 @@ def test_lists_all_that_is_wrong_the_worst_first():
 def test_says_once_that_jobs_wait_because_nobody_works():
     found = verdict(FINE | {"workers_alive": 0, "due": 9, "oldest_due_seconds": 9999.0})
     assert [condition.name for condition in found.conditions] == ["no_worker"]
+
+
+@pytest.mark.parametrize(("oldest", "others"), [(901.0, []), (999.0, ["waits_too_long"])])
+def test_says_once_that_jobs_wait_because_nobody_runs_their_type(oldest, others):
+    waiting = {"unhandled": [UPSCALE | {"seconds": 901.0}], "due": 9, "oldest_due_seconds": oldest}
+    found = verdict(FINE | waiting)
+    assert [condition.name for condition in found.conditions] == ["unhandled_types", *others]
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_error_details_have_the_shape_of_append_attempt_error(history: Connectio
     statement = "select * from job_queue where status = 'failed' or attempts > 1"
     jobs = history.execute(statement).fetchall()
     assert {job["attempts"] for job in jobs if job["status"] == "completed"} == {2, 3}
-    keys = {"attempt", "due_at", "started_at", "at", "worker", "error", "details"}
+    keys = {"attempt", "due_at", "started_at", "at", "error", "details"}
     for job in jobs:
         details = dict(job["error_details"])
         errors = details.pop("attempts")

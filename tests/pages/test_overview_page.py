@@ -14,8 +14,8 @@ HOSTILE = (
 )
 ALIVE = (
     "insert into workers (id, kind, host, pid, process_started_at, version, job_types, concurrency,"
-    " last_seen_at) values (gen_random_uuid(), 'worker', 'h', 1, now(), '1', '{}', 3,"
-    " now() + interval '10 minutes')"
+    " last_seen_at) values (gen_random_uuid(), 'worker', 'h', 1, now(), '1',"
+    " '{a,generate-image}', 3, now() + interval '10 minutes')"
 )
 STUCK = (
     "insert into job_queue (job_type, status, attempts, started_at, updated_at)"

@@ -147,6 +147,29 @@ def test_nothing_at_all(db: Connection) -> None:
     assert [condition.name for condition in verdict(now).conditions] == ["no_worker"]
 
 
+def test_types_that_no_worker_runs(db: Connection) -> None:
+    def unhandled() -> dict[str, int]:
+        return {found["job_type"]: found["due"] for found in overview.now(db)["unhandled"]}
+
+    for job_type, jobs in (("generate-image", 1), ("upscale", 2), ("paused", 1)):
+        db.execute("select enqueue_job(%s, '{}') from generate_series(1, %s)", [job_type, jobs])
+    db.execute("select enqueue_job('later', '{}', 0, now() + interval '1 hour')")
+    db.execute("select pause_queue('me', 'paused')")
+    assert unhandled() == {}, "without a worker that alone is said"
+    db.execute(
+        "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
+        " concurrency) values (gen_random_uuid(), 'worker', 'h', 1, now(), '1',"
+        " '{generate-image}', 1)"
+    )
+    assert unhandled() == {"upscale": 2}
+    assert [condition.name for condition in verdict(overview.now(db)).conditions] == [
+        "unhandled_types",
+        "paused",
+    ]
+    db.execute("update workers set job_types = '{generate-image,upscale}'")
+    assert unhandled() == {}
+
+
 def test_the_verdict_and_the_alerts_go_by_the_same_limits(db: Connection) -> None:
     db.execute(
         "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"

@@ -90,7 +90,7 @@ def test_usage_against_limits(filled: Connection) -> None:
     user = users.user(filled, user_id=USERS[4])
     assert user["limits"] == {
         "can_generate": True, "daily_limit": 100, "daily_used": 5, "hourly_limit": 20,
-        "hourly_used": 1,
+        "hourly_used": 1, "limit_reason": None,
     }  # fmt: skip
     assert (user["custom_daily_limit"], user["custom_hourly_limit"]) == (None, None)
     assert user["last_requested_at"] is not None

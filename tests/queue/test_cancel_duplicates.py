@@ -43,8 +43,8 @@ def test_a_waiting_job_is_cancelled_when_its_image_is_done(queue):
 
 
 def test_a_duplicate_that_waits_for_another_attempt_has_no_run(queue):
-    kept = queue.enqueue(generation_id="g-1")
-    again = queue.claimed("other", generation_id="g-1")
+    kept = queue.enqueue(generation_id="g-1", due="1 h")
+    again = queue.claimed(generation_id="g-1")
     queue.fail(again)
     assert cancel(queue) == {again}
     assert queue.job(again)["started_at"] is None
@@ -78,8 +78,8 @@ def test_of_several_waiting_jobs_the_oldest_is_kept(queue):
 
 
 def test_a_running_job_counts_as_the_oldest(queue):
-    waiting = queue.enqueue("a", generation_id="g-1")
-    running = queue.claimed("b", generation_id="g-1")
+    waiting = queue.enqueue(generation_id="g-1", due="1 h")
+    running = queue.claimed(generation_id="g-1")
     assert cancel(queue) == {waiting}
     assert queue.status(running) == "processing"
 

@@ -26,15 +26,16 @@ def test_bad_arguments_are_refused(queue):
     assert queue.rows("select * from job_queue") == []
 
 
-def test_a_generation_has_one_live_job(queue):
+def test_a_generation_has_one_live_job_of_a_type(queue):
     first = queue.enqueue(generation_id=GENERATION)
     with pytest.raises(psycopg.Error, match="already has a pending or running job") as waiting:
         queue.enqueue(generation_id=GENERATION.upper())
     assert waiting.value.sqlstate == "DR409"
     queue.claim()
     with pytest.raises(psycopg.Error, match="already has a pending or running job") as running:
-        queue.enqueue("another-type", generation_id=GENERATION)
+        queue.enqueue(generation_id=GENERATION)
     assert running.value.sqlstate == "DR409"
+    queue.enqueue("download-image", generation_id=GENERATION)
     queue.complete(first)
     assert queue.enqueue(generation_id=GENERATION) != first
 

@@ -79,6 +79,8 @@ class QueueMachine(Comparison):
     @rule(target=jobs, **JOB)
     def enqueue(self, job_type, generation, model, priority, tries, due):
         payload = {"prompt": "p", "model_id": model}
+        if job_type != PROVIDED:
+            generation = None  # Such a job is beside the one that its generation follows.
         if generation:
             payload["generation_id"] = generation
         call = "select enqueue_job(%s, %s, %s, now() + %s::interval, %s)"

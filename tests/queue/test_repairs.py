@@ -27,18 +27,22 @@ def audit(db):
 def test_realtime_is_put_back(db):
     made = one(db, TRIGGER)
     assert one(db, "select restore_realtime('me')") == []
-    db.execute("alter publication supabase_realtime drop table image_generations")
-    assert one(db, "select restore_realtime('me')") == ["image_generations in the publication"]
+    db.execute("alter publication supabase_realtime drop table job_queue, image_generations")
+    assert one(db, "select restore_realtime('me')") == [
+        "job_queue in the publication",
+        "image_generations in the publication",
+    ]
     db.execute("drop publication supabase_realtime")
     db.execute("drop trigger image_generations_changed on image_generations")
-    assert len(one(db, "select restore_realtime('me')")) == 3
+    assert len(one(db, "select restore_realtime('me')")) == 4
     assert one(db, TRIGGER) == made
-    assert one(db, "select tablename from pg_publication_tables") == "image_generations"
+    published = "select array_agg(tablename::text order by tablename) from pg_publication_tables"
+    assert one(db, published) == ["image_generations", "job_queue"]
     db.execute("alter table image_generations disable trigger image_generations_changed")
     assert one(db, "select restore_realtime('me')") == ["the trigger that sends NOTIFY"]
     assert [row[:3] for row in audit(db)] == [
-        ("me", "restore_realtime", 1),
-        ("me", "restore_realtime", 3),
+        ("me", "restore_realtime", 2),
+        ("me", "restore_realtime", 4),
         ("me", "restore_realtime", 1),
     ]
 

@@ -110,6 +110,8 @@ def test_the_contract_is_visible_in_the_catalogue(queue):
     policies = queue.rows("select policyname from pg_policies where tablename = 'job_queue'")
     assert {row["policyname"] for row in policies} == {
         "Users can view their own jobs",
+        "Users can cancel their own pending jobs",
+        "Users change jobs only by cancelling them",
         "Service role has full access",
     }
     views = queue.rows("select viewname from pg_views where schemaname = 'public'")

@@ -36,7 +36,7 @@ class History:
             "create view all_jobs as select id, job_type, payload,"
             " case when status = 'failed' and error_details ->> 'code' = 'refused' then 'refused'"
             " else status end as status, scheduled_at, started_at, completed_at, error_message,"
-            " error_details, created_by, created_at"
+            " error_details, created_by, created_at, attempts"
             " from (select * from job_queue union all select * from purged_jobs) every"
         )
 

@@ -66,8 +66,9 @@ select
     status,
     count(*) as count,
     round(avg(extract(epoch from completed_at - started_at)), 3)::double precision as avg_duration_seconds,
-    min(created_at) as oldest,
-    max(created_at) as newest
+    min(created_at) as oldest_job,
+    max(created_at) as newest_job,
+    round(avg(attempts), 2)::double precision as avg_attempts
 from public.all_jobs
 group by job_type, status
 order by job_type, status;

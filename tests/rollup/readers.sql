@@ -33,7 +33,8 @@ group by hour, job_type, model_id, error_group, error_code, users
 order by 1, 2, 3, 4, 5;
 
 -- name: queue_health
-select job_type, status, count, avg_duration_seconds, oldest, newest from public.queue_health order by 1, 2;
+select job_type, status, count, avg_duration_seconds, oldest_job, newest_job, avg_attempts
+from public.queue_health order by 1, 2;
 
 -- name: recent_jobs
 select

@@ -22,6 +22,8 @@ values (gen_random_uuid(), 'worker', 'host', 1, now(), '1', '{}', 1);
 insert into public.job_leases (job_id, attempt, heartbeat_at)
 select id, 1, now() - interval '1 hour' from people;
 
+insert into public.attempt_workers select id, 1, 'host, pid 1' from people;
+
 insert into public.image_generations (user_id, prompt, model_id)
 select id, 'a prompt', 'a/model' from people;
 
@@ -42,9 +44,9 @@ insert into public.model_holds (model_id, held_until) values ('a/model', now());
 
 -- Figures of all users together, so nobody's: users may not read them at all.
 insert into public.job_rollup
-select now(), 'job', '', 'completed', false, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now();
+select now(), 'job', '', 'completed', false, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now(), 1;
 insert into public.job_rollup_daily
-select now(), 'job', '', 'completed', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now();
+select now(), 'job', '', 'completed', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, now(), now(), 1;
 insert into public.arrival_rollup
 select now(), 'completed', now(), 'job', '', false, 1;
 insert into public.job_minutes values (now(), 'job', 'completed', 1, 1, 1, 1, 1);

@@ -164,18 +164,23 @@ def cron_key(facts: Facts) -> Finding:
 
 
 def realtime(facts: Facts) -> Finding:
-    """The publication of Supabase Realtime includes changes of generations."""
+    """The publication of Supabase Realtime includes changes of jobs and generations."""
     found = facts.query("publication")
     sql = []
     if not found["present"]:
         sql.append("create publication supabase_realtime;")
     elif not found["changes"]:
         sql.append("alter publication supabase_realtime set (publish = 'insert, update, delete');")
-    if not found["published"]:
-        sql.append("alter publication supabase_realtime add table public.image_generations;")
+    sql += [
+        f"alter publication supabase_realtime add table public.{table};"
+        for table in found["missing"]
+    ]
     if not sql:
-        return Finding("ok", "supabase_realtime publishes changes to image_generations.")
-    what = "publishes no changes" if found["published"] else "does not include image_generations"
+        return Finding(
+            "ok", "supabase_realtime publishes changes to job_queue and image_generations."
+        )
+    missing = " and ".join(found["missing"])
+    what = f"does not include {missing}" if missing else "publishes no changes"
     return Finding(
         "critical",
         f"The publication supabase_realtime {what if found['present'] else 'is missing'}.",

@@ -152,7 +152,7 @@ def no_handler(facts: Facts) -> list[Finding]:
             "critical",
             f"{plural(unknown['jobs'], 'pending job')}. Either the type is misspelled where jobs"
             " are enqueued, or the workers are older than the program that enqueues them.",
-            cause=f"No worker handles jobs of type {unknown['job_type']}.",
+            cause=conditions.no_worker(job_type=unknown["job_type"]),
             jobs=unknown["jobs"],
             repair=Repair(
                 f"Cancel {plural(unknown['jobs'])} of type {unknown['job_type']}",

@@ -19,25 +19,25 @@ def _restore(pool: Pool, actor: str) -> str:
 
 RESTORE = Repair(
     "Restore updates",
-    "Adds image_generations to the publication supabase_realtime (creating it if necessary) and"
-    " restores the trigger that sends NOTIFY. Jobs are not affected.",
+    "Adds job_queue and image_generations to the publication supabase_realtime (creating it if"
+    " necessary) and restores the trigger that sends NOTIFY. Jobs are not affected.",
     _restore,
     needs=Role.ADMIN,
 )
 
 
 def publication(facts: Facts) -> list[Finding]:
-    """The publication of Supabase Realtime lacks image_generations."""
+    """The publication of Supabase Realtime lacks job_queue or image_generations."""
     now = facts["realtime"]
-    if now["published"]:
+    if not now["unpublished"]:
         return []
     return [
         Finding(
             "critical",
-            "The table image_generations is not in the publication supabase_realtime."
+            f"The publication supabase_realtime lacks {' and '.join(now['unpublished'])}."
             if now["has_publication"]
             else "There is no publication supabase_realtime.",
-            cause="Supabase Realtime does not receive changes to generations.",
+            cause="Supabase Realtime does not receive all changes to jobs and generations.",
             repair=RESTORE,
         )
     ]

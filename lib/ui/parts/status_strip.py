@@ -104,7 +104,7 @@ def _next_steps(cause: str, now: QueueState) -> None:
         case "stuck":
             reset_button(now["stuck"], "primary")
             link("jobs", "Show stuck jobs", view="stuck")
-        case "no_worker" | "worker_gone" | "storage_failed":
+        case "no_worker" | "unhandled_types" | "worker_gone" | "storage_failed":
             link("workers", "Show workers")
             link("jobs", "Show pending jobs", view="pending")
         case "many_failures":

@@ -170,6 +170,12 @@ BREAKS = {
         "does not include image_generations",
         "add table public.image_generations;",
     ),
+    "publication without jobs": (
+        "realtime",
+        "alter publication supabase_realtime drop table public.job_queue",
+        "does not include job_queue",
+        "add table public.job_queue;",
+    ),
     "publication without updates": (
         "realtime",
         "alter publication supabase_realtime set (publish = 'insert')",

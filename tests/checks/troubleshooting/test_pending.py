@@ -44,7 +44,7 @@ def test_jobs_of_a_type_that_no_worker_knows_are_cancelled(page, db, start_worke
     start_worker()
     db.execute("select enqueue_job('generate-imgae', '{}') from generate_series(1, 3)")
     said = page.read("pending")
-    assert "No worker handles jobs of type generate-imgae." in said
+    assert "No worker alive for generate-imgae jobs." in said
     assert "3 pending jobs. Either the type is misspelled" in said
     assert page.press("Cancel 3 jobs of type generate-imgae") == "3 jobs cancelled."
     assert statuses(db) == ["cancelled"] * 3

@@ -59,7 +59,7 @@ def test_a_job_that_runs_without_end_is_cancelled(page, db):
 def test_a_table_that_left_the_publication_is_added(page, db):
     db.execute("alter publication supabase_realtime drop table image_generations")
     said = page.read("realtime")
-    assert "image_generations is not in the publication supabase_realtime" in said
+    assert "The publication supabase_realtime lacks image_generations." in said
     assert page.press("Restore updates") == "Restored: image_generations in the publication."
     assert page.healthy("realtime")
     db.execute("drop publication supabase_realtime")
