@@ -57,14 +57,14 @@ declare
     -- Names of ours, of which some are set aside:
     v_relations constant text[] := '{
         alert_channel_urls, alert_channels, alert_notifications, alert_rules, alert_silences, alert_watch,
-        alerts, arrival_minutes, arrival_rollup, async_rollout, background_errors, cron_requests,
-        deployment_points, failed_jobs_recent, failure_groups, failure_rollup, idempotency_keys, job_leases,
-        job_minutes, job_rollup, job_rollup_daily, job_totals, job_types, live_jobs, live_workers,
-        model_holds, model_timings, outputs, path_rollup, pending_line, predictions, provider_breakers,
-        purge_runs, queue_health, queue_health_recent, queue_hours, queue_pace, queue_pauses, queue_quarters,
-        queue_samples, queue_state, rollback_jobs, rollbacks, rollup_dirty, rollup_state, set_aside_jobs,
-        stuck_jobs, sync_generations, test_run_jobs, test_runs, throughput_hourly, unknown_outcomes,
-        user_limits, user_usage, workers
+        alerts, arrival_minutes, arrival_rollup, async_rollout, attempt_workers, background_errors,
+        cron_requests, deployment_points, failed_jobs_recent, failure_groups, failure_rollup,
+        idempotency_keys, job_leases, job_minutes, job_rollup, job_rollup_daily, job_totals, job_types,
+        live_jobs, live_workers, model_holds, model_timings, outputs, path_rollup, pending_line, predictions,
+        provider_breakers, purge_runs, queue_health, queue_health_recent, queue_hours, queue_pace,
+        queue_pauses, queue_quarters, queue_samples, queue_state, rollback_jobs, rollbacks, rollup_dirty,
+        rollup_state, set_aside_jobs, stuck_jobs, sync_generations, test_run_jobs, test_runs,
+        throughput_hourly, unknown_outcomes, user_limits, user_usage, workers
     }'::text[];
     v_functions constant text[] := '{
         actions_on_job, add_alert_channel, add_to_hours, add_to_minutes, add_to_rollups, adopt_prediction,
@@ -76,31 +76,32 @@ declare
         cron_findings, cron_history_rows, cron_job_state, cron_jobs, cron_runs, cron_version,
         custom_size_input, data_reference, default_input, default_limits, delete_finished_jobs,
         delete_test_run, drop_intent, end_alert_silence, end_lost_attempt, end_prediction, end_purge,
-        end_rollback, end_session, end_sync_generation, ended_totals, enqueue_job, error_group, error_key,
-        evaluate_alerts, expected_size, fail_claim, failure_groups_between, failure_key, failure_outcome,
-        failure_rollup_of, failure_stats, fill_existing_columns, finished_jobs, fold_async_totals, fold_jobs,
-        fold_until, follow_alerts, follow_job, forget_alerts, forget_idempotency_keys, forget_provider_id,
-        forgotten_after, further_lines, generation_of, get_user_limits, heartbeat_jobs, histogram_bins,
-        histogram_counts, histogram_of, histogram_percentile, histogram_percentiles, history_error,
-        hold_claim, http_post_function, images, images_asked, input_problem, input_problems, input_to_send,
-        input_without_data, intend_prediction, is_passing_error, job_minutes_of, job_rollup_of, job_states,
-        job_stats, job_stats_parts, job_times, limit_resets_in, line_of, live_duplicates, mark_rollup_dirty,
-        mask_secrets, measure_barriers, measure_cron, measure_ended, measure_errors, measure_waiting,
-        measure_workers, megapixels_of, minute_ranges, minutes_since, missing_images_notice, model_of,
-        model_time_distribution, model_timings_between, model_trend, named_secret, nearest_name,
-        net_responses, net_waiting, neutral_inputs, note_deployment, note_notified, oldest_due, open_rollback,
-        operator_enqueue, parameter_schema_of, path_stats, pause_queue, pending_lines, pick_jobs,
-        probe_provider, problems_in_words, process_jobs_seconds, purge_cron_history, purge_finished_jobs,
-        purge_horizon, purged_jobs, put_back_cancelled, queue_flow, queue_lengths, rebuild_rollup,
-        recent_arrivals, recent_jobs, recent_times, record_action, record_cron_change, record_maintenance,
-        record_output, record_prediction, record_progress, record_provider_failure, record_provider_success,
-        refold_dirty_hours, refold_hour, refresh_rollup, refuse_invalid_labels, refuse_reserved_inputs,
-        refuse_transition, release_jobs, remove_alert_channel, remove_sample_data, remove_self_test,
-        renew_intent, replace_prediction, report_background_error, request_process_jobs, requested_input,
-        require_actor, require_cron, require_cron_schedule, rescue_stuck_jobs, rescue_worker_jobs,
-        reserved_input, reset_stuck_jobs, resolve_input, response_seconds, restart_cron, restore_realtime,
-        restore_rollout, restore_user_access, resume_model, resume_queue, retry_delay, retry_jobs,
-        retry_set_aside_jobs, rewind_rollup, roll_back_to_synchronous, roll_days, rolled_days,
+        end_rollback, end_session, end_sync_generation, ended_totals, enqueue_for_user, enqueue_job,
+        error_group, error_key, evaluate_alerts, expected_size, fail_claim, failure_groups_between,
+        failure_key, failure_outcome, failure_rollup_of, failure_stats, fill_existing_columns, finished_jobs,
+        fold_async_totals, fold_jobs, fold_until, follow_alerts, follow_cancellation, follow_job,
+        forget_alerts, forget_idempotency_keys, forget_provider_id, forgotten_after, further_lines,
+        generation_of, get_user_limits, heartbeat_jobs, histogram_bins, histogram_counts, histogram_of,
+        histogram_percentile, histogram_percentiles, history_error, hold_claim, http_post_function, images,
+        images_asked, input_problem, input_problems, input_to_send, input_without_data, intend_prediction,
+        is_being_generated, is_passing_error, job_minutes_of, job_rollup_of, job_states, job_stats,
+        job_stats_parts, job_times, keep_attempt_worker, limit_resets_in, line_of, live_duplicates,
+        mark_rollup_dirty, mask_secrets, measure_barriers, measure_cron, measure_ended, measure_errors,
+        measure_waiting, measure_workers, megapixels_of, minute_ranges, minutes_since, missing_images_notice,
+        model_of, model_time_distribution, model_timings_between, model_trend, named_secret, nearest_name,
+        net_responses, net_waiting, neutral_inputs, note_cancellation, note_deployment, note_notified,
+        oldest_due, open_rollback, operator_enqueue, parameter_schema_of, path_stats, pause_queue,
+        pending_lines, pick_jobs, probe_provider, problems_in_words, process_jobs_seconds, purge_cron_history,
+        purge_finished_jobs, purge_horizon, purged_jobs, put_back_cancelled, queue_flow, queue_lengths,
+        rebuild_rollup, recent_arrivals, recent_jobs, recent_times, record_action, record_cron_change,
+        record_maintenance, record_output, record_prediction, record_progress, record_provider_failure,
+        record_provider_success, refold_dirty_hours, refold_hour, refresh_rollup, refuse_invalid_labels,
+        refuse_reserved_inputs, refuse_transition, release_jobs, remove_alert_channel, remove_sample_data,
+        remove_self_test, renew_intent, replace_prediction, report_background_error, request_process_jobs,
+        requested_input, require_actor, require_cron, require_cron_schedule, rescue_stuck_jobs,
+        rescue_worker_jobs, reserved_input, reset_stuck_jobs, resolve_input, response_seconds, restart_cron,
+        restore_realtime, restore_rollout, restore_user_access, resume_model, resume_queue, retry_delay,
+        retry_jobs, retry_set_aside_jobs, rewind_rollup, roll_back_to_synchronous, roll_days, rolled_days,
         rollout_position, rollup_patience, rollup_ranges, run_job_again, sample_queue, save_model_schema,
         schedule_process_jobs, schema_fingerprint, schema_in_brief, secret_key_name, secret_readable,
         self_test_email, self_test_prompt, set_alert_channel, set_alert_rule, set_aside_job,
@@ -109,9 +110,9 @@ declare
         silence_self_test_job, size_inputs, sizes_of, slow_start, start_attempts, start_generation,
         start_rollback, start_self_test, start_sync_generation, start_test_generations, start_test_run,
         stop_cron, stop_purge, stored_files, stuck_after, tell_generation_change, throughput,
-        tick_deployment_point, unfit_defaults, unschedule_cron_job, unschedule_process_jobs,
-        unwanted_predictions, use_async_for_user, user_requests, user_standing, user_usage_between,
-        verify_rollup, whole_buckets, withdraw_test_run, worker_of, worker_seen_at
+        tick_deployment_point, unfit_defaults, unpublished_tables, unschedule_cron_job,
+        unschedule_process_jobs, unwanted_predictions, use_async_for_user, user_requests, user_standing,
+        user_usage_between, verify_rollup, whole_buckets, withdraw_test_run, worker_of, worker_seen_at
     }'::text[];
     v_replaced  constant text[] := '{
         begin_generation, cancel_duplicates, cancel_jobs, claim_jobs, claim_next_job, complete_job,
@@ -125,7 +126,8 @@ declare
     v_indexes   constant text[] := '{
         image_generations_created_idx, image_generations_test_idx, image_generations_user_idx,
         job_queue_failed_idx, job_queue_failure_key_idx, job_queue_finished_idx,
-        job_queue_live_generation_key, job_queue_pending_idx, job_queue_processing_idx
+        job_queue_live_generation_key, job_queue_pending_idx, job_queue_processing_idx,
+        job_queue_user_jobs_idx
     }'::text[];
     v_columns   constant jsonb := (
         select jsonb_agg(to_jsonb(c)) from (values
