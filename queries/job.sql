@@ -109,7 +109,8 @@ left join lateral (
 ) pause on true
 left join public.model_holds h on h.model_id = public.model_of(q.payload) and h.held_until > clock_timestamp()
 left join public.job_types t on t.job_type = q.job_type
-left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
+left join public.provider_breakers b
+    on b.provider = public.breaker_of(q.job_type, public.model_of(q.payload)) and b.open_until is not null
 left join auth.users u on u.id = coalesce(q.created_by, g.user_id)
 cross join lateral (
     select case when jsonb_typeof(o.parameters) = 'object' then o.parameters else '{}' end as parameters

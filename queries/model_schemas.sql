@@ -2,7 +2,9 @@
 
 -- name: stored^
 -- A model. Columns: those of the table that the provider publishes or that depend on them.
-select id, display_name, version, input_schema, output_shape, default_parameters, operator_fields, refreshed_at
+select
+    id, display_name, version, input_schema, output_shape, default_parameters, operator_fields, refreshed_at,
+    provider, provider_url
 from public.models
 where id = :id;
 
@@ -19,5 +21,5 @@ select n as name from unnest(:names::text[]) n where public.reserved_input(n) is
 
 -- name: save!
 select public.save_model_schema(
-    :actor, :id, :display_name, :version, :schema::jsonb, :output_shape, :size_rules::jsonb
+    :actor, :id, :display_name, :version, :schema::jsonb, :output_shape, :size_rules::jsonb, :provider, :provider_url
 );

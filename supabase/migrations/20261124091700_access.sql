@@ -71,13 +71,13 @@ begin
             'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
             'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
-            'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
+            'breaker_of', 'record_provider_failure', 'record_provider_success', 'barred_job_types', 'down_models', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
-            'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
+            'follow_job', 'end_busy_holds', 'return_to_busy', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
-            'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
+            'check_model', 'check_provider', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
             'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
@@ -200,7 +200,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '8400d5caa9e45db3';
+return '3176bbcc89b0bbc1';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;
