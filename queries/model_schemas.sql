@@ -19,6 +19,10 @@ where m.id = :id;
 -- Those of some names of inputs that no request of a user may set. Columns: name.
 select n as name from unnest(:names::text[]) n where public.reserved_input(n) is not null;
 
+-- name: check_server!
+-- Refuses a provider or an address that no model may have.
+select public.check_provider(:provider, :url);
+
 -- name: save!
 select public.save_model_schema(
     :actor, :id, :display_name, :version, :schema::jsonb, :output_shape, :size_rules::jsonb, :provider, :provider_url

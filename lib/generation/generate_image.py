@@ -9,7 +9,7 @@ from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
 from lib.generation.predictions import Predictions, cancel, creation_unknown
 from lib.generation.prompt_check import PromptCheck
-from lib.provider import Prediction, ProviderError, Providers
+from lib.provider import Capability, Prediction, ProviderError, Providers
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import (
     ImageRefused,
@@ -139,7 +139,8 @@ class GenerationHandler:
             if error.code == "deadline_exceeded":
                 ended = replace(prediction, status="canceled", error=str(error))
                 await self._calls.end(claim, intent, ended, progress=0)
-            if error.no_effect:
+            if error.no_effect and Capability.GET not in predictions.provider.capabilities:
+                # The refusal of its creation, which came late.
                 await predictions.take_back(claim, intent)
             if error.code == "prediction_not_found":
                 raise creation_unknown() from error
