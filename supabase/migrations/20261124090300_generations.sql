@@ -476,8 +476,9 @@ begin
     begin
         update public.predictions p
         set provider_id = p_provider_id, started_at = clock_timestamp(),
-            -- A status that is new to us must not cost what was paid for.
-            status = case when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
+            -- A status that is new to us must not cost what was paid for. One that was given up stays so.
+            status = case when p.status = 'unknown' then 'unknown'
+                          when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
                           else 'processing' end
         where p.id = v_prediction and p.provider_id is null
         returning * into v_row;
@@ -489,6 +490,9 @@ begin
         if v_row.provider_id is distinct from p_provider_id then
             return 'unwanted';
         end if;
+    end if;
+    if v_row.status = 'unknown' then
+        return 'unwanted';
     end if;
     if v_held then
         update public.image_generations g

@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from lib.provider import ProviderError
-from lib.provider.replicate import files
+from lib.provider import files
 
 TOKEN = "r8_secret"
 IMAGE = Response(b"\x89PNG", media_type="image/png")
