@@ -657,19 +657,22 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
     v_code        text := p_details ->> 'code';
+    v_model       text := public.model_of(p_job.payload);
+    v_breaker     text := public.breaker_of(p_job.job_type, v_model);
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
     -- Not the fault of the job, so no attempt is used up: the provider did not even start, or may have, or what
     -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever; nor
-    -- is a prompt check that breaks.
+    -- is a prompt check that breaks. Nor that a job was the one to find a provider still down.
     v_free        boolean := v_limited
                              or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown', 'prompt_check_failed')
-                                         and p_job.attempts < 30, false);
+                                         and p_job.attempts < 30, false)
+                             or coalesce(v_code in ('unreachable', 'provider_error') and p_job.attempts < 30, false) and exists (
+                                 select from public.provider_breakers b where b.provider = v_breaker and b.probing
+                             );
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
                                   then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
-    v_model       text := public.model_of(p_job.payload);
-    v_breaker     text := public.breaker_of(p_job.job_type, v_model);
 begin
     if v_code = 'provider_busy' then
         perform public.record_provider_success(v_breaker);
