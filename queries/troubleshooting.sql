@@ -16,7 +16,7 @@ from public.alert_rules r;
 -- scheduled for later, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (held
 -- back by it); down: provider, reason, seconds, probe_in_seconds, jobs; workers, slots: workers
 -- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
--- runs); held: model_id, seconds, reason, jobs (held back by it); storage: error, hosts, seconds (of
+-- runs); held: model_id, seconds, reason, busy, jobs (held back by it); storage: error, hosts, seconds (of
 -- workers whose storage takes no files), jobs (due, of types that no worker claims therefore); cron:
 -- job_id, name, active, failures, message (of the schedules that wake the queue).
 with alive as materialized (
@@ -75,6 +75,7 @@ select
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'model_id', h.model_id, 'seconds', extract(epoch from h.held_until - now()), 'reason', h.reason,
+            'busy', h.busy,
             'jobs', (select coalesce(sum(x.due), 0) from waiting x where x.held = h.model_id)
         ) order by h.model_id), '[]')
         from held h

@@ -133,7 +133,16 @@ as $$
     ) t;
 $$;
 comment on function public.retry_delay(text, int, numeric) is
-    'Backoff after attempt number p_attempt failed: doubles up to the maximum of the type, is at least what the provider asked for, plus jitter; never more than 30 days.';
+    'Backoff after the p_attempt-th attempt that failed: doubles up to the maximum of the type, is at least what the provider asked for, plus jitter; never more than 30 days.';
+
+create function public.failed_attempts(p_job public.job_queue) returns int
+language sql stable set search_path = ''
+as $$
+    select case when jsonb_typeof(p_job.error_details -> 'attempts') = 'array'
+                then jsonb_array_length(p_job.error_details -> 'attempts') else 0 end;
+$$;
+comment on function public.failed_attempts(public.job_queue) is
+    'How many attempts of a job have failed: fewer than attempts when a stopping worker or a busy server gave it back.';
 
 -- Circuit breakers --------------------------------------------------------------------------------
 
@@ -659,14 +668,15 @@ declare
     v_code        text := p_details ->> 'code';
     v_model       text := public.model_of(p_job.payload);
     v_breaker     text := public.breaker_of(p_job.job_type, v_model);
+    v_failed      int := 1 + public.failed_attempts(p_job);
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
     -- Not the fault of the job, so no attempt is used up: the provider did not even start, or may have, or what
     -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever; nor
     -- is a prompt check that breaks. Nor that a job was the one to find a provider still down.
     v_free        boolean := v_limited
                              or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown', 'prompt_check_failed')
-                                         and p_job.attempts < 30, false)
-                             or coalesce(v_code in ('unreachable', 'provider_error') and p_job.attempts < 30, false) and exists (
+                                         and v_failed < 30, false)
+                             or coalesce(v_code in ('unreachable', 'provider_error') and v_failed < 30, false) and exists (
                                  select from public.provider_breakers b where b.provider = v_breaker and b.probing
                              );
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
@@ -676,14 +686,14 @@ declare
 begin
     if v_code = 'provider_busy' then
         perform public.record_provider_success(v_breaker);
-        return public.return_to_busy(p_job, p_error, coalesce(v_retry_after, 2));
+        return public.return_to_busy(p_job, p_error, coalesce(v_retry_after, 5));
     end if;
     perform public.end_busy_holds(array[v_model]);
     update public.job_queue q
     set status = case when v_final then 'failed' else 'pending' end,
         completed_at = case when v_final then clock_timestamp() end,
         scheduled_at = case when v_final then q.scheduled_at
-                            else clock_timestamp() + public.retry_delay(q.job_type, q.attempts, v_retry_after) end,
+                            else clock_timestamp() + public.retry_delay(q.job_type, v_failed, v_retry_after) end,
         max_attempts = q.max_attempts + case when v_free and not v_final then 1 else 0 end,
         error_message = p_error,
         error_details = public.append_attempt_error(p_job, p_error, p_details),
@@ -949,7 +959,7 @@ begin
             v_job,
             format('No heartbeat from its worker since %s.', date_trunc('second', v_since)),
             '{"code": "worker_lost"}',
-            clock_timestamp() + public.retry_delay(v_job.job_type, v_job.attempts)
+            clock_timestamp() + public.retry_delay(v_job.job_type, 1 + public.failed_attempts(v_job))
         ) then
             v_ids := v_ids || v_job.id;
         end if;

@@ -5,7 +5,7 @@ with barred as materialized (
     select
         public.barred_job_types() as types,
         public.down_models() as down,
-        array(select model_id from public.model_holds where held_until > now() order by model_id) as models
+        array(select model_id from public.model_holds where held_until > now() and not busy order by model_id) as models
 ), hour as materialized (
     select
         date_trunc('hour', now() - interval '1 hour', 'UTC') as first,

@@ -70,7 +70,7 @@ begin
             -- tables
             'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
-            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
+            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay', 'failed_attempts',
             'breaker_of', 'record_provider_failure', 'record_provider_success', 'barred_job_types', 'down_models', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
@@ -200,7 +200,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'dffe3e835fa8876d';
+return 'e597362f9ba4882e';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -119,6 +119,19 @@ def test_a_busy_server_costs_no_attempt_no_place_and_no_error(queue):
     assert queue.status(second) == "pending"
 
 
+def test_an_error_after_many_busy_answers_waits_as_after_the_first(queue):
+    job_id = queue.enqueue(model_id=HOME)
+    for _ in range(40):
+        assert queue.claim() == [job_id]
+        busy(queue, job_id)
+        queue.db.execute("delete from model_holds")
+    assert queue.claim() == [job_id]
+    assert queue.fail(job_id, code="creation_unknown") == "pending"
+    assert queue.wait_of(job_id) <= 12.5
+    job = queue.job(job_id)
+    assert job["max_attempts"] - job["attempts"] == 3
+
+
 @pytest.mark.parametrize("end", ["complete_job", "complete_jobs", "fail"])
 def test_the_end_of_a_job_lets_the_next_one_at_the_busy_server(queue, end):
     running, waiting = queue.enqueue(model_id=HOME), queue.enqueue(model_id=HOME)

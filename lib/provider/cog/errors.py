@@ -8,8 +8,8 @@ from lib.provider.answers import json_object
 from lib.provider.contract import ProviderError
 
 DETAIL_LENGTH = 500
-BUSY_SECONDS, STARTING_SECONDS = 2.0, 5.0
-"""When to try again while all predictions that the server can run are running, or it starts."""
+BUSY_SECONDS, STARTING_SECONDS = 5.0, 5.0
+"""When to try again while the server runs all it can, unless a job of ours ends, or starts."""
 
 # Status: code, permanent, message.
 _REFUSALS = {
