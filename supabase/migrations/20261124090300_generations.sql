@@ -477,7 +477,7 @@ begin
         update public.predictions p
         set provider_id = p_provider_id, started_at = clock_timestamp(),
             -- A status that is new to us must not cost what was paid for. One that was given up stays so.
-            status = case when p.status = 'unknown' then 'unknown'
+            status = case when p.status <> 'intended' then p.status
                           when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
                           else 'processing' end
         where p.id = v_prediction and p.provider_id is null
@@ -485,14 +485,14 @@ begin
     exception when unique_violation then
         return 'taken';
     end;
+    if v_row.ended_at is not null then
+        return 'unwanted';
+    end if;
     if v_row.id is null then
         select * into v_row from public.predictions p where p.id = v_prediction;
         if v_row.provider_id is distinct from p_provider_id then
             return 'unwanted';
         end if;
-    end if;
-    if v_row.status = 'unknown' then
-        return 'unwanted';
     end if;
     if v_held then
         update public.image_generations g
