@@ -222,7 +222,7 @@ class Service:
         ):
             keys = project_keys(self._settings)
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
-            self.functions = Functions(
+            functions = self.functions = Functions(
                 service.queue, keys, tokens, service.worker, self._settings.anonymous_starts
             )
             self.pool = service.pool
@@ -241,6 +241,7 @@ class Service:
                 with _on_signals(service.stop):
                     yield
                 service.stop()
+                await functions.batches.finish()
                 if watch_task:
                     watch_task.cancel()
             self.functions = self.pool = None

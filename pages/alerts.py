@@ -11,7 +11,7 @@ from lib.checks.health import LEVEL_LABELS
 from lib.checks.troubleshooting.catalogue import SYMPTOMS
 from lib.formats import duration, escaped, plural
 from lib.ops.alerts.actions import end_silence
-from lib.ops.alerts.rules import RULES, format_measure, subject_name
+from lib.ops.alerts.rules import RULES, describe, format_measure, subject_name
 from lib.ops.conditions import START_WORKER
 from lib.queue.queue_state import QueueState
 from lib.ui.columns import age_column, count_column, time_column
@@ -41,7 +41,7 @@ def panel() -> None:
     show_pending_alerts([alert for alert in found if not alert["fired_at"]])
     show_delivery_problems(watch, read("alerts", "channels"))
     view = st.segmented_control(
-        "What", list(VIEWS), default="Rules", required=True, key="view", bind="query-params",
+        "View", list(VIEWS), default="Rules", required=True, key="view", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
     VIEWS[view]()
@@ -66,7 +66,7 @@ def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> 
 
 def show_alert(alert: Mapping[str, Any]) -> None:
     rule = RULES[alert["rule"]]
-    since = f"Alert since {format_time(alert['fired_at'], seconds=True)}"
+    since = f"Firing since {format_time(alert['fired_at'], seconds=True)}"
     stuck = 0
     if alert["rule"] == "stuck_jobs":
         now: QueueState = read("overview", "now")
@@ -77,9 +77,8 @@ def show_alert(alert: Mapping[str, Any]) -> None:
             since = f"Oldest heartbeat {format_time(oldest, seconds=True)}. {since}"
     silent = alert["silenced_until"]
     quiet = f", silenced until {format_time(silent)}" if silent else ""
-    calming = ", about to resolve" if alert["calming"] else ""
     critical = alert["severity"] == "critical"
-    words = f"**{LEVEL_LABELS[alert['severity']]}.** {escaped(rule.describe(alert))}"
+    words = f"**{LEVEL_LABELS[alert['severity']]}.** {escaped(describe(alert))}"
     # The text may be long, so the actions go below it.
     with st.container(border=True, gap="xsmall"):
         (st.error if critical else st.warning)(
@@ -87,7 +86,7 @@ def show_alert(alert: Mapping[str, Any]) -> None:
         )
         st.markdown(f"**What to do:** {rule.todo}")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{since}{calming}{quiet}. {delivery_text(alert)}", width="stretch")
+            st.caption(f"{since}{quiet}. {delivery_text(alert)}", width="stretch")
             if stuck:
                 reset_button(stuck, "primary")
             link(rule.page)
@@ -153,7 +152,9 @@ def rules() -> None:
             "severity": st.column_config.TextColumn("Severity", width=85),
             "above": st.column_config.TextColumn("Fires above", width=100),
             "lasting": st.column_config.TextColumn("For", width=90),
-            "resolve": st.column_config.TextColumn("Resolves at", width=100),
+            "resolve": st.column_config.TextColumn(
+                "Resolves at", width=100, help="Resolves at or below this value."
+            ),
             "changed": age_column("Changed"),
         },
         more={
@@ -223,7 +224,7 @@ def end_silence_action(row: Mapping[str, Any]) -> Action:
 
     return Action(
         "End silence",
-        f"Resumes notifications: {parts.rule_title(row['rule'])}.",
+        f"Resumes notifications for “{parts.rule_title(row['rule'])}”.",
         "End silence",
         run,
     )
@@ -249,7 +250,7 @@ def history() -> None:
             "Severity": st.column_config.TextColumn(width=80),
             "Worst": st.column_config.TextColumn("Worst value", width=95),
             "Notified": st.column_config.TextColumn(
-                "Notified", width=80, help="Channels that received it."
+                "Notified", width=80, help="Number of channels notified."
             ),
         },
     )

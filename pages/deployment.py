@@ -39,8 +39,9 @@ BADGES = {
 MANUAL_BADGES = {True: ":green-badge[Done]", False: ":orange-badge[To do]"}
 
 st.caption(
-    "Live checks of everything a deployment needs before launch. Each open check shows how to fix"
-    " it. Mark the manual checks as done yourself."
+    "Live checks of everything a deployment needs before launch. Checks that need attention show"
+    " what to do. Mark the manual checks as done yourself. Keys and commands for your application:"
+    " [Calling the functions](#calling-the-functions)."
 )
 
 
@@ -159,7 +160,7 @@ def manual_points(state: Checklist) -> None:
                 if kept:
                     what = "Marked as done" if done else "Reopened"
                     st.text(f"{what} by {kept.ticked_by}, {format_time(kept.since)}")
-            if st.button("Reopen" if done else "Mark as done", key=f"tick {point.name}"):
+            if st.button("Reopen check" if done else "Mark as done", key=f"tick {point.name}"):
                 ask(tick_action(point, not done))
 
 
@@ -170,9 +171,11 @@ def tick_action(point: Manual, done: bool) -> Action:
         return f"{point.title}: {'done' if done else 'reopened'}."
 
     return Action(
-        title="Mark as done" if done else "Reopen",
-        effect=f"Records “{point.title}” as {'done' if done else 'not done'}: {point.meaning}",
-        button="Mark as done" if done else "Reopen",
+        title="Mark as done" if done else "Reopen check",
+        effect=f"Records “{point.title}” as done. You confirm: {point.meaning}"
+        if done
+        else f"Records “{point.title}” as not done.",
+        button="Mark as done" if done else "Reopen check",
         run=run,
     )
 
@@ -192,7 +195,7 @@ def download_report(state: Checklist, at: datetime) -> None:
 
 def call_instructions() -> None:
     url, publishable = functions_url(), project_keys(settings()).publishable
-    st.header("Calling the functions")
+    st.header("Calling the functions", anchor="calling-the-functions")
     st.text(f"{url}/functions/v1")
     st.caption("Callers send a key in the apikey header or as a Bearer token. The publishable key:")
     st.code(publishable, language=None, wrap_lines=True)
@@ -202,7 +205,8 @@ def call_instructions() -> None:
         key, who = (
             "$SUPABASE_SECRET_KEY",
             "It identifies an application and starts generations only with a signed-in user's token"
-            " as the Bearer token. Alone it is refused with 401, unless DARKROOM_ANONYMOUS_STARTS=1"
+            " as the Bearer token. On its own it is rejected with 401 unless"
+            " DARKROOM_ANONYMOUS_STARTS=1"
             " is set. Servers use the secret key:",
         )
     st.caption(who)
@@ -216,7 +220,7 @@ def call_instructions() -> None:
     st.caption(
         "The secret key has full access and is never shown. It is in the setting"
         " SUPABASE_SECRET_KEY or, if that is not set, in keys.json in the server's data folder."
-        " This runs pending jobs, as pg_cron does:"
+        " To run pending jobs as pg_cron does:"
     )
     st.code(
         f'curl -X POST {url}/functions/v1/process-jobs -H "apikey: $SUPABASE_SECRET_KEY"',

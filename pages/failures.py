@@ -1,4 +1,4 @@
-"""Which jobs fail, why, and what can be done about it?"""
+"""Which jobs fail, why, and what can I do about it?"""
 
 import re
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def show_summary(groups: Sequence[dict[str, Any]]) -> None:
     st.markdown(
         f"**{plural(first['total'])} failed{refused} in {span.description}**, in"
         f" {plural(kinds, 'group')}. Most frequent"
-        f" ({share(first['jobs'], first['total'])} of failed): {guide_for(first).title}."
+        f" ({share(first['jobs'], first['total'])} of failures): {guide_for(first).title}."
     )
 
 
@@ -240,7 +240,7 @@ def failed_jobs(key: str | None, groups: Sequence[dict[str, Any]]) -> None:
         },
         more={
             "error_message": "Error message",
-            "model_id": "Full model name",
+            "model_id": "Model id",
             "error_code": "Error code",
             "created_by": "User id",
             "job_type": "Type",

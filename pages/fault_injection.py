@@ -130,7 +130,7 @@ def breaker(now: dict[str, Any]) -> tuple[str, str]:
         return "Half-open", "testing with one job"
     if now["open_seconds"] == 0:
         return "Open", "next job is a test"
-    return "Open", f"next try in {duration(now['open_seconds'])}"
+    return "Open", f"next test in {duration(now['open_seconds'])}"
 
 
 def presets(file: FaultFile) -> None:
@@ -143,8 +143,6 @@ def presets(file: FaultFile) -> None:
                 ask(set_faults_action(file, with_model(active_faults(file), model, values)))
         if st.button("Provider down"):
             ask(set_faults_action(file, Faults("cut")))
-        if st.button("Clear faults"):
-            clear_faults(file)
 
 
 def form(file: FaultFile) -> None:

@@ -1,4 +1,4 @@
-"""Which jobs are there, in which state, and what can be done with them?"""
+"""Which jobs are there, what is their status, and what can I do with them?"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -136,12 +136,10 @@ def pages(page: Page) -> None:
         at = format_time(page.searched.at, seconds=True)
         st.info(f"Searched back to {at}. Search older jobs, or choose a shorter time range.")
     with st.container(horizontal=True):
-        st.button(
-            "First page", disabled=not page.before, on_click=go_to, icon=":material/first_page:"
-        )
-        page_button("Previous", "before", page.before, ":material/chevron_left:")
+        st.button("Newest", disabled=not page.before, on_click=go_to, icon=":material/first_page:")
+        page_button("Newer", "before", page.before, ":material/chevron_left:")
         page_button(
-            "Search older" if page.searched else "Next",
+            "Search older" if page.searched else "Older",
             "after",
             page.after,
             ":material/search:" if page.searched else ":material/chevron_right:",

@@ -42,7 +42,7 @@ LIMIT_COLUMNS = [
 ]  # fmt: skip
 
 view = st.segmented_control(
-    "What", VIEWS, default="Tasks", required=True, key="view", bind="query-params",
+    "View", VIEWS, default="Tasks", required=True, key="view", bind="query-params",
     label_visibility="collapsed",
 )  # fmt: skip
 
@@ -88,9 +88,14 @@ def open_view(name: str) -> None:
 def mark_done_action(state: TaskState) -> Action:
     def run() -> str:
         record(pool(), actor(), state.task.name)
-        return f"Recorded: {state.task.title}."
+        return f"“{state.task.title}” marked as done."
 
-    return Action("Mark as done", f"Records as done: {state.task.todo}", "Mark as done", run)
+    return Action(
+        "Mark as done",
+        f"Records that you have done “{state.task.title}”. Nothing else is changed.",
+        "Mark as done",
+        run,
+    )
 
 
 def purge() -> None:
@@ -130,8 +135,8 @@ def purge_progress(now: dict[str, Any]) -> None:
     ]
     if now["silent"]:
         st.warning(
-            "No progress for 1 min: the app that runs the purge has stopped. Stop the purge and"
-            " start it again. Deleted jobs stay deleted."
+            "No progress for 1 min: the app that ran this purge has probably stopped. Press “Stop"
+            " purge”, then start a new purge. Deleted jobs stay deleted."
         )
     st.progress(
         min(now["jobs"] / max(now["jobs"] + left, 1), 1.0),
@@ -149,7 +154,7 @@ def purge_progress(now: dict[str, Any]) -> None:
                     if stop_purge(pool(), actor())
                     else "The purge had already ended."
                 ),
-                decline="Continue",
+                decline="Keep purging",
             )
         )
 
@@ -167,8 +172,7 @@ def purge_form() -> None:
     found = read("maintenance", "purgeable", older_than=timedelta(days=days))
     if found["later"]:
         st.info(
-            f"The rollup is in progress. {plural(found['later'])} can be deleted once it has"
-            " counted them."
+            f"{plural(found['later'], 'more job')} can be deleted once the rollup has caught up."
         )
     elif not found["jobs"]:
         since = f" The oldest ended {format_time(found['oldest'])}." if found["oldest"] else ""

@@ -111,7 +111,7 @@ def effect(before: int, after: int, users: dict[int, int]) -> str:
 def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action:
     def run() -> str:
         set_async_rollout(pool(), actor(), after)
-        return f"{after}% of users are on the queue from their next request."
+        return f"{after}% of users will use the queue, starting with their next request."
 
     return Action(
         title=f"Set {after}%",

@@ -155,11 +155,13 @@ def model_table(models: pd.DataFrame) -> None:
             "jobs": count_column("Jobs", width=70),
             "failed": percent_column("Failure rate", "Excludes refused jobs.", width=90),
             "wait_p95": seconds_column("p95 wait", width=75),
-            "trend": st.column_config.LineChartColumn("p50 run over time", y_min=0, width=140),
+            "trend": st.column_config.LineChartColumn(
+                "p50 trend", y_min=0, width=140, help="p50 run time over the time range."
+            ),
             "enabled": st.column_config.CheckboxColumn("Enabled", width=70),
         },
         more={
-            "model_id": "Full name",
+            "model_id": "Model id",
             "price": st.column_config.NumberColumn("Price per image", format="$%.4f"),
             "usage": percent_column("Share of all jobs"),
             "refused": count_column("Refused", "By a safety filter or the prompt check."),

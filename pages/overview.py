@@ -1,4 +1,4 @@
-"""Is the queue healthy, and if not, what is to be done?"""
+"""Is the queue healthy, and if not, what should I do?"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,10 +61,10 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
         Tile(
             "Pending",
             f"{now['pending']:,}",
-            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "no backlog",
+            f"oldest {duration(oldest)}" if oldest and oldest > 0 else "none due",
             "jobs",
             "Pending jobs, including retries in backoff, and the longest wait among those due.",
-            found.level_of(["waits_too_long", "pending_jobs"]),
+            found.level_of(["waits_too_long", "pending_jobs", "provider_down"]),
             of_hours("pending", now["pending"]),
             filters={"view": "pending"},
         ),
@@ -87,7 +87,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             "Failed jobs as a share of those that completed or failed in the last hour. The"
             f" {now['last_hour_refused']:,} refused are not counted. Compared with this hour, 7-day"
             " average.",
-            found.level_of(["many_failures", "provider_down"]),
+            found.level_of(["many_failures"]),
             of_hours("failure_share", failure_share),
             percent,
             {"time": LAST_HOUR},

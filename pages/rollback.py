@@ -91,7 +91,10 @@ def step_action(step: Step, state: State) -> Action:
 def notes_card(state: State, number: int) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"{BADGES['done' if state['told'] else 'open']} **{number}. Notify people**")
-        st.text(f"{plural(state['told'], 'notice')} recorded. Use the form below.")
+        st.text(
+            "Darkroom sends nothing. Notify people yourself, then record it below."
+            f" {plural(state['told'], 'notice')} recorded."
+        )
 
 
 def end_card(state: State) -> None:
@@ -169,8 +172,10 @@ def evidence() -> None:
 def note_form(state: State) -> None:
     st.header("Notices")
     with st.form("tell", border=False, clear_on_submit=True):
-        who = st.text_input("Recipients", max_chars=200, placeholder="Support, on-call team, users")
-        message = st.text_area("Message", max_chars=2000, height=80)
+        who = st.text_input(
+            "Who was notified", max_chars=200, placeholder="Support, on-call team, users"
+        )
+        message = st.text_area("Message you sent", max_chars=2000, height=80)
         if st.form_submit_button("Record notice"):
             if who.strip():
                 ask(note_action(state["id"], who.strip(), message.strip()))
@@ -184,7 +189,7 @@ def note_action(rollback: UUID, who: str, message: str) -> Action:
 
     return Action(
         title="Record notice",
-        effect=f"Records who was notified: {escaped(who)}.",
+        effect=f"Records that you notified {escaped(who)}. Sends nothing.",
         button="Record notice",
         run=run,
     )

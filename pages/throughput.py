@@ -1,4 +1,4 @@
-"""How many jobs arrive and end, how long do they take, and does the queue keep up?"""
+"""How many jobs arrive and end, how long do they take, and is the queue keeping up?"""
 
 import math
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from lib.ui.live import live
 from lib.ui.time_range import STEP_LENGTHS, time_range
 
 FLOW_COLUMNS = ["at", "arrivals", "ends", "busiest", "queue"]
+DUE = "Excludes retries in backoff and jobs scheduled for later."
 TIMES_COLUMNS = ["at", "run_p50", "run_p95", "run_p99", "wait_p50", "wait_p95", "wait_p99"]
 
 span = time_range()
@@ -36,7 +37,7 @@ with st.container(horizontal=True):
             help="Minutes for ranges up to 6 hours, hours up to 7 days.",
         )
     by = st.segmented_control(
-        "By",
+        "Group by",
         ["status", "type", "model"],
         default="status",
         required=True,
@@ -107,15 +108,15 @@ def frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 def show_outlook(pace: dict) -> None:
     ahead = outlook(pace["due"], pace["arrived"], pace["ended"])
     facts = (
-        f"{plural(pace['due'])} pending; in the last hour {pace['arrived']:,} arrived and"
+        f"{plural(pace['due'])} due; in the last hour {pace['arrived']:,} arrived and"
         f" {pace['ended']:,} ended."
     )
     match ahead.state:
         case "empty":
-            st.success("**No jobs pending.**", icon=":material/check_circle:")
+            st.success("**No jobs due.**", icon=":material/check_circle:")
         case "keeping up":
             st.success(
-                f"**The queue keeps up.** {facts} The backlog is less than a minute's work.",
+                f"**The queue is keeping up.** {facts} The backlog is less than a minute's work.",
                 icon=":material/check_circle:",
             )
         case "draining":
@@ -136,7 +137,7 @@ def format_eta(seconds: float) -> str:
 
 def tiles(pace: dict) -> None:
     with st.grid(5, min_column_width=150, border=True):
-        st.metric("Pending", f"{pace['due']:,}")
+        st.metric("Pending, due now", f"{pace['due']:,}", help=DUE)
         stuck = f"{pace['stuck']:,} stuck" if pace["stuck"] else None
         running = f"{pace['processing'] - pace['stuck']:,}"
         st.metric("Running", running, stuck, delta_color="off", delta_arrow="off")
@@ -163,7 +164,8 @@ def jobs(window: charts.Window) -> None:
         and (purged := read("throughput", "purged", **span.parameters))
     ):
         st.caption(
-            f"{plural(purged)} purged from this time range: counted per hour and per day only."
+            f"{plural(purged, 'purged job')} missing from this chart. The hourly and daily charts"
+            " include purged jobs."
         )
 
 

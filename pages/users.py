@@ -105,9 +105,9 @@ def most_active(time: TimeRange) -> None:
         if not empty_queue("This page lists the most active users, with their images and limits."):
             st.info(f"No images requested in {time.description}.")
         return
-    examined = rows[0]["looked_at"]
+    examined = rows[0]["examined"]
     if examined >= MAX_EXAMINED:
-        since = format_time(rows[0]["looked_back_to"])
+        since = format_time(rows[0]["examined_since"])
         st.markdown(f"**The newest {examined:,} requests**, since {since}")
     else:
         st.markdown(f"**{plural(examined, 'image')} requested in {time.description}**")
@@ -116,8 +116,8 @@ def most_active(time: TimeRange) -> None:
     users = pd.DataFrame(
         {
             "user": emails.get(row["user_id"]) or str(row["user_id"] or "(no user)"),
-            "asked": row["asked"],
-            "share": 100 * row["asked"] / examined,
+            "requested": row["requested"],
+            "share": 100 * row["requested"] / examined,
             "success": 100 * row["completed"] / row["ended"] if row["ended"] else None,
             "failed": row["failed"],
             "refused": row["refused"],
@@ -133,12 +133,16 @@ def most_active(time: TimeRange) -> None:
         placeholder="–",
         columns={
             "user": st.column_config.TextColumn("User", width=240),
-            "asked": count_column("Requested", width=110),
+            "requested": count_column("Requested", width=110),
             "share": percent_column("Share", "Of all requests.", width=110),
-            "success": percent_column("Success rate", "Of the newest 100 that ended.", width=120),
-            "failed": count_column("Failed", "Of the newest 100.", width=110),
+            "success": percent_column(
+                "Success rate", "Of the user's newest 100 ended requests.", width=120
+            ),
+            "failed": count_column("Failed", "Of the user's newest 100 ended requests.", width=110),
             "refused": count_column(
-                "Refused", "Of the newest 100, by a safety filter or the prompt check.", width=110
+                "Refused",
+                "By a safety filter or the prompt check, of the user's newest 100 ended requests.",
+                width=110,
             ),
         },
         more={"id": "User id"},

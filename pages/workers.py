@@ -1,4 +1,4 @@
-"""Which workers run, what are they doing, and what wakes the queue?"""
+"""Which workers run, what are they doing, and what runs the queue?"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -38,7 +38,8 @@ Row = Mapping[str, Any]
 MAX_SHOWN = 200
 RUN_COLUMNS = [
     "run_id", "job_id", "started_at", "finished_at", "status", "message", "request_id",
-    "responded_at", "response_status", "response_timed_out", "response_error", "response_text",
+    "sent_at", "response_status", "response_timed_out", "response_error", "response_text",
+    "succeeded",
 ]  # fmt: skip
 CALL_SECONDS = 150.0
 """Timeout of a manual call."""
@@ -101,7 +102,7 @@ def worker_table(workers: Sequence[Row]) -> None:
             {
                 **worker,
                 "state": worker["state"].capitalize(),
-                "worker": f"{worker['host']}, pid {worker['pid']}",
+                "worker": f"{worker['host']} (pid {worker['pid']})",
                 "running": f"{worker['holds']:,} of {worker['concurrency']:,}",
                 "oldest": duration(worker["oldest_claim_seconds"]),
                 "heartbeat": ago(worker["silent_seconds"]),
@@ -167,7 +168,7 @@ def running_jobs() -> None:
             "claimed_at": age_column("Started"),
             "heartbeat": st.column_config.TextColumn("Last heartbeat", width=110),
             "worker": st.column_config.TextColumn("Worker", width=200),
-            "model_id": "Full model name",
+            "model_id": "Model id",
         },
     )
 
@@ -245,8 +246,7 @@ def call_action() -> Action:
 
     return Action(
         title="Call process-jobs",
-        effect=f"Runs up to {max_jobs:,} pending jobs, as one scheduled call does, and waits for"
-        " them to end.",
+        effect=f"Runs up to {max_jobs:,} pending jobs, as one scheduled call does.",
         button="Call process-jobs",
         run=run,
     )

@@ -16,10 +16,9 @@ from public.alert_watch w;
 -- seconds: its duration so far; silenced_until: null without a silence; told: number of channels
 -- notified.
 select
-    a.id, a.rule, a.subject, a.severity, a.value, a.detail, a.fired_at,
+    a.id, a.rule, a.subject, a.severity, a.value, a.worst, a.detail, a.fired_at, a.calm_since,
     extract(epoch from now() - a.began_at)::double precision as seconds,
     r.for_seconds,
-    a.calm_since is not null as calming,
     (
         select max(s.until) from public.alert_silences s
         where s.until > now() and coalesce(s.rule, a.rule) = a.rule and coalesce(s.subject, a.subject) = a.subject

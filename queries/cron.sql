@@ -4,7 +4,8 @@
 -- name: environment^
 -- What is installed. version: of pg_cron (null without it); available: version is supported;
 -- seconds: schedules in seconds are supported; time_zone: of the schedules; pg_net, vault;
--- database: its name; call_seconds: timeout of a process-jobs call; key_name: name of the secret key.
+-- database: its name; call_seconds: default timeout of a process-jobs call; response_seconds: how
+-- long a response may take to arrive; key_name: name of the secret key.
 select
     public.cron_version() as version,
     public.cron_available() as available,
@@ -14,6 +15,7 @@ select
     to_regclass('vault.decrypted_secrets') is not null as vault,
     current_database()::text as database,
     public.process_jobs_seconds() as call_seconds,
+    public.response_seconds() as response_seconds,
     public.secret_key_name() as key_name;
 
 -- name: jobs

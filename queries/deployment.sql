@@ -25,8 +25,8 @@ select
 
 -- name: cron^
 -- The schedule that wakes the queue. Columns: available; jobs: those that call process-jobs, as
--- objects with id, name, schedule, active, last_status, last_message, last_seconds (since the last
--- run started), failures (in a row); findings: problems with them, as objects with job_id, finding,
+-- objects with id, name, schedule, active, last_seconds (since the last run started), failures (in a
+-- row), error (of the last failure); findings: problems with them, as objects with job_id, finding,
 -- detail; pg_net; key_name: of the secret that schedule_process_jobs names; key:
 -- whether cron can read it.
 select
@@ -34,9 +34,8 @@ select
     coalesce((
         select jsonb_agg(jsonb_build_object(
             'id', c.job_id, 'name', c.job_name, 'schedule', c.schedule, 'active', c.active,
-            'last_status', c.last_status, 'last_message', c.last_message,
             'last_seconds', extract(epoch from clock_timestamp() - c.last_started_at),
-            'failures', c.failures_in_row
+            'failures', c.failures_in_row, 'error', c.last_error
         ) order by c.job_id)
         from public.cron_jobs() c where c.wakes_queue
     ), '[]') as jobs,

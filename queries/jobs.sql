@@ -519,7 +519,7 @@ from (
         s.attempts,
         s.max_attempts,
         s.started_at,
-        s.last_sign_of_life,
+        s.last_heartbeat_at,
         extract(epoch from s.silent_for)::double precision as silent_seconds,
         w.host || ', pid ' || w.pid as worker,
         count(*) over () as total
@@ -529,8 +529,8 @@ from (
     where (:job_type::text is null or s.job_type = :job_type)
       and (:model_id::text is null or coalesce(g.model_id, s.payload ->> 'model_id', '') = :model_id)
 ) s
-where (s.last_sign_of_life, s.id) > (:after::timestamptz, :after_id::uuid)
-order by s.last_sign_of_life, s.id
+where (s.last_heartbeat_at, s.id) > (:after::timestamptz, :after_id::uuid)
+order by s.last_heartbeat_at, s.id
 limit :most;
 
 -- name: recent_resets

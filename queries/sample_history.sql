@@ -68,7 +68,7 @@ join (values
     (null, 'deadline_exceeded', 8, false, 300, null, '{} took longer than 300 s and was cancelled.'),
     (null, 'no_credit', 4, true, 0.4, null, 'The Replicate account has no credit to run model {} (add credit at replicate.com/account/billing): You have insufficient credit to run this model.'),
     ('stability-ai/sdxl', 'model_not_found', 35, true, 0.4, null, 'Replicate has no model {}: The specified version does not exist.'),
-    ('google/imagen-4', 'refused', 60, true, null, null, 'The safety filter of {} rejected the prompt or the image. Change the prompt and try again.')
+    ('google/imagen-4', 'refused', 60, true, null, null, 'The safety filter of {} refused the prompt or the image. Change the prompt and try again.')
 ) as e (model_id, code, weight, permanent, run_seconds, retry_after_seconds, message)
     on e.model_id is null or e.model_id = m.id
 window all_of_it as (partition by m.id), w as (all_of_it order by e.weight, e.code);

@@ -18,7 +18,7 @@ from public.alert_rules r;
 -- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
 -- runs); held: model_id, seconds, reason, busy, jobs (held back by it); storage: error, hosts, seconds (of
 -- workers whose storage takes no files), jobs (due, of types that no worker claims therefore); cron:
--- job_id, name, active, failures, message (of the schedules that wake the queue).
+-- job_id, name, active, failures, error (of the schedules that wake the queue).
 with alive as materialized (
     select w.job_types, w.concurrency, w.host, w.storage_error, w.storage_failed_at, w.blocked_types
     from public.live_workers w
@@ -102,7 +102,7 @@ select
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'job_id', c.job_id, 'name', c.job_name, 'active', c.active, 'failures', c.failures_in_row,
-            'message', c.last_message
+            'error', c.last_error
         ) order by c.job_id), '[]')
         from public.cron_jobs() c
         where c.wakes_queue
@@ -177,7 +177,7 @@ select
     (
         select coalesce(jsonb_agg(to_jsonb(w) order by w.seconds desc), '[]')
         from (
-            select w.host, w.pid, count(*) as jobs, extract(epoch from now() - min(s.last_sign_of_life)) as seconds
+            select w.host, w.pid, count(*) as jobs, extract(epoch from now() - min(s.last_heartbeat_at)) as seconds
             from public.stuck_jobs s join public.workers w on w.id = s.worker_id
             group by w.id
             limit 20

@@ -32,13 +32,13 @@ select u.id, u.email from auth.users u where u.id = any(:user_ids::uuid[]);
 -- name: most_active
 -- The twenty users with the most generations among the newest 3,000 of a range (start and length as
 -- in lib/ui/time_range.py), most first.
-select user_id, asked, completed, failed, refused, ended, looked_at, looked_back_to
+select user_id, requested, completed, failed, refused, ended, examined, examined_since
 from public.user_usage_between(coalesce(:start::timestamptz, now() - :length::interval), :start::timestamptz + :length::interval)
-order by asked desc, user_id;
+order by requested desc, user_id;
 
 -- name: user^
 -- A user's limits and usage.
-select limits, own_daily, own_hourly, default_daily, default_hourly, last_asked_at
+select limits, custom_daily_limit, custom_hourly_limit, default_daily, default_hourly, last_requested_at
 from public.user_standing(:user_id::uuid);
 
 -- name: asked

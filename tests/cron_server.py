@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ from lib.database.pool import Connection
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 PG_CRON = Path("/usr/share/postgresql/15/extension/pg_cron.control")
 OUTSIDE = Path(__file__).parent / "sql" / "outside.sql"
+BATCH = """
+delete from net.http_request_queue
+where id in (select id from net.http_request_queue order by id limit 200) returning *
+"""
+ANSWER = """
+insert into net._http_response (id, status_code, content, timed_out, error_msg)
+values (%(id)s, %(status)s, %(content)s, %(timed_out)s, %(error)s)
+"""
 OS_USER = "nobody" if os.geteuid() == 0 else None
 """PostgreSQL does not run as root."""
 SETTINGS = {
@@ -82,16 +91,36 @@ def require_packages() -> None:
 
 
 def send_requests(conn: Connection) -> list[dict[str, Any]]:
-    """Does pg_net's work: sends what waits, and notes the answers. Returns the requests."""
-    sent = conn.execute("delete from net.http_request_queue returning *").fetchall()
-    for request in sent:
-        response = httpx.post(request["url"], headers=request["headers"], json=request["body"])
-        conn.execute(
-            "insert into net._http_response (id, status_code, content, timed_out)"
-            " values (%s, %s, %s, false)",
-            [request["id"], response.status_code, response.text],
-        )
+    """Does pg_net's work once: sends a batch of what waits, all at once, and notes the answers.
+
+    As with pg_net 0.20, a batch is one transaction. Until its slowest request is answered, nothing
+    else is sent, and others see its requests in the queue and none of the answers; then these
+    appear together, created when the transaction began. Returns the requests.
+    """
+    with conn.transaction():
+        sent = conn.execute(BATCH).fetchall()
+        with ThreadPoolExecutor(max(len(sent), 1)) as threads:
+            for answer in threads.map(_answer, sent):
+                conn.execute(ANSWER, answer)
     return sent
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    """A row of net._http_response, without the time."""
+    row = dict.fromkeys(("status", "content", "error"))
+    row |= {"id": request["id"], "timed_out": False}
+    try:
+        response = httpx.post(
+            request["url"],
+            headers=request["headers"],
+            json=request["body"],
+            timeout=request["timeout_milliseconds"] / 1000,
+        )
+    except httpx.TimeoutException:
+        return row | {"timed_out": True, "error": "Timeout was reached"}
+    except httpx.HTTPError as error:
+        return row | {"error": f"Couldn't connect to server: {type(error).__name__}"}
+    return row | {"status": response.status_code, "content": response.text}
 
 
 def run(program: str, *arguments: object) -> None:

@@ -1,19 +1,21 @@
 """Stands in for a Supabase project: Auth, and PostgREST and Realtime for image_generations.
 
-It speaks their protocols as far as supabase-py does, over the test's database, with that database's
-row-level security, and signs users' tokens with a key pair, as new projects do, or with a secret.
+It speaks their protocols as far as supabase-py and supabase-js do, over the test's database, with
+that database's row-level security, and signs users' tokens with a key pair, as new projects do, or
+with a secret.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from psycopg import errors, sql
+from realtime_channel import Channel, received
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -21,11 +23,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lib.database import connect, notifications
+from lib.database.pool import Connection
 
 PUBLISHABLE, SECRET = "sb_publishable_test", "sb_secret_test"
 JWT_SECRET = "a-secret-of-at-least-thirty-two-bytes"
 KEY = "of-this-project"
 """The name of its key pair."""
+SINGLE = "application/vnd.pgrst.object+json"
+"""What a client accepts that asks PostgREST for exactly one row."""
 
 
 class Project:
@@ -62,7 +67,7 @@ class Project:
         """What PostgREST answers instead of the row."""
         self.reads = 0
         self.joins = 0
-        self.channels: dict[WebSocket, tuple[str, dict[str, Any]]] = {}
+        self.channels: dict[WebSocket, Channel] = {}
         self._database = database
 
     def token(self, user_id: Any, *, seconds: float = 60) -> str:
@@ -80,15 +85,15 @@ class Project:
 
     def expire(self) -> None:
         """Ends every channel as Realtime does when its token has expired."""
-        for websocket, (topic, _) in list(self.channels.items()):
+        for channel in list(self.channels.values()):
             said = {
-                "channel": topic.removeprefix("realtime:"),
+                "channel": channel.topic.removeprefix("realtime:"),
                 "extension": "system",
                 "message": "Token has expired",
                 "status": "error",
             }
-            self._from_test(_send(websocket, topic, "system", said))
-            self._from_test(_send(websocket, topic, "phx_close", {}))
+            self._from_test(channel.send("system", said))
+            self._from_test(channel.send("phx_close", {}))
 
     def _from_test(self, coroutine: Any) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -108,28 +113,27 @@ class Project:
         if request.headers.get("apikey") not in self._keys:
             return JSONResponse({"message": "Invalid API key"}, 401)
         bearer = request.headers["authorization"].removeprefix("Bearer ")
-        try:
-            role, claims = self._who(bearer)
-        except jwt.ExpiredSignatureError:
-            return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
         # Qualified, as PostgREST does it: a function of the row is a column too.
         columns = sql.SQL(",").join(
             sql.Identifier("image_generations", name)
             for name in request.query_params["select"].split(",")
         )
         id = request.query_params["id"].removeprefix("eq.")
-        with connect(self._database) as db, db.transaction():
-            db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
-            db.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
-            query = sql.SQL(
-                "select coalesce(json_agg(g), '[]')::text as rows from ("
-                " select {} from public.image_generations where id = %s) g"
-            )
-            try:
+        query = sql.SQL(
+            "select coalesce(json_agg(g), '[]')::text as rows from ("
+            " select {} from public.image_generations where id = %s) g"
+        )
+        try:
+            with self._as(bearer) as db:
                 row = db.execute(query.format(columns), [id]).fetchone()
-            except errors.InsufficientPrivilege as error:
-                said = {"code": "42501", "message": error.diag.message_primary}
-                return JSONResponse(said, 401 if role == "anon" else 403)
+        except jwt.ExpiredSignatureError:
+            return JSONResponse({"code": "PGRST301", "message": "JWT expired"}, 401)
+        except errors.InsufficientPrivilege as error:
+            signed_in = bearer not in self._keys
+            said = {"code": "42501", "message": error.diag.message_primary}
+            return JSONResponse(said, 403 if signed_in else 401)
+        if request.headers.get("accept") == SINGLE:
+            return _single(json.loads(row["rows"]))
         return Response(row["rows"], media_type="application/json")
 
     async def _realtime(self, websocket: WebSocket) -> None:
@@ -139,33 +143,40 @@ class Project:
         await websocket.accept()
         try:
             async for text in websocket.iter_text():
-                message = json.loads(text)
-                if message["event"] == "phx_join":
-                    await self._join(websocket, message)
+                channel, ref, event, payload = received(websocket, text)
+                if event == "phx_join":
+                    await self._join(channel, ref, payload)
+                elif event == "access_token" and websocket in self.channels:
+                    self.channels[websocket].bearer = payload["access_token"]
+                elif event in ("heartbeat", "phx_leave"):
+                    if event == "phx_leave":
+                        self.channels.pop(websocket, None)
+                    await channel.send("phx_reply", {"status": "ok", "response": {}}, ref)
         except WebSocketDisconnect:
             pass
         finally:
             self.channels.pop(websocket, None)
 
-    async def _join(self, websocket: WebSocket, message: dict[str, Any]) -> None:
-        topic, ref, wanted = message["topic"], message["ref"], message["payload"]
+    async def _join(self, channel: Channel, ref: str, wanted: dict[str, Any]) -> None:
+        key = channel.websocket.query_params["apikey"]
+        channel.bearer = wanted.get("access_token") or key
         try:
-            self._who(wanted["access_token"])
+            self._who(channel.bearer)
         except jwt.ExpiredSignatureError:
             refusal = {"status": "error", "response": {"reason": "InvalidJWTToken: expired"}}
-            return await _send(websocket, topic, "phx_reply", refusal, ref)
-        (binding,) = wanted["config"]["postgres_changes"]
-        accepted = {"postgres_changes": [binding | {"id": 77}]}
-        await _send(websocket, topic, "phx_reply", {"status": "ok", "response": accepted}, ref)
+            return await channel.send("phx_reply", refusal, ref)
+        (channel.binding,) = wanted["config"]["postgres_changes"]
+        accepted = {"postgres_changes": [channel.binding | {"id": 77}]}
+        await channel.send("phx_reply", {"status": "ok", "response": accepted}, ref)
         said = {
-            "channel": topic.removeprefix("realtime:"),
+            "channel": channel.topic.removeprefix("realtime:"),
             "extension": "postgres_changes",
             "message": "Subscribed to PostgreSQL",
             "status": "ok",
         }
-        self.channels[websocket] = (topic, binding)
+        self.channels[channel.websocket] = channel
         self.joins += 1
-        await _send(websocket, topic, "system", said)
+        await channel.send("system", said)
 
     def _who(self, bearer: str) -> tuple[str, dict[str, Any]]:
         """Role and claims of a bearer, as PostgREST finds them."""
@@ -182,7 +193,7 @@ class Project:
             return auth_refusal(403, "not_admin", "User not allowed")
         asked = await request.json()
         with connect(self._database) as db:
-            query = "insert into auth.users (email, created_at) values (%s, now()) returning id"
+            query = "insert into auth.users values (gen_random_uuid(), %s, now()) returning id"
             row = db.execute(query, [asked["email"]]).fetchone()
         self._passwords[asked["email"]] = (asked["password"], str(row["id"]))
         return JSONResponse(_user(str(row["id"]), asked["email"]))
@@ -196,9 +207,9 @@ class Project:
             return auth_refusal(400, "invalid_credentials", "Invalid login credentials")
         return JSONResponse(
             {
-                "access_token": self.token(user_id),
+                "access_token": self.token(user_id, seconds=3600),
                 "token_type": "bearer",
-                "expires_in": 60,
+                "expires_in": 3600,
                 "refresh_token": "refresh",
                 "user": _user(user_id, asked["email"]),
             }
@@ -212,22 +223,50 @@ class Project:
 
     async def _tell(self) -> None:
         async for id in notifications(self._database, "image_generations"):
-            for websocket, (topic, binding) in list(self.channels.items()):
-                if self.realtime_tells and binding["filter"] == f"id=eq.{id}":
-                    await _send(websocket, topic, "postgres_changes", _change(id))
+            for channel in list(self.channels.values()):
+                if (
+                    self.realtime_tells
+                    and channel.binding["filter"] == f"id=eq.{id}"
+                    and await asyncio.to_thread(self._sees, channel.bearer, id)
+                ):
+                    await channel.send("postgres_changes", _change(id))
+
+    def _sees(self, bearer: str, id: str) -> bool:
+        """Whether row-level security shows a generation to the bearer, as Realtime asks it."""
+        try:
+            with self._as(bearer) as db:
+                seen = db.execute("select from public.image_generations where id = %s", [id])
+                return seen.fetchone() is not None
+        except (errors.InsufficientPrivilege, jwt.ExpiredSignatureError):
+            return False
+
+    @contextmanager
+    def _as(self, bearer: str) -> Iterator[Connection]:
+        """A transaction with the role and claims of a bearer. Raises ExpiredSignatureError."""
+        role, claims = self._who(bearer)
+        with connect(self._database) as db, db.transaction():
+            db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            db.execute("select set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+            yield db
+
+
+def _single(rows: list[Any]) -> Response:
+    """PostgREST's answer to a client that asks for exactly one row."""
+    if len(rows) == 1:
+        return JSONResponse(rows[0], media_type=SINGLE)
+    said = {
+        "code": "PGRST116",
+        "details": f"The result contains {len(rows)} rows",
+        "hint": None,
+        "message": "Cannot coerce the result to a single JSON object",
+    }
+    return JSONResponse(said, 406)
 
 
 def auth_refusal(status: int, code: str, message: str) -> Response:
     """What Auth answers to a request that it refuses."""
     said = {"code": code, "message": message}
     return JSONResponse(said, status, headers={"X-Supabase-Api-Version": "2024-01-01"})
-
-
-async def _send(
-    websocket: WebSocket, topic: str, event: str, payload: dict[str, Any], ref: str | None = None
-) -> None:
-    with suppress(WebSocketDisconnect):  # the client may leave at any moment
-        await websocket.send_json({"topic": topic, "event": event, "payload": payload, "ref": ref})
 
 
 def _user(user_id: str, email: str) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from lib.database.pool import Connection
 
 WRITE = command("tests/test_privileges.py")
 INTRO = f"""\
-As a test found by trying: "own rows" are those of the signed-in user, "some rows" of `models` are \
-the enabled ones, – is refused. After a change, `{WRITE}` writes this table.
+Determined by a test that tries each action. “Own rows” are the signed-in user's, “some rows” of \
+`models` are the enabled ones, and – means no access. After a change, `{WRITE}` writes this table.
 
 | Of schema `public` | anon | user A | user B | service_role |
 |---|---|---|---|---|

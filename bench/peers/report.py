@@ -72,7 +72,9 @@ def report(figures: Sequence[Figures], where: str) -> str:
 
 
 def titled(figure: Figures) -> str:
-    return " ".join([figure.name, *figure.versions])
+    *dashboard, queue = figure.versions or [""]
+    own = f" (dashboard {dashboard[0]})" if dashboard else ""
+    return f"{figure.name} {queue}{own}".rstrip()
 
 
 def measures(figures: Sequence[Figures]) -> list[Measure]:

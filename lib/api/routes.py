@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +22,7 @@ from lib.api.user_tokens import UserTokens
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError, SchemaMissing
 from lib.queue.worker_calls import Queue
 from lib.settings.keys import Keys
+from lib.worker.batches import Batches
 from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -34,9 +35,12 @@ CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
     allow_methods=["POST"],
-    allow_headers=["apikey", "authorization", "content-type", "idempotency-key", "x-client-info"],
+    # Clients add headers of their own, such as x-region or traceparent.
+    allow_headers=["*"],
     expose_headers=["Retry-After"],
 )
+# pg_net sends nothing else while it waits for an answer, by default for 5 s.
+ANSWER_SECONDS = 4.0
 # Far above the longest prompt, far below a harmful size.
 BODY_LIMIT = Middleware(BodyLimit, max_bytes=256 * 1024, seconds=20)
 
@@ -54,6 +58,7 @@ class Functions:
     tokens: UserTokens
     worker: Callable[[str], Worker]
     anonymous_starts: bool
+    batches: Batches = field(default_factory=Batches)
 
 
 Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
@@ -157,11 +162,17 @@ async def process_generation(request: Request, functions: Functions, caller: Cal
 
 
 async def process_jobs(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Claim and run due jobs, up to the concurrency limit."""
+    """Claim and run due jobs, up to the concurrency limit.
+
+    Answers after ANSWER_SECONDS; jobs that are still running then continue.
+    """
     require_service(caller)
     worker = functions.worker("process-jobs")
-    await worker.run_batch()
-    return JSONResponse(_summary(worker))
+    await functions.batches.run(worker, ANSWER_SECONDS)
+    summary, running = _summary(worker), worker.running
+    if running:
+        summary["message"] += f", {running} still running"
+    return JSONResponse(summary | {"running": running})
 
 
 def _summary(worker: Worker) -> dict[str, Any]:
@@ -169,7 +180,7 @@ def _summary(worker: Worker) -> dict[str, Any]:
         "success": True,
         "processed": worker.processed,
         "errors": worker.errors,
-        "message": f"Processed {worker.processed} job(s) with {worker.errors} error(s)",
+        "message": f"Jobs processed: {worker.processed}, errors: {worker.errors}",
     }
 
 
@@ -226,7 +237,7 @@ def _to_function_error(request: Request, error: FunctionError | DatabaseError) -
         case _:
             logger.error("%s: %s", request.url.path, error)
             return FunctionError(
-                500, "internal", "The database refused this request; the log says why."
+                500, "internal", "The database rejected this request; the log says why."
             )
 
 

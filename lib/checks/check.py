@@ -73,7 +73,8 @@ class Check(Generic[Source, Found]):
     needs: tuple[str, ...] = ()
     time_limit: float = 20
     on_timeout: str = (
-        "Use the Overview page to find what keeps the database busy, then run the self-test again."
+        "Use the “Slow jobs or pages” checks on Troubleshooting to find what keeps the database"
+        " busy, then run the self-test again."
     )
 
 

@@ -98,13 +98,12 @@ def _key_in_clear(job: Mapping[str, Any], environment: Mapping[str, Any]) -> Fin
 def _short_timeout(
     job: Mapping[str, Any], environment: Mapping[str, Any], milliseconds: int
 ) -> Finding:
-    call_seconds = environment["call_seconds"]
     return Finding(
         "warning",
-        f"pg_net waits {duration(milliseconds / 1000)} for the response, but a call to"
-        f" process-jobs may take {duration(call_seconds)}. Slower runs are recorded as timed out"
-        f" even if they succeed.",
-        f"{_repair(job)} Or add this to the call: timeout_milliseconds := {1000 * call_seconds}",
+        f"pg_net waits {duration(milliseconds / 1000)} for the response, but process-jobs may take"
+        " 5 s to respond. Slower calls are recorded as timed out even if they succeed.",
+        f"{_repair(job)} Or add this to the call:"
+        f" timeout_milliseconds := {1000 * environment['call_seconds']}",
     )
 
 

@@ -31,8 +31,9 @@ CATALOGUE = (
     Guide(
         "rate_limited",
         "Rate-limited by Replicate",
-        "Replicate limits how many predictions an account may start per minute, far fewer without"
-        " a payment method. The queue waits as long as Replicate asks, so a job fails with this"
+        "Replicate limits how many predictions an account may start per minute, and allows far"
+        " fewer without a payment method. The queue waits as long as Replicate asks, so a job fails"
+        " with this"
         " error only if other errors used up its attempts.",
         "Retry the jobs; the retries are spread over time. If this continues, run fewer jobs in"
         " parallel (DARKROOM_CONCURRENCY) or ask Replicate for a higher limit.",
@@ -80,7 +81,7 @@ CATALOGUE = (
     Guide(
         "refused",
         "Refused",
-        "The model's safety filter or your prompt check rejected the prompt or the image.",
+        "The model's safety filter or your prompt check refused the prompt or the image.",
         "The user has to change the prompt. If many jobs are refused, check what their"
         " prompts ask for.",
         "useless",
@@ -120,8 +121,9 @@ CATALOGUE = (
         "prediction_failed",
         "Model failed",
         "The model stopped with an error or returned no image. The message comes from the model.",
-        "Search the model's page on Replicate for the message. If all its jobs have failed since a"
-        " certain time, its version may have changed. Isolated failures usually pass on a retry.",
+        "Search the model's page on Replicate for the message. If all its jobs started failing at"
+        " the same time, its version may have changed. Isolated failures usually succeed on a"
+        " retry.",
         "helps",
         r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
     ),

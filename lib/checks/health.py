@@ -7,7 +7,7 @@ from typing import Literal
 
 from lib.formats import duration, plural
 from lib.ops import conditions
-from lib.ops.alerts.rules import RULES
+from lib.ops.alerts.rules import RULES, describe
 from lib.queue.queue_state import QueueState
 
 COVERED_RULES = (
@@ -26,7 +26,7 @@ class Condition:
 
     `name` identifies the check, or the alert rule. `reason` is a sentence that may quote a provider
     or an operator. `page` is the module name of a page with details, if any. `since` is when it
-    began, None if unknown.
+    began, None if unknown. `resolving` means that the figure is low enough again.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Condition:
     reason: str
     page: str | None = None
     since: datetime | None = None
+    resolving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,12 @@ class Verdict:
         return f"{LEVEL_LABELS[self.level]} ({worst})" if worst else LEVEL_LABELS[self.level]
 
     def level_of(self, names: Collection[str]) -> Level:
-        """The worst level of the conditions with one of these names; "good" without any."""
-        levels = {condition.level for condition in self.conditions if condition.name in names}
+        """The worst level of the conditions with one of these names that are not resolving."""
+        levels = {
+            condition.level
+            for condition in self.conditions
+            if condition.name in names and not condition.resolving
+        }
         return "critical" if "critical" in levels else "warning" if levels else "good"
 
 
@@ -171,8 +176,11 @@ def alerts(now: QueueState) -> list[Condition]:
         Condition(
             alert["rule"],
             _level(now, alert["rule"]),
-            f"{RULES[alert['rule']].describe(alert)} {RULES[alert['rule']].todo}",
+            describe(alert)
+            if alert["calm_since"]
+            else f"{describe(alert)} {RULES[alert['rule']].todo}",
             since=datetime.fromisoformat(alert["began_at"]),
+            resolving=alert["calm_since"] is not None,
         )
         for alert in now["alerts"]
         if alert["rule"] not in COVERED_RULES

@@ -128,7 +128,7 @@ def _running(job: Job) -> JobState:
             " worker has stopped; otherwise the job may run twice.",
         )
     if not job["leased"]:
-        return JobState("held", f"{running}, without a worker's lease.")
+        return JobState("held", f"{running}. No lease: its worker sends no heartbeats.")
     worker = job["worker"] or "an unregistered worker"
     return JobState("underway", f"{running}, on {worker}. Last heartbeat {silent} ago.")
 

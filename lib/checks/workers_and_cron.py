@@ -41,8 +41,7 @@ def conditions(
         job_runs = [run for run in runs if run["job_id"] == job["job_id"]]
         found += [
             *schedule_problems(job, environment),
-            *failing_runs(job),
-            *failed_calls(job, job_runs, environment, now),
+            *failing_runs(job, job_runs, environment, now),
         ]
         found += overdue_runs(job, environment, now)
     return sorted(found, key=lambda condition: condition.level != "critical")
@@ -121,26 +120,16 @@ def schedule_problems(job: Row, environment: Row) -> list[Condition]:
     ]
 
 
-def failing_runs(job: Row) -> list[Condition]:
-    """The SQL of the job's latest runs failed."""
+def failing_runs(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Condition]:
+    """The job's latest runs failed, or the function that they called answered with an error."""
     if not job["failures_in_row"]:
         return []
-    reason = cron_failing(cron_job_name(job), job["failures_in_row"], job["last_message"])
+    reason = cron_failing(cron_job_name(job), job["failures_in_row"], job["last_error"])
+    outcomes = (outcome(run, now, environment["response_seconds"]) for run in runs)
+    last = next((found for found in outcomes if found.level == "bad"), None)
+    if last and last.hint:
+        reason = f"{reason.rstrip('.')}. {last.hint}"
     return [Condition("failing", "critical", reason)]
-
-
-def failed_calls(job: Row, runs: Sequence[Row], environment: Row, now: datetime) -> list[Condition]:
-    """The last run succeeded in pg_cron, but its HTTP call failed."""
-    if job["failures_in_row"]:
-        return []
-    outcomes = (outcome(run, now, environment["call_seconds"]) for run in runs)
-    last = next((found for found in outcomes if found.level != "underway"), None)
-    if last is None or last.level != "bad":
-        return []
-    reason = (
-        f"{cron_job_name(job)}: pg_cron ran it, but the call failed. {last.summary}. {last.hint}"
-    )
-    return [Condition("unanswered", "critical", reason.strip())]
 
 
 def overdue_runs(job: Row, environment: Row, now: datetime) -> list[Condition]:

@@ -19,9 +19,9 @@ class ImageGeneration:
     shows as failed, with an error that says so. `on_change` is called with this object after every
     change.
 
-    `url` and `key` as in start_image_generation; `access_token` and `timeout` in seconds as in
-    subscribe_to_generation. `subscribe` overrides how generations are followed, by default through
-    the project's Realtime.
+    `url`, `key` and `functions_url` as in start_image_generation; `access_token` and `timeout` in
+    seconds as in subscribe_to_generation. `subscribe` overrides how generations are followed, by
+    default through the project's Realtime.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class ImageGeneration:
         url: str,
         key: str,
         *,
+        functions_url: str | None = None,
         access_token: AccessToken | None = None,
         timeout: float | None = None,
         on_change: Callable[["ImageGeneration"], None] | None = None,
@@ -42,6 +43,7 @@ class ImageGeneration:
         self.generation_id: UUID | None = None
         self._url = url
         self._key = key
+        self._functions_url = functions_url
         self._access_token = access_token
         self._timeout = timeout
         self._on_change = on_change
@@ -79,7 +81,11 @@ class ImageGeneration:
         self._set_state("queued")
         try:
             started = await start_image_generation_async(
-                self._url, self._key, access_token=token, **request
+                self._url,
+                self._key,
+                functions_url=self._functions_url,
+                access_token=token,
+                **request,
             )
             self.generation_id = started.generation_id
             async with aclosing(aiter(self._subscribe(started.generation_id))) as updates:

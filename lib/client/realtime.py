@@ -188,6 +188,7 @@ async def _raise_if_refused(response: httpx.Response) -> None:
     if response.is_client_error and response.status_code not in RETRYABLE_STATUSES:
         await response.aread()
         raise SubscriptionRefused(
-            f"{response.url.host} refused to return the generation: HTTP {response.status_code}"
+            f"{response.url.host} rejected the request for the generation: HTTP"
+            f" {response.status_code}"
             f" {response.text[:200]}"
         )

@@ -53,16 +53,18 @@ def start_image_generation(
     prompt: str,
     model_id: str,
     idempotency_key: str,
+    functions_url: str | None = None,
     access_token: str | None = None,
     test: bool = False,
     application: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> Started:
-    """Queue a generation through the project's start-generation function.
+    """Queue a generation through the function start-generation.
 
-    `url` is the Supabase project or the Darkroom app, `key` any of its API keys, and
-    `access_token` that of the signed-in user. Repeating a call with the same idempotency key
+    `url` is the Supabase project or the Darkroom app, `key` any of its API keys, `functions_url`
+    the address of Darkroom's functions, unless it is `url`, and `access_token` that of the
+    signed-in user. Repeating a call with the same idempotency key
     returns the first result instead of starting a second generation. `parameters` are the model's
     own inputs, or names that mean the same for every model: width, height, aspect_ratio, seed,
     negative_prompt, num_outputs and so on; None is omitted. `test` marks an operator's test, which
@@ -72,6 +74,7 @@ def start_image_generation(
     """
     labels = {"test": test or None, "application": application, "metadata": metadata}
     body = {"prompt": prompt, "model_id": model_id, **labels, **parameters}
+    url = functions_url or url
     with _translate_errors(url), open_client(httpx.Client, timeout=TIMEOUT_SECONDS) as http:
         response = http.send(_request(url, key, access_token, idempotency_key, body))
     return _parse_response(url, response)
@@ -84,6 +87,7 @@ async def start_image_generation_async(
     prompt: str,
     model_id: str,
     idempotency_key: str,
+    functions_url: str | None = None,
     access_token: str | None = None,
     test: bool = False,
     application: str | None = None,
@@ -93,6 +97,7 @@ async def start_image_generation_async(
     """Async version of `start_image_generation`."""
     labels = {"test": test or None, "application": application, "metadata": metadata}
     body = {"prompt": prompt, "model_id": model_id, **labels, **parameters}
+    url = functions_url or url
     with _translate_errors(url):
         async with open_client(httpx.AsyncClient, timeout=TIMEOUT_SECONDS) as http:
             response = await http.send(_request(url, key, access_token, idempotency_key, body))
@@ -141,7 +146,8 @@ def _parse_response(url: str, response: httpx.Response) -> Started:
         # From a gateway in between, or from functions that are not ours.
         raise StartRefused(
             f"start-generation at {url} returned HTTP {response.status_code} with a response"
-            " that is not Darkroom's.",
+            " that is not Darkroom's. If Darkroom is at another address than the project, pass"
+            " functions_url.",
             code="unexpected_answer",
         ) from error
     retry_after = response.headers.get("Retry-After", "")

@@ -25,10 +25,11 @@ create schema if not exists auth;
 comment on schema auth is 'Darkroom: stands in for Supabase Auth';
 grant usage on schema auth to anon, authenticated, service_role;
 
+-- Without defaults, as there: Supabase Auth sets all columns.
 create table if not exists auth.users (
-    id         uuid primary key default gen_random_uuid(),
-    email      text,
-    created_at timestamptz default now()
+    id         uuid primary key,
+    email      varchar(255),
+    created_at timestamptz
 );
 
 -- The claims of the request's JWT: PostgREST sets request.jwt.claims, and up to version 8 set

@@ -119,7 +119,8 @@ def translated() -> Iterator[None]:
 
 
 def _reason(error: psycopg.Error) -> str:
-    return f"PostgreSQL refused: {error.diag.message_primary or error} ({error.sqlstate})"
+    message = error.diag.message_primary or error
+    return f"PostgreSQL rejected the statement: {message} ({error.sqlstate})"
 
 
 def _detail(text: str | None) -> dict[str, Any]:

@@ -232,7 +232,8 @@ def main() -> None:
             migrations = pending(conn) if chosen.dry_run else apply(conn)
         for migration in migrations:
             print("Would apply" if chosen.dry_run else "Applied", migration.path.name)
-        print(f"{redact(url)}: {len(migrations)} migration(s)")
+        noun = "migration" if len(migrations) == 1 else "migrations"
+        print(f"{redact(url)}: {len(migrations)} {noun}")
     except DatabaseError as error:
         sys.exit(str(error))
 

@@ -39,7 +39,7 @@ class PromptCheck:
             return
         if not isinstance(reason, str) or not reason.strip():
             logger.error("The prompt check returned %r instead of None or a sentence", reason)
-            raise _failed("it returned neither None nor a sentence")
+            raise _failed("the check returned neither None nor a sentence")
         raise JobFailed(reason.strip()[:MAX_REASON], code="refused", permanent=True)
 
     async def _ask(self, prompt: str, user_id: UUID | None, model_id: str) -> Any:

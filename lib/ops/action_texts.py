@@ -16,12 +16,17 @@ RETRY_ADVICE = {
 """What retrying jobs is good for, by Guide.retry of lib.checks.error_guide."""
 
 
+def keep_label(count: int) -> str:
+    """The button that declines to cancel jobs; "Cancel" would be ambiguous."""
+    return "Keep job" if count == 1 else "Keep jobs"
+
+
 def retry_effect(count: int) -> str:
     """The effect of retrying failed or cancelled jobs."""
     return (
         f"Puts {plural(count)} back on the queue, each with at least one more attempt, spread over"
         " up to a minute. Jobs that have changed in the meantime, or whose generation has another"
-        " live job, are not affected."
+        " pending or running job, are not affected."
     )
 
 
@@ -42,16 +47,14 @@ def cancel_effect(count: int, status: JobStatus = "live") -> str:
             )
 
 
-RESET_ADVICE = (
-    "Reset them once their worker has stopped; a worker that still runs them would run them twice."
-)
+RESET_ADVICE = "Reset them only after their worker has stopped; otherwise they may run twice."
 
 
 def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
         f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
-        f" that have sent a heartbeat since are skipped. {RESET_ADVICE}"
+        f" with a new heartbeat are not affected. {RESET_ADVICE}"
     )
 
 

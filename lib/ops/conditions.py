@@ -59,7 +59,7 @@ def provider_down(
     jobs = "its jobs stay pending" if pending is None else f"{plural(pending)} pending"
     retry = ""
     if retry_seconds is not None:
-        retry = f" Next retry {f'in {duration(retry_seconds)}' if retry_seconds > 0 else 'now'}."
+        retry = f" Next test {f'in {duration(retry_seconds)}' if retry_seconds > 0 else 'now'}."
     return (
         f"Provider {provider} down for {duration(seconds)} (circuit open); {jobs}."
         f"{retry} {reason or ''}"
@@ -91,7 +91,7 @@ def long_wait(seconds: float, cause: str = "") -> str:
 
 def cannot_keep_up(models: Sequence[str] = ()) -> str:
     """Why jobs wait although workers are alive; `models` are rate-limited."""
-    return f"rate limit of {', '.join(models)}" if models else "workers cannot keep up"
+    return f"{', '.join(models)} rate-limited" if models else "workers cannot keep up"
 
 
 def high_wait_p95(seconds: float) -> str:
@@ -117,7 +117,7 @@ def failure_rate(failed: int, ended: int) -> str:
 def paused(job_type: str, seconds: float, by: str, reason: str | None = None) -> str:
     """A job type, or all of them, that an operator has paused."""
     why = f": {reason.rstrip('.')}" if reason else ""
-    return f"Queue paused for {type_name(job_type)} {duration(seconds)} ago by {by}{why}."
+    return f"Queue paused by {by} {duration(seconds)} ago ({type_name(job_type)}){why}."
 
 
 def stuck(jobs: int, silent_seconds: float | None = None) -> str:
@@ -136,9 +136,7 @@ def background_error(task: str, times: int, error: str) -> str:
 
 def set_aside(step: str, jobs: int, error: str) -> str:
     """Jobs whose row the database refuses; `step` is what goes on without them."""
-    return (
-        f"{plural(jobs)} set aside ({step}): the database refuses to change or count them. {error}"
-    )
+    return f"{plural(jobs)} set aside ({step}): the database cannot change or count them. {error}"
 
 
 def cron_failing(name: str, runs: int, message: str | None = None) -> str:

@@ -82,7 +82,7 @@ def _to_synchronous(pool: Pool, actor: str, state: State, _: Progress) -> str:
 
 def _restore(pool: Pool, actor: str, state: State, _: Progress) -> str:
     after = _call(pool, "restore_rollout", actor=actor, rollback=state["id"])
-    return f"{after}% of users are on the queue from their next request."
+    return f"{after}% of users will use the queue, starting with their next request."
 
 
 def _stop_cron(pool: Pool, actor: str, state: State, _: Progress) -> str:
@@ -167,8 +167,8 @@ ROLLBACK_STEPS = (
         lambda state: "open" if state["percentage"] else "done",
         _rollout,
         lambda state: (
-            f"Moves the {state['percentage']}% of users on the queue to the synchronous path from"
-            " their next request. The percentage is kept for later."
+            f"Moves the {state['percentage']}% of users on the queue to the synchronous path,"
+            " starting with their next request. The percentage is kept for later."
         ),
         "Move all users",
         _to_synchronous,
@@ -250,8 +250,8 @@ RESUME_STEPS = (
         lambda state: f"{_to_put_back(state)} cancelled by this rollback and not put back.",
         lambda state: (
             f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except"
-            " those that have since been retried or purged, or whose generation has another live"
-            " job. Skip this step if users got their images another way."
+            " those that have since been retried or purged, or whose generation has another pending"
+            " or running job. Skip this step if users got their images another way."
         ),
         "Put jobs back",
         _put_back,

@@ -70,7 +70,7 @@ def _check(changes: Changes) -> None:
     if not changes.prompt.strip():
         raise Invalid("Prompt", "describe the image.")
     if len(changes.prompt) > MAX_PROMPT_CHARS:
-        raise Invalid("Prompt", f"longer than {MAX_PROMPT_CHARS:,} characters.")
+        raise Invalid("Prompt", f"use at most {MAX_PROMPT_CHARS:,} characters.")
     if changes.seed is not None and not 0 <= changes.seed <= MAX_SEED:
         raise Invalid("Seed", f"choose a whole number from 0 to {MAX_SEED:,}.")
     for name, value in changes.parameters.items():

@@ -22,7 +22,7 @@ def failure_of(model: str, status: str, output: Any, error: str | None) -> Failu
     Other errors, such as E003, E004, E6716, E9828 and PA, may pass, so another attempt may help.
     """
     if error and _REFUSED.search(error) and not _PASSING.search(error):
-        return _refused(model, "The safety filter of {} rejected the prompt or the image.")
+        return _refused(model, "The safety filter of {} refused the prompt or the image.")
     if status == "succeeded" and output == []:
         # Such models leave flagged images out of their list.
         return _refused(model, "The safety filter of {} withheld every image.")

@@ -72,13 +72,13 @@ class OutputFiles:
                     return content
                 url = content
         except httpx.InvalidURL as error:
-            raise _not_found("The image address is not a URL.") from error
+            raise _not_found("The image URL is malformed.") from error
         except httpx.RequestError as error:
             raise ProviderError(
                 f"The image server does not respond ({type(error).__name__}).",
                 code="image_unreachable",
             ) from error
-        raise _not_found(f"The image address redirects more than {MAX_REDIRECTS} times.")
+        raise _not_found(f"The image URL redirects more than {MAX_REDIRECTS} times.")
 
     async def download(self, address: str, *, deadline: float, max_wait: float) -> bytes:
         """Fetch within `deadline` seconds, retrying with waits of at most `max_wait` in total.
@@ -102,14 +102,14 @@ class OutputFiles:
     async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
         """The content of a file, or where it is instead."""
         if url.scheme not in ("http", "https") or not url.host:
-            raise _not_found("The image address is not a web URL.")
+            raise _not_found("The image URL is not a web address.")
         if _origin(url) in self._trusted:
             return await self._read(self._http, url, url, self._credentials)
         addresses = await _addresses(url)
         if not all(map(is_public, addresses)):
-            raise _not_found(f"The image address, at {url.host}, is on a private network.")
+            raise _not_found(f"The image URL, at {url.host}, is on a private network.")
         if url.scheme != "https":
-            raise _not_found(f"The image address, at {url.host}, does not use https.")
+            raise _not_found(f"The image URL, at {url.host}, does not use https.")
         if _uses_proxy(url):
             # The proxy resolves the name, and decides.
             return await self._read(self._http, url, url)

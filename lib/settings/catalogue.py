@@ -113,7 +113,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "DARKROOM_ENVIRONMENT",
-            "name on the badge in the sidebar, such as `STAGING`",
+            "name on the badge beside the page title, such as `STAGING`",
             "`DEMO` or `LOCAL` with the embedded database, otherwise the Supabase project or"
             " `PROD`",
         ),

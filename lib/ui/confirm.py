@@ -22,7 +22,8 @@ TOAST_SECONDS = 5
 REDRAW_SECONDS = 5.0
 """After this time, a report that has not reached the browser is drawn again."""
 UNREACHABLE = (
-    "The database did not respond in time, so the action may not have taken effect. Try again."
+    "The database did not respond in time. The action may or may not have taken effect: check"
+    " before you repeat it."
 )
 
 

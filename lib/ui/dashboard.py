@@ -41,19 +41,32 @@ _answer_times: ContextVar[list[datetime] | None] = ContextVar("answer_times", de
 CAUSES = (
     (
         "refused|no such file",
-        "It refuses connections: it is stopped, or its address is wrong.",
+        "Database unreachable: it refuses connections (stopped, or its address is wrong).",
     ),
-    ("translate host name|name resolution|not known", "Its host name is unknown: check the DNS."),
-    ("password|pg_hba|role .* does not exist", "It rejects this app's user or password."),
-    ("database .* does not exist", "The server is running, but has no database with this name."),
-    ("too many|connection slots|max client", "It has no free connections."),
-    ("starting up|recovery", "It is starting up."),
-    ("shutting down|administrator command|terminating", "It is shutting down."),
-    ("read-only", "It is read-only: a standby, or its disk is full."),
-    ("timeout|timed out|couldn't get a connection", "It did not respond in time."),
-    ("closed|reset by peer|lost", "It closed the connection."),
+    (
+        "translate host name|name resolution|not known",
+        "Database unreachable: its host name is unknown (check the DNS).",
+    ),
+    (
+        "password|pg_hba|role .* does not exist",
+        "Database unavailable: it rejects this app's user or password.",
+    ),
+    (
+        "database .* does not exist",
+        "Database unavailable: the server is running, but has no database with this name.",
+    ),
+    ("too many|connection slots|max client", "Database unavailable: it has no free connections."),
+    ("starting up|recovery", "Database unavailable: it is starting up."),
+    ("shutting down|administrator command|terminating", "Database unavailable: it is stopping."),
+    ("read-only", "Database unavailable: it is read-only (a standby, or its disk is full)."),
+    (
+        "timeout|timed out|couldn't get a connection",
+        "Database unreachable: it did not respond in time.",
+    ),
+    ("closed|reset by peer|lost", "Database unreachable: it closed the connection."),
 )
-"""Why the database is unreachable, by what the driver says."""
+"""What is wrong with the database, by what the driver says."""
+UNKNOWN_CAUSE = "Database unreachable: see the app's log for the cause."
 
 
 @st.cache_resource
@@ -182,9 +195,8 @@ def show_outage() -> None:
     outage = _outage()
     since = f" since {escaped(format_time_of_day(outage['since']))}" if outage else ""
     st.error(
-        f"**Database unreachable.** Critical{since}. {outage.get('cause', '')} No jobs are lost;"
-        f" workers and this page resume automatically once it is back. Retrying every"
-        f" {REFRESH_SECONDS:g} s.",
+        f"**Critical{since}.** {outage.get('cause', UNKNOWN_CAUSE)} No jobs are lost; workers and"
+        f" this page resume automatically once it is back. Retrying every {REFRESH_SECONDS:g} s.",
         icon=":material/error:",
     )
 
@@ -192,8 +204,8 @@ def show_outage() -> None:
 def _note_outage(error: DatabaseUnavailable) -> None:
     outage, said = _outage(), str(error)
     outage.setdefault("since", datetime.now(UTC))
-    cause = next((text for signs, text in CAUSES if re.search(signs, said, re.IGNORECASE)), "")
-    outage["cause"] = cause or "See the app's log for the cause."
+    found = (text for signs, text in CAUSES if re.search(signs, said, re.IGNORECASE))
+    outage["cause"] = next(found, UNKNOWN_CAUSE)
 
 
 def reachable() -> bool:

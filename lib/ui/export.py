@@ -10,6 +10,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from lib.formats import plural
 from lib.ui.dashboard import database_errors_shown, read_once
 
 Row = Mapping[str, Any]
@@ -49,18 +50,18 @@ def csv_export(
         for page in pages():
             writer.writerows([_cell(row[column]) for column in columns] for row in page)
             count += len(page)
-            bar.progress(min(count / max(expected, count, 1), 1.0), f"{count:,} rows")
+            bar.progress(min(count / max(expected, count, 1), 1.0), plural(count, "row"))
             if count >= MAX_ROWS:
                 st.warning(
-                    f"The file is limited to {MAX_ROWS:,} rows. Narrow the filters to export the"
-                    " rest."
+                    f"The file is limited to {MAX_ROWS:,} rows. To export everything, use several"
+                    " narrower filters."
                 )
                 break
         bar.empty()
         content = file.getvalue()
         with st.container(horizontal=True):
             for label, mark, use in (
-                (f"Save {count:,} rows", "", "save"),
+                (f"Save {plural(count, 'row')}", "", "save"),
                 ("Save for Excel", BYTE_ORDER_MARK, "save for Excel"),
             ):
                 st.download_button(

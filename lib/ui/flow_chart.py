@@ -95,7 +95,7 @@ def _event_words(event: Mapping[str, Any]) -> str:
         case "alert":
             return RULES[event["name"]].title
         case "pause":
-            return f"Queue paused for {type_name(event['name'])}"
+            return f"Queue paused ({type_name(event['name'])})"
         case _:
             return str(event["name"])[:200]
 
@@ -111,8 +111,8 @@ def describe_flow(steps: Sequence[Mapping[str, Any]], events: Sequence[Mapping[s
     totals = ", ".join(f"{sum(row[name] for row in steps):,} {name}" for name in _names(steps))
     depths = [row["depth"] for row in steps if row["depth"] is not None]
     depth = f" Pending + running: {depths[-1]:,} now, peak {max(depths):,}." if depths else ""
-    words = dict.fromkeys(f"{event['kind']} ({_event_words(event)})" for event in events)
-    return f"{totals}.{depth} {', '.join(words) or 'No alerts, pauses or faults'}."
+    words = dict.fromkeys(f"{event['kind']}: {_event_words(event)}" for event in events)
+    return f"{totals}.{depth} {'; '.join(words) or 'No alerts, pauses or faults'}."
 
 
 def show_flow(chart: Chart, description: str) -> datetime | None:

@@ -42,7 +42,7 @@ PAGES: dict[str, PageEntry] = {
     "migration_path": PageEntry("Migration path", ":material/route:", parent="admin"),
     "rollback": PageEntry("Rollback", ":material/undo:", parent="admin"),
     "maintenance": PageEntry("Maintenance", ":material/cleaning_services:", parent="admin"),
-    "audit": PageEntry("Audit", ":material/history:", parent="admin"),
+    "audit": PageEntry("Audit log", ":material/history:", parent="admin"),
 }
 """By file name in pages/."""
 VIEWS = {"stuck_jobs": ("jobs", {"view": "stuck"}), "duplicates": ("jobs", {"view": "duplicates"})}

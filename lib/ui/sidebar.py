@@ -20,6 +20,8 @@ from lib.ui.tab import FrameState, TabState, frame_state, name_tab
 
 REFRESH_SECONDS = 5.0
 """How often an open page updates its counts and its tab."""
+WITHOUT_FILTERS = {"jobs": {"view": "all"}}
+"""Filters in the links of the sidebar. Without any, Jobs would restore those of the last visit."""
 CONNECTION_HELP = {
     "direct": "Direct connections: every feature works.",
     "session pooler": "Session pooler: every feature works. The pooler's size limits the number of"
@@ -82,7 +84,13 @@ def _links(viewer: Role, file: str, state: FrameState | None) -> None:
             label = f":primary-background[**{entry.title}**]" if parent else entry.title
             number = _count(page, state) if state else ""
             label = f"{label} {number}".strip()
-            st.page_link(f"pages/{page}.py", label=label, icon=entry.icon, width="stretch")
+            st.page_link(
+                f"pages/{page}.py",
+                label=label,
+                icon=entry.icon,
+                width="stretch",
+                query_params=WITHOUT_FILTERS.get(page),
+            )
 
 
 def _count(page: str, state: FrameState) -> str:
@@ -115,8 +123,8 @@ def environment() -> None:
         st.badge(
             "DEMO",
             color="gray",
-            help="30 days of sample jobs in the embedded database. Overview and Maintenance can"
-            " remove them.",
+            help="30 days of sample jobs in the embedded database. Remove them on Overview"
+            " or Maintenance.",
         )
     else:
         st.badge("LOCAL", color="gray", help="The embedded database, without sample jobs.")
@@ -158,6 +166,6 @@ def _in_use(viewer: Role) -> None:
 
 def _signed_in(viewer: Role) -> None:
     with st.container(gap="xxsmall"):
-        st.caption(f"Signed in with role {viewer.name.lower()}")
+        st.caption(f"Signed in as {viewer.name.lower()}")
         st.text(current_user())
         st.button("Sign out", on_click=st.logout, type="tertiary", icon=":material/logout:")

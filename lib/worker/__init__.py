@@ -6,4 +6,5 @@
 - `registration`, `rescue`, `rollup`: the workers table, jobs of dead workers, the rollups.
 - `liveness`: proof that a worker's process is alive, on the embedded database.
 - `background`: tasks that continue after an error.
+- `batches`: batches of process-jobs, which continue after it has answered.
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from lib.database import AsyncPool, DatabaseError, DatabaseUnavailable, connected, load_async
 
@@ -71,3 +71,18 @@ async def report_error(pool: AsyncPool, task: str, error: Exception) -> None:
         logger.warning("The error was not recorded: %s", reason)
     except DatabaseError:
         logger.exception("The error was not recorded")
+
+
+async def cancel_and_wait(
+    tasks: Collection[asyncio.Task[None]], *, retry_after: float = 1.0
+) -> None:
+    """Cancel tasks until they have ended.
+
+    Once may not be enough: asyncio.wait_for, which the pool uses to wait for a connection, swallows
+    a cancellation that coincides with its result (python/cpython#86296).
+    """
+    remaining = set(tasks)
+    while remaining:
+        for task in remaining:
+            task.cancel()
+        _, remaining = await asyncio.wait(remaining, timeout=retry_after)

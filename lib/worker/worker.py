@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from lib.database import AsyncPool, DatabaseUnavailable
 from lib.ops.alerts.watch import evaluate_and_notify, keep_evaluating_alerts
 from lib.queue.worker_calls import Claim, ClaimLost, JobFailed, Queue
-from lib.worker.background import attempt, keep_running
+from lib.worker.background import attempt, cancel_and_wait, keep_running
 from lib.worker.claiming import RECONNECT_SECONDS, Claiming, claim_jobs, keep_listening
 from lib.worker.handlers import Cancellable, Handler, blocked_types
 from lib.worker.registration import Registration
@@ -76,6 +76,11 @@ class Worker:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
 
+    @property
+    def running(self) -> int:
+        """The number of jobs that it holds: claimed, and their outcome not stored yet."""
+        return len(self._held)
+
     def stop(self) -> None:
         """Stop claiming jobs and shut down; does not block."""
         self._stopping.set()
@@ -102,9 +107,9 @@ class Worker:
                 "claim", lambda: self._keep_claiming(poll_seconds), self._pool, self._stopping
             )
         finally:
-            await _cancel_and_wait(intake_tasks)
+            await cancel_and_wait(intake_tasks)
             await self._drain(stop_grace_seconds)
-            await _cancel_and_wait(support_tasks)
+            await cancel_and_wait(support_tasks)
         await self._unregister()
 
     async def run_batch(self) -> None:
@@ -120,8 +125,9 @@ class Worker:
             if job_types
             else []
         )
-        await attempt("history", refresh_rollup(self._pool), self._pool)
-        await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
+        if not self._stopping.is_set():
+            await attempt("history", refresh_rollup(self._pool), self._pool)
+            await attempt("alerts", evaluate_and_notify(self._pool), self._pool)
 
     async def run_generation(self, generation_id: UUID) -> bool:
         """Run the pending job of a generation; False if it has none.
@@ -152,7 +158,7 @@ class Worker:
                 await self._wake.wait()
         finally:
             await self._drain(0)
-            await _cancel_and_wait(support_tasks)
+            await cancel_and_wait(support_tasks)
             await self._unregister()
 
     async def _keep_claiming(self, poll_seconds: float) -> None:
@@ -251,7 +257,7 @@ class Worker:
             )
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         unfinished = dict(self._tasks)
-        await _cancel_and_wait(unfinished.values(), retry_after=HANDLER_STOP_SECONDS)
+        await cancel_and_wait(unfinished.values(), retry_after=HANDLER_STOP_SECONDS)
         for claim in unfinished:
             if claim in self._held:
                 self._settlement.add(claim, Interrupted())
@@ -283,18 +289,3 @@ class Worker:
         await self._registration.unregister(
             self.processed, self.errors, blocked_types(self._handlers)
         )
-
-
-async def _cancel_and_wait(
-    tasks: Collection[asyncio.Task[None]], *, retry_after: float = 1.0
-) -> None:
-    """Cancel tasks until they have ended.
-
-    Once may not be enough: asyncio.wait_for, which the pool uses to wait for a connection, swallows
-    a cancellation that coincides with its result (python/cpython#86296).
-    """
-    remaining = set(tasks)
-    while remaining:
-        for task in remaining:
-            task.cancel()
-        _, remaining = await asyncio.wait(remaining, timeout=retry_after)

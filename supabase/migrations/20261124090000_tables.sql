@@ -315,7 +315,7 @@ update public.job_queue q
 set status = 'cancelled',
     completed_at = now(),
     updated_at = now(),
-    error_message = 'Cancelled by migration: an older job for the same generation is still live.'
+    error_message = 'Cancelled by migration: an older job for the same generation is still pending or running.'
 where q.status = 'pending'
   and exists (
       select from public.job_queue older

@@ -127,7 +127,7 @@ begin
             end if;
         when 'string' then
             if length(p_value #>> '{}') > (p_field ->> 'maxLength')::int then
-                return format('has %s characters, the maximum is %s', length(p_value #>> '{}'), p_field ->> 'maxLength');
+                return format('has %s characters; the maximum is %s', length(p_value #>> '{}'), p_field ->> 'maxLength');
             elsif p_field ->> 'format' = 'uri' and p_value #>> '{}' !~* '^(https?://[^[:space:]]+|data:[^,]*,.*)$' then
                 return format('%s is not a web address or data URI', v_said);
             end if;

@@ -666,7 +666,7 @@ as $$
         case when n.asked > n.made then format(
             case when m.input_schema ?& '{num_outputs,disable_safety_checker}'
                       and p.input -> 'disable_safety_checker' is distinct from 'true'
-                 then '%s withheld by the safety filter' else '%s not made by the model' end,
+                 then '%s withheld by the safety filter' else '%s not returned by the model' end,
             n.asked - n.made
         ) end,
         case when n.made > p_stored then format('%s could not be fetched or stored', n.made - p_stored) end

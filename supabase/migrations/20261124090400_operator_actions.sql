@@ -108,7 +108,7 @@ begin
 
     with stale as (
         select s.id, row_number() over (order by s.priority desc, s.created_at) as place,
-               format('Reset by an operator: no heartbeat since %s.', s.last_sign_of_life) as error
+               format('Reset by an operator: no heartbeat since %s.', s.last_heartbeat_at) as error
         from public.stuck_jobs s where s.id = any (v_ids)
     ), reset as (
         update public.job_queue q

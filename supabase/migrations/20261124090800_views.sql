@@ -54,17 +54,17 @@ comment on view public.live_jobs is
 Cost: reads the live jobs by their partial indexes, never the finished ones.';
 
 create view public.stuck_jobs with (security_invoker = true) as
-select s.*, clock_timestamp() - s.last_sign_of_life as silent_for
+select s.*, clock_timestamp() - s.last_heartbeat_at as silent_for
 from (
     select
         q.id, q.job_type, q.payload, q.attempts, q.max_attempts, q.priority, q.created_by, q.created_at,
         q.started_at, l.worker_id,
-        greatest(coalesce(q.started_at, q.updated_at), l.heartbeat_at) as last_sign_of_life
+        greatest(coalesce(q.started_at, q.updated_at), l.heartbeat_at) as last_heartbeat_at
     from public.job_queue q
     left join public.job_leases l on l.job_id = q.id and l.attempt = q.attempts
     where q.status = 'processing'
 ) s
-where s.last_sign_of_life < clock_timestamp() - public.stuck_after();
+where s.last_heartbeat_at < clock_timestamp() - public.stuck_after();
 comment on view public.stuck_jobs is
 'Which running jobs are stuck, that is without a start or a heartbeat for stuck_after()?
 
@@ -78,7 +78,7 @@ comment on view public.stuck_jobs is
 - created_at: when it was created
 - started_at: when the current attempt started
 - worker_id: worker that holds it, null without a lease
-- last_sign_of_life: start or last heartbeat of the attempt, the later one
+- last_heartbeat_at: start or last heartbeat of the attempt, the later one
 - silent_for: time since then
 
 Cost: reads the running jobs by their partial index.';

@@ -2,8 +2,8 @@
 
 create function public.user_usage_between(p_from timestamptz, p_to timestamptz)
 returns table (
-    user_id uuid, asked bigint, completed bigint, failed bigint, refused bigint, ended bigint, looked_at bigint,
-    looked_back_to timestamptz
+    user_id uuid, requested bigint, completed bigint, failed bigint, refused bigint, ended bigint, examined bigint,
+    examined_since timestamptz
 )
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set jit = off
 as $$
@@ -12,13 +12,13 @@ declare
     v_until constant timestamptz := coalesce(p_to, 'infinity');
 begin
     return query
-    select t.user_id, t.asked, o.completed, o.failed, o.refused, o.ended, t.looked_at, t.looked_back_to
+    select t.user_id, t.requested, o.completed, o.failed, o.refused, o.ended, t.examined, t.examined_since
     from (
         select
             n.user_id,
-            count(*) as asked,
-            sum(count(*)) over ()::bigint as looked_at,
-            min(min(n.created_at)) over () as looked_back_to
+            count(*) as requested,
+            sum(count(*)) over ()::bigint as examined,
+            min(min(n.created_at)) over () as examined_since
         from (
             select g.user_id, g.created_at
             from public.image_generations g
@@ -27,7 +27,7 @@ begin
             limit 3000
         ) n
         group by n.user_id
-        order by asked desc, n.user_id
+        order by requested desc, n.user_id
         limit 20
     ) t
     left join lateral (
@@ -44,7 +44,7 @@ begin
             limit 100
         ) l
     ) o on true
-    order by t.asked desc, t.user_id;
+    order by t.requested desc, t.user_id;
 end;
 $$;
 comment on function public.user_usage_between is
@@ -53,13 +53,13 @@ comment on function public.user_usage_between is
 Parameters: p_from and p_to bound the range (p_to null: no end).
 
 - user_id: user; null for requests without a user
-- asked: generations that they requested, of those examined
+- requested: generations that they requested, of those examined
 - completed: of their newest 100 in the range, completed
 - failed: of these 100, failed
 - refused: of these 100, refused by a safety filter or the prompt check; not among the failed
 - ended: of these 100, completed or failed
-- looked_at: generations examined, of all users
-- looked_back_to: when the oldest of these was requested
+- examined: generations examined, of all users
+- examined_since: when the oldest of these was requested
 
 Cost: up to 3,000 index entries, and up to 100 generations of each of twenty users by index.';
 
@@ -74,7 +74,7 @@ Cost: up to 3,000 index entries, and up to 100 generations of each of twenty use
 
 create function public.user_standing(p_user_id uuid)
 returns table (
-    limits jsonb, own_daily int, own_hourly int, default_daily int, default_hourly int, last_asked_at timestamptz
+    limits jsonb, custom_daily_limit int, custom_hourly_limit int, default_daily int, default_hourly int, last_requested_at timestamptz
 )
 language sql stable set search_path = ''
 as $$
@@ -99,11 +99,11 @@ comment on function public.user_standing is
 Parameters: p_user_id is the user.
 
 - limits: daily_limit, daily_used (last 24 hours), hourly_limit, hourly_used (last hour) in generations, and can_generate (JSON, from get_user_limits)
-- own_daily: limit in 24 hours that an operator set, in generations; null for the default
-- own_hourly: limit in an hour that an operator set, in generations; null for the default
+- custom_daily_limit: limit in 24 hours that an operator set, in generations; null for the default
+- custom_hourly_limit: limit in an hour that an operator set, in generations; null for the default
 - default_daily: limit in 24 hours of users without one, in generations
 - default_hourly: limit in an hour of users without one, in generations
-- last_asked_at: when they last requested an image; null for never
+- last_requested_at: when they last requested an image; null for never
 
 Cost: the generations of the user in the last 24 hours, by index.';
 

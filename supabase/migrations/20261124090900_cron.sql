@@ -41,9 +41,15 @@ comment on function public.http_post_function is 'The function of pg_net that se
 
 create function public.process_jobs_seconds() returns int
 language sql immutable parallel safe set search_path = ''
-return 150;
+return 10;
 comment on function public.process_jobs_seconds is
-    'Maximum duration of a call to process-jobs in seconds: what hosted functions may take on every plan.';
+    'Default time in seconds that pg_net waits for process-jobs, which answers within 5 seconds and then continues. Meanwhile pg_net sends no other request.';
+
+create function public.response_seconds() returns int
+language sql immutable parallel safe set search_path = ''
+return 300;
+comment on function public.response_seconds is
+    'How long the response to a request of pg_net may take to arrive, in seconds. A batch of requests is one transaction: a request waits for the slowest one of the batch before, and its response for the slowest one of its own. A hosted function may take 150 seconds on every plan.';
 
 -- Secrets -----------------------------------------------------------------------------------------
 
@@ -100,9 +106,9 @@ begin
         ['([?&][\w-]*(?:key|secret|token|password)=)[^&\s''"]+', '\1***'],
         -- the token after Bearer or Basic
         ['((?:bearer|basic)\s+(?:["'']\s*\|\|\s*["''])?)[^\s''"|*]{4,}', '\1***'],
-        -- a literal after the name of a header that holds a key
+        -- a literal after the name of a header that holds a key, unless it is itself a name in JSON
         ['((?:authorization|[\w-]*(?:key|secret|token|password))["'']\s*(?:,|:|=>)\s*["''])'
-         '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''])', '\1***'],
+         '(?!(?:bearer|basic)\s)[^''"*]{4,}(?=["''](?!\s*:[^:]))', '\1***'],
         -- any other long literal without spaces that looks random
         ['([''"])(?=[^''"]*\d)(?=[^''"]*[a-z])[\w+=.-][\w+/=.-]{39,}(?=[''"])', '\1***']
     ] loop
@@ -119,9 +125,9 @@ create function public.cron_jobs()
 returns table (
     job_id bigint, job_name text, schedule text, command text, active boolean, wakes_queue boolean,
     last_started_at timestamptz, last_finished_at timestamptz, last_status text, last_message text,
-    failures_in_row int, runs_since timestamptz
+    failures_in_row int, last_error text, runs_since timestamptz
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set jit = off
 as $$
 begin
     if not public.cron_available() then
@@ -131,27 +137,50 @@ begin
     -- pg_cron keeps every run and has no index by job, so only the last 10,000 runs are read.
     with runs as materialized (
         select r.* from cron.job_run_details r order by r.runid desc limit 10000
+    ), answered as materialized (
+        select a.* from public.cron_runs(null, null, 5000, 20) a
+    ), judged as materialized (
+        select
+            r.runid, r.jobid,
+            case
+                when a.run_id is not null then a.succeeded
+                -- Too long ago for its response to matter.
+                when r.status = 'failed' then false
+                when r.status = 'succeeded' then true
+            end as succeeded
+        from runs r
+        left join answered a on a.run_id = r.runid
     )
     select
         j.jobid, j.jobname::text, j.schedule, public.mask_secrets(j.command), j.active,
         j.command ~ 'process-jobs', last.start_time, last.end_time, last.status,
-        public.mask_secrets(last.return_message),
-        coalesce((
-            select count(*)::int from runs r
-            where r.jobid = j.jobid and r.status = 'failed'
-              and r.runid > coalesce(
-                  (select max(s.runid) from runs s where s.jobid = j.jobid and s.status = 'succeeded'), 0)
-        ), 0),
+        public.mask_secrets(last.return_message), failed.runs,
+        case when failed.last_id is not null then public.mask_secrets(coalesce(
+            case when bad.status = 'failed' then coalesce(bad.return_message, '') end,
+            'HTTP ' || a.response_status || coalesce(': ' || coalesce(
+                substring(a.response_text from '"message"\s*:\s*"([^"]+)"'), left(a.response_text, 200)), ''),
+            case when a.response_timed_out then 'No response in time.' end,
+            'Not sent: ' || a.response_error,
+            'The request is still in pg_net''s queue.'
+        )) end,
         (select min(r.start_time) from runs r)
     from cron.job j
     left join lateral (
         select r.* from runs r where r.jobid = j.jobid order by r.runid desc limit 1
     ) last on true
+    cross join lateral (
+        select count(*)::int as runs, max(f.runid) as last_id
+        from judged f
+        where f.jobid = j.jobid and not f.succeeded
+          and f.runid > coalesce((select max(g.runid) from judged g where g.jobid = j.jobid and g.succeeded), 0)
+    ) failed
+    left join runs bad on bad.runid = failed.last_id
+    left join answered a on a.run_id = failed.last_id
     order by j.jobid;
 end;
 $$;
 comment on function public.cron_jobs is
-    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: failed runs since the last success. runs_since: how far back runs were examined; last_* are null for a job without a run since then. Secrets in the command are masked.';
+    'The jobs of pg_cron with their last run; none without pg_cron. wakes_queue: calls process-jobs. failures_in_row: runs since the last success that failed, or whose request failed, see succeeded in cron_runs; last_error: why the last of them did. runs_since: how far back runs were examined; last_* are null for a job without a run since then. Secrets in the command are masked.';
 
 create function public.cron_findings()
 returns table (job_id bigint, finding text, detail text)
@@ -198,7 +227,8 @@ begin
     ) limits
     where j.command ~ 'process-jobs' and j.command ~ '\mnet\.http_|\mrequest_process_jobs\M'
       and limits.milliseconds ~ '^\d{1,9}$'
-      and limits.milliseconds::int < 1000 * public.process_jobs_seconds();
+      -- Within this time process-jobs answers.
+      and limits.milliseconds::int < 5000;
 end;
 $$;
 comment on function public.cron_findings is
@@ -223,13 +253,26 @@ end;
 $$;
 comment on function public.net_responses is 'Responses that pg_net received since then, the newest 5,000; it keeps them for six hours. None without pg_net. Not masked, so only for cron_runs.';
 
-create function public.cron_runs(p_job_id bigint default null, p_before bigint default null, p_most int default 100)
+create function public.net_waiting(p_request_ids bigint[]) returns setof bigint
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+    if has_table_privilege(to_regclass('net.http_request_queue'), 'select') then
+        return query select q.id from net.http_request_queue q where q.id = any (p_request_ids);
+    end if;
+end;
+$$;
+comment on function public.net_waiting is 'Which of these requests pg_net has not sent, or has sent in a batch that is still open. None without pg_net.';
+
+create function public.cron_runs(
+    p_job_id bigint default null, p_before bigint default null, p_most int default 100, p_of_each int default null
+)
 returns table (
     run_id bigint, job_id bigint, started_at timestamptz, finished_at timestamptz, status text, message text,
-    asks boolean, request_id bigint, requested_at timestamptz, responded_at timestamptz, response_status int,
-    response_timed_out boolean, response_error text, response_text text
+    asks boolean, request_id bigint, requested_at timestamptz, waiting boolean, sent_at timestamptz,
+    response_status int, response_timed_out boolean, response_error text, response_text text, succeeded boolean
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set jit = off
 as $$
 begin
     if not public.cron_available() then
@@ -238,7 +281,8 @@ begin
     return query
     with runs as materialized (
         select recent.* from (
-            select r.*, lead(r.start_time) over (partition by r.asks order by r.runid) as next_start
+            select r.*, lead(r.start_time) over (partition by r.asks order by r.runid) as next_start,
+                   row_number() over (partition by r.jobid order by r.runid desc) as place
             from (
                 select
                     d.*,
@@ -249,45 +293,71 @@ begin
                 limit case when p_job_id is null then least(p_most, 5000) else 10000 end
             ) r
         ) recent
-        where p_job_id is null or recent.jobid = p_job_id
+        where (p_job_id is null or recent.jobid = p_job_id) and (p_of_each is null or recent.place <= p_of_each)
         order by recent.runid desc limit least(p_most, 5000)
+    ), sent as materialized (
+        select r.runid, q.* from runs r
+        cross join lateral (
+            select q.request_id, q.requested_at from public.cron_requests q
+            where q.pid = r.job_pid and q.requested_at >= r.start_time
+              -- pg_cron may record an end that is a few milliseconds early.
+              and q.requested_at < coalesce(r.end_time + interval '10 seconds', 'infinity')
+            order by q.requested_at limit 1
+        ) q
     ), responses as materialized (
-        select n.*, exists (
-            select from public.cron_requests q
-            where q.request_id = n.request_id and q.requested_at between n.at - interval '1 hour' and n.at
-        ) as ours
-        from public.net_responses((select min(r.start_time) from runs r)) n
+        select n.* from public.net_responses((select min(r.start_time) from runs r)) n
+    ), recorded as (
+        select distinct on (s.runid) s.runid, n.*
+        from sent s
+        -- The transaction that sends a request may have begun just before the request was there.
+        join responses n on n.request_id = s.request_id
+            and n.at between s.requested_at - interval '5 seconds' and s.requested_at + interval '1 hour'
+        order by s.runid, n.at
+    ), guessed as (
+        select r.runid, n.*, count(*) over (partition by r.runid) as candidates
+        from runs r
+        join responses n on n.at >= r.start_time and n.at < least(r.next_start, r.start_time + interval '10 minutes')
+        where r.asks
+          and not exists (select from sent s where s.runid = r.runid)
+          and not exists (
+              select from public.cron_requests q
+              where q.request_id = n.request_id
+                and q.requested_at between n.at - interval '1 hour' and n.at + interval '5 seconds'
+          )
+    ), answered as (
+        select a.* from recorded a
+        union all
+        -- Not recorded: the only response in this time is probably that of this run.
+        select g.runid, g.request_id, g.at, g.status_code, g.timed_out, g.error, g.content
+        from guessed g where g.candidates = 1
+    ), waiting as materialized (
+        select w.id from public.net_waiting(array(
+            select s.request_id from sent s where s.requested_at > clock_timestamp() - interval '1 hour'
+        )) as w (id)
     )
     select
         r.runid, r.jobid, r.start_time, r.end_time, r.status, public.mask_secrets(r.return_message), r.asks,
-        sent.request_id, sent.requested_at, n.at, n.status_code, n.timed_out, public.mask_secrets(n.error), public.mask_secrets(n.content)
+        s.request_id, s.requested_at, a.at is null and w.id is not null, a.at,
+        a.status_code, a.timed_out, public.mask_secrets(a.error), public.mask_secrets(a.content),
+        case
+            when r.status = 'failed' then false
+            when r.status <> 'succeeded' then null
+            when not r.asks then true
+            -- Of a command by hand, pg_net may have waited too short a time.
+            when s.request_id is null and a.timed_out then null
+            when a.at is not null then coalesce(a.status_code between 200 and 299, false)
+            when w.id is not null and s.requested_at < clock_timestamp() - make_interval(secs => public.response_seconds())
+                then false
+        end
     from runs r
-    left join lateral (
-        select q.* from public.cron_requests q
-        where q.pid = r.job_pid and q.requested_at >= r.start_time
-          -- pg_cron may record an end that is a few milliseconds early.
-          and q.requested_at < coalesce(r.end_time + interval '10 seconds', 'infinity')
-        order by q.requested_at limit 1
-    ) sent on true
-    left join lateral (
-        select * from (
-            select n.*, count(*) over () as candidates from responses n
-            where case when sent.request_id is not null
-                then n.request_id = sent.request_id
-                    and n.at >= sent.requested_at and n.at < sent.requested_at + interval '1 hour'
-                -- Not recorded: the only response in this time is probably that of this run.
-                else r.asks and not n.ours
-                    and n.at >= r.start_time and n.at < least(r.next_start, r.start_time + interval '10 minutes')
-                end
-        ) n
-        where sent.request_id is not null or n.candidates = 1
-        order by n.at limit 1
-    ) n on true
+    left join sent s on s.runid = r.runid
+    left join answered a on a.runid = r.runid
+    left join waiting w on w.id = s.request_id and s.requested_at > clock_timestamp() - interval '1 hour'
     order by r.runid desc;
 end;
 $$;
 comment on function public.cron_runs is
-    'Runs of pg_cron, newest first, of one job or all, before a run. For a job that sends an HTTP request, the status succeeded means only that the request was queued; response_* describe its response, null if unknown. request_id is null if the command did not record its request, as request_process_jobs does; then response_* are the only response received until the next run, probably its own.';
+    'Runs of pg_cron, newest first, of one job or all, before a run, and of each job the newest p_of_each. For a job that sends an HTTP request, the status succeeded means only that the request was queued; succeeded says whether the function answered with success, null if that is not known (yet). waiting: pg_net has not sent the request or has not ended its batch. sent_at: when that batch began; pg_net does not record when a response came. response_*: null if unknown. request_id is null if the command did not record its request, as request_process_jobs does; then response_* are the only response received until the next run, probably its own.';
 
 -- The command that wakes the queue ----------------------------------------------------------------
 

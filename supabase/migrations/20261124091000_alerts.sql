@@ -288,10 +288,11 @@ comment on function public.measure_barriers is
 create function public.measure_cron() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
 as $$
-    select 'cron_failing', coalesce(c.job_name, c.job_id::text), c.failures_in_row::double precision, jsonb '{}'
+    select 'cron_failing', coalesce(c.job_name, c.job_id::text), c.failures_in_row::double precision,
+           jsonb_build_object('error', c.last_error)
     from public.cron_jobs() c where c.active;
 $$;
-comment on function public.measure_cron is 'cron_failing: failed runs of an active cron job since its last success.';
+comment on function public.measure_cron is 'cron_failing: runs of an active cron job since its last success that failed, or whose function answered with an error.';
 
 create function public.measure_errors() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''

@@ -106,7 +106,7 @@ cross join (
     select count(*) as processing from public.job_queue where status = 'processing'
 ) processing
 cross join (
-    select count(*) as stuck, extract(epoch from now() - min(last_sign_of_life))::double precision as stuck_seconds
+    select count(*) as stuck, extract(epoch from now() - min(last_heartbeat_at))::double precision as stuck_seconds
     from public.stuck_jobs
 ) stuck
 cross join (

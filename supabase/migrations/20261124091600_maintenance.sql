@@ -101,8 +101,8 @@ begin
             perform public.end_purge(v_run, 'interrupted', p_actor);
             v_run := null;
         elsif p_run is null and (v_run.actor, v_run.older_than) is distinct from (p_actor, p_older_than) then
-            raise exception 'a purge of jobs older than % by % is running: wait for it or stop it',
-                v_run.older_than, v_run.actor using errcode = 'DR409';
+            raise exception '% is already purging jobs older than %: wait for it or stop it',
+                v_run.actor, v_run.older_than using errcode = 'DR409';
         end if;
     end if;
     if p_run is not null and p_run is distinct from v_run.id then

@@ -116,7 +116,7 @@ begin
             'user_usage_between', 'user_standing', 'user_requests',
             -- cron
             'cron_version', 'cron_at_least', 'cron_available', 'http_post_function',
-            'process_jobs_seconds', 'secret_key_name', 'named_secret', 'setting_readable', 'secret_readable',
+            'process_jobs_seconds', 'response_seconds', 'secret_key_name', 'named_secret', 'setting_readable', 'secret_readable',
             'mask_secrets', 'cron_jobs', 'cron_findings', 'cron_runs', 'request_process_jobs',
             'require_cron', 'require_cron_schedule', 'cron_job_state', 'record_cron_change',
             'schedule_process_jobs', 'unschedule_process_jobs', 'change_cron_job',
@@ -153,8 +153,8 @@ begin
 end;
 $$;
 
--- Returns unmasked text, so only the owner may call it, as cron_runs does (security definer).
-revoke execute on function public.net_responses from public, anon, authenticated, service_role;
+-- Unmasked text, and a table of others: only the owner may call them, as cron_runs does (security definer).
+revoke execute on function public.net_responses, public.net_waiting from public, anon, authenticated, service_role;
 
 -- authenticated and anon: own rows, enabled models ------------------------------------------------
 
@@ -200,7 +200,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '10a442c1b5201bec';
+return 'a19f4c737df3942c';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -23,6 +23,7 @@ class Served:
     url: str
     keys: Keys
     settings: Settings
+    stop: Callable[[], None]
 
 
 @pytest.fixture
@@ -55,9 +56,13 @@ def served(
     thread.start()
     eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}", project_keys(settings), settings)
-    server.should_exit = True
-    thread.join()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join()
+
+    yield Served(f"http://127.0.0.1:{port}", project_keys(settings), settings, stop)
+    stop()
 
 
 @pytest.fixture

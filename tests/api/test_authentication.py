@@ -14,7 +14,9 @@ FUNCTIONS = ["start-generation", "process-generation", "process-jobs"]
 @pytest.fixture
 def user(db):
     """The id of a registered user."""
-    return db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    return db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
 
 
 def token(secret, algorithm="HS256", **claims):

@@ -18,7 +18,9 @@ def make_user(db, served):
     """Registers a user, with limits of their own where given; returns id and headers."""
 
     def make(hourly=None, daily=None):
-        user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+        user = db.execute(
+            "insert into auth.users (id) values (gen_random_uuid()) returning id"
+        ).fetchone()["id"]
         if hourly is not None or daily is not None:
             db.execute(
                 "insert into public.user_limits (user_id, hourly_limit, daily_limit)"

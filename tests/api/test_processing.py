@@ -19,7 +19,8 @@ def test_process_jobs_runs_what_waits_to_stored_images(call, served, db):
         "success": True,
         "processed": 2,
         "errors": 0,
-        "message": "Processed 2 job(s) with 0 error(s)",
+        "running": 0,
+        "message": "Jobs processed: 2, errors: 0",
     }
     for one in started:
         row = db.execute(
@@ -179,7 +180,7 @@ def test_all_images_are_stored_and_returned(call, served, db):
             "black-forest-labs/flux-schnell",
             "3 of 4 images; 1 withheld by the safety filter.",
         ),
-        ("openai/gpt-image-1.5", "3 of 4 images; 1 not made by the model."),
+        ("openai/gpt-image-1.5", "3 of 4 images; 1 not returned by the model."),
     ],
 )
 def test_fewer_images_than_asked_for_are_said(call, db, model, notice):

@@ -69,7 +69,9 @@ def outcome(db: Any, made: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("function", ["process-generation", "process-jobs"])
 def test_a_refused_prompt_is_never_sent(call, start, db, paid, function):
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     made = start("A fox", user_id=str(user))
     body = {"generation_id": made["generation_id"]} if function == "process-generation" else {}
     assert call(function, body).json()["errors"] == 1
@@ -87,7 +89,7 @@ def test_a_refused_prompt_is_never_sent(call, start, db, paid, function):
 def test_another_prompt_passes(call, start, db, paid):
     made = start("A lighthouse")
     assert call("process-jobs", {}).json() | {"message": ""} == {
-        "success": True, "processed": 1, "errors": 0, "message": "",
+        "success": True, "processed": 1, "errors": 0, "running": 0, "message": "",
     }  # fmt: skip
     assert outcome(db, made)["status"] == "completed"
     assert seen == [("A lighthouse", None, SCHNELL)]

@@ -27,7 +27,9 @@ USUAL = [
 @pytest.fixture
 def user(db, served) -> dict[str, str]:
     """The headers of a signed-in user."""
-    sub = db.execute("insert into auth.users default values returning id::text").fetchone()["id"]
+    sub = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id::text"
+    ).fetchone()["id"]
     claims = {"sub": sub, "aud": "authenticated", "exp": time.time() + 60}
     return {"Authorization": f"Bearer {jwt.encode(claims, served.keys.jwt_secret, 'HS256')}"}
 

@@ -116,7 +116,7 @@ def test_a_worker_that_ends_is_started_again(
     recorded = "select task, error from background_errors"
     assert eventually(lambda: db.execute(recorded).fetchone()) == {
         "task": "worker",
-        "error": "StatementFailed: PostgreSQL refused: No. (P0001)",
+        "error": "StatementFailed: PostgreSQL rejected the statement: No. (P0001)",
     }
     db.execute("drop trigger refuse on workers")
     eventually(lambda: db.execute("select from workers").fetchall())

@@ -106,7 +106,9 @@ def test_an_unknown_or_disabled_model_is_not_found(call, db):
 
 
 def test_over_the_limit_says_which_and_when_to_come_back(call, db):
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     db.execute("insert into public.user_limits (user_id, hourly_limit) values (%s, 2)", (user,))
     asked = GENERATION | {"user_id": str(user)}
     assert [call("start-generation", asked).status_code for _ in range(3)] == [200, 200, 429]
@@ -147,16 +149,24 @@ def test_unknown_functions_and_methods_are_not_found_as_json(call, served):
     assert call("nothing").status_code == 404
 
 
-def test_browsers_may_call_from_other_origins(call, served):
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "apikey,authorization,content-type,idempotency-key,x-client-info",
+        "apikey,content-type,x-region",
+        "apikey,baggage,content-type,sentry-trace,traceparent,tracestate",
+    ],
+)
+def test_browsers_may_call_from_other_origins_with_any_header(call, served, headers):
     origin = {"Origin": "https://app.example"}
-    asked = {
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "apikey,authorization,content-type,x-client-info",
-    }
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": headers}
     url = f"{served.url}/functions/v1/start-generation"
     preflight = httpx.options(url, headers=origin | asked)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == "*"
+    assert preflight.headers["access-control-allow-headers"] == headers
+    # A browser never adds a cookie or password of its own.
+    assert "access-control-allow-credentials" not in preflight.headers
     answer = call("start-generation", GENERATION, headers=origin | {"apikey": served.keys.secret})
     assert answer.headers["access-control-allow-origin"] == "*"
 

@@ -33,7 +33,9 @@ IDLE = {
     "rule": "no_completion",
     "subject": "",
     "value": 360.0,
+    "worst": 480.0,
     "detail": {},
+    "calm_since": None,
     "began_at": "2026-11-04T09:30:00+00:00",
 }
 FINE = {
@@ -86,16 +88,16 @@ FINE = {
             "warning",
             "3 jobs pending, the oldest for 1 min 31 s.",
         ),
-        ({"paused": [ALL]}, "warning", "Queue paused for all jobs 1 min 1 s ago by root."),
+        ({"paused": [ALL]}, "warning", "Queue paused by root 1 min 1 s ago (all jobs)."),
         (
             {"paused": [SOME, ALL]},
             "warning",
-            "for a 5.0 s ago by eve: a rest. Queue paused for all jobs",
+            "by eve 5.0 s ago (a): a rest. Queue paused by root",
         ),
         (
             {"down": [DOWN], "pending": 41},
             "critical",
-            "Provider replicate down for 12 min (circuit open); 41 jobs pending. Next retry in 38"
+            "Provider replicate down for 12 min (circuit open); 41 jobs pending. Next test in 38"
             " s. No answer.",
         ),
         ({"down": [DOWN | {"reason": None}]}, "critical", "its jobs stay pending."),
@@ -109,13 +111,13 @@ FINE = {
         (
             RATE_LIMITED | {"oldest_rate_limited_seconds": 301.0},
             "critical",
-            "waited 5 min 1 s: rate limit of a/b.",
+            "waited 5 min 1 s: a/b rate-limited.",
         ),
         (RATE_LIMITED, "good", "completed in the last hour"),
         (
             RATE_LIMITED | {"processing": 0, "last_hour_completed": 0},
             "good",
-            "2 jobs pending: rate limit of a/b.",
+            "2 jobs pending: a/b rate-limited.",
         ),
         ({"stuck": 2}, "warning", "2 jobs stuck: no recent heartbeat."),
         (
@@ -157,6 +159,14 @@ def test_a_figure_has_the_worst_level_of_its_conditions():
     found = verdict(FINE | {"stuck": 2, "down": [DOWN]})
     levels = [found.level_of(names) for names in (["stuck"], ["stuck", "provider_down"], ["a"])]
     assert levels == ["warning", "critical", "good"]
+
+
+def test_an_alert_that_is_about_to_resolve_names_its_worst_value_and_marks_no_figure():
+    calm = {"rule": "wait_p95", "value": 0.0, "worst": 201.0, "calm_since": IDLE["began_at"]}
+    rules = RULES | {"wait_p95": {"limit": 60, "minimum": None, "critical": False}}
+    found = verdict(FINE | {"rules": rules, "alerts": [IDLE | calm]})
+    assert found.reason == "p95 wait: 3 min 21 s at worst, now 0 s; about to resolve."
+    assert (found.level, found.level_of(["wait_p95"])) == ("warning", "good")
 
 
 def test_lists_all_that_is_wrong_the_worst_first():

@@ -2,14 +2,16 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from environment import bare
@@ -29,6 +31,25 @@ from lib.storage.local import LocalStorage
 
 PROJECT = Path(__file__).parents[2]
 PUBLISHABLE, SECRET = "sb_publishable_of_the_example", "sb_secret_of_the_example"
+WEBSOCKET = """
+import ws from "ws";
+globalThis.WebSocket ??= ws;  // Node.js has one since version 22
+"""
+USE = """
+const say = (what) => console.log(JSON.stringify(what));
+const request = { prompt: "A lighthouse", model_id: "black-forest-labs/flux-schnell" };
+await project.auth.signInWithPassword(%s);
+const { generation_id } = await startGeneration(request);
+await new Promise((ended) => followGeneration(generation_id, (generation) => {
+  say(generation);
+  if (generation.status === "completed") ended();
+}));
+const wrong = { ...request, model_id: "nobody/nothing" };
+await startGeneration(wrong).catch((error) => say(error.message));
+const unknown = project.from("image_generations").select("status").eq("id", crypto.randomUUID());
+say((await unknown.single()).error.code);
+process.exit(0);
+"""
 
 
 def example(file: str, beginning: str, language: str = "python") -> str:
@@ -39,9 +60,23 @@ def example(file: str, beginning: str, language: str = "python") -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Of a hosted project, and of Darkroom's functions, which are elsewhere."""
+
+    project: str
+    functions: str
+
+    def put_into(self, code: str) -> str:
+        """An example, as this project's users would write it."""
+        code = code.replace("https://abc.supabase.co", self.project)
+        code = code.replace("https://jobs.example.com", self.functions)
+        return code.replace("sb_publishable_…", PUBLISHABLE)
+
+
 @pytest.fixture
-def project_url(database: str, tmp_path: Path, serve: Any) -> Iterator[str]:
-    """A project with Darkroom's functions and a worker."""
+def addresses(database: str, tmp_path: Path, serve: Any) -> Iterator[Addresses]:
+    """A project, and Darkroom's functions and a worker on another machine."""
     project = Project(database, PUBLISHABLE, SECRET)
     values = {
         "DATABASE_URL": database,
@@ -54,33 +89,25 @@ def project_url(database: str, tmp_path: Path, serve: Any) -> Iterator[str]:
         "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
     }
     service = Service(parse(values), with_worker=True)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with service.lifespan(app), project.lifespan(app):
-            yield
-
-    functions = routes(lambda: service.functions)
-    with serve(Starlette(routes=[*project.routes, *functions], lifespan=lifespan)) as url:
-        yield url
+    functions = Starlette(routes=routes(lambda: service.functions), lifespan=service.lifespan)
+    with serve(project.app) as project_url, serve(functions) as functions_url:
+        yield Addresses(project_url, functions_url)
 
 
 @pytest.fixture
 def token(db: Any) -> str:
     """The token of a signed-in user."""
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     claims = {"sub": str(user), "aud": "authenticated", "role": "authenticated"}
     return jwt.encode(claims | {"exp": 2_000_000_000}, JWT_SECRET)
 
 
-def of_project(code: str, url: str) -> str:
-    return code.replace("https://abc.supabase.co", url).replace("sb_publishable_…", PUBLISHABLE)
-
-
 def test_the_python_of_the_readme_follows_a_generation_to_its_image(
-    project_url: str, token: str, capsys: Any, tmp_path: Path
+    addresses: Addresses, token: str, capsys: Any, tmp_path: Path
 ) -> None:
-    code = of_project(example("README.md", "from uuid import uuid4"), project_url)
+    code = addresses.put_into(example("README.md", "from uuid import uuid4"))
     exec(compile(code, "README.md", "exec"), {"token": token})
     first, *_, last = capsys.readouterr().out.splitlines()
     [announced] = re.findall(r"print\(started.notices\)  # (.*): …$", code, re.MULTILINE)
@@ -94,9 +121,9 @@ def test_the_python_of_the_readme_follows_a_generation_to_its_image(
 
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_the_javascript_of_the_readme_follows_a_generation_to_its_image(
-    project_url: str, token: str, tmp_path: Path
+    addresses: Addresses, token: str, tmp_path: Path
 ) -> None:
-    code = of_project(example("README.md", "const url", "js"), project_url)
+    code = addresses.put_into(example("README.md", "const url", "js"))
     script = tmp_path / "example.mjs"
     script.write_text(f"const token = {token!r};\n{code}", encoding="utf-8")
     printed = subprocess.check_output(["node", script], text=True, timeout=60)
@@ -104,8 +131,8 @@ def test_the_javascript_of_the_readme_follows_a_generation_to_its_image(
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
-def test_the_curl_of_the_readme_starts_a_generation_once(project_url: str, token: str) -> None:
-    code = of_project(example("README.md", "curl", "sh"), project_url)
+def test_the_curl_of_the_readme_starts_a_generation_once(addresses: Addresses, token: str) -> None:
+    code = addresses.put_into(example("README.md", "curl", "sh"))
     first, second = (
         json.loads(
             subprocess.check_output(
@@ -118,10 +145,42 @@ def test_the_curl_of_the_readme_starts_a_generation_once(project_url: str, token
     assert second == first
 
 
+@pytest.mark.slow
+def test_supabase_js_starts_and_follows_a_generation(addresses: Addresses, tmp_path: Path) -> None:
+    person = {"email": "ann@studio.example", "password": "correct horse"}
+    users = f"{addresses.project}/auth/v1/admin/users"
+    httpx.post(users, json=person, headers={"apikey": SECRET}).raise_for_status()
+    code = addresses.put_into(example("docs/applications.md", "import { createClient }", "js"))
+    (tmp_path / "node_modules").symlink_to(node_modules("@supabase/supabase-js", "ws"))
+    script = tmp_path / "example.mjs"
+    script.write_text(f"{WEBSOCKET}{code}{USE % json.dumps(person)}", encoding="utf-8")
+    ended = subprocess.run(["node", script], capture_output=True, text=True, timeout=60, env=bare())
+    assert ended.returncode == 0, ended.stderr
+    *updates, last, refused, missing = map(json.loads, ended.stdout.splitlines())
+    assert {update["status"] for update in updates} <= {"queued", "processing"}
+    assert (last["status"], last["progress"]) == ("completed", 100)
+    assert last["image_url"].startswith("http://darkroom.example/images/")
+    assert "nobody/nothing" in refused
+    assert missing == "PGRST116"
+
+
+def node_modules(*packages: str) -> Path:
+    """The folder of the npm packages for tests; skips without it, in CI that is a failure."""
+    folder = PROJECT / ".ci" / "node_modules"
+    if shutil.which("node") and all((folder / package).exists() for package in packages):
+        return folder
+    message = "Needs Node.js and the packages of .ci/package.json: npm ci --prefix .ci"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 async def test_the_example_of_the_rollout_starts_a_generation(
     db: Any, database: str, tmp_path: Path
 ) -> None:
-    user = db.execute("insert into auth.users default values returning id").fetchone()["id"]
+    user = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()["id"]
     with open_pool(database) as pool:
         set_async_rollout(pool, "me", 100)
     names = {

@@ -74,7 +74,10 @@ def test_detail_is_the_errors_json_or_its_text(
 
 @pytest.mark.parametrize("statement", ["selec 1", "select 1/0"])
 def test_fault_of_ours_is_neither_the_callers_nor_passing(conn: Connection, statement: str) -> None:
-    with pytest.raises(StatementFailed, match=r"PostgreSQL refused: .* \(\w{5}\)$"), translated():
+    with (
+        pytest.raises(StatementFailed, match=r"PostgreSQL rejected the statement: .* \(\w{5}\)$"),
+        translated(),
+    ):
         conn.execute(statement)
     assert not issubclass(StatementFailed, QueryError | DatabaseUnavailable)
 

@@ -243,7 +243,7 @@ def test_command_lists_and_changes_nothing_then_applies(
     code, out, err = finish(command(url=empty_database))
     assert (code, err) == (0, "")
     assert out.splitlines()[:-1] == [f"Applied {name}" for name in FILES]
-    assert finish(command("--dry-run", url=empty_database))[1].endswith(": 0 migration(s)\n")
+    assert finish(command("--dry-run", url=empty_database))[1].endswith(": 0 migrations\n")
 
 
 def test_command_on_a_plain_database_says_what_to_add_and_adds_it(empty_database: str) -> None:

@@ -121,7 +121,7 @@ def as_text(documented: dict[str, Documented]) -> str:
         f"## {title}\n\n{introduction}\n\n"
         + "\n".join(section(found) for found in documented.values() if found.kind == kind)
         for kind, title, introduction in (
-            ("view", "Views", "Each reads the range with which its page opens."),
+            ("view", "Views", "Each covers the default time range of its page."),
             (
                 "function",
                 "Functions",

@@ -15,10 +15,11 @@ SOURCES = ("app.py", "pages/*.py", "lib/**/*.py", "supabase/migrations/*.sql")
 VISIBLE = re.compile(r"[A-Za-z]{2,}.*\s\S*[A-Za-z]|^[A-Z][a-z]+[.:…]?$", re.DOTALL)
 CODE = re.compile(
     r"\s*(select|insert|update|delete|with|create|alter|drop|grant|revoke|set|from|values)\b.*"
-    r"|<\w+ |\^|https?:|.*(\\b|\.\{0,)",
+    r"|(not null|check \(|using \(|and [a(]|\(\d|timestamp |character |materialized ).*"
+    r"|.*\"type\": \"|body\{|<(\w+ |script>)|\^|https?:|.*(\\b|\.\{0,)",
     re.DOTALL,
 )
-"""SQL, markup, patterns and addresses."""
+"""SQL, markup, schemas, patterns and addresses."""
 CODE_CALLS = {"compile", "fullmatch", "search", "match", "sub", "open", "getattr", "cast"}
 SQL_TEXT = re.compile(r"'((?:[^']|'')*)'")
 SQL_COMMENT = re.compile(r"^comment on .*?;$", re.DOTALL | re.MULTILINE)
@@ -26,7 +27,7 @@ RETIRED = (
     r"\banew\b", r"\bwhoever\b", r"\bfor whom\b", r"\bin force\b", r"\bsigns? of life\b",
     r"\bso many\b", r"\bis said\b", r"\bare said\b", r"\bin anybody's hand\b", r"\d %",
     r"\b(do|does|did) not answer\b", r"\bat replicate\b(?!\.)", r"\bin vain\b",
-    r"\bact now\b", r"\blook soon\b", r"\bas long as nobody\b",
+    r"\blive jobs?\b", r"[a-z]\(s\)", r"\bact now\b", r"\blook soon\b", r"\bas long as nobody\b",
 )  # fmt: skip
 
 
@@ -82,6 +83,8 @@ def python_texts(tree: ast.AST) -> Iterator[str]:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="logger"))):
                 pass
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in CODE_CALLS:
+                pass
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="session_state"))):
                 pass
             case ast.keyword(arg="key" | "bind") | ast.Subscript(value=ast.Attribute()):
                 pass  # Names of widgets and of their state.

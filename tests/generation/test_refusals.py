@@ -46,7 +46,7 @@ ENDINGS = {
 }
 WITHHELD = "The safety filter of {} withheld every image. Change the prompt and try again."
 REJECTED = (
-    "The safety filter of {} rejected the prompt or the image. Change the prompt and try again."
+    "The safety filter of {} refused the prompt or the image. Change the prompt and try again."
 )
 
 

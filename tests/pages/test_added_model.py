@@ -46,7 +46,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     operator_only = main.get_by_role("combobox", name="Operator-only inputs")
     operator_only.click()
     page.get_by_role("option", name="output_format").click()
-    main.get_by_label("Deadline (seconds)", exact=True).fill("90")
+    main.get_by_label("Deadline (s)", exact=True).fill("90")
     main.get_by_role("button", name="Save model").click()
     expect(dialog).to_contain_text("Changes the deadline, the operator-only inputs of")
     dialog.get_by_role("button", name="Save model").click()

@@ -113,7 +113,7 @@ def test_stops_everything(app, rows, operator):
     one = operator(app)
     one.click(one.button("Pause queue"))
     one.confirm("Pause queue")
-    one.sees(one.page.get_by_text("Queue paused for all jobs"))
+    one.sees(one.page.get_by_text(re.compile(r"Queue paused by .* \(all jobs\)")))
     assert rows.execute("select job_type from queue_pauses").fetchall() == [{"job_type": "*"}]
 
 
@@ -128,8 +128,8 @@ def test_sees_that_the_provider_is_down_and_what_to_do(app, rows, operator):
         " ('replicate', now() - interval '12 minutes', now() + interval '5 minutes', '502')"
     )
     one = operator(app)
-    one.sees(one.page.get_by_text(re.compile("Provider replicate down for 12 min.*Next retry in")))
-    one.sees(one.button("Try replicate now"))
+    one.sees(one.page.get_by_text(re.compile("Provider replicate down for 12 min.*Next test in")))
+    one.sees(one.button("Test replicate now"))
 
 
 def asked(rows: Connection, *prompts: str) -> None:

@@ -63,7 +63,7 @@ def test_where_the_publishable_key_starts_nothing_the_page_says_what_does(
     app = make_app(DATABASE_URL=database).start()
     assert '"status":"queued"' in start_from_page(page, app)
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("refused with 401, unless DARKROOM_ANONYMOUS_STARTS=1")).to_be_visible()
+    expect(main.get_by_text("rejected with 401 unless DARKROOM_ANONYMOUS_STARTS=1")).to_be_visible()
     assert app.keys.secret not in page.content()
 
 
@@ -152,12 +152,12 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     take("Cancel pending jobs", "Cancels 700 pending jobs. Running jobs", "700 jobs cancelled.")
     with page.expect_download() as download:
         main.get_by_role("button", name="Export as CSV").first.click()
-        main.get_by_role("button", name="Save 1 rows").click(timeout=LONG)
+        main.get_by_role("button", name="Save 1 row").click(timeout=LONG)
     file = tmp_path / "failed.csv"
     download.value.save_as(file)
     [row] = csv.DictReader(file.open())
     assert row["error_message"] == "'=1+1"
-    main.get_by_role("textbox", name="Recipients", exact=True).fill("Support")
+    main.get_by_role("textbox", name="Who was notified", exact=True).fill("Support")
     main.get_by_role("button", name="Record notice").click()
     dialog.get_by_role("button", name="Record notice").click(timeout=LONG)
     expect(page.get_by_text("1 notice recorded.")).to_be_visible(timeout=LONG)
@@ -165,9 +165,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
     main.get_by_role("radio", name="Resume").click()
     take("Resume queue", "Workers claim jobs again", "Queue resumed.")
     take("Put jobs back", "Puts 700 jobs cancelled by this", "700 jobs put back on the queue")
-    take(
-        "Restore percentage", "Puts 30% of users on the queue", "30% of users are on the queue from"
-    )
+    take("Restore percentage", "Puts 30% of users on the queue", "30% of users will use the queue")
     expect(main.get_by_text("Everything is restored.")).to_be_visible(timeout=LONG)
     main.get_by_role("button", name="End rollback").click()
     expect(dialog.get_by_text("Everything is restored.")).to_be_visible(timeout=LONG)

@@ -136,7 +136,7 @@ def test_a_running_job_is_cancelled_with_one_click(app: App, page: Page):
     write(page, "Never ends [hang]")
     generate(page)
     expect(page.get_by_text(re.compile(r"Running \d+%"))).to_be_visible(timeout=30_000)
-    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel job", exact=True).click()
     expect(page.get_by_text("1 job cancelled.")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("0 of 1 completed · 1 cancelled")).to_be_visible(timeout=30_000)
     assert statuses(app, "Never ends [hang]") == {"cancelled": 1}
@@ -144,9 +144,9 @@ def test_a_running_job_is_cancelled_with_one_click(app: App, page: Page):
     assert (audit["action"], audit["affected"]) == ("cancel_jobs", 1)
 
     page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Cancel job", exact=True)).to_be_visible(timeout=30_000)
     assert Counter(statuses(app, "Never ends [hang]").keys()) == {"cancelled": 1, "processing": 1}
-    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel job", exact=True).click()
     expect(page.get_by_text("0 of 1 completed · 1 cancelled")).to_be_visible(timeout=30_000)
 
 

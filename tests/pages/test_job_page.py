@@ -80,7 +80,7 @@ def test_a_refused_job_says_what_its_user_reads(app, page, eventually):
     job = start(app, "A fox [nsfw]", **labels)
     ended(eventually, app, job)
     [generation] = rows(app, "select error_message from image_generations where prompt ~ 'nsfw'")
-    sentence = f"The safety filter of {SCHNELL} rejected the prompt or the image. Change the"
+    sentence = f"The safety filter of {SCHNELL} refused the prompt or the image. Change the"
     assert generation["error_message"].startswith(sentence)
     opened(page, app, job)
     main = page.get_by_test_id("stMain")

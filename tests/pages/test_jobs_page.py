@@ -154,16 +154,16 @@ def test_a_click_opens_a_job_and_back_leads_to_the_same_place(app: App, page: Pa
     pending(rows, 120, "c", "owner/many")
     page.goto(f"{app.url}/jobs?view=pending&model=owner/many")
     expect(tab(page, "Pending 120")).to_be_visible(timeout=LONG)
-    button(page, "Next").click()
+    button(page, "Older").click()
     expect(page).to_have_url(re.compile("after=pending"), timeout=LONG)
-    expect(button(page, "Previous")).to_be_enabled(timeout=LONG)
+    expect(button(page, "Newer")).to_be_enabled(timeout=LONG)
     place = page.url
     table(page).click(position={"x": 300, "y": 90})
     expect(page).to_have_url(re.compile("/job\\?id="), timeout=LONG)
     expect(page.get_by_role("heading", name="Job", exact=True)).to_be_visible(timeout=LONG)
     page.go_back()
     expect(tab(page, "Pending 120")).to_be_checked(timeout=LONG)
-    expect(button(page, "Previous")).to_be_enabled(timeout=LONG)
+    expect(button(page, "Newer")).to_be_enabled(timeout=LONG)
     expect(page.get_by_role("combobox", name="Model")).to_have_value("owner/many")
     assert sorted(page.url.partition("?")[2].split("&")) == sorted(
         place.partition("?")[2].split("&")
@@ -172,6 +172,18 @@ def test_a_click_opens_a_job_and_back_leads_to_the_same_place(app: App, page: Pa
     page.goto(f"{app.url}/jobs?view=failed")
     expect(tab(page, "Failed 1")).to_be_checked(timeout=LONG)
     expect(page.get_by_role("combobox", name="Model")).to_have_value("")
+
+
+def test_the_sidebar_leads_to_all_jobs_whatever_was_filtered_before(app: App, page: Page, rows):
+    page.goto(f"{app.url}/jobs?view=failed&model=owner/many")
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("owner/many", timeout=LONG)
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible(timeout=LONG)
+    sidebar.get_by_role("link", name=re.compile("Jobs")).click()
+    expect(tab(page, "All 2")).to_be_checked(timeout=LONG)
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("")
+    expect(page).to_have_url(f"{app.url}/jobs")
 
 
 def test_all_matching_jobs_are_cancelled_but_not_running_ones(app: App, page: Page, rows):

@@ -31,7 +31,7 @@ def test_a_task_is_ticked_off_with_who_did_it(app, page: Page):
     expect(buttons).to_have_count(12)  # They do not come in order.
     buttons.first.click()
     confirm(page, "Mark as done")
-    expect(page.get_by_text("Recorded: Check the overview.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("“Check the overview” marked as done.")).to_be_visible(timeout=LONG)
     expect(main.get_by_text("11 of 12 tasks due")).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"Last done .* by .* \(local\)"))).to_have_count(1)
     main.get_by_role("button", name="Purge", exact=True).last.click()
@@ -104,7 +104,7 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
     defaults.fill('{"num_inference_steps": 2}')
     main.get_by_text("Enabled: users may request it").click()
     main.get_by_role("button", name="Save model").click()
-    expect(dialog).to_contain_text("New requests for it are refused", timeout=LONG)
+    expect(dialog).to_contain_text("New requests for it are rejected", timeout=LONG)
     confirm(page, "Save model")
     expect(page.get_by_text("saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": MODEL, "test": True}
@@ -114,9 +114,10 @@ def test_a_model_is_checked_and_disabled(app, page: Page):
 def test_an_index_is_built_anew_while_the_queue_works(app, page: Page, eventually):
     page.goto(f"{app.url}/maintenance?view=Space")
     main = page.get_by_test_id("stMain")
-    main.get_by_role("button", name="Rebuild").click(timeout=LONG)
-    confirm(page, "Rebuild")
-    expect(page.get_by_text("Started: reindex of")).to_be_visible(timeout=LONG)
+    main.get_by_role("button", name="Rebuild index").click(timeout=LONG)
+    rebuild = page.get_by_role("dialog").get_by_role("button", name=re.compile("^Rebuild "))
+    rebuild.click(timeout=LONG)
+    expect(page.get_by_text("Reindex of")).to_be_visible(timeout=LONG)
     done = (
         "select details from public.audit_log where action = 'maintenance'"
         " and details ->> 'task' = 'indexes'"

@@ -41,12 +41,12 @@ def test_users_are_moved_to_the_queue_and_back(app, page: Page):
 
     main.get_by_role("button", name="Set 100%").click()
     dialog.get_by_role("button", name="Set 100%").click()
-    expect(page.get_by_text("100% of users are on the queue")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("100% of users will use the queue")).to_be_visible(timeout=LONG)
     # Until the page is drawn, the row of before stands beside the new one.
     main.get_by_role("button", name="Move all users back", disabled=False).click()
     expect(dialog.get_by_text("20 of the 20 active users back")).to_be_visible(timeout=LONG)
     dialog.get_by_role("button", name="Set 0%").click()
-    nobody = re.compile("^0% of users are on the queue from")
+    nobody = re.compile("^0% of users will use the queue")
     expect(page.get_by_text(nobody)).to_be_visible(timeout=LONG)
     audit = app.rows("select details, actor from public.audit_log order by id")
     assert [row["details"] for row in audit] == [
@@ -105,6 +105,6 @@ def test_faults_of_one_model_are_set_in_detail(app, page: Page):
     dialog.get_by_role("button", name="Apply faults").click()
     expect(main.get_by_text("Faults active since")).to_be_visible(timeout=LONG)
     expect(main.get_by_label("No credit (HTTP 402)")).to_have_value("70")
-    main.get_by_role("button", name="Clear faults").click()
+    main.get_by_role("button", name="Clear all faults").click()
     expect(page.get_by_text("All faults cleared")).to_be_visible(timeout=LONG)
     expect(main.get_by_label("No credit (HTTP 402)")).to_have_value("0")

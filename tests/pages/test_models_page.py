@@ -44,7 +44,7 @@ def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, datab
     expect(verdict).to_contain_text("Regression: p50 is up")
     main.get_by_text("Enabled: users may request it").click()
     main.get_by_role("button", name="Save model").click()
-    expect(dialog).to_contain_text("New requests for it are refused", timeout=LONG)
+    expect(dialog).to_contain_text("New requests for it are rejected", timeout=LONG)
     dialog.get_by_role("button", name="Save model").click()
     expect(page.get_by_text("flux-dev saved.")).to_be_visible(timeout=LONG)
     [model] = db.execute("select enabled from models where id = %s", [SLOW]).fetchall()

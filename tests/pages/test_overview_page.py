@@ -56,7 +56,7 @@ def test_a_provider_that_is_down_is_tried_again_without_leaving_the_page(
     text = strip(page).inner_text().replace("\u2060", "")
     assert re.search(
         r"Critical since \d\d:\d\d\. Provider replicate down for 12 min( \d+ s)? \(circuit open\);"
-        r" 4 jobs pending\. Next retry in (4|5) min",
+        r" 4 jobs pending\. Next test in (4|5) min",
         text,
     )
     assert text.endswith(HOSTILE)
@@ -68,9 +68,9 @@ def test_a_provider_that_is_down_is_tried_again_without_leaving_the_page(
     expect(main.get_by_role("link", name="Provider status")).to_have_count(0)
     pending = main.get_by_role("link", name="Show pending jobs")
     assert str(pending.get_attribute("href")).endswith("jobs?view=pending")
-    page.get_by_role("button", name="Try replicate now").click()
-    page.get_by_role("dialog").get_by_role("button", name="Try replicate now").click()
-    expect(page.get_by_text("The next job tries replicate.")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Test replicate now").click()
+    page.get_by_role("dialog").get_by_role("button", name="Test replicate now").click()
+    expect(page.get_by_text("The next job tests replicate.")).to_be_visible(timeout=LONG)
     [entry] = db.execute("select action from audit_log where action = 'probe_provider'").fetchall()
     assert entry
 
@@ -86,7 +86,9 @@ def test_stuck_jobs_are_reset_and_the_queue_is_paused_and_resumed(
     expect(page.get_by_text("1 job put back on the queue.")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Pause queue").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause queue").click()
-    expect(strip(page)).to_contain_text("Queue paused for all jobs", timeout=LONG)
+    expect(strip(page)).to_contain_text(
+        re.compile(r"Queue paused by .* \(all jobs\)"), timeout=LONG
+    )
     expect(page.get_by_role("button", name="Pause queue")).to_have_count(0)
     page.get_by_role("button", name="Resume all jobs").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume all jobs").click()

@@ -117,7 +117,7 @@ async def test_other_servers_are_read_by_https_alone(serve: Any, connect: Any) -
     error = await refusal(connect(TOKEN, "https://api.example"), "http://8.8.8.8/1.png")
     assert (error.code, str(error)) == (
         "image_not_found",
-        "The image address, at 8.8.8.8, does not use https.",
+        "The image URL, at 8.8.8.8, does not use https.",
     )
     api = serve(RedirectResponse("http://8.8.8.8/1.png"))
     assert "does not use https" in str(

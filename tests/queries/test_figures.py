@@ -109,7 +109,7 @@ def compare(shown: list[dict[str, Any]], public: list[dict[str, Any]], what: obj
     assert shown, what
     columns = shown[0].keys() & public[0].keys()
     if what == ("jobs", "stuck"):
-        assert {"id", "attempts", "started_at", "last_sign_of_life"} <= columns
+        assert {"id", "attempts", "started_at", "last_heartbeat_at"} <= columns
     else:
         assert columns == shown[0].keys(), what
     assert len(shown) == len(public), what

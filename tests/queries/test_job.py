@@ -192,7 +192,7 @@ def test_paused(bench: Bench, paused: str, words: str) -> None:
     said = bench.said(job)
     assert said.level == "act"
     assert said.sentence == (
-        f"Queue paused for {words} 5 min ago by Ada: new keys. Resume it on the Overview page."
+        f"Queue paused by Ada 5 min ago ({words}): new keys. Resume it on the Overview page."
     )
 
 
@@ -227,11 +227,11 @@ def test_its_provider_is_down(bench: Bench) -> None:
     said = bench.said(job)
     assert said.level == "act"
     assert said.sentence == (
-        "Provider replicate down for 5 min (circuit open); its jobs stay pending. Next retry in"
+        "Provider replicate down for 5 min (circuit open); its jobs stay pending. Next test in"
         " 30 s. HTTP 502"
     )
     bench.db.execute("update provider_breakers set open_until = now() - interval '1 s'")
-    assert "Next retry now." in bench.said(job).sentence
+    assert "Next test now." in bench.said(job).sentence
 
 
 def test_running(bench: Bench) -> None:
@@ -250,7 +250,7 @@ def test_running_without_a_lease(bench: Bench) -> None:
     bench.db.execute("delete from job_leases")
     said = bench.said(job)
     assert said.level == "held"
-    assert said.sentence.endswith("attempt 1 of 3, without a worker's lease.")
+    assert said.sentence.endswith("attempt 1 of 3. No lease: its worker sends no heartbeats.")
 
 
 def test_stuck(bench: Bench) -> None:

@@ -29,14 +29,14 @@ def stuck(db: Connection) -> Connection:
 def test_pages_follow_each_other_without_gap_or_repetition(stuck):
     whole = queries.stuck(stuck, **ALL, **FIRST, most=100)
     assert len({row["id"] for row in whole}) == 12
-    assert [row["last_sign_of_life"] for row in whole] == sorted(
-        row["last_sign_of_life"] for row in whole
+    assert [row["last_heartbeat_at"] for row in whole] == sorted(
+        row["last_heartbeat_at"] for row in whole
     )
     found, place = [], FIRST
     while rows := queries.stuck(stuck, **ALL, **place, most=5):
         assert rows[0]["total"] == 12
         found += [row["id"] for row in rows]
-        place = {"after": rows[-1]["last_sign_of_life"], "after_id": rows[-1]["id"]}
+        place = {"after": rows[-1]["last_heartbeat_at"], "after_id": rows[-1]["id"]}
     assert found == [row["id"] for row in whole]
 
 

@@ -19,7 +19,7 @@ users = load("users")
 
 @pytest.fixture
 def filled(db: Connection) -> Connection:
-    """User n asked n times in the last day and once long ago; a third of that failed."""
+    """User n requested n times in the last day and once long ago; a third of that failed."""
     with db.transaction():
         for n, user in enumerate(USERS, 1):
             db.execute(
@@ -52,19 +52,19 @@ def test_most_active(filled: Connection) -> None:
     rows = users.most_active(filled, **DAY)
     assert [row["user_id"] for row in rows] == USERS[:4:-1]
     top = rows[0]
-    assert (top["asked"], top["completed"], top["failed"], top["ended"]) == (25, 17, 8, 25)
-    assert top["looked_at"] == sum(range(1, 26))
+    assert (top["requested"], top["completed"], top["failed"], top["ended"]) == (25, 17, 8, 25)
+    assert top["examined"] == sum(range(1, 26))
     oldest = filled.execute(
         "select min(created_at) as at from image_generations where prompt = 'fox'"
     ).fetchone()
     assert oldest is not None
-    assert top["looked_back_to"] == oldest["at"]
+    assert top["examined_since"] == oldest["at"]
 
 
 def test_most_active_of_a_time(filled: Connection) -> None:
     start = datetime.now(UTC) - timedelta(days=10)
     rows = users.most_active(filled, start=start, length=timedelta(days=2))
-    assert [(row["user_id"], row["asked"], row["ended"]) for row in rows] == [
+    assert [(row["user_id"], row["requested"], row["ended"]) for row in rows] == [
         (user, 1, 0) for user in USERS[:20]
     ]
 
@@ -92,10 +92,10 @@ def test_usage_against_limits(filled: Connection) -> None:
         "can_generate": True, "daily_limit": 100, "daily_used": 5, "hourly_limit": 20,
         "hourly_used": 1,
     }  # fmt: skip
-    assert (user["own_daily"], user["own_hourly"]) == (None, None)
-    assert user["last_asked_at"] is not None
+    assert (user["custom_daily_limit"], user["custom_hourly_limit"]) == (None, None)
+    assert user["last_requested_at"] is not None
     nobody = users.user(filled, user_id=UUID(int=99))
-    assert nobody["last_asked_at"] is None
+    assert nobody["last_requested_at"] is None
     assert nobody["limits"]["daily_used"] == 0
 
 
@@ -132,7 +132,7 @@ def test_limits_are_set_enforced_and_recorded(filled: Connection, pool: Pool) ->
     limits = users.user(filled, user_id=user)
     assert limits["limits"]["daily_limit"] == 5
     assert limits["limits"]["hourly_limit"] == 20
-    assert (limits["own_daily"], limits["own_hourly"]) == (5, None)
+    assert (limits["custom_daily_limit"], limits["custom_hourly_limit"]) == (5, None)
     with pytest.raises(Exception, match="generation limit is reached"):
         filled.execute("select start_generation(%s, 'fox', %s)", [user, MODEL])
     set_user_limits(pool, "Bob", user, None, 0)

@@ -32,7 +32,10 @@ def test_an_idempotency_key_gives_the_first_answer(queue):
 
 def test_the_same_key_of_another_user_is_another_request(queue):
     start = START.replace("null", "%s", 1)
-    users = [queue.one("insert into auth.users default values returning id") for _ in range(2)]
+    users = [
+        queue.one("insert into auth.users (id) values (gen_random_uuid()) returning id")
+        for _ in range(2)
+    ]
     answers = [queue.one(start, user, "p", "key") for user in (*users, None)]
     assert len({answer["generation_id"] for answer in answers}) == 3
     assert [queue.one(start, user, "p", "key") for user in (*users, None)] == answers
@@ -51,7 +54,7 @@ def test_prompts_of_keys_are_gone_after_their_day_whoever_comes_back(queue):
     kept = queue.one(START, "kept", "new")
     start = START.replace("null", "%s", 1)
     for _ in range(3):
-        user = queue.one("insert into auth.users default values returning id")
+        user = queue.one("insert into auth.users (id) values (gen_random_uuid()) returning id")
         queue.one(start, user, "private", "old")
     queue.db.execute(
         "update idempotency_keys set created_at = now() - interval '25 hours' where key <> 'new'"

@@ -1,5 +1,5 @@
 -- What a hosted project has beside the database, as far as cron jobs use it: pg_net, whose requests
--- a test sends on itself (or not), and Vault.
+-- a test sends on itself (send_requests), and Vault.
 
 create schema net;
 create unlogged table net.http_request_queue (
@@ -17,7 +17,7 @@ create unlogged table net._http_response (
     content text,
     timed_out boolean,
     error_msg text,
-    created timestamptz not null default clock_timestamp()
+    created timestamptz not null default now()
 );
 create function net.http_post(
     url text, body jsonb default '{}', params jsonb default '{}',

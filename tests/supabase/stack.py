@@ -1,12 +1,12 @@
 """A Supabase project without the cloud: what is ours is real, what is theirs stands in.
 
-PostgreSQL 15 with pg_cron behind pgbouncer in transaction mode, our functions and a worker under
-the project's address, and beside them its Auth, Realtime, PostgREST, Storage and public keys as far
-as supabase-py speaks to them.
+PostgreSQL 15 with pg_cron behind pgbouncer in transaction mode; under the project's address its
+Auth, Realtime, PostgREST, Storage and public keys as far as supabase-py speaks to them; and under
+another one our functions and a worker, as on a hosted project.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -54,42 +54,24 @@ def stack(folder: Path, eventually: Callable[..., Any]) -> Iterator[Stack]:
             "DARKROOM_SIMULATOR_SPEED": "100",
             "DARKROOM_SIMULATOR_FAILURE_RATE": "0",
         }
-        with served(project, bucket, settings, eventually) as url:
-            yield Stack(direct, settings | {"SUPABASE_URL": url}, bucket, project)
+        theirs = Starlette(routes=[*project.routes, *bucket.routes], lifespan=project.lifespan)
+        with served(theirs, eventually) as url:
+            settings |= {"SUPABASE_URL": url}
+            service = Service(parse(settings), with_worker=True)
+            ours = Starlette(routes=routes(lambda: service.functions), lifespan=service.lifespan)
+            with served(ours, eventually) as functions:
+                settings |= {"DARKROOM_FUNCTIONS_URL": functions}
+                yield Stack(direct, settings, bucket, project)
 
 
 @contextmanager
-def served(
-    project: Project, bucket: Bucket, settings: dict[str, str], eventually: Callable[..., Any]
-) -> Iterator[str]:
-    """The address under which all of the project answers."""
-    parts: list[Any] = []
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as started:
-            for each in (*parts, project):
-                await started.enter_async_context(each.lifespan(app))
-            yield
-
-    app = Starlette(
-        lifespan=lifespan,
-        routes=[
-            *routes(lambda: parts[0].functions if parts else None),
-            *project.routes,
-            *bucket.routes,
-        ],
-    )
-    config = uvicorn.Config(app, port=0, log_level="warning")
-    config.load()
-    server = uvicorn.Server(config)
-    listening = config.bind_socket()
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    parts.append(Service(parse(settings | {"SUPABASE_URL": url}), with_worker=True))
-    thread = Thread(target=server.run, args=([listening],))
+def served(app: Starlette, eventually: Callable[..., Any]) -> Iterator[str]:
+    """The address under which an app answers."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = Thread(target=server.run)
     thread.start()
     eventually(lambda: server.started)
-    yield url
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
 

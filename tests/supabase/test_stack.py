@@ -62,11 +62,17 @@ def test_the_self_test_is_green(project: Stack) -> None:
 @pytest.fixture(scope="module")
 def generated(project: Stack) -> tuple[UUID, Started, GenerationUpdate]:
     """A user, the generation that they started, and what they followed it to."""
-    [user] = rows(project.direct_url, "insert into auth.users default values returning id")
+    create = "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    [user] = rows(project.direct_url, create)
     token = project.project.token(user["id"])
     url = project.settings["SUPABASE_URL"]
     started = start_image_generation(
-        url, PUBLISHABLE, access_token=token, idempotency_key=str(uuid4()), **GENERATION
+        url,
+        PUBLISHABLE,
+        functions_url=project.settings["DARKROOM_FUNCTIONS_URL"],
+        access_token=token,
+        idempotency_key=str(uuid4()),
+        **GENERATION,
     )
     *_, last = subscribe_to_generation(
         started.generation_id,
@@ -102,7 +108,7 @@ def test_every_page_works(
         page.goto(app.url)
         sidebar = page.get_by_test_id("stSidebar")
         expect(sidebar).to_contain_text("transaction pooler", timeout=LONG)
-        expect(sidebar).to_contain_text(project.settings["SUPABASE_URL"])
+        expect(sidebar).to_contain_text(project.settings["DARKROOM_FUNCTIONS_URL"])
         faults: dict[str, list[str]] = {}
         for path in map(page_path, PAGES):
             page.goto(f"{app.url}{path}")
@@ -126,7 +132,7 @@ def test_every_page_works(
 def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
     project: Stack, eventually: Callable[..., Any], page: Page
 ) -> None:
-    functions = f"{project.settings['SUPABASE_URL']}/functions/v1"
+    functions = f"{project.settings['DARKROOM_FUNCTIONS_URL']}/functions/v1"
     page.set_viewport_size({"width": 1440, "height": 3000})
     with apps(eventually) as make, connect(project.direct_url) as conn:
         conn.execute("insert into vault.secrets values ('darkroom_secret_key', %s)", [SECRET])
@@ -134,7 +140,7 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
         page.goto(f"{app.url}/workers")
         main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
         main.get_by_role("button", name="Schedule process-jobs").click(timeout=LONG)
-        shown = f"'* * * * *', '{functions}/process-jobs', 'darkroom_secret_key', 150);"
+        shown = f"'* * * * *', '{functions}/process-jobs', 'darkroom_secret_key', 10);"
         expect(dialog).to_contain_text(shown, timeout=LONG)
         dialog.get_by_role("button", name="Schedule process-jobs", exact=True).click()
         expect(page.get_by_text("process-jobs scheduled: every minute.")).to_be_visible(
@@ -145,11 +151,11 @@ def test_pg_cron_is_scheduled_by_button_and_calls_the_functions(
             f"{functions}/process-jobs",
             SECRET,
         )
-        answered = "HTTP 200: Processed 0 job(s) with 0 error(s)"
+        answered = "HTTP 200: Jobs processed: 0, errors: 0"
         expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
-        main.get_by_role("button", name="Unschedule").click()
-        dialog.get_by_role("button", name="Unschedule").click()
-        expect(page.get_by_text("process-jobs unscheduled.")).to_be_visible(timeout=LONG)
+        main.get_by_role("button", name="Remove schedule").click()
+        dialog.get_by_role("button", name="Remove schedule").click()
+        expect(page.get_by_text("process-jobs removed.")).to_be_visible(timeout=LONG)
         assert rows(project.direct_url, "select jobid from cron.job") == []
         assert SECRET not in page.content()
         assert SECRET not in app.log.read_text()

@@ -121,13 +121,13 @@ def test_the_flow_says_what_it_shows():
     ]
     pause = {"kind": "pause", "name": "*", "began_at": HOURS[0], "ended_at": None}
     assert describe_flow(quarters, [pause]) == (
-        "5 arrived, 3 completed, 1 failed. Pending + running: 4 now, peak 7. pause (Queue"
-        " paused for all jobs)."
+        "5 arrived, 3 completed, 1 failed. Pending + running: 4 now, peak 7. pause: Queue"
+        " paused (all jobs)."
     )
     chart = flow_chart(quarters, [pause])
     assert chart.note == "─ pending + running, stuck included  ‖ pause"
     assert max(chart.datasets["depth"]["top"]) > 7
-    assert list(chart.datasets["events"]["words"]) == ["Queue paused for all jobs"]
+    assert list(chart.datasets["events"]["words"]) == ["Queue paused (all jobs)"]
     assert "refused" not in str(chart.spec)
     quarters[1]["refused"] = 4
     assert describe_flow(quarters, []).startswith("5 arrived, 3 completed, 1 failed, 4 refused.")

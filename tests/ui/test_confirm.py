@@ -63,8 +63,11 @@ def test_a_click_does_what_its_button_said_when_it_was_aimed_at(make_app, page: 
 def test_a_report_is_shown_once_and_moves_nothing(make_app, page: Page):
     page.goto(f"{make_app(DARKROOM_SAMPLE_DATA='0').start().url}/fault-injection")
     heading = page.get_by_role("heading", level=1)
-    button = page.get_by_role("button", name="Clear faults")
+    page.get_by_role("button", name="Slow").click(timeout=LONG)
+    page.get_by_role("dialog").get_by_role("button", name="Apply faults").click(timeout=LONG)
+    button = page.get_by_role("button", name="Clear all faults")
     expect(button).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("stToast")).to_have_count(0, timeout=LONG)
     switch = page.get_by_role("switch", name="Live").element_handle()
     place = heading.bounding_box()
     button.click()

@@ -1,5 +1,7 @@
 """An operator in a real browser: submits a generation, sees its image, resets a stuck job."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -7,7 +9,7 @@ from lib.ui.dashboard import REFRESH_SECONDS
 
 pytestmark = pytest.mark.slow
 
-SENTENCE = "Database unreachable."
+SENTENCE = re.compile("Database (unreachable|unavailable):")
 PAGES_WITH_MORE = {
     "workers": "Workers",
     "jobs?view=duplicates": "Jobs",
@@ -61,7 +63,9 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("button", name="Pause queue").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause queue", exact=True).click()
-    expect(page.get_by_text("Queue paused for all jobs")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile(r"Queue paused by .* \(all jobs\)"))).to_be_visible(
+        timeout=30_000
+    )
     page.get_by_role("button", name="Resume all jobs").click()
     page.get_by_role("dialog").get_by_role("button", name="Resume all jobs", exact=True).click()
     expect(page.get_by_role("button", name="Pause queue")).to_be_visible(timeout=30_000)
@@ -96,8 +100,8 @@ def test_a_database_that_is_away_is_said_on_every_page_and_comes_back(
     expect(page.get_by_text(SENTENCE)).to_be_hidden()
     # These read before their live panel is drawn.
     with database_away():
-        for title in ("Users", "Audit"):
-            page.goto(f"{app.url}/{title.lower()}")
+        for path, title in {"users": "Users", "audit": "Audit log"}.items():
+            page.goto(f"{app.url}/{path}")
             expect(page.get_by_role("heading", name=title)).to_be_visible()
             expect(page.get_by_text(SENTENCE).first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("No entries match these filters.")).to_be_visible(timeout=30_000)

@@ -4,6 +4,7 @@ from typing import Any
 
 from lib.checks.check import Finding, run_sql
 from lib.checks.deployment.facts import Facts
+from lib.formats import plural
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
@@ -30,7 +31,7 @@ def functions_answer(facts: Facts) -> Finding:
                 "It must return 401. Redeploy the functions of this version. A gateway in front"
                 " of them must pass responses on unchanged.",
             )
-    return Finding("ok", f"{', '.join(FUNCTIONS)} respond and refuse calls without a key.")
+    return Finding("ok", f"{', '.join(FUNCTIONS)} respond and reject calls without a key.")
 
 
 def functions_accept_key(facts: Facts) -> Finding:
@@ -80,7 +81,9 @@ def queue_driven(facts: Facts) -> Finding:
             + ", ".join(f"{job['name'] or job['id']} ({job['schedule']})" for job in active)
         )
     if workers["alive"]:
-        sources.append(f"{workers['alive']} worker(s) alive on {', '.join(workers['hosts'])}")
+        sources.append(
+            f"{plural(workers['alive'], 'worker')} alive on {', '.join(workers['hosts'])}"
+        )
     if sources:
         return Finding("ok", f"{'; '.join(sources)}.", page="workers")
     if not cron["available"]:
@@ -92,15 +95,15 @@ def queue_driven(facts: Facts) -> Finding:
         f"{no_worker()} pg_cron does not call process-jobs: {paused}.",
         f"{START_WORKER}\n"
         "Or let pg_cron call process-jobs: schedule it on the Workers page, or run this SQL"
-        " with the URL of your project.\n\n"
+        " with the address of your functions.\n\n"
         "select public.schedule_process_jobs('your name', '* * * * *',\n"
-        "    'https://your-project.supabase.co/functions/v1/process-jobs');",
+        "    'https://jobs.example.com/functions/v1/process-jobs');",
         "workers",
     )
 
 
 def cron_runs(facts: Facts) -> Finding:
-    """The last run of each cron job succeeded, and its schedule and command are sound."""
+    """No cron job that calls process-jobs fails, and their schedules and commands are sound."""
     cron = facts.query("cron")
     jobs = [job for job in cron["jobs"] if job["active"]]
     if not jobs:
@@ -112,7 +115,7 @@ def cron_runs(facts: Facts) -> Finding:
             "The Workers page shows its runs and can reschedule it correctly.",
             "workers",
         )
-    return Finding("ok", "The last run of every cron job that calls process-jobs succeeded.")
+    return Finding("ok", "No cron job that calls process-jobs is failing.")
 
 
 def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
@@ -124,7 +127,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
         if finding["job_id"] == job["id"]
     ]
     if job["failures"]:
-        found.append(cron_failing(name, job["failures"], job["last_message"]))
+        found.append(cron_failing(name, job["failures"], job["error"]))
     elif job["last_seconds"] is None:
         found.append(f"{name} has not run yet.")
     elif job["last_seconds"] > LATE_SECONDS:

@@ -55,7 +55,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
     ),
     Check(
         "invalid-arguments",
-        "Invalid arguments are refused",
+        "Invalid arguments are rejected",
         queue.invalid_arguments,
         "Each raises its documented error: SQLSTATE 22023 for an invalid argument, DR404 for an"
         " unknown job.",
@@ -79,7 +79,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
     ),
     Check(
         "functions",
-        "The functions respond, and refuse calls without a key",
+        "The functions respond, and reject calls without a key",
         functions.refuse_without_key,
         "start-generation without a key returns HTTP 401 no_key.",
         "Functions",
@@ -101,8 +101,8 @@ CHECKS: tuple[SelfTestCheck, ...] = (
         "Functions",
         needs=("functions",),
         time_limit=120,
-        on_timeout="process-jobs runs pending jobs and responds once they have ended. If models"
-        " take this long, lower MAX_PARALLEL_JOBS; otherwise check the function's log.",
+        on_timeout="Darkroom's process-jobs responds within 5 s; a project's own function may wait"
+        " for its jobs to end. Check the function's log.",
     ),
     Check(
         "process-generation",
@@ -135,7 +135,7 @@ CHECKS: tuple[SelfTestCheck, ...] = (
     ),
     Check(
         "rate-limiting",
-        "A user over the limit is refused",
+        "Requests over the limit are rejected",
         signed_in.over_limit_refused,
         "For a user with a limit of one start per hour, the second start returns HTTP 429 with"
         " Retry-After.",

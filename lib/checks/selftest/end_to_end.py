@@ -26,8 +26,8 @@ async def start_to_image(context: RunContext) -> Finding:
             raise CheckFailed(
                 f"Still {generation['status']} after {duration(generation['seconds'])}"
                 f" at {generation['progress']}%.",
-                "Use the Overview page to see which jobs are ahead of it, and start more workers:"
-                " python -m lib.worker. If it never ends, check the worker's log.",
+                "See the jobs ahead of it under Jobs, Pending, and start more workers: python -m"
+                " lib.worker. If it never ends, check the worker's log.",
             )
         await asyncio.sleep(POLL_SECONDS)
         generation = await context.query("generation", generation_id=context.generation_id)

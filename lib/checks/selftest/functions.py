@@ -112,7 +112,7 @@ async def process_jobs(context: RunContext) -> Finding:
     elif refusal.status not in (401, 403):
         raise CheckFailed(
             f"{refusal} for the publishable key, which is public.",
-            "Change the function to refuse every key except the secret key.",
+            "Change the function to reject every key except the secret key.",
         )
     answer = await _call_unrecorded(context, "process-jobs")
     _expect(answer, 200, "")

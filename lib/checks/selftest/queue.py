@@ -82,7 +82,7 @@ async def complete(context: RunContext) -> Finding:
 
 
 async def invalid_arguments(context: RunContext) -> Finding:
-    """Invalid arguments are refused with the documented error."""
+    """Invalid arguments are rejected with the documented error."""
     faults = []
     async with context.rolled_back() as connection:
         for query, (call, sqlstate) in REFUSALS.items():
@@ -100,7 +100,7 @@ async def invalid_arguments(context: RunContext) -> Finding:
             f"{'; '.join(faults)}.",
             restore_functions(*sorted({item.split(" ")[0] for item in faults})),
         )
-    return Finding("ok", f"All {len(REFUSALS)} were refused, with SQLSTATE 22023 or DR404.")
+    return Finding("ok", f"All {len(REFUSALS)} were rejected, with SQLSTATE 22023 or DR404.")
 
 
 async def claim_job(context: RunContext, connection: Any) -> Any:

@@ -69,7 +69,7 @@ async def _by_password(context: RunContext) -> tuple[UUID, str]:
         ) from error
     if answer.session is None:
         raise CheckFailed(
-            "The project signed the user in without a session.",
+            "Sign-in succeeded but returned no session.",
             "Check the Auth log in the project's dashboard.",
         )
     return UUID(made.user.id), answer.session.access_token

@@ -30,7 +30,7 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
                 f"{cancel_effect(now['waiting'], 'pending')} For each generation, the running job"
-                " or else the oldest one is kept.",
+                " is kept, or else the oldest pending one. Existing images are kept.",
                 _cancel,
             ),
             page="duplicates",
@@ -50,11 +50,11 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"The unique index {GUARD} is missing or invalid.",
-            cause="A generation can now get a second live job.",
+            cause="A generation can now get a second pending or running job.",
             repair=Repair(
                 "Build index",
                 f"Rebuilds {GUARD} while the queue keeps running. This fails while a generation has"
-                " two live jobs: cancel duplicates first.",
+                " two pending or running jobs: cancel duplicates first.",
                 partial(restore, GUARD),
                 needs=Role.ADMIN,
             ),
@@ -91,14 +91,14 @@ DUPLICATES = Symptom(
             "waiting",
             "Duplicate pending jobs",
             waiting_duplicates,
-            "A job enqueued or retried after another job of the same generation has ended pays"
-            " for a second image.",
+            "If a job is enqueued or retried after another job of the same generation has ended,"
+            " the image is paid for twice.",
         ),
         Check(
             "guarded",
             "Missing unique index",
             duplicate_guard,
-            "A unique index on live jobs prevents a second one for the same generation.",
+            "A unique index prevents a second pending or running job for the same generation.",
         ),
         Check(
             "twice",

@@ -38,7 +38,7 @@ def one_model(facts: Facts) -> list[Finding]:
             jobs=row["failed"],
             repair=Repair(
                 f"Disable {row['model_id']}",
-                f"Refuses new requests for {row['model_id']} with 404. Its pending jobs still run.",
+                f"Rejects new requests for {row['model_id']} with 404. Its pending jobs still run.",
                 partial(_disable, row["model_id"]),
                 needs=Role.ADMIN,
             )

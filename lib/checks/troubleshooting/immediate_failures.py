@@ -73,7 +73,7 @@ def disabled_model(facts: Facts) -> list[Finding]:
             "warning",
             f"Users generated {plural(row['jobs'], 'image')} with it in the last 7 days."
             + (f" Last changed by {row['actor']}." if row["actor"] else ""),
-            cause=f"Model {row['model_id']} is disabled; requests for it are refused.",
+            cause=f"Model {row['model_id']} is disabled; requests for it are rejected.",
             repair=Repair(
                 f"Enable {row['model_id']}",
                 f"Users may request {row['model_id']} again.",
@@ -136,7 +136,8 @@ IMMEDIATE_FAILURES = Symptom(
             "disabled_model",
             "Requested model disabled",
             disabled_model,
-            "start-generation refuses a disabled model with 404, so users see an error and there is"
+            "start-generation rejects requests for a disabled model with 404, so users see an error"
+            " and there is"
             " no job.",
         ),
         Check(

@@ -54,8 +54,8 @@ def provider_down(facts: Facts) -> list[Finding]:
             ),
             jobs=down["jobs"],
             repair=Repair(
-                f"Try {down['provider']} now",
-                "Lets one job try the provider now. If it succeeds, the others"
+                f"Test {down['provider']} now",
+                "Lets one job test the provider now. If it succeeds, the others"
                 f" ({plural(down['jobs'])}) follow; if it fails, they stay pending.",
                 partial(_probe, down["provider"]),
             ),
@@ -68,7 +68,7 @@ def provider_down(facts: Facts) -> list[Finding]:
 
 def _probe(provider: str, pool: Pool, actor: str) -> str:
     done = probe_provider(pool, actor, provider)
-    return "The next job tries the provider." if done else "The circuit is no longer open."
+    return f"The next job tests {provider}." if done else "The circuit is no longer open."
 
 
 def storage_failed(facts: Facts) -> list[Finding]:
@@ -116,7 +116,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 "warning" if now["workers"] else "critical",
-                f"It calls process-jobs. Last message: {job['message'] or 'none'}",
+                f"It calls process-jobs. Last error: {job['error'] or 'none'}",
                 cause=conditions.cron_failing(name, job["failures"])
                 if job["active"]
                 else f"Cron job {name} is paused.",
@@ -202,7 +202,7 @@ def all_busy(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs pending, the"
+            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs due, the"
             f" oldest for {duration(now['oldest_due_seconds'])}.",
             cause="All worker slots are in use.",
             jobs=now["due"],
@@ -274,7 +274,7 @@ PENDING = Symptom(
             "storage_failed",
             "Storage failing",
             storage_failed,
-            "A worker whose storage refuses images claims no jobs that need it.",
+            "A worker whose storage rejects images claims no jobs that need it.",
         ),
         Check(
             "model_rests",

@@ -44,9 +44,10 @@ def dead_rows(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{table['dead']:,} dead and {table['live']:,} live rows; vacuum should run at"
+            f"{table['dead']:,} dead and {table['live']:,} live rows; autovacuum should have"
+            " started at"
             f" {table['due_at']:,} dead rows.",
-            cause=f"Vacuum does not keep up with {table['name']}.",
+            cause=f"Vacuum is not keeping up with {table['name']}.",
             repair=Repair(
                 f"Vacuum {table['name']}",
                 f"Frees the space of deleted rows of {table['name']} while the queue keeps"
@@ -137,7 +138,7 @@ def backlog(facts: Facts) -> list[Finding]:
         Finding(
             "critical",
             f"{now['arrived']:,} jobs arrived and {now['ended']:,} ended in the last hour;"
-            f" {now['due']:,} pending, the oldest for {duration(now['oldest_due_seconds'])}.",
+            f" {now['due']:,} due, the oldest for {duration(now['oldest_due_seconds'])}.",
             cause="More jobs arrive than workers finish.",
             jobs=now["due"],
             todo="Start more workers. Throughput shows how many slots are needed.",

@@ -68,8 +68,8 @@ def send(url: str, message: Message) -> str | None:
         entry.message for attempts in result for attempt in attempts for entry in attempt.logs
     )
     if status := re.search(r"\berror=(\d{3})\b", log):
-        return f"The receiver refused the message: HTTP {status[1]}."
-    return "The receiver was unreachable or refused the message."
+        return f"The receiver rejected the message: HTTP {status[1]}."
+    return "The receiver was unreachable or rejected the message."
 
 
 def _service(url: str) -> NotifyBase | None:

@@ -41,7 +41,7 @@ def _seconds(sentence: Callable[[float], str]) -> Callable[[Alert], str]:
 
 RULES: Mapping[str, Rule] = {
     "no_worker": Rule(
-        "No worker",
+        "No worker alive",
         "seconds",
         "Time since the last heartbeat of any worker or call to process-jobs.",
         f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its schedule.",
@@ -59,7 +59,7 @@ RULES: Mapping[str, Rule] = {
     "storage_failed": Rule(
         "Storage failing",
         "seconds",
-        "Time since a worker's storage started refusing images; jobs that need it stay pending.",
+        "Time since a worker's storage started rejecting images; jobs that need it stay pending.",
         conditions.FREE_STORAGE,
         "workers",
         lambda alert: conditions.storage_failed(
@@ -137,10 +137,13 @@ RULES: Mapping[str, Rule] = {
     "cron_failing": Rule(
         "Cron job failing",
         "runs",
-        "Failed runs of an active cron job since its last success.",
+        "Runs of an active cron job since its last success that failed, or whose function answered"
+        " with an error.",
         "Read the message of its last run and the notes on its schedule.",
         "workers",
-        lambda alert: conditions.cron_failing(alert["subject"], round(alert["value"])),
+        lambda alert: conditions.cron_failing(
+            alert["subject"], round(alert["value"]), alert["detail"].get("error")
+        ),
     ),
     "background_errors": Rule(
         "Background task failing",
@@ -156,8 +159,7 @@ RULES: Mapping[str, Rule] = {
     "jobs_set_aside": Rule(
         "Jobs set aside",
         "jobs",
-        "Jobs that the database refuses to change or count, for example because of a custom"
-        " trigger.",
+        "Jobs that the database cannot change or count, for example because of a custom trigger.",
         "Find them in the table set_aside_jobs and remove the cause. They are retried within an"
         " hour, or now with: select public.retry_set_aside_jobs('0')",
         "workers",
@@ -169,10 +171,23 @@ RULES: Mapping[str, Rule] = {
 """By name; alerts of the same severity are listed in this order."""
 
 
+def describe(alert: Alert) -> str:
+    """An alert as a sentence; once the value is low enough again, with the worst one.
+
+    Uses `worst` and `calm_since` too.
+    """
+    rule = RULES[alert["rule"]]
+    if not alert["calm_since"]:
+        return rule.describe(alert)
+    of = f" ({subject_name(alert)})" if alert["subject"] else ""
+    worst, now = (format_measure(rule.unit, alert[name]) for name in ("worst", "value"))
+    return f"{rule.title}{of}: {worst} at worst, now {now}; about to resolve."
+
+
 def subject_name(alert: Alert) -> str:
     """What an alert is about, for display; empty for the queue as a whole."""
     if alert["rule"] == "worker_gone":
-        return f"{alert['detail']['host']}, process {alert['detail']['pid']}"
+        return f"{alert['detail']['host']}, pid {alert['detail']['pid']}"
     return conditions.type_name(str(alert["subject"]))
 
 
@@ -181,5 +196,5 @@ def format_measure(unit: str, value: float) -> str:
     if unit == "seconds":
         return duration(value) if value else "0 s"
     if unit == "share":
-        return f"{100 * value:g}%"
+        return f"{100 * value:.3g}%"
     return f"{value:,.0f} {unit}"

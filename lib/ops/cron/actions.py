@@ -67,7 +67,7 @@ def call_process_jobs(
 ) -> Call:
     """Call process-jobs like its schedule does and wait for the response.
 
-    After `timeout_seconds` the call counts as failed, but the function may still be running.
+    Jobs may still be running then. After `timeout_seconds` the call counts as failed.
     """
     url = f"{functions_url}/functions/v1/process-jobs"
     try:

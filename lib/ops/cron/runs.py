@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-RESPONSE_RETENTION = timedelta(hours=6)
-"""How long pg_net keeps responses."""
 UNFINISHED = ("starting", "connecting", "sending", "running")
 FAILURE_HINTS = (
     (
@@ -34,7 +32,7 @@ FAILURE_HINTS = (
     ),
     (r"server restarted", "The server restarted during the run."),
     (r"permission denied", "The job's database user lacks a privilege. Grant it."),
-    (r"does not exist", "The command refers to something that does not exist or no longer exists."),
+    (r"does not exist", "The command refers to a database object that does not exist."),
     (r"timeout|canceling statement", "The command exceeded its time limit."),
 )
 """Patterns for the messages of failed runs, with explanations; the first match applies."""
@@ -50,7 +48,7 @@ STATUS_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of a run. `level` is "unknown" if no response was recorded.
+    """Outcome of a run. `level` is "unknown" if it is not known what the function did.
 
     `summary` and `hint` may quote the database or the function: render them as text.
     """
@@ -60,10 +58,10 @@ class Outcome:
     hint: str = ""
 
 
-def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outcome:
+def outcome(run: Mapping[str, Any], now: datetime, response_seconds: float) -> Outcome:
     """Outcome of a run, a row of the query `runs` in queries/cron.sql.
 
-    `call_seconds` is the maximum duration of a process-jobs call.
+    `response_seconds` is how long a response may take to arrive.
     """
     message = (run["message"] or "").strip()
     if run["status"] in UNFINISHED:
@@ -72,20 +70,28 @@ def outcome(run: Mapping[str, Any], now: datetime, call_seconds: float) -> Outco
         return Outcome("bad", f"Failed: {message or 'no message'}", explanation(message))
     if not run["asks"]:
         return Outcome("good", "Succeeded")
-    if run["responded_at"]:
+    if run["sent_at"]:
         return _response_outcome(run)
-    age = now - run["started_at"]
-    if age < timedelta(seconds=call_seconds):
-        return Outcome("underway", "Request sent, no response yet")
+    if run["succeeded"] is False:
+        return Outcome(
+            "bad",
+            "The request is still in pg_net's queue",
+            "Restart pg_net's worker: select net.worker_restart()",
+        )
+    if run["waiting"] or now - run["started_at"] < timedelta(seconds=response_seconds):
+        return Outcome("underway", "Request queued, no response yet")
     if run["request_id"] is None:
         return Outcome(
             "unknown",
-            "Request queued, response unknown",
-            "The command does not record its request; a command scheduled here does.",
+            "Request queued, response not tracked",
+            "This command does not record its request id. Replace it with a schedule created on"
+            " this page to see responses.",
         )
-    if age > RESPONSE_RETENTION:
-        return Outcome("unknown", "Request sent", "pg_net keeps responses for six hours.")
-    return Outcome("bad", "Request sent, no response", "pg_net recorded no response.")
+    return Outcome(
+        "unknown",
+        "Request sent, response unknown",
+        "pg_net keeps responses for 6 h; a server crash loses them.",
+    )
 
 
 def explanation(message: str) -> str:
@@ -96,18 +102,18 @@ def explanation(message: str) -> str:
 
 def _response_outcome(run: Mapping[str, Any]) -> Outcome:
     status, guessed = run["response_status"], run["request_id"] is None
-    probably = "Probably " if guessed else ""
     if run["response_timed_out"]:
         return Outcome(
-            "bad",
-            f"{probably}no response in time".capitalize(),
-            "pg_net stopped waiting; the function may still have finished. Raise the time limit.",
+            "unknown" if run["succeeded"] is None else "bad",
+            "No response in time" + (" (probably this run's request)" if guessed else ""),
+            "The function may have finished later. Raise the timeout.",
         )
     if status is None:
         return Outcome("bad", f"Not sent: {run['response_error'] or 'no reason given'}")
     message = _response_message(run["response_text"])
-    summary = f"{probably}HTTP {status}" + (f": {message}" if message else "")
-    if 200 <= status < 300:
+    summary = f"HTTP {status}" + (" (probably this run's response)" if guessed else "")
+    summary += f": {message}" if message else ""
+    if run["succeeded"]:
         return Outcome("good", summary)
     return Outcome("bad", summary, STATUS_HINTS.get(status, ""))
 

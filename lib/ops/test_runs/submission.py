@@ -120,7 +120,7 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         ("Negative prompt", submission.negative_prompt),
     ):
         if len(text) > MAX_PROMPT_CHARS:
-            raise Invalid(name, f"is longer than {MAX_PROMPT_CHARS:,} characters.")
+            raise Invalid(name, f"use at most {MAX_PROMPT_CHARS:,} characters.")
     if submission.negative_prompt.strip() and not any(
         takes_negative_prompt(models[model]) for model in submission.models
     ):
@@ -168,9 +168,9 @@ def _check_value(model: str, parameter: Parameter, value: Any) -> None:
     if not is_valid:
         raise Invalid(name, f"{value!r} is not a valid {parameter.kind}.")
     if parameter.min is not None and value < parameter.min:
-        raise Invalid(name, f"is {value:g}; the minimum is {parameter.min:g}.")
+        raise Invalid(name, f"use at least {parameter.min:g}, not {value:g}.")
     if parameter.max is not None and value > parameter.max:
-        raise Invalid(name, f"is {value:g}; the maximum is {parameter.max:g}.")
+        raise Invalid(name, f"use at most {parameter.max:g}, not {value:g}.")
 
 
 def images_by_model(submission: Submission, models: Mapping[str, Model]) -> dict[str, int]:

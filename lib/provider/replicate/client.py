@@ -202,7 +202,7 @@ class Replicate:
         )
         if state.id != prediction_id:
             raise ProviderError(
-                f"Replicate's response for prediction {prediction_id} is about another one.",
+                f"Replicate's response for prediction {prediction_id} describes another one.",
                 code="unexpected_answer",
             )
         return state

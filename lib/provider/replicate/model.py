@@ -30,7 +30,7 @@ def parse_model(body: bytes, version: bytes | None = None) -> PublishedModel:
     owner, name = answer.get("owner"), answer.get("name")
     model = f"{owner}/{name}"
     if not (isinstance(owner, str) and isinstance(name, str) and MODEL.fullmatch(model)):
-        raise unexpected("has no owner and name of a model")
+        raise unexpected("has no model owner and name")
     official = answer.get("is_official") is True
     chosen = answer.get("latest_version") if version is None else json_object(version)
     if chosen is None:
@@ -58,7 +58,7 @@ def model_path(model: str, version: str | None = None) -> str:
     if not MODEL.fullmatch(model):
         fault = f"Replicate has no model {model[:200]}: its models are named owner/name."
     elif version is not None and not VERSION.fullmatch(version):
-        fault = f"{model} has no version {version[:200]}: versions have 64 digits 0-9 and a-f."
+        fault = f"{model} has no version {version[:200]}: version ids have 64 hexadecimal digits."
     if fault:
         raise ProviderError(fault, code="model_not_found", permanent=True, no_effect=True)
     return f"/v1/models/{model}" if version is None else f"/v1/models/{model}/versions/{version}"

@@ -58,7 +58,7 @@ _PROBLEMS = {
     "401": (401, "Unauthenticated", "You did not pass a valid authentication token."),
     "402": (402, "Insufficient credit", "You have insufficient credit to run this model."),
     "404": (404, "Not found", "The requested resource could not be found."),
-    "422": (422, "Input validation failed", "- input: This input is refused.\n"),
+    "422": (422, "Input validation failed", "- input: This input is rejected.\n"),
     "500": (500, "Internal server error", "Something went wrong."),
     "503": (503, "Service unavailable", "The service is temporarily unavailable."),
 }

@@ -17,7 +17,7 @@ OUT_OF_MEMORY = (
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
 VENDOR_ERRORS = {
     "e001": "The account at the model's vendor has insufficient credit. (E001)",
-    "e002": "The model's vendor refused the API key. (E002)",
+    "e002": "The model's vendor rejected the API key. (E002)",
     "e003": "Service is currently unavailable due to high demand. Please try again later. (E003)",
     "e004": "Service is temporarily unavailable. Please try again later. (E004)",
     "e005": SENSITIVE,

@@ -50,8 +50,8 @@ def _closed() -> None:
     st.header("Option 1: sign-in")
     st.write(
         "In `.streamlit/secrets.toml`, configure your OpenID Connect provider and assign roles."
-        " Viewers can view everything, operators can act on jobs, admins can change the"
-        " configuration."
+        " Viewers can open the monitoring pages, operators can open all pages and act on jobs, and"
+        " admins can also change the configuration."
     )
     st.code(EXAMPLE, language="toml", wrap_lines=True)
     st.header("Option 2: this computer only")
@@ -72,7 +72,7 @@ def _sign_in() -> None:
         if missing:
             where = f"[auth.{provider}]" if provider else "[auth]"
             st.error(
-                f"Sign-in is not fully configured. Missing in {where} of secrets.toml:"
+                f"Sign-in is not fully configured. Missing from {where} in secrets.toml:"
                 f" {', '.join(missing)}."
             )
             continue

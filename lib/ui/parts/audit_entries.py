@@ -25,7 +25,7 @@ WORDS = {"processing": "running"}
 def action_label(action: str, after: Any = None) -> str:
     """Display name of an action, such as "Set user limits"; `after` is what it left."""
     if action == "inject_faults" and after == {"faults": []}:
-        return "Clear faults"
+        return "Clear all faults"
     return LABELS.get(action) or action.replace("_", " ").capitalize()
 
 

@@ -116,14 +116,14 @@ def _explain(error: DatabaseError | AccessDenied) -> None:
         case DatabaseUnavailable():
             st.error("The database did not respond in time. Changes made so far are kept.")
         case StatementFailed() | DatabaseError():
-            st.error("The database refused the change. Changes made so far are kept.")
+            st.error("The database rejected the change. Changes made so far are kept.")
             st.text(str(error))
 
 
 def _finish(action: BulkAction, batches: Batches) -> NoReturn:
     text = outcome(action.done, batches.changed, batches.done)
     if batches.refused:
-        text += f" The database refused to change {plural(batches.refused)}."
+        text += f" The database rejected the change of {plural(batches.refused)}."
     if not batches.finished:
         text += f" Stopped: {plural(batches.total - batches.done)} left."
     report(text)

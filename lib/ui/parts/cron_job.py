@@ -89,7 +89,7 @@ def _cron_row(job: Row, env: Row, now: datetime) -> dict[str, Any]:
         "words": ("⚠ " if misread else "") + schedule_text(job["schedule"]),
         "next": next_times[0] if next_times else None,
         "last": job["last_started_at"],
-        "status": job["last_status"],
+        "status": "failed" if job["failures_in_row"] else job["last_status"],
         "failures": job["failures_in_row"],
         "wakes": job["wakes_queue"],
     }
@@ -145,7 +145,7 @@ def schedule_controls(job: Row, env: Row) -> None:
             "Resume schedule", icon=":material/play_arrow:", type="primary", key=f"resume {key}"
         ):
             ask(set_active_action(job, True))
-        if st.button("Unschedule", icon=":material/delete:", key=f"unschedule {key}"):
+        if st.button("Remove schedule", icon=":material/delete:", key=f"unschedule {key}"):
             ask(unschedule_action(job))
 
 
@@ -191,11 +191,11 @@ def set_active_action(job: Row, active: bool) -> Action:
 def unschedule_action(job: Row) -> Action:
     def run() -> str:
         removed = unschedule(pool(), actor(), job["job_id"])
-        done = "unscheduled" if removed else "had already been removed"
+        done = "removed" if removed else "had already been removed"
         return f"{escaped(cron_job_name(job))} {done}."
 
     return Action(
-        title="Unschedule",
+        title="Remove schedule",
         effect=f"Removes the cron job {escaped(cron_job_name(job))}. Its past runs remain listed,"
         f" and the audit log keeps its schedule and command."
         + (
@@ -203,7 +203,7 @@ def unschedule_action(job: Row) -> Action:
             if job["wakes_queue"]
             else ""
         ),
-        button="Unschedule",
+        button="Remove schedule",
         run=run,
         needs=Role.ADMIN,
     )
@@ -238,13 +238,13 @@ def history(job: Row, env: Row, now: datetime) -> None:
     if job["wakes_queue"]:
         st.caption(
             "When a cron job calls a function, pg_cron's “succeeded” only means that the request"
-            " was queued. The result shown here is the function's response, which pg_net keeps for"
-            " six hours."
+            " was queued. The result shown here is the function's response. pg_net records it once"
+            " all requests of its batch have ended, and keeps it for six hours."
         )
 
 
 def history_row(run: Row, env: Row, now: datetime, only_failures: bool) -> dict[str, Any] | None:
-    result = outcome(run, now, env["call_seconds"])
+    result = outcome(run, now, env["response_seconds"])
     if only_failures and result.level != "bad":
         return None
     return {
@@ -260,7 +260,7 @@ def show_gaps(job: Row, runs: Sequence[Row], env: Row, now: datetime) -> None:
     if not found:
         return
     st.warning(
-        f"Missed runs between the last {len(runs):,} runs, by the current schedule:",
+        f"Gaps in the last {len(runs):,} runs, according to the current schedule:",
         icon=":material/warning:",
     )
     st.dataframe(

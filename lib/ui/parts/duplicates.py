@@ -17,7 +17,10 @@ from lib.ui.parts.job_dialogs import Matching
 from lib.ui.time_range import RANGES
 
 MAX_SHOWN = 500
-KEPT = "Each generation keeps its image and its running job, or else its oldest job."
+KEPT = (
+    "For each generation, the running job is kept, or else the oldest pending one. Existing images"
+    " are kept."
+)
 RESULT = "repeated jobs"
 EXPORT_COLUMNS = [
     "generation_id", "place", "jobs", "seconds_later", "status", "model_id", "prompt", "created_at",
@@ -31,7 +34,7 @@ def duplicates() -> None:
     st.subheader("Generations with several jobs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         options = [name for name, length in RANGES.items() if length <= timedelta(days=7)]
-        span = st.selectbox("Jobs that ended in the last", options, width=240)
+        span = st.selectbox("Jobs ended within", options, width=240)
         if st.button("Compare jobs"):
             _compare(span)
     if result := st.session_state.get(RESULT):
@@ -57,7 +60,7 @@ def _redundant() -> None:
         if st.button(f"Cancel all {total:,}", key="cancel all", type="primary"):
             ask(job_dialogs.cancel(Matching(total, cancel_duplicates), "pending", KEPT))
         st.caption(
-            "Pending jobs whose generation already has another live job or its image."
+            "Pending jobs whose generation already has its image or another pending or running job."
             + (f" Showing {len(rows):,} of {total:,}." if total > len(rows) else "")
         )
     columns = {

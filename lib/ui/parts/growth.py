@@ -22,7 +22,7 @@ def capacity() -> None:
     if trend is None:
         st.info("A forecast needs a week of history.")
         return
-    st.header("What if")
+    st.header("Assumptions")
     with st.container(horizontal=True):
         retention = st.number_input(
             "Purge jobs after (days)", 1, 3650, 90, key="days", bind="query-params", width=220
@@ -104,12 +104,12 @@ def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None
     for column, name in names.items():
         full = figures[figures[column] > disk]
         parts.append(
-            f"{name} a disk of {disk} GB lasts more than {DAYS_AHEAD} days"
+            f"{name} a {disk} GB disk lasts more than {DAYS_AHEAD} days"
             if full.empty
-            else f"{name} a disk of {disk} GB is full on {full['at'].iloc[0]:%-d %b %Y}"
+            else f"{name} a {disk} GB disk will be full on {full['at'].iloc[0]:%-d %b %Y}"
         )
     if all("lasts more" in part for part in parts):
-        parts = [f"a disk of {disk} GB lasts more than {DAYS_AHEAD} days, with or without a purge"]
+        parts = [f"a {disk} GB disk lasts more than {DAYS_AHEAD} days, with or without a purge"]
     sentence = f"{parts[0][0].upper()}{'; '.join([parts[0][1:], *parts[1:]])}."
     if "full on" in parts[-1]:
         st.error(sentence, icon=":material/error:")

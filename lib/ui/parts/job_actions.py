@@ -14,6 +14,7 @@ from lib.ops.action_texts import (
     CANCELLED,
     REPRIORITIZED,
     cancel_effect,
+    keep_label,
     priority_effect,
     retry_effect,
 )
@@ -21,7 +22,7 @@ from lib.queue.job_counts import Count
 from lib.queue.job_filters import ENDED, LIVE, VIEWS, Filters
 from lib.queue.job_list import JobRow, matching
 from lib.queue.operator_actions import cancel_jobs, retry_jobs
-from lib.ui.confirm import UNREACHABLE, report
+from lib.ui.confirm import report
 from lib.ui.dashboard import read_once
 from lib.ui.parts.bulk_dialog import BulkAction, ask_bulk
 
@@ -39,19 +40,21 @@ def retry(ids: Sequence[UUID]) -> BulkAction:
 def cancel_pending(ids: Sequence[UUID]) -> BulkAction:
     """Cancel jobs unless they have started meanwhile."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids), "pending")
-    return BulkAction(button, effect, ids, partial(cancel_jobs, running=False), CANCELLED, "Keep")
+    return BulkAction(
+        button, effect, ids, partial(cancel_jobs, running=False), CANCELLED, keep_label(len(ids))
+    )
 
 
 def cancel_running(ids: Sequence[UUID]) -> BulkAction:
     """Cancel running jobs."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids), "running")
-    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, "Keep")
+    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, keep_label(len(ids)))
 
 
 def cancel_live(ids: Sequence[UUID]) -> BulkAction:
     """Cancel pending and running jobs."""
     button, effect = f"Cancel {plural(len(ids))}", cancel_effect(len(ids))
-    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, "Keep")
+    return BulkAction(button, effect, ids, cancel_jobs, CANCELLED, keep_label(len(ids)))
 
 
 def reprioritize(ids: Sequence[UUID]) -> BulkAction:
@@ -114,7 +117,7 @@ def _ask_for_all(filters: Filters, action: BulkDialog) -> None:
         with st.spinner("Finding matching jobs"):
             ids, complete = matching(partial(read_once, "jobs"), filters, MAX_JOBS)
     except DatabaseUnavailable:
-        report(UNREACHABLE)
+        report("The database did not respond in time. No jobs were changed. Try again.")
         st.rerun()
     if not ids:
         report("No jobs match any more.")

@@ -13,6 +13,7 @@ from lib.ops.action_texts import (
     CANCELLED,
     JobStatus,
     cancel_effect,
+    keep_label,
     outcome,
     reset_effect,
     retry_effect,
@@ -44,7 +45,8 @@ def retry(job_ids: Sequence[UUID], advice: str = "") -> Action:
 def cancel(jobs: Sequence[UUID] | Matching, status: JobStatus = "live", advice: str = "") -> Action:
     """Cancel jobs of a status; "live" means pending and running."""
     effect = f"{cancel_effect(_count(jobs), status)} {advice}"
-    return _action("Cancel", jobs, effect, cancel_jobs, CANCELLED, decline="Keep")
+    decline = keep_label(_count(jobs))
+    return _action("Cancel", jobs, effect, cancel_jobs, CANCELLED, decline=decline)
 
 
 def reset(jobs: Sequence[UUID] | Matching) -> Action:

@@ -82,8 +82,8 @@ def _of_prediction(prediction: Row) -> Iterator[Event]:
     if prediction["started_at"]:
         yield prediction["started_at"], "Prediction created", prediction["provider_id"] or ""
     if prediction["status"] == "unknown":
-        detail = "Unknown whether it started; another one was requested."
-        yield prediction["ended_at"], "Prediction unknown", detail
+        detail = "Could not be confirmed; a replacement was requested."
+        yield prediction["ended_at"], "Prediction start unconfirmed", detail
     elif prediction["ended_at"]:
         ran = prediction["predict_seconds"]
         detail = f"ran for {duration(ran)}" if ran is not None else ""

@@ -52,7 +52,7 @@ def models() -> None:
             "version": "Version",
             "updated_at": age_column("Updated"),
             "refreshed_at": age_column("Schema refreshed"),
-            "deadline_seconds": "Deadline (seconds)",
+            "deadline_seconds": "Deadline (s)",
             "provider": "Provider",
             "provider_url": "Server",
         },
@@ -158,11 +158,11 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             [name for name in model["operator_fields"] if name in choices],
             wrap=True,
             placeholder="None",
-            help="User requests that set any of these are refused. Safety switches are always"
+            help="User requests that set any of these are rejected. Safety switches are always"
             " operator-only, and secrets are never accepted.",
         )
         deadline = st.number_input(
-            "Deadline (seconds)",
+            "Deadline (s)",
             min_value=1,
             max_value=86_400,
             value=model["deadline_seconds"],
@@ -196,7 +196,7 @@ def confirm_save(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         return
     stops = before["enabled"] and not after["enabled"]
     effect = f"Changes {', '.join(changes)} of {escaped(model_id)}. " + (
-        "New requests for it are refused; its pending jobs still run."
+        "New requests for it are rejected; its pending jobs still run."
         if stops
         else "Pending jobs run with the new settings."
     )

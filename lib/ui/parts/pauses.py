@@ -71,6 +71,6 @@ def resume_action(job_type: str) -> Action:
 
     def run() -> str:
         lifted = resume_queue(pool(), actor(), job_type)
-        return f"Resumed {name}." if lifted else f"No longer paused: {name}."
+        return f"Resumed {name}." if lifted else f"Already resumed: {name}."
 
     return Action(f"Resume {name}", f"Workers claim {name} again.", f"Resume {name}", run)

@@ -107,7 +107,10 @@ def _start(job: Job, key: Any, prompt: str, seed: int | None, text: str, *, test
         st.error(f"Not started: {escaped(refusal.message)}.")
         return
     except DatabaseError as error:
-        st.error(f"The job may not have been started. Try again. {escaped(str(error))}")
+        st.error(
+            "The job may not have been started. Try again here: it starts only once."
+            f" {escaped(str(error))}"
+        )
         return
     _close()
     clear_cached_answers()

@@ -85,7 +85,8 @@ def schedule_form(
         MAX_TIMEOUT_SECONDS,
         env["call_seconds"],
         key="wake limit",
-        help="How long pg_net waits for the response.",
+        help="How long pg_net waits for the response; meanwhile it sends no other request."
+        " Darkroom responds within 5 s. The project's own functions may take longer.",
     )
     readable = bool(key_name) and read_once("cron", "secret_readable", name=key_name)
     if not readable:

@@ -110,8 +110,9 @@ def show_problems(
     """Show tables that need a vacuum, and bloated or invalid indexes."""
     for table in overdue:
         st.warning(
-            f"Vacuum does not keep up with {table['name']}: {table['dead']:,} dead rows,"
-            f" autovacuum should run at {table['due_at']:,}. Vacuum it; if the number does not"
+            f"Vacuum is not keeping up with {table['name']}: {table['dead']:,} dead rows;"
+            f" autovacuum should have started at {table['due_at']:,}. Vacuum it; if the number does"
+            " not"
             " fall, a long transaction is holding it back (see the checks on Alerts).",
             icon=":material/warning:",
         )
@@ -129,7 +130,7 @@ def show_problems(
         )
     if not (overdue or bloated_indexes or invalid_indexes):
         st.success(
-            "**All good.** Vacuum keeps up; no index is bloated or invalid.",
+            "**All good.** Vacuum is keeping up; no index is bloated or invalid.",
             icon=":material/check_circle:",
         )
 
@@ -146,7 +147,7 @@ def maintenance_controls(
     first = names.index(recommended[0]["name"]) if recommended else 0
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(label, names, index=first, key=f"{kind} name", width=360)
-        verb = "Vacuum and analyze" if kind == "vacuum" else "Rebuild"
+        verb = "Vacuum table" if kind == "vacuum" else "Rebuild index"
         if name and st.button(
             verb, key=f"{kind} button", type="primary" if recommended else "secondary"
         ):
@@ -159,7 +160,7 @@ def vacuum_action(name: str) -> Action:
         f"Vacuum {name}",
         f"Frees the space of deleted rows of {name} and updates its statistics. The queue keeps"
         " running. On a large table this takes minutes and reads a lot from disk.",
-        "Vacuum and analyze",
+        f"Vacuum {name}",
         lambda: start_work("vacuum", "space", name),
     )
 
@@ -171,7 +172,7 @@ def reindex_action(name: str) -> Action:
         f"Rebuilds {name} while the queue keeps running (REINDEX CONCURRENTLY). Needs disk space"
         " for a second copy of the index, waits for open transactions and takes minutes for"
         " millions of rows.",
-        "Rebuild",
+        f"Rebuild {name}",
         lambda: start_work("reindex", "indexes", name),
         needs=Role.ADMIN,
     )
@@ -186,4 +187,4 @@ def start_work(kind: Any, task: str, name: str) -> str:
         run_in_background(database_url(settings()), actor(), task, kind, name, clear_cached_answers)
     except LookupError as error:
         return str(error)
-    return f"Started: {kind} of {name}. The table shows when it is done."
+    return f"{kind.capitalize()} of {name} started. The table shows when it is done."

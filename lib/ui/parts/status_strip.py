@@ -9,7 +9,9 @@ import streamlit as st
 from lib.checks.health import LEVEL_LABELS, Condition, Verdict
 from lib.database import DatabaseUnavailable
 from lib.formats import escaped, plural
+from lib.ops.alerts.rules import RULES
 from lib.ops.conditions import type_name
+from lib.ops.fault_injection import fault_file
 from lib.queue.operator_actions import (
     ALL_TYPES,
     pause_queue,
@@ -86,11 +88,19 @@ def _next_steps(cause: str, now: QueueState) -> None:
             for down in now["down"]:
                 _try_button(down)
             link("jobs", "Show pending jobs", view="pending")
-            link("failures", "Show failures", time="1 h")
+            link("alerts", "Show alert")
             if settings().replicate_token:
                 st.link_button(
                     "Provider status", PROVIDER_STATUS_URL, icon=":material/open_in_new:"
                 )
+            faults = fault_file(settings())
+            if faults and faults.exists():
+                link("fault_injection")
+                st.caption(
+                    "Faults are injected. Clear them under Fault injection to end the outage."
+                )
+            else:
+                st.caption(RULES["provider_down"].todo)
         case "stuck":
             reset_button(now["stuck"], "primary")
             link("jobs", "Show stuck jobs", view="stuck")
@@ -135,7 +145,7 @@ def _try_button(down: OpenBreaker) -> None:
         return  # A job tries it already, or the next one will.
     name = escaped(down["provider"])
     if st.button(
-        f"Try {name} now", key=f"try {down['provider']}", type="primary", icon=":material/refresh:"
+        f"Test {name} now", key=f"try {down['provider']}", type="primary", icon=":material/refresh:"
     ):
         ask(_try_action(down["provider"]))
 
@@ -145,13 +155,13 @@ def _try_action(provider: str) -> Action:
 
     def run() -> str:
         tried = probe_provider(pool(), actor(), provider)
-        return f"The next job tries {name}." if tried else f"{name} is already being tried."
+        return f"The next job tests {name}." if tried else f"{name} is already being tested."
 
     return Action(
-        title=f"Try {name} now",
-        effect=f"The next job tries {name} right away. If it succeeds, the pending jobs follow; if"
+        title=f"Test {name} now",
+        effect=f"The next job tests {name} right away. If it succeeds, the pending jobs follow; if"
         " it fails, they stay pending.",
-        button=f"Try {name} now",
+        button=f"Test {name} now",
         run=run,
     )
 
@@ -199,7 +209,7 @@ def _resume_action(job_type: str) -> Action:
 
     def run() -> str:
         lifted = resume_queue(pool(), actor(), job_type)
-        return f"Resumed {name}." if lifted else f"No longer paused: {name}."
+        return f"Resumed {name}." if lifted else f"Already resumed: {name}."
 
     return Action(
         title=f"Resume {name}",

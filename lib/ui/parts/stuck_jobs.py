@@ -22,7 +22,7 @@ MAX_SHOWN = 500
 LONGEST_SILENT = {"after": "-infinity", "after_id": UUID(int=0)}
 EXPORT_COLUMNS = [
     "id", "job_type", "model_id", "prompt", "attempts", "max_attempts", "started_at",
-    "last_sign_of_life", "silent_seconds", "worker",
+    "last_heartbeat_at", "silent_seconds", "worker",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def stuck_jobs(filters: Filters) -> None:
 
 def export_stuck(filters: Filters) -> Iterator[Sequence[Row]]:
     """All stuck jobs of a type and a model, for a CSV file."""
-    keys = ["last_sign_of_life", "id"]
+    keys = ["last_heartbeat_at", "id"]
     return batches("jobs", "stuck", LONGEST_SILENT, keys, **_parameters(filters))
 
 
@@ -88,8 +88,8 @@ def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
             found = read_once("jobs", "stuck", **chosen, **LONGEST_SILENT, most=MAX_JOBS)
             ask_bulk(_reset([row["id"] for row in found]))
         st.caption(
-            "A reset makes a job pending again with its attempts unchanged. Jobs that have sent a"
-            " heartbeat by then are not affected."
+            "A reset makes a job pending again with its attempts unchanged. Jobs with a new"
+            " heartbeat are not affected."
         )
 
 
@@ -109,7 +109,7 @@ def _resets() -> None:
         alt="Recent resets",
         column_config={
             "at": time_column("Time", seconds=True),
-            "actor": "By",
+            "actor": "User",
             "affected": "Jobs reset",
         },
     )

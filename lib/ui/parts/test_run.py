@@ -129,8 +129,8 @@ def _notices(jobs: Sequence[Row], names: Mapping[str, str]) -> None:
 def _problems(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
     if run["started"] < run["jobs"] and run["age_seconds"] > STARTING_SECONDS:
         st.warning(
-            f"Only {run['started']:,} of {plural(run['jobs'])} started: the others were refused, or"
-            " the app stopped. Run it again.",
+            f"Only {run['started']:,} of {plural(run['jobs'])} started: the others were rejected,"
+            " or the app stopped. Run it again.",
             icon=":material/warning:",
         )
     waiting = [

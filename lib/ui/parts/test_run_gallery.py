@@ -91,7 +91,7 @@ def _card(job: Row, url: str | None) -> None:
     page = {"id": str(job["job_id"])} if job["attempts"] is not None else None
     if job["status"] in LIVE:
         st.progress(job["progress"], _live_phase(job))
-        if st.button("Cancel", key=f"cancel {job['job_id']}", icon=":material/close:"):
+        if st.button("Cancel job", key=f"cancel {job['job_id']}", icon=":material/close:"):
             _cancel(job)
         return
     if job["status"] != "completed":

@@ -98,7 +98,7 @@ def delete_action(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
         " and their images. Users' jobs are not affected.",
         f"Delete {plural(len(run_ids), 'run')}",
         run,
-        decline="Keep",
+        decline="Keep run" if len(run_ids) == 1 else "Keep runs",
     )
 
 

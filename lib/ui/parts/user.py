@@ -43,7 +43,10 @@ def user_header(user_id: UUID) -> None:
     """Draw the user's address and id, and the form of their limits."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if email := emails_of([user_id]).get(user_id):
-            st.header(escaped(email), anchor=False, width="content")
+            # The bold part keeps Markdown from making a link, and a copied address is exact.
+            name, _, domain = email.rpartition("@")
+            heading = f"**{escaped(name)}**\\@{escaped(domain)}"
+            st.header(heading, anchor=False, width="content")
         st.caption(f"User id {user_id}", width="stretch")
     _limits_form(user_id)
 
@@ -61,7 +64,7 @@ def prompt_filter() -> str:
 def one_user(user_id: UUID, time: TimeRange, text: str) -> None:
     """Draw a user's usage, their newest images whose prompt contains `text`, and requests."""
     user = read("users", "user", user_id=user_id)
-    if user["last_asked_at"] is None:
+    if user["last_requested_at"] is None:
         st.info("This user has not requested any images.")
     _usage(user)
     _images(user_id, time, text)
@@ -71,13 +74,13 @@ def one_user(user_id: UUID, time: TimeRange, text: str) -> None:
 def _usage(user: Mapping[str, Any]) -> None:
     limits = user["limits"]
     windows = [
-        (limits[f"{name}_used"], limits[f"{name}_limit"], user[f"own_{name}"], words)
+        (limits[f"{name}_used"], limits[f"{name}_limit"], user[f"custom_{name}_limit"], words)
         for name, words in (("hourly", "last hour"), ("daily", "last 24 hours"))
     ]
     if not limits["can_generate"]:
         full = " and ".join(words for used, limit, _, words in windows if used >= limit)
         st.warning(
-            f"**Limit reached** ({full}). Further requests are refused with 429.",
+            f"**Limit reached** ({full}). Further requests are rejected with 429.",
             icon=":material/block:",
         )
     with st.grid("auto", min_column_width=260, border=True):
@@ -129,7 +132,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
             "error_message": "Error",
-            "model_id": "Full model name",
+            "model_id": "Model id",
             "completed_at": time_column("Ended", seconds=True),
         },
     )
@@ -202,10 +205,10 @@ def _limits_form(user_id: UUID) -> None:
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         hourly = _limit_input(
-            "Images per hour", user["default_hourly"], user["own_hourly"], user_id
+            "Images per hour", user["default_hourly"], user["custom_hourly_limit"], user_id
         )
         daily = _limit_input(
-            "Images per 24 hours", user["default_daily"], user["own_daily"], user_id
+            "Images per 24 hours", user["default_daily"], user["custom_daily_limit"], user_id
         )
         if st.form_submit_button("Set limits", icon=":material/tune:"):
             ask(_limits_action(user_id, daily, hourly))

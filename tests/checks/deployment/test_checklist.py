@@ -285,7 +285,7 @@ def test_nobody_works(deployed):
     assert "No worker alive. pg_cron is not installed." in found.evidence
     assert "python -m lib.worker" in found.todo
     deployed.db.execute(WORKER)
-    assert "1 worker(s) alive on box" in deployed.finding("woken").evidence
+    assert "1 worker alive on box" in deployed.finding("woken").evidence
     deployed.db.execute("update public.workers set last_seen_at = now() - interval '2 minutes'")
     assert deployed.finding("woken").open
 

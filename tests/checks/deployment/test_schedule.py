@@ -59,7 +59,7 @@ def test_nothing_wakes_the_queue_until_it_is_scheduled(cron, look):
     assert "pg_cron does not call process-jobs" in found.evidence
     cron.execute(KEY)
     _, _, sql = found.todo.partition("\n\n")
-    cron.execute(sql.replace("https://your-project.supabase.co", "https://a.example").encode())
+    cron.execute(sql.replace("https://jobs.example.com", "https://a.example").encode())
     found = look("woken")
     assert found.status == "ok"
     assert "pg_cron calls process-jobs: process-jobs (* * * * *)" in found.evidence

@@ -68,7 +68,7 @@ def test_a_disabled_model_that_users_want_is_enabled(page, db):
         [SCHNELL],
     )
     said = page.read("at_once")
-    assert f"Model {SCHNELL} is disabled; requests for it are refused." in said
+    assert f"Model {SCHNELL} is disabled; requests for it are rejected." in said
     assert "Users generated 3 images with it in the last 7 days. Last changed by Eve." in said
     assert page.press(f"Enable {SCHNELL}") == f"{SCHNELL} enabled."
     assert page.healthy("at_once")

@@ -59,8 +59,8 @@ def test_a_table_that_vacuum_forgot_is_vacuumed(page, db, eventually):
     db.execute("delete from job_queue")
     db.execute("select pg_stat_force_next_flush()")
     said = page.read("slow")
-    assert "Vacuum does not keep up with job_queue." in said
-    assert "6,000 dead and 0 live rows; vacuum should run at 1,000 dead rows." in said
+    assert "Vacuum is not keeping up with job_queue." in said
+    assert "6,000 dead and 0 live rows; autovacuum should have started at 1,000 dead rows." in said
     assert page.press("Vacuum job_queue") == "Vacuum of job_queue started."
     eventually(lambda: page.healthy("slow"))
 
@@ -101,7 +101,7 @@ def test_a_backlog_that_grows_is_told_with_its_pace(page, db):
     db.execute("update job_queue set scheduled_at = now() - interval '6 minutes'")
     said = page.read("slow")
     assert "More jobs arrive than workers finish." in said
-    assert "7 jobs arrived and 0 ended in the last hour; 7 pending, the oldest for 6 min" in said
+    assert "7 jobs arrived and 0 ended in the last hour; 7 due, the oldest for 6 min" in said
     db.execute("select complete_job(id) from claim_jobs(7)")
     assert page.healthy("slow")
 

@@ -19,8 +19,8 @@ FAIL = "select public.complete_job(%s, false, 'No.', '{\"permanent\": true}')"
 CRON_JOBS = """
 drop function public.cron_jobs();
 create function public.cron_jobs()
-returns table (job_id bigint, job_name text, active boolean, failures_in_row int)
-language sql stable as $$ select 1, 'process-jobs', true, {} $$
+returns table (job_id bigint, job_name text, active boolean, failures_in_row int, last_error text)
+language sql stable as $$ select 1, 'process-jobs', true, {}, 'HTTP 401' $$
 """
 """Where there is no pg_cron, what is read of its jobs."""
 

@@ -73,7 +73,7 @@ def test_somebody_is_told_and_the_address_stays_secret(app, page: Page, receiver
     receiver.status = 500
     main.get_by_role("button", name="Send test").click()
     confirm(page, "Send test")
-    refused = "Test to Pager **bold** failed: The receiver refused the message: HTTP 500."
+    refused = "Test to Pager **bold** failed: The receiver rejected the message: HTTP 500."
     expect(page.get_by_text(refused)).to_be_visible(timeout=LONG)
 
     seen = page.content() + app.log.read_text()

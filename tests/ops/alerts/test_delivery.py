@@ -106,7 +106,7 @@ async def test_says_what_is_wrong_and_what_to_do(paused, published, look, receiv
     [told] = receiver.got
     assert told["title"] == "Darkroom: warning: Queue paused (all jobs)"
     first, since, todo, link = told["message"].splitlines()
-    assert first == "Queue paused for all jobs 2 h ago by me."
+    assert first == "Queue paused by me 2 h ago (all jobs)."
     assert since.startswith("Since 20")
     assert todo == f"What to do: {RULES['queue_paused'].todo}"
     assert link == "https://darkroom.example/alerts"
@@ -137,8 +137,8 @@ async def test_two_who_watch_at_once_tell_once(paused, pool, receiver, monkeypat
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (503, "The receiver refused the message: HTTP 503."),
-        (None, "The receiver was unreachable or refused the message."),
+        (503, "The receiver rejected the message: HTTP 503."),
+        (None, "The receiver was unreachable or rejected the message."),
     ],
 )
 async def test_a_receiver_that_is_down_is_told_later(

@@ -6,8 +6,8 @@ from causes import CAUSES, Queue
 from lib.database import QueryError, connect, translated
 
 RAN = (
-    "insert into cron.job_run_details (jobid, job_pid, status, start_time, end_time)"
-    " values (%s, 1, %s, now(), now()) returning runid"
+    "insert into cron.job_run_details (jobid, job_pid, command, status, start_time, end_time)"
+    " values (%s, 1, 'select 1', %s, now(), now()) returning runid"
 )
 OPEN = (
     "select count(*) from public.alerts"
@@ -78,6 +78,25 @@ def test_runs_of_pg_cron_that_fail_in_a_row(cron_database):
         queue.one(RAN, job, "succeeded")
         queue.one("select public.evaluate_alerts()")
         assert queue.one(OPEN, "cron_failing", "nightly") == 0
+
+
+def test_a_function_that_answers_with_errors_although_pg_cron_is_content(cron_database):
+    asked = (
+        "update cron.job_run_details set command = 'select net.http_post()', job_pid = %s"
+        " where runid = %s",
+        "insert into public.cron_requests (request_id, pid, requested_at) values (%s, %s, now())",
+        "insert into net._http_response (id, status_code, timed_out) values (%s, %s, false)",
+    )
+    with connect(cron_database) as conn, conn.transaction(force_rollback=True):
+        queue = Queue(conn)
+        job = queue.one("select cron.schedule('wake', '0 4 1 1 *', 'select net.http_post()')")
+        for request, (status, alerts) in enumerate([(401, 0), (401, 0), (401, 1), (200, 0)], 1):
+            run = queue.one(RAN, job, "succeeded")
+            values = ([request, run], [request, request], [request, status])
+            for statement, parameters in zip(asked, values, strict=True):
+                conn.execute(statement, parameters)
+            queue.one("select public.evaluate_alerts()")
+            assert queue.one(OPEN, "cron_failing", "wake") == alerts
 
 
 def test_each_subject_has_its_own_alert(queue, evaluate):

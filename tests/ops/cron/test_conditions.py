@@ -147,8 +147,8 @@ def test_a_call_that_fails_is_found_although_pg_cron_is_content(with_key):
         [run],
     )
     [(name, level, reason)] = found(conn)
-    assert (name, level) == ("unanswered", "critical")
-    assert "HTTP 401. The function does not accept the key" in reason
+    assert (name, level) == ("failing", "critical")
+    assert "last run failed. HTTP 401. The function does not accept the key" in reason
     one(conn, "update net._http_response set status_code = 200 returning 1")
     assert found(conn) == []
 
@@ -259,11 +259,14 @@ def test_the_repair_of_a_missing_setting_repairs(cron):
 
 
 def test_the_repair_of_a_key_in_clear_is_a_schedule_of_ours(cron):
-    schedule(cron, f"""select net.http_post('{URL}', headers := '{{"apikey": "{KEY}"}}')""")
+    too_short = "timeout_milliseconds := 2000"
+    schedule(
+        cron, f"""select net.http_post('{URL}', headers := '{{"apikey": "{KEY}"}}', {too_short})"""
+    )
     clear, short = repairs(cron)
     assert (clear.status, short.status) == ("critical", "warning")
     assert "contains a key in plain text" in clear.evidence
-    assert "waits 5.0 s for the response" in short.evidence
+    assert "waits 2.0 s for the response" in short.evidence
     cron.execute(clear.todo.partition("\n\n")[2].replace("<the secret key>", KEY))
     one(cron, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     assert repairs(cron) == []

@@ -13,14 +13,17 @@ RUN = {
     "asks": True,
     "request_id": 7,
     "started_at": NOW - timedelta(minutes=10),
-    "responded_at": None,
+    "waiting": False,
+    "sent_at": None,
     "response_status": None,
     "response_timed_out": None,
     "response_error": None,
     "response_text": None,
+    "succeeded": None,
 }
-ANSWERED = {"responded_at": NOW, "response_timed_out": False}
-PROCESSED = '{"success": true, "message": "Processed 2 job(s) with 0 error(s)"}'
+ANSWERED = {"sent_at": NOW, "response_timed_out": False, "succeeded": False}
+SUCCEEDED = ANSWERED | {"succeeded": True}
+PROCESSED = '{"success": true, "message": "Jobs processed: 2, errors: 0"}'
 REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key is not valid."}}'
 
 
@@ -31,14 +34,27 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
         ({"status": "failed", "message": "ERROR: x\n"}, "bad", "Failed: ERROR: x", ""),
         ({"status": "failed", "message": None}, "bad", "Failed: no message", ""),
         ({"asks": False}, "good", "Succeeded", ""),
-        ({"started_at": NOW}, "underway", "Request sent, no response yet", ""),
-        ({}, "bad", "Request sent, no response", "recorded no response"),
-        ({"started_at": NOW - timedelta(hours=7)}, "unknown", "Request sent", "six hours"),
-        ({"request_id": None}, "unknown", "Request queued, response unknown", "record"),
+        ({"started_at": NOW}, "underway", "Request queued, no response yet", ""),
+        # The batch before may take 150 s, and then its own.
         (
-            ANSWERED | {"response_status": 200, "response_text": PROCESSED},
+            {"started_at": NOW - timedelta(seconds=299)},
+            "underway",
+            "Request queued, no response yet",
+            "",
+        ),
+        ({"waiting": True}, "underway", "Request queued, no response yet", ""),
+        (
+            {"waiting": True, "succeeded": False},
+            "bad",
+            "The request is still in pg_net's queue",
+            "net.worker_restart()",
+        ),
+        ({}, "unknown", "Request sent, response unknown", "a server crash loses them"),
+        ({"request_id": None}, "unknown", "Request queued, response not tracked", "record"),
+        (
+            SUCCEEDED | {"response_status": 200, "response_text": PROCESSED},
             "good",
-            "HTTP 200: Processed 2 job(s) with 0 error(s)",
+            "HTTP 200: Jobs processed: 2, errors: 0",
             "",
         ),
         (
@@ -60,12 +76,18 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
             "",
         ),
         (
-            ANSWERED | {"request_id": None, "response_status": 200},
+            SUCCEEDED | {"request_id": None, "response_status": 200},
             "good",
-            "Probably HTTP 200",
+            "HTTP 200 (probably this run's response)",
             "",
         ),
-        (ANSWERED | {"response_timed_out": True}, "bad", "No response in time", "time limit"),
+        (ANSWERED | {"response_timed_out": True}, "bad", "No response in time", "timeout"),
+        (
+            ANSWERED | {"request_id": None, "response_timed_out": True, "succeeded": None},
+            "unknown",
+            "No response in time (probably this run's request)",
+            "timeout",
+        ),
         (
             ANSWERED | {"response_error": "Couldn't resolve host name"},
             "bad",
@@ -75,7 +97,7 @@ REFUSED = '{"success": false, "error": {"code": "bad_key", "message": "The key i
     ],
 )
 def test_a_run_in_words(run, level, words, why):
-    seen = outcome(RUN | run, NOW, call_seconds=150)
+    seen = outcome(RUN | run, NOW, response_seconds=300)
     assert (seen.level, seen.summary) == (level, words)
     assert why in seen.hint
     assert bool(seen.hint) == bool(why)

@@ -106,6 +106,47 @@ def test_the_only_answer_of_its_time_is_taken_for_that_of_a_command_by_hand(cron
     assert answers[second] == answers[third] == (True, None, None)
 
 
+def test_answers_that_are_errors_count_as_failures_until_one_is_not(with_key):
+    conn = with_key
+    job_id = one(conn, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
+    command = one(conn, "select command from cron_jobs()")
+    failing = "select failures_in_row, last_error, last_status from cron_jobs()"
+    found = []
+    refused = '{"success": false, "error": {"code": "bad_key", "message": "The key is wrong."}}'
+    for request, (status, text, timed_out, error) in enumerate(
+        [
+            (500, None, False, None),
+            (401, refused, False, None),
+            (None, None, True, "Timeout was reached"),
+            (None, None, False, "Couldn't resolve host name"),
+            (404, "<h1>Not found</h1>", False, None),
+            (200, "{}", False, None),
+        ],
+        1,
+    ):
+        run = ran(conn, job_id, command=command, pid=11)
+        conn.execute(SENT, [request, 11, run])
+        conn.execute(ANSWER, [request, status, text, timed_out, error, run])
+        found += [tuple(row.values()) for row in conn.execute(failing)]
+    assert found == [
+        (1, "HTTP 500", "succeeded"),
+        (2, "HTTP 401: The key is wrong.", "succeeded"),
+        (3, "No response in time.", "succeeded"),
+        (4, "Not sent: Couldn't resolve host name", "succeeded"),
+        (5, "HTTP 404: <h1>Not found</h1>", "succeeded"),
+        (0, None, "succeeded"),
+    ]
+
+
+def test_a_time_limit_of_a_command_by_hand_is_no_failure_of_the_function(cron):
+    job_id = schedule(cron, BY_HAND)
+    run = ran(cron, job_id, command=BY_HAND)
+    cron.execute(ANSWER, [1, None, None, True, "Timeout was reached", run])
+    [row] = cron.execute("select response_timed_out, succeeded from cron_runs()")
+    assert tuple(row.values()) == (True, None)
+    assert last(cron) == ("succeeded", "1 row", 0)
+
+
 def test_an_answer_that_holds_a_key_is_masked(with_key):
     job_id = one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     run = ran(with_key, job_id, command="select net.http_post()")

@@ -24,7 +24,7 @@ def test_the_queue_is_woken_by_one_job_that_names_its_key(with_key):
         "wakes_queue": True,
     }
     command = one(conn, "select command from cron.job where jobid = %s", job_id)
-    assert command == f"select public.request_process_jobs('{URL}', 'darkroom_secret_key', 150)"
+    assert command == f"select public.request_process_jobs('{URL}', 'darkroom_secret_key', 10)"
     assert conn.execute("select * from cron_findings()").fetchall() == []
     [record] = conn.execute(AUDIT)
     assert (record["actor"], record["action"], record["affected"]) == (

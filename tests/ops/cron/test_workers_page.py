@@ -113,8 +113,8 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     eventually(processed, 130)
     request = requests[-1]
     assert request["url"] == f"{app.url}/functions/v1/process-jobs"
-    assert request["timeout_milliseconds"] == 150_000
-    answered = "HTTP 200: Processed 1 job(s) with 0 error(s)"
+    assert request["timeout_milliseconds"] == 10_000
+    answered = "HTTP 200: Jobs processed: 1, errors: 0"
     expect(main.locator("canvas", has_text=answered)).to_have_count(1, timeout=LONG)
 
     # A failing run, explained with its repair.
@@ -136,13 +136,13 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     confirm(
         page,
         "Call process-jobs",
-        "process-jobs responded: HTTP 200: Processed 0 job(s) with 0 error(s)",
+        "process-jobs responded: HTTP 200: Jobs processed: 0, errors: 0",
     )
     main.get_by_role("combobox", name="Cron job").click()
     page.get_by_role("option", name="process-jobs").click()
     expect(main.get_by_text("which is not set")).to_have_count(1, timeout=LONG)
-    press(main, "Unschedule")
-    confirm(page, "Unschedule", "process-jobs unscheduled.")
+    press(main, "Remove schedule")
+    confirm(page, "Remove schedule", "process-jobs removed.")
     assert [row["job_name"] for row in conn.execute("select * from cron_jobs()")] == [
         "<b>broken</b>"
     ]
@@ -182,7 +182,7 @@ def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Pa
     confirm(
         page,
         "Call process-jobs",
-        "process-jobs responded: HTTP 200: Processed 0 job(s) with 0 error(s)",
+        "process-jobs responded: HTTP 200: Jobs processed: 0, errors: 0",
     )
 
 

@@ -190,5 +190,5 @@ def test_a_change_is_readable(before: Any, after: Any, words: str) -> None:
 
 
 def test_cleared_faults_are_not_called_injected() -> None:
-    assert action_label("inject_faults", {"faults": []}) == "Clear faults"
+    assert action_label("inject_faults", {"faults": []}) == "Clear all faults"
     assert action_label("inject_faults", {"faults": ["slow"]}) == "Inject faults"

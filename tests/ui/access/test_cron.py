@@ -44,7 +44,7 @@ def test_an_operator_changes_no_schedule(
     sign_in(page, signed_app, provider, email=PEOPLE["operator"])
     page.goto(f"{signed_app.url}/workers")
     main = page.get_by_test_id("stMain")
-    for button in ("Pause schedule", "Unschedule", "Schedule process-jobs|Replace schedule"):
+    for button in ("Pause schedule", "Remove schedule", "Schedule process-jobs|Replace schedule"):
         main.get_by_role("button", name=re.compile(f"^({button})$")).click(timeout=LONG)
         refusal = page.get_by_text("Requires the admin role; yours is operator.")
         expect(refusal).to_be_visible(timeout=LONG)
