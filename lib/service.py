@@ -40,7 +40,6 @@ from lib.worker.rescue import rescue_dead_workers
 from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
-
 EMBEDDED_CHECK_SECONDS = 3
 
 
