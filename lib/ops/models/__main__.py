@@ -18,6 +18,7 @@ from lib.formats import plural
 from lib.ops.models import schemas
 from lib.ops.models.published import ModelRefused, fetch, parse_address
 from lib.provider import ProviderError, PublishedModel
+from lib.provider.providers import SERVERS
 from lib.resources import database_url, provider
 from lib.settings import SettingsError, settings
 
@@ -34,13 +35,13 @@ def main() -> int:
     parser.add_argument("command", choices=["add", "refresh"])
     parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
     parser.add_argument(
-        "--provider", choices=["replicate", "cog"], help="cog for a Cog server of your own"
+        "--provider", choices=["replicate", *SERVERS], help="cog for a Cog server of your own"
     )
     parser.add_argument("--url", help="address of that server, such as http://192.168.1.20:5000")
     parser.add_argument("--name", help="what users see; by default the model's name")
     parser.add_argument("--yes", action="store_true", help="save without asking")
     arguments = parser.parse_args()
-    if (arguments.provider == "cog") != (arguments.url is not None):
+    if (arguments.provider in SERVERS) != (arguments.url is not None):
         parser.error("--provider cog and --url go together")
     try:
         model, _ = parse_address(arguments.model)
