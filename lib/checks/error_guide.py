@@ -5,9 +5,11 @@ Errors without a code, from older deployments or other workers, are matched by t
 
 import re
 
+from lib.checks.cog_errors import COG_ERRORS
 from lib.checks.guide import Guide
 
 CATALOGUE = (
+    *COG_ERRORS,
     Guide(
         "unauthorized",
         "Replicate rejected the API token",

@@ -18,7 +18,8 @@ class Intent:
 
     `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
     earlier attempt intended it; None if this attempt did. The provider may run it for
-    `deadline_seconds`.
+    `deadline_seconds`. `provider_url` is the address of the model's own server, if it has one.
+    `ended` says whether an earlier attempt recorded its end.
     """
 
     id: UUID
@@ -30,6 +31,9 @@ class Intent:
     seconds: float | None
     deadline_seconds: float
     user_id: UUID | None
+    provider: str
+    provider_url: str | None
+    ended: bool = False
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -65,9 +69,8 @@ class PredictionCalls:
     `deadline_seconds` counts for models that have none of their own.
     """
 
-    def __init__(self, pool: AsyncPool, provider: str, *, deadline_seconds: float) -> None:
+    def __init__(self, pool: AsyncPool, *, deadline_seconds: float) -> None:
         self._pool = pool
-        self._provider = provider
         self._deadline_seconds = deadline_seconds
         self._sql = load_async("predictions")
 
@@ -78,7 +81,7 @@ class PredictionCalls:
         """
         async with connected(self._pool) as connection:
             row = await self._sql.begin_generation(
-                connection, job_id=claim.job_id, attempt=claim.attempt, provider=self._provider
+                connection, job_id=claim.job_id, attempt=claim.attempt
             )
         if row is None:
             raise ClaimLost(claim)
@@ -94,6 +97,9 @@ class PredictionCalls:
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
             row["user_id"],
+            row["provider"],
+            row["provider_url"],
+            row["outputs_made"] is not None,
         )
         return Generation(
             row["generation_id"],
@@ -119,16 +125,15 @@ class PredictionCalls:
             )
         if row is None:
             raise ClaimLost(claim)
-        return Intent(
-            row["prediction"],
-            intent.model_id,
-            row["version"],
-            parse_json(row["input"]),
-            None,
-            row["at"],
-            None,
-            intent.deadline_seconds,
-            intent.user_id,
+        return replace(
+            intent,
+            id=row["prediction"],
+            version=row["version"],
+            input=parse_json(row["input"]),
+            provider_id=None,
+            at=row["at"],
+            seconds=None,
+            ended=False,
         )
 
     async def forget_id(self, claim: Claim, intent: Intent) -> Intent:
@@ -243,11 +248,16 @@ class PredictionCalls:
             )
             return held
 
-    async def unwanted(self, claim: Claim) -> list[str]:
-        """The running predictions of a claim's job that no attempt will follow."""
+    async def unwanted(self, claim: Claim) -> list[tuple[str, str, str | None]]:
+        """The running predictions of a claim's job that no attempt will follow.
+
+        Each with its provider and the address of its model's own server, if it has one.
+        """
         async with connected(self._pool) as connection:
             rows = self._sql.unwanted_predictions(connection, job_id=claim.job_id)
-            return [row["provider_id"] async for row in rows]
+            return [
+                (row["provider_id"], row["provider"], row["provider_url"]) async for row in rows
+            ]
 
 
 def _stored(output: Mapping[str, Any]) -> StoredImage:

@@ -105,9 +105,9 @@ begin
     if coalesce(btrim(p_prompt), '') = '' then
         raise exception 'the prompt is empty: describe the image' using errcode = '22023';
     end if;
-    select * into v_model from public.models m where m.id = p_model_id and m.enabled;
+    select * into v_model from public.models m where m.id = p_model_id and m.enabled and m.provider = p_provider;
     if not found then
-        raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
+        raise exception 'there is no enabled model % at %', p_model_id, p_provider using errcode = 'DR404';
     end if;
     v_input := public.resolve_input(v_model, p_prompt, p_parameters, p_source = 'test');
     if p_source <> 'test' then

@@ -75,15 +75,15 @@ begin
             -- tables
             'set_aside_existing', 'fill_existing_columns', 'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
-            'refuse_transition', 'enqueue_job', 'worker_of', 'keep_attempt_worker', 'append_attempt_error', 'retry_delay',
-            'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
+            'refuse_transition', 'enqueue_job', 'worker_of', 'keep_attempt_worker', 'append_attempt_error', 'retry_delay', 'failed_attempts',
+            'breaker_of', 'record_provider_failure', 'record_provider_success', 'barred_job_types', 'down_models', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
-            'is_being_generated', 'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
-            'note_cancellation', 'follow_cancellation',
+            'is_being_generated', 'follow_job', 'end_busy_holds', 'return_to_busy', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
+             'note_cancellation', 'follow_cancellation',
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
-            'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
+            'check_model', 'check_provider', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
             'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
