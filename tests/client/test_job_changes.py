@@ -19,7 +19,9 @@ def project(database, serve):
 @pytest.fixture
 def users(db):
     return [
-        db.execute("insert into auth.users default values returning id").fetchone()["id"]
+        db.execute(
+            "insert into auth.users (id) values (gen_random_uuid()) returning id"
+        ).fetchone()["id"]
         for _ in range(2)
     ]
 

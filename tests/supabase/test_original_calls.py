@@ -56,7 +56,9 @@ def functions(db: Connection) -> ApiClient:
 
 
 def new_user(db: Connection) -> UUID:
-    row = db.execute("insert into auth.users default values returning id").fetchone()
+    row = db.execute(
+        "insert into auth.users (id) values (gen_random_uuid()) returning id"
+    ).fetchone()
     assert row is not None
     id: UUID = row["id"]
     return id
