@@ -47,7 +47,8 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_text("1 of 1 completed")).to_be_visible()
 
     page.get_by_role("link", name="Jobs", exact=True).click()
-    # As it was left.
+    page.get_by_role("radio", name="Stuck 4").click(timeout=30_000)
+    expect(page.get_by_role("button", name="Reset all 4")).to_be_visible(timeout=30_000)
     # The checkbox of the first row; the table is drawn on a canvas.
     page.get_by_test_id("stDataFrame").first.click(position={"x": 16, "y": 52})
     page.get_by_role("button", name="Reset 1 selected").click()
