@@ -34,7 +34,7 @@ def file_inputs(model_id: str) -> dict[str, bool]:
 WITH_FILES = [model_id for model_id in SHIPPED if file_inputs(model_id)]
 
 
-def test_every_shipped_model_with_input_images_uses_an_upload(call, db, served):
+def test_every_shipped_model_with_input_images_uses_an_upload(call, db, served, subtests):
     assert len(WITH_FILES) > 20
     uploads = [call("uploads", content=png()).json()["upload"] for _ in range(2)]
     jobs = {}
@@ -50,18 +50,19 @@ def test_every_shipped_model_with_input_images_uses_an_upload(call, db, served):
     while call("process-jobs").json()["processed"]:
         pass
     for model_id, job_id in jobs.items():
-        row = db.execute(
-            "select g.status, g.error_message, g.storage_path, p.input, p.given_files"
-            " from job_queue q join image_generations g on g.id = generation_of(q.payload)"
-            " join predictions p on p.generation_id = g.id where q.id = %s",
-            [job_id],
-        ).fetchone()
-        assert row["status"] == "completed", (model_id, row["error_message"])
-        assert row["given_files"].keys() <= set(uploads)
-        assert "upload:" in json.dumps(row["input"])
-        assert "/v1/files/" not in json.dumps(row["input"])
-        with Image.open(served.settings.images / row["storage_path"]) as image:
-            check_image(model_id, image)
+        with subtests.test(model_id):
+            row = db.execute(
+                "select g.status, g.error_message, g.storage_path, p.input, p.given_files"
+                " from job_queue q join image_generations g on g.id = generation_of(q.payload)"
+                " join predictions p on p.generation_id = g.id where q.id = %s",
+                [job_id],
+            ).fetchone()
+            assert row["status"] == "completed", row["error_message"]
+            assert row["given_files"].keys() <= set(uploads)
+            assert "upload:" in json.dumps(row["input"])
+            assert "/v1/files/" not in json.dumps(row["input"])
+            with Image.open(served.settings.images / row["storage_path"]) as image:
+                check_image(model_id, image)
 
 
 def check_image(model_id: str, image: Image.Image) -> None:

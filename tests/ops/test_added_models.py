@@ -120,6 +120,20 @@ def test_an_added_model_is_what_the_simulator_publishes(db, simulator):
     assert load("maintenance").model_changes(db)[0]["model_id"] == BANANA
 
 
+def test_a_model_that_takes_an_image_and_no_prompt_can_be_added(db):
+    image = {"type": "string", "format": "uri", "required": True, "x-order": 0}
+    model = published(inputs={"img": image})
+    require_runnable(model)
+    schemas.save(db, "Ann", None, model, display_name="Artist")
+    kind = db.execute("select kind from models where id = %s", [model.id]).fetchone()
+    assert kind["kind"] == "edit"
+    start = "select start_generation(null, null, %s, %s) as said"
+    given = json.dumps({"image": "https://pictures.example/fox.png"})
+    db.execute(start, [model.id, given])
+    [row] = db.execute("select prompt, parameters from image_generations").fetchall()
+    assert (row["prompt"], list(row["parameters"])) == ("", ["img"])
+
+
 def test_shipped_models_differ_from_what_is_published_in_nothing(db, simulator):
     for id in SHIPPED:
         model = fetched(simulator, id)

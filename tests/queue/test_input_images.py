@@ -1,7 +1,9 @@
 """Input images in the database: what an input may hold, whose uploads, how long they are kept."""
 
 import json
+import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
@@ -328,6 +330,28 @@ def test_an_upload_is_kept_as_long_as_a_generation_uses_it(
     assert refusal(db, people[1], {"image": own})
     db.execute("select forget_uploads(array(select id from uploads))")
     assert db.execute("select from uploads").fetchone() is None
+
+
+def test_an_upload_is_kept_if_it_is_used_while_its_generation_is_deleted(
+    db: Connection, database: str, people: list[UUID]
+) -> None:
+    owner = people[0]
+    own = upload(db, owner)
+    first = start(db, owner, {"image": own})
+    delete = "delete from image_generations where id = %s"
+    with connect(database) as other, ThreadPoolExecutor() as pool:
+        with db.transaction():
+            start(db, owner, {"image": own})
+            deleting = pool.submit(other.execute, delete, [first])
+            waiting = "select from pg_locks where pid = %s and not granted"
+            while not db.execute(waiting, [other.info.backend_pid]).fetchone():
+                time.sleep(0.01)
+        deleting.result()
+    [row] = db.execute("select expires_at from uploads").fetchall()
+    assert row["expires_at"] is None
+    # The other way round it is expired before the start looks.
+    db.execute("delete from generation_uploads")
+    assert refusal(db, owner, {"image": own})
 
 
 def test_unused_uploads_are_limited(db: Connection, people: list[UUID]) -> None:
