@@ -344,7 +344,7 @@ def test_an_upload_is_kept_if_it_is_used_while_its_generation_is_deleted(
             start(db, owner, {"image": own})
             deleting = pool.submit(other.execute, delete, [first])
             waiting = "select from pg_locks where pid = %s and not granted"
-            while not db.execute(waiting, [other.info.backend_pid]).fetchone():
+            while db.execute(waiting, [other.info.backend_pid]).fetchone() is None:
                 time.sleep(0.01)
         deleting.result()
     [row] = db.execute("select expires_at from uploads").fetchall()
