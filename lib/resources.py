@@ -7,8 +7,9 @@ import httpx
 from lib.database import embedded
 from lib.provider import Provider, ProviderError
 from lib.provider.contract import DOWNLOAD_SECONDS
+from lib.provider.files import OutputFiles
+from lib.provider.providers import connect
 from lib.provider.replicate.client import Replicate
-from lib.provider.replicate.files import OutputFiles
 from lib.provider.simulator.connection import published_url, shared_token
 from lib.settings import Settings
 from lib.settings.keys import Keys, local_keys
@@ -49,12 +50,15 @@ def jwks_url(settings: Settings) -> str | None:
     return f"{root}/auth/v1/.well-known/jwks.json" if root else None
 
 
-def provider(settings: Settings) -> Provider | None:
+def provider(settings: Settings, server: tuple[str, str] | None = None) -> Provider | None:
     """A client of the provider that runs the jobs, for single requests that are not repeated.
 
-    None if this process cannot ask it: its token is only known to functions elsewhere, or the
-    simulator does not run. Raises ProviderError for an unusable token.
+    `server` is the provider and address of a server of one's own. None if this process cannot ask
+    the provider: its token is only known to functions elsewhere, or the simulator does not run.
+    Raises ProviderError for an unusable token.
     """
+    if server is not None:
+        return connect(*server)
     token, url = settings.replicate_token, settings.replicate_url
     if not token and not settings.functions_elsewhere:
         folder = settings.data / "replicate"

@@ -25,6 +25,7 @@ from lib.database.bootstrap import bootstrap
 from lib.database.migrations import apply, check_schema
 from lib.database.sample_history import load_sample_history
 from lib.ops.alerts.watch import keep_evaluating_alerts
+from lib.provider.providers import Providers
 from lib.provider.replicate.client import Replicate
 from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
@@ -154,13 +155,13 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
             stack.push_async_callback(asyncio.to_thread, simulator.stop)
             token, api = simulator.token, simulator.base_url
         logger.info("Provider: %s", "Replicate" if settings.replicate_token else "simulated")
-        replicate = Replicate(token, api) if api else Replicate(token)
-        stack.push_async_callback(replicate.aclose)
+        providers = Providers(Replicate(token, api) if api else Replicate(token))
+        stack.push_async_callback(providers.aclose)
         queue, storage = Queue(pool), image_storage(settings)
         await stack.enter_async_context(uploads_expiring(pool, storage))
         job_handlers = handlers(
             queue,
-            replicate,
+            providers,
             storage,
             generation_seconds=settings.generation_seconds,
             prompt_check=prompt_check(settings),

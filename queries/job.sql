@@ -5,7 +5,8 @@
 -- relative to now; null if not applicable. due_in_seconds: until scheduled_at, negative once due.
 -- ended_seconds: since it ended. silent_seconds: since the last heartbeat while running. leased:
 -- whether a worker holds a lease. pause_type, paused_by, pause_reason, paused_seconds: a pause of
--- its type or, as *, of all types. held_seconds, hold_reason: remaining rate limit of its model.
+-- its type or, as *, of all types. held_seconds, hold_reason: remaining rate limit of its model;
+-- hold_busy: not a limit, its server is busy.
 -- provider, down_seconds, probe_in_seconds, down_reason: its provider, if the circuit breaker is
 -- open. Only while it is pending: workers_alive, workers alive that run its type; storage_hosts,
 -- storage_error, storage_seconds, if none of them claims it because their storage takes no files;
@@ -55,6 +56,7 @@ select
     extract(epoch from clock_timestamp() - pause.paused_at)::double precision as paused_seconds,
     extract(epoch from h.held_until - clock_timestamp())::double precision as held_seconds,
     h.reason as hold_reason,
+    h.busy as hold_busy,
     b.provider,
     extract(epoch from clock_timestamp() - b.opened_at)::double precision as down_seconds,
     extract(epoch from b.open_until - clock_timestamp())::double precision as probe_in_seconds,
@@ -109,7 +111,8 @@ left join lateral (
 ) pause on true
 left join public.model_holds h on h.model_id = public.model_of(q.payload) and h.held_until > clock_timestamp()
 left join public.job_types t on t.job_type = q.job_type
-left join public.provider_breakers b on b.provider = t.provider and b.open_until is not null
+left join public.provider_breakers b
+    on b.provider = public.breaker_of(q.job_type, public.model_of(q.payload)) and b.open_until is not null
 left join auth.users u on u.id = coalesce(q.created_by, g.user_id)
 cross join lateral (
     select case when jsonb_typeof(o.parameters) = 'object' then o.parameters else '{}' end as parameters

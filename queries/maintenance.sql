@@ -183,7 +183,7 @@ order by bucket;
 select
     m.id, m.display_name, m.version, m.default_parameters,
     m.price_per_image::double precision as price_per_image, m.enabled, m.updated_at,
-    m.operator_fields, m.deadline_seconds, m.refreshed_at,
+    m.operator_fields, m.deadline_seconds, m.refreshed_at, m.provider, m.provider_url,
     array(
         select f.name from jsonb_each(m.input_schema) as f (name, said)
         where f.name <> 'prompt' and not f.said ? 'x-cog-secret' and public.reserved_input(f.name) is null

@@ -2,7 +2,9 @@
 
 -- name: stored^
 -- A model. Columns: those of the table that the provider publishes or that depend on them.
-select id, display_name, version, input_schema, output_shape, default_parameters, operator_fields, refreshed_at
+select
+    id, display_name, version, input_schema, output_shape, default_parameters, operator_fields, refreshed_at,
+    provider, provider_url
 from public.models
 where id = :id;
 
@@ -17,7 +19,11 @@ where m.id = :id;
 -- Those of some names of inputs that no request of a user may set. Columns: name.
 select n as name from unnest(:names::text[]) n where public.reserved_input(n) is not null;
 
+-- name: check_server!
+-- Refuses a provider or an address that no model may have.
+select public.check_provider(:provider, :url);
+
 -- name: save!
 select public.save_model_schema(
-    :actor, :id, :display_name, :version, :schema::jsonb, :output_shape, :size_rules::jsonb
+    :actor, :id, :display_name, :version, :schema::jsonb, :output_shape, :size_rules::jsonb, :provider, :provider_url
 );

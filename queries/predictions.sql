@@ -4,8 +4,8 @@
 -- name: begin_generation^
 select generation_id, status, model_id, version, prediction, provider_id, input::text as input,
        intended_at, intended_seconds, deadline_seconds, user_id, images_asked, outputs_made, outputs,
-       given_files
-from public.begin_generation(:job_id::uuid, :attempt, :provider);
+       given_files, provider, provider_url
+from public.begin_generation(:job_id::uuid, :attempt);
 
 -- name: replace_prediction^
 select id as prediction, version, public.input_to_send(p)::text as input, created_at as at
@@ -42,8 +42,8 @@ select public.record_output(
 select public.missing_images_notice(:prediction::uuid, :stored);
 
 -- name: unwanted_predictions
--- Marks them as cancelled. Column: provider_id.
-select unwanted_predictions as provider_id from public.unwanted_predictions(:job_id::uuid);
+-- Marks them as cancelled. Columns: provider_id, provider, provider_url (null for most).
+select provider_id, provider, provider_url from public.unwanted_predictions(:job_id::uuid);
 
 -- name: hold_claim$
 select public.hold_claim(:job_id::uuid, :attempt);

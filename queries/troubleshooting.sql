@@ -16,7 +16,7 @@ from public.alert_rules r;
 -- scheduled for later, next_in_seconds. paused: objects job_type, by, reason, seconds, jobs (held
 -- back by it); down: provider, reason, seconds, probe_in_seconds, jobs; workers, slots: workers
 -- alive (see overview.now); running; unknown: job_type, jobs (due, of types that no worker alive
--- runs); held: model_id, seconds, reason, jobs (held back by it); storage: error, hosts, seconds (of
+-- runs); held: model_id, seconds, reason, busy, jobs (held back by it); storage: error, hosts, seconds (of
 -- workers whose storage takes no files), jobs (due, of types that no worker claims therefore); cron:
 -- job_id, name, active, failures, message (of the schedules that wake the queue).
 with alive as materialized (
@@ -29,7 +29,7 @@ with alive as materialized (
         q.job_type, m.held, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
         min(q.scheduled_at) as first_at, min(q.scheduled_at) filter (where q.scheduled_at > now()) as next_at
     from public.job_queue q
-    cross join (select array(select model_id from held) as models) all_held
+    cross join (select array(select model_id from held) || public.down_models() as models) all_held
     cross join lateral (
         select case
             when left(q.payload ->> 'model_id', 200) = any (all_held.models) then left(q.payload ->> 'model_id', 200)
@@ -58,8 +58,7 @@ select
             'provider', b.provider, 'reason', b.reason, 'seconds', extract(epoch from now() - b.opened_at),
             'probe_in_seconds', extract(epoch from b.open_until - now()),
             'jobs', (
-                select coalesce(sum(x.due), 0)
-                from types x join public.job_types t on t.job_type = x.job_type and t.provider = b.provider
+                select coalesce(sum(x.due), 0) from waiting x where public.breaker_of(x.job_type, x.held) = b.provider
             )
         ) order by b.provider), '[]')
         from public.provider_breakers b
@@ -76,6 +75,7 @@ select
     (
         select coalesce(jsonb_agg(jsonb_build_object(
             'model_id', h.model_id, 'seconds', extract(epoch from h.held_until - now()), 'reason', h.reason,
+            'busy', h.busy,
             'jobs', (select coalesce(sum(x.due), 0) from waiting x where x.held = h.model_id)
         ) order by h.model_id), '[]')
         from held h
@@ -284,6 +284,7 @@ select
 with barred as materialized (
     select
         public.barred_job_types() as types,
+        public.down_models() as down,
         array(select h.model_id from public.model_holds h where h.held_until > now()) as models
 )
 select
@@ -301,7 +302,7 @@ from public.job_queue q
 cross join barred b
 where q.status = 'pending' and q.scheduled_at <= now()
   and not (q.job_type = any (b.types) or '*' = any (b.types))
-  and (left(q.payload ->> 'model_id', 200) = any (b.models)) is not true;
+  and (left(q.payload ->> 'model_id', 200) = any (b.models || b.down)) is not true;
 
 -- name: model_speeds
 -- Run times of models in the last six hours and in the week before. Columns: model_id; completed,

@@ -5,9 +5,11 @@ Errors without a code, from older deployments or other workers, are matched by t
 
 import re
 
+from lib.checks.cog_errors import COG_ERRORS
 from lib.checks.guide import Guide
 
 CATALOGUE = (
+    *COG_ERRORS,
     Guide(
         "unauthorized",
         "Replicate rejected the API token",
@@ -70,8 +72,7 @@ CATALOGUE = (
         "Input rejected by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
-        "Compare the payload with the model's inputs on Replicate, and correct the models table."
-        " Then retry the jobs.",
+        "Compare the payload with the model's inputs there, correct the models table, then retry.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
@@ -234,8 +235,7 @@ CATALOGUE = (
         "Prediction start unconfirmed",
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
-        "No action needed. Within a minute the prediction is either found or known not to exist,"
-        " and the job continues.",
+        "No action needed. Within a minute the prediction is found or known not to exist.",
         "useless",
         r"may have started this generation",
     ),

@@ -72,7 +72,7 @@ def _pending(job: Job) -> JobState:
     if held is not None:
         return JobState(
             "held",
-            rate_limited(job["model_id"], held, _short(job["hold_reason"])),
+            rate_limited(job["model_id"], held, _short(job["hold_reason"]), busy=job["hold_busy"]),
         )
     if due_in > 0 and job["attempts"]:
         error = _short(job["error_message"])

@@ -8,9 +8,9 @@ from typing import Any
 from lib.generation.inputs import InputFiles
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
-from lib.generation.predictions import Predictions, creation_unknown
+from lib.generation.predictions import Predictions, cancel, creation_unknown
 from lib.generation.prompt_check import PromptCheck
-from lib.provider import Prediction, Provider, ProviderError
+from lib.provider import Capability, Prediction, ProviderError, Providers
 from lib.queue.worker_calls import Claim, JobFailed, Queue
 from lib.storage import (
     ImageRefused,
@@ -31,18 +31,18 @@ class GenerationHandler:
     def __init__(
         self,
         queue: Queue,
-        provider: Provider,
+        providers: Providers,
         storage: Storage,
         *,
         deadline_seconds: float,
         prompt_check: PromptCheck | None = None,
     ) -> None:
         self._queue = queue
-        self._calls = PredictionCalls(queue.pool, provider.name, deadline_seconds=deadline_seconds)
-        files = InputFiles(queue.pool, storage)
-        self._predictions = Predictions(self._calls, provider, files, prompt_check)
-        self._provider = provider
-        self._outputs = Outputs(self._calls, provider, storage)
+        self._calls = PredictionCalls(queue.pool, deadline_seconds=deadline_seconds)
+        self._check = prompt_check
+        self._files = InputFiles(queue.pool, storage)
+        self._providers = providers
+        self._outputs = Outputs(self._calls, storage)
         self.outage = self._outputs.outage
 
     async def __call__(self, claim: Claim) -> Mapping[str, Any]:
@@ -64,16 +64,21 @@ class GenerationHandler:
                 generation, generation.intent, generation.stored, generation.outputs_made
             )
         try:
-            intent, prediction = await self._predictions.get(claim, generation.intent, began)
+            provider = self._providers.client(
+                generation.intent.provider, generation.intent.provider_url
+            )
+            predictions = Predictions(self._calls, provider, self._files, self._check)
+            intent, prediction = await predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
             if not prediction.finished:
-                prediction = await self._follow(claim, intent, prediction, began)
+                prediction = await self._follow(claim, intent, predictions, prediction, began)
             progress = PREDICTED_PERCENT if prediction.output else 0
             await self._calls.end(claim, intent, prediction, progress=progress)
             stored = await self._outputs.store(
                 claim,
                 generation,
                 intent,
+                provider,
                 prediction,
                 earlier=earlier,
                 until=began + intent.deadline_seconds,
@@ -109,13 +114,19 @@ class GenerationHandler:
 
     async def cancel(self, claim: Claim) -> None:
         """Cancel the predictions of a cancelled job."""
-        await self._predictions.cancel_unwanted(claim)
+        for prediction_id, name, url in await self._calls.unwanted(claim):
+            await cancel(self._providers.client(name, url), prediction_id)
 
     async def _follow(
-        self, claim: Claim, intent: Intent, prediction: Prediction, began: float
+        self,
+        claim: Claim,
+        intent: Intent,
+        predictions: Predictions,
+        prediction: Prediction,
+        began: float,
     ) -> Prediction:
         try:
-            async for prediction in self._provider.follow(  # noqa: B020
+            async for prediction in predictions.provider.follow(  # noqa: B020
                 prediction,
                 deadline=intent.deadline_seconds,
                 since=began,
@@ -130,6 +141,9 @@ class GenerationHandler:
             if error.code == "deadline_exceeded":
                 ended = replace(prediction, status="canceled", error=str(error))
                 await self._calls.end(claim, intent, ended, progress=0)
+            if error.no_effect and Capability.GET not in predictions.provider.capabilities:
+                # The refusal of its creation, which came late.
+                await predictions.take_back(claim, intent)
             if error.code == "prediction_not_found":
                 raise creation_unknown() from error
             raise

@@ -9,7 +9,7 @@ from uuid import UUID
 from lib.database import AsyncPool, connected, load_async
 from lib.generation.uploads import check_input_image, texts_of
 from lib.provider import Provider, ProviderError
-from lib.provider.replicate.files import OutputFiles
+from lib.provider.files import OutputFiles
 from lib.queue.worker_calls import JobFailed
 from lib.storage import Storage, StorageError
 from lib.storage.images import MEDIA_TYPES

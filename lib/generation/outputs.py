@@ -25,10 +25,9 @@ LOST = frozenset({"image_not_found", "too_large", "not_an_image", "outputs_expir
 class Outputs:
     """Fetches and stores images; `outage` says whether the storage takes any."""
 
-    def __init__(self, calls: PredictionCalls, provider: Provider, storage: Storage) -> None:
+    def __init__(self, calls: PredictionCalls, storage: Storage) -> None:
         self.outage = Outage(storage)
         self._calls = calls
-        self._provider = provider
         self._storage = storage
 
     async def store(
@@ -36,6 +35,7 @@ class Outputs:
         claim: Claim,
         generation: Generation,
         intent: Intent,
+        provider: Provider,
         prediction: Prediction,
         *,
         earlier: bool,
@@ -59,7 +59,7 @@ class Outputs:
                 continue
             name = f"{generation.folder}/{index}"
             try:
-                image = await self._store_one(name, prediction, index, removed, until)
+                image = await self._store_one(name, provider, prediction, index, removed, until)
             except (ProviderError, JobFailed) as error:
                 if error.code in LOST:
                     lost.append(error)
@@ -83,15 +83,21 @@ class Outputs:
         return stored
 
     async def _store_one(
-        self, name: str, prediction: Prediction, index: int, removed: bool, until: float
+        self,
+        name: str,
+        provider: Provider,
+        prediction: Prediction,
+        index: int,
+        removed: bool,
+        until: float,
     ) -> StoredImage:
-        image = await self._download(prediction, index, removed, until)
+        image = await _download(provider, prediction, index, removed, until)
         try:
             return await self._save(name, image)
         except NotAnImage as error:
             logger.info("Fetching image %d of %s again: %s", index, prediction.id, error)
         # A download may be cut off without an error.
-        image = await self._download(prediction, index, removed, until)
+        image = await _download(provider, prediction, index, removed, until)
         return await self._save(name, image)
 
     async def _save(self, name: str, image: bytes) -> StoredImage:
@@ -100,39 +106,6 @@ class Outputs:
         except StorageFailed as error:
             self.outage.failed(error, len(image))
             raise
-
-    async def _download(
-        self, prediction: Prediction, index: int, removed: bool, until: float
-    ) -> bytes:
-        try:
-            return await self._fetch(prediction, index, until)
-        except ProviderError as error:
-            if error.code != "image_not_found":
-                raise
-            refusal = error
-        if Capability.GET in self._provider.capabilities:
-            await asyncio.sleep(RENEWAL_SECONDS)
-            try:
-                # Its addresses may have been renewed.
-                renewed = await self._provider.get(prediction.id)
-                if len(renewed.output) == len(prediction.output):
-                    return await self._fetch(renewed, index, until)
-            except ProviderError as error:
-                if error.code not in ("image_not_found", "prediction_not_found"):
-                    raise
-                refusal = error
-        if removed:
-            raise outputs_expired(prediction.id) from refusal
-        # Another prediction would be paid for, and most likely end the same.
-        raise ProviderError(
-            str(refusal), code="image_not_found", permanent=True, status=refusal.status
-        ) from refusal
-
-    async def _fetch(self, prediction: Prediction, index: int, until: float) -> bytes:
-        left = until - asyncio.get_running_loop().time()
-        return await self._provider.download(
-            prediction.images[index], deadline=max(left, MIN_DOWNLOAD_SECONDS)
-        )
 
 
 def may_have_expired(created_at: datetime) -> bool:
@@ -148,3 +121,38 @@ def outputs_expired(prediction_id: str) -> JobFailed:
     )
     logger.warning("%s", message)
     return JobFailed(message, code="outputs_expired")
+
+
+async def _download(
+    provider: Provider, prediction: Prediction, index: int, removed: bool, until: float
+) -> bytes:
+    try:
+        return await _fetch(provider, prediction, index, until)
+    except ProviderError as error:
+        if error.code != "image_not_found":
+            raise
+        refusal = error
+    if Capability.GET in provider.capabilities:
+        await asyncio.sleep(RENEWAL_SECONDS)
+        try:
+            # Its addresses may have been renewed.
+            renewed = await provider.get(prediction.id)
+            if len(renewed.output) == len(prediction.output):
+                return await _fetch(provider, renewed, index, until)
+        except ProviderError as error:
+            if error.code not in ("image_not_found", "prediction_not_found"):
+                raise
+            refusal = error
+    if removed:
+        raise outputs_expired(prediction.id) from refusal
+    # Another prediction would be paid for, and most likely end the same.
+    raise ProviderError(
+        str(refusal), code="image_not_found", permanent=True, status=refusal.status
+    ) from refusal
+
+
+async def _fetch(provider: Provider, prediction: Prediction, index: int, until: float) -> bytes:
+    left = until - asyncio.get_running_loop().time()
+    return await provider.download(
+        prediction.images[index], deadline=max(left, MIN_DOWNLOAD_SECONDS)
+    )

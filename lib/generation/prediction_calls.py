@@ -20,8 +20,9 @@ class Intent:
 
     `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
     earlier attempt intended it; None if this attempt did. The provider may run it for
-    `deadline_seconds`. `input` has references in place of files, `given_files` what the provider
-    gets for each.
+    `deadline_seconds`. `provider_url` is the address of the model's own server, if it has one.
+    `ended` says whether an earlier attempt recorded its end. `input` has references in place of
+    files, `given_files` what the provider gets for each.
     """
 
     id: UUID
@@ -34,6 +35,9 @@ class Intent:
     seconds: float | None
     deadline_seconds: float
     user_id: UUID | None
+    provider: str
+    provider_url: str | None
+    ended: bool = False
     given_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -75,9 +79,8 @@ class PredictionCalls:
     `deadline_seconds` counts for models that have none of their own.
     """
 
-    def __init__(self, pool: AsyncPool, provider: str, *, deadline_seconds: float) -> None:
+    def __init__(self, pool: AsyncPool, *, deadline_seconds: float) -> None:
         self._pool = pool
-        self._provider = provider
         self._deadline_seconds = deadline_seconds
         self._sql = load_async("predictions")
 
@@ -88,7 +91,7 @@ class PredictionCalls:
         """
         async with connected(self._pool) as connection:
             row = await self._sql.begin_generation(
-                connection, job_id=claim.job_id, attempt=claim.attempt, provider=self._provider
+                connection, job_id=claim.job_id, attempt=claim.attempt
             )
         if row is None:
             raise ClaimLost(claim)
@@ -105,6 +108,9 @@ class PredictionCalls:
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
             row["user_id"],
+            row["provider"],
+            row["provider_url"],
+            row["outputs_made"] is not None,
             row["given_files"] or {},
         )
         return Generation(
@@ -131,17 +137,16 @@ class PredictionCalls:
             )
         if row is None:
             raise ClaimLost(claim)
-        return Intent(
-            row["prediction"],
-            intent.generation_id,
-            intent.model_id,
-            row["version"],
-            parse_json(row["input"]),
-            None,
-            row["at"],
-            None,
-            intent.deadline_seconds,
-            intent.user_id,
+        return replace(
+            intent,
+            id=row["prediction"],
+            version=row["version"],
+            input=parse_json(row["input"]),
+            provider_id=None,
+            at=row["at"],
+            seconds=None,
+            ended=False,
+            given_files={},
         )
 
     async def forget_id(self, claim: Claim, intent: Intent) -> Intent:
@@ -265,11 +270,16 @@ class PredictionCalls:
             )
             return held
 
-    async def unwanted(self, claim: Claim) -> list[str]:
-        """The running predictions of a claim's job that no attempt will follow."""
+    async def unwanted(self, claim: Claim) -> list[tuple[str, str, str | None]]:
+        """The running predictions of a claim's job that no attempt will follow.
+
+        Each with its provider and the address of its model's own server, if it has one.
+        """
         async with connected(self._pool) as connection:
             rows = self._sql.unwanted_predictions(connection, job_id=claim.job_id)
-            return [row["provider_id"] async for row in rows]
+            return [
+                (row["provider_id"], row["provider"], row["provider_url"]) async for row in rows
+            ]
 
 
 def _stored(output: Mapping[str, Any]) -> StoredImage:

@@ -35,7 +35,7 @@ RECORD_RETRY_SECONDS = 0.5
 
 
 class Predictions:
-    """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost.
+    """Gets predictions of `provider` for intents. Its methods raise ProviderError and ClaimLost.
 
     `check` sees the prompt before each creation, then `files` gives the files of the input.
     """
@@ -48,7 +48,7 @@ class Predictions:
         check: PromptCheck | None = None,
     ) -> None:
         self._calls = calls
-        self._provider = provider
+        self.provider = provider
         self._files = files
         self._check = check
 
@@ -59,14 +59,19 @@ class Predictions:
         with code creation_unknown while it is not known whether an earlier request has arrived,
         outputs_expired, and those of the prompt check.
         """
-        if intent.provider_id is not None:
+        if Capability.GET not in self.provider.capabilities and (
+            intent.provider_id is not None or intent.seconds is not None
+        ):
+            intent = await self._give_up(claim, intent)
+            began = asyncio.get_running_loop().time()
+        elif intent.provider_id is not None:
             try:
                 known = await self._known(intent, intent.provider_id)
             except ProviderError as error:
                 if error.code != "prediction_not_found":
                     raise
                 # Too young to have been removed. Its id may be wrong; the list has the right one.
-                if Capability.LIST not in self._provider.capabilities:
+                if Capability.LIST not in self.provider.capabilities:
                     raise creation_unknown() from error
                 logger.warning("The provider does not know prediction %s", intent.provider_id)
                 intent = await self._calls.forget_id(claim, intent)
@@ -91,7 +96,7 @@ class Predictions:
             # Giving them may have taken longer than a request has from its intent on.
             began = asyncio.get_running_loop().time()
             # Only what is looked for in a list is kept: for others it may be the files themselves.
-            kept = given if Capability.LIST in self._provider.capabilities else None
+            kept = given if Capability.LIST in self.provider.capabilities else None
             await self._calls.renew(claim, intent, kept)
             intent = replace(intent, given_files=given)
         creating = asyncio.create_task(self._create(claim, intent, began + CREATE_SECONDS))
@@ -103,10 +108,33 @@ class Predictions:
             creating.cancel()
             raise
 
-    async def cancel_unwanted(self, claim: Claim) -> None:
-        """Cancel what runs for a job that has ended."""
-        for prediction_id in await self._calls.unwanted(claim):
-            await self._cancel(prediction_id)
+    async def take_back(self, claim: Claim, intent: Intent) -> None:
+        """Take back an intent whose prediction was created but not started. Raises ClaimLost."""
+        await self._calls.drop(await self._calls.forget_id(claim, intent))
+
+    async def _give_up(self, claim: Claim, intent: Intent) -> Intent:
+        """Another intent instead of one of an earlier attempt, whose files are lost with its end.
+
+        Only once its prediction does not run: nothing runs twice at a time. Raises JobFailed with
+        code creation_unknown until then.
+        """
+        if intent.ended:
+            return await self._calls.replace(claim, intent, "expired")
+        if Capability.OWN_ID not in self.provider.capabilities:
+            _require_waited(intent.seconds or 0)
+            return await self._calls.replace(claim, intent, "unknown")
+        status = "unknown"
+        try:
+            cancelled = await self.provider.cancel(intent.provider_id or str(intent.id))
+        except ProviderError as error:
+            if error.code != "prediction_not_found":
+                raise
+        else:
+            if not cancelled.finished:
+                raise creation_unknown()
+            status = cancelled.status
+        logger.warning("The end of prediction %s is unknown (%s)", intent.id, status)
+        return await self._calls.replace(claim, intent, status)
 
     async def _prepare(self, intent: Intent) -> dict[str, str]:
         """Check the prompt, and return what takes the places of files in the input."""
@@ -115,7 +143,7 @@ class Predictions:
             if self._check and "prompt" in intent.input:
                 await self._check(str(intent.input["prompt"]), intent.user_id, intent.model_id)
             given = await self._files.give(
-                self._provider, intent.generation_id, intent.model_id, intent.input
+                self.provider, intent.generation_id, intent.model_id, intent.input
             )
             passed = True
             return given
@@ -127,7 +155,7 @@ class Predictions:
     async def _known(self, intent: Intent, prediction_id: str) -> Prediction:
         """Read a prediction. Raises outputs_expired if its age explains what is missing."""
         try:
-            prediction = await self._provider.get(prediction_id)
+            prediction = await self.provider.get(prediction_id)
         except ProviderError as error:
             if error.code == "prediction_not_found" and may_have_expired(intent.at):
                 raise outputs_expired(prediction_id) from error
@@ -140,7 +168,7 @@ class Predictions:
         return prediction
 
     def _is_unknown(self, intent: Intent) -> bool:
-        can_list = Capability.LIST in self._provider.capabilities
+        can_list = Capability.LIST in self.provider.capabilities
         return not can_list or (intent.seconds or 0) > SEARCH_SECONDS
 
     async def _find(self, claim: Claim, intent: Intent) -> Prediction | None:
@@ -149,10 +177,10 @@ class Predictions:
         Raises JobFailed, creation_unknown, if the request may still arrive.
         """
         waited = intent.seconds or 0
-        if Capability.LIST not in self._provider.capabilities:
+        if Capability.LIST not in self.provider.capabilities:
             _require_waited(waited)
             return None
-        listed = await self._provider.list_since(intent.at - timedelta(seconds=CLOCK_SECONDS))
+        listed = await self.provider.list_since(intent.at - timedelta(seconds=CLOCK_SECONDS))
         same = [
             each.id
             for each in reversed(listed.predictions)
@@ -177,13 +205,14 @@ class Predictions:
     async def _create(self, claim: Claim, intent: Intent, until: float) -> Prediction:
         try:
             async with asyncio.timeout_at(until):
-                prediction = await self._provider.create(
+                prediction = await self.provider.create(
                     intent.model_id,
                     intent.sent_input,
                     version=intent.version,
                     cancel_after=intent.deadline_seconds + CANCEL_MARGIN_SECONDS,
                     # The queue delays all jobs of the model, and the slot is free for others.
                     wait_out_rate_limits=False,
+                    own_id=str(intent.id),
                 )
         except TimeoutError as error:
             raise ProviderError(
@@ -197,7 +226,7 @@ class Predictions:
             raise
         outcome = await self._record(claim, intent, prediction)
         if outcome == "unwanted":
-            await self._cancel(prediction.id)
+            await cancel(self.provider, prediction.id)
         if outcome == "taken":
             raise creation_unknown()
         if outcome != "held":
@@ -213,11 +242,13 @@ class Predictions:
                 logger.warning("Prediction %s waits for the database: %s", prediction.id, error)
             await asyncio.sleep(RECORD_RETRY_SECONDS)
 
-    async def _cancel(self, prediction_id: str) -> None:
-        try:
-            await self._provider.cancel(prediction_id)
-        except ProviderError as error:
-            logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
+
+async def cancel(provider: Provider, prediction_id: str) -> None:
+    """Cancel a prediction; an error is only logged."""
+    try:
+        await provider.cancel(prediction_id)
+    except ProviderError as error:
+        logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
 
 
 def _require_waited(seconds: float) -> None:

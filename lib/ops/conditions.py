@@ -66,8 +66,15 @@ def provider_down(
     ).rstrip()
 
 
-def rate_limited(model_id: str, seconds: float, reason: str | None = None) -> str:
-    """A model that its provider rate-limits; `reason` is the provider's answer."""
+def rate_limited(
+    model_id: str, seconds: float, reason: str | None = None, *, busy: bool = False
+) -> str:
+    """A model that its provider rate-limits, or whose server is `busy` or starting.
+
+    `reason` is the provider's answer.
+    """
+    if busy:
+        return f"{reason} Jobs of {model_id} stay pending until it takes the next one."
     said = f" Provider message: {reason}" if reason else ""
     return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
 

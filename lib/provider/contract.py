@@ -31,7 +31,10 @@ class Capability(Enum):
     WEBHOOK = "webhook"
     """The provider calls a URL of ours when a prediction ends."""
     OWN_ID = "own_id"
-    """Predictions can be created under an ID of our choice, which makes retries idempotent."""
+    """Predictions are created under an ID of our choice.
+
+    So one whose creation nobody heard of can be cancelled, if it runs.
+    """
 
 
 class ProviderError(Exception):
@@ -148,6 +151,9 @@ class PublishedModel:
     """uri (one file), uri[] (a list) or None if it is not published."""
     makes: str | None
     """What it makes instead of images, such as "text" or "mp4 files"; None for images."""
+    provider: str = "replicate"
+    provider_url: str | None = None
+    """The address of its own server; None for a provider with one address for all models."""
 
 
 class Provider(Protocol):
@@ -179,11 +185,13 @@ class Provider(Protocol):
         version: str | None = None,
         cancel_after: float | None = None,
         wait_out_rate_limits: bool = True,
+        own_id: str | None = None,
     ) -> Prediction:
         """Create a prediction, which the provider cancels after `cancel_after` seconds.
 
         A request that may have been accepted is never resent. If `wait_out_rate_limits` is False,
-        a rate limit raises immediately.
+        a rate limit raises immediately. `own_id` becomes its ID with Capability.OWN_ID. Raises code
+        "provider_busy" if a server that runs only so many predictions takes none now.
         """
 
     async def get(self, prediction_id: str) -> Prediction:
@@ -217,7 +225,10 @@ class Provider(Protocol):
         """
 
     async def cancel(self, prediction_id: str) -> Prediction:
-        """Cancel a prediction and return its state; a finished one is unchanged."""
+        """Cancel a prediction and return its state; a finished one is unchanged.
+
+        Raises code "prediction_not_found" if the provider does not know it.
+        """
 
     async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
         """Download an image of a prediction's output within `deadline` seconds.

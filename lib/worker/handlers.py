@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lib.generation.generate_image import GenerationHandler
 from lib.generation.prompt_check import PromptCheck
-from lib.provider import Provider
+from lib.provider import Providers
 from lib.queue.worker_calls import Claim, Queue
 from lib.storage import Outage, Storage
 
@@ -45,7 +45,7 @@ def blocked_types(handlers: Mapping[str, object]) -> dict[str, Outage]:
 
 def handlers(
     queue: Queue,
-    provider: Provider,
+    providers: Providers,
     storage: Storage,
     *,
     generation_seconds: float,
@@ -58,7 +58,7 @@ def handlers(
     return {
         "generate-image": GenerationHandler(
             queue,
-            provider,
+            providers,
             storage,
             deadline_seconds=generation_seconds,
             prompt_check=PromptCheck(prompt_check) if prompt_check else None,

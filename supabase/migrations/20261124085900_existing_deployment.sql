@@ -70,6 +70,7 @@ begin
             ('models', 'operator_fields', 'text[]', 'not null default ''{disable_safety_checker}'''),
             ('models', 'deadline_seconds', 'integer', 'check (deadline_seconds > 0)'),
             ('models', 'refreshed_at', 'timestamp with time zone', ''),
+            ('models', 'provider_url', 'text', ''),
             ('image_generations', 'id', 'uuid', null),
             ('image_generations', 'user_id', 'uuid', ''),
             ('image_generations', 'prompt', 'text', 'not null default '''''),

@@ -78,9 +78,12 @@ create table if not exists public.models (
     size_rules         jsonb       not null default '{}' check (jsonb_typeof(size_rules) = 'object'),
     operator_fields    text[]      not null default '{disable_safety_checker}',
     deadline_seconds   int         check (deadline_seconds > 0),
-    refreshed_at       timestamptz
+    refreshed_at       timestamptz,
+    provider_url       text
 );
-comment on column public.models.id is 'The model at Replicate, as owner/name.';
+comment on column public.models.id is 'The model, as owner/name: at Replicate, or as it was named when a server of one''s own was added.';
+comment on column public.models.provider is 'Who runs it: replicate, or cog for a Cog server of one''s own.';
+comment on column public.models.provider_url is 'Address of the server that runs it; null for a provider with one address for all its models.';
 comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
 comment on column public.models.default_parameters is 'What is sent unless a request says otherwise; the rest has the defaults of the model.';
 comment on column public.models.input_schema is
@@ -247,6 +250,7 @@ create table public.provider_breakers (
     probing    boolean     not null default false,
     reason     text
 );
+comment on column public.provider_breakers.provider is 'As breaker_of gives it: the provider, with the address of a server of one''s own.';
 comment on table public.provider_breakers is
     'Circuit breakers. Closed while open_until is null; open until then; afterwards one job at a time probes the provider.';
 comment on column public.provider_breakers.failures is 'Failures of the provider in a row while closed.';
@@ -256,9 +260,11 @@ create table public.model_holds (
     model_id   text        primary key,
     held_until timestamptz not null,
     reason     text,
-    allowance  int         not null default 1
+    allowance  int         not null default 1,
+    busy       boolean     not null default false
 );
-comment on table public.model_holds is 'Rate-limited models. Their jobs are not claimed until the limit ends, and then a few at a time (resume_model).';
+comment on table public.model_holds is 'Rate-limited models, and those whose server is busy. Their jobs are not claimed until held_until, and then a few at a time (resume_model).';
+comment on column public.model_holds.busy is 'Whether all that its server can run at once was running: then the end of one of its jobs ends the hold.';
 comment on column public.model_holds.model_id is 'As model_of gives it.';
 comment on column public.model_holds.allowance is 'How many jobs the first claim after the rate limit may take.';
 

@@ -133,9 +133,30 @@ as $$
     ) t;
 $$;
 comment on function public.retry_delay(text, int, numeric) is
-    'Backoff after attempt number p_attempt failed: doubles up to the maximum of the type, is at least what the provider asked for, plus jitter; never more than 30 days.';
+    'Backoff after the p_attempt-th attempt that failed: doubles up to the maximum of the type, is at least what the provider asked for, plus jitter; never more than 30 days.';
+
+create function public.failed_attempts(p_job public.job_queue) returns int
+language sql stable set search_path = ''
+as $$
+    select case when jsonb_typeof(p_job.error_details -> 'attempts') = 'array'
+                then jsonb_array_length(p_job.error_details -> 'attempts') else 0 end;
+$$;
+comment on function public.failed_attempts(public.job_queue) is
+    'How many attempts of a job have failed: fewer than attempts when a stopping worker or a busy server gave it back.';
 
 -- Circuit breakers --------------------------------------------------------------------------------
+
+create function public.breaker_of(p_job_type text, p_model text) returns text
+language sql stable set search_path = ''
+as $$
+    select coalesce(
+        (select m.provider || ' at ' || m.provider_url from public.models m where m.id = p_model and m.provider_url is not null),
+        t.provider
+    )
+    from public.job_types t where t.job_type = p_job_type and t.provider is not null;
+$$;
+comment on function public.breaker_of is
+    'The circuit breaker that counts for a job: of its model''s own server, or else of the provider of its type; null for a type without a provider.';
 
 create function public.record_provider_failure(p_provider text, p_reason text) returns void
 language plpgsql volatile set search_path = ''
@@ -186,7 +207,19 @@ as $$
         join public.provider_breakers b using (provider) where b.open_until is not null
     );
 $$;
-comment on function public.barred_job_types is 'Types of jobs that cannot be claimed: paused ones (* for all) and those of a provider that is down.';
+comment on function public.barred_job_types is
+    'Types of jobs that cannot be claimed: paused ones (* for all) and those of a provider that is down, but for their models with a server of their own.';
+
+create function public.down_models() returns text[]
+language sql stable set search_path = ''
+as $$
+    select array(
+        select m.id from public.models m
+        join public.provider_breakers b on b.provider = m.provider || ' at ' || m.provider_url
+        where b.open_until is not null
+    );
+$$;
+comment on function public.down_models is 'Models whose own server is down: the jobs of all others are claimed.';
 
 create function public.slow_start() returns interval
 language sql immutable parallel safe set search_path = ''
@@ -204,7 +237,8 @@ create function public.pending_lines(
     p_enough    int default null,
     p_job_types text[] default null,
     p_barred    text[] default '{}',
-    p_after     bytea default ''
+    p_after     bytea default '',
+    p_probe     text default null
 ) returns public.pending_line[]
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_sort = off
 as $$
@@ -216,8 +250,10 @@ declare
         from public.model_holds h
         where h.held_until > clock_timestamp() - public.slow_start() and h.allowance <= 500
     );
+    v_open   constant text[] := array(select b.provider from public.provider_breakers b where b.open_until is not null);
     v_next   record;
     v_wanted boolean;
+    v_closed boolean := true;
     v_line   public.pending_line;
     v_lines  public.pending_line[] := '{}';
     v_after  bytea := p_after;
@@ -235,9 +271,15 @@ begin
         exit when not found or (v_found >= p_enough and v_next.priority < v_line.priority);
 
         v_wanted := (p_job_types is null or v_next.job_type = any (p_job_types)) and v_next.job_type <> all (p_barred);
+        if cardinality(v_open) > 0 then
+            v_closed := case
+                when p_probe is null then public.breaker_of(v_next.job_type, v_next.model) = any (v_open) is not true
+                else public.breaker_of(v_next.job_type, v_next.model) is not distinct from p_probe
+            end;
+        end if;
         v_line := (
             v_next.line, v_next.priority, v_next.first_at, v_next.model,
-            case when v_wanted and v_next.first_at <= now() then (v_holds ->> v_next.model)::int else 0 end
+            case when v_wanted and v_closed and v_next.first_at <= now() then (v_holds ->> v_next.model)::int else 0 end
         );
         v_lines := v_lines || v_line;
         v_found := v_found + (v_line.most is null)::int;
@@ -248,18 +290,18 @@ begin
 end;
 $$;
 comment on function public.pending_lines is
-    'The first p_most lines of pending jobs after one, in claim order. Ends with the priority at which p_enough lines may be claimed without limit. For types that are barred or not in p_job_types (null: all), returns only one line per priority, from which none may be claimed.';
+    'The first p_most lines of pending jobs after one, in claim order. Ends with the priority at which p_enough lines may be claimed without limit. For types that are barred or not in p_job_types (null: all), returns only one line per priority, from which none may be claimed; nor from lines of a provider that is down, or with p_probe (a circuit breaker) from those of all others.';
 
 -- A setting of the connection tells where to go on, for all claims would write to the same row of a table.
 create function public.further_lines(
-    p_after bytea, p_most int, p_enough int, p_job_types text[], p_barred text[]
+    p_after bytea, p_most int, p_enough int, p_job_types text[], p_barred text[], p_probe text
 ) returns public.pending_line[]
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_lines constant public.pending_line[] := public.pending_lines(
         p_most, p_enough, p_job_types, p_barred,
-        greatest(p_after, nullif(current_setting('darkroom.claims_go_on', true), '')::bytea)
+        greatest(p_after, nullif(current_setting('darkroom.claims_go_on', true), '')::bytea), p_probe
     );
 begin
     perform set_config('darkroom.claims_go_on', coalesce((v_lines[p_most]).line::text, ''), false);
@@ -316,7 +358,8 @@ comment on function public.shares_of_lines is 'How many of the next p_limit jobs
 
 -- Which jobs come next is read first and locked then, line by line, so that no more jobs are locked than are
 -- taken: others would pass them by.
-create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[]) returns uuid[]
+create function public.pick_jobs(p_limit int, p_job_types text[], p_barred text[], p_probe text default null)
+returns uuid[]
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
     set enable_sort = off set jit = off
 as $$
@@ -358,16 +401,17 @@ begin
           and not exists (
               select from public.model_holds h where h.held_until > clock_timestamp() - public.slow_start()
           )
+          and not exists (select from public.provider_breakers b where b.open_until is not null)
     );
     if cardinality(v_ids) = p_limit then
         return v_ids;
     end if;
 
     loop
-        v_lines := public.pending_lines(v_look, v_enough, p_job_types, p_barred);
+        v_lines := public.pending_lines(v_look, v_enough, p_job_types, p_barred, p_probe => p_probe);
         if cardinality(v_lines) = v_look then
             v_lines := v_lines
-                || public.further_lines((v_lines[v_look]).line, v_look, v_enough, p_job_types, p_barred);
+                || public.further_lines((v_lines[v_look]).line, v_look, v_enough, p_job_types, p_barred, p_probe);
         end if;
         v_shares := array[p_limit];
         if cardinality(v_lines) > 1 then
@@ -407,7 +451,7 @@ begin
 end;
 $$;
 comment on function public.pick_jobs is
-    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, except jobs of rate-limited models. Reads only the first 100 lines in claim order and, if there are more, 100 further ones, however many jobs are pending.';
+    'Locks up to p_limit due jobs for a claim: highest priority first, then the longest due, except jobs of rate-limited models and of providers that are down (with p_probe, of all but that one). Reads only the first 100 lines in claim order and, if there are more, 100 further ones, however many jobs are pending.';
 
 -- The caller has locked the rows.
 create function public.start_attempts(p_job_ids uuid[], p_worker_id uuid) returns setof public.job_queue
@@ -441,40 +485,31 @@ create function public.claim_jobs(
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
 as $$
 declare
-    v_barred   text[] := public.barred_job_types();
-    v_ids      uuid[] := '{}';
-    v_provider text;
+    v_paused  text[] := array(select p.job_type from public.queue_pauses p);
+    v_ids     uuid[] := '{}';
+    v_breaker text;
 begin
     if p_limit is null or p_limit < 1 then
         raise exception 'limit is %: claim at least one job', p_limit using errcode = '22023';
     end if;
-    if '*' = any (v_barred) then
+    if '*' = any (v_paused) then
         return;
     end if;
-    if cardinality(v_barred) > 0 then
-        for v_provider in
-            select b.provider from public.provider_breakers b
-            where b.open_until <= clock_timestamp() for update skip locked
-        loop
-            v_ids := public.pick_jobs(
-                1,
-                array(
-                    select t.job_type from public.job_types t
-                    where t.provider = v_provider and (p_job_types is null or t.job_type = any (p_job_types))
-                ),
-                array(select p.job_type from public.queue_pauses p)
-            );
-            if cardinality(v_ids) > 0 then
-                -- If the worker of the probe dies, the next probe starts after a minute.
-                update public.provider_breakers b
-                set probing = true, open_until = clock_timestamp() + interval '1 minute'
-                where b.provider = v_provider;
-                return query select * from public.start_attempts(v_ids, p_worker_id);
-                return;
-            end if;
-        end loop;
-    end if;
-    return query select * from public.start_attempts(public.pick_jobs(p_limit, p_job_types, v_barred), p_worker_id);
+    for v_breaker in
+        select b.provider from public.provider_breakers b
+        where b.open_until <= clock_timestamp() for update skip locked
+    loop
+        v_ids := public.pick_jobs(1, p_job_types, v_paused, v_breaker);
+        if cardinality(v_ids) > 0 then
+            -- If the worker of the probe dies, the next probe starts after a minute.
+            update public.provider_breakers b
+            set probing = true, open_until = clock_timestamp() + interval '1 minute'
+            where b.provider = v_breaker;
+            return query select * from public.start_attempts(v_ids, p_worker_id);
+            return;
+        end if;
+    end loop;
+    return query select * from public.start_attempts(public.pick_jobs(p_limit, p_job_types, v_paused), p_worker_id);
 end;
 $$;
 comment on function public.claim_jobs is 'Claims up to p_limit due jobs: highest priority first, then the longest due.';
@@ -491,13 +526,13 @@ create function public.claim_jobs_singly(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_barred text[] := public.barred_job_types();
+    v_paused text[] := array(select p.job_type from public.queue_pauses p);
     v_id     uuid;
 begin
-    if '*' = any (v_barred) then
+    if '*' = any (v_paused) then
         return;
     end if;
-    foreach v_id in array public.pick_jobs(p_limit, p_job_types, v_barred) loop
+    foreach v_id in array public.pick_jobs(p_limit, p_job_types, v_paused) loop
         begin
             return query select * from public.start_attempts(array[v_id], p_worker_id);
         exception when others then
@@ -525,7 +560,10 @@ begin
     if not found then
         return;
     end if;
-    if public.barred_job_types() && array['*', v_job.job_type] then
+    if exists (select from public.queue_pauses p where p.job_type in ('*', v_job.job_type)) or exists (
+        select from public.provider_breakers b
+        where b.provider = public.breaker_of(v_job.job_type, public.model_of(v_job.payload)) and b.open_until is not null
+    ) then
         raise exception 'jobs of type % cannot run now: the type is paused, or its provider is down', v_job.job_type
             using errcode = 'DR409';
     end if;
@@ -592,31 +630,70 @@ as $$
 $$;
 comment on function public.follow_job is 'Updates the generation of a job to the status of the job; a completed generation does not change.';
 
+create function public.end_busy_holds(p_models text[]) returns void
+language sql volatile set search_path = ''
+as $$
+    -- Reads and writes nothing unless a server is busy, or all ends of jobs would contend for its row.
+    update public.model_holds h
+    set held_until = clock_timestamp(), busy = false
+    where h.busy and h.held_until > clock_timestamp() and h.model_id = any (p_models);
+$$;
+comment on function public.end_busy_holds is 'Lets the next jobs of models be claimed whose server was busy, because one of their jobs has ended.';
+
+-- The caller has locked the row.
+create function public.return_to_busy(p_job public.job_queue, p_reason text, p_seconds numeric) returns text
+language plpgsql volatile set search_path = ''
+as $$
+begin
+    -- It keeps its place: neither an attempt nor the order of requests is lost to a server that is busy.
+    update public.job_queue q
+    set status = 'pending', max_attempts = q.max_attempts + 1, updated_at = clock_timestamp()
+    where q.id = p_job.id;
+    insert into public.model_holds as h (model_id, held_until, reason, busy)
+    select public.model_of(p_job.payload), clock_timestamp() + p_seconds * interval '1 second', left(p_reason, 2000), true
+    where public.model_of(p_job.payload) is not null
+    on conflict (model_id) do update
+    set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason, allowance = 1, busy = true;
+    return 'pending';
+end;
+$$;
+comment on function public.return_to_busy is
+    'Ends a locked claim whose server runs as much as it can, or still starts: pending again without the use of an attempt, and the model held for so many seconds.';
+
 -- The caller has locked the row.
 create function public.fail_claim(p_job public.job_queue, p_error text, p_details jsonb) returns text
 language plpgsql volatile set search_path = ''
 as $$
 declare
     v_code        text := p_details ->> 'code';
+    v_model       text := public.model_of(p_job.payload);
+    v_breaker     text := public.breaker_of(p_job.job_type, v_model);
+    v_failed      int := 1 + public.failed_attempts(p_job);
     v_limited     boolean := coalesce(v_code = 'rate_limited', false);
     -- Not the fault of the job, so no attempt is used up: the provider did not even start, or may have, or what
     -- it made could not be stored. Each of the latter may be paid again after an hour, so it is not for ever; nor
-    -- is a prompt check that breaks.
+    -- is a prompt check that breaks. Nor that a job was the one to find a provider still down.
     v_free        boolean := v_limited
                              or coalesce(v_code in ('storage_failed', 'outputs_expired', 'creation_unknown', 'prompt_check_failed')
-                                         and p_job.attempts < 30, false);
+                                         and v_failed < 30, false)
+                             or coalesce(v_code in ('unreachable', 'provider_error') and v_failed < 30, false) and exists (
+                                 select from public.provider_breakers b where b.provider = v_breaker and b.probing
+                             );
     v_final       boolean := coalesce(p_details -> 'permanent' = 'true', false)
                              or (p_job.attempts >= p_job.max_attempts and not v_free);
     v_retry_after numeric := case when jsonb_typeof(p_details -> 'retry_after_seconds') = 'number'
                                   then greatest(least((p_details ->> 'retry_after_seconds')::numeric, 86400), 0) end;
-    v_model       text := public.model_of(p_job.payload);
-    v_provider    text := (select t.provider from public.job_types t where t.job_type = p_job.job_type);
 begin
+    if v_code = 'provider_busy' then
+        perform public.record_provider_success(v_breaker);
+        return public.return_to_busy(p_job, p_error, coalesce(v_retry_after, 5));
+    end if;
+    perform public.end_busy_holds(array[v_model]);
     update public.job_queue q
     set status = case when v_final then 'failed' else 'pending' end,
         completed_at = case when v_final then clock_timestamp() end,
         scheduled_at = case when v_final then q.scheduled_at
-                            else clock_timestamp() + public.retry_delay(q.job_type, q.attempts, v_retry_after) end,
+                            else clock_timestamp() + public.retry_delay(q.job_type, v_failed, v_retry_after) end,
         max_attempts = q.max_attempts + case when v_free and not v_final then 1 else 0 end,
         error_message = p_error,
         error_details = public.append_attempt_error(p_job, p_error, p_details),
@@ -635,11 +712,11 @@ begin
         -- Without a Retry-After, 10 s keeps all jobs from asking again at once.
         values (v_model, clock_timestamp() + coalesce(v_retry_after, 10) * interval '1 second', left(p_error, 2000))
         on conflict (model_id) do update
-        set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason, allowance = 1;
+        set held_until = greatest(h.held_until, excluded.held_until), reason = excluded.reason, allowance = 1, busy = false;
     end if;
-    if v_provider is not null then
+    if v_breaker is not null then
         if v_code in ('unreachable', 'provider_error', 'unauthorized', 'no_credit') then
-            perform public.record_provider_failure(v_provider, left(p_error, 2000));
+            perform public.record_provider_failure(v_breaker, left(p_error, 2000));
         elsif v_code in ('model_not_found', 'invalid_input', 'prediction_failed', 'vendor_account', 'creation_unknown')
               -- A prompt check refuses without asking the provider.
               or v_code = 'refused' and exists (
@@ -647,7 +724,7 @@ begin
                   where g.id = public.generation_of(p_job.payload) and g.prediction_id is not null
               )
         then
-            perform public.record_provider_success(v_provider);
+            perform public.record_provider_success(v_breaker);
         end if;
     end if;
     return case when v_final then 'failed' else 'pending' end;
@@ -687,8 +764,8 @@ begin
         update public.job_queue q
         set status = v_status, completed_at = clock_timestamp(), updated_at = clock_timestamp(), error_message = null
         where q.id = p_job_id;
-        perform public.record_provider_success(t.provider) from public.job_types t
-        where t.job_type = v_job.job_type and t.provider is not null;
+        perform public.record_provider_success(public.breaker_of(v_job.job_type, public.model_of(v_job.payload)));
+        perform public.end_busy_holds(array[public.model_of(v_job.payload)]);
     else
         v_status := public.fail_claim(v_job, coalesce(p_error_message, 'failed without a message'), p_error_details);
     end if;
@@ -707,8 +784,7 @@ language plpgsql volatile set search_path = '' set plan_cache_mode = force_gener
     set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
-    v_done      uuid[];
-    v_providers text[];
+    v_done uuid[];
 begin
     with asked as (
         select a.* from unnest(p_job_ids, p_attempts, p_results) as a (job_id, attempt, result)
@@ -738,12 +814,16 @@ begin
         from done d
         where d.payload ? 'generation_id' and g.id = public.generation_of(d.payload) and g.status <> 'completed'
     )
-    select coalesce(array_agg(d.id), '{}'), array_agg(distinct t.provider) filter (where t.provider is not null)
-    into v_done, v_providers
-    from done d left join public.job_types t using (job_type);
+    select coalesce(array_agg(d.id), '{}') into v_done from done d;
 
-    if v_providers is not null then
-        perform public.record_provider_success(p) from unnest(v_providers) as p;
+    -- Which breakers and models these are is asked only when it can matter.
+    if exists (select from public.provider_breakers b where b.failures > 0 or b.open_until is not null)
+       or exists (select from public.model_holds h where h.busy and h.held_until > clock_timestamp()) then
+        perform public.record_provider_success(e.breaker), public.end_busy_holds(array[e.model])
+        from (
+            select distinct public.breaker_of(q.job_type, public.model_of(q.payload)) as breaker, public.model_of(q.payload) as model
+            from public.job_queue q where q.id = any (v_done)
+        ) e;
     end if;
     if cardinality(v_done) < cardinality(p_job_ids) then
         return query
@@ -879,7 +959,7 @@ begin
             v_job,
             format('No heartbeat from its worker since %s.', date_trunc('second', v_since)),
             '{"code": "worker_lost"}',
-            clock_timestamp() + public.retry_delay(v_job.job_type, v_job.attempts)
+            clock_timestamp() + public.retry_delay(v_job.job_type, 1 + public.failed_attempts(v_job))
         ) then
             v_ids := v_ids || v_job.id;
         end if;

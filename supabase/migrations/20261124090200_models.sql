@@ -316,7 +316,7 @@ language plpgsql immutable set search_path = ''
 as $$
 begin
     if coalesce(p_id, '') !~ '^[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*$' then
-        raise exception 'the model id is %: write it as owner/name, as on Replicate', p_id using errcode = '22023';
+        raise exception 'the model id is %: write it as owner/name', p_id using errcode = '22023';
     end if;
     if coalesce(btrim(p_display_name), '') = '' then
         raise exception 'the display name is empty: enter the name that users see' using errcode = '22023';
@@ -328,6 +328,25 @@ begin
 end;
 $$;
 comment on function public.check_model is 'Raises 22023 for a model id, display name or version that cannot be right.';
+
+create function public.check_provider(p_provider text, p_url text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+    if coalesce(p_provider, '') not in ('replicate', 'cog') then
+        raise exception 'the provider is %: choose replicate or cog', p_provider using errcode = '22023';
+    end if;
+    if (p_provider = 'cog') <> (p_url is not null) then
+        raise exception 'a model at cog needs the address of its server, and no other model has one' using errcode = '22023';
+    end if;
+    if p_url !~ '^https?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[a-zA-Z0-9._~/-]*)?$' or length(p_url) > 300 then
+        raise exception 'the address is not one of a server: write http:// or https://, the host and the port, without a user, password or query'
+            using errcode = '22023';
+    end if;
+end;
+$$;
+comment on function public.check_provider is
+    'Raises 22023 for a provider that is not known, or an address that is missing, holds credentials or is none of a server. Private networks are allowed: only admins enter addresses.';
 
 create function public.unfit_defaults(p_schema jsonb, p_default_parameters jsonb) returns jsonb
 language plpgsql immutable parallel safe set search_path = ''
@@ -402,7 +421,7 @@ create function public.schema_in_brief(p_model public.models) returns jsonb
 language sql immutable parallel safe set search_path = ''
 as $$
     select jsonb_build_object(
-        'version', p_model.version, 'output_shape', p_model.output_shape, 'default_parameters', p_model.default_parameters,
+        'version', p_model.version, 'provider', p_model.provider, 'provider_url', p_model.provider_url, 'output_shape', p_model.output_shape, 'default_parameters', p_model.default_parameters,
         'inputs', (
             select jsonb_agg(f.name order by (f.said ->> 'x-order')::int, f.name)
             from jsonb_each(p_model.input_schema) as f (name, said)
@@ -413,7 +432,7 @@ comment on function public.schema_in_brief is 'What the audit log keeps of a mod
 
 create function public.save_model_schema(
     p_actor text, p_id text, p_display_name text, p_version text, p_input_schema jsonb, p_output_shape text,
-    p_size_rules jsonb
+    p_size_rules jsonb, p_provider text default 'replicate', p_provider_url text default null
 ) returns public.models
 language plpgsql volatile set search_path = ''
 as $$
@@ -424,6 +443,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     perform public.check_model(p_id, p_display_name, p_version);
+    perform public.check_provider(p_provider, p_provider_url);
     if jsonb_typeof(p_input_schema) is distinct from 'object' or octet_length(p_input_schema::text) > 200000
        or not p_input_schema ? 'prompt' and not exists (
            select from jsonb_each(p_input_schema) f where public.file_kind(f.value) is not null
@@ -435,10 +455,15 @@ begin
     v_defaults := coalesce(v_before.default_parameters, '{}') - array(
         select p ->> 'field' from jsonb_array_elements(public.unfit_defaults(p_input_schema, v_before.default_parameters)) p
     );
-    insert into public.models as m (id, display_name, version, input_schema, output_shape, size_rules, refreshed_at)
-    values (p_id, btrim(p_display_name), p_version, p_input_schema, p_output_shape, p_size_rules, now())
+    insert into public.models as m (
+        id, display_name, version, input_schema, output_shape, size_rules, refreshed_at, provider, provider_url
+    )
+    values (
+        p_id, btrim(p_display_name), p_version, p_input_schema, p_output_shape, p_size_rules, now(), p_provider, p_provider_url
+    )
     on conflict (id) do update
-    set version = excluded.version, input_schema = excluded.input_schema,
+    set provider = excluded.provider, provider_url = excluded.provider_url,
+        version = excluded.version, input_schema = excluded.input_schema,
         output_shape = coalesce(excluded.output_shape, m.output_shape), default_parameters = v_defaults,
         size_rules = case when m.input_schema is null then excluded.size_rules else m.size_rules end,
         refreshed_at = now(), updated_at = now()
@@ -453,4 +478,4 @@ begin
 end;
 $$;
 comment on function public.save_model_schema is
-    'Adds a model as its provider publishes it, or replaces the schema of one, and records what was before. Default parameters that no longer fit are removed; name, price and what else operators set stay.';
+    'Adds a model as its provider publishes it, or replaces the schema and the provider of one, and records what was before. Default parameters that no longer fit are removed; name, price and what else operators set stay.';

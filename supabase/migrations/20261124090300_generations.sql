@@ -228,11 +228,11 @@ comment on function public.start_generation is
 
 -- What the holder of a claim does next: follow the prediction provider_id, look for the prediction of an intent
 -- of an earlier attempt (intended_seconds), or create one for the new intent prediction.
-create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default 'replicate')
+create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider text default null)
 returns table (
     generation_id uuid, status text, model_id text, version text, prediction uuid, provider_id text, input jsonb,
     intended_at timestamptz, intended_seconds double precision, deadline_seconds int,
-    user_id uuid, images_asked int, outputs_made int, outputs jsonb, given_files jsonb
+    user_id uuid, images_asked int, outputs_made int, outputs jsonb, given_files jsonb, provider text, provider_url text
 )
 language plpgsql volatile set search_path = ''
 as $$
@@ -276,6 +276,9 @@ begin
         update public.job_queue q
         set payload = q.payload || jsonb_build_object('generation_id', v_id) where q.id = p_job_id;
     end if;
+    p_provider := coalesce(p_provider, (
+        select m.provider from public.image_generations g join public.models m on m.id = g.model_id where g.id = v_id
+    ), 'replicate');
     -- Only start_generation has checked the input already. An older client writes it beside the prompt.
     update public.image_generations g
     set parameters = coalesce(i.parameters, a.given), notices = coalesce(i.notices, '{}'), size = i.size
@@ -310,7 +313,8 @@ begin
     if not found then
         return query
             select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz,
-                   null::double precision, null::int, g.user_id, null::int, null::int, null::jsonb, null::jsonb
+                   null::double precision, null::int, g.user_id, null::int, null::int, null::jsonb, null::jsonb, null::text,
+                   null::text
             from public.image_generations g where g.id = v_id;
         return;
     end if;
@@ -335,7 +339,8 @@ begin
                coalesce((
                    select jsonb_agg(to_jsonb(o) order by o.index) from public.outputs o
                    where o.generation_id = g.id and o.prediction_id = p.id
-               ), '[]'), p.given_files
+               ), '[]'),
+               p.given_files, p.provider, m.provider_url
         from public.image_generations g
         join public.predictions p
             on p.generation_id = g.id and p.provider = p_provider
@@ -348,7 +353,7 @@ begin
 end;
 $$;
 comment on function public.begin_generation is
-    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. images_asked: how many images its input asks for; outputs_made: how many it has, null while it runs; outputs: those stored already, as in the table; given_files: as in predictions. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. images_asked: how many images its input asks for; outputs_made: how many it has, null while it runs; outputs: those stored already, as in the table; given_files: as in predictions. provider: p_provider, by default the one of the model, with the address of the model''s own server. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
 
 -- Predictions -------------------------------------------------------------------------------------
 
@@ -478,20 +483,25 @@ begin
         -- A worker of somebody else, which does not begin a generation as ours does.
         select p.id into v_prediction
         from public.image_generations g
-        cross join lateral public.intend_prediction(p_job_id, p_attempt, g.id, 'replicate') p
+        left join public.models m on m.id = g.model_id
+        cross join lateral public.intend_prediction(p_job_id, p_attempt, g.id, coalesce(m.provider, 'replicate')) p
         where g.id = v_generation and g.status = 'processing';
     end if;
     begin
         update public.predictions p
         set provider_id = p_provider_id, started_at = clock_timestamp(),
-            -- A status that is new to us must not cost what was paid for.
-            status = case when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
+            -- A status that is new to us must not cost what was paid for. One that was given up stays so.
+            status = case when p.status <> 'intended' then p.status
+                          when p_status in ('starting', 'succeeded', 'failed', 'canceled', 'aborted') then p_status
                           else 'processing' end
         where p.id = v_prediction and p.provider_id is null
         returning * into v_row;
     exception when unique_violation then
         return 'taken';
     end;
+    if v_row.ended_at is not null then
+        return 'unwanted';
+    end if;
     if v_row.id is null then
         select * into v_row from public.predictions p where p.id = v_prediction;
         if v_row.provider_id is distinct from p_provider_id then
@@ -578,7 +588,8 @@ end;
 $$;
 comment on function public.end_prediction is 'Stores how a prediction ended, and raises the progress of its generation; false, and nothing changes, when the claim is lost.';
 
-create function public.unwanted_predictions(p_job_id uuid) returns setof text
+create function public.unwanted_predictions(p_job_id uuid)
+returns table (provider_id text, provider text, provider_url text)
 language sql volatile set search_path = ''
 as $$
     update public.predictions p
@@ -591,9 +602,10 @@ as $$
           select from public.job_queue o
           where o.status in ('pending', 'processing') and public.generation_of(o.payload) = p.generation_id
       )
-    returning p.provider_id;
+    returning p.provider_id, p.provider, (select m.provider_url from public.models m where m.id = p.model_id);
 $$;
-comment on function public.unwanted_predictions is 'The provider''s ids of a job''s predictions that run although no attempt will follow them: the caller cancels them.';
+comment on function public.unwanted_predictions is
+    'The provider''s ids of a job''s predictions that run although no attempt will follow them, and where: the caller cancels them.';
 
 create function public.record_progress(p_job_id uuid, p_attempt int, p_progress int) returns boolean
 language plpgsql volatile set search_path = ''

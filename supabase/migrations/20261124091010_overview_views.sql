@@ -4,7 +4,8 @@ create view public.queue_state with (security_invoker = true) as
 with barred as materialized (
     select
         public.barred_job_types() as types,
-        array(select model_id from public.model_holds where held_until > now() order by model_id) as models
+        public.down_models() as down,
+        array(select model_id from public.model_holds where held_until > now() and not busy order by model_id) as models
 ), hour as materialized (
     select
         date_trunc('hour', now() - interval '1 hour', 'UTC') as first,
@@ -94,7 +95,8 @@ from (
     cross join barred
     cross join lateral (
         select
-            job_type = any (barred.types) or '*' = any (barred.types) as paused,
+            job_type = any (barred.types) or '*' = any (barred.types)
+            or (cardinality(barred.down) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.down), false)) as paused,
             -- As model_of does, whose call would cost more than all else here.
             cardinality(barred.models) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.models), false) as held
     ) b

@@ -70,14 +70,14 @@ begin
             -- tables
             'bound_job', 'generation_of', 'model_of', 'line_of', 'is_passing_error', 'set_aside_job', 'report_background_error',
             -- queue
-            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay',
-            'record_provider_failure', 'record_provider_success', 'barred_job_types', 'slow_start',
+            'refuse_transition', 'enqueue_job', 'worker_of', 'append_attempt_error', 'retry_delay', 'failed_attempts',
+            'breaker_of', 'record_provider_failure', 'record_provider_success', 'barred_job_types', 'down_models', 'slow_start',
             'pending_lines', 'further_lines', 'resume_model', 'shares_of_lines', 'pick_jobs', 'start_attempts',
             'claim_jobs', 'claim_jobs_singly', 'claim_next_job', 'claim_generation', 'hold_claim', 'heartbeat_jobs',
-            'follow_job', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
+            'follow_job', 'end_busy_holds', 'return_to_busy', 'fail_claim', 'complete_job', 'complete_jobs', 'release_jobs',
             'stuck_after', 'end_lost_attempt', 'rescue_worker_jobs', 'rescue_stuck_jobs',
             -- models
-            'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
+            'check_model', 'check_provider', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
             'file_kind', 'image_input', 'model_kind', 'parameter_schema_of', 'megapixels_of', 'sizes_of',
             'upload_of', 'data_uri_problem', 'file_problem', 'input_problem',
@@ -207,7 +207,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '9e3e6038caca2702';
+return 'd4ecb472b557c1e2';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -85,6 +85,12 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
 
 class Rig:
     """A database, a simulated provider and the worker processes between them."""

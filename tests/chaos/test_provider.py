@@ -14,6 +14,7 @@ from rig import DEV, SCHNELL, Rig, Throttle, rigged, throttled
 from lib.database import open_async_pool
 from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
+from lib.provider.providers import Providers
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import Queue
 from lib.storage.local import LocalStorage
@@ -59,7 +60,9 @@ def impatient_worker(rig: Rig, provider: str, *, concurrency: int) -> Iterator[N
             replicate = Replicate(rig.simulator.token, provider, max_wait=0.1)
             stack.push_async_callback(replicate.aclose)
             storage = LocalStorage(rig.folder / "images", "http://127.0.0.1")
-            generate = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=60)
+            generate = GenerationHandler(
+                Queue(pool), Providers(replicate), storage, deadline_seconds=60
+            )
             worker = Worker(
                 pool,
                 pool,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lib.checks.error_guide import CATALOGUE, UNKNOWN, guide
+from lib.provider.cog import errors as cog_errors
 from lib.provider.replicate.errors import _REFUSALS
 
 PROJECT = Path(__file__).parents[2]
@@ -15,7 +16,8 @@ WORKERS_CODE = [
     *(PROJECT / "lib" / "queue").glob("*.py"),
     *(PROJECT / "lib" / "storage").glob("*.py"),
     *(PROJECT / "lib" / "worker").glob("*.py"),
-    PROJECT / "lib" / "provider" / "contract.py",
+    *(PROJECT / "lib" / "provider").glob("*.py"),
+    *(PROJECT / "lib" / "provider" / "cog").glob("*.py"),
     *(PROJECT / "lib" / "provider" / "replicate").glob("*.py"),
 ]
 MIGRATIONS = sorted((PROJECT / "supabase" / "migrations").glob("*.sql"))
@@ -41,7 +43,9 @@ def codes_of(path: Path) -> set[str]:
 
 def test_every_code_that_can_be_produced_has_an_entry():
     produced = {code for path in WORKERS_CODE for code in codes_of(path)}
-    produced |= {code for code, _, _ in _REFUSALS.values()}
+    produced |= {code for code, _, _ in (_REFUSALS | cog_errors._REFUSALS).values()}
+    # A busy server ends no attempt: return_to_busy.
+    produced -= {"provider_busy"}
     for path in MIGRATIONS:
         produced |= set(re.findall(r'"code": "(\w+)"', path.read_text()))
     # What the search must find, lest it find nothing one day.
@@ -69,6 +73,8 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
             "Invalid payload",
         ),
         ("rate_limited", "the safety filter is rate limited", "Rate-limited"),
+        ("unreachable", "The Cog server at gpu:5000 does not respond.", "Cog server unreachable"),
+        ("unreachable", "Replicate at api does not respond.", "Replicate unreachable"),
         (None, "Error: REPLICATE_API_TOKEN is not set", "token"),
         ("", "Request failed with status 401 Unauthorized", "token"),
         ("", "Request failed with status code 429", "Rate-limited"),

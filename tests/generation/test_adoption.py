@@ -13,6 +13,7 @@ from lib.database import AsyncPool, open_async_pool
 from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
 from lib.provider import PredictionList, ProviderError
+from lib.provider.providers import Providers
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import Queue
 from lib.storage.local import LocalStorage
@@ -53,7 +54,9 @@ async def work(
         parameters: Mapping[str, Any] | None = None,
         attempts: int = 3,
     ) -> dict[str, Any]:
-        handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=deadline)
+        handler = GenerationHandler(
+            Queue(pool), Providers(replicate), storage, deadline_seconds=deadline
+        )
         worker = Worker(
             pool,
             pool,

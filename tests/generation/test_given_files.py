@@ -15,7 +15,7 @@ from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
 from lib.generation.inputs import InputFiles
 from lib.generation.uploads import store_upload_async
-from lib.provider import Prediction, ProviderError
+from lib.provider import Prediction, ProviderError, Providers
 from lib.provider.replicate.client import Replicate
 from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
@@ -92,7 +92,7 @@ def run(
         if lost:
             [row] = db.execute("select storage_path from uploads").fetchall()
             storage.delete(row["storage_path"])
-        handler = GenerationHandler(Queue(pool), provider, storage, deadline_seconds=20)
+        handler = GenerationHandler(Queue(pool), Providers(provider), storage, deadline_seconds=20)
         worker = Worker(
             pool,
             pool,

@@ -18,6 +18,7 @@ from lib.database import open_async_pool
 from lib.database.pool import Connection
 from lib.generation import outputs
 from lib.generation.generate_image import GenerationHandler
+from lib.provider.providers import Providers
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import Queue
 from lib.storage.local import LocalStorage
@@ -69,7 +70,9 @@ def run(
         pool = await open_async_pool(database, application_name="darkroom worker")
         replicate = Replicate("r8_any", base_url, max_wait=0)
         storage = LocalStorage(tmp_path / "images", "")
-        handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=deadline)
+        handler = GenerationHandler(
+            Queue(pool), Providers(replicate), storage, deadline_seconds=deadline
+        )
         worker = Worker(
             pool,
             pool,

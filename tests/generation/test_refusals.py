@@ -14,8 +14,9 @@ from lib.checks.refusals import refusal_sentence
 from lib.database import load, open_async_pool
 from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
+from lib.provider.failures import failure_of
+from lib.provider.providers import Providers
 from lib.provider.replicate.client import Replicate
-from lib.provider.replicate.failures import failure_of
 from lib.provider.simulator.predictions import Predictions
 from lib.provider.simulator.server import Simulator
 from lib.queue.following import follow_generation
@@ -79,7 +80,7 @@ async def work(
     pool = await open_async_pool(database, application_name="darkroom worker")
     replicate = Replicate(simulator.token, simulator.base_url, max_wait=0)
     storage = LocalStorage(tmp_path / "images", "http://app.example")
-    handler = GenerationHandler(Queue(pool), replicate, storage, deadline_seconds=30)
+    handler = GenerationHandler(Queue(pool), Providers(replicate), storage, deadline_seconds=30)
 
     async def work() -> None:
         worker = Worker(

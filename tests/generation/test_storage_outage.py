@@ -15,6 +15,7 @@ from lib.database import AsyncPool, open_async_pool
 from lib.database.pool import Connection
 from lib.generation.generate_image import GenerationHandler
 from lib.provider import Capability, Prediction, ProviderError
+from lib.provider.providers import Providers
 from lib.queue.worker_calls import Queue
 from lib.storage import outage
 from lib.storage.local import LocalStorage
@@ -102,7 +103,7 @@ def make_worker(
         return {}
 
     storage = LocalStorage(images, "")
-    generate = GenerationHandler(Queue(pool), provider, storage, deadline_seconds=5)  # type: ignore[arg-type]
+    generate = GenerationHandler(Queue(pool), Providers(provider), storage, deadline_seconds=5)  # type: ignore[arg-type]
 
     def make(kind: str = "worker") -> Worker:
         return Worker(

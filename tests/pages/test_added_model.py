@@ -18,7 +18,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     page.set_viewport_size({"width": 1440, "height": 1500})
     app = make_app(DARKROOM_SAMPLE_DATA="0", DARKROOM_SIMULATOR_SPEED="20").start()
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
-    find = dialog.get_by_role("textbox", name="Model on Replicate")
+    find = dialog.get_by_role("textbox", name="Model", exact=True)
     show = dialog.get_by_role("button", name="Show model")
 
     page.goto(f"{app.url}/models")

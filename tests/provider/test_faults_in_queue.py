@@ -7,6 +7,7 @@ import pytest
 from lib.database import load, open_async_pool, open_pool
 from lib.generation.generate_image import GenerationHandler
 from lib.ops.fault_injection import inject
+from lib.provider.providers import Providers
 from lib.provider.simulator.faults import FaultFile, Faults, ModelFaults
 from lib.provider.simulator.server import Simulator
 from lib.queue.worker_calls import Queue
@@ -33,7 +34,7 @@ async def worker(database, db, folder, connect, tmp_path, monkeypatch):
     pool = await open_async_pool(database, application_name="darkroom worker")
     handler = GenerationHandler(
         Queue(pool),
-        connect(simulator.token, simulator.base_url, max_wait=0),
+        Providers(connect(simulator.token, simulator.base_url, max_wait=0)),
         LocalStorage(tmp_path / "images", "http://app.example"),
         deadline_seconds=1,
     )

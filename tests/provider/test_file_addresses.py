@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.responses import RedirectResponse, Response
 
-from lib.provider import ProviderError
-from lib.provider.replicate import files
+from lib.provider import ProviderError, files
 from lib.provider.replicate.client import Replicate
 
 TOKEN = "r8_secret"

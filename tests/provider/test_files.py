@@ -6,8 +6,7 @@ import base64
 import pytest
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
-from lib.provider import ProviderError
-from lib.provider.replicate import files
+from lib.provider import ProviderError, files
 
 TOKEN = "r8_secret"
 IMAGE = Response(b"\x89PNG", media_type="image/png")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from lib.provider.replicate.prediction import parse_prediction
+from lib.provider.prediction import parse_prediction
 from lib.provider.simulator.models import MODELS, SHIPPED
 from lib.provider.simulator.predictions import (
     CREATES_PER_MINUTE,

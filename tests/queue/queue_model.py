@@ -13,6 +13,8 @@ PROVIDED = "generate-image"
 """The type of jobs whose provider has a breaker."""
 TYPES = {PROVIDED, "x"}
 FAILURES = {"unreachable", "provider_error", "unauthorized", "no_credit"}
+PASSING = {"unreachable", "provider_error"}
+"""Of these, those that cost no attempt of a job that probes the provider."""
 ANSWERS = {"model_not_found", "invalid_input", "prediction_failed"}
 SILENCE = 10  # minutes
 REST = 4  # minutes a rate-limited model rests
@@ -166,10 +168,12 @@ class Model:
     def fail(self, job: Job, code: str, permanent: bool) -> str:
         """The claim ends with an error; returns the job's new status."""
         limited = code == "rate_limited"
-        final = permanent or (job.attempts >= job.max_attempts and not limited)
+        probe = job.job_type == PROVIDED and self.breaker.probing and code in PASSING
+        free = limited or (probe and job.attempts < 30)
+        final = permanent or (job.attempts >= job.max_attempts and not free)
         if limited:
             self.holds[job.model] = self.clock + REST
-            job.max_attempts += not final
+        job.max_attempts += free and not final
         if job.job_type == PROVIDED and code in FAILURES:
             self.breaker.fail(self.clock)
         elif job.job_type == PROVIDED and code in ANSWERS:

@@ -160,6 +160,20 @@ def test_a_probe_that_fails_doubles_the_wait_up_to_five_minutes(queue, open_brea
         queue.db.execute("update job_queue set status = 'cancelled' where status = 'pending'")
 
 
+def test_a_probe_that_fails_costs_no_attempt(queue, open_breaker):
+    open_breaker()
+    probe = queue.enqueue(max_attempts=1)
+    for _ in range(3):
+        wait_over(queue)
+        queue.make_due(probe)
+        assert queue.claim() == [probe]
+        assert queue.fail(probe, **DOWN) == "pending"
+    wait_over(queue)
+    queue.make_due(probe)
+    assert queue.claim() == [probe]
+    assert queue.fail(probe, code="prediction_failed") == "failed"
+
+
 def test_a_probe_whose_worker_died_is_followed_by_another(queue, open_breaker):
     open_breaker()
     jobs = [queue.enqueue() for _ in range(2)]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib.database import connect
 from lib.database.pool import Connection
-from lib.provider.replicate.files import is_public
+from lib.provider.files import is_public
 from lib.provider.simulator.models import SHIPPED
 
 EDIT = "qwen/qwen-image-edit"

@@ -169,10 +169,10 @@ def test_what_is_unknown_is_kept_and_counted(queue):
 def test_only_what_nobody_follows_is_cancelled(queue):
     job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
     queue.one(RECORD, job_id, 1, "p1", begun(queue, job_id)["prediction"])
-    unwanted = "select unwanted_predictions(%s)"
+    unwanted = "select unwanted_predictions(%s)::text"
     assert queue.rows(unwanted, job_id) == []
     queue.cancel(job_id)
-    assert queue.one(unwanted, job_id) == "p1"
+    assert queue.one(unwanted, job_id) == "(p1,replicate,)"
     assert queue.rows(unwanted, job_id) == [], "told once"
 
 

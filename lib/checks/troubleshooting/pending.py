@@ -182,10 +182,16 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{plural(held['jobs'], 'pending job')} affected.",
-            cause=conditions.rate_limited(held["model_id"], held["seconds"], held["reason"]),
+            cause=conditions.rate_limited(
+                held["model_id"], held["seconds"], held["reason"], busy=held["busy"]
+            ),
             jobs=held["jobs"],
-            todo="No action needed: the jobs continue automatically. If it happens often, run"
-            " fewer jobs in parallel or ask the provider for a higher limit.",
+            todo="No action needed: the jobs continue automatically. If it happens often, "
+            + (
+                "let the server run more at once (concurrency in its cog.yaml)."
+                if held["busy"]
+                else "run fewer jobs in parallel or ask the provider for a higher limit."
+            ),
             page="models",
         )
         for held in facts["pending"]["held"]

@@ -1,9 +1,11 @@
 """Add models, and refresh their schemas, from a shell.
 
-    python -m lib.ops.models add MODEL [--name NAME] [--yes]
-    python -m lib.ops.models refresh MODEL [--yes]
+    python -m lib.ops.models add MODEL [--name NAME] [--provider cog --url URL] [--yes]
+    python -m lib.ops.models refresh MODEL [--provider cog --url URL] [--yes]
 
-MODEL is owner/name or the model's address on replicate.com. What would be saved is shown first.
+MODEL is owner/name or the model's address on replicate.com. A model on a server of your own has a
+name of your choice, in the same form, and the address of its server. What would be saved is shown
+first.
 Exit codes: 0 if done or nothing to do, 1 if refused or declined.
 """
 
@@ -14,7 +16,7 @@ import sys
 from lib.database import Connection, DatabaseError, connect, translated
 from lib.formats import plural
 from lib.ops.models import schemas
-from lib.ops.models.published import ModelRefused, fetch
+from lib.ops.models.published import ModelRefused, fetch, parse_address
 from lib.provider import ProviderError, PublishedModel
 from lib.resources import database_url, provider
 from lib.settings import SettingsError, settings
@@ -31,13 +33,24 @@ def main() -> int:
     )
     parser.add_argument("command", choices=["add", "refresh"])
     parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
+    parser.add_argument(
+        "--provider", choices=["replicate", "cog"], help="cog for a Cog server of your own"
+    )
+    parser.add_argument("--url", help="address of that server, such as http://192.168.1.20:5000")
     parser.add_argument("--name", help="what users see; by default the model's name")
     parser.add_argument("--yes", action="store_true", help="save without asking")
     arguments = parser.parse_args()
+    if (arguments.provider == "cog") != (arguments.url is not None):
+        parser.error("--provider cog and --url go together")
     try:
-        published = fetch(provider(settings()), arguments.model)
+        model, _ = parse_address(arguments.model)
         with translated(), connect(database_url(settings())) as connection:
-            return run(connection, published, arguments)
+            server = schemas.server_of(schemas.stored_model(connection, model))
+            if arguments.provider:
+                server = (arguments.provider, arguments.url) if arguments.url else None
+            if server:
+                schemas.check_server(connection, *server)
+            return run(connection, fetch(provider(settings(), server), arguments.model), arguments)
     except (ModelRefused, ProviderError, SettingsError, DatabaseError) as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -73,10 +86,10 @@ def run(connection: Connection, published: PublishedModel, arguments: argparse.N
 
 def preview(model: PublishedModel) -> list[str]:
     """A new model, line by line."""
-    kind = "official" if model.official else f"version {schemas.short(model.version)}"
     inputs = [f"  {name}: {schemas.description_of(field)}" for name, field in model.inputs.items()]
     return [
-        f"{model.id} ({kind}), output {schemas.output_of(model.output_shape)}, price unknown",
+        f"{model.id} ({schemas.kind_of(model)}), output {schemas.output_of(model.output_shape)},"
+        " price unknown",
         f"{plural(len(inputs), 'input')}:",
         *inputs,
     ]

@@ -115,6 +115,25 @@ def stored_model(connection: Connection, model_id: str) -> dict[str, Any] | None
     return row
 
 
+def server_of(stored: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """The provider and address of the server that runs a stored model; None without its own."""
+    if stored is None or stored["provider_url"] is None:
+        return None
+    return stored["provider"], stored["provider_url"]
+
+
+def check_server(connection: Connection, provider: str, url: str) -> None:
+    """Raise QueryError with sqlstate 22023 for an address that no model may have."""
+    load("model_schemas").check_server(connection, provider=provider, url=url)
+
+
+def kind_of(model: PublishedModel) -> str:
+    """Where a model runs, and in which version, for reading."""
+    if model.provider_url:
+        return f"{model.provider} at {model.provider_url}"
+    return "official" if model.official else f"version {short(model.version)}"
+
+
 def compare(
     connection: Connection, stored: Mapping[str, Any], published: PublishedModel
 ) -> Changes:
@@ -127,6 +146,9 @@ def compare(
     model = []
     if stored["version"] != published.version:
         model.append(f"Version: {short(stored['version'])} → {short(published.version)}.")
+    if (stored["provider"], stored["provider_url"]) != (published.provider, published.provider_url):
+        before_it, now = stored["provider_url"] or stored["provider"], published.provider_url
+        model.append(f"Server: {before_it} → {now or published.provider}.")
     if published.output_shape not in (None, stored["output_shape"]):
         model.append(
             f"Output: {output_of(stored['output_shape'])} → {output_of(published.output_shape)}."
@@ -188,6 +210,8 @@ def save(
         schema=json.dumps(inputs),
         output_shape=published.output_shape,
         size_rules=json.dumps(_size_rules(inputs)),
+        provider=published.provider,
+        provider_url=published.provider_url,
     )
 
 

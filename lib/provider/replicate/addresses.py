@@ -2,9 +2,9 @@
 
 import re
 
+from lib.provider.answers import json_object, unexpected
 from lib.provider.contract import ProviderError
-from lib.provider.replicate.answers import json_object, unexpected
-from lib.provider.replicate.prediction import PREDICTION_ID
+from lib.provider.prediction import PREDICTION_ID
 
 
 def prediction_path(prediction_id: str) -> str:

@@ -18,18 +18,13 @@ from lib.provider.contract import (
     ProviderError,
     PublishedModel,
 )
+from lib.provider.files import OutputFiles, read
+from lib.provider.prediction import parse_prediction
 from lib.provider.replicate.addresses import parse_file, prediction_path
 from lib.provider.replicate.errors import error_from_response
-from lib.provider.replicate.files import OutputFiles, read
 from lib.provider.replicate.model import model_path, parse_model
-from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
-from lib.provider.replicate.retry import (
-    NOT_SENT_ERRORS,
-    not_accepted,
-    retry,
-    safe_to_resend,
-    transient,
-)
+from lib.provider.replicate.page import Page, parse_page
+from lib.provider.retry import NOT_SENT_ERRORS, not_accepted, retry, safe_to_resend, transient
 
 REQUEST_TIMEOUT_SECONDS = 60
 """Timeout for one request, including reading the whole response."""
@@ -92,13 +87,14 @@ class Replicate:
         version: str | None = None,
         cancel_after: float | None = None,
         wait_out_rate_limits: bool = True,
+        own_id: str | None = None,
     ) -> Prediction:
         """Create a prediction of an official model, or of a version of a community model.
 
         The provider cancels it after `cancel_after` seconds. There is no idempotency key, so the
         request is resent only if nothing can have been created. A caller that delays all requests
         for a rate-limited model sets `wait_out_rate_limits` to False: then any rate limit raises
-        immediately.
+        immediately. IDs are Replicate's own, so `own_id` is not sent.
         """
         path = f"{model_path(model)}/predictions"
         body: dict[str, Any] = {"input": dict(input)}
@@ -201,14 +197,7 @@ class Replicate:
 
     async def download(self, url: str, *, deadline: float = DOWNLOAD_SECONDS) -> bytes:
         """Download an image of a prediction's output, at most 50 MB, within `deadline` seconds."""
-        fetch = partial(self._files.fetch, url)
-        try:
-            async with asyncio.timeout(deadline):
-                return await retry(fetch, retryable=transient, max_wait=self._max_wait)
-        except TimeoutError as error:
-            raise ProviderError(
-                f"The image did not arrive within {deadline:.3g} s.", code="image_unreachable"
-            ) from error
+        return await self._files.download(url, deadline=deadline, max_wait=self._max_wait)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,15 +1,12 @@
 """Turn Replicate's error responses into ProviderError."""
 
 import json
-import math
-import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from lib.provider.contract import ProviderError
+from lib.provider.retry import retry_after
 
 DETAIL_LENGTH = 500
 
@@ -76,28 +73,3 @@ def _sentence(problem: dict[str, Any]) -> str:
     said = problem.get("detail") or problem.get("title") or ""
     text = said if isinstance(said, str) else json.dumps(said)
     return " ".join(text.split())[:DETAIL_LENGTH]
-
-
-def retry_after(headers: httpx.Headers, detail: str = "") -> float | None:
-    """The seconds that a response asks to wait, in its header or its text."""
-    in_detail = re.search(r"resets in ~?(\d+(?:\.\d+)?)\s*s", detail)
-    text = headers.get("retry-after") or (in_detail[1] if in_detail else "")
-    try:
-        seconds = float(text)
-    except ValueError:
-        moment = _moment(text)
-        if moment is None:
-            return None
-        # Relative to the provider's clock if known: ours may differ.
-        now = _moment(headers.get("date", "")) or datetime.now(UTC)
-        seconds = (moment - now).total_seconds()
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    # A date with "-0000" means UTC but is parsed as naive.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from lib.provider.contract import ProviderError
-from lib.provider.replicate.files import OutputFiles
+from lib.provider.files import OutputFiles
 from lib.provider.simulator.models import Model
 from lib.provider.simulator.predictions import DATA_SECONDS
 from lib.provider.simulator.uploads import Uploads

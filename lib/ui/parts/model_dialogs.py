@@ -8,7 +8,7 @@ import streamlit as st
 from lib.database import Connection, DatabaseError, DatabaseUnavailable, QueryError, translated
 from lib.formats import escaped, plural
 from lib.ops.models import schemas
-from lib.ops.models.published import ModelRefused, fetch
+from lib.ops.models.published import ModelRefused, fetch, parse_address
 from lib.provider.contract import ProviderError, PublishedModel
 from lib.resources import provider
 from lib.roles import AccessDenied, Role
@@ -20,6 +20,8 @@ from lib.ui.parts.model_inputs import changes_list, inputs_table
 
 STATE = "model dialog"
 ADD, REFRESH = "Add model", "Refresh schema"
+COG = "cog"
+"""The provider of a model with the address of a server."""
 
 
 def add_button() -> None:
@@ -58,11 +60,19 @@ def _close() -> None:
     st.session_state.pop(STATE, None)
 
 
-def _fetched(text: str) -> Found:
+def _fetched(text: str, url: str = "") -> Found:
     try:
         require(Role.ADMIN)
-        return fetch(provider(settings()), text), ""
-    except (AccessDenied, ModelRefused, ProviderError) as refusal:
+        model, _ = parse_address(text)
+        with translated(), pool().connection() as connection:
+            server = schemas.server_of(schemas.stored_model(connection, model))
+            if url.strip():
+                server = (COG, url.strip())
+                schemas.check_server(connection, *server)
+        return fetch(provider(settings(), server), text), ""
+    except QueryError as refusal:
+        return None, refusal.message
+    except (AccessDenied, DatabaseError, ModelRefused, ProviderError) as refusal:
         return None, str(refusal)
 
 
@@ -70,14 +80,20 @@ def _draw(opened: dict[str, Any]) -> None:
     if opened["title"] == ADD:
         with st.form("find model", border=False):
             text = st.text_input(
-                "Model on Replicate",
+                "Model",
                 placeholder="owner/name or web address",
-                help="For a community model, the latest version is used unless the address"
-                " names one.",
+                help="On Replicate. For a community model, the latest version is used unless the"
+                " address names one. For a model on your own server, any name as owner/name.",
+            )
+            url = st.text_input(
+                "Your Cog server (optional)",
+                placeholder="http://192.168.1.20:5000",
+                help="The address of a Cog server that runs the model on a machine of your own."
+                " Workers must be able to reach it. Leave empty for Replicate.",
             )
             if st.form_submit_button("Show model"):
                 with st.spinner("Loading from the provider"):
-                    opened["found"] = _fetched(text)
+                    opened["found"] = _fetched(text, url)
     published, refusal = opened["found"]
     if refusal:
         st.error(escaped(refusal))
@@ -101,15 +117,16 @@ def _with_database(draw: Callable[[Connection], None]) -> None:
 
 def _preview(connection: Connection, model: PublishedModel) -> None:
     stored = schemas.stored_model(connection, model.id)
-    version = "Official" if model.official else f"Version {schemas.short(model.version)}"
+    kind = schemas.kind_of(model)
     st.markdown(f"**{escaped(model.id)}**")
     if stored:
         _refresh(connection, stored, model)
         return
     seconds = settings().generation_seconds
     st.caption(
-        f"{version}. Output: {schemas.output_of(model.output_shape)}. Price: unknown."
-        f" Deadline: {seconds:g} s, as for all models. {plural(len(model.inputs), 'input')}:"
+        f"{escaped(kind[0].upper() + kind[1:])}. Output: {schemas.output_of(model.output_shape)}."
+        f" Price: unknown. Deadline: {seconds:g} s, as for all models."
+        f" {plural(len(model.inputs), 'input')}:"
     )
     inputs_table(model.inputs, schemas.reserved(connection, model.inputs))
     name = st.text_input("Display name", model.id.partition("/")[2], max_chars=100)

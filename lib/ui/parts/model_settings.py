@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from lib.formats import escaped
-from lib.ops.models.schemas import by_order
+from lib.ops.models.schemas import by_order, server_of
 from lib.queue.operator_actions import set_model
 from lib.roles import Role
 from lib.settings import settings
@@ -53,6 +53,8 @@ def models() -> None:
             "updated_at": age_column("Updated"),
             "refreshed_at": age_column("Schema refreshed"),
             "deadline_seconds": "Deadline (seconds)",
+            "provider": "Provider",
+            "provider_url": "Server",
         },
     )
     model_form(rows)
@@ -100,6 +102,8 @@ def show_inputs(model_id: str) -> None:
     if inputs:
         reserved = {row["name"] for row in read("model_schemas", "reserved", names=list(inputs))}
         inputs_table(inputs, reserved | set(model["operator_fields"]))
+    if server := server_of(model):
+        st.text(f"Runs on {' at '.join(server)}. To change the address, add the model again.")
     at = model["refreshed_at"]
     known = "Shipped with Darkroom" if inputs else "No schema: inputs are passed on unchecked"
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -1,4 +1,4 @@
-"""Read JSON objects of Replicate's answers, which may hold anything."""
+"""Read JSON objects of a provider's answers, which may hold anything."""
 
 import json
 from typing import Any
@@ -19,4 +19,4 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def unexpected(what: str) -> ProviderError:
     """The error for an answer that `what` describes, such as "is not JSON"."""
-    return ProviderError(f"Replicate's response {what}.", code="unexpected_answer")
+    return ProviderError(f"The provider's response {what}.", code="unexpected_answer")

@@ -5,6 +5,7 @@ import binascii
 import socket
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
@@ -12,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from lib.provider.contract import ProviderError
-from lib.provider.replicate.errors import retry_after
+from lib.provider.retry import retry, retry_after, transient
 
 MAX_FILE_BYTES = 50_000_000
 MAX_REDIRECTS = 5
@@ -78,6 +79,20 @@ class OutputFiles:
                 code="image_unreachable",
             ) from error
         raise _not_found(f"The image address redirects more than {MAX_REDIRECTS} times.")
+
+    async def download(self, address: str, *, deadline: float, max_wait: float) -> bytes:
+        """Fetch within `deadline` seconds, retrying with waits of at most `max_wait` in total.
+
+        Raises ProviderError.
+        """
+        fetch = partial(self.fetch, address)
+        try:
+            async with asyncio.timeout(deadline):
+                return await retry(fetch, retryable=transient, max_wait=max_wait)
+        except TimeoutError as error:
+            raise ProviderError(
+                f"The image did not arrive within {deadline:.3g} s.", code="image_unreachable"
+            ) from error
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,17 +1,14 @@
-"""Parse predictions from Replicate API responses."""
+"""Parse predictions from a provider's responses."""
 
 import json
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
-from lib.provider.contract import ListedPrediction, Prediction, ProviderError
-from lib.provider.replicate.answers import json_object, unexpected
-from lib.provider.replicate.failures import failure_of
+from lib.provider.answers import json_object, unexpected
+from lib.provider.contract import Prediction, ProviderError
+from lib.provider.failures import failure_of
 
 MAX_TEXT, MAX_NAME = 16_000, 200
 """Most characters that are kept of an error and of logs, and that a name or status may have."""
@@ -24,17 +21,20 @@ _URL = re.compile(r"https?://|data:", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?%")
 
 
-def parse_prediction(body: bytes) -> Prediction:
-    """The prediction in a response body. Raises ProviderError if it is malformed."""
+def parse_prediction(body: bytes, model: str | None = None) -> Prediction:
+    """The prediction in a response body. Raises ProviderError if it is malformed.
+
+    `model` is for an answer that does not name it.
+    """
     answer = json_object(body)
-    model, status = _text(answer, "model"), _text(answer, "status")
+    model, status = model or text_of(answer, "model"), text_of(answer, "status")
     output, error, logs = (
         answer.get("output"),
         _error(answer.get("error")),
         _logs(answer.get("logs")),
     )
     return Prediction(
-        id=_id(answer),
+        id=id_of(answer),
         model=model,
         status=status,
         output=_urls(output),
@@ -47,49 +47,8 @@ def parse_prediction(body: bytes) -> Prediction:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list of predictions."""
-
-    predictions: list[ListedPrediction]
-    unreadable: int
-    """How many entries were skipped because they are malformed."""
-    next_query: httpx.QueryParams | None
-    """The query of the next page; None on the last one."""
-
-
-def parse_page(body: bytes) -> Page:
-    """The page of predictions in a response body. Raises ProviderError if it is malformed."""
-    answer = json_object(body)
-    entries, following = answer.get("results"), answer.get("next")
-    if not isinstance(entries, list):
-        raise unexpected("has no list of results")
-    predictions = []
-    for entry in entries:
-        try:
-            predictions.append(_listed(entry))
-        except ProviderError:
-            continue
-    return Page(predictions, len(entries) - len(predictions), _query(following))
-
-
-def _listed(entry: Any) -> ListedPrediction:
-    if not isinstance(entry, dict):
-        raise unexpected("has an entry that is not a JSON object")
-    version, given = entry.get("version"), entry.get("input")
-    if given is not None and not isinstance(given, dict):
-        raise unexpected("has an input that is not a JSON object")
-    return ListedPrediction(
-        id=_id(entry),
-        model=_text(entry, "model"),
-        version=version if isinstance(version, str) else None,
-        input=None if entry.get("data_removed") else given,
-        status=_text(entry, "status"),
-        created_at=_time(_text(entry, "created_at")),
-    )
-
-
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """A time in ISO 8601, UTC unless it says otherwise. Raises ProviderError."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -99,29 +58,22 @@ def _time(text: str) -> datetime:
 
 def _time_or_none(value: Any) -> datetime | None:
     try:
-        return _time(value)
+        return time_of(value)
     except (ProviderError, TypeError):
         return None
 
 
-def _query(url: Any) -> httpx.QueryParams | None:
-    if url is None:
-        return None
-    try:
-        return httpx.URL(url).params
-    except (httpx.InvalidURL, TypeError) as error:
-        raise unexpected("names a next page that is not a URL") from error
-
-
-def _id(answer: dict[str, Any]) -> str:
-    text = _text(answer, "id")
+def id_of(answer: dict[str, Any]) -> str:
+    """The ID of a prediction. Raises ProviderError if it is none."""
+    text = text_of(answer, "id")
     # It becomes a part of paths, and nothing else could be read or cancelled.
     if not PREDICTION_ID.fullmatch(text):
         raise unexpected("has an id that is not a prediction id")
     return text
 
 
-def _text(answer: dict[str, Any], field: str) -> str:
+def text_of(answer: dict[str, Any], field: str) -> str:
+    """A short text in an answer. Raises ProviderError without one."""
     value = answer.get(field)
     if not isinstance(value, str) or not value:
         raise unexpected(f"has no {field}")

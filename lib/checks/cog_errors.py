@@ -1,0 +1,40 @@
+"""What errors of a model on a Cog server of one's own mean, for the error guide."""
+
+from lib.checks.guide import Guide
+
+COG_ERRORS = (
+    Guide(
+        "unreachable",
+        "Cog server unreachable",
+        "The machine that runs the model is off or restarting, the network between it and the"
+        " worker is down, or the server died during the run. After five failures in a row its"
+        " circuit breaker opens: jobs of its model stay pending, all others run.",
+        "Start the Cog server, and check from the worker's machine that its address responds. Then"
+        " retry the jobs.",
+        "helps",
+        r"Cog server",
+        narrows=True,
+    ),
+    Guide(
+        "provider_error",
+        "Cog server error",
+        "The Cog server could not load its model, stopped working, or the address is that of"
+        " another server. After five failures in a row its circuit breaker opens: jobs of its model"
+        " stay pending, all others run.",
+        "Look at the log of the Cog server (docker logs) and at the address on the model's page."
+        " Then retry the jobs.",
+        "after",
+        r"Cog server",
+        narrows=True,
+    ),
+    Guide(
+        "unauthorized",
+        "Cog server behind a password",
+        "Cog has no sign-in of its own: a proxy in front of it asks for credentials, which Darkroom"
+        " does not send.",
+        "Let the workers reach the Cog server directly, or let the proxy admit their addresses.",
+        "after",
+        r"Cog server",
+        narrows=True,
+    ),
+)
