@@ -67,7 +67,7 @@ def provider_down(
 
 
 def rate_limited(
-    model_id: str, seconds: float, reason: str | None = None, *, busy: bool = False
+    model_id: str, seconds: float, reason: str | None = None, busy: bool = False
 ) -> str:
     """A model that its provider rate-limits, or whose server is `busy` or starting.
 

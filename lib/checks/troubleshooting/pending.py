@@ -177,24 +177,18 @@ def _cancel_type(job_type: str, pool: Pool, actor: str) -> str:
 
 
 def rate_limited_models(facts: Facts) -> list[Finding]:
-    """Models that are rate-limited by their provider."""
+    """Models that are rate-limited by their provider, or whose server is busy."""
     return [
         Finding(
             "warning",
-            f"{plural(held['jobs'], 'pending job')} affected.",
-            cause=conditions.rate_limited(
-                held["model_id"], held["seconds"], held["reason"], busy=held["busy"]
-            ),
-            jobs=held["jobs"],
-            todo="No action needed: the jobs continue automatically. If it happens often, "
-            + (
-                "let the server run more at once (concurrency in its cog.yaml)."
-                if held["busy"]
-                else "run fewer jobs in parallel or ask the provider for a higher limit."
-            ),
+            f"{plural(it['jobs'], 'pending job')} affected.",
+            cause=conditions.rate_limited(it["model_id"], it["seconds"], it["reason"], it["busy"]),
+            jobs=it["jobs"],
+            todo="No action needed: the jobs continue automatically. If it happens often, run"
+            " fewer jobs in parallel or ask the provider for a higher limit.",
             page="models",
         )
-        for held in facts["pending"]["held"]
+        for it in facts["pending"]["held"]
     ]
 
 

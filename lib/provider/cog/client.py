@@ -54,8 +54,7 @@ class Cog:
         self._base = httpx.URL(url.rstrip("/"))
         self._place = self._base.netloc.decode()
         self._http = httpx.AsyncClient(
-            # A prediction takes as long as it takes; `follow` has the deadline.
-            timeout=httpx.Timeout(30, connect=5, read=None),
+            timeout=httpx.Timeout(30, connect=5),
             # A transport of its own uses no proxy, which would not know one's own network.
             transport=transport or httpx.AsyncHTTPTransport(),
         )
@@ -199,6 +198,8 @@ class Cog:
             f"/predictions/{prediction_id}",
             limit=MAX_ANSWER_BYTES,
             json={"input": dict(input)},
+            # It takes as long as it takes; `follow` has the deadline.
+            timeout=httpx.Timeout(30, connect=5, read=None),
             extensions={"trace": trace},
         )
         # Of many megabytes; the heartbeats must not wait.
