@@ -126,7 +126,11 @@ def picture() -> bytes:
 
 @pytest.mark.parametrize(
     ("fault", "given", "model_id"),
-    [(None, 1, "stability-ai/sdxl"), ("refused", 2, EDIT), ("answer lost", 1, EDIT)],
+    [
+        pytest.param(None, 1, "stability-ai/sdxl", marks=pytest.mark.slow),
+        pytest.param("refused", 2, EDIT, marks=pytest.mark.slow),
+        ("answer lost", 1, EDIT),
+    ],
 )
 async def test_a_file_is_given_once_for_each_creation(db, provider, run, fault, given, model_id):
     provider.fault = fault
