@@ -73,8 +73,7 @@ CATALOGUE = (
         "Input rejected by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
-        "Compare the payload with the model's inputs on Replicate, and correct the models table."
-        " Then retry the jobs.",
+        "Compare the payload with the model's inputs there, correct the models table, then retry.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
@@ -199,20 +198,27 @@ CATALOGUE = (
     Guide(
         "not_an_image",
         "Output is not an image",
-        "The output was downloaded twice and is not a valid PNG, JPEG, WebP, GIF, AVIF or SVG: it"
-        " is another kind of file, damaged, larger than 100 megapixels, or an SVG with scripts.",
+        "The output was downloaded twice, and is another kind of file than PNG, JPEG, WebP, GIF,"
+        " AVIF or SVG, damaged, larger than 100 megapixels, or an SVG with scripts.",
         "Check that the model generates images, and set its output format and size in the models"
         " table's default parameters. A retry within an hour downloads the same file again.",
         "after",
         r"not an image|no (PNG|URL|web address)|image cannot be opened|megapixels",
     ),
     Guide(
+        "input_unavailable",
+        "Input image unavailable",
+        "The file of an input image is gone, or its address cannot be fetched from here.",
+        "Check that the address can be opened without signing in, or have the file uploaded again.",
+        "useless",
+        r"input image (is no longer|cannot be|did not)",
+    ),
+    Guide(
         "storage_failed",
         "Image not stored",
         "The image was generated, but storage rejected it: the disk is full or read-only, or"
-        " Supabase Storage is down, over its quota or missing the bucket. Until storage works"
-        " again, workers claim no jobs that need storage, and up to 30 such attempts do not count"
-        " towards the maximum.",
+        " Supabase Storage is down, over its quota or missing the bucket. Until it works again,"
+        " workers claim no jobs that need it; up to 30 such attempts count towards no maximum.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",
@@ -232,8 +238,7 @@ CATALOGUE = (
         "Prediction start unconfirmed",
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
-        "No action needed. Within a minute the prediction is either found or known not to exist,"
-        " and the job continues.",
+        "No action needed. Within a minute the prediction is found or known not to exist.",
         "useless",
         r"may have started this generation",
     ),

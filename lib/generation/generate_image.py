@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lib.generation.inputs import InputFiles
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
 from lib.generation.predictions import Predictions, cancel, creation_unknown
@@ -39,6 +40,7 @@ class GenerationHandler:
         self._queue = queue
         self._calls = PredictionCalls(queue.pool, deadline_seconds=deadline_seconds)
         self._check = prompt_check
+        self._files = InputFiles(queue.pool, storage)
         self._providers = providers
         self._outputs = Outputs(self._calls, storage)
         self.outage = self._outputs.outage
@@ -65,7 +67,7 @@ class GenerationHandler:
             provider = self._providers.client(
                 generation.intent.provider, generation.intent.provider_url
             )
-            predictions = Predictions(self._calls, provider, self._check)
+            predictions = Predictions(self._calls, provider, self._files, self._check)
             intent, prediction = await predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
             if not prediction.finished:

@@ -1,5 +1,6 @@
 """Typed calls of the SQL functions that keep the table predictions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, connected, load_async
+from lib.generation.inputs import with_files
 from lib.provider import Prediction
 from lib.queue.worker_calls import Claim, ClaimLost, parse_json, storable
 from lib.storage import StoredImage, output_folder
@@ -19,10 +21,12 @@ class Intent:
     `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
     earlier attempt intended it; None if this attempt did. The provider may run it for
     `deadline_seconds`. `provider_url` is the address of the model's own server, if it has one.
-    `ended` says whether an earlier attempt recorded its end.
+    `ended` says whether an earlier attempt recorded its end. `input` has references in place of
+    files, `given_files` what the provider gets for each.
     """
 
     id: UUID
+    generation_id: UUID
     model_id: str
     version: str | None
     input: dict[str, Any]
@@ -34,6 +38,12 @@ class Intent:
     provider: str
     provider_url: str | None
     ended: bool = False
+    given_files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sent_input(self) -> dict[str, Any]:
+        """The input as the provider gets it."""
+        return with_files(self.input, self.given_files)
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -89,6 +99,7 @@ class PredictionCalls:
             return Generation(row["generation_id"], row["user_id"], None)
         intent = Intent(
             row["prediction"],
+            row["generation_id"],
             row["model_id"],
             row["version"],
             parse_json(row["input"]),
@@ -100,6 +111,7 @@ class PredictionCalls:
             row["provider"],
             row["provider_url"],
             row["outputs_made"] is not None,
+            row["given_files"] or {},
         )
         return Generation(
             row["generation_id"],
@@ -134,6 +146,7 @@ class PredictionCalls:
             at=row["at"],
             seconds=None,
             ended=False,
+            given_files={},
         )
 
     async def forget_id(self, claim: Claim, intent: Intent) -> Intent:
@@ -149,11 +162,20 @@ class PredictionCalls:
             raise ClaimLost(claim)
         return replace(intent, provider_id=None, seconds=seconds)
 
-    async def renew(self, claim: Claim, intent: Intent) -> None:
-        """Prepare an intent for being sent again. Raises ClaimLost."""
+    async def renew(
+        self, claim: Claim, intent: Intent, given_files: Mapping[str, str] | None = None
+    ) -> None:
+        """Prepare an intent for being sent now instead of earlier, with files if they are given.
+
+        Raises ClaimLost.
+        """
         async with connected(self._pool) as connection:
             renewed = await self._sql.renew_intent(
-                connection, job_id=claim.job_id, attempt=claim.attempt, prediction=intent.id
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                given_files=json.dumps(given_files) if given_files else None,
             )
         if not renewed:
             raise ClaimLost(claim)

@@ -74,7 +74,7 @@ def test_anything_else_is_not_a_model(text):
     ("model", "words"),
     [
         (published(makes="text"), "an/artist makes text, not images."),
-        (published(inputs={"image": {"type": "string"}}), "takes no prompt"),
+        (published(inputs={"image": {"type": "string"}}), "takes neither a prompt nor an image"),
         (
             published(
                 inputs={
@@ -112,12 +112,26 @@ def test_an_added_model_is_what_the_simulator_publishes(db, simulator):
         "select start_generation(null, 'A fox', %s, '{\"width\": 1024, \"height\": 576}') as s",
         [BANANA],
     ).fetchone()["s"]
-    assert started["size"]["sent"] == {"aspect_ratio": "16:9"}
+    assert started["size"]["sent"] == {"aspect_ratio": "16:9", "resolution": "1K"}
     [entry] = db.execute("select actor, action, details from audit_log").fetchall()
     assert (entry["actor"], entry["action"]) == ("Ann", "add_model")
     assert entry["details"]["before"] is None
     assert entry["details"]["after"]["inputs"] == list(NOT_SHIPPED.inputs)
     assert load("maintenance").model_changes(db)[0]["model_id"] == BANANA
+
+
+def test_a_model_that_takes_an_image_and_no_prompt_can_be_added(db):
+    image = {"type": "string", "format": "uri", "required": True, "x-order": 0}
+    model = published(inputs={"img": image})
+    require_runnable(model)
+    schemas.save(db, "Ann", None, model, display_name="Artist")
+    kind = db.execute("select kind from models where id = %s", [model.id]).fetchone()
+    assert kind["kind"] == "edit"
+    start = "select start_generation(null, null, %s, %s) as said"
+    given = json.dumps({"image": "https://pictures.example/fox.png"})
+    db.execute(start, [model.id, given])
+    [row] = db.execute("select prompt, parameters from image_generations").fetchall()
+    assert (row["prompt"], list(row["parameters"])) == ("", ["img"])
 
 
 def test_shipped_models_differ_from_what_is_published_in_nothing(db, simulator):
@@ -191,7 +205,7 @@ def test_what_only_we_know_survives_a_refresh():
     [
         ({"id": "artist"}, "owner/name"),
         ({"version": "latest"}, "not a Replicate version id"),
-        ({"inputs": {"image": {}}}, "has no prompt input"),
+        ({"inputs": {"image": {}}}, "has neither a prompt nor an image"),
         ({"inputs": {"prompt": {"description": "x" * 200_000}}}, "larger than 200 kB"),
     ],
 )

@@ -262,9 +262,11 @@ def test_models_say_what_they_take(db: Connection) -> None:
     rows = generate.models(db)
     assert len(rows) >= 20
     for row in rows:
-        assert row["price_per_image"] > 0
+        assert row["price_per_image"] is None or row["price_per_image"] > 0
         for said in row["parameter_schema"]:
-            assert said["kind"] in ("integer", "number", "boolean", "choice", "text")
+            assert said["kind"] in (
+                *("integer", "number", "boolean", "choice", "text", "file", "files"),
+            )
 
 
 def test_history_is_paged_newest_first(db: Connection) -> None:

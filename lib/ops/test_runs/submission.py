@@ -78,7 +78,7 @@ class Submission:
 
 
 def parameters_of(model: Model) -> list[Parameter]:
-    """Model-specific parameters, except the negative prompt.
+    """Model-specific parameters, except the negative prompt and files.
 
     Defaults that the schema does not describe are omitted; they still apply.
     """
@@ -95,7 +95,7 @@ def parameters_of(model: Model) -> list[Parameter]:
             help=entry.get("help"),
         )
         for entry in model["parameter_schema"]
-        if entry["name"] != NEGATIVE_PROMPT
+        if entry["name"] != NEGATIVE_PROMPT and entry["kind"] not in ("file", "files")
     ]
 
 

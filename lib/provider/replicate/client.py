@@ -19,7 +19,8 @@ from lib.provider.contract import (
     PublishedModel,
 )
 from lib.provider.files import OutputFiles, read
-from lib.provider.prediction import PREDICTION_ID, parse_prediction
+from lib.provider.prediction import parse_prediction
+from lib.provider.replicate.addresses import parse_file, prediction_path
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.model import model_path, parse_model
 from lib.provider.replicate.page import Page, parse_page
@@ -43,6 +44,7 @@ class Replicate:
 
     name = "replicate"
     capabilities = frozenset({Capability.GET, Capability.LIST, Capability.MODEL})
+    reads_addresses = True
 
     def __init__(
         self,
@@ -67,6 +69,15 @@ class Replicate:
             transport=transport,
         )
         self._files = OutputFiles([self._base], self._authorization(), transport)
+
+    async def give_file(self, name: str, content: bytes, content_type: str) -> str:
+        """Upload a file, which Replicate keeps for an hour, and return its address."""
+        files = {"content": (name, content, content_type)}
+        url, missing = httpx.URL(f"{self._base}/v1/files"), "unexpected_answer"
+        send = partial(
+            self._send, "POST", url, about="an input file", not_found=missing, files=files
+        )
+        return parse_file(await retry(send, retryable=safe_to_resend, max_wait=self._max_wait))
 
     async def create(
         self,
@@ -141,7 +152,7 @@ class Replicate:
         async def attempt() -> Prediction:
             return await self._send_prediction_request(
                 "POST",
-                f"{_prediction_path(prediction_id)}/cancel",
+                f"{prediction_path(prediction_id)}/cancel",
                 about=f"prediction {prediction_id}",
                 not_found="prediction_not_found",
             )
@@ -196,7 +207,7 @@ class Replicate:
     async def _get_once(self, prediction_id: str) -> Prediction:
         state = await self._send_prediction_request(
             "GET",
-            _prediction_path(prediction_id),
+            prediction_path(prediction_id),
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
@@ -276,11 +287,3 @@ class Replicate:
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"}
-
-
-def _prediction_path(prediction_id: str) -> str:
-    if not PREDICTION_ID.fullmatch(prediction_id):
-        raise ProviderError(
-            f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
-        )
-    return f"/v1/predictions/{prediction_id}"
