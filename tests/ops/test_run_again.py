@@ -123,7 +123,7 @@ def by_hand(db: Connection) -> UUID:
         ({"parameters": {"width": 63}}, "Parameters"),
         ({"parameters": {"height": "512"}}, "Parameters"),
         ({"parameters": {"seed": 1}}, "Parameters"),
-        ({"parameters": {"style": ["any"]}}, "Parameters"),
+        ({"parameters": {"style": [["any"]]}}, "Parameters"),
     ],
 )
 def test_wrong_changes_are_named(pool: Pool, wrong: dict[str, Any], field: str) -> None:
