@@ -13,7 +13,7 @@ from lib.ui.dashboard import pool
 from lib.ui.images import preview, storage
 from lib.ui.parts.input_images import WIDTH, show_input_images
 
-FORMATS = ("png", "jpg", "jpeg", "webp", "gif", "avif")
+FORMATS = ("png", "jpg", "jpeg", "webp", "gif")
 MAX_MEGABYTES = 25
 MAX_ADDRESS_CHARS = 350_000
 """A data URI of 256 kB and some addresses."""

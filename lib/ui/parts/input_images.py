@@ -53,7 +53,7 @@ def input_images(references: Sequence[str]) -> list[InputImage]:
     """Images as they can be shown, in order."""
     ids = [id for reference in references if (id := upload_id(reference))]
     rows = {row["id"]: row for row in read("inputs", "uploads", ids=ids)} if ids else {}
-    files = [{"thumbnail_path": None, "image_url": None, **row} for row in rows.values()]
+    files = [{"image_url": None, **row} for row in rows.values()]
     sources = dict(zip(rows, thumbnail_sources(files), strict=True))
     return [_input_image(reference, rows, sources) for reference in references]
 
@@ -114,7 +114,6 @@ def _input_image(
     if id is None or id not in rows:
         return InputImage(reference, None, "Upload deleted" if id else "Not an image")
     row = rows[id]
-    sides = f"{row['width']} x {row['height']}, " if row["width"] else ""
     source = sources.get(id)
-    caption = f"{sides}{size(row['bytes'])}" if source else "Image unavailable"
+    caption = f"{row['width']} x {row['height']}, {size(row['bytes'])}"
     return InputImage(reference, source, caption, row["storage_path"])

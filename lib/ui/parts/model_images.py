@@ -31,9 +31,9 @@ def show_model_images(model_id: str) -> None:
                     if source := inputs.get(row["input"]):
                         st.image(source, width=IMAGE_WIDTH, alt=f"Input image: {name}")
                         st.markdown(":material/arrow_forward:", width="content")
-                    for source in filter(None, sources):
+                    for output in filter(None, sources):
                         link = f"/job?id={row['id']}"
-                        st.image(source, width=IMAGE_WIDTH, alt=name, link=link)
+                        st.image(output, width=IMAGE_WIDTH, alt=name, link=link)
                 parts = [duration(row["run_seconds"])]
                 if row["images"] > 1:
                     parts.append(plural(row["images"], "image"))
