@@ -3,7 +3,8 @@
 
 -- name: begin_generation^
 select generation_id, status, model_id, version, prediction, provider_id, input::text as input,
-       intended_at, intended_seconds, deadline_seconds, user_id, images_asked, outputs_made, outputs
+       intended_at, intended_seconds, deadline_seconds, user_id, images_asked, outputs_made, outputs,
+       given_files
 from public.begin_generation(:job_id::uuid, :attempt, :provider);
 
 -- name: replace_prediction^
@@ -14,7 +15,7 @@ from public.replace_prediction(:job_id::uuid, :attempt, :prediction::uuid, :stat
 select public.forget_provider_id(:job_id::uuid, :attempt, :prediction::uuid);
 
 -- name: renew_intent$
-select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid);
+select public.renew_intent(:job_id::uuid, :attempt, :prediction::uuid, :given_files::jsonb);
 
 -- name: record_prediction$
 select public.record_prediction(:job_id::uuid, :attempt, :provider_id, :prediction::uuid, :status);

@@ -103,7 +103,7 @@ def test_users_see_own_rows_and_never_another_users(migrated: Connection) -> Non
             assert not any(user in row for row in rows for user in others), f"{who} in {name}"
     for who, user in [("user A", A), ("user B", B)]:
         own = {name for name, rows in seen[who].items() if any(user in row for row in rows)}
-        assert own == {"job_queue", "image_generations", "outputs", "user_limits"}
+        assert own == {"job_queue", "image_generations", "outputs", "uploads", "user_limits"}
 
 
 def test_users_run_only_what_shows_their_own_rows(migrated: Connection, found: Privileges) -> None:

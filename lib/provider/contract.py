@@ -161,6 +161,16 @@ class Provider(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """The optional features that this provider has."""
 
+    @property
+    def reads_addresses(self) -> bool:
+        """Whether it fetches https addresses in inputs itself, from outside our network."""
+
+    async def give_file(self, name: str, content: bytes, content_type: str) -> str:
+        """Make a file readable to the provider for an hour, and return what the input says for it.
+
+        Not repeated if the provider may have received it.
+        """
+
     async def create(
         self,
         model: str,

@@ -12,6 +12,8 @@ lib/resources.py.
 """
 
 from lib.storage.contract import (
+    PRIVATE,
+    CheckedImage,
     ImageRefused,
     NotAnImage,
     Storage,
@@ -23,6 +25,8 @@ from lib.storage.contract import (
 from lib.storage.outage import Outage
 
 __all__ = [
+    "PRIVATE",
+    "CheckedImage",
     "ImageRefused",
     "NotAnImage",
     "Outage",

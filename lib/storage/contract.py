@@ -6,6 +6,10 @@ from typing import Protocol
 from uuid import UUID
 
 
+PRIVATE = "uploads/"
+"""Files whose paths begin with it are never public, whatever the storage of images is."""
+
+
 class StorageError(Exception):
     """An image was not stored; the message says why, without secrets. `code` names the kind."""
 
@@ -48,6 +52,18 @@ class StoredImage:
     thumbnail_path: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """What is known of an image: its size in pixels as browsers show it, None if it has none.
+
+    `thumbnail` is a WebP; None for an SVG, or if none could be made.
+    """
+
+    extension: str
+    size: tuple[int, int] | None
+    thumbnail: bytes | None
+
+
 def output_folder(user_id: UUID | None, generation_id: UUID) -> str:
     """The folder of a generation's outputs; a bucket's policies can go by the user."""
     return f"{user_id or 'anonymous'}/{generation_id}"
@@ -56,11 +72,13 @@ def output_folder(user_id: UUID | None, generation_id: UUID) -> str:
 class Storage(Protocol):
     """A storage for images. Every method of a remote storage raises StorageFailed."""
 
-    async def save(self, name: str, image: bytes) -> StoredImage:
+    async def save(
+        self, name: str, image: bytes, checked: CheckedImage | None = None
+    ) -> StoredImage:
         """Store a PNG, JPEG, WebP, GIF, AVIF or SVG with its thumbnail.
 
-        `name` is its path without the extension, folders separated by "/". Saving under a name
-        again replaces both files. Raises NotAnImage for anything else, whatever its declared
+        `name` is its path without the extension, folders separated by "/"; `checked` is given if
+        the caller has checked it. Saving under a name again replaces both files. Raises NotAnImage for anything else, whatever its declared
         content type, ImageRefused and StorageFailed; never because of the thumbnail.
         """
 
@@ -71,7 +89,10 @@ class Storage(Protocol):
         """
 
     def url_for(self, path: str) -> str:
-        """The current URL of a stored image, for browsers; "/images/…" is relative to the app."""
+        """The current URL of a stored image, for browsers; "/images/…" is relative to the app.
+
+        Raises FileNotFoundError for a private one that has no URL in this storage.
+        """
 
     def urls_for(self, paths: Sequence[str]) -> dict[str, str]:
         """Current URLs of stored images by path, in one request; without those known missing."""

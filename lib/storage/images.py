@@ -3,13 +3,12 @@
 import logging
 import mimetypes
 import threading
-from dataclasses import dataclass
 from io import BytesIO
 
 import anyio
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from lib.storage.contract import NotAnImage, StoredImage
+from lib.storage.contract import CheckedImage, NotAnImage, StoredImage
 from lib.storage.svg import svg_size
 
 logger = logging.getLogger(__name__)
@@ -42,22 +41,13 @@ _one_at_a_time = threading.Lock()
 """The largest images would not fit into memory side by side."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedImage:
-    """What is known of an image: its size in pixels as browsers show it, None if it has none.
-
-    `thumbnail` is a WebP; None for an SVG, or if none could be made.
-    """
-
-    extension: str
-    size: tuple[int, int] | None
-    thumbnail: bytes | None
-
-    def stored(self, path: str, url: str, image: bytes, thumbnail_path: str | None) -> StoredImage:
-        """The image once it is stored."""
-        width, height = self.size or (None, None)
-        media_type = MEDIA_TYPES[self.extension]
-        return StoredImage(url, path, media_type, width, height, len(image), thumbnail_path)
+def stored_image(
+    checked: CheckedImage, path: str, url: str, image: bytes, thumbnail_path: str | None
+) -> StoredImage:
+    """An image once it is stored."""
+    width, height = checked.size or (None, None)
+    media_type = MEDIA_TYPES[checked.extension]
+    return StoredImage(url, path, media_type, width, height, len(image), thumbnail_path)
 
 
 async def check_image(image: bytes) -> CheckedImage:
@@ -84,7 +74,7 @@ def _decode(image: bytes) -> CheckedImage:
             return CheckedImage(extension, size, _thumbnail(opened))
     except UnidentifiedImageError as error:
         raise NotAnImage(
-            "The output is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG)."
+            "The file is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG)."
         ) from error
     except Image.DecompressionBombError as error:
         limit = MAX_PIXELS // 1_000_000

@@ -151,14 +151,16 @@ create table public.predictions (
     log             text,
     outputs         int,
     application     text,
-    metadata        jsonb
+    metadata        jsonb,
+    given_files     jsonb
 );
 comment on table public.predictions is
     'Every prediction that a provider may charge for, one row each. A row is written as an intent before the request and completed with the response, so that no attempt creates a prediction again.';
 comment on column public.predictions.provider_id is 'The provider''s id; null while unknown.';
 comment on column public.predictions.attempt is 'The attempt that sent or last repeated the request.';
 comment on column public.predictions.worker is 'The worker of that attempt, as worker_of gives it.';
-comment on column public.predictions.input is 'Input as sent, with references as of data_reference in place of file data.';
+comment on column public.predictions.input is 'Input as sent, with references as of data_reference or of uploads in place of files.';
+comment on column public.predictions.given_files is 'The addresses at the provider that took the places of references in the input.';
 comment on column public.predictions.status is
     'intended: the provider''s id is unknown; it may or may not have started. unknown: that could not be determined in time, so another prediction may be paid for the same generation. expired: its outputs were deleted before they were stored. Otherwise the provider''s status.';
 comment on column public.predictions.created_at is 'Time before the request was sent.';

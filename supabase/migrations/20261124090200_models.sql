@@ -49,7 +49,7 @@ from jsonb_to_recordset($models$[
  "raw": {"type": "boolean", "default": false, "x-order": 1},
  "seed": {"type": "integer", "x-order": 2},
  "aspect_ratio": {"type": "string", "enum": ["21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21"], "default": "1:1", "x-order": 3},
- "image_prompt": {"type": "string", "x-order": 4},
+ "image_prompt": {"type": "string", "format": "uri", "x-order": 4},
  "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "jpg", "x-order": 5},
  "safety_tolerance": {"type": "integer", "minimum": 1, "maximum": 6, "default": 2, "x-order": 6, "title": "Safety tolerance", "description": "1 is strictest."},
  "image_prompt_strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.1, "x-order": 7}}},
@@ -243,7 +243,65 @@ from jsonb_to_recordset($models$[
  "seed": {"type": "integer", "nullable": true, "x-order": 5},
  "go_fast": {"type": "boolean", "default": false, "x-order": 6, "title": "Go fast", "description": "Runs with reduced precision."},
  "output_format": {"type": "string", "enum": ["png", "jpg", "webp"], "default": "jpg", "x-order": 7},
- "output_quality": {"type": "integer", "minimum": 0, "maximum": 100, "default": 80, "x-order": 8}}}
+ "output_quality": {"type": "integer", "minimum": 0, "maximum": 100, "default": 80, "x-order": 8}}},
+{"id": "black-forest-labs/flux-kontext-pro", "display_name": "FLUX.1 Kontext pro", "version": null, "price_per_image": 0.04, "output_shape": "uri", "default_parameters": {}, "size_rules": {"sizes": {"1:1": [1024, 1024], "16:9": [1344, 768], "21:9": [1536, 640], "3:2": [1216, 832], "2:3": [832, 1216], "4:5": [896, 1088], "5:4": [1088, 896], "3:4": [896, 1152], "4:3": [1152, 896], "9:16": [768, 1344], "9:21": [640, 1536]}}, "input_schema": {
+ "prompt": {"type": "string", "required": true, "x-order": 0},
+ "input_image": {"type": "string", "format": "uri", "nullable": true, "x-order": 1},
+ "aspect_ratio": {"type": "string", "enum": ["match_input_image", "1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "21:9", "9:21", "2:1", "1:2"], "default": "match_input_image", "x-order": 2},
+ "seed": {"type": "integer", "nullable": true, "x-order": 3},
+ "safety_tolerance": {"type": "integer", "minimum": 0, "maximum": 6, "default": 2, "x-order": 4, "title": "Safety tolerance", "description": "0 is strictest; at most 2 with an input image."},
+ "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "png", "x-order": 5},
+ "prompt_upsampling": {"type": "boolean", "default": false, "x-order": 6, "title": "Prompt upsampling", "description": "Lets the model rewrite the prompt."}}},
+{"id": "black-forest-labs/flux-kontext-max", "display_name": "FLUX.1 Kontext max", "version": null, "price_per_image": 0.08, "output_shape": "uri", "default_parameters": {}, "size_rules": {"sizes": {"1:1": [1024, 1024], "16:9": [1344, 768], "21:9": [1536, 640], "3:2": [1216, 832], "2:3": [832, 1216], "4:5": [896, 1088], "5:4": [1088, 896], "3:4": [896, 1152], "4:3": [1152, 896], "9:16": [768, 1344], "9:21": [640, 1536]}}, "input_schema": {
+ "prompt": {"type": "string", "required": true, "x-order": 0},
+ "input_image": {"type": "string", "format": "uri", "nullable": true, "x-order": 1},
+ "aspect_ratio": {"type": "string", "enum": ["match_input_image", "1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "21:9", "9:21", "2:1", "1:2"], "default": "match_input_image", "x-order": 2},
+ "seed": {"type": "integer", "nullable": true, "x-order": 3},
+ "safety_tolerance": {"type": "integer", "minimum": 0, "maximum": 6, "default": 2, "x-order": 4, "title": "Safety tolerance", "description": "0 is strictest; at most 2 with an input image."},
+ "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "png", "x-order": 5},
+ "prompt_upsampling": {"type": "boolean", "default": false, "x-order": 6, "title": "Prompt upsampling", "description": "Lets the model rewrite the prompt."}}},
+{"id": "google/nano-banana", "display_name": "Nano Banana", "version": null, "price_per_image": 0.039, "output_shape": "uri", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "prompt": {"type": "string", "required": true, "x-order": 0},
+ "image_input": {"type": "array", "items": {"type": "string", "format": "uri"}, "default": [], "x-order": 1},
+ "aspect_ratio": {"type": "string", "enum": ["match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"], "default": "match_input_image", "x-order": 2},
+ "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "jpg", "x-order": 3}}},
+{"id": "google/nano-banana-pro", "display_name": "Nano Banana Pro", "version": null, "price_per_image": 0.15, "output_shape": "uri", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "prompt": {"type": "string", "required": true, "x-order": 0},
+ "image_input": {"type": "array", "items": {"type": "string", "format": "uri"}, "default": [], "x-order": 1},
+ "aspect_ratio": {"type": "string", "enum": ["match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"], "default": "match_input_image", "x-order": 2},
+ "resolution": {"type": "string", "enum": ["1K", "2K", "4K"], "default": "2K", "x-order": 3},
+ "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "jpg", "x-order": 4},
+ "safety_filter_level": {"type": "string", "enum": ["block_low_and_above", "block_medium_and_above", "block_only_high"], "default": "block_only_high", "x-order": 5, "title": "Safety filter"},
+ "allow_fallback_model": {"type": "boolean", "default": false, "x-order": 6}}},
+{"id": "qwen/qwen-image-edit", "display_name": "Qwen Image Edit", "version": null, "price_per_image": null, "output_shape": "uri[]", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "prompt": {"type": "string", "required": true, "x-order": 0},
+ "image": {"type": "string", "format": "uri", "required": true, "x-order": 1},
+ "seed": {"type": "integer", "x-order": 2},
+ "go_fast": {"type": "boolean", "default": true, "x-order": 3, "title": "Go fast", "description": "Runs with reduced precision."},
+ "output_format": {"type": "string", "enum": ["webp", "jpg", "png"], "default": "webp", "x-order": 4},
+ "output_quality": {"type": "integer", "minimum": 0, "maximum": 100, "default": 80, "x-order": 5},
+ "disable_safety_checker": {"type": "boolean", "default": false, "x-order": 6}}},
+{"id": "topazlabs/image-upscale", "display_name": "Topaz Image Upscale", "version": null, "price_per_image": null, "output_shape": "uri", "default_parameters": {"upscale_factor": "2x"}, "size_rules": {}, "input_schema": {
+ "image": {"type": "string", "format": "uri", "required": true, "x-order": 0},
+ "enhance_model": {"type": "string", "enum": ["Standard V2", "Low Resolution V2", "CGI", "High Fidelity V2", "Text Refine"], "default": "Standard V2", "x-order": 1},
+ "upscale_factor": {"type": "string", "enum": ["None", "2x", "4x", "6x"], "default": "None", "x-order": 2, "title": "Scale"},
+ "output_format": {"type": "string", "enum": ["jpg", "png"], "default": "jpg", "x-order": 3},
+ "subject_detection": {"type": "string", "enum": ["None", "All", "Foreground", "Background"], "default": "None", "x-order": 4},
+ "face_enhancement": {"type": "boolean", "default": false, "x-order": 5, "title": "Enhance faces"},
+ "face_enhancement_creativity": {"type": "number", "minimum": 0, "maximum": 1, "default": 0, "x-order": 6},
+ "face_enhancement_strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.8, "x-order": 7}}},
+{"id": "nightmareai/real-esrgan", "display_name": "Real-ESRGAN", "version": "f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa", "price_per_image": null, "output_shape": "uri", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "image": {"type": "string", "format": "uri", "required": true, "x-order": 0},
+ "scale": {"type": "number", "minimum": 0, "maximum": 10, "default": 4, "x-order": 1, "title": "Scale", "description": "How many times larger each side becomes."},
+ "face_enhance": {"type": "boolean", "default": false, "x-order": 2, "title": "Enhance faces"}}},
+{"id": "851-labs/background-remover", "display_name": "Background Remover (851 Labs)", "version": "a029dff38972b5fda4ec5d75d7d1cd25aeff621d2cf4946a41055d7db66b80bc", "price_per_image": null, "output_shape": "uri", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "image": {"type": "string", "format": "uri", "required": true, "x-order": 0},
+ "threshold": {"type": "number", "default": 0, "x-order": 1},
+ "reverse": {"type": "boolean", "default": false, "x-order": 2},
+ "background_type": {"type": "string", "default": "rgba", "x-order": 3},
+ "format": {"type": "string", "default": "png", "x-order": 4}}},
+{"id": "lucataco/remove-bg", "display_name": "Remove BG", "version": "95fcc2a26d3899cd6c2691c900465aaeff466285a65c14638cc5f36f34befaf1", "price_per_image": null, "output_shape": "uri", "default_parameters": {}, "size_rules": {}, "input_schema": {
+ "image": {"type": "string", "format": "uri", "required": true, "x-order": 0}}}
 ]$models$) as said (
     id text, display_name text, version text, price_per_image numeric, output_shape text, default_parameters jsonb,
     size_rules jsonb, input_schema jsonb
@@ -366,9 +424,9 @@ declare
 begin
     perform public.require_actor(p_actor);
     perform public.check_model(p_id, p_display_name, p_version);
-    if jsonb_typeof(p_input_schema) is distinct from 'object' or not p_input_schema ? 'prompt'
-       or octet_length(p_input_schema::text) > 200000 then
-        raise exception 'the schema has no prompt input, or is larger than 200 kB' using errcode = '22023';
+    if jsonb_typeof(p_input_schema) is distinct from 'object' or octet_length(p_input_schema::text) > 200000
+       or not p_input_schema ? 'prompt' and public.image_input(p_input_schema) is null then
+        raise exception 'the schema has neither a prompt nor an image as input, or is larger than 200 kB' using errcode = '22023';
     end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
     select * into v_before from public.models m where m.id = p_id;

@@ -3,6 +3,42 @@
 
 -- What follows from a model's schema --------------------------------------------------------------
 
+create function public.file_kind(p_field jsonb) returns text
+language sql immutable parallel safe set search_path = ''
+return case when p_field ->> 'format' = 'uri' then 'file' when p_field -> 'items' ->> 'format' = 'uri' then 'files' end;
+comment on function public.file_kind is 'Whether an input takes a file (file) or a list of files (files); null for any other.';
+
+create function public.image_input(p_schema jsonb) returns text
+language sql immutable parallel safe set search_path = ''
+return coalesce(
+    (
+        select n.name from unnest(array['image', 'input_image', 'image_prompt', 'image_input', 'input_images', 'images'])
+            with ordinality as n (name, place)
+        where public.file_kind(p_schema -> n.name) is not null
+        order by n.place limit 1
+    ),
+    (
+        select min(f.name) from jsonb_each(p_schema) as f (name, said)
+        where public.file_kind(f.said) is not null and f.name !~ 'mask' having count(*) = 1
+    )
+);
+comment on function public.image_input is
+    'The input that takes the source image, by its name, or because no other takes a file; null if there is none or several may be meant.';
+
+create function public.model_kind(p_id text, p_schema jsonb) returns text
+language sql immutable parallel safe set search_path = ''
+return case
+    when not exists (select from jsonb_each(p_schema) f where public.file_kind(f.value) is not null) then 'generate'
+    when lower(p_id) ~ 'upscal|esrgan|super-?res' then 'upscale'
+    when lower(p_id) ~ 'remove-?bg|rembg|background' then 'remove-background'
+    when not p_schema ? 'prompt' or lower(p_id) ~ 'edit|kontext|banana'
+        or exists (select from jsonb_each(p_schema) f where public.file_kind(f.value) is not null and f.value -> 'required' = 'true')
+        then 'edit'
+    else 'generate'
+end;
+comment on function public.model_kind is
+    'What a model is for: generate, edit, upscale or remove-background. By its inputs, and by its name where they do not tell.';
+
 create function public.parameter_schema_of(p_schema jsonb) returns jsonb
 language sql immutable parallel safe set search_path = ''
 as $$
@@ -11,19 +47,21 @@ as $$
         'label', coalesce(f.said ->> 'title', upper(left(f.name, 1)) || replace(substr(f.name, 2), '_', ' ')),
         'kind', case when f.said ? 'enum' then 'choice'
                      when f.said ->> 'type' in ('integer', 'number', 'boolean') then f.said ->> 'type'
-                     else 'text' end,
+                     else coalesce(public.file_kind(f.said), 'text') end,
         'min', f.said -> 'minimum', 'max', f.said -> 'maximum', 'choices', f.said -> 'enum',
-        'default', f.said -> 'default', 'help', f.said -> 'description'
+        'default', case when public.file_kind(f.said) is null then f.said -> 'default' end,
+        'help', f.said -> 'description', 'required', nullif(f.said -> 'required', 'false')
     )) order by (f.said ->> 'x-order')::int, f.name), '[]')
     from jsonb_each(p_schema) as f (name, said)
     where f.name not in (
         'prompt', 'seed', 'width', 'height', 'aspect_ratio', 'size', 'image_size', 'resolution', 'megapixels',
         'output_megapixels', 'num_outputs', 'number_of_images', 'max_images', 'sequential_image_generation'
       )
-      and not f.said ? 'format' and not f.said ? 'x-cog-secret' and f.said ->> 'type' <> 'array';
+      and not f.said ? 'x-cog-secret'
+      and (public.file_kind(f.said) is not null or not f.said ? 'format' and f.said ->> 'type' <> 'array');
 $$;
 comment on function public.parameter_schema_of is
-    'What a form offers beside prompt, size, seed and number of images, in the order of the schema: a list of objects with name, label, kind (integer, number, boolean, choice, text), min, max, choices, default and help.';
+    'What a form offers beside prompt, size, seed and number of images, in the order of the schema: a list of objects with name, label, kind (integer, number, boolean, choice, text, file, files), min, max, choices, default, help and required.';
 
 create function public.megapixels_of(p_text text) returns numeric
 language sql immutable parallel safe set search_path = ''
@@ -86,13 +124,79 @@ alter table public.models
     add column parameter_schema jsonb not null
         generated always as (public.parameter_schema_of(coalesce(input_schema, '{}'))) stored,
     add column sizes jsonb not null
-        generated always as (public.sizes_of(coalesce(input_schema, '{}'), size_rules)) stored;
+        generated always as (public.sizes_of(coalesce(input_schema, '{}'), size_rules)) stored,
+    add column kind text not null
+        generated always as (public.model_kind(id, coalesce(input_schema, '{}'))) stored;
 comment on column public.models.parameter_schema is 'As parameter_schema_of makes it.';
 comment on column public.models.sizes is 'As sizes_of makes it.';
+comment on column public.models.kind is 'As model_kind gives it: generate, edit, upscale or remove-background.';
 
 -- Checks ------------------------------------------------------------------------------------------
 
 -- What every start calls is PL/pgSQL, whose plans a session keeps.
+
+create function public.upload_of(p_value text) returns uuid
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+    return case when p_value ~ '^upload:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then substr(p_value, 8)::uuid end;
+end;
+$$;
+comment on function public.upload_of is 'The upload that a reference such as upload:<uuid> names; null for any other text.';
+
+create function public.data_uri_problem(p_value text) returns text
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    v_data  constant text := substring(p_value from '(?i)^data:image/(?:png|jpe?g|webp|gif);base64,(.*)$');
+    v_start bytea;
+begin
+    if octet_length(p_value) > 262144 then
+        return 'is longer than 256 kB: upload the file instead';
+    elsif v_data ~ '^[A-Za-z0-9+/]{16,}={0,2}$' and length(v_data) % 4 = 0 then
+        v_start := decode(left(v_data, 16), 'base64');
+        if substr(v_start, 1, 8) = '\x89504e470d0a1a0a' or substr(v_start, 1, 3) = '\xffd8ff' or substr(v_start, 1, 4) = '\x47494638'
+           or substr(v_start, 1, 4) = '\x52494646' and substr(v_start, 9, 4) = '\x57454250' then
+            return null;
+        end if;
+    end if;
+    return 'is not a data URI of a PNG, JPEG, WebP or GIF in base64';
+end;
+$$;
+comment on function public.data_uri_problem is
+    'What is wrong with a data URI for an input image, by its form and its first bytes; null if nothing is.';
+
+create function public.file_problem(p_value text) returns text
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+    v_host constant text := rtrim(lower(substring(
+        p_value from '(?i)^https://([a-z0-9._-]+)(?::[0-9]{1,5})?(?:[/?#][^[:space:][:cntrl:]\\]*)?$'
+    )), '.');
+begin
+    if public.upload_of(p_value) is not null then
+        return null;
+    elsif p_value ~* '^data:' then
+        return public.data_uri_problem(p_value);
+    elsif length(p_value) > 2048 then
+        return format('has %s characters, the maximum for an address is 2048', length(p_value));
+    elsif v_host is null then
+        return 'is not an https address, a data URI of an image or an upload';
+    elsif v_host !~ '[.]' or v_host ~ '[.](localhost|local|internal|lan|home|corp|intranet|home[.]arpa)$' then
+        return 'is on a private network';
+    -- A number at the end makes it an IPv4 address, in one of many spellings.
+    elsif v_host ~ '(^|[.])([0-9]+|0x[0-9a-f]*)$' then
+        if v_host !~ '^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])([.](?!$)|$)){4}$' then
+            return 'is not an https address, a data URI of an image or an upload';
+        elsif v_host::inet <<= any ('{0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,168.63.129.16/32,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,192.0.2.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/3}'::inet[]) then
+            return 'is on a private network';
+        end if;
+    end if;
+    return null;
+end;
+$$;
+comment on function public.file_problem is
+    'What is wrong with the value of an input that takes a file: an https address that is not of a private network, a data URI of an image, or the reference of an upload. Null if nothing is. Where a name leads is only known to whoever fetches it.';
 
 create function public.input_problem(p_field jsonb, p_value jsonb) returns text
 language plpgsql immutable parallel safe set search_path = ''
@@ -100,8 +204,8 @@ as $$
 declare
     -- The start is enough, and a data URI is long.
     v_said constant text := left(p_value::text, 60) || case when length(p_value::text) > 60 then '…' else '' end;
-    v_type constant text := case p_field ->> 'type' when 'string' then 'text' when 'integer' then 'a whole number'
-        when 'number' then 'a number' when 'boolean' then 'true or false' when 'array' then 'a list' end;
+    v_type constant text := case when public.file_kind(p_field) = 'file' then 'a single image' else case p_field ->> 'type' when 'string' then 'text' when 'integer' then 'a whole number'
+        when 'number' then 'a number' when 'boolean' then 'true or false' when 'array' then 'a list' end end;
     v_item jsonb;
 begin
     if p_value = 'null' and p_field -> 'nullable' = 'true' then
@@ -128,10 +232,13 @@ begin
         when 'string' then
             if length(p_value #>> '{}') > (p_field ->> 'maxLength')::int then
                 return format('has %s characters, the maximum is %s', length(p_value #>> '{}'), p_field ->> 'maxLength');
-            elsif p_field ->> 'format' = 'uri' and p_value #>> '{}' !~* '^(https?://[^[:space:]]+|data:[^,]*,.*)$' then
-                return format('%s is not a web address or data URI', v_said);
+            elsif p_field ->> 'format' = 'uri' then
+                return v_said || ' ' || public.file_problem(p_value #>> '{}');
             end if;
         when 'array' then
+            if public.file_kind(p_field) = 'files' and jsonb_array_length(p_value) > 20 then
+                return format('has %s items, the maximum is 20', jsonb_array_length(p_value));
+            end if;
             for v_item in select * from jsonb_array_elements(p_value) loop
                 if public.input_problem(p_field -> 'items', v_item) is not null then
                     return 'contains an invalid item: ' || public.input_problem(p_field -> 'items', v_item);
@@ -152,7 +259,7 @@ begin
         when p_field ? 'enum' then (
             select 'one of ' || string_agg(v, ', ' order by n) from jsonb_array_elements_text(p_field -> 'enum') with ordinality e (v, n)
         )
-        when p_field ->> 'format' = 'uri' then 'a web address or data URI'
+        when p_field ->> 'format' = 'uri' then 'an https address, a data URI of an image up to 256 kB, or an upload'
         when p_field ->> 'type' = 'array' then 'a list of ' || public.allowed_values(p_field -> 'items')
         when p_field ->> 'type' = 'boolean' then 'true or false'
         when p_field ->> 'type' is null then 'any value'
@@ -362,13 +469,14 @@ begin
         "style": {"type": "string", "own": ["style", "style_type", "style_preset"]},
         "strength": {"type": "number", "minimum": 0, "maximum": 1,
                      "own": ["strength", "prompt_strength", "image_prompt_strength"]},
-        "source_image_url": {"type": "string", "format": "uri",
-                             "own": ["image", "input_image", "image_prompt", "image_input", "input_images", "images"]}
+        "image": {"type": "string", "format": "uri"},
+        "images": {"type": "array", "items": {"type": "string", "format": "uri"}},
+        "source_image_url": {"type": "string", "format": "uri"}
     }'::jsonb;
 end;
 $$;
 comment on function public.neutral_inputs is
-    'Names that mean the same for every model, each with what it allows and, but for the size, with the inputs of models that it stands for: the first one that a model has. No model takes model_version, which older clients send: models.version counts.';
+    'Names that mean the same for every model, each with what it allows and, but for the size and the source image (image_input), with the inputs of models that it stands for: the first one that a model has. No model takes model_version, which older clients send: models.version counts.';
 
 create function public.default_input(p_model public.models) returns jsonb
 language plpgsql immutable parallel safe set search_path = ''
@@ -412,7 +520,9 @@ begin
     for v_key, v_value in select * from jsonb_each(v_given) loop
         v_problem := null;
         v_own := v_key;
-        if v_neutral ? v_key and (v_schema is null or not v_schema ? v_key or v_key in ('width', 'height', 'seed')) then
+        if v_neutral ? v_key and (
+            v_schema is null and v_key not in ('image', 'images') or not v_schema ? v_key or v_key in ('width', 'height', 'seed')
+        ) then
             v_problem := coalesce(public.input_problem(v_neutral -> v_key, v_value), case
                 when v_key = 'aspect_ratio' and v_value #>> '{}' !~ '^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$' then left(v_value::text, 60) || ' is not a ratio such as 16:9'
             end);
@@ -431,12 +541,16 @@ begin
             end if;
             parameters := parameters || jsonb_build_object(v_key, v_value);
         elsif v_neutral ? v_key then
-            select o into v_own from jsonb_array_elements_text(v_neutral -> v_key -> 'own') with ordinality as e (o, n)
-            where v_schema ? o order by n limit 1;
-            if v_own is null or v_given ? v_own then
+            if v_key in ('image', 'images', 'source_image_url') then
+                v_own := public.image_input(v_schema);
+            else
+                select o into v_own from jsonb_array_elements_text(v_neutral -> v_key -> 'own') with ordinality as e (o, n)
+                where v_schema ? o order by n limit 1;
+            end if;
+            if v_own is null or v_given ? v_own or v_names ? v_own then
                 if v_key <> 'num_outputs' or v_value <> '1' then
                     notices := notices || case
-                        when v_own is not null then format('%s is ignored because %s is given.', v_key, v_own)
+                        when v_own is not null then format('%s is ignored because %s is given.', v_key, coalesce(v_names ->> v_own, v_own))
                         when v_key = 'num_outputs' then format('num_outputs is ignored: %s generates one image per request.', p_model.id)
                         else format('%s is ignored: %s does not accept it.', v_key, p_model.id)
                     end;
@@ -444,9 +558,11 @@ begin
             else
                 v_names := v_names || jsonb_build_object(v_own, v_key);
                 parameters := parameters || jsonb_build_object(v_own, case
-                    when v_schema -> v_own ->> 'type' = 'array' then jsonb_build_array(v_value)
-                    -- Of the image, not of the change.
-                    when v_own = 'image_prompt_strength' then to_jsonb(1 - v_value::numeric)
+                    when v_schema -> v_own ->> 'type' = 'array' then case jsonb_typeof(v_value) when 'array' then v_value else jsonb_build_array(v_value) end
+                    when v_key = 'images' and jsonb_array_length(v_value) = 1 then v_value -> 0
+                    -- Of the image, not of the change. So do the functions of the guide understand it for FLUX, with their name of the image.
+                    when v_own = 'image_prompt_strength' or v_own = 'prompt_strength' and v_given ? 'source_image_url' and p_model.id ~ '/flux'
+                        then to_jsonb(1 - v_value::numeric)
                     else v_value
                 end);
                 if v_own = 'max_images' and v_value <> '1' then
@@ -462,6 +578,13 @@ begin
         end if;
     end loop;
 
+    -- Where the schema requires one, its check says so.
+    if coalesce(v_schema ? 'prompt' and v_schema -> 'prompt' -> 'required' is distinct from 'true', v_schema is null)
+       and coalesce(btrim(p_prompt), '') = '' then
+        v_problems := v_problems || jsonb_build_object('field', 'prompt', 'problem', 'is missing', 'allowed', 'text');
+    elsif not v_schema ? 'prompt' and p_prompt <> '' then
+        notices := notices || format('prompt is ignored: %s does not accept it.', p_model.id);
+    end if;
     if v_schema is not null then
         if v_asked <> '{}' and v_problems = '[]' then
             v_fitted := public.size_inputs(p_model, parameters, v_asked);
@@ -471,7 +594,7 @@ begin
             p || jsonb_build_object('field', coalesce(v_names ->> (p ->> 'field'), p ->> 'field'))
         ), '[]') into v_problems
         from jsonb_array_elements(public.input_problems(
-            v_schema, v_defaults || parameters || jsonb_build_object('prompt', p_prompt)
+            v_schema, v_defaults || parameters || case when v_schema ? 'prompt' and btrim(p_prompt) <> '' then jsonb_build_object('prompt', p_prompt) else '{}' end
         )) p;
     end if;
     if v_problems <> '[]' then

@@ -160,6 +160,7 @@ declare
     v_generation_id uuid := gen_random_uuid();
     v_job_id  uuid;
 begin
+    p_prompt := coalesce(p_prompt, '');
     perform public.refuse_reserved_inputs(p_parameters, p_source);
     perform public.refuse_invalid_labels(p_application, p_metadata);
     -- One start at a time per user, so that parallel requests cannot exceed the limit together.
@@ -204,6 +205,7 @@ begin
         v_generation_id, p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, v_input.notices, v_input.size,
         p_application, p_metadata
     );
+    perform public.use_uploads(v_generation_id, p_user_id, p_source, v_model.input_schema, v_input.parameters, p_parameters);
     v_job_id := public.enqueue_job(
         'generate-image',
         jsonb_build_object('generation_id', v_generation_id, 'prompt', p_prompt, 'model_id', p_model_id)
@@ -220,7 +222,7 @@ begin
 end;
 $$;
 comment on function public.start_generation is
-    'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. notices and size say what became of the request (resolve_input). application and metadata, up to 2 kB, are the caller''s own and kept with the generation and its predictions. Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
+    'Checks the input and the limits, writes the generation and enqueues its job, in one transaction. Source test is not limited. The prompt may be empty or null for a model that takes none. notices and size say what became of the request (resolve_input). application and metadata, up to 2 kB, are the caller''s own and kept with the generation and its predictions. Errors: DR404 model, DR409 key reused, DR422 input (problems in DETAIL), DR429 limit (limits in DETAIL).';
 
 -- Run ---------------------------------------------------------------------------------------------
 
@@ -230,7 +232,7 @@ create function public.begin_generation(p_job_id uuid, p_attempt int, p_provider
 returns table (
     generation_id uuid, status text, model_id text, version text, prediction uuid, provider_id text, input jsonb,
     intended_at timestamptz, intended_seconds double precision, deadline_seconds int,
-    user_id uuid, images_asked int, outputs_made int, outputs jsonb
+    user_id uuid, images_asked int, outputs_made int, outputs jsonb, given_files jsonb
 )
 language plpgsql volatile set search_path = ''
 as $$
@@ -239,6 +241,7 @@ declare
     v_id      uuid;
     v_payload jsonb;
     v_known   text;
+    v_resolved record;
 begin
     if not public.hold_claim(p_job_id, p_attempt) then
         return;
@@ -252,7 +255,9 @@ begin
 
     if not exists (select from public.image_generations g where g.id = v_id) then
         -- Enqueued by hand or by an older client: create the generation from the payload.
-        if coalesce(btrim(v_payload ->> 'prompt'), '') = '' then
+        if coalesce(btrim(v_payload ->> 'prompt'), '') = '' and not exists (
+            select from public.models m where m.id = v_payload ->> 'model_id' and not m.input_schema ? 'prompt'
+        ) then
             raise exception 'payload.prompt is missing: describe the image' using errcode = 'DR422';
         end if;
         perform public.refuse_reserved_inputs(
@@ -262,7 +267,7 @@ begin
         values (
             v_id,
             v_job.created_by,
-            v_payload ->> 'prompt',
+            coalesce(v_payload ->> 'prompt', ''),
             coalesce(v_payload ->> 'model_id', 'black-forest-labs/flux-schnell'),
             case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end,
             case when v_payload -> 'test' = 'true' then 'test' else 'app' end,
@@ -283,7 +288,13 @@ begin
         where o.id = v_id and o.notices is null and o.status <> 'completed'
     ) a
     left join lateral public.resolve_input(a.m, a.prompt, a.given, a.source = 'test') i on (a.m).id is not null
-    where g.id = a.id;
+    where g.id = a.id
+    returning g.user_id, g.source, (a.m).input_schema, g.parameters, a.given into v_resolved;
+    if found then
+        perform public.use_uploads(
+            v_id, v_resolved.user_id, v_resolved.source, v_resolved.input_schema, v_resolved.parameters, v_resolved.given
+        );
+    end if;
 
     update public.image_generations g
     set status = 'processing', started_at = clock_timestamp(), error_message = null, error_code = null,
@@ -299,7 +310,7 @@ begin
     if not found then
         return query
             select g.id, g.status, g.model_id, null::text, null::uuid, null::text, null::jsonb, null::timestamptz,
-                   null::double precision, null::int, g.user_id, null::int, null::int, null::jsonb
+                   null::double precision, null::int, g.user_id, null::int, null::int, null::jsonb, null::jsonb
             from public.image_generations g where g.id = v_id;
         return;
     end if;
@@ -324,7 +335,7 @@ begin
                coalesce((
                    select jsonb_agg(to_jsonb(o) order by o.index) from public.outputs o
                    where o.generation_id = g.id and o.prediction_id = p.id
-               ), '[]')
+               ), '[]'), p.given_files
         from public.image_generations g
         join public.predictions p
             on p.generation_id = g.id and p.provider = p_provider
@@ -337,14 +348,14 @@ begin
 end;
 $$;
 comment on function public.begin_generation is
-    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. images_asked: how many images its input asks for; outputs_made: how many it has, null while it runs; outputs: those stored already, as in the table. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
+    'What the holder of a claim needs to run its generation; no row when the claim is lost. prediction: the row of predictions to follow (provider_id is known), to look for (intended_seconds, since an earlier attempt intended it) or to create. deadline_seconds: of the model, null for the worker''s. images_asked: how many images its input asks for; outputs_made: how many it has, null while it runs; outputs: those stored already, as in the table; given_files: as in predictions. Errors: DR422 for a payload or input that can never run, 23503 for a user that is gone.';
 
 -- Predictions -------------------------------------------------------------------------------------
 
 create function public.requested_input(p_generation public.image_generations, p_model public.models) returns jsonb
 language sql stable set search_path = ''
 return coalesce(public.default_input(p_model), '{}') || (p_generation).parameters
-    || jsonb_build_object('prompt', (p_generation).prompt);
+    || case when coalesce((p_model).input_schema ? 'prompt', true) then jsonb_build_object('prompt', (p_generation).prompt) else '{}' end;
 comment on function public.requested_input is 'Input of a prediction as requested and by the model''s defaults, without a seed of ours.';
 
 create function public.data_reference(p_value jsonb) returns jsonb
@@ -429,7 +440,9 @@ $$;
 comment on function public.replace_prediction is
     'Ends a prediction of an earlier attempt, with the status that its provider gives or unknown, and intends another for the same generation; no row when the claim is lost.';
 
-create function public.renew_intent(p_job_id uuid, p_attempt int, p_prediction uuid) returns boolean
+create function public.renew_intent(
+    p_job_id uuid, p_attempt int, p_prediction uuid, p_given_files jsonb default null
+) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
 begin
@@ -438,13 +451,13 @@ begin
     end if;
     update public.predictions p
     set job_id = p_job_id, attempt = p_attempt, worker = public.worker_of(p_job_id, p_attempt),
-        created_at = clock_timestamp()
+        created_at = clock_timestamp(), given_files = coalesce(p_given_files, p.given_files)
     where p.id = p_prediction and p.provider_id is null;
     return found;
 end;
 $$;
 comment on function public.renew_intent is
-    'Before an intent is sent again, because nothing was started for it: false when the claim is lost or the intent is known meanwhile.';
+    'Before an intent is sent again, because nothing was started for it, or later than it was written, because files were given to the provider first (p_given_files: their addresses by reference). False when the claim is lost or the intent is known meanwhile.';
 
 create function public.record_prediction(
     p_job_id uuid, p_attempt int, p_provider_id text, p_prediction uuid default null, p_status text default 'starting'
@@ -699,9 +712,17 @@ as $$
     union
     select f.path
     from public.outputs o cross join lateral (values (o.storage_path), (o.thumbnail_path)) f (path)
-    where o.generation_id = any (p_generations) and f.path is not null;
+    where o.generation_id = any (p_generations) and f.path is not null
+    union
+    select f.path
+    from public.generation_uploads g join public.uploads u on u.id = g.upload_id
+    cross join lateral (values (u.storage_path), (u.thumbnail_path)) f (path)
+    where g.generation_id = any (p_generations) and f.path is not null and not exists (
+        select from public.generation_uploads o where o.upload_id = u.id and o.generation_id <> all (p_generations)
+    );
 $$;
-comment on function public.stored_files is 'The paths of all images and thumbnails of some generations, each once.';
+comment on function public.stored_files is
+    'The paths of all images and thumbnails of some generations, each once, and of the uploads that no others use.';
 
 -- Notify ------------------------------------------------------------------------------------------
 

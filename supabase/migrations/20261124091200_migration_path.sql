@@ -102,12 +102,12 @@ begin
     perform public.refuse_reserved_inputs(p_parameters, p_source);
     -- The same lock as in start_generation, because both paths share the limits.
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
-    if coalesce(btrim(p_prompt), '') = '' then
-        raise exception 'the prompt is empty: describe the image' using errcode = '22023';
-    end if;
     select * into v_model from public.models m where m.id = p_model_id and m.enabled;
     if not found then
         raise exception 'there is no enabled model %', p_model_id using errcode = 'DR404';
+    end if;
+    if coalesce(btrim(p_prompt), '') = '' and coalesce(v_model.input_schema ? 'prompt', true) then
+        raise exception 'the prompt is empty: describe the image' using errcode = '22023';
     end if;
     v_input := public.resolve_input(v_model, p_prompt, p_parameters, p_source = 'test');
     if p_source <> 'test' then
@@ -121,10 +121,11 @@ begin
     insert into public.image_generations (
         user_id, prompt, model_id, parameters, source, status, started_at, notices, size
     ) values (
-        p_user_id, p_prompt, p_model_id, v_input.parameters, p_source, 'processing', clock_timestamp(),
+        p_user_id, coalesce(p_prompt, ''), p_model_id, v_input.parameters, p_source, 'processing', clock_timestamp(),
         v_input.notices, v_input.size
     )
     returning id into v_id;
+    perform public.use_uploads(v_id, p_user_id, p_source, v_model.input_schema, v_input.parameters, p_parameters);
     insert into public.sync_generations (generation_id, model_id) values (v_id, p_model_id);
     return query
         select v_id, p.id, p.version, public.input_to_send(p) from public.intend_prediction(null, null, v_id, p_provider) p;

@@ -23,7 +23,7 @@ declare
 begin
     foreach v_table in array array[
         'audit_log', 'job_queue', 'job_leases', 'workers', 'models', 'image_generations',
-        'predictions', 'outputs', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
+        'predictions', 'outputs', 'uploads', 'generation_uploads', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
         'model_holds', 'job_rollup', 'job_rollup_daily', 'arrival_rollup', 'failure_rollup',
         'job_minutes', 'arrival_minutes', 'rollup_state', 'rollup_dirty', 'job_totals',
         'set_aside_jobs', 'background_errors', 'queue_samples', 'cron_requests', 'alert_rules', 'alerts', 'alert_channels', 'alert_channel_urls',
@@ -79,9 +79,12 @@ begin
             -- models
             'check_model', 'unfit_defaults', 'set_model', 'schema_in_brief', 'save_model_schema',
             -- model_inputs
-            'parameter_schema_of', 'megapixels_of', 'sizes_of', 'input_problem',
+            'file_kind', 'image_input', 'model_kind', 'parameter_schema_of', 'megapixels_of', 'sizes_of',
+            'upload_of', 'data_uri_problem', 'file_problem', 'input_problem',
             'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
+            -- uploads
+            'record_upload', 'forget_uploads', 'upload_references', 'use_uploads', 'expire_unused_upload',
             -- generations
             'reserved_input', 'refuse_reserved_inputs', 'refuse_invalid_labels',
             'get_user_limits', 'default_limits', 'limit_resets_in', 'start_generation', 'begin_generation',
@@ -158,7 +161,8 @@ revoke execute on function public.net_responses from public, anon, authenticated
 
 -- authenticated and anon: own rows, enabled models ------------------------------------------------
 
-grant select on public.job_queue, public.image_generations, public.outputs, public.user_limits to authenticated;
+grant select on public.job_queue, public.image_generations, public.outputs, public.uploads, public.user_limits
+    to authenticated;
 grant select on public.models to anon, authenticated;
 grant execute on function public.get_user_limits(uuid) to authenticated;
 grant execute on function public.images(public.image_generations) to authenticated;
@@ -170,6 +174,9 @@ create policy "Users can view their own generations" on public.image_generations
     for select to authenticated using ((select auth.uid()) = user_id);
 
 create policy "Users can view their own outputs" on public.outputs
+    for select to authenticated using ((select auth.uid()) = user_id);
+
+create policy "Users can view their own uploads" on public.uploads
     for select to authenticated using ((select auth.uid()) = user_id);
 
 create policy "Users can view their own limits" on public.user_limits
@@ -200,7 +207,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '8400d5caa9e45db3';
+return '390933e5cd518112';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

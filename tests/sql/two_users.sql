@@ -59,6 +59,10 @@ select 'replicate', 'a/model', id, '{}' from public.image_generations;
 insert into public.outputs (generation_id, index, user_id, url, storage_path, media_type, bytes)
 select id, 0, user_id, '/images/' || id || '/0.webp', id || '/0.webp', 'image/webp', 1
 from public.image_generations;
+insert into public.uploads (id, user_id, storage_path, content_type, width, height, bytes)
+select id, id, 'uploads/' || id || '/0.png', 'image/png', 1, 1, 1 from people;
+insert into public.generation_uploads (generation_id, upload_id)
+select g.id, g.user_id from public.image_generations g;
 insert into public.set_aside_jobs (job_id, step, error) values ('00000000-0000-0000-0000-00000000aaaa', 'claim', 'x');
 insert into public.background_errors (task, error) values ('rescue', 'x');
 insert into public.queue_samples (minute, pending, due, processing) values ('2000-01-01', 1, 1, 1);

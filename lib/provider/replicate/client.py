@@ -21,7 +21,13 @@ from lib.provider.contract import (
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.files import OutputFiles, read
 from lib.provider.replicate.model import model_path, parse_model
-from lib.provider.replicate.prediction import PREDICTION_ID, Page, parse_page, parse_prediction
+from lib.provider.replicate.prediction import (
+    PREDICTION_ID,
+    Page,
+    parse_file,
+    parse_page,
+    parse_prediction,
+)
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
     not_accepted,
@@ -48,6 +54,7 @@ class Replicate:
 
     name = "replicate"
     capabilities = frozenset({Capability.GET, Capability.LIST, Capability.MODEL})
+    reads_addresses = True
 
     def __init__(
         self,
@@ -109,6 +116,22 @@ class Replicate:
 
         retryable = safe_to_resend if wait_out_rate_limits else not_accepted
         return await retry(attempt, retryable=retryable, max_wait=self._max_wait)
+
+    async def give_file(self, name: str, content: bytes, content_type: str) -> str:
+        """Upload a file for an hour, and return its address for an input."""
+
+        async def attempt() -> str:
+            return parse_file(
+                await self._send(
+                    "POST",
+                    httpx.URL(f"{self._base}/v1/files"),
+                    about="an input file",
+                    not_found="unexpected_answer",
+                    files={"content": (name, content, content_type)},
+                )
+            )
+
+        return await retry(attempt, retryable=safe_to_resend, max_wait=self._max_wait)
 
     async def get(self, prediction_id: str) -> Prediction:
         """The current state of a prediction; raises "prediction_not_found" once it is removed."""

@@ -1,0 +1,176 @@
+"""Uploaded input images: checked, stored where nobody else can read them, deleted when expired."""
+
+import asyncio
+import logging
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from lib.database import AsyncPool, Pool, connected, load, load_async, translated
+from lib.storage import PRIVATE, CheckedImage, ImageRefused, NotAnImage, Storage, StorageError
+from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_path
+
+logger = logging.getLogger(__name__)
+
+MAX_UPLOAD_BYTES = 25 * 2**20
+ACCEPTED = frozenset({"png", "jpg", "webp", "gif"})
+"""The formats that models read, by extension."""
+EXPIRED_AT_ONCE = 100
+Source = Literal["app", "test"]
+"""test: of an operator, for test runs, and not limited."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpload:
+    """An upload: `reference` stands for it in inputs; width and height are in pixels."""
+
+    reference: str
+    content_type: str
+    width: int
+    height: int
+    bytes: int
+    expires_at: datetime
+    """When it is deleted unless a generation uses it."""
+
+
+def store_upload(
+    pool: Pool, storage: Storage, *, user_id: UUID | None, content: bytes
+) -> StoredUpload:
+    """Check, store and record a file of a user, or of an operator for test runs (None).
+
+    Raises NotAnImage and ImageRefused, whose messages are for the user, StorageFailed,
+    DatabaseUnavailable, and QueryError with sqlstate DR430 (too many unused uploads) or 23503
+    (unknown user).
+    """
+    draft = asyncio.run(_check(user_id, "app" if user_id else "test", content))
+    sql = load("uploads")
+    with translated(), pool.connection() as connection:
+        expires_at = sql.record_upload(connection, **draft.row)
+    try:
+        asyncio.run(storage.save(draft.name, content, draft.checked))
+    except StorageError:
+        with translated(), pool.connection() as connection:
+            sql.forget_uploads(connection, ids=[draft.id])
+        raise
+    return draft.stored(expires_at)
+
+
+async def store_upload_async(
+    pool: AsyncPool, storage: Storage, *, user_id: UUID | None, source: Source, content: bytes
+) -> StoredUpload:
+    """Do the same in an event loop."""
+    draft = await _check(user_id, source, content)
+    sql = load_async("uploads")
+    async with connected(pool) as connection:
+        expires_at = await sql.record_upload(connection, **draft.row)
+    try:
+        await storage.save(draft.name, content, draft.checked)
+    except StorageError:
+        async with connected(pool) as connection:
+            await sql.forget_uploads(connection, ids=[draft.id])
+        raise
+    return draft.stored(expires_at)
+
+
+async def check_input_image(content: bytes) -> CheckedImage:
+    """Decode an image that a model is to read. Raises NotAnImage and ImageRefused."""
+    if len(content) > MAX_UPLOAD_BYTES:
+        raise ImageRefused(f"The file is larger than {MAX_UPLOAD_BYTES // 2**20} MB.")
+    checked = await check_image(content)
+    if checked.extension not in ACCEPTED:
+        kind = checked.extension.upper()
+        raise NotAnImage(f"Models do not read {kind} files. Send a PNG, JPEG, WebP or GIF.")
+    return checked
+
+
+async def data_uri_problems(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What decoding the data URIs in parameters finds; the database checks their form."""
+    problems = []
+    for name, uri in texts_of(parameters):
+        if uri[:11].lower() != "data:image/":
+            continue
+        try:
+            await check_input_image(b64decode(uri.partition(",")[2]))
+        except (StorageError, ValueError) as error:
+            problems.append({"field": name, "problem": str(error)})
+    return problems
+
+
+def texts_of(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text in parameters, also in their lists, with the name of its parameter."""
+    for name, value in parameters.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str):
+                yield name, item
+
+
+async def delete_expired_uploads(pool: AsyncPool, storage: Storage) -> int:
+    """Delete uploads that no generation uses, and return how many. Raises DatabaseError."""
+    sql = load_async("uploads")
+    async with connected(pool) as connection:
+        expired = [row async for row in sql.expired(connection, limit=EXPIRED_AT_ONCE)]
+    deleted = []
+    for row in expired:
+        try:
+            for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
+                await asyncio.to_thread(storage.delete, path)
+        except StorageError as error:
+            # The row is kept, so that another run finds the file.
+            logger.warning("An expired upload was not deleted: %s", error)
+        else:
+            deleted.append(row["id"])
+    if deleted:
+        async with connected(pool) as connection:
+            await sql.forget_uploads(connection, ids=deleted)
+    return len(deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A checked file that is not stored yet."""
+
+    id: UUID
+    user_id: UUID | None
+    source: Source
+    bytes: int
+    checked: CheckedImage
+
+    @property
+    def name(self) -> str:
+        """Its path in the storage, without the extension."""
+        owner = self.user_id or {"app": "anonymous", "test": "operators"}[self.source]
+        return f"{PRIVATE}{owner}/{self.id}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The arguments of record_upload."""
+        width, height = self.checked.size or (0, 0)
+        return {
+            "id": self.id,
+            "user_id": self.user_id,
+            "source": self.source,
+            "storage_path": f"{self.name}.{self.checked.extension}",
+            "thumbnail_path": thumbnail_path(self.name) if self.checked.thumbnail else None,
+            "content_type": MEDIA_TYPES[self.checked.extension],
+            "width": width,
+            "height": height,
+            "bytes": self.bytes,
+        }
+
+    def stored(self, expires_at: datetime) -> StoredUpload:
+        row = self.row
+        return StoredUpload(
+            f"upload:{self.id}",
+            row["content_type"],
+            row["width"],
+            row["height"],
+            self.bytes,
+            expires_at,
+        )
+
+
+async def _check(user_id: UUID | None, source: Source, content: bytes) -> _Draft:
+    return _Draft(uuid4(), user_id, source, len(content), await check_input_image(content))
