@@ -15,7 +15,6 @@ from lib.ops.test_runs.submission import Invalid, Submission
 from lib.resources import project_keys
 from lib.roles import AccessDenied
 from lib.settings import settings
-from lib.storage import NotAnImage, StorageError
 from lib.ui.confirm import confirmations
 from lib.ui.dashboard import actor, clear_cached_answers, functions_url, pool, read, read_once
 from lib.ui.live import live, rerun_when_reachable
@@ -50,7 +49,7 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
     try:
         actor()
         submission = replace(submission, parameters=stored(submission.parameters, None))
-    except (AccessDenied, NotAnImage, StorageError) as refusal:
+    except (AccessDenied, Invalid) as refusal:
         st.session_state["refusal"] = str(refusal)
         return False
     previous = st.session_state.get("submitted")

@@ -178,7 +178,7 @@ def show_outputs(job: Job, images: Sequence[Job]) -> None:
     alt = job["prompt"] or f"Image by {job['model_id']}"
     files = references_of(json.loads(job["parameters"])).values()
     inputs = input_images([reference for references in files for reference in references])
-    source = next((image for image in inputs if image.source), None)
+    source = next((image for image in inputs if image.thumbnail), None)
     if source is None:
         show_images(images, alt)
         return

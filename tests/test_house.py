@@ -68,7 +68,7 @@ ALLOWED = {
     },
     "ui": {
         *("checks", "database", "formats", "ops", "queue", "resources", "roles", "settings"),
-        *("storage", "api.errors", "api.loopback", "provider.contract"),
+        *("storage", "api.errors", "api.loopback", "generation.uploads", "provider.contract"),
     },
     "pages": {
         *("checks", "client", "database", "formats", "ops", "queue", "resources", "roles"),

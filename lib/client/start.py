@@ -50,7 +50,7 @@ def start_image_generation(
     url: str,
     key: str,
     *,
-    prompt: str,
+    prompt: str | None = None,
     model_id: str,
     idempotency_key: str,
     access_token: str | None = None,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-
 PRIVATE = "uploads/"
 """Files whose paths begin with it are never public, whatever the storage of images is."""
 

@@ -1,5 +1,6 @@
 """Generated images: URLs for the viewer's browser, and files to download."""
 
+import base64
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio
 import streamlit as st
+from PIL import Image
 
 from lib.resources import image_elsewhere, image_storage
 from lib.settings import settings
@@ -22,6 +24,7 @@ Row = Mapping[str, Any]
 SIGNED_URL_SECONDS = 30
 """How long a signed Supabase URL is cached: less than the shortest lifetime allowed."""
 MAX_KNOWN_URLS = 5000
+ICON_SIDE = 128
 
 
 @st.cache_resource
@@ -102,6 +105,29 @@ def _known_urls() -> dict[str, tuple[str, float]]:
 @st.cache_data(ttl=SIGNED_URL_SECONDS, max_entries=5000, show_spinner=False)
 def _signed_url(path: str) -> str:
     return storage().url_for(path)
+
+
+def private_image(path: str | None) -> bytes | None:
+    """A stored file that has no URL of its own, such as an upload's thumbnail; None without it."""
+    try:
+        return _private_image(path) if path else None
+    except (StorageFailed, FileNotFoundError):
+        return None
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _private_image(path: str) -> bytes:
+    return storage().read(path)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def icon(image: bytes) -> str:
+    """An image as a small data URI, for a cell of a table."""
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.thumbnail((ICON_SIDE, ICON_SIDE))
+        written = io.BytesIO()
+        opened.save(written, "WEBP")
+    return f"data:image/webp;base64,{base64.b64encode(written.getvalue()).decode()}"
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

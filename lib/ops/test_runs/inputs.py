@@ -9,7 +9,7 @@ from lib.ops.test_runs.sizes import Model
 MAX_TEXT_CHARS = 10_000
 NEGATIVE_PROMPT = "negative_prompt"
 IMAGE_KINDS = ("file", "files")
-IMAGE_ADDRESSES = ("https://", "http://", "data:", "upload:")
+IMAGE_ADDRESSES = ("https://", "data:", "upload:")
 """How the value of an image input begins."""
 
 

@@ -9,6 +9,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lib.formats import escaped
 from lib.generation.uploads import store_upload
+from lib.ops.test_runs.submission import Invalid
+from lib.storage import StorageError
 from lib.ui.dashboard import pool
 from lib.ui.images import preview, storage
 from lib.ui.parts.input_images import WIDTH, show_input_images
@@ -65,7 +67,7 @@ def image_field(
 def stored(value: Any, user_id: UUID | None) -> Any:
     """A value with its files stored, each replaced by its reference; other values as they are.
 
-    A file is stored once in a session. Raises NotAnImage, StorageError and DatabaseError.
+    A file is stored once in a session. Raises Invalid and DatabaseError.
     """
     if isinstance(value, Mapping):
         return {name: stored(one, user_id) for name, one in value.items()}
@@ -77,7 +79,11 @@ def stored(value: Any, user_id: UUID | None) -> Any:
     key = (value.file_id, user_id)
     if key not in known:
         content = value.getvalue()
-        known[key] = store_upload(pool(), storage(), user_id=user_id, content=content).reference
+        try:
+            upload = store_upload(pool(), storage(), user_id=user_id, content=content)
+        except StorageError as error:
+            raise Invalid(value.name, str(error)) from error
+        known[key] = upload.reference
     return known[key]
 
 

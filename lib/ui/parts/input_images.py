@@ -13,7 +13,7 @@ import streamlit as st
 
 from lib.formats import escaped, size
 from lib.ui.dashboard import read
-from lib.ui.images import preview, storage, thumbnail_sources
+from lib.ui.images import preview, private_image, storage
 
 UPLOAD, DATA, WEB = "upload:", "data:", ("https://", "http://")
 WIDTH = 110
@@ -22,13 +22,13 @@ MAX_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """An input image as it can be shown: `source` is a URL or bytes, None if there is none.
+    """An input image as it can be shown: `thumbnail` is None if there is nothing to show.
 
     `path` is where it is stored, None unless it was uploaded. `caption` is Markdown.
     """
 
     reference: str
-    source: str | bytes | None
+    thumbnail: bytes | None
     caption: str
     path: str | None = None
 
@@ -53,9 +53,7 @@ def input_images(references: Sequence[str]) -> list[InputImage]:
     """Images as they can be shown, in order."""
     ids = [id for reference in references if (id := upload_id(reference))]
     rows = {row["id"]: row for row in read("inputs", "uploads", ids=ids)} if ids else {}
-    files = [{"image_url": None, **row} for row in rows.values()]
-    sources = dict(zip(rows, thumbnail_sources(files), strict=True))
-    return [_input_image(reference, rows, sources) for reference in references]
+    return [_input_image(reference, rows) for reference in references]
 
 
 def show_input_images(references: Sequence[str], label: str) -> None:
@@ -65,9 +63,8 @@ def show_input_images(references: Sequence[str], label: str) -> None:
         for number, image in enumerate(images, 1):
             place = f" {number} of {len(images)}" if len(images) > 1 else ""
             with st.container(width=WIDTH, gap="xsmall"):
-                if image.source:
-                    link = image.source if isinstance(image.source, str) else None
-                    st.image(image.source, width="stretch", alt=f"{label}{place}", link=link)
+                if image.thumbnail:
+                    st.image(image.thumbnail, width="stretch", alt=f"{label}{place}")
                 st.caption(image.caption)
 
 
@@ -102,18 +99,16 @@ def _host(address: str) -> str:
         return "web address"
 
 
-def _input_image(
-    reference: str, rows: Mapping[UUID, Mapping[str, Any]], sources: Mapping[UUID, str | None]
-) -> InputImage:
+def _input_image(reference: str, uploads: Mapping[UUID, Mapping[str, Any]]) -> InputImage:
     if reference.startswith(WEB):
         return InputImage(reference, None, f":material/link: {escaped(_host(reference))}")
     if content := data_bytes(reference):
-        source = preview(content, sha256(content).hexdigest())
-        return InputImage(reference, source, f"Data URI, {size(len(content))}")
+        thumbnail = preview(content, sha256(content).hexdigest())
+        return InputImage(reference, thumbnail, f"Data URI, {size(len(content))}")
     id = upload_id(reference)
-    if id is None or id not in rows:
+    if id is None or id not in uploads:
         return InputImage(reference, None, "Upload deleted" if id else "Not an image")
-    row = rows[id]
-    source = sources.get(id)
+    row = uploads[id]
     caption = f"{row['width']} x {row['height']}, {size(row['bytes'])}"
-    return InputImage(reference, source, caption, row["storage_path"])
+    thumbnail = private_image(row["thumbnail_path"])
+    return InputImage(reference, thumbnail, caption, row["storage_path"])

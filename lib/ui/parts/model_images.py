@@ -21,7 +21,7 @@ def show_model_images(model_id: str) -> None:
     st.header("Latest images")
     outputs = iter(thumbnail_sources([image for row in rows for image in row["outputs"]]))
     references = [row["input"] for row in rows if row["input"]]
-    inputs = {image.reference: image.source for image in input_images(references)}
+    inputs = {image.reference: image.thumbnail for image in input_images(references)}
     with st.grid("auto", min_column_width=CARD_WIDTH):
         for row in rows:
             sources = list(islice(outputs, len(row["outputs"])))

@@ -27,7 +27,6 @@ from lib.ops.test_runs.inputs import (
 from lib.ops.test_runs.sizes import Model, size_choices
 from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid
 from lib.roles import AccessDenied, Role
-from lib.storage import StorageError
 from lib.ui.access import require
 from lib.ui.confirm import report
 from lib.ui.dashboard import actor, clear_cached_answers, current_user, pool, read
@@ -196,12 +195,11 @@ def _start(
 ) -> None:
     try:
         who = actor()
-        if isinstance(parameters, str):
-            parameters = parse_parameters(parameters)
-        parameters = stored(parameters, None if test else job["user_id"])
-        changes = Changes(prompt, parameters, seed, test)
+        given = parse_parameters(parameters) if isinstance(parameters, str) else parameters
+        files_stored = stored(given, None if test else job["user_id"])
+        changes = Changes(prompt, files_stored, seed, test)
         new = run_again(pool(), who, job["id"], job["model_id"], key, changes)
-    except (AccessDenied, Invalid, StorageError) as refusal:
+    except (AccessDenied, Invalid) as refusal:
         st.error(f"Not started. {escaped(str(refusal))}")
         return
     except QueryError as refusal:

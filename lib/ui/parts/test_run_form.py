@@ -156,12 +156,12 @@ def _parameters(models: Sequence[Model], images: Sequence[Any]) -> dict[str, dic
         open = not any(map(takes_prompt, models)) or any(one.required for one in parameters)
         with st.expander(f"Settings of {title}", expanded=open):
             found = parameter_fields(parameters, sharing)
-        for model in sharing:
-            values[model] |= found
-    for model in models:
-        image = image_input(model)
+        for id in sharing:
+            values[id] |= found
+    for one in models:
+        image = image_input(one)
         if image and images:
-            values[model["id"]][image.name] = images_value(image, images)
+            values[one["id"]][image.name] = images_value(image, images)
     return values
 
 

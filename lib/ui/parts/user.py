@@ -22,7 +22,7 @@ from lib.ui.columns import (
 )
 from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, pool, read, time_zone
-from lib.ui.images import thumbnail_sources
+from lib.ui.images import icon, thumbnail_sources
 from lib.ui.navigation import link
 from lib.ui.parts.input_images import input_images
 from lib.ui.time_range import Step, TimeRange
@@ -104,7 +104,11 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
     sources = dict(zip((row["id"] for row in completed), thumbnail_sources(completed), strict=True))
     thumbnails = [sources.get(row["id"]) for row in rows]
     references = [row["input"] for row in rows if row["input"]]
-    inputs = {image.reference: image.source for image in input_images(references)}
+    inputs = {
+        image.reference: icon(image.thumbnail)
+        for image in input_images(references)
+        if image.thumbnail
+    }
     st.dataframe(
         [
             {
