@@ -53,7 +53,7 @@ where r.id = :run;
 -- wait_seconds: from due to the start of the last attempt, so far; run_seconds: from there to its
 -- end, so far, null if not started; total_seconds: from due to its end, so far. outputs: all images
 -- of a completed one, a list of objects with storage_path, thumbnail_path and image_url; empty if only
--- the first is known.
+-- the first is known. seed: that was sent to the provider for a completed one, null if none.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
@@ -97,6 +97,11 @@ select
         from public.outputs o
         where o.generation_id = j.generation_id and j.status = 'completed'
     ), '[]') as outputs,
+    case when j.status = 'completed' then (
+        select p.input -> 'seed' from public.predictions p
+        where p.generation_id = j.generation_id
+        order by p.created_at desc limit 1
+    ) end as seed,
     exists (
         select from public.model_holds h
         where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()

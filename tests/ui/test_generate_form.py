@@ -95,5 +95,5 @@ def test_with_an_image_the_size_is_that_of_the_image(models, picture):
     script = drawn(models, KONTEXT)
     assert script.selectbox(key="run size").value.startswith("1:1")
     script.file_uploader[0].set_value([picture]).run()
-    assert script.selectbox(key="run size").value == "As the input image"
+    assert script.selectbox(key="run size").value == "Same as input image"
     assert (submitted(script).width, submitted(script).height) == (None, None)

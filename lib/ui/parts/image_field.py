@@ -45,14 +45,11 @@ def image_field(
             max_upload_size=MAX_MEGABYTES,
         )
         files = chosen if isinstance(chosen, list) else [chosen] if chosen else []
-        if kept or files:
-            with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-                show_input_images(kept, label)
-                _previews(files, label)
-                if kept:
-                    st.button(
-                        "Remove kept images", key=f"{key} remove", on_click=_remove, args=(key,)
-                    )
+        if files:
+            _previews(files, label)
+        if kept:
+            show_input_images(kept, label)
+            st.button("Remove kept images", key=f"{key} remove", on_click=_remove, args=(key,))
         address = st.text_input(
             f"Address: {label}",
             key=f"{key} address {turn}",
@@ -61,7 +58,8 @@ def image_field(
             placeholder="Or the address of an image: https://…",
             label_visibility="collapsed",
         )
-    return [*kept, *files, *(address or "").split()]
+    # New ones first: a model that takes one image gets the first.
+    return [*files, *(address or "").split(), *kept]
 
 
 def stored(value: Any, user_id: UUID | None) -> Any:
@@ -93,12 +91,12 @@ def forget_stored() -> None:
 
 
 def _previews(files: Sequence[UploadedFile], label: str) -> None:
-    for file in files:
-        with st.container(width=WIDTH, gap="xsmall"):
+    with st.container(horizontal=True, gap="small"):
+        for file in files:
             if thumbnail := preview(file.getvalue(), file.file_id):
-                st.image(thumbnail, width="stretch", alt=f"{label}: {file.name}")
+                st.image(thumbnail, width=WIDTH, alt=f"{label}: {file.name}")
             else:
-                st.caption(f"Not an image: {escaped(file.name[:60])}")
+                st.caption(f"Not an image: {escaped(file.name[:60])}", width=WIDTH)
 
 
 def _remove(key: str) -> None:

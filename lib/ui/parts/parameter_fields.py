@@ -118,7 +118,13 @@ def _number(parameter: Parameter, key: str) -> Any:
     step = 1 if parameter.kind == "integer" else _step(span)
     if value is not None and span and span / step <= MAX_SLIDER_STEPS:
         chosen = st.slider(
-            label, least, most, step=step, help=help, **field_state(key, value=value)
+            label,
+            least,
+            most,
+            step=step,
+            format="%.2f" if step == 0.01 else None if step == 1 else "%.1f",
+            help=help,
+            **field_state(key, value=value),
         )
         # Steps add up to a little more or less.
         return chosen if parameter.kind == "integer" else round(chosen, 4)

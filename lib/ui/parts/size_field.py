@@ -10,7 +10,7 @@ from lib.ops.test_runs.sizes import Model, bounds, size_choices
 from lib.ui.parts.parameter_fields import field_state, fill, filled
 
 CUSTOM_SIZE = "Custom"
-INPUT_SIZE = "As the input image"
+INPUT_SIZE = "Same as input image"
 
 
 def saved_size(models: Sequence[Model], sides: tuple[int | None, int | None]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def size_field(models: Sequence[Model], *, has_image: bool) -> tuple[int | None,
         ratio = before.partition(" ")[0]
         same = [label for label in options if label.partition(" ")[0] == ratio and not has_image]
         fill({"run size": (same or options)[0]})
-    size = st.selectbox("Size", options, **field_state("run size"))
+    size = st.selectbox("Size", options, **field_state("run size"), width=210)
     if size == INPUT_SIZE:
         return None, None
     if size in choices or not limits:

@@ -89,10 +89,10 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         jobs_per_model, jobs, per_second = _amounts(load_test)
         outputs = 1 if load_test else _outputs(known)
-        width, height = size_field(known, has_image=bool(images))
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        width, height = size_field(known, has_image=bool(images))
         seed = _seed(known)
-        negative_prompt = _negative_prompt(known)
+    negative_prompt = _negative_prompt(known)
     submission = Submission(
         prompt=prompt,
         negative_prompt=negative_prompt,

@@ -144,7 +144,7 @@ def _times(job: Row) -> str:
     """How long an ended job ran, its seed, and how many images it has."""
     ran = job["run_seconds"]
     parts = [f"Ran {duration(ran)}" if ran is not None else "Not started"]
-    if (seed := job["parameters"].get("seed")) is not None:
+    if (seed := job["seed"] or job["parameters"].get("seed")) is not None:
         parts.append(f"seed {seed}")
     if (images := len(job["outputs"])) > 1:
         parts.append(plural(images, "image"))
