@@ -2,18 +2,16 @@
 
 import asyncio
 import logging
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 from lib.api.routes import Functions
+from lib.api.uploads import Uploads
 from lib.api.user_tokens import UserTokens
 from lib.database import (
     AsyncPool,
@@ -34,8 +32,10 @@ from lib.resources import database_url, image_storage, jwks_url, project_keys
 from lib.settings import Settings
 from lib.settings.named_function import named_function
 from lib.worker.background import attempt, keep_running
+from lib.worker.expiry import uploads_expiring
 from lib.worker.handlers import Handler, handlers
 from lib.worker.rescue import rescue_dead_workers
+from lib.worker.signals import on_signals
 from lib.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -156,11 +156,12 @@ async def backend(settings: Settings, url: str) -> AsyncIterator[Backend]:
         logger.info("Provider: %s", "Replicate" if settings.replicate_token else "simulated")
         replicate = Replicate(token, api) if api else Replicate(token)
         stack.push_async_callback(replicate.aclose)
-        queue = Queue(pool)
+        queue, storage = Queue(pool), image_storage(settings)
+        await stack.enter_async_context(uploads_expiring(pool, storage))
         job_handlers = handlers(
             queue,
             replicate,
-            image_storage(settings),
+            storage,
             generation_seconds=settings.generation_seconds,
             prompt_check=prompt_check(settings),
         )
@@ -222,7 +223,12 @@ class Service:
             keys = project_keys(self._settings)
             tokens = UserTokens(keys.jwt_secret, jwks_url(self._settings))
             self.functions = Functions(
-                service.queue, keys, tokens, service.worker, self._settings.anonymous_starts
+                service.queue,
+                keys,
+                tokens,
+                service.worker,
+                self._settings.anonymous_starts,
+                Uploads(service.pool, image_storage(self._settings)),
             )
             self.pool = service.pool
             watch_task = None
@@ -237,7 +243,7 @@ class Service:
                 if self._with_worker or not self._settings.database_url:
                     work = partial(self._work, service, url)
                     tasks.create_task(keep_running("worker", work, service.pool, service.stopping))
-                with _on_signals(service.stop):
+                with on_signals(service.stop):
                     yield
                 service.stop()
                 if watch_task:
@@ -271,29 +277,3 @@ async def _prepared_database(settings: Settings) -> AsyncIterator[str]:
     finally:
         if server:
             await asyncio.to_thread(server.stop)
-
-
-@contextmanager
-def _on_signals(action: Callable[[], None]) -> Iterator[None]:
-    """Run the action on SIGTERM and SIGINT, before the server's own handlers.
-
-    The server first waits for open requests, and those wait for their jobs.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def act(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(action)
-        if callable(handler := before[signal.Signals(number)]):
-            handler(number, frame)
-
-    for number in before:
-        signal.signal(number, act)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

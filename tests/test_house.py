@@ -56,13 +56,14 @@ ALLOWED = {
     "resources": {"database", "provider", "settings", "storage"},
     "generation": {"database", "provider", "queue", "storage"},
     "ops": {
-        *("client", "database", "formats", "provider", "queue", "roles", "settings", "storage"),
+        *("client", "database", "formats", "generation", "provider", "queue", "roles", "settings"),
+        "storage",
     },
     "checks": {
         *("database", "formats", "ops", "queue", "resources", "roles", "settings", "storage"),
     },
     "worker": {"database", "generation", "ops", "provider", "queue", "storage"},
-    "api": {"database", "queue", "settings", "worker"},
+    "api": {"database", "generation", "queue", "settings", "storage", "worker"},
     "service": {
         *("api", "database", "ops", "provider", "queue", "resources", "settings", "worker"),
     },
@@ -72,7 +73,8 @@ ALLOWED = {
     },
     "pages": {
         *("checks", "client", "database", "formats", "ops", "queue", "resources", "roles"),
-        *("settings", "ui", "provider.simulator.faults", "provider.simulator.models"),
+        *("settings", "ui", "generation.uploads", "provider.simulator.faults"),
+        "provider.simulator.models",
     },
     # Entry points.
     "app": {"api", "database", "logs", "memory", "service", "settings", "ui"},

@@ -61,6 +61,11 @@ def from_query_error(error: QueryError) -> FunctionError:
                 headers={"Retry-After": seconds},
                 limits=limits,
             )
+        case "DR430":
+            seconds = str(error.detail["retry_after_seconds"])
+            return FunctionError(
+                429, "upload_limit_reached", error.message, headers={"Retry-After": seconds}
+            )
         case "23503":
             return FunctionError(422, "unknown_user", "No such user.", field="user_id")
         case _:

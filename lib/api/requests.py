@@ -72,7 +72,7 @@ class StartGeneration(BaseModel):
     model_config = ConfigDict(extra="allow", protected_namespaces=())
     __pydantic_extra__: dict[Text, Annotated[Any, AfterValidator(_model_input)]]
 
-    prompt: Prompt
+    prompt: Prompt | None = None
     model_id: Annotated[Text, Field(min_length=1, max_length=200)]
     user_id: UUID | None = None
     test: bool = False

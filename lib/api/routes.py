@@ -1,10 +1,11 @@
-"""start-generation, process-generation and process-jobs over HTTP."""
+"""start-generation, uploads, process-generation and process-jobs over HTTP."""
 
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.endpoints import HTTPEndpoint
@@ -16,10 +17,12 @@ from starlette.routing import BaseRoute, Route, Router
 
 from lib.api.auth import Caller, authenticate, require_service
 from lib.api.body_limit import BodyLimit
-from lib.api.errors import FunctionError, from_query_error
+from lib.api.errors import FunctionError, from_query_error, invalid_fields
 from lib.api.requests import ProcessGeneration, StartGeneration, parse_body
+from lib.api.uploads import FRAMING_BYTES, Uploads
 from lib.api.user_tokens import UserTokens
 from lib.database import DatabaseError, DatabaseUnavailable, QueryError, SchemaMissing
+from lib.generation.uploads import MAX_UPLOAD_BYTES, data_uri_problems
 from lib.queue.worker_calls import Queue
 from lib.settings.keys import Keys
 from lib.worker.worker import Worker
@@ -33,12 +36,13 @@ IDEMPOTENCY_KEY_LENGTH = 255
 CORS = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
-    allow_methods=["POST"],
+    allow_methods=["GET", "POST"],
     allow_headers=["apikey", "authorization", "content-type", "idempotency-key", "x-client-info"],
     expose_headers=["Retry-After"],
 )
-# Far above the longest prompt, far below a harmful size.
-BODY_LIMIT = Middleware(BodyLimit, max_bytes=256 * 1024, seconds=20)
+# A few data URIs; far below a harmful size.
+BODY_LIMIT = Middleware(BodyLimit, max_bytes=2**20, seconds=20)
+UPLOAD_LIMIT = Middleware(BodyLimit, max_bytes=MAX_UPLOAD_BYTES + FRAMING_BYTES, seconds=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Functions:
     tokens: UserTokens
     worker: Callable[[str], Worker]
     anonymous_starts: bool
+    uploads: Uploads
 
 
 Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
@@ -61,14 +66,11 @@ Function = Callable[[Request, Functions, Caller], Awaitable[Response]]
 
 async def start_generation(request: Request, functions: Functions, caller: Caller) -> Response:
     """Queue a generation within the caller's limits."""
-    if caller.role == "anon" and not functions.anonymous_starts:
-        raise FunctionError(
-            401,
-            "sign_in_needed",
-            "The publishable key alone cannot start generations here: also send a user's token, or"
-            " set DARKROOM_ANONYMOUS_STARTS=1.",
-        )
+    _require_start(functions, caller)
     params = await parse_body(request, StartGeneration)
+    if problems := await data_uri_problems(params.parameters()):
+        words = "; ".join(f"{each['field']}: {each['problem']}" for each in problems)
+        raise invalid_fields(words, problems)
     key = request.headers.get("idempotency-key")
     _check_allowed(params, caller, key)
     if key is not None and caller.role == "anon":
@@ -78,7 +80,7 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             run_id=run.id,
             jobs=run.jobs,
             per_second=run.per_second,
-            prompt=params.prompt,
+            prompt=params.prompt or "",
             model_id=params.model_id,
             parameters=params.parameters(),
             idempotency_key=key,
@@ -88,7 +90,7 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
     else:
         started = await functions.queue.start_generation(
             user_id=caller.user_id or params.user_id,
-            prompt=params.prompt,
+            prompt=params.prompt or "",
             model_id=params.model_id,
             parameters=params.parameters(),
             source="test" if params.test else "app",
@@ -108,6 +110,17 @@ async def start_generation(request: Request, functions: Functions, caller: Calle
             "metadata": started.metadata,
         }
     )
+
+
+def _require_start(functions: Functions, caller: Caller) -> None:
+    """Raise FunctionError 401 unless the caller may start generations."""
+    if caller.role == "anon" and not functions.anonymous_starts:
+        raise FunctionError(
+            401,
+            "sign_in_needed",
+            "The publishable key alone cannot start generations here: also send a user's token, or"
+            " set DARKROOM_ANONYMOUS_STARTS=1.",
+        )
 
 
 def _check_allowed(params: StartGeneration, caller: Caller, key: str | None) -> None:
@@ -141,6 +154,24 @@ def _key_of_stranger(request: Request, body: bytes, key: str) -> str:
     peer = request.client.host if request.client else ""
     request_of_caller = b"\0".join([peer.encode(), key.encode(), body])
     return f"anonymous:{sha256(request_of_caller).hexdigest()}"
+
+
+async def upload_image(request: Request, functions: Functions, caller: Caller) -> Response:
+    """Store an input image of the caller, or of the user that the secret key names."""
+    _require_start(functions, caller)
+    user_id, named = caller.user_id, request.query_params.get("user_id")
+    if named is not None:
+        require_service(caller)
+        try:
+            user_id = UUID(named)
+        except ValueError:
+            raise FunctionError(422, "unknown_user", "No such user.", field="user_id") from None
+    return await functions.uploads.store(request, user_id)
+
+
+async def show_upload(request: Request, functions: Functions, caller: Caller) -> Response:
+    """An upload of the caller, or with the secret key of anybody."""
+    return await functions.uploads.show(request, caller)
 
 
 async def process_generation(request: Request, functions: Functions, caller: Caller) -> Response:
@@ -194,12 +225,17 @@ def routes(functions: Callable[[], Functions | None]) -> list[BaseRoute]:
             Route(f"{ROOT}/start-generation", endpoint(start_generation), methods=["POST"]),
             Route(f"{ROOT}/process-generation", endpoint(process_generation), methods=["POST"]),
             Route(f"{ROOT}/process-jobs", endpoint(process_jobs), methods=["POST"]),
+            Route(f"{ROOT}/uploads/{{id}}", endpoint(show_upload)),
             # Without this, an unmatched path would fall through to the dashboard.
             Route(f"{ROOT}/{{path:any_path}}", _NotFound),
         ]
     )
-    # A Mount would not match paths that contain a newline.
-    return [Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS, BODY_LIMIT])]
+    upload = Router([Route(f"{ROOT}/uploads", endpoint(upload_image), methods=["POST"])])
+    return [
+        Route(f"{ROOT}/uploads", upload, middleware=[CORS, UPLOAD_LIMIT]),
+        # A Mount would not match paths that contain a newline.
+        Route(f"{ROOT}/{{path:any_path}}", router, middleware=[CORS, BODY_LIMIT]),
+    ]
 
 
 def _to_function_error(request: Request, error: FunctionError | DatabaseError) -> FunctionError:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lib.generation.inputs import InputFiles
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
 from lib.generation.predictions import Predictions, creation_unknown
@@ -38,7 +39,8 @@ class GenerationHandler:
     ) -> None:
         self._queue = queue
         self._calls = PredictionCalls(queue.pool, provider.name, deadline_seconds=deadline_seconds)
-        self._predictions = Predictions(self._calls, provider, prompt_check)
+        files = InputFiles(queue.pool, storage)
+        self._predictions = Predictions(self._calls, provider, files, prompt_check)
         self._provider = provider
         self._outputs = Outputs(self._calls, provider, storage)
         self.outage = self._outputs.outage

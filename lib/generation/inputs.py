@@ -20,16 +20,15 @@ FETCH_SECONDS = 60.0
 
 
 class InputFiles:
-    """Gives a provider those files of inputs that it cannot read by itself."""
+    """Gives providers those files of inputs that they cannot read by themselves."""
 
-    def __init__(self, pool: AsyncPool, provider: Provider, storage: Storage) -> None:
+    def __init__(self, pool: AsyncPool, storage: Storage) -> None:
         self._pool = pool
-        self._provider = provider
         self._storage = storage
         self._sql = load_async("uploads")
 
     async def give(
-        self, generation_id: UUID, model_id: str, input: Mapping[str, Any]
+        self, provider: Provider, generation_id: UUID, model_id: str, input: Mapping[str, Any]
     ) -> dict[str, str]:
         """Give the files of an input, each once, and return what takes their places.
 
@@ -37,14 +36,16 @@ class InputFiles:
         the provider reads them itself. Raises ProviderError, StorageError, and JobFailed if a file
         is gone.
         """
-        given = {}
+        given: dict[str, str] = {}
         if any(text.startswith(REFERENCE) for _, text in texts_of(input)):
-            given |= await self._give_uploads(generation_id, input)
-        if not self._provider.reads_addresses:
-            given |= await self._give_addresses(model_id, input)
+            given |= await self._give_uploads(provider, generation_id, input)
+        if not provider.reads_addresses:
+            given |= await self._give_addresses(provider, model_id, input)
         return given
 
-    async def _give_uploads(self, generation_id: UUID, input: Mapping[str, Any]) -> dict[str, str]:
+    async def _give_uploads(
+        self, provider: Provider, generation_id: UUID, input: Mapping[str, Any]
+    ) -> dict[str, str]:
         wanted = {text for _, text in texts_of(input)}
         async with connected(self._pool) as connection:
             uploads = self._sql.of_generation(connection, generation_id=generation_id)
@@ -60,12 +61,14 @@ class InputFiles:
                     code="input_missing",
                     permanent=True,
                 ) from error
-            given[row["reference"]] = await self._provider.give_file(
+            given[row["reference"]] = await provider.give_file(
                 PurePosixPath(path).name, content, row["content_type"]
             )
         return given
 
-    async def _give_addresses(self, model_id: str, input: Mapping[str, Any]) -> dict[str, str]:
+    async def _give_addresses(
+        self, provider: Provider, model_id: str, input: Mapping[str, Any]
+    ) -> dict[str, str]:
         addresses = [(name, text) for name, text in texts_of(input) if _is_address(text)]
         if not addresses:
             return {}
@@ -76,7 +79,7 @@ class InputFiles:
         for address in dict.fromkeys(text for name, text in addresses if name in names):
             content = await _fetched(address)
             extension = (await check_input_image(content)).extension
-            given[address] = await self._provider.give_file(
+            given[address] = await provider.give_file(
                 f"input.{extension}", content, MEDIA_TYPES[extension]
             )
         return given

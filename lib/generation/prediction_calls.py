@@ -1,5 +1,6 @@
 """Typed calls of the SQL functions that keep the table predictions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, connected, load_async
+from lib.generation.inputs import with_files
 from lib.provider import Prediction
 from lib.queue.worker_calls import Claim, ClaimLost, parse_json, storable
 from lib.storage import StoredImage, output_folder
@@ -18,10 +20,12 @@ class Intent:
 
     `provider_id` is the provider's id, None while it is not known. `seconds` is how long ago an
     earlier attempt intended it; None if this attempt did. The provider may run it for
-    `deadline_seconds`.
+    `deadline_seconds`. `input` has references in place of files, `given_files` what the provider
+    gets for each.
     """
 
     id: UUID
+    generation_id: UUID
     model_id: str
     version: str | None
     input: dict[str, Any]
@@ -30,6 +34,12 @@ class Intent:
     seconds: float | None
     deadline_seconds: float
     user_id: UUID | None
+    given_files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sent_input(self) -> dict[str, Any]:
+        """The input as the provider gets it."""
+        return with_files(self.input, self.given_files)
 
 
 RecordOutcome = Literal["held", "lost", "unwanted", "taken"]
@@ -86,6 +96,7 @@ class PredictionCalls:
             return Generation(row["generation_id"], row["user_id"], None)
         intent = Intent(
             row["prediction"],
+            row["generation_id"],
             row["model_id"],
             row["version"],
             parse_json(row["input"]),
@@ -94,6 +105,7 @@ class PredictionCalls:
             row["intended_seconds"],
             row["deadline_seconds"] or self._deadline_seconds,
             row["user_id"],
+            row["given_files"] or {},
         )
         return Generation(
             row["generation_id"],
@@ -121,6 +133,7 @@ class PredictionCalls:
             raise ClaimLost(claim)
         return Intent(
             row["prediction"],
+            intent.generation_id,
             intent.model_id,
             row["version"],
             parse_json(row["input"]),
@@ -144,11 +157,20 @@ class PredictionCalls:
             raise ClaimLost(claim)
         return replace(intent, provider_id=None, seconds=seconds)
 
-    async def renew(self, claim: Claim, intent: Intent) -> None:
-        """Prepare an intent for being sent again. Raises ClaimLost."""
+    async def renew(
+        self, claim: Claim, intent: Intent, given_files: Mapping[str, str] | None = None
+    ) -> None:
+        """Prepare an intent for being sent now instead of earlier, with files if they are given.
+
+        Raises ClaimLost.
+        """
         async with connected(self._pool) as connection:
             renewed = await self._sql.renew_intent(
-                connection, job_id=claim.job_id, attempt=claim.attempt, prediction=intent.id
+                connection,
+                job_id=claim.job_id,
+                attempt=claim.attempt,
+                prediction=intent.id,
+                given_files=json.dumps(given_files) if given_files else None,
             )
         if not renewed:
             raise ClaimLost(claim)

@@ -7,9 +7,11 @@ the request again only once it can no longer arrive and the list does not show i
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from lib.database import DatabaseUnavailable
+from lib.generation.inputs import InputFiles
 from lib.generation.outputs import may_have_expired, outputs_expired
 from lib.generation.prediction_calls import Intent, PredictionCalls, RecordOutcome
 from lib.generation.prompt_check import PromptCheck
@@ -35,14 +37,19 @@ RECORD_RETRY_SECONDS = 0.5
 class Predictions:
     """Gets predictions of a provider for intents. Its methods raise ProviderError and ClaimLost.
 
-    `check` sees the prompt before each creation.
+    `check` sees the prompt before each creation, then `files` gives the files of the input.
     """
 
     def __init__(
-        self, calls: PredictionCalls, provider: Provider, check: PromptCheck | None = None
+        self,
+        calls: PredictionCalls,
+        provider: Provider,
+        files: InputFiles,
+        check: PromptCheck | None = None,
     ) -> None:
         self._calls = calls
         self._provider = provider
+        self._files = files
         self._check = check
 
     async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
@@ -79,7 +86,14 @@ class Predictions:
                 intent = await self._calls.replace(claim, intent, "unknown")
             else:
                 await self._calls.renew(claim, intent)
-        await self._check_prompt(intent)
+        given = await self._prepare(intent)
+        if given:
+            # Giving them may have taken longer than a request has from its intent on.
+            began = asyncio.get_running_loop().time()
+            # Only what is looked for in a list is kept: for others it may be the files themselves.
+            kept = given if Capability.LIST in self._provider.capabilities else None
+            await self._calls.renew(claim, intent, kept)
+            intent = replace(intent, given_files=given)
         creating = asyncio.create_task(self._create(claim, intent, began + CREATE_SECONDS))
         try:
             return intent, await asyncio.shield(creating)
@@ -94,13 +108,17 @@ class Predictions:
         for prediction_id in await self._calls.unwanted(claim):
             await self._cancel(prediction_id)
 
-    async def _check_prompt(self, intent: Intent) -> None:
-        if self._check is None:
-            return
+    async def _prepare(self, intent: Intent) -> dict[str, str]:
+        """Check the prompt, and return what takes the places of files in the input."""
         passed = False
         try:
-            await self._check(str(intent.input["prompt"]), intent.user_id, intent.model_id)
+            if self._check and "prompt" in intent.input:
+                await self._check(str(intent.input["prompt"]), intent.user_id, intent.model_id)
+            given = await self._files.give(
+                self._provider, intent.generation_id, intent.model_id, intent.input
+            )
             passed = True
+            return given
         finally:
             if not passed:
                 # Nothing was sent, so the next attempt need not look for it.
@@ -138,7 +156,7 @@ class Predictions:
         same = [
             each.id
             for each in reversed(listed.predictions)
-            if each.model == intent.model_id and each.input == intent.input
+            if each.model == intent.model_id and each.input == intent.sent_input
         ]
         adopted = await self._calls.adopt(claim, intent, same) if same else None
         if adopted is not None:
@@ -161,7 +179,7 @@ class Predictions:
             async with asyncio.timeout_at(until):
                 prediction = await self._provider.create(
                     intent.model_id,
-                    intent.input,
+                    intent.sent_input,
                     version=intent.version,
                     cancel_after=intent.deadline_seconds + CANCEL_MARGIN_SECONDS,
                     # The queue delays all jobs of the model, and the slot is free for others.

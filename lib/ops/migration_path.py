@@ -12,6 +12,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from lib.database import AsyncPool, DatabaseUnavailable, connected, load_async
+from lib.generation.inputs import InputFiles, with_files
 from lib.ops.synchronous_run import SynchronousRun
 from lib.provider import Prediction, Provider, ProviderError
 from lib.queue.worker_calls import JobFailed, Queue, StartedGeneration, storable
@@ -72,6 +73,7 @@ class Rollout:
         self._queue = Queue(pool)
         self._provider = provider
         self._storage = storage
+        self._files = InputFiles(pool, storage)
         self._deadline_seconds = deadline_seconds
         self._prompt_check = prompt_check
         self._sql = load_async("synchronous_path")
@@ -133,7 +135,9 @@ class Rollout:
         try:
             if self._prompt_check:
                 await self._prompt_check(prompt, user_id, model_id)
-            addresses = await run.images(model_id, json.loads(row["input"]), row["version"])
+            input = json.loads(row["input"])
+            given = await self._files.give(self._provider, generation_id, model_id, input)
+            addresses = await run.images(model_id, with_files(input, given), row["version"])
             folder = output_folder(user_id, generation_id)
             stored = []
             for index, address in enumerate(addresses):

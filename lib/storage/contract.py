@@ -76,9 +76,10 @@ class Storage(Protocol):
     ) -> StoredImage:
         """Store a PNG, JPEG, WebP, GIF, AVIF or SVG with its thumbnail.
 
-        `name` is its path without the extension, folders separated by "/"; `checked` is given if
-        the caller has checked it. Saving under a name again replaces both files. Raises NotAnImage for anything else, whatever its declared
-        content type, ImageRefused and StorageFailed; never because of the thumbnail.
+        `name` is its path without the extension, folders separated by "/"; `checked` is what
+        check_image found, if it was called before. Saving under a name again replaces both files.
+        Raises NotAnImage for anything else, whatever its declared content type, ImageRefused and
+        StorageFailed; never because of the thumbnail.
         """
 
     async def probe(self, size: int) -> None:

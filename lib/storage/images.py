@@ -73,9 +73,7 @@ def _decode(image: bytes) -> CheckedImage:
             size = _upright_size(opened)
             return CheckedImage(extension, size, _thumbnail(opened))
     except UnidentifiedImageError as error:
-        raise NotAnImage(
-            "The file is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG)."
-        ) from error
+        raise NotAnImage("The file is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG).") from error
     except Image.DecompressionBombError as error:
         limit = MAX_PIXELS // 1_000_000
         raise NotAnImage(f"The image has more than {limit} megapixels.") from error

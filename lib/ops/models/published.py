@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from lib.provider import Capability, Provider, ProviderError, PublishedModel
 
@@ -69,13 +71,23 @@ async def _fetch(provider: Provider, model: str, version: str | None) -> Publish
 
 
 def require_runnable(model: PublishedModel) -> None:
-    """Raise ModelRefused for a model that makes no images, or none of a prompt."""
+    """Raise ModelRefused for a model that makes no images, or none of a prompt or an image."""
     if model.makes:
         raise ModelRefused(f"{model.id} makes {model.makes}, not images.")
-    if model.inputs.get("prompt", {}).get("type") != "string":
+    takes_prompt = model.inputs.get("prompt", {}).get("type") == "string"
+    if not (takes_prompt or any(map(takes_file, model.inputs.values()))):
         raise ModelRefused(
-            f"{model.id} takes no prompt. Darkroom runs models that generate images from a prompt."
+            f"{model.id} takes neither a prompt nor an image. Darkroom runs models that make images"
+            " from them."
         )
     for name, field in model.inputs.items():
         if field.get("required") and field.get("x-cog-secret"):
             raise ModelRefused(f"{model.id} needs the secret {name}, which Darkroom never sends.")
+
+
+def takes_file(field: Mapping[str, Any]) -> bool:
+    """Whether an input takes a file or a list of files."""
+    items = field.get("items")
+    return field.get("format") == "uri" or (
+        isinstance(items, Mapping) and items.get("format") == "uri"
+    )

@@ -18,16 +18,11 @@ from lib.provider.contract import (
     ProviderError,
     PublishedModel,
 )
+from lib.provider.replicate.addresses import parse_file, prediction_path
 from lib.provider.replicate.errors import error_from_response
 from lib.provider.replicate.files import OutputFiles, read
 from lib.provider.replicate.model import model_path, parse_model
-from lib.provider.replicate.prediction import (
-    PREDICTION_ID,
-    Page,
-    parse_file,
-    parse_page,
-    parse_prediction,
-)
+from lib.provider.replicate.prediction import Page, parse_page, parse_prediction
 from lib.provider.replicate.retry import (
     NOT_SENT_ERRORS,
     not_accepted,
@@ -80,6 +75,15 @@ class Replicate:
         )
         self._files = OutputFiles([self._base], self._authorization(), transport)
 
+    async def give_file(self, name: str, content: bytes, content_type: str) -> str:
+        """Upload a file, which Replicate keeps for an hour, and return its address."""
+        files = {"content": (name, content, content_type)}
+        url, missing = httpx.URL(f"{self._base}/v1/files"), "unexpected_answer"
+        send = partial(
+            self._send, "POST", url, about="an input file", not_found=missing, files=files
+        )
+        return parse_file(await retry(send, retryable=safe_to_resend, max_wait=self._max_wait))
+
     async def create(
         self,
         model: str,
@@ -117,22 +121,6 @@ class Replicate:
         retryable = safe_to_resend if wait_out_rate_limits else not_accepted
         return await retry(attempt, retryable=retryable, max_wait=self._max_wait)
 
-    async def give_file(self, name: str, content: bytes, content_type: str) -> str:
-        """Upload a file for an hour, and return its address for an input."""
-
-        async def attempt() -> str:
-            return parse_file(
-                await self._send(
-                    "POST",
-                    httpx.URL(f"{self._base}/v1/files"),
-                    about="an input file",
-                    not_found="unexpected_answer",
-                    files={"content": (name, content, content_type)},
-                )
-            )
-
-        return await retry(attempt, retryable=safe_to_resend, max_wait=self._max_wait)
-
     async def get(self, prediction_id: str) -> Prediction:
         """The current state of a prediction; raises "prediction_not_found" once it is removed."""
         return await retry(
@@ -168,7 +156,7 @@ class Replicate:
         async def attempt() -> Prediction:
             return await self._send_prediction_request(
                 "POST",
-                f"{_prediction_path(prediction_id)}/cancel",
+                f"{prediction_path(prediction_id)}/cancel",
                 about=f"prediction {prediction_id}",
                 not_found="prediction_not_found",
             )
@@ -230,7 +218,7 @@ class Replicate:
     async def _get_once(self, prediction_id: str) -> Prediction:
         state = await self._send_prediction_request(
             "GET",
-            _prediction_path(prediction_id),
+            prediction_path(prediction_id),
             about=f"prediction {prediction_id}",
             not_found="prediction_not_found",
         )
@@ -310,11 +298,3 @@ class Replicate:
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"}
-
-
-def _prediction_path(prediction_id: str) -> str:
-    if not PREDICTION_ID.fullmatch(prediction_id):
-        raise ProviderError(
-            f"Replicate has no prediction {prediction_id}.", code="prediction_not_found"
-        )
-    return f"/v1/predictions/{prediction_id}"

@@ -121,15 +121,6 @@ def _id(answer: dict[str, Any]) -> str:
     return text
 
 
-def parse_file(body: bytes) -> str:
-    """The address of an uploaded file in a response body. Raises ProviderError."""
-    urls = json_object(body).get("urls")
-    address = urls.get("get") if isinstance(urls, dict) else None
-    if not isinstance(address, str) or not _URL.match(address):
-        raise unexpected("has no address of the file")
-    return address
-
-
 def _text(answer: dict[str, Any], field: str) -> str:
     value = answer.get(field)
     if not isinstance(value, str) or not value:
