@@ -214,10 +214,10 @@ def one_model(shown: str) -> None:
     show_model_verdict(row)
     show_figures(row)
     model_links(row["model_id"])
-    show_model_images(row["model_id"])
     show_charts(row["model_id"], span, step, times)
     show_errors(row["model_id"])
     show_periods()
+    show_model_images(row["model_id"])
 
 
 def show_model_verdict(row: pd.Series) -> None:

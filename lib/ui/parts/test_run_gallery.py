@@ -38,7 +38,7 @@ def show_gallery(jobs: Sequence[Row], names: Mapping[str, str], usual: Mapping[s
     # A job with several images needs the room of two.
     wide = 2 if any(len(job["outputs"]) > 1 for job in jobs) else 1
     if len(models) == 1:
-        _cards(jobs, urls, columns=max(2, min(len(jobs), ACROSS // wide)))
+        _cards(jobs, urls, columns=max(2, min(len(jobs), ACROSS)) // wide)
         return
     across = ACROSS // wide // len(models)
     with st.grid(len(models), min_column_width=max(across, 1) * CARD_WIDTH):
@@ -107,7 +107,7 @@ def _card(job: Row, urls: Sequence[str | None]) -> None:
     elif shown := [url for url in urls if url]:
         link = f"/job?{urlencode(page)}" if page else None
         alt = job["prompt"] or f"Image by {job['model_id']}"
-        with st.grid(min(len(shown), 2)):
+        with st.grid(min(len(shown), 2), min_column_width=CARD_WIDTH // 2):
             for number, url in enumerate(shown, 1):
                 place = f"Image {number} of {len(shown)}: " if len(shown) > 1 else ""
                 st.image(url, width="stretch", link=link, alt=f"{place}{alt}")
