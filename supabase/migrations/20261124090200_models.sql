@@ -425,7 +425,9 @@ begin
     perform public.require_actor(p_actor);
     perform public.check_model(p_id, p_display_name, p_version);
     if jsonb_typeof(p_input_schema) is distinct from 'object' or octet_length(p_input_schema::text) > 200000
-       or not p_input_schema ? 'prompt' and public.image_input(p_input_schema) is null then
+       or not p_input_schema ? 'prompt' and not exists (
+           select from jsonb_each(p_input_schema) f where public.file_kind(f.value) is not null
+       ) then
         raise exception 'the schema has neither a prompt nor an image as input, or is larger than 200 kB' using errcode = '22023';
     end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));

@@ -93,7 +93,7 @@ def test_a_lone_surrogate_is_an_invalid_field(call):
 
 
 def test_a_huge_body_is_refused(call):
-    answer = call("start-generation", GENERATION | {"extra": "x" * 300_000})
+    answer = call("start-generation", GENERATION | {"extra": "x" * 1_100_000})
     assert answer.status_code == 413
 
 

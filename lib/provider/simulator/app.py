@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lib.provider.simulator.catalogue import catalogue_routes
+from lib.provider.simulator.edits import draw_from
 from lib.provider.simulator.faults import FaultFile, ModelFaults
 from lib.provider.simulator.images import draw
+from lib.provider.simulator.input_images import InputImages, Unreadable
 from lib.provider.simulator.models import MODELS, VERSIONS, Model
 from lib.provider.simulator.predictions import Predictions, RateLimited, Record, new_id
 from lib.provider.simulator.requests import (
@@ -67,8 +69,9 @@ _TAGS = ("402", "500", "503")
 
 def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) -> Starlette:
     """The simulated API over the predictions in `folder`; callers authenticate with `token`."""
-    faults = FaultFile(folder)
-    api = _Api(Predictions(folder), faults, speed, failure_rate)
+    faults, uploads = FaultFile(folder), Uploads(folder)
+    inputs = InputImages(folder, uploads)
+    api = _Api(Predictions(folder), inputs, faults, speed, failure_rate)
     guarded = [
         Route("/models/{owner}/{name}/predictions", api.create_by_model, methods=["POST"]),
         Route("/predictions", api.create_by_version, methods=["POST"]),
@@ -78,7 +81,7 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
         # Else a model without an owner would be a model named "predictions", which takes no POST.
         Route("/models/{name}/predictions", api.create_by_model, methods=["POST"]),
         *catalogue_routes(folder),
-        *Uploads(folder).routes(),
+        *uploads.routes(),
     ]
     return Starlette(
         routes=[
@@ -96,6 +99,7 @@ def build_app(folder: Path, token: str, *, speed: float, failure_rate: float) ->
 @dataclass
 class _Api:
     predictions: Predictions
+    inputs: InputImages
     faults: FaultFile
     speed: float
     failure_rate: float
@@ -152,7 +156,11 @@ class _Api:
             return Response(b"This is no image.", media_type=media_type)
         index = int(name.removeprefix("out-").partition(".")[0])
         prompt, seed = _prompt(record.input), record.seed + index
-        file = draw(record.model, prompt, seed, record.size, record.extension)
+        if base := self.inputs.base(record.id):
+            details = record.model_details
+            file = draw_from(base, details, record.input, seed, record.size, record.extension)
+        else:
+            file = draw(record.model, prompt, seed, record.size, record.extension)
         return Response(file, media_type=media_type)
 
     async def _create(self, request: Request, model: Model, body: Mapping[str, Any]) -> Response:
@@ -164,6 +172,10 @@ class _Api:
         failure = model_faults.failure_for(prediction_id)
         _raise_failure(failure, model_faults)
         record = self._record(prediction_id, model, fields, deadline, model_faults, failure)
+        try:
+            await self.inputs.keep(prediction_id, model, fields)
+        except Unreadable as error:
+            record = replace(record, error=str(error))
         try:
             await run_in_threadpool(self.predictions.add, record, faults.rate_limit(model.id))
         except RateLimited as error:

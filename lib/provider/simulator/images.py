@@ -24,7 +24,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 def draw(model: str, prompt: str, seed: int, size: tuple[int, int], extension: str) -> bytes:
     """An image file of that size in pixels; deterministic."""
     image = draw_image(model, prompt, seed, *size)
-    _caption(image, prompt, model)
+    add_caption(image, prompt, model)
     file = io.BytesIO()
     image.save(file, **FORMATS[extension])
     return file.getvalue()
@@ -69,7 +69,8 @@ def _birds(canvas: Canvas, scene: Scene, chance: random.Random) -> None:
         )
 
 
-def _caption(image: Image.Image, prompt: str, model: str) -> None:
+def add_caption(image: Image.Image, prompt: str, model: str) -> None:
+    """Write the prompt and the model at the bottom of an image."""
     size = max(image.width // 64, 9)
     font = ImageFont.load_default(size)
     text = " ".join(f"{prompt} · {model}".split())[:400]

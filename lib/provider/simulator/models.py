@@ -78,6 +78,8 @@ _RUN_SECONDS = {
     "ideogram-ai/ideogram-v3-turbo": (5.0, 0.40),
     "recraft-ai/recraft-v3": (7.0, 0.40),
     "google/imagen-4": (6.0, 0.45),
+    "google/nano-banana": (10.5, 0.40),
+    "topazlabs/image-upscale": (12.8, 0.35),
     "bytedance/seedream-4": (14.0, 0.40),
     "qwen/qwen-image": (3.5, 0.30),
     "prunaai/z-image-turbo": (5.0, 0.30),
@@ -107,7 +109,7 @@ def _shipped() -> dict[str, Model]:
 
 SHIPPED = _shipped()
 NOT_SHIPPED = Model(
-    "google/nano-banana",
+    "google/nano-banana-2",
     10.5,
     0.40,
     None,
@@ -122,17 +124,20 @@ NOT_SHIPPED = Model(
         "aspect_ratio": {
             "type": "string",
             "enum": [
-                *("match_input_image", "1:1", "2:3", "3:2", "3:4", "4:3"),
-                *("4:5", "5:4", "9:16", "16:9", "21:9"),
+                *("match_input_image", "1:1", "1:4", "1:8", "2:3", "3:2", "3:4", "4:1", "4:3"),
+                *("4:5", "5:4", "8:1", "9:16", "16:9", "21:9"),
             ],
             "default": "match_input_image",
             "x-order": 2,
         },
+        "resolution": {"type": "string", "enum": ["1K", "2K", "4K"], "default": "1K", "x-order": 3},
+        "google_search": {"type": "boolean", "default": False, "x-order": 4},
+        "image_search": {"type": "boolean", "default": False, "x-order": 5},
         "output_format": {
             "type": "string",
             "enum": ["jpg", "png"],
             "default": "jpg",
-            "x-order": 3,
+            "x-order": 6,
         },
     },
     "uri",

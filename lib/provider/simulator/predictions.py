@@ -27,6 +27,12 @@ RETENTION_SECONDS = 86_400
 CREATES_PER_MINUTE = 600
 """Replicate's documented limit per account."""
 LOCK_WAIT_SECONDS = 10
+_FORMATS = {
+    "recraft-ai": "webp",
+    "stability-ai": "png",
+    **dict.fromkeys(("851-labs", "lucataco", "nightmareai"), "png"),
+}
+"""Formats of models that take no output_format, by owner; the others make JPEG."""
 COUNT_INPUTS = ("num_outputs", "number_of_images", "max_images")
 
 
@@ -87,9 +93,7 @@ class Record:
         """The file extension of its images."""
         field = self.model_details.inputs.get("output_format")
         if field is None:
-            return {"recraft-ai": "webp", "stability-ai": "png"}.get(
-                self.model.split("/")[0], "jpg"
-            )
+            return _FORMATS.get(self.model.split("/")[0], "jpg")
         return str(self.input.get("output_format") or field["default"])
 
     @property

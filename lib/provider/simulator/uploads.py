@@ -57,9 +57,11 @@ class Uploads:
             "metadata": _metadata(metadata),
             "created_at": _timestamp(now),
             "expires_at": _timestamp(now + DATA_SECONDS),
-            "urls": {"get": f"{str(request.base_url).rstrip('/')}/files/{file_id}"},
+            "urls": {"get": f"{str(request.base_url).rstrip('/')}/v1/files/{file_id}"},
         }
         self._folder.mkdir(exist_ok=True)
+        self._delete_expired()
+        (self._folder / file_id).write_bytes(content)
         (self._folder / f"{file_id}.json").write_text(json.dumps(description))
         return JSONResponse(description, 201)
 
@@ -73,8 +75,17 @@ class Uploads:
         return JSONResponse(json.loads(self._path(request).read_text()))
 
     def _delete(self, request: Request) -> Response:
-        self._path(request).unlink()
+        path = self._path(request)
+        path.unlink()
+        path.with_suffix("").unlink(missing_ok=True)
         return Response(status_code=204)
+
+    def content(self, file_id: str) -> bytes | None:
+        """The content of a file; None if it does not exist or has expired."""
+        path = self._folder / f"{file_id}.json"
+        if not path.exists() or _has_expired(json.loads(path.read_text())):
+            return None
+        return path.with_suffix("").read_bytes()
 
     def _path(self, request: Request) -> Path:
         file_id = request.path_params["id"]
@@ -82,6 +93,12 @@ class Uploads:
         if not file_id.isalnum() or not path.exists() or _has_expired(json.loads(path.read_text())):
             raise not_found()
         return path
+
+    def _delete_expired(self) -> None:
+        for path in self._folder.glob("*.json"):
+            if _has_expired(json.loads(path.read_text())):
+                path.with_suffix("").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
 
 def _parts(content_type: str, body: bytes) -> dict[str, Message]:
