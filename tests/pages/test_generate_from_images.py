@@ -112,7 +112,7 @@ def test_an_edit_is_compared_with_its_input_and_run_again_with_it(app: App, page
     main = page.get_by_test_id("stMain")
     # The address of an upload is no text that anybody has to read.
     expect(main.get_by_role("img", name="Input image", exact=True)).to_be_visible(timeout=LONG)
-    expect(main.get_by_text("96 x 64")).to_be_visible()
+    expect(main.get_by_text(re.compile(r"^96 x 64, \d+ B$"))).to_be_visible()
     main.get_by_role("tab", name="Comparison").click()
     divided = main.get_by_role("img", name="Input image on the left 50%")
     expect(divided).to_be_visible(timeout=LONG)
@@ -126,7 +126,7 @@ def test_an_edit_is_compared_with_its_input_and_run_again_with_it(app: App, page
     dialog.get_by_role("textbox", name="Prompt", exact=True).press("Tab")
     dialog.get_by_role("button", name="Run again", exact=True).click()
     expect(page).not_to_have_url(first, timeout=LONG)
-    expect(main.get_by_text("The boat in fog")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("The boat in fog", exact=True)).to_be_visible(timeout=LONG)
     rows = app.rows(
         "select count(distinct n.upload_id) as uploads, count(*) as generations"
         " from public.generation_uploads n"
