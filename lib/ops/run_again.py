@@ -85,7 +85,7 @@ def run_again(
             actor=actor,
             job_id=job_id,
             key=key,
-            prompt=None if changes.prompt is None else changes.prompt.strip(),
+            prompt=(changes.prompt or "").strip(),
             parameters=json.dumps(parameters),
             settings=settings,
         )

@@ -37,7 +37,7 @@ def image_field(
     turn = _turn(key)
     with st.container(gap="small"):
         chosen = st.file_uploader(
-            label,
+            escaped(label),
             FORMATS,
             accept_multiple_files=several,
             key=f"{key} files {turn}",
@@ -51,7 +51,7 @@ def image_field(
             show_input_images(kept, label)
             st.button("Remove kept images", key=f"{key} remove", on_click=_remove, args=(key,))
         address = st.text_input(
-            f"Address: {label}",
+            escaped(f"Address: {label}"),
             key=f"{key} address {turn}",
             persist_state="session",
             max_chars=MAX_ADDRESS_CHARS,

@@ -1,4 +1,4 @@
-"""Input images of generations: thumbnails of uploads and data URIs, links for web addresses."""
+"""Input images of generations: thumbnails of uploads and data URIs, hosts of web addresses."""
 
 import base64
 import binascii
@@ -57,7 +57,7 @@ def input_images(references: Sequence[str]) -> list[InputImage]:
 
 
 def show_input_images(references: Sequence[str], label: str) -> None:
-    """Draw input images beside one another. Web addresses are not loaded, only linked."""
+    """Draw input images beside one another. Of a web address only the host: it is not loaded."""
     images = input_images(references[:MAX_SHOWN])
     with st.container(horizontal=True, gap="small"):
         for number, image in enumerate(images, 1):

@@ -6,11 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from lib.formats import escaped
+from lib.formats import escaped, size
 from lib.ui.parts.input_images import references_of, show_input_images
 
 BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
 """Longer texts are shown in a scrolling box of this height."""
+MAX_DATA = 60
 
 Job = Mapping[str, Any]
 """A row of the query `job` of queries/job.sql."""
@@ -28,13 +29,14 @@ def show_request(job: Job, predictions: Sequence[Job]) -> None:
             show_text(job["prompt"], height=PROMPT_HEIGHT)
         for name, references in files.items():
             st.caption(escaped(_parameter_label(name)))
-            show_input_images(references, escaped(_parameter_label(name)))
+            show_input_images(references, _parameter_label(name))
         with st.container(horizontal=True, gap="medium"):
             _field("Model", job["model_id"])
-            if size := _size_text(job, asked, sent):
-                _field("Size", size)
-            _field("Seed", _both(asked.pop("seed", "random"), sent.pop("seed", None)))
-            shown = {"prompt", "width", "height", *files}
+            if sides := _size_text(job, asked, sent):
+                _field("Size", sides)
+            if "seed" in asked or "seed" in sent or not sent:
+                _field("Seed", _both(asked.get("seed", "random"), sent.get("seed")))
+            shown = {"prompt", "seed", "width", "height", *files}
             for name in sorted((asked.keys() | sent.keys()) - shown):
                 _field(_parameter_label(name), _both(asked.get(name), sent.get(name)))
             _field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
@@ -90,8 +92,18 @@ def _field(label: str, value: object) -> None:
         st.text(str(value)[:300])
 
 
-def _show_json(value: object) -> None:
-    show_text(json.dumps(value, indent=2, ensure_ascii=False), "json")
+def _show_json(values: Mapping[str, Any]) -> None:
+    shown = {name: _shortened(value) for name, value in values.items()}
+    show_text(json.dumps(shown, indent=2, ensure_ascii=False), "json")
+
+
+def _shortened(value: Any) -> Any:
+    """A value with only the start of its data URIs, which are as long as their files."""
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if isinstance(value, str) and value.startswith("data:") and len(value) > MAX_DATA:
+        return f"{value[:MAX_DATA]}… ({size(len(value))})"
+    return value
 
 
 def show_text(text: str, language: str | None = None, height: int = BOX_HEIGHT) -> None:

@@ -66,7 +66,7 @@ def parameter_fields(parameters: Sequence[Parameter], models: Sequence[str]) -> 
     for one in parameters:
         if one.kind in IMAGE_KINDS:
             images = image_field(
-                escaped(one.label),
+                one.label,
                 parameter_key(one.name, models),
                 several=one.kind == "files",
                 help=_help(one),

@@ -29,7 +29,14 @@ from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid
 from lib.roles import AccessDenied, Role
 from lib.ui.access import require
 from lib.ui.confirm import report
-from lib.ui.dashboard import actor, clear_cached_answers, current_user, pool, read
+from lib.ui.dashboard import (
+    actor,
+    clear_cached_answers,
+    current_user,
+    database_errors_shown,
+    pool,
+    read,
+)
 from lib.ui.parts.image_field import fill_images, forget_stored, image_field, stored
 from lib.ui.parts.parameter_fields import (
     fill_parameters,
@@ -79,7 +86,12 @@ def run_again_dialog(id: str) -> None:
     if id not in (str(job["id"]), str(job["generation_id"])):
         _close()
         return
-    st.dialog(opened["title"], width="medium", on_dismiss=_close)(_form)(job, opened["key"])
+    st.dialog(opened["title"], width="medium", on_dismiss=_close)(_draw)(job, opened["key"])
+
+
+def _draw(job: Job, key: UUID) -> None:
+    with database_errors_shown():
+        _form(job, key)
 
 
 def _form(job: Job, key: UUID) -> None:
@@ -155,7 +167,7 @@ def _fields(model: Model, asked: Mapping[str, Any], key: UUID) -> dict[str, Any]
     image, settings = image_input(model), parameters_of(model)
     names = {one.name for one in settings} | ({image.name} if image else set())
     parameters = {name: value for name, value in asked.items() if name not in names}
-    if image and (images := image_field(escaped(image.label), _image_key(key))):
+    if image and (images := image_field(image.label, _image_key(key))):
         parameters[image.name] = images_value(image, images)
     if takes_negative_prompt(model):
         before = str(asked.get(NEGATIVE_PROMPT) or "")
