@@ -362,13 +362,16 @@ declare
     );
     v_custom constant text := public.custom_size_input(p_schema);
 begin
+    -- Models with this name for it change an image, and keep its size.
+    if p_input ? 'image' and public.file_kind(p_schema -> 'image') is not null then
+        return null;
+    end if;
     if p_schema ?& '{width,height}' and jsonb_typeof(v_all -> 'width') = 'number' and jsonb_typeof(v_all -> 'height') = 'number'
        and (v_custom is null or v_all ->> v_custom = 'custom') then
         return jsonb_build_object('width', v_all -> 'width', 'height', v_all -> 'height', 'exact', true);
     end if;
-    if (p_input ? 'image' or coalesce(p_input ->> 'aspect_ratio', '') !~ ':') and exists (
-        select from jsonb_object_keys(p_input) k
-        where p_schema -> k ->> 'format' = 'uri' or p_schema -> k -> 'items' ->> 'format' = 'uri'
+    if coalesce(p_input ->> 'aspect_ratio', '') !~ ':' and exists (
+        select from jsonb_object_keys(p_input) k where public.file_kind(p_schema -> k) is not null
     ) then
         return null;
     end if;

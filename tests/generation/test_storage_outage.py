@@ -35,6 +35,7 @@ class Provider:
 
     name = "replicate"
     capabilities = frozenset({Capability.GET})
+    reads_addresses = True
 
     def __init__(self) -> None:
         self.paid: list[str] = []

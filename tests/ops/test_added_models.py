@@ -74,7 +74,7 @@ def test_anything_else_is_not_a_model(text):
     ("model", "words"),
     [
         (published(makes="text"), "an/artist makes text, not images."),
-        (published(inputs={"image": {"type": "string"}}), "takes no prompt"),
+        (published(inputs={"image": {"type": "string"}}), "takes neither a prompt nor an image"),
         (
             published(
                 inputs={
@@ -112,7 +112,7 @@ def test_an_added_model_is_what_the_simulator_publishes(db, simulator):
         "select start_generation(null, 'A fox', %s, '{\"width\": 1024, \"height\": 576}') as s",
         [BANANA],
     ).fetchone()["s"]
-    assert started["size"]["sent"] == {"aspect_ratio": "16:9"}
+    assert started["size"]["sent"] == {"aspect_ratio": "16:9", "resolution": "1K"}
     [entry] = db.execute("select actor, action, details from audit_log").fetchall()
     assert (entry["actor"], entry["action"]) == ("Ann", "add_model")
     assert entry["details"]["before"] is None
@@ -191,7 +191,7 @@ def test_what_only_we_know_survives_a_refresh():
     [
         ({"id": "artist"}, "owner/name"),
         ({"version": "latest"}, "not a Replicate version id"),
-        ({"inputs": {"image": {}}}, "has no prompt input"),
+        ({"inputs": {"image": {}}}, "has neither a prompt nor an image"),
         ({"inputs": {"prompt": {"description": "x" * 200_000}}}, "larger than 200 kB"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
@@ -22,7 +23,21 @@ from lib.provider.simulator.sizes import image_size
 
 NEUTRAL = {"width": 1024, "height": 576, "seed": 7, "num_outputs": 2}
 ODD = [None, True, False, 0, 1, -1, 1.0, 0.5, 9000, "", "1", "1:1", [], [1], [1.5], ["a"], [None]]
+ADDRESS = "https://pictures.example/fox.png"
 EACH = pytest.mark.parametrize("model", SHIPPED.values(), ids=list(SHIPPED))
+
+
+def required(model: Model) -> dict[str, Any]:
+    """The least that a model takes."""
+    files = [name for name, field in model.inputs.items() if "format" in field]
+    needed = {name: ADDRESS for name in files if model.inputs[name].get("required")}
+    return needed | ({"prompt": "A fox"} if "prompt" in model.inputs else {})
+
+
+OF_PROMPTS = [model for model in SHIPPED.values() if list(required(model)) == ["prompt"]]
+EACH_OF_PROMPTS = pytest.mark.parametrize(
+    "model", OF_PROMPTS, ids=[model.id for model in OF_PROMPTS]
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +74,12 @@ def combinations(model: Model) -> Iterator[dict[str, Any]]:
     yield {}
     for name, each in inputs.items():
         for value in each:
-            yield {"prompt": "A fox", name: value}
+            yield required(model) | {name: value}
     for _ in range(100):
         chosen = [name for name in inputs if draw.random() < 0.5]
-        yield {name: draw.choice(inputs[name]) for name in chosen}
+        files = required(model).keys() - inputs.keys()
+        given_files = {name: ADDRESS for name in sorted(files) if draw.random() < 0.8}
+        yield given_files | {name: draw.choice(inputs[name]) for name in chosen}
 
 
 @EACH
@@ -80,7 +97,7 @@ def test_an_input_passes_the_database_exactly_when_it_passes_json_schema(
     passed = 0
     for given_input, row in zip(inputs, rows, strict=True):
         wrong = {
-            str(error.path[0]) if error.path else "prompt"
+            str(error.path[0]) if error.path else re.findall(r"'(\w+)'", error.message)[0]
             for error in validator.iter_errors(given_input)
         }
         assert {problem["field"] for problem in row["found"]} == wrong, given_input
@@ -97,7 +114,7 @@ def resolved(db: Connection, model: Model, **given: Any) -> dict[str, Any]:
     return found
 
 
-@EACH
+@EACH_OF_PROMPTS
 def test_a_neutral_request_becomes_an_image_of_the_size_that_was_announced(
     model: Model, database_of_file: Connection, simulator: Simulator
 ) -> None:
@@ -127,7 +144,7 @@ def test_a_neutral_request_becomes_an_image_of_the_size_that_was_announced(
     assert any("The image will be" in notice for notice in found["notices"]) is (not same)
 
 
-@EACH
+@EACH_OF_PROMPTS
 def test_every_size_is_near_what_was_asked_and_is_announced(
     model: Model, database_of_file: Connection
 ) -> None:
