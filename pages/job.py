@@ -13,6 +13,7 @@ from lib.checks.job_state import JobState, is_stuck, job_state
 from lib.formats import duration, escaped
 from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read
+from lib.ui.images import archive
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts.image_comparison import show_comparison
@@ -169,6 +170,15 @@ def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         show_outputs(job, images)
+        if len(images) > 1:
+            st.download_button(
+                f"Download {len(images)} images",
+                partial(archive, [{**job, "outputs": images}]),
+                f"generation-{str(job['generation_id'])[:8]}.zip",
+                "application/zip",
+                icon=":material/download:",
+                on_click="ignore",
+            )
     with right:
         show_request(job, predictions)
 

@@ -114,10 +114,10 @@ def test_an_edit_is_compared_with_its_input_and_run_again_with_it(app: App, page
     expect(main.get_by_role("img", name="Input image", exact=True)).to_be_visible(timeout=LONG)
     expect(main.get_by_text(re.compile(r"^96 x 64, \d+ B$"))).to_be_visible()
     main.get_by_role("tab", name="Comparison").click()
-    divided = main.get_by_role("img", name="Input image on the left 50%")
+    divided = main.get_by_role("img", name="Input image in the left 50%")
     expect(divided).to_be_visible(timeout=LONG)
     main.get_by_role("slider", name="Divider").press("ArrowRight")
-    expect(main.get_by_role("img", name="Input image on the left 52%")).to_be_visible(timeout=LONG)
+    expect(main.get_by_role("img", name="Input image in the left 52%")).to_be_visible(timeout=LONG)
 
     page.get_by_role("button", name="Run again…").click()
     dialog = page.get_by_role("dialog")
@@ -168,5 +168,10 @@ def test_several_images_of_a_job_are_a_gallery_and_one_archive(app: App, page: P
     expect(page.get_by_text(re.compile(r"^Ran .*, seed \d+, 4 images$"))).to_be_visible()
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").first.click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 4
+    page.get_by_role("link", name="Open").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download 4 images").click(timeout=LONG)
     with zipfile.ZipFile(download.value.path()) as archive:
         assert len(archive.namelist()) == 4

@@ -36,9 +36,9 @@ def show_comparison(before: InputImage, after: Row, key: str) -> None:
     st.image(
         _divided(source, output, percent),
         width="stretch",
-        alt=f"Input image on the left {percent}% of the width, output on the rest",
+        alt=f"Input image in the left {percent}% of the width, output in the rest",
     )
-    st.caption("Input on the left of the divider, output on the right.")
+    st.caption("Input to the left of the divider, output to the right.")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
