@@ -79,8 +79,7 @@ CATALOGUE = (
         "refused",
         "Refused",
         "The model's safety filter or your prompt check rejected the prompt or the image.",
-        "The user has to change the prompt. If many jobs are refused, check what their"
-        " prompts ask for.",
+        "The user has to change the prompt. If many are refused, check what they ask for.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
@@ -195,20 +194,27 @@ CATALOGUE = (
     Guide(
         "not_an_image",
         "Output is not an image",
-        "The output was downloaded twice and is not a valid PNG, JPEG, WebP, GIF, AVIF or SVG: it"
-        " is another kind of file, damaged, larger than 100 megapixels, or an SVG with scripts.",
+        "The output was downloaded twice, and is another kind of file than PNG, JPEG, WebP, GIF,"
+        " AVIF or SVG, damaged, larger than 100 megapixels, or an SVG with scripts.",
         "Check that the model generates images, and set its output format and size in the models"
         " table's default parameters. A retry within an hour downloads the same file again.",
         "after",
         r"not an image|no (PNG|URL|web address)|image cannot be opened|megapixels",
     ),
     Guide(
+        "input_unavailable",
+        "Input image unavailable",
+        "The file of an input image is gone, or its address cannot be fetched from here.",
+        "Check that the address can be opened without signing in, or have the file uploaded again.",
+        "useless",
+        r"input image (is no longer|cannot be|did not)",
+    ),
+    Guide(
         "storage_failed",
         "Image not stored",
         "The image was generated, but storage rejected it: the disk is full or read-only, or"
-        " Supabase Storage is down, over its quota or missing the bucket. Until storage works"
-        " again, workers claim no jobs that need storage, and up to 30 such attempts do not count"
-        " towards the maximum.",
+        " Supabase Storage is down, over its quota or missing the bucket. Until it works again,"
+        " workers claim no jobs that need it; up to 30 such attempts count towards no maximum.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",

@@ -11,7 +11,7 @@ from lib.generation.uploads import check_input_image, texts_of
 from lib.provider import Provider, ProviderError
 from lib.provider.replicate.files import OutputFiles
 from lib.queue.worker_calls import JobFailed
-from lib.storage import Storage
+from lib.storage import Storage, StorageError
 from lib.storage.images import MEDIA_TYPES
 
 REFERENCE = "upload:"
@@ -58,7 +58,7 @@ class InputFiles:
             except FileNotFoundError as error:
                 raise JobFailed(
                     "An uploaded input image is no longer stored. Upload it again.",
-                    code="input_missing",
+                    code="input_unavailable",
                     permanent=True,
                 ) from error
             given[row["reference"]] = await provider.give_file(
@@ -78,7 +78,11 @@ class InputFiles:
         given = {}
         for address in dict.fromkeys(text for name, text in addresses if name in names):
             content = await _fetched(address)
-            extension = (await check_input_image(content)).extension
+            try:
+                extension = (await check_input_image(content)).extension
+            except StorageError as error:
+                message = f"An input image cannot be used. {error}"
+                raise JobFailed(message, code="input_unavailable", permanent=True) from error
             given[address] = await provider.give_file(
                 f"input.{extension}", content, MEDIA_TYPES[extension]
             )
@@ -111,12 +115,12 @@ async def _fetched(address: str) -> bytes:
     except ProviderError as error:
         raise ProviderError(
             f"An input image cannot be fetched. {error}",
-            code="input_unreachable",
+            code="input_unavailable",
             permanent=error.code != "image_unreachable",
         ) from error
     except TimeoutError as error:
         raise ProviderError(
-            f"An input image did not arrive within {FETCH_SECONDS:g} s.", code="input_unreachable"
+            f"An input image did not arrive within {FETCH_SECONDS:g} s.", code="input_unavailable"
         ) from error
     finally:
         await files.aclose()

@@ -275,7 +275,7 @@ def test_chunked_bodies(ask):
     raw = json.dumps(GENERATION).encode()
     one_by_one = (raw[at : at + 1] for at in range(len(raw)))
     assert ask("start-generation", content=one_by_one).status_code == 200
-    endless = (b" " * 1024 for _ in range(1024))
+    endless = (b" " * 1024 for _ in range(1100))
     assert ask("start-generation", content=endless).status_code == 413
 
 

@@ -80,6 +80,11 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
         ("storage_failed", "The disk for images is full.", "not stored"),
         ("", "The images folder is not writable (Input/output error).", "not stored"),
         ("", "The provider no longer has the image of prediction p", "expired"),
+        (
+            "input_unavailable",
+            "An input image cannot be fetched. The image server, a.example, returned HTTP 404.",
+            "Input image",
+        ),
         ("", "The object exceeded the maximum allowed size (413).", "not allowed"),
         ("", "gremlins", "Unknown error"),
         (None, None, "Unknown error"),

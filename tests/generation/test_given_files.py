@@ -174,10 +174,10 @@ async def test_addresses_are_fetched_for_a_provider_that_reads_none(
     assert await give(prompt=address, image="data:image/png;base64,AAAA") == {}
     with pytest.raises(ProviderError, match="cannot be fetched") as refused:
         await give(prompt=address, image="https://127.0.0.1/fox.png")
-    assert (refused.value.code, refused.value.permanent) == ("input_unreachable", True)
+    assert (refused.value.code, refused.value.permanent) == ("input_unavailable", True)
     with pytest.raises(ProviderError) as unreachable:
         await give(image=address)
-    assert (unreachable.value.code, unreachable.value.permanent) == ("input_unreachable", False)
+    assert (unreachable.value.code, unreachable.value.permanent) == ("input_unavailable", False)
     # Another generation's.
     assert await give(image=f"upload:{UUID(int=7)}") == {}
     assert server.given == []

@@ -12,6 +12,7 @@ from lib.provider.simulator.models import MODELS
 
 SCHNELL = "black-forest-labs/flux-schnell"
 SDXL = "stability-ai/sdxl"
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 async def finished(replicate: Replicate, prediction: Prediction) -> Prediction:
@@ -46,8 +47,10 @@ async def test_prompt_and_seed_decide_the_image(replicate):
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 async def test_every_model_runs(replicate, model):
+    # A model that changes an image needs one.
+    image = {"image": PIXEL} if model.inputs.get("image", {}).get("required") else {}
     created = await replicate.create(
-        model.id, {"prompt": "[hang]"}, version=model.version, cancel_after=60
+        model.id, {"prompt": "[hang]", **image}, version=model.version, cancel_after=60
     )
     assert (created.model, created.output, created.finished) == (model.id, [], False)
 

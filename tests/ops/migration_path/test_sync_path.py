@@ -1,15 +1,18 @@
 """The model called inside the request: the image comes back, and how it ended is recorded."""
 
 import asyncio
+import io
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from PIL import Image
 
 from lib.database import QueryError, load
 from lib.generation.prompt_check import PromptCheck
+from lib.generation.uploads import store_upload_async
 from lib.ops.migration_path import Generated, GenerationFailed, Rollout
 from lib.provider.replicate.client import Replicate
 from lib.queue.worker_calls import StartedGeneration
@@ -259,3 +262,20 @@ async def test_the_model_gets_its_defaults_and_what_was_asked_for(db, rollout, s
             (prompt,),
         ).fetchall()
     assert (steps, ratio, seed) == (4, "9:21", 7)
+
+
+async def test_an_upload_is_given_to_the_provider(db, rollout, async_pool, tmp_path):
+    png = io.BytesIO()
+    Image.new("RGB", (64, 32), "teal").save(png, "PNG")
+    storage = LocalStorage(tmp_path / "images", "")
+    upload = await store_upload_async(
+        async_pool, storage, user_id=None, source="app", content=png.getvalue()
+    )
+    asked = ask() | {"model_id": "nightmareai/real-esrgan", "prompt": ""}
+    made = await rollout.generate_synchronously(
+        **asked | {"parameters": {"image": upload.reference}}
+    )
+    [output] = db.execute("select width, height from outputs").fetchall()
+    assert (output["width"], output["height"]) == (256, 128)
+    [used] = db.execute("select generation_id from generation_uploads").fetchall()
+    assert used["generation_id"] == made.generation_id
