@@ -11,6 +11,7 @@ from lib.ops.test_runs.sizes import Model
 from lib.ops.test_runs.submission import Submission
 
 SCHNELL, DEV = "black-forest-labs/flux-schnell", "black-forest-labs/flux-dev"
+IDEOGRAM = "ideogram-ai/ideogram-v3-turbo"
 UPSCALER, KONTEXT = "topazlabs/image-upscale", "black-forest-labs/flux-kontext-pro"
 
 
@@ -20,6 +21,16 @@ def page(models: dict, chosen: list) -> None:
     from lib.ui.parts.test_run_form import form
 
     st.session_state.setdefault("models", chosen)
+    st.session_state["submission"] = form(models, load_test=False)
+
+
+def refilled(models: dict, saved: dict) -> None:
+    import streamlit as st
+
+    from lib.ui.parts.test_run_form import form, refill
+
+    if "submission" not in st.session_state:
+        refill(saved, models)
     st.session_state["submission"] = form(models, load_test=False)
 
 
@@ -89,6 +100,24 @@ def test_models_share_what_they_share(models, picture):
     shared[0].set_value(False)
     parameters = submitted(script).parameters
     assert parameters[SCHNELL]["go_fast"] is parameters[DEV]["go_fast"] is False
+
+
+def test_an_earlier_run_fills_in_all_its_images(models):
+    mask, style = "https://studio.example/mask.png", "https://studio.example/style.png"
+    parameters = {"image": "https://studio.example/a.png", "mask": mask}
+    saved = {
+        "models": [IDEOGRAM],
+        "prompt": "A boat",
+        "width": None,
+        "height": None,
+        "seed": 7,
+        "parameters": {IDEOGRAM: parameters | {"style_reference_images": [style]}},
+    }
+    script = AppTest.from_function(refilled, args=(models, saved), default_timeout=20).run()
+    assert not script.exception
+    found = submitted(script)
+    assert (found.prompt, found.seed, found.models) == ("A boat", 7, [IDEOGRAM])
+    assert found.parameters[IDEOGRAM].items() >= saved["parameters"][IDEOGRAM].items()
 
 
 def test_with_an_image_the_size_is_that_of_the_image(models, picture):

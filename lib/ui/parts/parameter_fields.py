@@ -7,7 +7,7 @@ import streamlit as st
 
 from lib.formats import escaped
 from lib.ops.test_runs.inputs import IMAGE_KINDS, Parameter, problem
-from lib.ui.parts.image_field import image_field
+from lib.ui.parts.image_field import fill_images, image_field
 
 MAX_SLIDER_STEPS = 1000
 """A wider range is typed: a slider could not be set to each of its values."""
@@ -44,13 +44,12 @@ def fill_parameters(
     parameters: Sequence[Parameter], models: Sequence[str], values: Mapping[str, Any]
 ) -> None:
     """Fill the fields of some inputs with earlier values, those that are still allowed."""
-    fill(
-        {
-            parameter_key(one.name, models): values[one.name]
-            for one in parameters
-            if one.name in values and problem(one, values[one.name]) is None
-        }
-    )
+    for one in parameters:
+        key, value = parameter_key(one.name, models), values.get(one.name)
+        if one.kind in IMAGE_KINDS:
+            fill_images(key, image_list(value))
+        elif value is not None and problem(one, value) is None:
+            fill({key: value})
 
 
 def parameter_fields(parameters: Sequence[Parameter], models: Sequence[str]) -> dict[str, Any]:
@@ -73,6 +72,11 @@ def parameter_fields(parameters: Sequence[Parameter], models: Sequence[str]) -> 
             )
             values[one.name] = images_value(one, images)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def image_list(value: Any) -> list[str]:
+    """The images in the value of an image input."""
+    return [value] if isinstance(value, str) else list(value or [])
 
 
 def images_value(parameter: Parameter, images: Sequence[Any]) -> Any:

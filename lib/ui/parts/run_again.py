@@ -41,6 +41,7 @@ from lib.ui.parts.image_field import fill_images, forget_stored, image_field, st
 from lib.ui.parts.parameter_fields import (
     fill_parameters,
     filled,
+    image_list,
     images_value,
     parameter_fields,
 )
@@ -68,8 +69,8 @@ def open_dialog(job: Job, title: str) -> None:
         asked = json.loads(job["parameters"])
         fill_parameters(parameters_of(model), [str(key)], asked)
         image = image_input(model)
-        if image and (images := asked.get(image.name)):
-            fill_images(_image_key(key), [images] if isinstance(images, str) else images)
+        if image:
+            fill_images(_image_key(key), image_list(asked.get(image.name)))
     st.session_state[STATE] = {"job": job, "title": title, "key": key}
     st.rerun()
 

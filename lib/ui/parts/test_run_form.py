@@ -31,6 +31,7 @@ from lib.ui.parts.parameter_fields import (
     field_state,
     fill,
     fill_parameters,
+    image_list,
     images_value,
     parameter_fields,
 )
@@ -60,7 +61,7 @@ def refill(saved: Mapping[str, Any], models: Mapping[str, Model]) -> None:
     for model in known:
         image = image_input(model)
         if image and (images := values.get(model["id"], {}).get(image.name)):
-            fill_images(IMAGE, [images] if isinstance(images, str) else images)
+            fill_images(IMAGE, image_list(images))
             # The same images for all models.
             break
 
