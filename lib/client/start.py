@@ -50,7 +50,7 @@ def start_image_generation(
     url: str,
     key: str,
     *,
-    prompt: str | None = None,
+    prompt: str | None,
     model_id: str,
     idempotency_key: str,
     access_token: str | None = None,
@@ -65,10 +65,10 @@ def start_image_generation(
     `access_token` that of the signed-in user. Repeating a call with the same idempotency key
     returns the first result instead of starting a second generation. `parameters` are the model's
     own inputs, or names that mean the same for every model: width, height, aspect_ratio, seed,
-    negative_prompt, num_outputs and so on; None is omitted. `test` marks an operator's test, which
-    needs the secret key and is exempt from limits. `application` (100 characters) names the caller,
-    and `metadata` (JSON, 2 kB) is what it wants back with the generation, such as ids of its own.
-    Raises StartRefused.
+    image, num_outputs and so on; None is omitted. `prompt` is None for a model that takes none.
+    `test` marks an operator's test, which needs the secret key and is exempt from limits.
+    `application` (100 characters) names the caller, and `metadata` (JSON, 2 kB) is what it wants
+    back with the generation, such as ids of its own. Raises StartRefused.
     """
     labels = {"test": test or None, "application": application, "metadata": metadata}
     body = {"prompt": prompt, "model_id": model_id, **labels, **parameters}
@@ -81,7 +81,7 @@ async def start_image_generation_async(
     url: str,
     key: str,
     *,
-    prompt: str,
+    prompt: str | None,
     model_id: str,
     idempotency_key: str,
     access_token: str | None = None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ MAX_UPLOAD_BYTES = 25 * 2**20
 ACCEPTED = frozenset({"png", "jpg", "webp", "gif"})
 """The formats that models read, by extension."""
 EXPIRED_AT_ONCE = 100
+_DATA_URI = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 Source = Literal["app", "test"]
 """test: of an operator, for test runs, and not limited."""
 
@@ -89,11 +91,12 @@ async def check_input_image(content: bytes) -> CheckedImage:
 async def data_uri_problems(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
     """What decoding the data URIs in parameters finds; the database checks their form."""
     problems = []
-    for name, uri in texts_of(parameters):
-        if uri[:11].lower() != "data:image/":
+    for name, text in texts_of(parameters):
+        uri = _DATA_URI.fullmatch(text)
+        if uri is None:
             continue
         try:
-            await check_input_image(b64decode(uri.partition(",")[2]))
+            await check_input_image(b64decode(uri[1]))
         except (StorageError, ValueError) as error:
             problems.append({"field": name, "problem": str(error)})
     return problems

@@ -22,7 +22,9 @@ comment on column public.uploads.width is 'In pixels, as browsers show it; likew
 comment on column public.uploads.expires_at is 'When it can no longer be used and is deleted; null while a generation uses it.';
 
 create index uploads_expiring_idx on public.uploads (expires_at) where expires_at is not null;
-create index uploads_unused_idx on public.uploads (user_id) where expires_at is not null;
+-- No user has the nil id.
+create index uploads_unused_idx on public.uploads (coalesce(user_id, '00000000-0000-0000-0000-000000000000'))
+    where expires_at is not null;
 
 create table public.generation_uploads (
     generation_id uuid not null references public.image_generations (id) on delete cascade,
@@ -53,7 +55,9 @@ begin
                greatest(1, ceil(extract(epoch from min(u.expires_at) - clock_timestamp())))::int as seconds
         into v_unused
         from public.uploads u
-        where u.user_id is not distinct from p_user_id and u.source = 'app' and u.expires_at > clock_timestamp();
+        where coalesce(u.user_id, '00000000-0000-0000-0000-000000000000')
+                = coalesce(p_user_id, '00000000-0000-0000-0000-000000000000')
+          and u.source = 'app' and u.expires_at > clock_timestamp();
         if v_unused.files >= 100 or v_unused.bytes + p_bytes > 250 * 1024 * 1024 then
             raise exception 'Too many unused uploads: at most 100 files and 250 MB at a time. Use them, or wait until the oldest expires in % seconds.',
                 v_unused.seconds
@@ -106,7 +110,8 @@ begin
             where l.id in (select r.upload_id from public.upload_references(p_schema, p_parameters) r)
             order by l.id for update
         ) u
-        where (p_source = 'test' or u.source = 'app' and u.user_id is not distinct from p_user_id)
+        -- A test of an operator has no user.
+        where (p_source = 'test' and p_user_id is null or u.source = 'app' and u.user_id is not distinct from p_user_id)
           and coalesce(u.expires_at > clock_timestamp(), true)
     );
     select jsonb_agg(jsonb_build_object(
