@@ -9,6 +9,7 @@ import streamlit as st
 
 from lib.client import StartRefused
 from lib.formats import escaped, plural
+from lib.ops.test_runs.inputs import takes_prompt
 from lib.ops.test_runs.runs import start_run
 from lib.ops.test_runs.sizes import Model
 from lib.ops.test_runs.submission import Invalid, Submission
@@ -121,12 +122,15 @@ def panel(id: UUID, load_test: bool, fast: bool) -> None:
 
 
 def nothing_yet(load_test: bool) -> None:
+    chosen = [models[id] for id in st.session_state.get("models", ()) if id in models]
     if load_test:
         st.info(
             "A load test sends many jobs through the real queue at a steady rate. Its results"
             " appear here.",
             icon=":material/speed:",
         )
+    elif chosen and not any(map(takes_prompt, chosen)):
+        st.info("Upload an image. The results appear here.", icon=":material/image:")
     else:
         show_samples()
 

@@ -70,6 +70,8 @@ def test_every_model_makes_an_image_of_an_uploaded_one(app, generate, eventually
     generate.multiselect(key="models").set_value([model]).run()
     prompt = f"In the style of {model}" if "prompt" in SHIPPED[model].inputs else ""
     assert [area.label for area in generate.text_area] == (["Prompt"] if prompt else [])
+    examples = [button for button in generate.button if button.label == "Use prompt"]
+    assert bool(examples) is bool(prompt)
     if prompt:
         generate.text_area(key="run prompt").set_value(prompt)
     [uploader] = [one for one in generate.file_uploader if one.label.startswith("Input image")]
