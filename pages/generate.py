@@ -1,6 +1,7 @@
 """Does a generation work right now, with this model?"""
 
 import time
+from dataclasses import replace
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -8,14 +9,17 @@ import streamlit as st
 
 from lib.client import StartRefused
 from lib.formats import escaped, plural
+from lib.ops.test_runs.inputs import takes_prompt
 from lib.ops.test_runs.runs import start_run
-from lib.ops.test_runs.submission import Invalid, Model, Submission
+from lib.ops.test_runs.sizes import Model
+from lib.ops.test_runs.submission import Invalid, Submission
 from lib.resources import project_keys
 from lib.roles import AccessDenied
 from lib.settings import settings
 from lib.ui.confirm import confirmations
 from lib.ui.dashboard import actor, clear_cached_answers, functions_url, pool, read, read_once
 from lib.ui.live import live, rerun_when_reachable
+from lib.ui.parts.image_field import forget_stored, stored
 from lib.ui.parts.test_run import is_live, is_load_test, show_run
 from lib.ui.parts.test_run_form import form, refill
 from lib.ui.parts.test_run_gallery import show_samples
@@ -41,8 +45,14 @@ def run_id() -> UUID | None:
 
 
 def submit(submission: Submission, models: dict[str, Model]) -> bool:
-    """Start a run, unless this repeats one in progress. False if refused."""
+    """Store its files and start a run, unless this repeats one in progress. False if refused."""
     st.session_state.pop("refusal", None)
+    try:
+        actor()
+        submission = replace(submission, parameters=stored(submission.parameters, None))
+    except (AccessDenied, Invalid) as refusal:
+        st.session_state["refusal"] = str(refusal)
+        return False
     previous = st.session_state.get("submitted")
     is_repeat = (
         previous is not None and previous["submission"] == submission and in_progress(previous)
@@ -67,6 +77,7 @@ def submit(submission: Submission, models: dict[str, Model]) -> bool:
         )
     except (AccessDenied, Invalid, StartRefused) as refusal:
         del st.session_state["submitted"]
+        forget_stored()
         st.session_state["refusal"] = str(refusal)
         return False
     if is_repeat:
@@ -111,12 +122,15 @@ def panel(id: UUID, load_test: bool, fast: bool) -> None:
 
 
 def nothing_yet(load_test: bool) -> None:
+    chosen = [models[id] for id in st.session_state.get("models", ()) if id in models]
     if load_test:
         st.info(
             "A load test sends many jobs through the real queue at a steady rate. Its results"
             " appear here.",
             icon=":material/speed:",
         )
+    elif chosen and not any(map(takes_prompt, chosen)):
+        st.info("Upload an image. The results appear here.", icon=":material/image:")
     else:
         show_samples()
 

@@ -13,17 +13,19 @@ from lib.checks.job_state import JobState, is_stuck, job_state
 from lib.formats import duration, escaped
 from lib.ui.confirm import confirmations
 from lib.ui.dashboard import format_time, read
+from lib.ui.images import archive
 from lib.ui.live import live
 from lib.ui.navigation import link
+from lib.ui.parts.image_comparison import show_comparison
+from lib.ui.parts.input_images import input_images, references_of
 from lib.ui.parts.job_buttons import job_buttons
 from lib.ui.parts.job_events import show_events
 from lib.ui.parts.job_images import show_images
 from lib.ui.parts.job_log import show_log
+from lib.ui.parts.job_request import show_request, show_text
 from lib.ui.parts.job_timeline import show_attempts, show_timeline
 from lib.ui.parts.run_again import run_again_dialog
 
-BOX_HEIGHT, PROMPT_HEIGHT = 400, 160
-"""Longer texts are shown in a scrolling box of this height."""
 QUOTED = 240
 """Longer errors are shown in full below the sentence that quotes them."""
 BADGES = {
@@ -153,7 +155,7 @@ def status_sentence(job: Job, found: JobState) -> None:
 
 
 def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
-    if job["prompt"] is None:
+    if job["prompt"] is None and job["generation_id"] is None:
         return
     if job["status"] == "processing" and job["generation_id"] and not is_stuck(job):
         st.progress(job["progress"], f"{job['progress']}%")
@@ -163,80 +165,39 @@ def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
         else []
     )
     if not images:
-        request(job, predictions)
+        show_request(job, predictions)
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        show_images(images, job["prompt"])
+        show_outputs(job, images)
+        if len(images) > 1:
+            st.download_button(
+                f"Download {len(images)} images",
+                partial(archive, [{**job, "outputs": images}]),
+                f"generation-{str(job['generation_id'])[:8]}.zip",
+                "application/zip",
+                icon=":material/download:",
+                on_click="ignore",
+            )
     with right:
-        request(job, predictions)
+        show_request(job, predictions)
 
 
-def request(job: Job, predictions: Sequence[Job]) -> None:
-    asked = json.loads(job["parameters"])
-    sent = json.loads((predictions[-1]["input"] if predictions else None) or "{}")
-    labels = {name: job[name] for name in ("application", "metadata") if job[name] is not None}
-    fields, raw = st.tabs(["Input", "JSON"])
-    with fields:
-        show_text(job["prompt"], height=PROMPT_HEIGHT)
-        with st.container(horizontal=True, gap="medium"):
-            field("Model", job["model_id"])
-            if size := size_text(job, asked, sent):
-                field("Size", size)
-            field("Seed", both(asked.pop("seed", "random"), sent.pop("seed", None)))
-            for name in sorted((asked.keys() | sent.keys()) - {"prompt", "width", "height"}):
-                field(parameter_label(name), both(asked.get(name), sent.get(name)))
-            field("Requested by", job["email"] or job["user_id"] or job["source"] or "no user")
-            for name, value in labels.items():
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                field(name.capitalize(), text)
-        for notice in job["notices"] or ():
-            st.caption(escaped(notice))
-    with raw:
-        st.caption("Requested")
-        show_json(
-            {"model": job["model_id"], "prompt": job["prompt"]}
-            | json.loads(job["parameters"])
-            | labels
-        )
-        if predictions and predictions[-1]["input"]:
-            st.caption("Sent to the provider")
-            show_json(json.loads(predictions[-1]["input"]))
-
-
-def size_text(job: Job, asked: Mapping[str, Any], sent: Mapping[str, Any]) -> str | None:
-    """The size that was asked for, and that of the image if it differs."""
-    before, after = dimensions(asked), dimensions(sent)
-    if known := job["size"]:
-        before = dimensions(known["asked"]) or known["asked"].get("aspect_ratio")
-        after = dimensions(known["expected"] or {})
-        if after and not known["expected"]["exact"]:
-            after = f"about {after}"
-    return both(before, after) if before or after else None
-
-
-def dimensions(values: Mapping[str, Any]) -> str | None:
-    if not {"width", "height"} & values.keys():
-        return None
-    return f"{values.get('width', '?')} x {values.get('height', '?')}"
-
-
-def both(asked: object, sent: object) -> str:
-    """What was asked for, and what was sent instead."""
-    if asked is None:
-        return str(sent)
-    return str(asked) if sent is None or sent == asked else f"{asked} → {sent}"
-
-
-def parameter_label(name: str) -> str:
-    """Such as "Aspect ratio" for aspect_ratio."""
-    return name.removeprefix("num_").replace("_", " ").capitalize()
-
-
-def field(label: str, value: object) -> None:
-    with st.container(width="content", gap=None):
-        st.caption(escaped(label[:60]))
-        st.text(str(value)[:300])
+def show_outputs(job: Job, images: Sequence[Job]) -> None:
+    """The output images, and a comparison of the first with the first input image."""
+    alt = job["prompt"] or f"Image by {job['model_id']}"
+    files = references_of(json.loads(job["parameters"])).values()
+    inputs = input_images([reference for references in files for reference in references])
+    source = next((image for image in inputs if image.thumbnail), None)
+    if source is None:
+        show_images(images, alt)
+        return
+    output, comparison = st.tabs(["Output", "Comparison"], key="outputs", on_change="rerun")
+    with output:
+        show_images(images, alt)
+    with comparison:
+        if comparison.open:
+            show_comparison(source, images[0], key=f"divider of {job['id']}")
 
 
 def details(job: Job, attempts: Sequence[Attempt], predictions: list[Job]) -> None:
@@ -259,17 +220,6 @@ def details(job: Job, attempts: Sequence[Attempt], predictions: list[Job]) -> No
     with payload:
         if payload.open:
             show_text(job["payload"], "json")
-
-
-def show_json(value: object) -> None:
-    show_text(json.dumps(value, indent=2, ensure_ascii=False), "json")
-
-
-def show_text(text: str, language: str | None = None, height: int = BOX_HEIGHT) -> None:
-    is_long = len(text) > 3 * height
-    # Code that scrolls by itself cannot be scrolled by keyboard.
-    with st.container(height=height if is_long else "content", border=False):
-        st.code(text, language=language, wrap_lines=True)
 
 
 confirmations()

@@ -25,6 +25,7 @@ from lib.ui.navigation import link, title_actions
 from lib.ui.parts.empty_queue import empty_queue
 from lib.ui.parts.model_charts import show_charts, since_text
 from lib.ui.parts.model_dialogs import add_button, model_dialog
+from lib.ui.parts.model_images import show_model_images
 from lib.ui.parts.model_settings import settings_form, show_inputs
 from lib.ui.selection import opened
 from lib.ui.time_range import Step, time_range
@@ -218,6 +219,7 @@ def one_model(shown: str) -> None:
     show_charts(row["model_id"], span, step, times)
     show_errors(row["model_id"])
     show_periods()
+    show_model_images(row["model_id"])
 
 
 def show_model_verdict(row: pd.Series) -> None:

@@ -220,7 +220,8 @@ def recent_images() -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for row, source in zip(rows, thumbnail_sources(rows), strict=True):
             if source:
-                st.image(source, width=IMAGE_WIDTH, alt=row["prompt"], link=f"/job?id={row['id']}")
+                alt = row["prompt"] or f"Image by {row['model_id']}"
+                st.image(source, width=IMAGE_WIDTH, alt=alt, link=f"/job?id={row['id']}")
 
 
 confirmations()

@@ -4,13 +4,18 @@
 -- Selectable models, by name. Columns: id; display_name; default_parameters, parameter_schema: see
 -- the table's comments; price_per_image in US dollars, null if unknown; sizes: see the table's
 -- comments; width, height: their schemas if the model makes any size, in pixels that are multiples of
--- multiple; has_schema: if false, it may take anything; takes_seed; max_outputs: most images of a job.
+-- multiple; has_schema: if false, it may take anything; takes_prompt; takes_seed; image_input: the
+-- name of the input for the image to start from; matches_input: whether it can make an image of that
+-- one's size; max_outputs: most images of a job.
 select
     id, display_name, default_parameters, parameter_schema, price_per_image, sizes,
     input_schema is not null as has_schema,
     input_schema -> 'width' as width, input_schema -> 'height' as height,
     coalesce((size_rules ->> 'multiple')::int, 1) as multiple,
+    coalesce(input_schema ? 'prompt', true) as takes_prompt,
     coalesce(input_schema ? 'seed', true) as takes_seed,
+    public.image_input(input_schema) as image_input,
+    coalesce(input_schema -> 'aspect_ratio' -> 'enum' ? 'match_input_image', false) as matches_input,
     coalesce((
         select (input_schema -> n ->> 'maximum')::int
         from unnest('{num_outputs,number_of_images,max_images}'::text[]) n
@@ -47,8 +52,8 @@ where r.id = :run;
 -- than 1,000 or not pending; rate_limited: whether its model is; due_in_seconds: negative once due.
 -- wait_seconds: from due to the start of the last attempt, so far; run_seconds: from there to its
 -- end, so far, null if not started; total_seconds: from due to its end, so far. outputs: all images
--- of a completed one, a list of objects with storage_path and image_url; empty if only the first is
--- known.
+-- of a completed one, a list of objects with storage_path, thumbnail_path and image_url; empty if only
+-- the first is known. seed: that was sent to the provider for a completed one, null if none.
 with line as materialized (
     select d.id, row_number() over (order by d.priority desc, d.scheduled_at, d.created_at) - 1 as ahead
     from (
@@ -86,10 +91,17 @@ select
     j.prediction_id is not null as predicted,
     j.image_url, j.storage_path, j.thumbnail_path, j.error_message, j.completed_at, j.attempts, j.max_attempts, j.status, l.ahead,
     coalesce((
-        select jsonb_agg(jsonb_build_object('storage_path', o.storage_path, 'image_url', o.url) order by o.index)
+        select jsonb_agg(jsonb_build_object(
+            'storage_path', o.storage_path, 'thumbnail_path', o.thumbnail_path, 'image_url', o.url
+        ) order by o.index)
         from public.outputs o
         where o.generation_id = j.generation_id and j.status = 'completed'
     ), '[]') as outputs,
+    case when j.status = 'completed' then (
+        select p.input -> 'seed' from public.predictions p
+        where p.generation_id = j.generation_id
+        order by p.created_at desc limit 1
+    ) end as seed,
     exists (
         select from public.model_holds h
         where h.model_id = left(j.model_id, 200) and h.held_until > clock_timestamp()

@@ -12,8 +12,8 @@
 -- storage_error, storage_seconds, if none of them claims it because their storage takes no files;
 -- ahead, due jobs that will be claimed before it, up to 51; ahead_cut, whether there may be more,
 -- in other lines than the first 20 (pending_lines). user_id, email: who asked for it. model_id,
--- prompt, parameters (JSON): what was asked for, by its generation, else by its payload. payload
--- and error_details: text as stored, up to 100,000 characters.
+-- prompt, parameters (JSON, empty if over 1,000,000 characters): what was asked for, by its generation,
+-- else by its payload. payload and error_details: text as stored, up to 100,000 characters.
 select
     q.id,
     q.status,
@@ -72,7 +72,7 @@ select
     g.status as generation_status,
     g.progress,
     left(coalesce(g.prompt, q.payload ->> 'prompt'), 100000) as prompt,
-    case when length(p.parameters::text) <= 100000 then p.parameters::text else '{}' end as parameters,
+    case when length(p.parameters::text) <= 1000000 then p.parameters::text else '{}' end as parameters,
     g.prediction_id,
     g.image_url,
     g.storage_path,

@@ -49,3 +49,35 @@ limit 10;
 -- name: settings
 -- Models that users may choose, by id. Columns: id, enabled, price_per_image (US dollars).
 select id, enabled, price_per_image from public.models order by id limit 500;
+
+-- name: images
+-- The newest twelve completed generations of :model with an image, of the 2,000 that were requested
+-- last by anybody. Columns: id; prompt; run_seconds; input: the reference of its first uploaded input
+-- image; outputs: its images, up to four, a list of objects with storage_path, thumbnail_path and
+-- image_url; images: how many it has.
+select
+    g.id, left(g.prompt, 300) as prompt,
+    extract(epoch from g.completed_at - g.started_at)::double precision as run_seconds,
+    jsonb_path_query_first(g.parameters, '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input,
+    coalesce(o.outputs, jsonb_build_array(jsonb_build_object(
+        'storage_path', g.storage_path, 'thumbnail_path', g.thumbnail_path, 'image_url', g.image_url
+    ))) as outputs,
+    greatest(o.images, 1) as images
+from (
+    select n.* from (
+        select * from public.image_generations order by created_at desc limit 2000
+    ) n
+    where n.model_id = :model and n.status = 'completed' and (n.storage_path is not null or n.image_url is not null)
+    order by n.created_at desc
+    limit 12
+) g
+cross join lateral (
+    select
+        jsonb_agg(jsonb_build_object(
+            'storage_path', o.storage_path, 'thumbnail_path', o.thumbnail_path, 'image_url', o.url
+        ) order by o.index) filter (where o.index < 4) as outputs,
+        count(*) as images
+    from public.outputs o
+    where o.generation_id = g.id
+) o
+order by g.created_at desc;

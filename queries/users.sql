@@ -55,13 +55,15 @@ order by bucket, status;
 -- The newest :most generations of a user in a range whose prompt contains :text (empty: any), among
 -- the newest 2,000, with their jobs. status: pending, running, completed, failed, refused or cancelled;
 -- error_message, error_code: of the job, or of a pending one its last attempt; due_in_seconds: of a
--- pending job; job_id: null once the job has been purged.
+-- pending job; job_id: null once the job has been purged; input: the reference of its first uploaded
+-- input image; images: number of its images.
 with found as materialized (
     select n.* from (
         select
             g.id, g.created_at, g.completed_at, g.prompt, g.model_id, g.error_message,
             case when g.status = 'failed' and g.error_code = 'refused' then 'refused' else g.status end as status,
-            g.storage_path, g.image_url, g.thumbnail_path
+            g.storage_path, g.image_url, g.thumbnail_path,
+            jsonb_path_query_first(g.parameters, '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input
         from public.image_generations g
         where g.user_id = :user_id::uuid
           and g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)
@@ -80,7 +82,9 @@ select
     coalesce(j.error_details ->> 'code', j.error_details -> 'attempts' -> -1 -> 'details' ->> 'code') as error_code,
     case when j.status = 'pending'
          then extract(epoch from j.scheduled_at - now())::double precision end as due_in_seconds,
-    f.storage_path, f.image_url, f.thumbnail_path
+    f.storage_path, f.image_url, f.thumbnail_path, f.input,
+    case when f.status = 'completed'
+         then greatest(1, (select count(*) from public.outputs o where o.generation_id = f.id)) end as images
 from found f
 left join lateral (
     select q.id, q.status, q.scheduled_at, q.error_message, q.error_details from public.job_queue q

@@ -11,13 +11,20 @@ from lib.ops.test_runs.sizes import MAX_SIDE, MIN_SIDE
 from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid
 
 SIDES = ("width", "height")
+SIZE_INPUTS = {
+    *SIDES, "aspect_ratio", "size", "image_size", "resolution", "megapixels", "output_megapixels",
+}  # fmt: skip
+"""What models call the size of the image."""
+COUNT_INPUTS = ("num_outputs", "number_of_images", "max_images")
+"""What models call the number of images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The request of the new job. `parameters` are those of the model, without the seed."""
 
-    prompt: str
+    prompt: str | None
+    """None for a model without one."""
     parameters: Mapping[str, Any]
     seed: int | None
     test: bool
@@ -37,6 +44,25 @@ def parse_parameters(text: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def resized(parameters: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
+    """Parameters with another size."""
+    kept = {name: value for name, value in parameters.items() if name not in SIZE_INPUTS}
+    return {**kept, "width": width, "height": height}
+
+
+def image_count(parameters: Mapping[str, Any]) -> int:
+    """How many images the parameters ask for."""
+    counts = (parameters.get(name) for name in COUNT_INPUTS)
+    return next((count for count in counts if isinstance(count, int)), 1)
+
+
+def with_image_count(parameters: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Parameters that ask for another number of images."""
+    others = {*COUNT_INPUTS, "sequential_image_generation"}
+    kept = {name: value for name, value in parameters.items() if name not in others}
+    return {**kept, "num_outputs": count}
 
 
 def run_again(
@@ -59,7 +85,7 @@ def run_again(
             actor=actor,
             job_id=job_id,
             key=key,
-            prompt=changes.prompt.strip(),
+            prompt=(changes.prompt or "").strip(),
             parameters=json.dumps(parameters),
             settings=settings,
         )
@@ -67,15 +93,18 @@ def run_again(
 
 
 def _check(changes: Changes) -> None:
-    if not changes.prompt.strip():
+    if changes.prompt is not None and not changes.prompt.strip():
         raise Invalid("Prompt", "describe the image.")
-    if len(changes.prompt) > MAX_PROMPT_CHARS:
+    if len(changes.prompt or "") > MAX_PROMPT_CHARS:
         raise Invalid("Prompt", f"use at most {MAX_PROMPT_CHARS:,} characters.")
     if changes.seed is not None and not 0 <= changes.seed <= MAX_SEED:
         raise Invalid("Seed", f"choose a whole number from 0 to {MAX_SEED:,}.")
     for name, value in changes.parameters.items():
-        if isinstance(value, dict | list):
-            raise Invalid("Parameters", f"{name} must be text, a number, true, false or null.")
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, dict | list) for item in items):
+            raise Invalid(
+                "Parameters", f"{name} must be text, a number, true, false, null or a list of them."
+            )
         if name in SIDES and not (type(value) is int and MIN_SIDE <= value <= MAX_SIDE):
             raise Invalid("Parameters", f"{name} must be {MIN_SIDE} to {MAX_SIDE:,} pixels.")
         if name == "seed":
@@ -86,7 +115,7 @@ def _settings(model_id: str, changes: Changes) -> dict[str, Any]:
     """What the form of Generate would have held, so that it can be filled with this run."""
     rest = {name: value for name, value in changes.parameters.items() if name not in SIDES}
     return {
-        "prompt": changes.prompt,
+        "prompt": changes.prompt or "",
         "models": [model_id],
         "width": changes.parameters.get("width"),
         "height": changes.parameters.get("height"),

@@ -1,5 +1,6 @@
 """Generated images: URLs for the viewer's browser, and files to download."""
 
+import base64
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -7,12 +8,14 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import anyio
 import streamlit as st
+from PIL import Image
 
 from lib.resources import image_elsewhere, image_storage
 from lib.settings import settings
-from lib.storage import Storage, StorageFailed
-from lib.storage.images import MEDIA_TYPES
+from lib.storage import NotAnImage, Storage, StorageFailed
+from lib.storage.images import MEDIA_TYPES, check_image
 from lib.ui.dashboard import app_url
 
 Row = Mapping[str, Any]
@@ -21,6 +24,7 @@ Row = Mapping[str, Any]
 SIGNED_URL_SECONDS = 30
 """How long a signed Supabase URL is cached: less than the shortest lifetime allowed."""
 MAX_KNOWN_URLS = 5000
+ICON_SIDE = 128
 
 
 @st.cache_resource
@@ -103,6 +107,41 @@ def _signed_url(path: str) -> str:
     return storage().url_for(path)
 
 
+def private_image(path: str | None) -> bytes | None:
+    """A stored file that has no URL of its own, such as an upload's thumbnail; None without it."""
+    try:
+        return _private_image(path) if path else None
+    except (StorageFailed, FileNotFoundError):
+        return None
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _private_image(path: str) -> bytes:
+    return storage().read(path)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def icon(image: bytes) -> str:
+    """An image as a small data URI, for a cell of a table."""
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.thumbnail((ICON_SIDE, ICON_SIDE))
+        written = io.BytesIO()
+        opened.save(written, "WEBP")
+    return f"data:image/webp;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def preview(_content: bytes, key: str) -> bytes | None:
+    """A thumbnail of an image that is not stored; None if it is not an image.
+
+    `key` stands for the content, such as its hash.
+    """
+    try:
+        return anyio.run(check_image, _content).thumbnail
+    except NotAnImage:
+        return None
+
+
 def file_name(job: Row) -> str:
     """File name for downloading the image of a job, or a ZIP file of its images."""
     ending = str(job["storage_path"] or job["image_url"] or "").rpartition(".")[2].lower()
@@ -115,7 +154,7 @@ def file_name(job: Row) -> str:
 
 def image_file(job: Row) -> bytes:
     """The file of that name. Raises StorageFailed and FileNotFoundError."""
-    return archive([job]) if len(job["outputs"]) > 1 else _image_bytes(job)
+    return archive([job]) if len(job["outputs"]) > 1 else stored_image(job)
 
 
 def archive(jobs: Sequence[Row]) -> bytes:
@@ -124,11 +163,11 @@ def archive(jobs: Sequence[Row]) -> bytes:
     with zipfile.ZipFile(file, "w") as written:
         for job in jobs:
             if len(job["outputs"]) < 2:
-                written.writestr(file_name(job), _image_bytes(job))
+                written.writestr(file_name(job), stored_image(job))
                 continue
             for number, output in enumerate(job["outputs"], 1):
                 ending = output["storage_path"].rpartition(".")[2]
-                written.writestr(f"{_base_name(job)}-{number}.{ending}", _image_bytes(output))
+                written.writestr(f"{_base_name(job)}-{number}.{ending}", stored_image(output))
     return file.getvalue()
 
 
@@ -136,7 +175,7 @@ def _base_name(job: Row) -> str:
     return f"{job['model_id'].rpartition('/')[2]}-{str(job['generation_id'])[:8]}"
 
 
-def _image_bytes(image: Row) -> bytes:
+def stored_image(image: Row) -> bytes:
     """An image's bytes: from this app's storage, or its URL if external functions store it."""
     if settings().functions_elsewhere and not settings().storage_bucket:
         return image_elsewhere(settings(), image_source(image))

@@ -1,5 +1,6 @@
 """An ended job is run again, as a test or on behalf of its user, once, and it is recorded."""
 
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,7 +8,14 @@ import pytest
 
 from lib.database import Pool, QueryError, open_pool
 from lib.database.pool import Connection
-from lib.ops.run_again import Changes, parse_parameters, run_again
+from lib.ops.run_again import (
+    Changes,
+    image_count,
+    parse_parameters,
+    resized,
+    run_again,
+    with_image_count,
+)
 from lib.ops.test_runs.submission import Invalid
 from lib.queue.operator_actions import set_priority
 
@@ -123,7 +131,7 @@ def by_hand(db: Connection) -> UUID:
         ({"parameters": {"width": 63}}, "Parameters"),
         ({"parameters": {"height": "512"}}, "Parameters"),
         ({"parameters": {"seed": 1}}, "Parameters"),
-        ({"parameters": {"style": ["any"]}}, "Parameters"),
+        ({"parameters": {"style": [["any"]]}}, "Parameters"),
     ],
 )
 def test_wrong_changes_are_named(pool: Pool, wrong: dict[str, Any], field: str) -> None:
@@ -143,6 +151,34 @@ def test_parameters_are_a_json_object(text: str) -> None:
 def test_parameters_may_be_left_out() -> None:
     assert parse_parameters("") == {}
     assert parse_parameters('{"width": 512}') == {"width": 512}
+
+
+def test_a_model_without_a_prompt_runs_again_with_its_image(pool: Pool, db: Connection) -> None:
+    image = {"image": "https://studio.example/a.png"}
+    row = db.execute(
+        "select start_generation(null, null, 'lucataco/remove-bg', %s::jsonb) as made",
+        [json.dumps(image)],
+    ).fetchone()
+    assert row is not None
+    job = UUID(row["made"]["job_id"])
+    db.execute("select cancel_jobs('Ada', array[%s])", [job])
+    again = changes(prompt=None, parameters=image, seed=None)
+    run_again(pool, "Ada", job, "lucataco/remove-bg", uuid4(), again)
+    rows = db.execute("select prompt, parameters from image_generations").fetchall()
+    assert rows == [{"prompt": "", "parameters": image}] * 2
+    [run] = db.execute("select prompt, settings from test_runs").fetchall()
+    assert (run["prompt"], run["settings"]["parameters"]) == ("", {"lucataco/remove-bg": image})
+
+
+def test_size_and_number_of_images_replace_those_of_the_model() -> None:
+    asked = {"aspect_ratio": "9:16", "megapixels": "1", "max_images": 3, "image": ["a"]}
+    assert resized(asked, 512, 256) == {
+        "max_images": 3, "image": ["a"], "width": 512, "height": 256,
+    }  # fmt: skip
+    assert (image_count(asked), image_count({})) == (3, 1)
+    assert with_image_count({"max_images": 3, "style": "any"}, 2) == {
+        "style": "any", "num_outputs": 2,
+    }  # fmt: skip
 
 
 def test_only_pending_jobs_change_their_priority(pool: Pool, db: Connection) -> None:

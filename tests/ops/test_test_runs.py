@@ -5,14 +5,8 @@ from typing import Any
 
 import pytest
 
-from lib.ops.test_runs.submission import (
-    Invalid,
-    Submission,
-    check,
-    cost,
-    images_by_model,
-    parameters_of,
-)
+from lib.ops.test_runs.inputs import Parameter, parameters_of, problem, shared_parameters
+from lib.ops.test_runs.submission import Invalid, Submission, check, cost, images_by_model
 
 MODELS: dict[str, dict[str, Any]] = {
     "a/one": {
@@ -21,6 +15,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "default_parameters": {"steps": 6},
         "price_per_image": 0.5,
         "max_outputs": 4,
+        "takes_prompt": True,
+        "image_input": None,
         "parameter_schema": [
             {
                 "name": "steps",
@@ -43,9 +39,25 @@ MODELS: dict[str, dict[str, Any]] = {
         "default_parameters": {},
         "price_per_image": None,
         "max_outputs": 1,
-        "parameter_schema": [],
+        "takes_prompt": False,
+        "image_input": "image",
+        "parameter_schema": [
+            {"name": "image", "label": "Image", "kind": "file", "required": True},
+            {"name": "mask", "label": "Mask", "kind": "file"},
+            {"name": "styles", "label": "Styles", "kind": "files"},
+            {
+                "name": "steps",
+                "label": "Steps",
+                "kind": "integer",
+                "min": 1,
+                "max": 8,
+                "default": 6,
+            },
+            {"name": "fast", "label": "Fast", "kind": "boolean", "default": True},
+        ],
     },
 }
+IMAGE = {"image": "upload:0b6f5c3e-0000-4000-8000-000000000001"}
 GOOD = Submission("fox", "fog", ["a/one"], 1024, 512, 7, 2, False, 50, 5.0)
 
 
@@ -98,6 +110,38 @@ def test_takes_good_parameters() -> None:
 def test_starts_from_the_defaults_of_the_model() -> None:
     found = {said.name: said.default for said in parameters_of(MODELS["a/one"])}
     assert found == {"steps": 6, "guidance": None, "style": None, "fast": None, "note": None}
+
+
+def test_an_image_is_required_where_the_model_requires_it_and_a_prompt_where_it_takes_one() -> None:
+    bare = replace(GOOD, prompt="", negative_prompt="", models=["a/two"])
+    with pytest.raises(Invalid, match="Image of a/two: is required"):
+        check(bare, MODELS)
+    check(replace(bare, parameters={"a/two": IMAGE}), MODELS)
+    # One of the two takes a prompt.
+    both = replace(bare, models=["a/two", "a/one"], parameters={"a/two": IMAGE})
+    with pytest.raises(Invalid, match="Prompt: describe"):
+        check(both, MODELS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("file", "https://studio.example/a.png", "a.png"),
+        ("file", "data:image/png;base64,AAAA", ["https://studio.example/a.png"]),
+        ("files", [IMAGE["image"], "https://studio.example/a.png"], IMAGE["image"]),
+        ("files", [], ["javascript:alert(1)"]),
+    ],
+)
+def test_an_image_is_an_address_or_a_reference(kind: str, good: Any, bad: Any) -> None:
+    assert problem(Parameter("image", "Image", kind), good) is None
+    assert "is not a valid image address" in str(problem(Parameter("image", "Image", kind), bad))
+
+
+def test_models_share_inputs_that_allow_and_default_to_the_same() -> None:
+    one, two = MODELS["a/one"], MODELS["a/two"]
+    assert [said.name for said in shared_parameters([one, two])] == ["steps"]
+    assert shared_parameters([one]) == []
+    assert [said.name for said in parameters_of(two)] == ["mask", "styles", "steps", "fast"]
 
 
 def test_shares_jobs_and_adds_up_what_they_cost() -> None:

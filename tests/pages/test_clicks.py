@@ -15,10 +15,12 @@ from running_app import App, apps
 
 from lib.database import connect
 from lib.database.pool import Connection
+from lib.database.sample_history import IMAGES
 
 pytestmark = pytest.mark.slow
 
 MOST = 4
+PICTURE = IMAGES / "sample-island-dusk.webp"
 EMAIL = "ann@studio.example"
 SCHNELL, DEV = "black-forest-labs/flux-schnell", "black-forest-labs/flux-dev"
 
@@ -250,10 +252,40 @@ def test_runs_a_job_again_with_another_seed(generating, eventually, operator):
         one.click(one.page.get_by_role("link", name="A lighthouse"))
     one.page = opened.value
     one.click(one.button("Run again…"))
-    one.type(one.page.get_by_role("dialog").get_by_role("spinbutton", name="Seed"), "2", "Enter")
+    dialog = one.page.get_by_role("dialog")
+    one.type(dialog.get_by_role("spinbutton", name="Seed"), "2", "Enter")
+    one.click(dialog.get_by_role("button", name="Run again", exact=True))
     expect(one.page).not_to_have_url(re.compile(job), timeout=LONG)
     seeds = generating.rows("select parameters ->> 'seed' as seed from image_generations")
     assert sorted(row["seed"] for row in seeds) == ["1", "2"]
+
+
+def test_generates_four_images_at_once(generating, operator):
+    one = operator(generating)
+    one.click(one.sidebar("Generate"))
+    one.type(one.page.get_by_label("Images per job", exact=True), "4", "Enter")
+    one.type(one.page.get_by_label("Prompt", exact=True), "Four kites")
+    one.click(one.button("Generate 4 images"))
+    images = one.page.get_by_role("img", name=re.compile("^Image . of 4: Four kites"))
+    expect(images).to_have_count(4, timeout=LONG)
+
+
+def test_makes_an_image_of_an_image(generating, operator):
+    """Four clicks beside typing: the prompt is not counted."""
+    one = operator(generating)
+    one.click(one.sidebar("Generate"))
+    models = one.page.get_by_role("combobox", name="Models")
+    models.press("Backspace")
+    one.type(models, "kontext-pro", "Enter")
+    models.press("Escape")
+    with one.page.expect_file_chooser() as chooser:
+        one.click(one.button("Upload"))
+    chooser.value.set_files(PICTURE)
+    expect(one.page.get_by_role("img", name=PICTURE.name)).to_be_visible(timeout=LONG)
+    one.page.get_by_label("Prompt", exact=True).fill("The same at night")
+    one.click(one.button("Generate 1 image"))
+    one.sees(one.page.get_by_text("1 of 1 completed"))
+    one.sees(one.page.get_by_role("img", name="The same at night"))
 
 
 def test_reads_the_log_of_a_running_job(generating, operator):

@@ -164,7 +164,9 @@ def test_run_again_with_changes(app, page, eventually, choice, user, source):
 
 
 def test_a_refused_change_says_why_and_starts_nothing(app, page, eventually):
-    job = start(app, "A lighthouse")
+    # A model of which nothing is known but what is asked of it.
+    change(app, "update models set input_schema = null where id = %s", DEV)
+    job = start(app, "A lighthouse", model_id=DEV)
     ended(eventually, app, job)
     opened(page, app, job)
     dialog = run_again(page, "A fox")

@@ -36,6 +36,11 @@ DARK_STREAMLITS = [
         "why": "The chosen segment is the primary colour on a dark tint of it, primary buttons are"
         " white on the same colour: none has enough contrast to both.",
     },
+    {
+        "rules": ["color-contrast"],
+        "where": "[data-testid=stSliderThumbValue]",
+        "why": "The value of a slider is in the same colour.",
+    },
 ]
 VIEWS = {
     "/jobs": ("failed", "stuck", "duplicates"),
@@ -91,6 +96,8 @@ def paths(app: App) -> list[str]:
         *(f"{path}?view={view}" for path, views in VIEWS.items() for view in views),
         f"/job?id={one['id']}",
         f"/generate?run={run['id']}",
+        "/generate?models=black-forest-labs/flux-dev&models=ideogram-ai/ideogram-v3-turbo",
+        "/generate?models=topazlabs/image-upscale",
         "/generate?show=Load+test",
         "/generate?show=Earlier+runs",
         f"/users?user={one['created_by']}",

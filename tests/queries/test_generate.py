@@ -261,12 +261,16 @@ def test_usual_is_the_median_of_completed_jobs(db: Connection) -> None:
 def test_models_say_what_they_take(db: Connection) -> None:
     rows = generate.models(db)
     assert len(rows) >= 20
+    kinds = {"integer", "number", "boolean", "choice", "text", "file", "files"}
     for row in rows:
-        assert row["price_per_image"] is None or row["price_per_image"] > 0
-        for said in row["parameter_schema"]:
-            assert said["kind"] in (
-                *("integer", "number", "boolean", "choice", "text", "file", "files"),
-            )
+        # Those whose price nobody publishes have none.
+        assert (row["price_per_image"] or 1) > 0
+        assert {said["kind"] for said in row["parameter_schema"]} <= kinds
+        assert row["takes_prompt"] or row["image_input"] == "image"
+    by_id = {row["id"]: row for row in rows}
+    kontext, topaz = by_id["black-forest-labs/flux-kontext-pro"], by_id["topazlabs/image-upscale"]
+    assert (kontext["image_input"], kontext["matches_input"]) == ("input_image", True)
+    assert (topaz["takes_prompt"], topaz["takes_seed"], topaz["sizes"]) == (False, False, [])
 
 
 def test_history_is_paged_newest_first(db: Connection) -> None:

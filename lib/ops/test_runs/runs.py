@@ -8,13 +8,14 @@ from uuid import UUID
 
 from lib.client import StartRefused, start_image_generation
 from lib.database import Pool, load, translated
-from lib.ops.test_runs.sizes import Model
-from lib.ops.test_runs.submission import (
+from lib.ops.test_runs.inputs import (
     NEGATIVE_PROMPT,
-    Submission,
-    check,
+    image_input,
     takes_negative_prompt,
+    takes_prompt,
 )
+from lib.ops.test_runs.sizes import MATCH_INPUT_IMAGE, Model
+from lib.ops.test_runs.submission import Submission, check
 from lib.storage import Storage
 
 
@@ -63,10 +64,13 @@ def _start_share(
     parameters = dict(submission.parameters.get(model["id"], {}))
     if submission.negative_prompt.strip() and takes_negative_prompt(model):
         parameters[NEGATIVE_PROMPT] = submission.negative_prompt.strip()
+    image = image_input(model)
+    if submission.width is None and model["matches_input"] and image and image.name in parameters:
+        parameters["aspect_ratio"] = MATCH_INPUT_IMAGE
     start_image_generation(
         url,
         key,
-        prompt=submission.prompt,
+        prompt=submission.prompt if takes_prompt(model) else None,
         model_id=model["id"],
         idempotency_key=f"{run_id} {model['id']}"[:255],
         test=True,

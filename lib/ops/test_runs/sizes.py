@@ -18,6 +18,8 @@ USUAL: dict[str, Sides] = {
 }
 """What is offered of a model that makes any size."""
 MIN_SIDE, MAX_SIDE = 64, 8192
+MATCH_INPUT_IMAGE = "match_input_image"
+"""The aspect_ratio of models that make an image like their input image."""
 
 
 def bounds(models: Sequence[Model]) -> tuple[Sides, Sides] | None:

@@ -4,6 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib.ops.test_runs.inputs import (
+    MAX_TEXT_CHARS,
+    image_input,
+    parameters_of,
+    problem,
+    takes_negative_prompt,
+    takes_prompt,
+)
 from lib.ops.test_runs.sizes import MAX_SIDE, MIN_SIDE, Model
 
 MAX_MODELS = 4
@@ -13,9 +21,8 @@ MAX_IMAGES = 8
 MAX_JOBS = 500
 """Per load test."""
 MAX_PER_SECOND = 20.0
-MAX_PROMPT_CHARS = 10_000
+MAX_PROMPT_CHARS = MAX_TEXT_CHARS
 MAX_SEED = 2**32 - 1
-NEGATIVE_PROMPT = "negative_prompt"
 
 
 class Invalid(Exception):
@@ -27,27 +34,14 @@ class Invalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """A model-specific parameter, from the model's parameter_schema."""
-
-    name: str
-    label: str
-    kind: str
-    default: Any = None
-    min: float | None = None
-    max: float | None = None
-    choices: tuple[Any, ...] = ()
-    help: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
     """Values of the form.
 
     `images` is the number of jobs per model, started immediately. A load test starts `jobs` in
     total instead, `per_second` of them each second. Each job makes `outputs` images, or as many as
-    its model can. Width and height are None if no model takes a size. `parameters`: model →
-    parameter name → value.
+    its model can. Width and height are None if no model takes a size, or for that of the input
+    image. `parameters`: model → parameter name → value, images as addresses or references of
+    uploads.
     """
 
     prompt: str
@@ -77,37 +71,8 @@ class Submission:
         return sum(self.shares.values())
 
 
-def parameters_of(model: Model) -> list[Parameter]:
-    """Model-specific parameters, except the negative prompt and files.
-
-    Defaults that the schema does not describe are omitted; they still apply.
-    """
-    defaults = model["default_parameters"]
-    return [
-        Parameter(
-            name=entry["name"],
-            label=entry.get("label") or entry["name"],
-            kind=entry["kind"],
-            default=defaults.get(entry["name"], entry.get("default")),
-            min=entry.get("min"),
-            max=entry.get("max"),
-            choices=tuple(entry.get("choices") or ()),
-            help=entry.get("help"),
-        )
-        for entry in model["parameter_schema"]
-        if entry["name"] != NEGATIVE_PROMPT and entry["kind"] not in ("file", "files")
-    ]
-
-
-def takes_negative_prompt(model: Model) -> bool:
-    """Whether the model supports a negative prompt."""
-    return any(entry["name"] == NEGATIVE_PROMPT for entry in model["parameter_schema"])
-
-
 def check(submission: Submission, models: Mapping[str, Model]) -> None:
     """Validate a submission against the enabled models. Raises Invalid for the first bad field."""
-    if not submission.prompt.strip():
-        raise Invalid("Prompt", "describe the image.")
     if not submission.models:
         raise Invalid("Models", "choose at least one.")
     if len(submission.models) > MAX_MODELS:
@@ -115,6 +80,9 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
     for model in submission.models:
         if model not in models:
             raise Invalid("Models", f"{model} is not an enabled model.")
+    chosen = [models[model] for model in submission.models]
+    if any(map(takes_prompt, chosen)) and not submission.prompt.strip():
+        raise Invalid("Prompt", "describe the image.")
     for name, text in (
         ("Prompt", submission.prompt),
         ("Negative prompt", submission.negative_prompt),
@@ -138,39 +106,26 @@ def check(submission: Submission, models: Mapping[str, Model]) -> None:
         _check_range("Jobs per model", submission.images, 1, MAX_IMAGES)
     most = max(models[model]["max_outputs"] for model in submission.models)
     _check_range("Images per job", submission.outputs, 1, most)
-    for model in submission.models:
-        known = {parameter.name: parameter for parameter in parameters_of(models[model])}
-        for name, value in submission.parameters.get(model, {}).items():
-            if name not in known:
-                raise Invalid(name, f"{model} does not have this setting.")
-            _check_value(model, known[name], value)
+    for one in chosen:
+        _check_inputs(one, submission.parameters.get(one["id"], {}))
+
+
+def _check_inputs(model: Model, values: Mapping[str, Any]) -> None:
+    image = image_input(model)
+    known = {one.name: one for one in [*parameters_of(model), *([image] if image else [])]}
+    for name, value in values.items():
+        if name not in known:
+            raise Invalid(name, f"{model['id']} does not have this setting.")
+        if wrong := problem(known[name], value):
+            raise Invalid(f"{known[name].label} of {model['id']}", wrong)
+    for one in known.values():
+        if one.required and one.default is None and values.get(one.name) in (None, "", []):
+            raise Invalid(f"{one.label} of {model['id']}", "is required.")
 
 
 def _check_range(name: str, value: int, minimum: int, maximum: int) -> None:
     if type(value) is not int or not minimum <= value <= maximum:
         raise Invalid(name, f"choose a whole number from {minimum:,} to {maximum:,}.")
-
-
-def _check_value(model: str, parameter: Parameter, value: Any) -> None:
-    name = f"{parameter.label} of {model}"
-    match parameter.kind:
-        case "boolean":
-            is_valid = isinstance(value, bool)
-        case "choice":
-            if value not in parameter.choices:
-                raise Invalid(name, f"choose one of {', '.join(map(str, parameter.choices))}.")
-            is_valid = True
-        case "text":
-            is_valid = isinstance(value, str) and len(value) <= MAX_PROMPT_CHARS
-        case kind:
-            is_valid = isinstance(value, int if kind == "integer" else int | float)
-            is_valid = is_valid and not isinstance(value, bool)
-    if not is_valid:
-        raise Invalid(name, f"{value!r} is not a valid {parameter.kind}.")
-    if parameter.min is not None and value < parameter.min:
-        raise Invalid(name, f"use at least {parameter.min:g}, not {value:g}.")
-    if parameter.max is not None and value > parameter.max:
-        raise Invalid(name, f"use at most {parameter.max:g}, not {value:g}.")
 
 
 def images_by_model(submission: Submission, models: Mapping[str, Model]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from lib.ui.confirm import ask
 from lib.ui.dashboard import format_time, read
 from lib.ui.images import archive
 from lib.ui.parts import job_dialogs
+from lib.ui.parts.input_images import references_of, show_input_images
 from lib.ui.parts.test_run_gallery import show_gallery
 from lib.ui.parts.test_run_list import delete_action
 from lib.ui.parts.test_run_load import show_load_test
@@ -43,7 +44,10 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
     """
     names = {row["id"]: row["display_name"] for row in read("generate", "models")}
     st.header("This run")
-    st.text(run["prompt"])
+    if run["prompt"]:
+        st.text(run["prompt"])
+    if images := _input_images(run):
+        show_input_images(images, "Input image")
     if is_load_test(run):
         st.text(_phase_counts(jobs))
         _buttons(run, jobs)
@@ -62,6 +66,15 @@ def show_run(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None:
         _buttons(run, jobs)
     at = format_time(run["created_at"], seconds=True)
     st.text(f"Started {at} by {run['actor']}")
+
+
+def _input_images(run: Row) -> list[str]:
+    """References of the images that the models were given, each once."""
+    found: dict[str, None] = {}
+    for values in (run["settings"].get("parameters") or {}).values():
+        for references in references_of(values).values():
+            found |= dict.fromkeys(references)
+    return list(found)
 
 
 def _progress(run: Row, jobs: Sequence[Row]) -> str:

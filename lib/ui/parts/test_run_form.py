@@ -1,4 +1,4 @@
-"""Form of a test run: prompt, models, size, and how many images or jobs."""
+"""Form of a test run: prompt, models, input images, size, and how many images or jobs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,14 @@ from typing import Any
 import streamlit as st
 
 from lib.formats import duration, escaped, plural
-from lib.ops.test_runs.sizes import Model, bounds, size_choices
+from lib.ops.test_runs.inputs import (
+    image_input,
+    parameters_of,
+    shared_parameters,
+    takes_negative_prompt,
+    takes_prompt,
+)
+from lib.ops.test_runs.sizes import Model
 from lib.ops.test_runs.submission import (
     MAX_IMAGES,
     MAX_JOBS,
@@ -14,58 +21,62 @@ from lib.ops.test_runs.submission import (
     MAX_PER_SECOND,
     MAX_PROMPT_CHARS,
     MAX_SEED,
-    Parameter,
     Submission,
     cost,
     images_by_model,
-    parameters_of,
-    takes_negative_prompt,
 )
 from lib.settings import settings
+from lib.ui.parts.image_field import fill_images, image_field
+from lib.ui.parts.parameter_fields import (
+    field_state,
+    fill,
+    fill_parameters,
+    image_list,
+    images_value,
+    parameter_fields,
+)
+from lib.ui.parts.size_field import keep_within, saved_size, size_field
 
 FIRST_MODEL = "black-forest-labs/flux-schnell"
-CUSTOM_SIZE = "Custom"
+IMAGE = "run image"
 
 
 def refill(saved: Mapping[str, Any], models: Mapping[str, Model]) -> None:
     """Fill the form with the settings of an earlier run; call this before `form`."""
-    sides = (saved.get("width"), saved.get("height"))
-    choices = size_choices([models[model] for model in saved["models"] if model in models])
-    size = next((label for label in choices if choices[label] == sides), CUSTOM_SIZE)
+    known = [models[model] for model in saved["models"] if model in models]
     state: dict[str, Any] = {
         "models": saved.get("models"),
-        "run size": size,
         "run prompt": saved.get("prompt"),
         "run negative prompt": saved.get("negative_prompt"),
         "run seed": saved.get("seed"),
+        **saved_size(known, (saved.get("width"), saved.get("height"))),
     }
     for name in ("jobs", "per_second") if saved.get("load_test") else ("images", "outputs"):
         state[f"run {name}"] = saved.get(name)
-    if size == CUSTOM_SIZE:
-        state["run width"], state["run height"] = sides
-    for model, parameters in (saved.get("parameters") or {}).items():
-        state |= {_key(model, name): value for name, value in parameters.items()}
-    filled = {key: value for key, value in state.items() if value is not None or key == "run seed"}
-    st.session_state["filled"] = set(filled)
-    st.session_state.update(filled)
+    fill({key: value for key, value in state.items() if value is not None or key == "run seed"})
+    fill_images(IMAGE, [])
+    values = saved.get("parameters") or {}
+    for parameters, sharing in _groups(known):
+        fill_parameters(parameters, sharing, values.get(sharing[0], {}))
+    for model in known:
+        image = image_input(model)
+        if image and (images := values.get(model["id"], {}).get(image.name)):
+            fill_images(IMAGE, image_list(images))
+            # The same images for all models.
+            break
 
 
 def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
     """Draw the form of one kind of run; its values once submitted, else None.
 
-    Both kinds share their prompt, models and settings.
+    Both kinds share their prompt, models and settings. Only what a chosen model takes is offered.
+    Input images may be files that are still to be stored.
     """
-    prompt = st.text_area(
-        "Prompt",
-        placeholder="Describe the image",
-        height=110,
-        max_chars=MAX_PROMPT_CHARS,
-        **_state("run prompt"),
-    )
+    above = st.container()
     chosen = st.multiselect(
         "Models",
         list(models),
-        **_state("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
+        **field_state("models", default=[FIRST_MODEL] if FIRST_MODEL in models else []),
         max_selections=MAX_MODELS,
         accept_new_options=True,
         wrap=True,
@@ -73,26 +84,28 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
         help="Every model gets the same prompt. To use a model that is not listed, type its id.",
     )
     known = [models[model] for model in chosen if model in models]
+    with above:
+        prompt = _prompt(known)
+    images = _input_images(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        images, jobs, per_second = _amounts(load_test)
+        jobs_per_model, jobs, per_second = _amounts(load_test)
         outputs = 1 if load_test else _outputs(known)
-        width, height = _size(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        width, height = size_field(known, has_image=bool(images))
         seed = _seed(known)
-        negative_prompt = _negative_prompt(known)
-    parameters = {model["id"]: _parameters(model) for model in known}
+    negative_prompt = _negative_prompt(known)
     submission = Submission(
-        prompt=prompt or "",
+        prompt=prompt,
         negative_prompt=negative_prompt,
         models=chosen,
         width=width,
         height=height,
         seed=seed,
-        images=images,
+        images=jobs_per_model,
         load_test=load_test,
         jobs=jobs,
         per_second=per_second,
-        parameters=parameters,
+        parameters=_parameters(known, images),
         outputs=outputs,
     )
     sent = st.button(_button(submission, models), type="primary", key="generate")
@@ -101,42 +114,80 @@ def form(models: Mapping[str, Model], *, load_test: bool) -> Submission | None:
     return submission if sent else None
 
 
-def _state(key: str, **default: Any) -> dict[str, Any]:
-    """Key of a field that keeps its value on other tabs and pages, and its default.
-
-    Streamlit warns if a widget has both a default and a value in the session state.
-    """
-    kept = {"key": key, "persist_state": "session"}
-    return kept if key in st.session_state.get("filled", ()) else kept | default
-
-
-def _fill(key: str, value: Any) -> None:
-    st.session_state[key] = value
-    st.session_state.setdefault("filled", set()).add(key)
-
-
-def _keep_within(key: str, least: int, most: int) -> None:
-    """Keep the value of a number field within bounds that changed with the models."""
-    value = st.session_state.get(key)
-    if value is not None and not least <= value <= most:
-        _fill(key, min(max(value, least), most))
+def _prompt(models: Sequence[Model]) -> str:
+    if models and not any(map(takes_prompt, models)):
+        return ""
+    return (
+        st.text_area(
+            "Prompt",
+            placeholder="Describe the image",
+            height=110,
+            max_chars=MAX_PROMPT_CHARS,
+            **field_state("run prompt"),
+        )
+        or ""
+    )
 
 
-def _key(model: str, parameter: str) -> str:
-    return f"{parameter} of {model}"
+def _input_images(models: Sequence[Model]) -> list[Any]:
+    """The images that the models start from: each that takes images gets the same."""
+    inputs = {str(model["display_name"]): image_input(model) for model in models}
+    takers = [name for name, one in inputs.items() if one]
+    if not takers:
+        return []
+    several = any(one.kind == "files" for one in inputs.values() if one)
+    images = image_field(
+        "Input images" if several else "Input image",
+        IMAGE,
+        help=escaped(f"Used by {', '.join(takers)}."),
+    )
+    only_first = [name for name, one in inputs.items() if one and one.kind == "file"]
+    if len(images) > 1 and only_first:
+        st.caption(escaped(f"{', '.join(only_first)}: only the first image is used."))
+    return images
+
+
+def _parameters(models: Sequence[Model], images: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Values of the models' other inputs: those that all share, and those of each one."""
+    values: dict[str, dict[str, Any]] = {model["id"]: {} for model in models}
+    names = {model["id"]: model["display_name"] for model in models}
+    for parameters, sharing in _groups(models):
+        title = escaped(names[sharing[0]]) if len(sharing) == 1 else "all models"
+        # A model without a prompt has little else to set.
+        open = not any(map(takes_prompt, models)) or any(one.required for one in parameters)
+        with st.expander(f"Settings of {title}", expanded=open):
+            found = parameter_fields(parameters, sharing)
+        for id in sharing:
+            values[id] |= found
+    for one in models:
+        image = image_input(one)
+        if image and images:
+            values[one["id"]][image.name] = images_value(image, images)
+    return values
+
+
+def _groups(models: Sequence[Model]) -> list[tuple[list[Any], list[str]]]:
+    """Inputs that are set together, with the models that they are of; none without inputs."""
+    shared = shared_parameters(models)
+    names = {one.name for one in shared}
+    groups = [(shared, [str(model["id"]) for model in models])]
+    for model in models:
+        own = [one for one in parameters_of(model) if one.name not in names]
+        groups.append((own, [str(model["id"])]))
+    return [group for group in groups if group[0]]
 
 
 def _amounts(load_test: bool) -> tuple[int, int, float]:
     if not load_test:
         images = st.number_input(
-            "Jobs per model", 1, MAX_IMAGES, **_state("run images", value=1), width=130
+            "Jobs per model", 1, MAX_IMAGES, **field_state("run images", value=1), width=130
         )
         return images or 1, 1, 1.0
     jobs = st.number_input(
         "Jobs",
         1,
         MAX_JOBS,
-        **_state("run jobs", value=50),
+        **field_state("run jobs", value=50),
         width=120,
         help="In total, divided evenly among the models.",
     )
@@ -144,7 +195,7 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
         "Jobs per second",
         0.1,
         MAX_PER_SECOND,
-        **_state("run per_second", value=5.0),
+        **field_state("run per_second", value=5.0),
         step=1.0,
         format="%.1f",
         width=140,
@@ -158,41 +209,16 @@ def _outputs(models: Sequence[Model]) -> int:
     if most == 1:
         return 1
     takers = [str(model["display_name"]) for model in models if model["max_outputs"] > 1]
-    _keep_within("run outputs", 1, most)
+    keep_within("run outputs", 1, most)
     images = st.number_input(
         "Images per job",
         1,
         most,
-        **_state("run outputs", value=1),
+        **field_state("run outputs", value=1),
         width=130,
         help=escaped(f"Generated in one prediction by {', '.join(takers)}."),
     )
     return images or 1
-
-
-def _size(models: Sequence[Model]) -> tuple[int | None, int | None]:
-    choices, limits = size_choices(models), bounds(models)
-    options = [*choices, CUSTOM_SIZE] if limits else list(choices)
-    if not options:
-        return None, None
-    before = st.session_state.get("run size")
-    if before and before not in options:
-        # Of other models: the same ratio, if these make it.
-        ratio = before.partition(" ")[0]
-        same = [label for label in options if label.partition(" ")[0] == ratio]
-        _fill("run size", (same or options)[0])
-    size = st.selectbox("Size", options, **_state("run size"))
-    if size in choices or not limits:
-        return choices[size]
-    return _side("Width", *limits[0]), _side("Height", *limits[1])
-
-
-def _side(label: str, least: int, most: int) -> int:
-    key = f"run {label.lower()}"
-    _keep_within(key, least, most)
-    usual = min(max(1024, least), most)
-    side = st.number_input(label, least, most, **_state(key, value=usual), step=64, width=130)
-    return side or 0
 
 
 def _seed(models: Sequence[Model]) -> int | None:
@@ -202,7 +228,7 @@ def _seed(models: Sequence[Model]) -> int | None:
         "Seed",
         0,
         MAX_SEED,
-        **_state("run seed", value=None),
+        **field_state("run seed", value=None),
         step=1,
         placeholder="Random",
         width=150,
@@ -220,49 +246,11 @@ def _negative_prompt(models: Sequence[Model]) -> str:
             "Negative prompt",
             placeholder="What the image should not show",
             max_chars=MAX_PROMPT_CHARS,
-            **_state("run negative prompt"),
+            **field_state("run negative prompt"),
             help=escaped(f"Used by {', '.join(takers)}."),
         )
         or ""
     )
-
-
-def _parameters(model: Model) -> dict[str, Any]:
-    described = parameters_of(model)
-    if not described:
-        return {}
-    with (
-        st.expander(f"Settings of {escaped(model['display_name'])}"),
-        st.grid("auto", min_column_width=180),
-    ):
-        values = {parameter.name: _value(model, parameter) for parameter in described}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _value(model: Model, saved: Parameter) -> Any:
-    key = _key(model["id"], saved.name)
-    label = escaped(saved.label)
-    help = escaped(saved.help) if saved.help else None
-    match saved.kind:
-        case "boolean":
-            return st.checkbox(label, help=help, **_state(key, value=bool(saved.default)))
-        case "choice":
-            choices = list(saved.choices)
-            index = choices.index(saved.default) if saved.default in choices else 0
-            return st.selectbox(label, choices, help=help, **_state(key, index=index))
-        case "integer" | "number":
-            number = int if saved.kind == "integer" else float
-            least, most, value = (
-                None if bound is None else number(bound)
-                for bound in (saved.min, saved.max, saved.default)
-            )
-            step = 1 if saved.kind == "integer" else 0.5
-            return st.number_input(
-                label, least, most, step=step, help=help, **_state(key, value=value)
-            )
-        case _:
-            text = st.text_input(label, help=help, **_state(key, value=saved.default or ""))
-            return text or None
 
 
 def _button(submission: Submission, models: Mapping[str, Model]) -> str:

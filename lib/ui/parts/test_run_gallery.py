@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,10 +35,12 @@ def show_gallery(jobs: Sequence[Row], names: Mapping[str, str], usual: Mapping[s
     """Draw the jobs as cards, those of each model beside those of the others."""
     urls = _image_urls(jobs)
     models = list(dict.fromkeys(job["model_id"] for job in jobs))
+    # A job with several images needs the room of two.
+    wide = 2 if any(len(job["outputs"]) > 1 for job in jobs) else 1
     if len(models) == 1:
-        _cards(jobs, urls, columns=max(2, min(len(jobs), ACROSS)))
+        _cards(jobs, urls, columns=max(2, min(len(jobs), ACROSS)) // wide)
         return
-    across = ACROSS // len(models)
+    across = ACROSS // wide // len(models)
     with st.grid(len(models), min_column_width=max(across, 1) * CARD_WIDTH):
         for model in models:
             with st.container():
@@ -67,8 +70,11 @@ def _use_prompt(prompt: str) -> None:
     st.session_state["run prompt"] = prompt
 
 
-def _image_urls(jobs: Sequence[Row]) -> dict[Any, str | None]:
-    return dict(zip((job["generation_id"] for job in jobs), thumbnail_sources(jobs), strict=True))
+def _image_urls(jobs: Sequence[Row]) -> dict[Any, list[str | None]]:
+    """The thumbnails of each job's images, by its generation."""
+    images = {job["generation_id"]: job["outputs"] or [job] for job in jobs}
+    sources = iter(thumbnail_sources([image for rows in images.values() for image in rows]))
+    return {id: list(islice(sources, len(rows))) for id, rows in images.items()}
 
 
 def _model_times(jobs: Sequence[Row], usual: float | None) -> str:
@@ -79,14 +85,14 @@ def _model_times(jobs: Sequence[Row], usual: float | None) -> str:
     return ", ".join(parts).capitalize() or "No runs yet"
 
 
-def _cards(jobs: Sequence[Row], urls: Mapping[Any, str | None], *, columns: int) -> None:
+def _cards(jobs: Sequence[Row], urls: Mapping[Any, Sequence[str | None]], *, columns: int) -> None:
     with st.grid(columns, min_column_width=CARD_WIDTH):
         for job in jobs:
             with st.container(gap="small"):
                 _card(job, urls[job["generation_id"]])
 
 
-def _card(job: Row, url: str | None) -> None:
+def _card(job: Row, urls: Sequence[str | None]) -> None:
     # Of a purged job there is no page.
     page = {"id": str(job["job_id"])} if job["attempts"] is not None else None
     if job["status"] in LIVE:
@@ -98,9 +104,13 @@ def _card(job: Row, url: str | None) -> None:
         st.badge(phase(job), color="red" if job["status"] == "failed" else "gray")
         if job["error_message"]:
             st.text(textwrap.shorten(job["error_message"], 160, placeholder=" …"))
-    elif url:
+    elif shown := [url for url in urls if url]:
         link = f"/job?{urlencode(page)}" if page else None
-        st.image(url, width="stretch", link=link, alt=job["prompt"])
+        alt = job["prompt"] or f"Image by {job['model_id']}"
+        with st.grid(min(len(shown), 2), min_column_width=CARD_WIDTH // 2):
+            for number, url in enumerate(shown, 1):
+                place = f"Image {number} of {len(shown)}: " if len(shown) > 1 else ""
+                st.image(url, width="stretch", link=link, alt=f"{place}{alt}")
     else:
         st.text("Image unavailable: storage is not responding.")
     st.caption(_times(job))
@@ -131,13 +141,13 @@ def _live_phase(job: Row) -> str:
 
 
 def _times(job: Row) -> str:
-    """How long an ended job ran, its seed, and how many images it has beside the first."""
+    """How long an ended job ran, its seed, and how many images it has."""
     ran = job["run_seconds"]
     parts = [f"Ran {duration(ran)}" if ran is not None else "Not started"]
-    if (seed := job["parameters"].get("seed")) is not None:
+    if (seed := job["seed"] or job["parameters"].get("seed")) is not None:
         parts.append(f"seed {seed}")
-    if (more := len(job["outputs"]) - 1) > 0:
-        parts.append(f"+{plural(more, 'image')}")
+    if (images := len(job["outputs"])) > 1:
+        parts.append(plural(images, "image"))
     return ", ".join(parts)
 
 

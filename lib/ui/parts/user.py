@@ -22,8 +22,9 @@ from lib.ui.columns import (
 )
 from lib.ui.confirm import Action, ask
 from lib.ui.dashboard import actor, pool, read, time_zone
-from lib.ui.images import thumbnail_sources
+from lib.ui.images import icon, thumbnail_sources
 from lib.ui.navigation import link
+from lib.ui.parts.input_images import input_images
 from lib.ui.time_range import Step, TimeRange
 
 MAX_CHARTED = 2_000
@@ -105,11 +106,18 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
     completed = [row for row in rows if row["status"] == "completed"]
     sources = dict(zip((row["id"] for row in completed), thumbnail_sources(completed), strict=True))
     thumbnails = [sources.get(row["id"]) for row in rows]
+    references = [row["input"] for row in rows if row["input"]]
+    inputs = {
+        image.reference: icon(image.thumbnail)
+        for image in input_images(references)
+        if image.thumbnail
+    }
     st.dataframe(
         [
             {
                 **row,
                 "thumbnail": thumbnail,
+                "input": inputs.get(row["input"]),
                 "status": row["status"].capitalize(),
                 "model": model_name(row["model_id"]),
                 "why": _why_missing(row, thumbnail),
@@ -121,9 +129,19 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
         alt="Images of the user",
         hide_index=True,
         placeholder="",
-        row_height=THUMBNAIL_HEIGHT if any(thumbnails) else None,
-        column_order=["thumbnail", "status", "created_at", "prompt", "why", "model", "job"],
+        row_height=THUMBNAIL_HEIGHT if any(thumbnails) or inputs else None,
+        column_order=[
+            *(["input"] if inputs else []),
+            "thumbnail",
+            "status",
+            "created_at",
+            "prompt",
+            "why",
+            "model",
+            "job",
+        ],
         column_config={
+            "input": st.column_config.ImageColumn("Input", width=75),
             "thumbnail": st.column_config.ImageColumn("Image", width=75),
             "status": st.column_config.TextColumn("Status", width=85),
             "created_at": age_column("Requested"),
@@ -131,6 +149,7 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
             "why": st.column_config.TextColumn("Reason", width=210),
             "model": st.column_config.TextColumn("Model", width=125),
             "job": job_column(),
+            "images": count_column("Number of images"),
             "error_message": "Error",
             "model_id": "Model id",
             "completed_at": time_column("Ended", seconds=True),
