@@ -1,6 +1,7 @@
 """Format numbers and text the same way on every page."""
 
 import re
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -86,6 +87,17 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:,.1f} TB"
+
+
+def sentence(text: str) -> str:
+    """Text of others, such as an error, with a full stop; empty if it is."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) or not text else f"{text}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a", "a and b" or "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def plural(count: int, word: str = "job") -> str:

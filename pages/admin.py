@@ -71,8 +71,8 @@ def migration_path(state: State) -> str:
 
 def rollback(state: State) -> str:
     if state["rollback_seconds"] is None:
-        return ":green-badge[Not rolled back]"
-    return f":orange-badge[Rolled back {ago(state['rollback_seconds'])}]"
+        return ":green-badge[No rollback in progress]"
+    return f":orange-badge[Rollback started {ago(state['rollback_seconds'])}]"
 
 
 def maintenance(state: State) -> str:

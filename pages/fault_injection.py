@@ -225,11 +225,13 @@ def set_faults_action(file: FaultFile, faults: Faults) -> Action:
         inject(pool(), actor(), file, faults)
         return "Faults applied." if faults.summary else "All faults cleared."
 
-    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary) or "- No faults"
+    lines = "\n".join(f"- {escaped(words)}" for words in faults.summary)
     return Action(
         title="Apply faults",
         effect=f"Applies until cleared:\n\n{lines}\n\nAlso affects real jobs in this database:"
-        " they are retried, and some may fail permanently.\n\n",
+        " they are retried, and some may fail permanently.\n\n"
+        if lines
+        else "Clears all faults.",
         button="Apply faults",
         run=run,
     )

@@ -113,11 +113,12 @@ def set_rollout_action(before: int, after: int, users: dict[int, int]) -> Action
         set_async_rollout(pool(), actor(), after)
         return f"{after}% of users will use the queue, starting with their next request."
 
+    label = f"Set {after}%" if after else "Move all users back"
     return Action(
-        title=f"Set {after}%",
+        title=label,
         effect=f"{effect(before, after, users)}: from {before}% to {after}%. Applies to new"
         " requests; pending and running jobs are not affected.",
-        button=f"Set {after}%",
+        button=label,
         run=run,
     )
 

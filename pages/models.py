@@ -123,7 +123,7 @@ def since_of(row: pd.Series) -> partial[str]:
 def slowest_text(row: pd.Series) -> str:
     difference = change(known(row["run_p95"]), known(row["before_p95"]))
     changed = "" if difference is None else f" ({difference:+.0f}%)"
-    return f"{escaped(row['name'])}, p95 {duration(row['run_p95'])}{changed}"
+    return f"{escaped(row['name'])}, p95 run {duration(row['run_p95'])}{changed}"
 
 
 def model_table(models: pd.DataFrame) -> None:

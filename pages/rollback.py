@@ -146,7 +146,7 @@ def start_action(reason: str) -> Action:
     return Action(
         title="Start rollback",
         effect="Starts a rollback and records what to restore later. Nothing is stopped yet."
-        f" Reason: {escaped(reason)}.",
+        f" Reason: {escaped(reason.rstrip('.'))}.",
         button="Start rollback",
         run=run,
     )

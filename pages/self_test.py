@@ -142,13 +142,13 @@ st.button(
     on_click=start,
     disabled=run is not None and run.running,
 )
-if refusal := st.session_state.get("self_test_refused"):
+if refusal := st.session_state.get("self_test_refused") or (run is not None and run.refusal):
     st.error("The self-test cannot run:")
     st.text(refusal)
 if run is not None and run.running:
     progress(run)
 elif run is not None and run.error:
-    st.error("The self-test cannot run:")
+    st.error("The self-test did not finish:")
     st.text(run.error)
 elif run is not None and run.report is not None:
     show_report(run.report)

@@ -4,8 +4,8 @@
 -- name: workers
 -- Workers of the last hour, and any that still hold jobs; calls of process-jobs and
 -- process-generation only while they run or hold any. Up to 200, those with problems first. state:
--- gone (no heartbeat for a minute, or stopped, while holding jobs), alive, silent (no heartbeat for
--- a minute), stopped; holds: jobs claimed; oldest_claim_seconds: age of the oldest claim;
+-- lost (no heartbeat for a minute, or stopped, while holding jobs), alive, no heartbeat (for a
+-- minute), stopped; holds: jobs claimed; oldest_claim_seconds: age of the oldest claim;
 -- silent_seconds: since the last heartbeat; storage_error, storage_failed_seconds: why and for how
 -- long its storage takes no files, or null.
 select *
@@ -19,8 +19,8 @@ from (
         extract(epoch from now() - held.oldest)::double precision as oldest_claim_seconds,
         case
             when not live.stands_for_cron then 'alive'
-            when held.jobs > 0 then 'gone'
-            when w.stopped_at is null then 'silent'
+            when held.jobs > 0 then 'lost'
+            when w.stopped_at is null then 'no heartbeat'
             else 'stopped'
         end as state
     from public.workers w
@@ -33,7 +33,7 @@ from (
     where held.jobs > 0
        or (w.last_seen_at > now() - interval '1 hour' and (w.kind = 'worker' or w.stopped_at is null))
 ) w
-order by array_position(array['gone', 'alive', 'silent', 'stopped'], w.state), w.last_seen_at desc
+order by array_position(array['lost', 'alive', 'no heartbeat', 'stopped'], w.state), w.last_seen_at desc
 limit 200;
 
 -- name: held

@@ -45,8 +45,8 @@ def _explain(
                 " sends no key.",
                 run_sql(
                     [SET_KEY.format(database=environment["database"], name=detail)],
-                    f"{_repair(job)} Or set the setting, if the platform allows it (hosted"
-                    f" Supabase does not).",
+                    f"{_repair(job)} Alternatively, define the setting, if the platform"
+                    " allows it (hosted Supabase does not).",
                 ),
             )
         case "missing_secret":

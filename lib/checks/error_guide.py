@@ -238,8 +238,10 @@ CATALOGUE = (
         "Prediction start unconfirmed",
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
-        "No action needed. Within a minute the prediction is found or known not to exist.",
-        "useless",
+        "Usually no action needed: the prediction is found, or known not to exist, within a"
+        " minute, and the job continues. After about an hour without an answer, a replacement is"
+        " requested and both may be charged.",
+        "helps",
         r"may have started this generation",
     ),
     Guide(
@@ -284,7 +286,8 @@ CATALOGUE = (
 UNKNOWN = Guide(
     "",
     "Unknown error",
-    "Only the message is known. It comes from a different kind of worker or an older deployment.",
+    "Only the message is known. It comes from a worker that is not Darkroom's, or from an older"
+    " version.",
     "Read the message and the payload. Retry one job; if it succeeds, retry the rest.",
     "helps",
 )

@@ -67,7 +67,7 @@ def fails_more(now: Period, before: Period) -> bool:
 def regressions(
     now: Period, before: Period, since: Callable[[str, float | None], str] = lambda *_: ""
 ) -> list[str]:
-    """What got worse, such as "p95 is up 40% (4.2 s → 5.9 s)"; empty without a regression.
+    """What got worse, such as "p95 run time is up 40% (4.2 s → 5.9 s)"; empty without a regression.
 
     `since` is called with "p50" or "p95" and its previous value, and gives what to append.
     """
@@ -86,7 +86,7 @@ def _rise(name: str, now: float | None, before: float | None) -> str:
     assert now
     assert before
     percent = round(100 * (now / before - 1))
-    return f"{name} is up {percent}% ({duration(before)} → {duration(now)})"
+    return f"{name} run time is up {percent}% ({duration(before)} → {duration(now)})"
 
 
 def slower_since(

@@ -51,7 +51,7 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
     """Workers that died or stopped without giving their jobs back."""
     return [
         Condition(
-            "gone",
+            "lost",
             "critical",
             worker_lost(
                 worker["host"],
@@ -65,7 +65,7 @@ def lost_workers(workers: Sequence[Row]) -> list[Condition]:
             "stuck_jobs",
         )
         for worker in workers
-        if worker["state"] == "gone"
+        if worker["state"] == "lost"
     ]
 
 
@@ -161,7 +161,7 @@ def missed_runs(job: Row, runs: Sequence[Row], environment: Row, now: datetime) 
 
 def cron_job_name(job: Row) -> str:
     """Display name of a cron job: its name or, if it has none, its id."""
-    return str(job["job_name"] or f"job {job['job_id']}")
+    return str(job["job_name"] or f"#{job['job_id']}")
 
 
 def _gaps(job: Row, starts: Sequence[datetime], environment: Row, now: datetime) -> list[Gap]:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from lib.formats import plural
+from lib.queue.operator_actions import ALL_TYPES
 
 JobStatus = Literal["pending", "running", "live"]
 """Which jobs an action selects; live ones are pending or running."""
@@ -21,8 +22,47 @@ def keep_label(count: int) -> str:
     return "Keep job" if count == 1 else "Keep jobs"
 
 
+def pausable(job_type: str) -> str:
+    """What a pause stops, as the object of a button: "queue" or "generate-image jobs"."""
+    return "queue" if job_type == ALL_TYPES else f"{job_type} jobs"
+
+
+def pause_effect(job_type: str) -> str:
+    """The effect of pausing a job type, or all of them."""
+    which = "jobs until someone resumes the queue"
+    if job_type != ALL_TYPES:
+        which = f"{job_type} jobs until someone resumes them"
+    return f"Workers stop claiming {which}. Running jobs are not affected."
+
+
+def paused(job_type: str) -> str:
+    """Report of a pause."""
+    return "Queue paused." if job_type == ALL_TYPES else f"{job_type} jobs paused."
+
+
+def resume_effect(job_type: str, pending: int | None = None) -> str:
+    """The effect of resuming a job type, or all of them; `pending` jobs wait for it, if known."""
+    count = "" if pending is None else f" ({pending:,} pending)"
+    if job_type == ALL_TYPES:
+        return f"Workers claim jobs again{count}. Pauses of individual job types remain."
+    return f"Workers claim {job_type} jobs again{count}."
+
+
+def resumed(job_type: str, lifted: bool) -> str:
+    """Report of resuming; `lifted` is whether there was a pause."""
+    if job_type == ALL_TYPES:
+        return "Queue resumed." if lifted else "The queue was already resumed."
+    return f"{job_type} jobs {'resumed' if lifted else 'were already resumed'}."
+
+
 def retry_effect(count: int) -> str:
     """The effect of retrying failed or cancelled jobs."""
+    if count == 1:
+        return (
+            "Puts 1 job back on the queue within a minute, with at least one more attempt. It is"
+            " not affected if it has changed in the meantime, or if its generation has another"
+            " pending or running job."
+        )
     return (
         f"Puts {plural(count)} back on the queue, each with at least one more attempt, spread over"
         " up to a minute. Jobs that have changed in the meantime, or whose generation has another"
@@ -47,13 +87,17 @@ def cancel_effect(count: int, status: JobStatus = "live") -> str:
             )
 
 
-RESET_ADVICE = "Reset them only after their worker has stopped; otherwise they may run twice."
+RESET_ADVICE = "Reset only after the worker has stopped; otherwise a job may run twice."
+CHECK_AND_RESET = (
+    "Check that the worker has stopped, then reset the stuck jobs. A job whose worker is still"
+    " running may run twice."
+)
 
 
 def reset_effect(count: int) -> str:
     """The effect of resetting stuck jobs."""
     return (
-        f"Puts {plural(count, 'stuck job')} back on the queue with their attempts unchanged. Jobs"
+        f"Puts {plural(count, 'stuck job')} back on the queue; attempts stay unchanged. Jobs"
         f" with a new heartbeat are not affected. {RESET_ADVICE}"
     )
 

@@ -6,14 +6,18 @@ quote providers, operators and names, so they are text, not Markdown.
 
 from collections.abc import Sequence
 
-from lib.formats import duration, plural, share
+from lib.formats import duration, plural, sentence, share
 from lib.queue.operator_actions import ALL_TYPES
 
 START_WORKER = "Start a worker: python -m lib.worker"
+CHECK_SCHEDULE_OR_START = (
+    "If pg_cron runs jobs instead of workers, check its schedule. Otherwise start a worker:"
+    " python -m lib.worker"
+)
 HANDLE_TYPE = "Start a worker that runs this type, or cancel its jobs."
 FREE_STORAGE = (
-    "Free space there, or restore access to it. Workers retry every 30 s and then continue"
-    " automatically."
+    "Free space in the image storage, or restore access to it. Workers retry every 30 s and then"
+    " continue automatically."
 )
 
 
@@ -45,7 +49,7 @@ def storage_failed(hosts: Sequence[str], seconds: float, reason: str) -> str:
     """Workers whose storage takes no files, on these hosts; `reason` is the storage's error."""
     return (
         f"Storage failing on {', '.join(hosts)} for {duration(seconds)}; jobs that need it stay"
-        f" pending there. {reason}"
+        f" pending there. {sentence(reason)}"
     )
 
 
@@ -131,17 +135,20 @@ def stuck(jobs: int, silent_seconds: float | None = None) -> str:
 
 def background_error(task: str, times: int, error: str) -> str:
     """A background task of a worker or the app that fails and is tried again."""
-    often = f", {times:,} times in a row" if times > 1 else ""
-    return f"Background task “{task}” failed{often}: {error}"
+    often = f" {times:,} times in a row" if times > 1 else ""
+    return f"Background task “{task}” failed{often}: {sentence(error)}"
 
 
 def set_aside(step: str, jobs: int, error: str) -> str:
     """Jobs whose row the database refuses; `step` is what goes on without them."""
-    return f"{plural(jobs)} set aside ({step}): the database cannot change or count them. {error}"
+    return (
+        f"{plural(jobs)} set aside ({step}): the database cannot change or count them."
+        f" {sentence(error)}"
+    )
 
 
 def cron_failing(name: str, runs: int, message: str | None = None) -> str:
     """A pg_cron job whose last runs failed; `message` is that of the last one."""
     which = "last run" if runs == 1 else f"last {runs:,} runs"
     text = f"Cron job {name}: {which} failed."
-    return f"{text} {' '.join((message or '').split())}".rstrip()
+    return f"{text} {sentence(' '.join((message or '').split()))}".rstrip()

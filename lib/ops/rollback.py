@@ -155,7 +155,7 @@ ROLLBACK_STEPS = (
         lambda state: "done" if state["paused_at"] else "open",
         _paused,
         lambda state: (
-            f"Workers stop claiming jobs; {plural(state['waiting'])} stay pending."
+            f"Workers stop claiming jobs; pending jobs ({state['waiting']:,}) stay pending."
             " Running jobs are not affected."
         ),
         "Pause queue",
@@ -223,8 +223,8 @@ RESUME_STEPS = (
         lambda state: "open" if state["paused_at"] else "done",
         _paused,
         lambda state: (
-            f"Workers claim jobs again: {plural(state['waiting'])} pending. Pauses of individual"
-            f" job types remain."
+            f"Workers claim jobs again ({plural(state['waiting'])} pending). Pauses of individual"
+            " job types remain."
         ),
         "Resume queue",
         _resume,
@@ -247,7 +247,9 @@ RESUME_STEPS = (
         "put-back",
         "Put cancelled jobs back",
         lambda state: "open" if state["to_settle"] else "unneeded",
-        lambda state: f"{_to_put_back(state)} cancelled by this rollback and not put back.",
+        lambda state: (
+            f"{_to_put_back(state)} cancelled by this rollback and not put back.".capitalize()
+        ),
         lambda state: (
             f"Puts {_to_put_back(state)} cancelled by this rollback back on the queue, except"
             " those that have since been retried or purged, or whose generation has another pending"

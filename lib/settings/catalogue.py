@@ -217,7 +217,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "DARKROOM_SIGN_IN_HOURS",
-            "hours until a user has to sign in to the dashboard again",
+            "hours until a user has to sign in to the app again",
             12,
             least=0.1,
         ),

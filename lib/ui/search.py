@@ -112,12 +112,17 @@ def more(text: str) -> list[Hit]:
 def _jobs_by_id(run_query: RunQuery, digits: str) -> list[Hit]:
     return [
         Hit(
-            f"{row['status'].capitalize()}: {row['id']}",
+            f"{_status(row['status'])}: {row['id']}",
             "job",
             {"id": str(row["id"])},
         )
         for row in by_id(partial(run_query, "jobs"), digits)[:MAX_HITS]
     ]
+
+
+def _status(status: str) -> str:
+    """The status of a job or a generation as the pages name it."""
+    return {"queued": "Pending", "processing": "Running"}.get(status, status.capitalize())
 
 
 def _jobs_by_prompt(run_query: RunQuery, words: list[str]) -> list[Hit]:
@@ -130,8 +135,7 @@ def _jobs_by_prompt(run_query: RunQuery, words: list[str]) -> list[Hit]:
 
 def _job_label(row: Mapping[str, Any]) -> str:
     at, model = format_time(row["created_at"]), model_name(row["model_id"])
-    status = "pending" if row["status"] == "queued" else row["status"]
-    return f"{status.capitalize()}: {row['prompt']} ({model}, {at})"
+    return f"{_status(row['status'])}: {row['prompt']} ({model}, {at})"
 
 
 def _users(run_query: RunQuery, text: str) -> list[Hit]:

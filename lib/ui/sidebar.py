@@ -24,8 +24,8 @@ WITHOUT_FILTERS = {"jobs": {"view": "all"}}
 """Filters in the links of the sidebar. Without any, Jobs would restore those of the last visit."""
 CONNECTION_HELP = {
     "direct": "Direct connections: every feature works.",
-    "session pooler": "Session pooler: every feature works. The pooler's size limits the number of"
-    " workers, because each connection of this app uses one of the database's.",
+    "session pooler": "Session pooler: every feature works. Each connection of the app and of every"
+    " worker occupies a database connection, so the pool size limits the number of workers.",
     "transaction pooler": "Transaction pooler: it does not pass notifications, so workers and"
     " subscribers poll once a second. The role's statement timeout applies.",
 }
@@ -106,7 +106,7 @@ def _count(page: str, state: FrameState) -> str:
             color = "gray" if alive == expected else "orange" if alive else "red"
             return f":{color}-badge[{alive}/{expected}]"
         case "alerts" if not state["alerts_known"]:
-            return ":orange-badge[off]"
+            return ":orange-badge[stale]"
         case "alerts" if firing := state["critical"] + state["warnings"]:
             return f":{'red' if state['critical'] else 'orange'}-badge[{firing}]"
     return ""

@@ -132,7 +132,7 @@ def _chosen(choice: str, default: str) -> TimeRange | None:
     )
     last = st.datetime_input("To", now, key="to", bind="query-params", width=220)
     if first is None or last is None or first >= last:
-        st.error("The time range ends before it starts. Choose an earlier start or a later end.")
+        st.error("The end must be after the start. Choose an earlier start or a later end.")
         return None
     # Subtracted in UTC, so that a day with a clock change has its 23 or 25 hours.
     start, end = (at.replace(tzinfo=time_zone()).astimezone(UTC) for at in (first, last))

@@ -288,7 +288,7 @@ comment on function public.measure_barriers is
 create function public.measure_cron() returns table (rule text, subject text, value double precision, detail jsonb)
 language sql stable set search_path = ''
 as $$
-    select 'cron_failing', coalesce(c.job_name, c.job_id::text), c.failures_in_row::double precision,
+    select 'cron_failing', coalesce(c.job_name, '#' || c.job_id), c.failures_in_row::double precision,
            jsonb_build_object('error', c.last_error)
     from public.cron_jobs() c where c.active;
 $$;

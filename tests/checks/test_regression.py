@@ -74,13 +74,17 @@ def test_slower_tail(jobs, now, before, expected):
 @pytest.mark.parametrize(
     ("now", "before", "words"),
     [
-        (Period(100, 0, 2.0), Period(100, 0, 1.0), ["p50 is up 100% (1.0 s → 2.0 s)"]),
-        (Period(200, 0, 1.0, 14.0), Period(200, 0, 1.0, 10.0), ["p95 is up 40% (10 s → 14 s)"]),
+        (Period(100, 0, 2.0), Period(100, 0, 1.0), ["p50 run time is up 100% (1.0 s → 2.0 s)"]),
+        (
+            Period(200, 0, 1.0, 14.0),
+            Period(200, 0, 1.0, 10.0),
+            ["p95 run time is up 40% (10 s → 14 s)"],
+        ),
         (Period(100, 100, 1.0), Period(100, 0, 1.0), ["failure rate is up (0.0% → 50.0%)"]),
         (
             Period(100, 100, 2.0),
             Period(100, 0, 1.0),
-            ["p50 is up 100% (1.0 s → 2.0 s)", "failure rate is up (0.0% → 50.0%)"],
+            ["p50 run time is up 100% (1.0 s → 2.0 s)", "failure rate is up (0.0% → 50.0%)"],
         ),
         (Period(100, 0, 1.0), Period(100, 0, 1.0), []),
         (Period(3, 0, 9.0), Period(100, 0, 1.0), []),

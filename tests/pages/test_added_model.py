@@ -48,7 +48,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     page.get_by_role("option", name="output_format").click()
     main.get_by_label("Deadline (s)", exact=True).fill("90")
     main.get_by_role("button", name="Save model").click()
-    expect(dialog).to_contain_text("Changes the deadline, the operator-only inputs of")
+    expect(dialog).to_contain_text("Changes the deadline and the operator-only inputs of")
     dialog.get_by_role("button", name="Save model").click()
     expect(page.get_by_text(f"{NOT_SHIPPED.id} saved.")).to_be_visible(timeout=LONG)
     asked = {"prompt": "A fox", "model_id": NOT_SHIPPED.id, "output_format": "png"}

@@ -147,7 +147,7 @@ def test_back_from_the_queue_and_forth_again(app, page: Page, tmp_path: Path):
         dialog.get_by_role("button", name=button).click()
         expect(page.get_by_text(report)).to_be_visible(timeout=LONG)
 
-    take("Pause queue", "700 jobs stay pending", "Queue paused.")
+    take("Pause queue", "pending jobs (700) stay pending", "Queue paused.")
     take("Move all users", "Moves the 30% of users", "30% were on the queue")
     take("Cancel pending jobs", "Cancels 700 pending jobs. Running jobs", "700 jobs cancelled.")
     with page.expect_download() as download:

@@ -45,7 +45,7 @@ def test_users_are_moved_to_the_queue_and_back(app, page: Page):
     # Until the page is drawn, the row of before stands beside the new one.
     main.get_by_role("button", name="Move all users back", disabled=False).click()
     expect(dialog.get_by_text("20 of the 20 active users back")).to_be_visible(timeout=LONG)
-    dialog.get_by_role("button", name="Set 0%").click()
+    dialog.get_by_role("button", name="Move all users back").click()
     nobody = re.compile("^0% of users will use the queue")
     expect(page.get_by_text(nobody)).to_be_visible(timeout=LONG)
     audit = app.rows("select details, actor from public.audit_log order by id")
@@ -101,7 +101,9 @@ def test_faults_of_one_model_are_set_in_detail(app, page: Page):
     other.fill("0")
     other.press("Tab")
     main.get_by_role("button", name="Apply faults").click()
-    expect(dialog.get_by_text("no credit (HTTP 402) for 70%")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text("no credit (HTTP 402, 70% of predictions")).to_be_visible(
+        timeout=LONG
+    )
     dialog.get_by_role("button", name="Apply faults").click()
     expect(main.get_by_text("Faults active since")).to_be_visible(timeout=LONG)
     expect(main.get_by_label("No credit (HTTP 402)")).to_have_value("70")

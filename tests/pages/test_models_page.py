@@ -31,9 +31,9 @@ def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, datab
     page.goto(f"{app.url}/models")
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     verdict = main.get_by_test_id("stAlert")
-    rise = re.compile(r"flux-dev: p50 is up \d+% \(.* s → .* s\) since \w{3} \d+ \w{3}")
+    rise = re.compile(r"flux-dev: p50 run time is up \d+% \(.* s → .* s\) since \w{3} \d+ \w{3}")
     expect(verdict).to_contain_text(rise, timeout=LONG)
-    expect(verdict).to_contain_text("Slowest: flux-dev, p95")
+    expect(verdict).to_contain_text("Slowest: flux-dev, p95 run")
     table = main.get_by_test_id("stDataFrame")
     expect(table.locator("canvas").first).to_be_visible()
     # The slowest comes first; a click anywhere on its row opens it.
@@ -41,7 +41,7 @@ def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, datab
     table.click(position={"x": 300, "y": 52})
     expect(main.get_by_text(SLOW, exact=True)).to_be_visible(timeout=LONG)
     assert "model=black-forest-labs" in page.url
-    expect(verdict).to_contain_text("Regression: p50 is up")
+    expect(verdict).to_contain_text("Regression: p50 run time is up")
     main.get_by_text("Enabled: users may request it").click()
     main.get_by_role("button", name="Save model").click()
     expect(dialog).to_contain_text("New requests for it are rejected", timeout=LONG)
@@ -50,4 +50,4 @@ def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, datab
     [model] = db.execute("select enabled from models where id = %s", [SLOW]).fetchall()
     assert model == {"enabled": False}
     main.get_by_role("link", name="All models").click()
-    expect(main.get_by_text("Slowest: flux-dev, p95")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("Slowest: flux-dev, p95 run")).to_be_visible(timeout=LONG)

@@ -90,8 +90,8 @@ def test_stuck_jobs_are_reset_and_the_queue_is_paused_and_resumed(
         re.compile(r"Queue paused by .* \(all jobs\)"), timeout=LONG
     )
     expect(page.get_by_role("button", name="Pause queue")).to_have_count(0)
-    page.get_by_role("button", name="Resume all jobs").click()
-    page.get_by_role("dialog").get_by_role("button", name="Resume all jobs").click()
+    page.get_by_role("button", name="Resume queue").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume queue").click()
     expect(page.get_by_role("button", name="Pause queue")).to_be_visible(timeout=LONG)
 
 

@@ -154,7 +154,7 @@ def test_the_storage_of_its_workers_takes_no_images(bench: Bench) -> None:
     assert said.level == "act"
     assert said.sentence.startswith(
         "Storage failing on box for 5 min; jobs that need it stay pending there. The disk is full."
-        " Free space there"
+        " Free space in the image storage"
     )
     other = bench.enqueue(job_type="upscale")
     bench.db.execute("update workers set job_types = '{generate-image,upscale}'")

@@ -67,8 +67,8 @@ def test_an_operator_submits_a_generation_resets_stuck_jobs_and_pauses(make_app,
     expect(page.get_by_text(re.compile(r"Queue paused by .* \(all jobs\)"))).to_be_visible(
         timeout=30_000
     )
-    page.get_by_role("button", name="Resume all jobs").click()
-    page.get_by_role("dialog").get_by_role("button", name="Resume all jobs", exact=True).click()
+    page.get_by_role("button", name="Resume queue").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume queue", exact=True).click()
     expect(page.get_by_role("button", name="Pause queue")).to_be_visible(timeout=30_000)
     audit = app.rows(
         "select actor, action, affected from public.audit_log"

@@ -51,7 +51,7 @@ def test_a_time_across_the_end_of_summer_time_is_whole(chosen):
 
 def test_an_end_before_the_beginning_is_said_and_nothing_is_read(chosen):
     shown = chosen(datetime(2026, 7, 2), datetime(2026, 7, 1))
-    assert "ends before it starts" in shown.error[0].value
+    assert "The end must be after the start" in shown.error[0].value
     assert not shown.text
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from lib.checks.check import Finding, run_sql
 from lib.checks.deployment.facts import Facts
-from lib.formats import plural
+from lib.formats import duration, plural
 from lib.ops.conditions import START_WORKER, cron_failing, no_worker
 
 FUNCTIONS = ("start-generation", "process-jobs", "process-generation")
@@ -45,7 +45,7 @@ def functions_accept_key(facts: Facts) -> Finding:
         f"process-generation returned HTTP {reply.status} for the secret key: {reply.message}"
         if reply.status
         else f"No response from process-generation: {reply.message}",
-        "Give the dashboard and the functions the same SUPABASE_PUBLISHABLE_KEY,"
+        "Give the app and the functions the same SUPABASE_PUBLISHABLE_KEY,"
         " SUPABASE_SECRET_KEY and SUPABASE_JWT_SECRET. If these are not set, give both the same"
         " data folder (DARKROOM_DATA), where the app keeps generated keys.",
     )
@@ -131,7 +131,7 @@ def _faults(job: dict[str, Any], findings: list[dict[str, Any]]) -> list[str]:
     elif job["last_seconds"] is None:
         found.append(f"{name} has not run yet.")
     elif job["last_seconds"] > LATE_SECONDS:
-        found.append(f"{name} has not run for {job['last_seconds'] / 3600:.0f} hours.")
+        found.append(f"{name} has not run for {duration(job['last_seconds'])}.")
     return found
 
 

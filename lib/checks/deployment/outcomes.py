@@ -19,7 +19,7 @@ def end_to_end(facts: Facts) -> Finding:
     run = "Run it on the Self-test page, or from a shell: .venv/bin/python -m lib.checks.selftest"
     if last is None:
         return Finding("warning", "The self-test has not run yet.", run, "self_test")
-    when = f"{duration(last['seconds'])} ago, by {last['actor']}"
+    when = f"{duration(last['seconds'])} ago (run by {last['actor']})"
     if last["outcome"] != "passed":
         return Finding(
             "critical",
@@ -61,7 +61,7 @@ def no_stuck(facts: Facts) -> Finding:
     return Finding(
         "warning",
         f"{conditions.stuck(stuck['jobs'], stuck['longest_seconds'])} {RESET_ADVICE}",
-        "Reset them on the Jobs page (Stuck view) or with this SQL:\n\n"
+        "Reset the jobs on the Jobs page (Stuck view) or with this SQL:\n\n"
         "select * from public.reset_stuck_jobs('your name');",
         "stuck_jobs",
         repair=reset(stuck["jobs"]),

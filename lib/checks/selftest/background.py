@@ -18,6 +18,8 @@ class BackgroundRun:
     def __init__(self, target: Target, actor: str, on_end: Callable[[], object]) -> None:
         """Start the run; `on_end` is called in its thread when it has ended."""
         self.report: Report | None = None
+        self.refusal = ""
+        """Why the run could not start."""
         self.error = ""
         """Why the run ended without a report."""
         self._target = target
@@ -40,8 +42,8 @@ class BackgroundRun:
         try:
             self.report = asyncio.run(self._test.run())
         except CannotRun as error:
-            self.error = str(error)
+            self.refusal = str(error)
         except Exception:
             logger.exception("The self-test raised an unexpected error")
-            self.error = "The self-test stopped with an unexpected error. See the app's log."
+            self.error = "Unexpected error. See the app's log."
         self._on_end()

@@ -7,6 +7,7 @@ from typing import Any
 from lib.checks.check import Finding
 from lib.checks.selftest.context import RunContext
 from lib.checks.selftest.result import CheckFailed
+from lib.formats import plural
 from lib.storage import Storage
 
 WAIT_SECONDS = 60.0
@@ -56,7 +57,7 @@ async def _wait_until_finished(context: RunContext) -> None:
 
 
 def _counts(removed: Any) -> str:
-    return f"{removed['generations']} generations, {removed['jobs']} jobs, {removed['users']} users"
+    return ", ".join(plural(removed[f"{name}s"], name) for name in ("generation", "job", "user"))
 
 
 def _delete_images(storage: Storage, paths: Sequence[str]) -> list[str]:

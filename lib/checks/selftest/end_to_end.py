@@ -26,8 +26,8 @@ async def start_to_image(context: RunContext) -> Finding:
             raise CheckFailed(
                 f"Still {generation['status']} after {duration(generation['seconds'])}"
                 f" at {generation['progress']}%.",
-                "See the jobs ahead of it under Jobs, Pending, and start more workers: python -m"
-                " lib.worker. If it never ends, check the worker's log.",
+                "If it never ends, check the worker's log. To shorten the queue ahead of it (Jobs,"
+                " Pending), start more workers: python -m lib.worker",
             )
         await asyncio.sleep(POLL_SECONDS)
         generation = await context.query("generation", generation_id=context.generation_id)

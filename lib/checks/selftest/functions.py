@@ -8,6 +8,7 @@ from lib.checks.error_guide import guide
 from lib.checks.selftest.context import Answer, RunContext, Unreachable
 from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.checks.selftest.users import sign_in
+from lib.formats import sentence
 
 MAX_TRIES = 3
 """Attempts at a generation, since providers fail at random."""
@@ -183,7 +184,7 @@ async def skip_if_held(context: RunContext) -> None:
         )
     if held["down"]:
         raise CheckFailed(
-            f"Provider down (circuit open); its jobs stay pending: {held['down']}",
+            f"Provider down (circuit open): {sentence(held['down'])} Its jobs stay pending.",
             f"{guide(None, held['down']).todo} The Failures page shows the latest errors.",
         )
 

@@ -8,6 +8,7 @@ from lib.checks.expected_schema import function, restore
 from lib.checks.selftest.context import RunContext
 from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.database import QueryError, translated
+from lib.formats import plural
 from lib.ops.conditions import START_WORKER, no_worker
 
 REFUSALS = {
@@ -154,7 +155,9 @@ async def stuck_job_reset(context: RunContext) -> Finding:
         )
     after = [(row["id"], row["status"], row["attempts"]) for row in reset]
     if after != [(job_id, "pending", 1)] or after_reset:
-        state = ", ".join(f"{status} with {attempts} attempts" for _, status, attempts in after)
+        state = ", ".join(
+            f"{status} with {plural(attempts, 'attempt')}" for _, status, attempts in after
+        )
         raise CheckFailed(
             f"The reset left the job {state or 'unchanged'} instead of pending with 1 attempt.",
             restore_functions("reset_stuck_jobs"),

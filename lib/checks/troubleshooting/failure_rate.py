@@ -7,7 +7,7 @@ from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.immediate_failures import finding_from_guide
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool
-from lib.formats import share
+from lib.formats import plural, share
 from lib.queue.operator_actions import enable_model, pause_queue
 from lib.roles import Role
 
@@ -67,15 +67,16 @@ def provider(facts: Facts) -> list[Finding]:
     failed = sum(row["jobs"] for row in facts["failures"])
     provider_failures = [row for row in facts["failures"] if row["code"] in PROVIDER_CODES]
     jobs = sum(row["jobs"] for row in provider_failures)
+    models = len({row["model_id"] for row in provider_failures})
     if not is_high(facts) or jobs <= MAJORITY * failed:
         return []
     return [
         Finding(
             "critical",
             f"{jobs:,} of {failed:,} failures are timeouts, rate limits or provider errors, across"
-            f" {len({row['model_id'] for row in provider_failures})} models. Newest message:"
+            f" {plural(models, 'model')}. Newest message:"
             f" {provider_failures[0]['message'] or 'none'}",
-            cause="The provider has problems.",
+            cause="Most failures are provider errors.",
             jobs=jobs,
             repair=Repair(
                 "Pause queue",
@@ -91,7 +92,7 @@ def provider(facts: Facts) -> list[Finding]:
 
 
 def _pause(pool: Pool, actor: str) -> str:
-    pause_queue(pool, actor, reason="The provider has problems.")
+    pause_queue(pool, actor, reason="Most failures were provider errors.")
     return "Queue paused."
 
 

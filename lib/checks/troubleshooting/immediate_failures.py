@@ -9,7 +9,7 @@ from lib.checks.error_guide import guide
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import plural
-from lib.ops.action_texts import BACK, outcome, retry_effect
+from lib.ops.action_texts import BACK, RETRY_ADVICE, outcome, retry_effect
 from lib.queue.operator_actions import enable_model, in_batches, retry_jobs
 from lib.roles import Role
 
@@ -19,11 +19,11 @@ MODEL_CODES = ("model_not_found",)
 REFUSED_CODES = ("invalid_input", "invalid_payload")
 
 
-def retry(row: Mapping[str, Any]) -> Repair:
+def retry(row: Mapping[str, Any], advice: str) -> Repair:
     """Retry the failed jobs of one error code and model."""
     return Repair(
         f"Retry {plural(row['jobs'])}",
-        f"{retry_effect(row['jobs'])} They fail again unless the cause is fixed.",
+        f"{retry_effect(row['jobs'])} {advice}",
         partial(_retry, row["code"], row["model_id"]),
     )
 
@@ -45,7 +45,7 @@ def finding_from_guide(row: Mapping[str, Any], **overrides: Any) -> Finding:
         f" Newest message: {row['message'] or 'none'}",
         cause=f"{entry.title}{model}. {entry.meaning}",
         jobs=row["jobs"],
-        repair=None if entry.retry == "useless" else retry(row),
+        repair=None if entry.retry == "useless" else retry(row, RETRY_ADVICE[entry.retry]),
         todo=entry.todo,
         **{"page": "failures", **overrides},
     )
@@ -122,8 +122,8 @@ IMMEDIATE_FAILURES = Symptom(
             "credit",
             "Account out of credit",
             partial(with_codes, CREDIT_CODES),
-            "Without credit, the provider starts no predictions. Jobs fail permanently and can be"
-            " retried once there is credit.",
+            "Without credit, the provider starts no predictions. Jobs fail without further"
+            " attempts; retry them once there is credit.",
         ),
         Check(
             "unknown_model",

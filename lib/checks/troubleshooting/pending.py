@@ -7,8 +7,14 @@ from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
 from lib.ops import conditions
-from lib.ops.action_texts import CANCELLED, cancel_effect, outcome
-from lib.ops.conditions import type_name
+from lib.ops.action_texts import (
+    CANCELLED,
+    cancel_effect,
+    outcome,
+    pausable,
+    resume_effect,
+    resumed,
+)
 from lib.ops.cron.actions import set_active
 from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, resume_queue
 from lib.roles import Role
@@ -28,9 +34,8 @@ def paused(facts: Facts) -> list[Finding]:
             ),
             jobs=pause["jobs"],
             repair=Repair(
-                f"Resume {type_name(pause['job_type'])}",
-                f"Workers claim {type_name(pause['job_type'])} again:"
-                f" {plural(pause['jobs'], 'pending job')}.",
+                f"Resume {pausable(pause['job_type'])}",
+                resume_effect(pause["job_type"], pause["jobs"]),
                 partial(_resume, pause["job_type"]),
             ),
         )
@@ -39,7 +44,7 @@ def paused(facts: Facts) -> list[Finding]:
 
 
 def _resume(job_type: str, pool: Pool, actor: str) -> str:
-    return "Resumed." if resume_queue(pool, actor, job_type) else "Already resumed."
+    return resumed(job_type, resume_queue(pool, actor, job_type))
 
 
 def provider_down(facts: Facts) -> list[Finding]:
@@ -98,8 +103,7 @@ def no_worker(facts: Facts) -> list[Finding]:
             "No heartbeat for 1 min and no call to process-jobs for 2 min.",
             cause=conditions.no_worker(due=now["due"], waited_seconds=now["oldest_due_seconds"]),
             jobs=now["due"],
-            todo=f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its"
-            " schedule.",
+            todo=conditions.CHECK_SCHEDULE_OR_START,
             page="workers",
         )
     ]
@@ -112,7 +116,7 @@ def cron_fails(facts: Facts) -> list[Finding]:
     for job in now["cron"]:
         if job["active"] and not job["failures"]:
             continue
-        name = job["name"] or f"number {job['job_id']}"
+        name = job["name"] or f"#{job['job_id']}"
         found.append(
             Finding(
                 "warning" if now["workers"] else "critical",
@@ -124,8 +128,8 @@ def cron_fails(facts: Facts) -> list[Finding]:
                 repair=None
                 if job["active"]
                 else Repair(
-                    f"Resume {name}",
-                    f"pg_cron calls process-jobs again: {plural(now['due'], 'pending job')}.",
+                    f"Resume cron job {name}",
+                    f"pg_cron calls process-jobs again ({plural(now['due'])} pending).",
                     partial(_resume_cron, job["job_id"]),
                     needs=Role.ADMIN,
                 ),
@@ -281,7 +285,8 @@ PENDING = Symptom(
             "Rate-limited models",
             rate_limited_models,
             "When a provider rate-limits a model, its jobs stay pending for as long as the provider"
-            " asks. Then a few run, twice as many each second.",
+            " asks. After that, jobs start gradually: a few at first, then twice as many each"
+            " second.",
         ),
         Check(
             "all_busy",

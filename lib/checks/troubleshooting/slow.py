@@ -78,8 +78,9 @@ def open_transactions(facts: Facts) -> list[Finding]:
         found.append(
             Finding(
                 "warning",
-                f"Session {session['pid']}, {who}, {doing}. Vacuum cannot remove rows deleted since"
-                " it began, and the rollup cannot add jobs that ended since then.",
+                f"Session {session['pid']}, {who}, {doing}. While the transaction is open,"
+                " vacuum cannot remove rows deleted since it began, and the rollup cannot add jobs"
+                " that ended since then.",
                 cause=f"A transaction has been open for {duration(session['seconds'])}.",
                 repair=Repair(
                     f"End session {session['pid']}",

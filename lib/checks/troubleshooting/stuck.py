@@ -4,7 +4,14 @@ from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
-from lib.ops.action_texts import BACK, CANCELLED, RESET_ADVICE, cancel_effect, outcome, reset_effect
+from lib.ops.action_texts import (
+    BACK,
+    CANCELLED,
+    CHECK_AND_RESET,
+    cancel_effect,
+    outcome,
+    reset_effect,
+)
 from lib.ops.conditions import no_worker
 from lib.queue.operator_actions import cancel_jobs, in_batches, reset_stuck_jobs
 
@@ -65,7 +72,7 @@ def no_lease(facts: Facts) -> list[Finding]:
             cause="Jobs are running without a worker.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),
-            todo=RESET_ADVICE,
+            todo=CHECK_AND_RESET,
             page="stuck_jobs",
         )
     ]

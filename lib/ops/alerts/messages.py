@@ -33,7 +33,9 @@ def message(notification: Mapping[str, Any]) -> Message:
     )
     if notification["kind"] == "resolved":
         seconds = (notification["resolved_at"] - notification["fired_at"]).total_seconds()
-        return Message(f"Darkroom: resolved: {name}", f"Fired for {duration(seconds)}.", "success")
+        return Message(
+            f"Darkroom: resolved: {name}", f"Was firing for {duration(seconds)}.", "success"
+        )
     lines = [
         rule.describe(notification),
         f"Since {notification['fired_at']:%Y-%m-%d %H:%M:%S %Z}.",

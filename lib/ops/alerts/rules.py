@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lib.formats import duration
+from lib.formats import duration, plural
 from lib.ops import conditions
-from lib.ops.action_texts import RESET_ADVICE
+from lib.ops.action_texts import CHECK_AND_RESET
 
 Alert = Mapping[str, Any]
 """A row of the table alerts; uses `rule`, `subject`, `value` and `detail`."""
@@ -44,7 +44,7 @@ RULES: Mapping[str, Rule] = {
         "No worker alive",
         "seconds",
         "Time since the last heartbeat of any worker or call to process-jobs.",
-        f"{conditions.START_WORKER}. If pg_cron runs jobs instead of workers, check its schedule.",
+        conditions.CHECK_SCHEDULE_OR_START,
         "workers",
         _seconds(conditions.no_worker),
     ),
@@ -95,8 +95,8 @@ RULES: Mapping[str, Rule] = {
         "Worker lost",
         "seconds",
         "Time since the last heartbeat of a worker with running jobs.",
-        "Check its host and restart it. Other workers take over its jobs. To release the jobs"
-        " now, reset the stuck jobs.",
+        "Check the worker's host, then restart the worker. Other workers take over its jobs. To"
+        " release them now, reset the stuck jobs.",
         "workers",
         _worker_lost,
     ),
@@ -104,7 +104,7 @@ RULES: Mapping[str, Rule] = {
         "Stuck jobs",
         "jobs",
         "Running jobs without a recent heartbeat.",
-        RESET_ADVICE,
+        CHECK_AND_RESET,
         "stuck_jobs",
         lambda alert: conditions.stuck(round(alert["value"])),
     ),
@@ -197,4 +197,4 @@ def format_measure(unit: str, value: float) -> str:
         return duration(value) if value else "0 s"
     if unit == "share":
         return f"{100 * value:.3g}%"
-    return f"{value:,.0f} {unit}"
+    return plural(round(value), unit.removesuffix("s"))

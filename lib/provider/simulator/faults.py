@@ -67,7 +67,7 @@ class ModelFaults:
                 raise FaultsError(f"Unknown failure {kind}: choose from {', '.join(FAILURES)}.")
             _check(kind, percent, 0, 100)
         if sum(self.failures.values()) > 100:
-            raise FaultsError("The failure shares add up to more than 100%.")
+            raise FaultsError("The error mix adds up to more than 100%.")
 
     def failure_for(self, prediction_id: str) -> str | None:
         """The kind of failure of a prediction, if any; always the same for the same ID."""
@@ -97,7 +97,10 @@ class ModelFaults:
         for kind, percent in self.failures.items():
             wait_hint = f", Retry-After {self.retry_after} s" if kind == "429" else ""
             if percent:
-                parts.append(f"{FAILURES[kind]} for {percent:g}%{wait_hint}")
+                # A code in parentheses shares them.
+                name = FAILURES[kind]
+                start = f"{name[:-1]}, " if name.endswith(")") else f"{name} ("
+                parts.append(f"{start}{percent:g}% of predictions{wait_hint})")
         if self.creates_per_minute:
             parts.append(f"at most {self.creates_per_minute} predictions per minute")
         return parts

@@ -85,7 +85,7 @@ def change_rule_action(rule: Rule, row: Mapping[str, Any], change: RuleChange) -
 
     def run() -> str:
         set_rule(pool(), actor(), change)
-        return f"Rule {rule.title} saved."
+        return f"Rule “{rule.title}” saved."
 
     before, after = (
         describe_rule(rule, row),
@@ -93,9 +93,9 @@ def change_rule_action(rule: Rule, row: Mapping[str, Any], change: RuleChange) -
     )
     return Action(
         "Save rule",
-        f"{rule.title} changes from “{before}” to “{after}”."
+        f"Changes the rule “{rule.title}” from “{before}” to “{after}”."
         if before != after
-        else f"{rule.title} does not change: {after}.",
+        else f"The rule “{rule.title}” does not change: {after}.",
         "Save rule",
         run,
         needs=Role.ADMIN,
@@ -185,17 +185,18 @@ def silence_action(
 ) -> Action:
     """Silence a rule (None: all rules), or only the subject of `alert`."""
     subject: str | None = alert["subject"] if alert else None
+    which = f"“{rule_title(rule)}”" if rule else "all alerts"
 
     def run() -> str:
         silence(pool(), actor(), rule, subject, SILENCE_SECONDS[length], reason)
-        return f"{rule_title(rule)} silenced for {length}."
+        return f"{which[0].upper()}{which[1:]} silenced for {length}."
 
     of = f" ({escaped(subject_name(alert))})" if alert and subject_name(alert) else ""
     title = "Silence alert" if alert else "Silence alerts"
     return Action(
         title,
-        f"Sends no notifications for {length}: {rule_title(rule)}{of}. Alerts still fire here and"
-        " in /healthz. Any still firing when the silence ends are sent then.",
+        f"Silences {which}{of} for {length}: no notifications are sent. Alerts still fire here and"
+        " in /healthz, and any still firing when the silence ends are sent then.",
         title,
         run,
     )

@@ -123,7 +123,7 @@ def _explain(error: DatabaseError | AccessDenied) -> None:
 def _finish(action: BulkAction, batches: Batches) -> NoReturn:
     text = outcome(action.done, batches.changed, batches.done)
     if batches.refused:
-        text += f" The database rejected the change of {plural(batches.refused)}."
+        text += f" The database rejected the change to {plural(batches.refused)}."
     if not batches.finished:
         text += f" Stopped: {plural(batches.total - batches.done)} left."
     report(text)

@@ -97,7 +97,10 @@ def _cron_row(job: Row, env: Row, now: datetime) -> dict[str, Any]:
 
 def job_details(jobs: Sequence[Row], env: Row, now: datetime) -> None:
     """Draw a select box of the jobs, and the details of the chosen one."""
-    jobs_by_label = {f"{cron_job_name(job)} (#{job['job_id']})": job for job in jobs}
+    jobs_by_label = {
+        f"{job['job_name']} (#{job['job_id']})" if job["job_name"] else cron_job_name(job): job
+        for job in jobs
+    }
     chosen = st.selectbox(
         "Cron job", list(jobs_by_label), key="job", bind="query-params", width=420
     )

@@ -39,7 +39,7 @@ def job_details(heading: str, job_id: UUID) -> None:
     with right:
         st.markdown("**Failed attempts**")
         if attempts.empty:
-            st.caption("No attempts recorded: another kind of worker ran this job.")
+            st.caption("No attempts recorded: this job was run by a worker that is not Darkroom's.")
             return
         st.dataframe(
             attempts.assign(at=pd.to_datetime(attempts["at"], errors="coerce", utc=True)),

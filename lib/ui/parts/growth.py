@@ -98,18 +98,18 @@ def show_disk_forecast(figures: pd.DataFrame, disk: int, retention: int) -> None
     """Show when the disk will be full, with and without purging."""
     names = {
         "no purge": "without a purge,",
-        "with purge": f"with a purge after {retention} days,",
+        "with purge": f"with jobs purged after {retention} days,",
     }
     parts = []
     for column, name in names.items():
         full = figures[figures[column] > disk]
         parts.append(
-            f"{name} a {disk} GB disk lasts more than {DAYS_AHEAD} days"
+            f"{name} the {disk} GB disk lasts more than {DAYS_AHEAD} days"
             if full.empty
-            else f"{name} a {disk} GB disk will be full on {full['at'].iloc[0]:%-d %b %Y}"
+            else f"{name} the {disk} GB disk will be full on {full['at'].iloc[0]:%-d %b %Y}"
         )
     if all("lasts more" in part for part in parts):
-        parts = [f"a {disk} GB disk lasts more than {DAYS_AHEAD} days, with or without a purge"]
+        parts = [f"the {disk} GB disk lasts more than {DAYS_AHEAD} days, with or without a purge"]
     sentence = f"{parts[0][0].upper()}{'; '.join([parts[0][1:], *parts[1:]])}."
     if "full on" in parts[-1]:
         st.error(sentence, icon=":material/error:")

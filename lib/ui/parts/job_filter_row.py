@@ -165,7 +165,7 @@ def _further_filters(job_types: Sequence[str]) -> str | None:
             key="value",
             bind="query-params",
             max_chars=200,
-            help="Not case-sensitive. * matches any text, as in *fox*.",
+            help="Not case-sensitive. `*` matches any text, as in `*fox*`.",
             width=300,
         )
         st.text_input(

@@ -146,7 +146,9 @@ def show_attempts(attempts: Sequence[Attempt], shown_error: str | None) -> None:
             "outcome": text("Outcome", width=160),
             "worker": text("Worker", width=120),
             "prediction": text("Prediction", width=110),
-            "error": text("Error", width="medium", help="The last error is at the top."),
+            "error": text(
+                "Error", width="medium", help="The latest error is shown at the top of this page."
+            ),
         },
     )
     last = attempts[-1].number if attempts else ""

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lib.formats import escaped
+from lib.formats import escaped, listed
 from lib.ops.models.schemas import by_order, server_of
 from lib.queue.operator_actions import set_model
 from lib.roles import Role
@@ -195,7 +195,7 @@ def confirm_save(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         st.info("No changes to save.")
         return
     stops = before["enabled"] and not after["enabled"]
-    effect = f"Changes {', '.join(changes)} of {escaped(model_id)}. " + (
+    effect = f"Changes {listed(changes)} of {escaped(model_id)}. " + (
         "New requests for it are rejected; its pending jobs still run."
         if stops
         else "Pending jobs run with the new settings."

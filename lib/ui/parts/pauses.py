@@ -3,6 +3,7 @@
 import streamlit as st
 
 from lib.formats import escaped
+from lib.ops.action_texts import pausable, pause_effect, paused, resume_effect, resumed
 from lib.ops.conditions import type_name
 from lib.queue.operator_actions import ALL_TYPES, pause_queue, resume_queue
 from lib.ui.confirm import Action, ask
@@ -13,11 +14,12 @@ MAX_REASON = 200
 
 def show_pauses() -> None:
     """Draw the current pauses, each with a button that lifts it; nothing if there are none."""
-    paused = read("workers", "pauses")
-    if paused:
-        st.header("Paused job types")
-    for pause in paused:
-        name = escaped(type_name(pause["job_type"]))
+    pauses = read("workers", "pauses")
+    if pauses:
+        st.header("Pauses")
+    for pause in pauses:
+        stopped = pausable(pause["job_type"])
+        name = "Queue" if stopped == "queue" else escaped(stopped)
         reason = f": {escaped(pause['reason'])}" if pause["reason"] else ""
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(
@@ -26,7 +28,9 @@ def show_pauses() -> None:
                 width="stretch",
             )
             if st.button(
-                f"Resume {name}", key=f"resume {pause['job_type']}", icon=":material/play_arrow:"
+                escaped(f"Resume {stopped}"),
+                key=f"resume {pause['job_type']}",
+                icon=":material/play_arrow:",
             ):
                 ask(resume_action(pause["job_type"]))
 
@@ -54,23 +58,20 @@ def _close_form() -> None:
 
 def pause_action(job_type: str, reason: str) -> Action:
     """Pause the claiming of a job type."""
-    name = escaped(type_name(job_type))
 
     def run() -> str:
         pause_queue(pool(), actor(), job_type, reason)
-        return f"Paused {name}."
+        return escaped(paused(job_type))
 
-    label = f"Pause {name}"
-    effect = f"Workers stop claiming {name} until you resume them. Running jobs are not affected."
-    return Action(label, effect, label, run)
+    label = escaped(f"Pause {pausable(job_type)}")
+    return Action(label, escaped(pause_effect(job_type)), label, run)
 
 
 def resume_action(job_type: str) -> Action:
     """Lift the pause of a job type."""
-    name = escaped(type_name(job_type))
 
     def run() -> str:
-        lifted = resume_queue(pool(), actor(), job_type)
-        return f"Resumed {name}." if lifted else f"Already resumed: {name}."
+        return escaped(resumed(job_type, resume_queue(pool(), actor(), job_type)))
 
-    return Action(f"Resume {name}", f"Workers claim {name} again.", f"Resume {name}", run)
+    label = escaped(f"Resume {pausable(job_type)}")
+    return Action(label, escaped(resume_effect(job_type)), label, run)

@@ -124,7 +124,7 @@ def schedule_action(request: ScheduleRequest, wake_jobs: Sequence[Mapping[str, A
     return Action(
         title=label,
         effect=f"pg_cron calls process-jobs {in_words(request.schedule).lower()}."
-        + (f" It replaces {replaced}." if wake_jobs else ""),
+        + (f" This replaces {replaced}." if wake_jobs else ""),
         button=label,
         run=run,
         needs=Role.ADMIN,

@@ -112,8 +112,7 @@ def show_problems(
         st.warning(
             f"Vacuum is not keeping up with {table['name']}: {table['dead']:,} dead rows;"
             f" autovacuum should have started at {table['due_at']:,}. Vacuum it; if the number does"
-            " not"
-            " fall, a long transaction is holding it back (see the checks on Alerts).",
+            " not fall, an open transaction is holding vacuum back (see Troubleshooting).",
             icon=":material/warning:",
         )
     for index in bloated_indexes:

@@ -9,15 +9,14 @@ import streamlit as st
 from lib.checks.health import LEVEL_LABELS, Condition, Verdict
 from lib.database import DatabaseUnavailable
 from lib.formats import escaped, plural
+from lib.ops.action_texts import pausable
 from lib.ops.alerts.rules import RULES
-from lib.ops.conditions import type_name
 from lib.ops.fault_injection import fault_file
 from lib.queue.operator_actions import (
     ALL_TYPES,
     pause_queue,
     probe_provider,
     reset_stuck_jobs,
-    resume_queue,
 )
 from lib.queue.queue_state import OpenBreaker, QueueState
 from lib.settings import settings
@@ -26,6 +25,7 @@ from lib.ui.dashboard import actor, format_time, format_time_of_day, pool, read
 from lib.ui.navigation import link
 from lib.ui.parts import job_dialogs
 from lib.ui.parts.empty_queue import next_steps
+from lib.ui.parts.pauses import resume_action
 from lib.ui.parts.sample_data import has_sample_data, remove_button
 
 PROVIDER_STATUS_URL = "https://www.replicatestatus.com"
@@ -97,7 +97,8 @@ def _next_steps(cause: str, now: QueueState) -> None:
             if faults and faults.exists():
                 link("fault_injection")
                 st.caption(
-                    "Faults are injected. Clear them under Fault injection to end the outage."
+                    "Injected faults are active. Clear them under Fault injection to end the"
+                    " outage."
                 )
             else:
                 st.caption(RULES["provider_down"].todo)
@@ -129,7 +130,7 @@ def sample_line() -> None:
 
 def why_link() -> None:
     """Draw the link from a problem to its likely cause."""
-    link("troubleshooting", "Why?", ":material/help:")
+    link("troubleshooting", "Find the cause", ":material/help:")
 
 
 def reset_button(stuck: int, type: ButtonType) -> None:
@@ -197,23 +198,6 @@ def _pause_action(running: int) -> Action:
 
 
 def _resume_button(job_type: str, type: ButtonType) -> None:
-    name = escaped(type_name(job_type))
-    if st.button(
-        f"Resume {name}", key=f"resume {job_type}", type=type, icon=":material/play_arrow:"
-    ):
-        ask(_resume_action(job_type))
-
-
-def _resume_action(job_type: str) -> Action:
-    name = escaped(type_name(job_type))
-
-    def run() -> str:
-        lifted = resume_queue(pool(), actor(), job_type)
-        return f"Resumed {name}." if lifted else f"Already resumed: {name}."
-
-    return Action(
-        title=f"Resume {name}",
-        effect=f"Workers claim {name} again.",
-        button=f"Resume {name}",
-        run=run,
-    )
+    label = escaped(f"Resume {pausable(job_type)}")
+    if st.button(label, key=f"resume {job_type}", type=type, icon=":material/play_arrow:"):
+        ask(resume_action(job_type))

@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from lib.formats import plural
-from lib.ops.action_texts import cancel_effect
 from lib.ops.test_runs.runs import delete_run
 from lib.ui.columns import count_column, seconds_column, time_column
 from lib.ui.confirm import Action, ask
@@ -88,7 +87,8 @@ def delete_action(run_ids: Sequence[UUID], jobs: int, live: int) -> Action:
         return f"{plural(len(run_ids), 'test run')} with {plural(removed)} deleted."
 
     first = (
-        f"{cancel_effect(live)} The provider may still finish running jobs and charge for them. "
+        f"Cancels {plural(live, 'pending or running job')}; the provider may still finish and"
+        " charge for running ones. "
         if live
         else ""
     )

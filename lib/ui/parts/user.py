@@ -72,6 +72,10 @@ def one_user(user_id: UUID, time: TimeRange, text: str) -> None:
     _requests(user_id, time)
 
 
+def _used_up(limits: Mapping[str, Any], name: str) -> bool:
+    return bool(limits[f"{name}_used"] >= limits[f"{name}_limit"])
+
+
 def _usage(user: Mapping[str, Any]) -> None:
     limits = user["limits"]
     windows = [
@@ -79,9 +83,10 @@ def _usage(user: Mapping[str, Any]) -> None:
         for name, words in (("hourly", "last hour"), ("daily", "last 24 hours"))
     ]
     if not limits["can_generate"]:
-        full = " and ".join(words for used, limit, _, words in windows if used >= limit)
+        full = [name for name in ("hourly", "daily") if _used_up(limits, name)]
         st.warning(
-            f"**Limit reached** ({full}). Further requests are rejected with 429.",
+            f"**{' and '.join(full).capitalize()} limit{'s' if len(full) > 1 else ''} reached.**"
+            " Further requests are rejected with HTTP 429.",
             icon=":material/block:",
         )
     with st.grid("auto", min_column_width=260, border=True):

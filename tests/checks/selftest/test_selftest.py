@@ -264,7 +264,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_younger(deployment, d
     )
     report = deployment.run("leftovers")
     assert check(report, "leftovers")["came_back"] == (
-        "Removed from earlier runs: 1 generations, 1 jobs, 1 users."
+        "Removed from earlier runs: 1 generation, 1 job, 1 user."
     )
     db.execute("select public.remove_self_test(%s)", [living])
     assert rows(db) == before | {"public.image_generations": 1}

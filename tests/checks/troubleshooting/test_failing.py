@@ -116,7 +116,7 @@ def test_a_provider_in_trouble_is_told_from_a_bad_model(page, db):
     fail(db, "deadline_exceeded", 3)
     fail(db, "deadline_exceeded", 3, SDXL)
     said = page.read("failure_rate")
-    assert "Most likely: **The provider has problems." in said
+    assert "Most likely: **Most failures are provider errors." in said
     assert "6 of 6 failures are timeouts" in said
     assert "across 2 models" in said
     assert page.press("Pause queue") == "Queue paused."

@@ -24,7 +24,7 @@ def test_a_paused_queue_is_resumed(page, db, start_worker, ended):
     assert "Queue paused by Eve *x* " in said
     assert " ago (generate-image): an <b>incident</b>." in said
     assert "1 pending job affected." in said
-    assert page.press("Resume generate-image") == "Resumed."
+    assert page.press("Resume generate-image jobs") == "generate-image jobs resumed."
     assert ended(1) == ["completed"]
     assert page.healthy("pending")
 
@@ -79,7 +79,7 @@ def test_a_storage_that_takes_no_images_is_named(page, db):
     assert "; jobs that need it stay pending there." in said
     assert "The disk for images is full." in said
     assert "1 pending job affected." in said
-    assert "Free space there" in said
+    assert "Free space in the image storage" in said
     # One that can store takes them.
     db.execute(ALIVE)
     assert "0 pending jobs affected." in page.read("pending")
@@ -148,5 +148,5 @@ def replica(empty_database, monkeypatch):
 def test_the_database_itself_is_looked_at_where_pages_read_a_replica(replica, page, db):
     db.execute("select pause_queue('me')")
     assert "ago (all jobs)" in page.read("pending")
-    assert page.press("Resume all jobs") == "Resumed."
+    assert page.press("Resume queue") == "Queue resumed."
     assert "Queue paused by" not in page.read("pending")

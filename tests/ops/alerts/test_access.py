@@ -36,6 +36,7 @@ def test_a_change_is_said_before_it_is_made():
     row = ROW | {"rule": "failure_rate", "threshold": 0.1, "resolve_at": 0.08, "minimum_jobs": 10}
     change = RuleChange(**(row | {"threshold": 0.2, "for_seconds": 90, "severity": "critical"}))
     assert change_rule_action(RULES["failure_rate"], row, change).effect == (
-        "Failure rate changes from “warning above 10%, resolves at 8%, with 10 jobs or more” to"
+        "Changes the rule “Failure rate” from “warning above 10%, resolves at 8%, with 10 jobs or"
+        " more” to"
         " “critical above 20% for 1 min 30 s, resolves at 8%, with 10 jobs or more”."
     )

@@ -71,12 +71,12 @@ def test_workers_are_told_apart_by_their_signs_and_what_they_hold(db):
     worker(db, kind="process-jobs")
     worker(db, kind="process-jobs", stopped=0)
     assert listed(db) == [
-        ("gone", 3),
-        ("gone", 1),
-        ("gone", 1),
+        ("lost", 3),
+        ("lost", 1),
+        ("lost", 1),
         ("alive", 0),
         ("alive", 2),
-        ("silent", 0),
+        ("no heartbeat", 0),
         ("stopped", 0),
     ]
     held = load("workers").held(db, most=3)
@@ -84,7 +84,7 @@ def test_workers_are_told_apart_by_their_signs_and_what_they_hold(db):
         (2, "host, pid 7", 7)
     ] * 3
     assert [call["state"] for call in load("workers").calls(db, most=9)] == ["ended", "running"]
-    gone = [reason for name, _, reason in found(db) if name == "gone"]
+    gone = [reason for name, _, reason in found(db) if name == "lost"]
     assert [reason.partition(" running.")[0] for reason in gone] == [
         "Worker lost on host (pid 7): no heartbeat for 3 min, with 3 jobs",
         "Worker lost on host (pid 7): stopped 5 min ago, with 1 job",

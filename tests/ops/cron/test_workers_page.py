@@ -86,7 +86,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     conn.execute("insert into vault.secrets values ('darkroom_secret_key', %s)", [app.keys.secret])
     page.reload()
     main.get_by_role("button", name="Replace schedule").click(timeout=LONG)
-    expect(dialog.get_by_text("It replaces every 30 s (* * * * *)")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text("This replaces every 30 s (* * * * *)")).to_be_visible(timeout=LONG)
     confirm(page, "Replace schedule", "process-jobs scheduled: every minute.")
     jobs = {row["job_name"]: row for row in conn.execute("select * from cron_jobs()")}
     assert jobs.keys() == {"process-jobs", "<b>broken</b>"}
