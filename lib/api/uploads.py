@@ -63,7 +63,7 @@ class Uploads:
 
     async def show(self, request: Request, caller: Caller) -> Response:
         """An upload, or its thumbnail, for its owner and for holders of the secret key."""
-        missing = FunctionError(404, "no_such_upload", "There is no such upload of this user.")
+        missing = FunctionError(404, "no_such_upload", "This user has no such upload.")
         try:
             upload_id = UUID(request.path_params["id"].removeprefix("upload:"))
         except ValueError:

@@ -18,21 +18,21 @@ COG_ERRORS = (
     Guide(
         "provider_error",
         "Cog server error",
-        "The Cog server could not load its model, stopped working, or the address is that of"
-        " another server. After five failures in a row its circuit breaker opens: jobs of its model"
-        " stay pending, all others run.",
-        "Look at the log of the Cog server (docker logs) and at the address on the model's page."
-        " Then retry the jobs.",
+        "The Cog server could not load its model or stopped working, or the address belongs to a"
+        " different server. After five failures in a row its circuit breaker opens: jobs of its"
+        " model stay pending, all others run.",
+        "Check the Cog server's log (docker logs) and the address on the model's page. Then retry"
+        " the jobs.",
         "after",
         r"Cog server",
         narrows=True,
     ),
     Guide(
         "unauthorized",
-        "Cog server behind a password",
+        "Cog server requires sign-in",
         "Cog has no sign-in of its own: a proxy in front of it asks for credentials, which Darkroom"
         " does not send.",
-        "Let the workers reach the Cog server directly, or let the proxy admit their addresses.",
+        "Let the workers reach the Cog server directly, or have the proxy allow their addresses.",
         "after",
         r"Cog server",
         narrows=True,

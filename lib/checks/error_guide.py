@@ -33,8 +33,7 @@ CATALOGUE = (
         "Rate-limited by Replicate",
         "Replicate limits how many predictions an account may start per minute, and allows far"
         " fewer without a payment method. The queue waits as long as Replicate asks, so a job fails"
-        " with this"
-        " error only if other errors used up its attempts.",
+        " with this error only if other errors used up its attempts.",
         "Retry the jobs; the retries are spread over time. If this continues, run fewer jobs in"
         " parallel (DARKROOM_CONCURRENCY) or ask Replicate for a higher limit.",
         "helps",
@@ -81,8 +80,7 @@ CATALOGUE = (
         "refused",
         "Refused",
         "The model's safety filter or your prompt check refused the prompt or the image.",
-        "The user has to change the prompt. If many jobs are refused, check what their"
-        " prompts ask for.",
+        "The user has to change the prompt. If many jobs are refused, check their prompts.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
@@ -92,9 +90,8 @@ CATALOGUE = (
         "Prompt check failed",
         "The function in DARKROOM_PROMPT_CHECK raised an error, took longer than 10 s, or returned"
         " neither None nor a sentence. Nothing was sent to the provider.",
-        "Find the error in the worker's log and fix the function. Up to 30 such attempts do"
-        " not count towards the maximum, so pending jobs continue automatically. Retry the failed"
-        " jobs.",
+        "Find the error in the worker's log, fix the function, then retry the failed jobs. Up to 30"
+        " such attempts do not count towards the maximum, so pending jobs continue automatically.",
         "after",
         r"prompt could not be checked",
     ),
@@ -121,8 +118,7 @@ CATALOGUE = (
         "Model failed",
         "The model stopped with an error or returned no image. The message comes from the model.",
         "Search the model's page on Replicate for the message. If all its jobs started failing at"
-        " the same time, its version may have changed. Isolated failures usually succeed on a"
-        " retry.",
+        " once, its version may have changed. Isolated failures usually succeed on a retry.",
         "helps",
         r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
     ),
@@ -141,8 +137,7 @@ CATALOGUE = (
         "Replicate unreachable",
         "The worker could not reach Replicate: the cause is its network, DNS, a firewall or"
         " Replicate itself. After five failures in a row the circuit breaker opens.",
-        "Check Replicate's status page and the worker's network. Once Replicate responds, retry"
-        " the jobs.",
+        "Check Replicate's status page and the worker's network. Then retry the jobs.",
         "helps",
         r"ECONN|ENOTFOUND|EAI_AGAIN|fetch failed|not (answer|respond)|connection (refused|reset)",
     ),
@@ -238,9 +233,8 @@ CATALOGUE = (
         "Prediction start unconfirmed",
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
-        "Usually no action needed: the prediction is found, or known not to exist, within a"
-        " minute, and the job continues. After about an hour without an answer, a replacement is"
-        " requested and both may be charged.",
+        "Usually no action needed: within a minute the prediction is found, or known not to exist,"
+        " and the job continues. If not, it is replaced after an hour, and both may be charged.",
         "helps",
         r"may have started this generation",
     ),
@@ -286,8 +280,7 @@ CATALOGUE = (
 UNKNOWN = Guide(
     "",
     "Unknown error",
-    "Only the message is known. It comes from a worker that is not Darkroom's, or from an older"
-    " version.",
+    "Only the message is known, from an older version or from a worker that is not Darkroom's.",
     "Read the message and the payload. Retry one job; if it succeeds, retry the rest.",
     "helps",
 )

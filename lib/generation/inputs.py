@@ -120,7 +120,7 @@ async def _fetched(address: str) -> bytes:
         ) from error
     except TimeoutError as error:
         raise ProviderError(
-            f"An input image did not arrive within {FETCH_SECONDS:g} s.", code="input_unavailable"
+            f"An input image did not load within {FETCH_SECONDS:g} s.", code="input_unavailable"
         ) from error
     finally:
         await files.aclose()

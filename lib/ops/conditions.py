@@ -79,7 +79,7 @@ def rate_limited(
     `reason` is the provider's answer.
     """
     if busy:
-        return f"{reason} Jobs of {model_id} stay pending until it takes the next one."
+        return f"{reason} Jobs of {model_id} stay pending until it is ready."
     said = f" Provider message: {reason}" if reason else ""
     return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
 

@@ -39,7 +39,7 @@ begin
             create schema before_darkroom;
         end if;
         execute format('alter %s %s set schema before_darkroom', v_object.kind, v_object.name);
-        raise notice 'set aside: % %, now in the schema before_darkroom', v_object.kind, v_object.name;
+        raise notice 'moved to the schema before_darkroom: % %', v_object.kind, v_object.name;
     end loop;
 end;
 $$;
@@ -250,7 +250,7 @@ begin
             );
         elsif not has_database_privilege(current_database(), 'create') then
             v_problems := v_problems || format(
-                'The %s %s must move to the schema before_darkroom, which %I may not create.',
+                'The %s %s must move to the schema before_darkroom, but %I may not create schemas.',
                 v_found.kind, v_found.full_name, current_user
             );
         end if;
@@ -277,7 +277,7 @@ begin
         if not exists (
             select from pg_catalog.pg_class c where c.oid = v_oid and c.relkind = 'r' and pg_has_role(c.relowner, 'usage')
         ) then
-            v_problems := v_problems || format('public.%I must be a table that %I owns, not partitioned.', v_table, current_user);
+            v_problems := v_problems || format('public.%I must be a table owned by %I and not partitioned.', v_table, current_user);
             continue;
         end if;
         if not exists (
@@ -287,7 +287,7 @@ begin
               and a.attname = 'id'
         ) then
             v_problems := v_problems || format(
-                'The table public.%1$I has no primary key on its column id: alter table public.%1$I add primary key (id);', v_table
+                'The table public.%1$I has no primary key on its column id. Add one: alter table public.%1$I add primary key (id);', v_table
             );
         end if;
 
@@ -333,7 +333,7 @@ begin
               )
         loop
             v_steps := v_steps || format('alter table public.%I alter column %I drop not null', v_table, v_found.name);
-            v_notes := v_notes || format('%s: %s may be null now', v_table, v_found.name);
+            v_notes := v_notes || format('%s: %s may now be null', v_table, v_found.name);
         end loop;
 
         -- Columns ----------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ begin
                     v_enums := v_enums || v_found.has;
                 end if;
                 v_steps := v_steps || format('alter table public.%I alter column %I drop default', v_table, v_found.name);
-                v_notes := v_notes || format('%s: the column %s is %s now; before: %s', v_table, v_found.name, v_found.kind, v_found.has);
+                v_notes := v_notes || format('%s: the column %s is now %s; before: %s', v_table, v_found.name, v_found.kind, v_found.has);
             else
                 v_problems := v_problems || format(
                     'The column %s of public.%I is %s, not %s. %s;', v_found.name, v_table,
@@ -521,7 +521,7 @@ begin
                     where status is null or status::text not in (''pending'', ''processing'', ''completed'', ''failed'', ''cancelled'')
                     group by 1 order by 1'
             loop
-                v_unknown := concat_ws(', ', v_unknown, format('%s of status %s', v_found.n, v_found.status));
+                v_unknown := concat_ws(', ', v_unknown, format('%s with status %s', v_found.n, v_found.status));
             end loop;
             v_steps := v_steps || array[
                 'update public.job_queue set started_at = coalesce(updated_at, created_at)
@@ -533,7 +533,7 @@ begin
                 v_steps := v_steps ||
                     'alter table public.job_queue add check (status in (''pending'', ''processing'', ''completed'', ''failed'', ''cancelled''))'::text;
             else
-                v_notes := v_notes || format('job_queue: of these jobs Darkroom runs none: %s', v_unknown);
+                v_notes := v_notes || format('job_queue: jobs that Darkroom does not run: %s', v_unknown);
             end if;
         elsif v_table = 'image_generations' then
             v_steps := v_steps || format(
@@ -614,7 +614,7 @@ begin
             when others then
                 get stacked diagnostics v_detail = pg_exception_context;
                 v_problems := v_problems || format(
-                    'public.%I refuses what Darkroom writes: %s%s', v_table, sqlerrm,
+                    'public.%I rejects what Darkroom writes: %s%s', v_table, sqlerrm,
                     coalesce(' (in ' || substring(v_detail from 'PL/pgSQL function ([^ ]+\(\))') || ')', '')
                 );
         end;
@@ -622,7 +622,7 @@ begin
 
     if v_problems <> '{}' then
         raise exception using errcode = '42804', message = format(
-            E'Darkroom cannot take over this database yet, and has changed nothing. What stands in the way:\n- %s',
+            E'Darkroom cannot take over this database yet. Nothing was changed. Resolve these problems first:\n- %s',
             array_to_string(v_problems, E'\n- ')
         );
     end if;

@@ -219,7 +219,7 @@ def test_their_policies_and_rights_stay(db: Connection) -> None:
             " $$ begin if new.user_id is null then raise 'no guests'; end if; return new; end $$;"
             "create trigger no_guests before insert on image_generations"
             " for each row execute function no_guests()",
-            "public.image_generations refuses what Darkroom writes: no guests (in no_guests())",
+            "public.image_generations rejects what Darkroom writes: no guests (in no_guests())",
         ),
     ],
     ids=["materialized view", "generated column", "trigger"],

@@ -24,7 +24,7 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     page.goto(f"{app.url}/models")
     page.get_by_role("button", name="Add model").click(timeout=LONG)
     for text, answer in (
-        ("a **bold** name", "That is not a model."),
+        ("a **bold** name", "Not a model name or address."),
         ("nobody/nothing", "The provider has no model nobody/nothing"),
         (SCHNELL, "This model has already been added."),
     ):

@@ -105,7 +105,7 @@ async def test_a_busy_server_says_so_at_once_and_nothing_started(cog, server):
 
 async def test_a_request_repeated_while_its_run_goes_on_starts_nothing(cog, server):
     first = await cog.create(MODEL, {"prompt": "once", "seconds": 2}, own_id="once")
-    with pytest.raises(ProviderError, match="already runs") as refusal:
+    with pytest.raises(ProviderError, match="is already running") as refusal:
         await cog.create(MODEL, {"prompt": "once", "seconds": 2}, own_id="once")
     assert (refusal.value.code, refusal.value.no_effect) == ("creation_unknown", False)
     assert (await ended(cog, first)).status == "succeeded"

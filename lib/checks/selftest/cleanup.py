@@ -43,7 +43,7 @@ async def remove_run(context: RunContext) -> Finding:
             " picture.",
         )
     elsewhere = (
-        f" {len(kept)} files are in a different storage location and were not deleted:"
+        f" Not deleted, because in a different storage location: {plural(len(kept), 'file')},"
         f" {', '.join(kept)}."
     )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")

@@ -8,7 +8,7 @@ from lib.checks.error_guide import guide
 from lib.checks.selftest.context import Answer, RunContext, Unreachable
 from lib.checks.selftest.result import CheckFailed, CheckSkipped
 from lib.checks.selftest.users import sign_in
-from lib.formats import sentence
+from lib.formats import plural, sentence
 
 MAX_TRIES = 3
 """Attempts at a generation, since providers fail at random."""
@@ -160,7 +160,7 @@ async def invalid_model(context: RunContext) -> Finding:
     if failed is None:
         job = await context.query("job", job_id=made["job_id"])
         raise CheckFailed(
-            f"The job is {job['status']} after {job['attempts']} attempts and not in"
+            f"The job is {job['status']} after {plural(job['attempts'], 'attempt')} and not in"
             f" failed_jobs_recent: {job['error_message'] or 'no error'}",
             guide(None, job["error_message"]).todo
             + " If the error says that the model does not exist, the worker does not treat it"
@@ -168,7 +168,8 @@ async def invalid_model(context: RunContext) -> Finding:
         )
     if failed["attempts"] != 1:
         raise CheckFailed(
-            f"The job failed after {failed['attempts']} attempts: {failed['error_message']}",
+            f"The job failed after {plural(failed['attempts'], 'attempt')}:"
+            f" {failed['error_message']}",
             "An unknown model must fail on the first attempt: update the worker to this version.",
         )
     return Finding("ok", f"In failed_jobs_recent after 1 attempt: {failed['error_message']}")

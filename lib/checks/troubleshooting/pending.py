@@ -6,21 +6,17 @@ from lib.checks.check import Check, Finding, Repair
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
 from lib.formats import duration, plural
-from lib.ops import conditions
-from lib.ops.action_texts import (
-    CANCELLED,
-    cancel_effect,
-    outcome,
-    pausable,
-    resume_effect,
-    resumed,
-)
+from lib.ops import action_texts, conditions
+from lib.ops.action_texts import CANCELLED, cancel_effect, outcome
 from lib.ops.cron.actions import set_active
 from lib.queue.operator_actions import cancel_jobs, in_batches, probe_provider, resume_queue
 from lib.roles import Role
 
 BUSY_SECONDS = 60.0
 """Shorter waits are normal between two jobs."""
+RATE_LIMIT_ADVICE = (
+    " If it happens often, run fewer jobs in parallel or ask the provider for a higher limit."
+)
 
 
 def paused(facts: Facts) -> list[Finding]:
@@ -34,8 +30,8 @@ def paused(facts: Facts) -> list[Finding]:
             ),
             jobs=pause["jobs"],
             repair=Repair(
-                f"Resume {pausable(pause['job_type'])}",
-                resume_effect(pause["job_type"], pause["jobs"]),
+                f"Resume {action_texts.pausable(pause['job_type'])}",
+                action_texts.resume_effect(pause["job_type"], pause["jobs"]),
                 partial(_resume, pause["job_type"]),
             ),
         )
@@ -44,7 +40,7 @@ def paused(facts: Facts) -> list[Finding]:
 
 
 def _resume(job_type: str, pool: Pool, actor: str) -> str:
-    return resumed(job_type, resume_queue(pool, actor, job_type))
+    return action_texts.resumed(job_type, resume_queue(pool, actor, job_type))
 
 
 def provider_down(facts: Facts) -> list[Finding]:
@@ -188,8 +184,8 @@ def rate_limited_models(facts: Facts) -> list[Finding]:
             f"{plural(it['jobs'], 'pending job')} affected.",
             cause=conditions.rate_limited(it["model_id"], it["seconds"], it["reason"], it["busy"]),
             jobs=it["jobs"],
-            todo="No action needed: the jobs continue automatically. If it happens often, run"
-            " fewer jobs in parallel or ask the provider for a higher limit.",
+            todo="No action needed: the jobs continue automatically."
+            + ("" if it["busy"] else RATE_LIMIT_ADVICE),
             page="models",
         )
         for it in facts["pending"]["held"]
@@ -206,7 +202,7 @@ def all_busy(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['running']:,} of {now['slots']:,} slots in use, {now['due']:,} jobs due, the"
+            f"{now['running']:,} of {now['slots']:,} slots in use, {plural(now['due'])} due, the"
             f" oldest for {duration(now['oldest_due_seconds'])}.",
             cause="All worker slots are in use.",
             jobs=now["due"],
@@ -285,8 +281,7 @@ PENDING = Symptom(
             "Rate-limited models",
             rate_limited_models,
             "When a provider rate-limits a model, its jobs stay pending for as long as the provider"
-            " asks. After that, jobs start gradually: a few at first, then twice as many each"
-            " second.",
+            " asks. Then they start gradually: a few, then twice as many each second.",
         ),
         Check(
             "all_busy",

@@ -8,7 +8,7 @@ from lib.checks.regression import Period, slower
 from lib.checks.troubleshooting.indexes import restore
 from lib.checks.troubleshooting.symptom import Facts, Symptom
 from lib.database import Pool, load, translated
-from lib.formats import duration
+from lib.formats import duration, plural
 from lib.ops.maintenance.space import run_in_background, vacuum_due
 from lib.resources import database_url
 from lib.roles import Role
@@ -45,8 +45,7 @@ def dead_rows(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{table['dead']:,} dead and {table['live']:,} live rows; autovacuum should have"
-            " started at"
-            f" {table['due_at']:,} dead rows.",
+            f" started at {table['due_at']:,} dead rows.",
             cause=f"Vacuum is not keeping up with {table['name']}.",
             repair=Repair(
                 f"Vacuum {table['name']}",
@@ -138,7 +137,7 @@ def backlog(facts: Facts) -> list[Finding]:
     return [
         Finding(
             "critical",
-            f"{now['arrived']:,} jobs arrived and {now['ended']:,} ended in the last hour;"
+            f"{plural(now['arrived'])} arrived and {now['ended']:,} ended in the last hour;"
             f" {now['due']:,} due, the oldest for {duration(now['oldest_due_seconds'])}.",
             cause="More jobs arrive than workers finish.",
             jobs=now["due"],

@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--yes", action="store_true", help="save without asking")
     arguments = parser.parse_args()
     if (arguments.provider in SERVERS) != (arguments.url is not None):
-        parser.error("--provider cog and --url go together")
+        parser.error("--provider cog and --url must be given together")
     try:
         model, _ = parse_address(arguments.model)
         with translated(), connect(database_url(settings())) as connection:

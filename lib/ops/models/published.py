@@ -28,8 +28,8 @@ def parse_address(text: str) -> tuple[str, str | None]:
     found = _ADDRESS.fullmatch(text.strip())
     if found is None:
         raise ModelRefused(
-            "That is not a model. Enter owner/name, such as black-forest-labs/flux-schnell, or the"
-            " model's address on replicate.com."
+            "Not a model name or address. Enter owner/name, such as"
+            " black-forest-labs/flux-schnell, or the model's address on replicate.com."
         )
     return found["model"], found["version"]
 

@@ -205,11 +205,11 @@ class Cog:
         # Of many megabytes; the heartbeats must not wait.
         state = await asyncio.to_thread(parse_prediction, body, model)
         if state.id != prediction_id:
-            raise unexpected(f"for prediction {prediction_id} is about another one")
+            raise unexpected(f"for prediction {prediction_id} describes another one")
         if not state.finished:
             # Of an earlier request, whose answer will have the end. The next attempt cancels it.
             raise ProviderError(
-                f"The Cog server at {self._place} already runs prediction {prediction_id}.",
+                f"The Cog server at {self._place} is already running prediction {prediction_id}.",
                 code="creation_unknown",
             )
         return state
@@ -266,5 +266,5 @@ def _prediction(prediction_id: str, model: str, status: str) -> Prediction:
 
 def _not_found(prediction_id: str) -> ProviderError:
     return ProviderError(
-        f"The Cog server does not run prediction {prediction_id}.", code="prediction_not_found"
+        f"The Cog server is not running prediction {prediction_id}.", code="prediction_not_found"
     )

@@ -13,8 +13,8 @@ BUSY_SECONDS, STARTING_SECONDS = 5.0, 5.0
 
 # Status: code, permanent, message.
 _REFUSALS = {
-    401: ("unauthorized", True, "Something in front of the Cog server at {} asks for credentials"),
-    403: ("unauthorized", True, "Something in front of the Cog server at {} refuses the request"),
+    401: ("unauthorized", True, "A proxy in front of the Cog server at {} requires sign-in"),
+    403: ("unauthorized", True, "A proxy in front of the Cog server at {} rejected the request"),
     404: ("provider_error", False, "The server at {} is not a Cog server"),
     405: ("provider_error", False, "The server at {} is not a Cog server"),
     413: ("invalid_input", True, "The Cog server at {} rejected the input as too large"),

@@ -102,7 +102,8 @@ class ModelFaults:
                 start = f"{name[:-1]}, " if name.endswith(")") else f"{name} ("
                 parts.append(f"{start}{percent:g}% of predictions{wait_hint})")
         if self.creates_per_minute:
-            parts.append(f"at most {self.creates_per_minute} predictions per minute")
+            plural = "" if self.creates_per_minute == 1 else "s"
+            parts.append(f"at most {self.creates_per_minute} prediction{plural} per minute")
         return parts
 
 

@@ -64,7 +64,9 @@ def _closed() -> None:
 def _sign_in() -> None:
     st.title("Darkroom")
     if st.user.is_logged_in:
-        st.info(f"Your sign-in has expired. A sign-in lasts {settings().sign_in_hours:g} hours.")
+        hours = settings().sign_in_hours
+        length = "1 hour" if hours == 1 else f"{hours:g} hours"
+        st.info(f"Your sign-in has expired. A sign-in lasts {length}.")
     else:
         st.write("Sign in to see the queue.")
     auth = st.secrets.get("auth", {})

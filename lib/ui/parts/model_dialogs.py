@@ -82,13 +82,14 @@ def _draw(opened: dict[str, Any]) -> None:
             text = st.text_input(
                 "Model",
                 placeholder="owner/name or web address",
-                help="On Replicate. For a community model, the latest version is used unless the"
-                " address names one. For a model on your own server, any name as owner/name.",
+                help="A model on Replicate. For a community model, the latest version is used"
+                " unless the address names one. For a model on your own server, any name as"
+                " owner/name.",
             )
             url = st.text_input(
                 "Your Cog server (optional)",
                 placeholder="http://192.168.1.20:5000",
-                help="The address of a Cog server that runs the model on a machine of your own."
+                help="The address of a Cog server that runs the model on your own machine."
                 " Workers must be able to reach it. Leave empty for Replicate.",
             )
             if st.form_submit_button("Show model"):
@@ -125,7 +126,7 @@ def _preview(connection: Connection, model: PublishedModel) -> None:
     seconds = settings().generation_seconds
     st.caption(
         f"{escaped(kind[0].upper() + kind[1:])}. Output: {schemas.output_of(model.output_shape)}."
-        f" Price: unknown. Deadline: {seconds:g} s, as for all models."
+        f" Price: unknown. Deadline: {seconds:g} s (default)."
         f" {plural(len(model.inputs), 'input')}:"
     )
     inputs_table(model.inputs, schemas.reserved(connection, model.inputs))

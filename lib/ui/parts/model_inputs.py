@@ -64,5 +64,5 @@ def changes_list(changes: Changes) -> None:
         )
     if changes.lost:
         st.caption(
-            f"No longer inputs, but set as operator-only: {escaped(', '.join(changes.lost))}."
+            f"Operator-only inputs that no longer exist: {escaped(', '.join(changes.lost))}."
         )

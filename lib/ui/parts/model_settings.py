@@ -143,7 +143,7 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             "Default parameters (JSON)",
             json.dumps(model["default_parameters"], indent=2, ensure_ascii=False),
             height=140,
-            help="Used for every parameter that a request leaves out.",
+            help="Used for every parameter that a request omits.",
         )
         price = st.number_input(
             "Price per image (USD)",
@@ -166,7 +166,7 @@ def fields(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
             min_value=1,
             max_value=86_400,
             value=model["deadline_seconds"],
-            placeholder=f"{settings().generation_seconds:g}, as for all models",
+            placeholder=f"{settings().generation_seconds:g} (default)",
             help="A prediction that takes longer is cancelled.",
         )
         enabled = st.checkbox("Enabled: users may request it", model["enabled"])

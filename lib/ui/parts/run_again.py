@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import streamlit as st
 
 from lib.database import DatabaseError, QueryError
-from lib.formats import escaped
+from lib.formats import escaped, sentence
 from lib.ops.run_again import (
     Changes,
     image_count,
@@ -110,7 +110,7 @@ def _form(job: Job, key: UUID) -> None:
             json.dumps(asked, indent=2, ensure_ascii=False),
             height=150,
             key=f"parameters {key}",
-            help="A JSON object with the size and the other parameters of the model.",
+            help="A JSON object with the size and the model's other parameters.",
         )
     number = _seed(seed, key) if model is None or model["takes_seed"] else None
     choices = [AS_TEST, AS_USER] if job["user_id"] else [AS_TEST]
@@ -217,7 +217,7 @@ def _start(
         return
     except QueryError as refusal:
         forget_stored()
-        st.error(f"Not started: {escaped(refusal.message)}.")
+        st.error(f"Not started. {escaped(sentence(refusal.message))}")
         return
     except DatabaseError as error:
         st.error(

@@ -157,7 +157,7 @@ def test_failing_runs_are_counted_with_their_message(cron):
     worker(cron)
     job_id = schedule(cron, "vacuum")
     ran(cron, job_id, "failed", message="ERROR:  a\n")
-    assert found(cron) == [("failing", "critical", "Cron job by hand: last run failed. ERROR: a")]
+    assert found(cron) == [("failing", "critical", "Cron job by hand: last run failed. ERROR: a.")]
     ran(cron, job_id, "failed", message="ERROR:  b")
     assert found(cron) == [
         ("failing", "critical", "Cron job by hand: last 2 runs failed. ERROR: b")
