@@ -9,7 +9,7 @@ import streamlit as st
 
 from lib.checks.health import LEVEL_LABELS
 from lib.checks.troubleshooting.catalogue import SYMPTOMS
-from lib.formats import duration, escaped, plural
+from lib.formats import duration, escaped, plural, sentence
 from lib.ops.alerts.actions import end_silence
 from lib.ops.alerts.rules import RULES, describe, format_measure, subject_name
 from lib.ops.conditions import START_WORKER
@@ -128,7 +128,7 @@ def show_delivery_problems(watch: Mapping[str, Any], channels: list[dict[str, An
         if channel["waiting"] and channel["last_error"] and channel["enabled"]:
             st.warning(
                 f"{plural(channel['waiting'], 'message')} to {escaped(channel['name'])} not"
-                f" delivered: {escaped(channel['last_error'])} Retries stop after a day.",
+                f" delivered: {escaped(sentence(channel['last_error']))} Retries stop after a day.",
                 icon=":material/notification_important:",
             )
 
@@ -224,7 +224,7 @@ def end_silence_action(row: Mapping[str, Any]) -> Action:
 
     return Action(
         "End silence",
-        f"Resumes notifications for “{parts.rule_title(row['rule'])}”.",
+        f"Resumes notifications for {parts.quoted(row['rule'])}.",
         "End silence",
         run,
     )

@@ -72,7 +72,7 @@ CATALOGUE = (
         "Input rejected by Replicate",
         "Replicate does not accept an input that the models table allows: the schema there is out"
         " of date or missing.",
-        "Compare the payload with the model's inputs there, correct the models table, then retry.",
+        "Compare the payload with the model's inputs on Replicate and correct the models table.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
@@ -203,7 +203,7 @@ CATALOGUE = (
     Guide(
         "input_unavailable",
         "Input image unavailable",
-        "The file of an input image is gone, or its address cannot be fetched from here.",
+        "The input image was deleted, or the worker cannot fetch its address.",
         "Check that the address can be opened without signing in, or have the file uploaded again.",
         "useless",
         r"input image (is no longer|cannot be|did not)",
@@ -213,7 +213,7 @@ CATALOGUE = (
         "Image not stored",
         "The image was generated, but storage rejected it: the disk is full or read-only, or"
         " Supabase Storage is down, over its quota or missing the bucket. Until it works again,"
-        " workers claim no jobs that need it; up to 30 such attempts count towards no maximum.",
+        " workers claim no jobs that need it; up to 30 such attempts do not count.",
         "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",
@@ -234,7 +234,7 @@ CATALOGUE = (
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
         "Usually no action needed: within a minute the prediction is found, or known not to exist,"
-        " and the job continues. If not, it is replaced after an hour, and both may be charged.",
+        " and the job continues. Otherwise a replacement follows after an hour; both may be charged.",
         "helps",
         r"may have started this generation",
     ),

@@ -146,7 +146,7 @@ def _parse_response(url: str, response: httpx.Response) -> Started:
         # From a gateway in between, or from functions that are not ours.
         raise StartRefused(
             f"start-generation at {url} returned HTTP {response.status_code} with a response"
-            " that is not Darkroom's. If Darkroom is at another address than the project, pass"
+            " that is not Darkroom's. If Darkroom has a different address than the project, pass"
             " functions_url.",
             code="unexpected_answer",
         ) from error

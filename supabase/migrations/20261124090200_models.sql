@@ -317,7 +317,7 @@ language plpgsql immutable set search_path = ''
 as $$
 begin
     if coalesce(p_id, '') !~ '^[a-zA-Z0-9][a-zA-Z0-9._-]*/[a-zA-Z0-9][a-zA-Z0-9._-]*$' then
-        raise exception 'the model id is %: write it as owner/name', p_id using errcode = '22023';
+        raise exception 'the model id % must have the form owner/name', p_id using errcode = '22023';
     end if;
     if coalesce(btrim(p_display_name), '') = '' then
         raise exception 'the display name is empty: enter the name that users see' using errcode = '22023';
@@ -335,13 +335,13 @@ language plpgsql immutable set search_path = ''
 as $$
 begin
     if coalesce(p_provider, '') not in ('replicate', 'cog') then
-        raise exception 'the provider is %: choose replicate or cog', p_provider using errcode = '22023';
+        raise exception 'unknown provider %: choose replicate or cog', p_provider using errcode = '22023';
     end if;
     if (p_provider = 'cog') <> (p_url is not null) then
-        raise exception 'a model at cog needs the address of its server, and no other model has one' using errcode = '22023';
+        raise exception 'a model with the provider cog needs the address of its server, and other models take none' using errcode = '22023';
     end if;
     if p_url !~ '^https?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[a-zA-Z0-9._~/-]*)?$' or length(p_url) > 300 then
-        raise exception 'the address is not one of a server: write http:// or https://, the host and the port, without a user, password or query'
+        raise exception 'invalid server address: use http:// or https://, a host and a port, without user, password or query'
             using errcode = '22023';
     end if;
 end;

@@ -116,7 +116,7 @@ begin
     );
     select jsonb_agg(jsonb_build_object(
         'field', coalesce(g.key, r.field),
-        'problem', format('upload:%s is not an upload that can be used: it is unknown, expired or another user''s', r.upload_id),
+        'problem', format('upload:%s cannot be used: it does not exist, has expired or belongs to another user', r.upload_id),
         'allowed', public.allowed_values('{"type": "string", "format": "uri"}')
     ) order by r.field, r.upload_id)
     into v_problems

@@ -252,27 +252,27 @@ declare
     v_id       uuid;
 begin
     if v_user is null or p_created_by <> v_user then
-        raise exception 'users may only enqueue jobs of their own' using errcode = '42501';
+        raise exception 'users may only enqueue their own jobs' using errcode = '42501';
     end if;
     if not exists (select from public.job_types t where t.job_type = p_job_type and t.for_users) then
         raise exception 'users may not enqueue jobs of type %', left(p_job_type, 200)
-            using errcode = '42501', hint = 'Types for users have for_users set in the table job_types.';
+            using errcode = '42501', hint = 'To allow a type, set for_users in the table job_types.';
     end if;
     select jsonb_agg(jsonb_build_object('field', c.field, 'problem', c.problem)) into v_problems
     from (values
         ('payload', 'must be a JSON object', jsonb_typeof(p_payload) is distinct from 'object'),
-        ('payload', 'must have at most 262,144 bytes', octet_length(p_payload::text) > 262144),
+        ('payload', 'must not be larger than 256 kB', octet_length(p_payload::text) > 262144),
         ('user_id', 'must be your own', lower(v_payload ->> 'user_id') <> v_user::text),
         ('test', 'can only be set by operators', v_payload ?| '{test,test_run}'),
         ('priority', 'must be 0', p_priority <> 0),
         ('scheduled_at', 'must be within a day', p_scheduled_at > now() + interval '1 day'),
         ('max_attempts', 'must be 1 to 3', p_max_attempts not between 1 and 3),
-        ('generation_id', 'is given by the server: leave it out', v_generate and v_payload ->> 'generation_id' is not null),
+        ('generation_id', 'is set by the server: omit it', v_generate and v_payload ->> 'generation_id' is not null),
         ('prompt', 'must be text of at most 10,000 characters', v_generate and (
             jsonb_typeof(v_payload -> 'prompt') not in ('string', 'null') or length(v_prompt) > 10000
         )),
         ('model_id', 'must be the id of a model', v_generate and coalesce(v_payload ->> 'model_id', '') = ''),
-        ('payload', 'must not hold objects or lists of lists as inputs', v_generate and exists (
+        ('payload', 'must not contain objects or nested lists as inputs', v_generate and exists (
             select from jsonb_each(v_inputs) i
             where jsonb_typeof(i.value) = 'object' or i.value @? 'strict $[*] ? (@.type() == "object" || @.type() == "array")'
         )),
@@ -313,7 +313,7 @@ begin
     if (v_limits ->> 'daily_used')::int >= (v_limits ->> 'daily_limit')::int
        or (v_limits ->> 'hourly_used')::int >= (v_limits ->> 'hourly_limit')::int
     then
-        raise exception 'the limit of jobs is reached' using errcode = 'DR429', detail = v_limits::text;
+        raise exception 'the job limit is reached' using errcode = 'DR429', detail = v_limits::text;
     end if;
     return public.enqueue_job(
         p_job_type, p_payload || jsonb_build_object('user_id', v_user),

@@ -52,9 +52,9 @@ comment on view public.live_jobs is
 - job_type: type of the jobs
 - status: pending or processing (running)
 - count: jobs
-- oldest: when the oldest of them was created
-- newest: when the newest of them was created
-- attempts: attempts of all of them together, so far
+- oldest: when the oldest job was created
+- newest: when the newest job was created
+- attempts: total number of attempts so far
 
 Cost: reads the live jobs by their partial indexes, never the finished ones.';
 
@@ -151,8 +151,8 @@ comment on view public.queue_health is
 - status: pending, processing (running), completed, failed, refused (failed in job_queue, but counted apart) or cancelled
 - count: jobs
 - avg_duration_seconds: mean run time of the finished ones, in seconds; null for live ones
-- oldest_job: when the oldest of them was created
-- newest_job: when the newest of them was created
+- oldest_job: when the oldest job was created
+- newest_job: when the newest job was created
 - avg_attempts: mean number of attempts so far
 
 Cost: live jobs by their partial indexes, finished ones from the daily rollup: it grows with the days of history, not with the jobs.';
@@ -174,7 +174,7 @@ comment on view public.queue_health_recent is
 - status: pending, processing (running), completed, failed, refused (failed in job_queue, but counted apart) or cancelled
 - count: jobs
 - avg_seconds: mean run time of the finished ones, in seconds; null for live ones
-- oldest: when the oldest of them was created
-- newest: when the newest of them was created
+- oldest: when the oldest job was created
+- newest: when the newest job was created
 
 Cost: live jobs by their partial indexes, a day of the hourly rollup, and the jobs that ended since it was last folded.';

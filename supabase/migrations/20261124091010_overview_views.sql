@@ -181,7 +181,7 @@ comment on view public.queue_state is
 - stuck_seconds: longest time since the last heartbeat of one of these; null if none
 - workers_alive: workers alive (live_workers)
 - slots: jobs that they run at once
-- unhandled: job types with due jobs that none of the workers alive runs (JSON list of job_type; due jobs; seconds that the oldest has waited), the 20 that wait longest; empty without workers
+- unhandled: job types with due jobs that no live worker runs (JSON list of job_type; due jobs; seconds that the oldest has waited), the 20 that wait longest; empty without workers
 - paused: pauses (JSON list of job_type, * for all; by; seconds; reason)
 - down: open circuit breakers (JSON list of provider; seconds since it opened; retry_seconds until the next try, null during one; reason)
 - held_models: rate-limited models (list of ids)

@@ -104,7 +104,7 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('start_generation:' || coalesce(p_user_id::text, p_source), 0));
     select * into v_model from public.models m where m.id = p_model_id and m.enabled and m.provider = p_provider;
     if not found then
-        raise exception 'there is no enabled model % at %', p_model_id, p_provider using errcode = 'DR404';
+        raise exception 'there is no enabled model % of the provider %', p_model_id, p_provider using errcode = 'DR404';
     end if;
     if coalesce(btrim(p_prompt), '') = '' and coalesce(v_model.input_schema ? 'prompt', true) then
         raise exception 'the prompt is empty: describe the image' using errcode = '22023';

@@ -102,6 +102,6 @@ def test_a_model_on_ones_own_server(
         assert shown.stdout.startswith(f"home/other (cog at {server.url}), output a list of images")
         assert models_command(app, *other, "--yes").returncode == 0
         wrong = models_command(app, "add", "a/b", "--provider", "cog", "--url", "ftp://gpu")
-        assert (wrong.returncode, "not one of a server" in wrong.stderr) == (1, True)
+        assert (wrong.returncode, "invalid server address" in wrong.stderr) == (1, True)
         page.goto(f"{app.url}/models?model={MODEL}")
         expect(page.get_by_text(f"Runs on cog at {moved}.")).to_be_visible(timeout=LONG)

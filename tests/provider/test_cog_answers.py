@@ -34,7 +34,7 @@ async def failure(cog: Cog) -> ProviderError:
         ([], "is not a JSON object"),
         ({}, "has no status"),
         (ENDED | {"id": "../q"}, "not a prediction id"),
-        (ENDED | {"id": "q"}, "is about another one"),
+        (ENDED | {"id": "q"}, "describes another one"),
         (ENDED | {"logs": 7}, "logs that are not text"),
         (b'{"id": "p", "status": "succeeded", "output": ["' + b"x" * 2000, "larger than"),
     ],

@@ -261,7 +261,7 @@ def test_only_its_owner_and_tests_use_an_upload(db: Connection, people: list[UUI
         # The same for each, under the name that was given.
         assert found["field"] == "images"
         assert found["problem"] == (
-            f"{reference} is not an upload that can be used: it is unknown, expired or another"
+            f"{reference} cannot be used: it does not exist, has expired or belongs to another"
             " user's"
         )
     assert refusal(db, None, {"image_input": [own]})["field"] == "image_input"

@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("command", choices=["add", "refresh"])
     parser.add_argument("model", help="owner/name, or the model's address on replicate.com")
     parser.add_argument(
-        "--provider", choices=["replicate", *SERVERS], help="cog for a Cog server of your own"
+        "--provider", choices=["replicate", *SERVERS], help="cog, for your own Cog server"
     )
     parser.add_argument("--url", help="address of that server, such as http://192.168.1.20:5000")
     parser.add_argument("--name", help="what users see; by default the model's name")

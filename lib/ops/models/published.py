@@ -77,8 +77,8 @@ def require_runnable(model: PublishedModel) -> None:
     takes_prompt = model.inputs.get("prompt", {}).get("type") == "string"
     if not (takes_prompt or any(map(takes_file, model.inputs.values()))):
         raise ModelRefused(
-            f"{model.id} takes neither a prompt nor an image. Darkroom runs models that make images"
-            " from them."
+            f"{model.id} takes neither a prompt nor an image. Darkroom runs only models that make"
+            " images from them."
         )
     for name, field in model.inputs.items():
         if field.get("required") and field.get("x-cog-secret"):

@@ -51,13 +51,16 @@ def error_from_health(body: bytes, place: str) -> ProviderError | None:
         case "SETUP_FAILED":
             why = f"could not set up its model: {_last_line(logs) or 'see its log'}"
         case "DEFUNCT":
-            why = "has stopped working; restart it"
+            why = "has stopped working: restart it"
         case "UNHEALTHY":
             why = f"is unhealthy: {_last_line(health.get('user_healthcheck_error'))}"
         case _:
             return None
     return ProviderError(
-        f"The Cog server at {place} {why}", code="provider_error", status=503, no_effect=True
+        f"The Cog server at {place} {why.rstrip('.')}.",
+        code="provider_error",
+        status=503,
+        no_effect=True,
     )
 
 

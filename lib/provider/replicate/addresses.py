@@ -21,5 +21,5 @@ def parse_file(body: bytes) -> str:
     urls = json_object(body).get("urls")
     address = urls.get("get") if isinstance(urls, dict) else None
     if not isinstance(address, str) or not re.fullmatch(r"https?://[!-~]{1,2000}", address):
-        raise unexpected("has no address of the file")
+        raise unexpected("contains no file address")
     return address

@@ -90,6 +90,6 @@ def _opened(content: bytes) -> Image.Image:
         image.load()
     # Decoders raise whatever a damaged file makes them.
     except Exception as error:
-        raise Unreadable("The input is not an image that can be read.") from error
+        raise Unreadable("The input is not a readable image.") from error
     image.thumbnail((MAX_SIDE, MAX_SIDE))
     return ImageOps.exif_transpose(image)

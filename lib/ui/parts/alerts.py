@@ -180,12 +180,17 @@ def rule_title(rule: str | None) -> str:
     return RULES[rule].title if rule else "All alerts"
 
 
+def quoted(rule: str | None) -> str:
+    """A rule in a sentence; None stands for all rules."""
+    return f"“{RULES[rule].title}”" if rule else "all alerts"
+
+
 def silence_action(
     rule: str | None, length: str, *, alert: Mapping[str, Any] | None = None, reason: str = ""
 ) -> Action:
     """Silence a rule (None: all rules), or only the subject of `alert`."""
     subject: str | None = alert["subject"] if alert else None
-    which = f"“{rule_title(rule)}”" if rule else "all alerts"
+    which = quoted(rule)
 
     def run() -> str:
         silence(pool(), actor(), rule, subject, SILENCE_SECONDS[length], reason)

@@ -49,13 +49,13 @@ def image_field(
             _previews(files, label)
         if kept:
             show_input_images(kept, label)
-            st.button("Remove kept images", key=f"{key} remove", on_click=_remove, args=(key,))
+            st.button("Remove images", key=f"{key} remove", on_click=_remove, args=(key,))
         address = st.text_input(
             escaped(f"Address: {label}"),
             key=f"{key} address {turn}",
             persist_state="session",
             max_chars=MAX_ADDRESS_CHARS,
-            placeholder="Or the address of an image: https://…",
+            placeholder="Or an image address: https://…",
             label_visibility="collapsed",
         )
     # New ones first: a model that takes one image gets the first.
