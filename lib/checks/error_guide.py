@@ -234,7 +234,7 @@ CATALOGUE = (
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
         "Usually no action needed: within a minute the prediction is found, or known not to exist,"
-        " and the job continues. Otherwise a replacement follows after an hour; both may be charged.",
+        " and the job continues. Otherwise it is replaced after an hour; both may be charged.",
         "helps",
         r"may have started this generation",
     ),

@@ -341,7 +341,7 @@ begin
         raise exception 'a model with the provider cog needs the address of its server, and other models take none' using errcode = '22023';
     end if;
     if p_url !~ '^https?://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[a-zA-Z0-9._~/-]*)?$' or length(p_url) > 300 then
-        raise exception 'invalid server address: use http:// or https://, a host and a port, without user, password or query'
+        raise exception 'invalid server address: use http:// or https://, a host and a port, without a user, password or query'
             using errcode = '22023';
     end if;
 end;
