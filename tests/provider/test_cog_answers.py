@@ -51,7 +51,7 @@ async def test_a_malformed_answer_is_an_error_that_may_have_run(serve, monkeypat
     ("status", "body", "code", "permanent", "no_effect", "words"),
     [
         (404, {}, "provider_error", False, True, "is not a Cog server"),
-        (401, {"detail": "no key"}, "unauthorized", True, True, "asks for credentials: no key."),
+        (401, {"detail": "no key"}, "unauthorized", True, True, "requires sign-in: no key."),
         (413, {}, "invalid_input", True, True, "too large"),
         (500, {"error": "boom"}, "provider_error", False, False, "returned HTTP 500: boom."),
         (502, b"<html>", "provider_error", False, False, "returned HTTP 502: Bad Gateway."),

@@ -160,7 +160,7 @@ def test_failing_runs_are_counted_with_their_message(cron):
     assert found(cron) == [("failing", "critical", "Cron job by hand: last run failed. ERROR: a.")]
     ran(cron, job_id, "failed", message="ERROR:  b")
     assert found(cron) == [
-        ("failing", "critical", "Cron job by hand: last 2 runs failed. ERROR: b")
+        ("failing", "critical", "Cron job by hand: last 2 runs failed. ERROR: b.")
     ]
 
 
