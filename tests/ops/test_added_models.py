@@ -66,7 +66,7 @@ def test_a_model_is_named_by_name_or_web_address(text, found):
     "text", ["", "artist", "https://evil.example/an/artist", "an/artist:latest", "../..", "a b/c"]
 )
 def test_anything_else_is_not_a_model(text):
-    with pytest.raises(ModelRefused, match="not a model"):
+    with pytest.raises(ModelRefused, match="Not a model"):
         parse_address(text)
 
 

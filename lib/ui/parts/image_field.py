@@ -49,7 +49,7 @@ def image_field(
             _previews(files, label)
         if kept:
             show_input_images(kept, label)
-            st.button("Remove images", key=f"{key} remove", on_click=_remove, args=(key,))
+            st.button("Remove previous images", key=f"{key} remove", on_click=_remove, args=(key,))
         address = st.text_input(
             escaped(f"Address: {label}"),
             key=f"{key} address {turn}",
