@@ -261,8 +261,7 @@ def test_only_its_owner_and_tests_use_an_upload(db: Connection, people: list[UUI
         # The same for each, under the name that was given.
         assert found["field"] == "images"
         assert found["problem"] == (
-            f"{reference} cannot be used: it does not exist, has expired or belongs to another"
-            " user"
+            f"{reference} cannot be used: it does not exist, has expired or belongs to another user"
         )
     assert refusal(db, None, {"image_input": [own]})["field"] == "image_input"
     assert refusal(db, None, {"source_image_url": tests})["field"] == "source_image_url"
