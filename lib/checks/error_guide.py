@@ -71,8 +71,7 @@ CATALOGUE = (
     Guide(
         "invalid_input",
         "Input rejected by Replicate",
-        "Replicate does not accept an input that the models table allows: the schema there is out"
-        " of date or missing.",
+        "The model's schema here is out of date or missing, so Replicate rejects an input.",
         "Compare the payload with the model's inputs there, correct the models table, then retry.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
@@ -81,8 +80,7 @@ CATALOGUE = (
         "refused",
         "Refused",
         "The model's safety filter or your prompt check refused the prompt or the image.",
-        "The user has to change the prompt. If many jobs are refused, check what their"
-        " prompts ask for.",
+        "The user has to change the prompt. If many jobs are refused, look at their prompts.",
         "useless",
         r"safety|nsfw|sensitive|content policy|flagged|moderat|\bE005\b",
         older_code="prediction_failed",
@@ -92,9 +90,8 @@ CATALOGUE = (
         "Prompt check failed",
         "The function in DARKROOM_PROMPT_CHECK raised an error, took longer than 10 s, or returned"
         " neither None nor a sentence. Nothing was sent to the provider.",
-        "Find the error in the worker's log and fix the function. Up to 30 such attempts do"
-        " not count towards the maximum, so pending jobs continue automatically. Retry the failed"
-        " jobs.",
+        "Find the error in the worker's log and fix the function. Pending jobs continue by"
+        " themselves: up to 30 such attempts do not count. Retry the failed jobs.",
         "after",
         r"prompt could not be checked",
     ),

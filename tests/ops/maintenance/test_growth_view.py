@@ -14,6 +14,6 @@ def test_the_day_on_which_the_disk_is_full_is_said():
 
     [said] = AppTest.from_function(page).run().error
     assert said.value == (
-        "Without a purge, a disk of 2 GB is full on 28 Nov 2026; with a purge after 90 days, a disk"
-        " of 2 GB is full on 28 Nov 2026."
+        "Without a purge, a 2 GB disk will be full on 28 Nov 2026; with a purge after 90 days, a"
+        " 2 GB disk will be full on 28 Nov 2026."
     )
