@@ -40,8 +40,10 @@ MANUAL_BADGES = {True: ":green-badge[Done]", False: ":orange-badge[To do]"}
 
 st.caption(
     "Live checks of everything a deployment needs before launch. Checks that need attention show"
-    " what to do. Mark the manual checks as done yourself. Keys and commands for your application:"
-    " [Calling the functions](#calling-the-functions)."
+    " what to do. Mark the manual checks as done yourself."
+)
+st.markdown(
+    "Keys and commands for your application: [Calling the functions](#calling-the-functions)"
 )
 
 

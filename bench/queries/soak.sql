@@ -1,10 +1,10 @@
 -- A steady load on an app, and what it holds of the database.
 
 -- name: start_generation$
--- One of the models, in turn.
+-- One of the models that make an image from a prompt alone.
 select public.start_generation(
     null, 'A lighthouse at ' || clock_timestamp(),
-    (select id from public.models where enabled order by md5(id || clock_timestamp()) limit 1), '{}', 'test'
+    (select id from public.models where enabled and kind = 'generate' order by md5(id || clock_timestamp()) limit 1), '{}', 'test'
 );
 
 -- name: connections$

@@ -70,9 +70,9 @@ CATALOGUE = (
     Guide(
         "invalid_input",
         "Input rejected by Replicate",
-        "Replicate does not accept an input that the models table allows: the schema there is out"
-        " of date or missing.",
-        "Compare the payload with the model's inputs on Replicate and correct the models table.",
+        "The model's schema here is out of date or missing, so Replicate rejects an input.",
+        "Compare the payload with the model's inputs on Replicate, correct the models table, then"
+        " retry.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),

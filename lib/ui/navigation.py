@@ -47,6 +47,8 @@ def navigation() -> StreamlitPage:
         # Leaving a page closes its confirmation dialog.
         st.session_state["page"] = page.url_path
         st.session_state.pop("action to confirm", None)
+        # Left before it was drawn, the page before must not pass for the one on which one arrives.
+        st.session_state.pop("drawn", None)
     st.logo(ICONS / "wordmark.svg", size="large", icon_image=ICONS / "icon.svg")
     sidebar(viewer, file)
     _title_line(viewer, file)

@@ -241,11 +241,11 @@ as $$
 declare
     v_user     constant uuid := auth.uid();
     v_generate constant boolean := p_job_type = 'generate-image';
-    v_payload  constant jsonb := case when jsonb_typeof(p_payload) = 'object' then p_payload else '{}' end;
+    v_payload  constant jsonb := case when jsonb_typeof(p_payload) = 'object' then p_payload else '{}'::jsonb end;
     v_prompt   constant text := btrim(v_payload ->> 'prompt', E' \t\r\n');
     v_inputs   constant jsonb := jsonb_strip_nulls(
         v_payload - '{generation_id,user_id,prompt,model_id,application,metadata,parameters}'::text[]
-        || case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}' end
+        || case when jsonb_typeof(v_payload -> 'parameters') = 'object' then v_payload -> 'parameters' else '{}'::jsonb end
     );
     v_problems jsonb;
     v_limits   jsonb;
@@ -286,10 +286,10 @@ begin
     end if;
 
     if v_generate then
-        v_id := public.start_generation(
+        v_id := (public.start_generation(
             v_user, v_prompt, p_payload ->> 'model_id', v_inputs,
             p_application => p_payload ->> 'application', p_metadata => nullif(p_payload -> 'metadata', 'null')
-        ) ->> 'job_id';
+        ) ->> 'job_id')::uuid;
         update public.job_queue q
         set scheduled_at = greatest(q.scheduled_at, p_scheduled_at), max_attempts = coalesce(p_max_attempts, q.max_attempts)
         where q.id = v_id and (p_scheduled_at > q.scheduled_at or p_max_attempts <> q.max_attempts);

@@ -39,7 +39,7 @@ def test_jobs_that_take_longer_go_on_with_their_heartbeats(call, db, eventually)
         "processed": 1,
         "errors": 1,
         "running": 1,
-        "message": "Processed 1 job(s) with 1 error(s), 1 still running",
+        "message": "Jobs processed: 1, errors: 1, 1 still running",
     }
     held = db.execute(HELD, [endless]).fetchone()
     assert (held["status"], held["kind"], held["stopped_at"]) == (

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,8 @@ def rights(conn: Connection, query: str) -> set[tuple[str, ...]]:
 @pytest.mark.parametrize("path", sorted(MIGRATIONS.glob("*.sql")), ids=lambda path: path.stem[15:])
 def test_file_suits_the_supabase_cli(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
+    # A version that is no time stands in its list without one.
+    assert datetime.strptime(path.name.partition("_")[0], "%Y%m%d%H%M%S")
     assert BEGIN_ATOMIC.findall(text) == []
     assert WITHOUT_CAST.findall(text) == []
 

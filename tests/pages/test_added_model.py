@@ -65,7 +65,14 @@ def test_a_model_is_added_by_name_generates_and_is_refreshed(make_app, page: Pag
     expect(image).to_be_visible(timeout=LONG)
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
     [made] = app.rows("select parameters, size from public.image_generations")
-    assert made["parameters"] == {"aspect_ratio": "16:9", "output_format": "jpg"}
+    assert made["parameters"] == {
+        "aspect_ratio": "16:9",
+        "output_format": "jpg",
+        # The form sends what it shows.
+        "resolution": "1K",
+        "google_search": False,
+        "image_search": False,
+    }
     [model] = app.rows("select deadline_seconds from public.models where refreshed_at is not null")
     assert model == {"deadline_seconds": 90}
     assert made["size"]["expected"] == {"width": 1360, "height": 768, "exact": False}

@@ -58,7 +58,8 @@ PAGES = ("overview", "throughput", "models", "failures", "users")
 MECHANICS = {
     ("failures", "failed"), ("failures", "failed_ids"), ("failures", "tried_again"),
     ("failures", "job"), ("failures", "attempts"), ("models", "compared"),
-    ("models", "errors"), ("models", "settings"), ("users", "by_email"), ("users", "generations"),
+    ("models", "errors"), ("models", "images"), ("models", "settings"),
+    ("users", "by_email"), ("users", "generations"),
     ("overview", "has_sample_data"), ("overview", "is_empty"), ("overview", "events"),
     ("overview", "failures"), ("overview", "running"), ("overview", "images"),
     ("users", "may_read_users"), ("users", "id_of_email"),

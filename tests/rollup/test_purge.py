@@ -144,7 +144,7 @@ def test_a_run_is_recorded_once_with_its_totals(folded):
 
 def test_a_stopped_run_deletes_nothing_more(folded):
     run = folded.db.execute(PURGE, ["me", timedelta(days=9), 50]).fetchone()["run"]
-    with pytest.raises(QueryError, match="is running"), translated():
+    with pytest.raises(QueryError, match="is already purging"), translated():
         folded.db.execute(PURGE, ["you", timedelta(days=9), 50])
     assert folded.value("select stop_purge('you')") is True
     assert folded.value("select stop_purge('you')") is False

@@ -204,5 +204,5 @@ def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
     ],
 )
 def test_no_stored_address_leads_elsewhere_into_our_network(functions: str, stored: str) -> None:
-    with pytest.raises(StorageFailed, match=r"private network|not use https|not a web URL"):
+    with pytest.raises(StorageFailed, match=r"private network|not use https|not a web address"):
         images.image_file(row(url=stored) | {"outputs": []})

@@ -53,7 +53,7 @@ def test_stops_when_told(filled, database):
 
 def test_two_do_not_purge_at_once(filled, database):
     purge = Purge(database, "me", TEN_DAYS, lambda: None, Slow(jobs=20))
-    with pytest.raises(QueryError, match="is running"):
+    with pytest.raises(QueryError, match="is already purging"):
         Purge(database, "you", TEN_DAYS, lambda: None)
     filled.execute("select stop_purge('me')")
     purge.wait(30)

@@ -6,7 +6,7 @@ create function pg_temp.bad(p_part text default '') returns text
 language sql stable return current_setting('test.hostile') || p_part;
 
 insert into auth.users (id, email)
-values ('00000000-0000-4000-8000-000000000001', pg_temp.bad());
+values ('00000000-0000-4000-8000-000000000001', left(pg_temp.bad(), 255));
 
 insert into public.models (id, display_name, input_schema, price_per_image)
 values (pg_temp.bad(), pg_temp.bad(' model'), jsonb_build_object(pg_temp.bad(' name'), jsonb_build_object(

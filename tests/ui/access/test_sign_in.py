@@ -17,7 +17,7 @@ def test_pages_are_those_of_the_role(signed_app, people, role) -> None:
     page = people[role]
     page.goto(signed_app.url)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=LONG)
-    expect(page.get_by_test_id("stSidebar").get_by_text(f"role {role}")).to_be_visible()
+    expect(page.get_by_test_id("stSidebar").get_by_text(f"Signed in as {role}")).to_be_visible()
     entries = sidebar_pages(Role[role.upper()])
     links = page.get_by_test_id("stSidebar").get_by_role("link")
     expect(links).to_have_count(len(entries), timeout=LONG)
@@ -96,7 +96,7 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     # The dialog stands still: only a second session can tell that the file has been read.
     other = page.context.new_page()
     other.goto(signed_app.url)
-    expect(other.get_by_text("role viewer")).to_be_visible(timeout=LONG)
+    expect(other.get_by_text("Signed in as viewer")).to_be_visible(timeout=LONG)
     confirm.click()
     expect(page.get_by_text("Requires the operator role; yours is viewer.")).to_be_visible(
         timeout=LONG
@@ -108,7 +108,7 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     refused = other.get_by_text("You have no role in this app.")
     expect(refused).to_be_visible(timeout=LONG)
     secrets_file.write_text(secrets(provider.auth, LISTS))
-    role = other.get_by_text("role operator")
+    role = other.get_by_text("Signed in as operator")
     for _ in range(10):
         # The app notices the file by itself; a page that has refused stands still.
         other.reload()
