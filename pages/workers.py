@@ -119,8 +119,8 @@ def worker_table(workers: Sequence[Row]) -> None:
             "state", "heartbeat", "running", "worker", "kind", "version", "oldest", "started_at",
         ],
         column_config={
-            "state": st.column_config.TextColumn("State", width=80),
-            "worker": st.column_config.TextColumn("Host", width=240),
+            "state": st.column_config.TextColumn("State", width=110),
+            "worker": st.column_config.TextColumn("Host", width=210),
             "kind": st.column_config.TextColumn("Kind", width=115),
             "version": st.column_config.TextColumn("Version", width=80),
             "running": st.column_config.TextColumn("Running", width=90),
