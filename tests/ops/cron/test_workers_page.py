@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from cron_calls import BY_HAND, one, schedule
 from cron_server import send_requests
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from lib.database import connect
 from lib.database.pool import Connection
@@ -36,10 +37,29 @@ def conn(cron_database: str) -> Iterator[Connection]:
 
 
 def press(main: Locator, name: str) -> None:
-    """Clicks a button once those of another job, which stay for a moment, are gone."""
-    button = main.get_by_role("button", name=name)
+    """Clicks a button once those of another job, which stay for a moment, are gone.
+
+    Until its dialog opens: a refresh of the page can replace the button under the click.
+    """
+    button, dialog = main.get_by_role("button", name=name), main.page.get_by_role("dialog")
     expect(button).to_have_count(1, timeout=LONG)
-    button.click()
+    for _ in range(3):
+        button.click()
+        with suppress(AssertionError):
+            expect(dialog).to_be_visible(timeout=LONG / 3)
+            return
+    expect(dialog).to_be_visible()
+
+
+def choose_job(main: Locator, name: str) -> None:
+    """Chooses a cron job; a refresh of the page can close the open list."""
+    option = main.page.get_by_role("option", name=name)
+    for _ in range(3):
+        main.get_by_role("combobox", name="Cron job").click()
+        with suppress(TimeoutError):
+            option.click(timeout=LONG / 3)
+            return
+    option.click()
 
 
 def confirm(page: Page, button: str, report: str) -> None:
@@ -122,8 +142,7 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
         "Cron job <b>broken</b>: last (run|[0-9]+ runs) failed. ERROR: unrecognized configuration"
     )
     expect(main.get_by_text(failing)).to_be_visible(timeout=LONG)
-    main.get_by_role("combobox", name="Cron job").click()
-    page.get_by_role("option", name="<b>broken</b>").click()
+    choose_job(main, "<b>broken</b>")
     expect(main.get_by_text("which is not set. Every run fails").first).to_be_visible(timeout=LONG)
     expect(main.get_by_text("alter database postgres set app.settings.no_such_key")).to_be_visible(
         timeout=LONG
@@ -132,14 +151,13 @@ def test_the_queue_is_scheduled_seen_running_and_unscheduled(
     expect(main.locator("canvas", has_text=explained)).to_have_count(1, timeout=LONG)
 
     # Called by hand, then unscheduled.
-    main.get_by_role("button", name="Call process-jobs").click()
+    press(main, "Call process-jobs")
     confirm(
         page,
         "Call process-jobs",
         "process-jobs responded: HTTP 200: Jobs processed: 0, errors: 0",
     )
-    main.get_by_role("combobox", name="Cron job").click()
-    page.get_by_role("option", name="process-jobs").click()
+    choose_job(main, "process-jobs")
     expect(main.get_by_text("which is not set")).to_have_count(1, timeout=LONG)
     press(main, "Remove schedule")
     confirm(page, "Remove schedule", "process-jobs removed.")
@@ -178,7 +196,7 @@ def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Pa
     for text in ("Claim pending jobs", "Every 5.0 s", "Alive"):
         expect(main.locator("canvas", has_text=text)).to_have_count(1, timeout=LONG)
     expect(main.get_by_role("button", name=re.compile("^Schedule p|schedule$"))).to_have_count(0)
-    main.get_by_role("button", name="Call process-jobs").click()
+    press(main, "Call process-jobs")
     confirm(
         page,
         "Call process-jobs",
