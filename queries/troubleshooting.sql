@@ -29,7 +29,10 @@ with alive as materialized (
         q.job_type, m.held, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
         min(q.scheduled_at) as first_at, min(q.scheduled_at) filter (where q.scheduled_at > now()) as next_at
     from public.job_queue q
-    cross join (select array(select model_id from held) || public.down_models() as models) all_held
+    cross join (
+        -- Those with a server of their own, too: the breaker of their type's provider does not count for them.
+        select array(select model_id from held union select m.id from public.models m where m.provider_url is not null) as models
+    ) all_held
     cross join lateral (
         select case
             when left(q.payload ->> 'model_id', 200) = any (all_held.models) then left(q.payload ->> 'model_id', 200)
