@@ -660,10 +660,20 @@ as $$
     where q.id = p_job_id
       and g.id = public.generation_of(q.payload)
       and g.status <> 'completed'
-      and (q.job_type = 'generate-image' or not public.is_being_generated(g.id));
+      and (q.job_type = 'generate-image' or not public.is_being_generated(g.id))
+      -- The original's functions store the image in a job of its own, which they enqueue before this one ends.
+      and not (
+          q.job_type = 'generate-image' and q.status = 'completed'
+          and coalesce(p_result ->> 'image_url', g.image_url) is null
+          and exists (
+              select from public.job_queue d
+              where d.status in ('pending', 'processing') and public.generation_of(d.payload) = g.id
+                and d.job_type = 'download-image'
+          )
+      );
 $$;
 comment on function public.follow_job is
-    'Updates the generation of a job to the status of the job. A completed generation does not change, nor does one with a live generate-image job by a job of another type.';
+    'Updates the generation of a job to the status of the job. A completed generation does not change, nor does one with a live generate-image job by a job of another type; one without an image ends with its live download-image job.';
 
 create function public.end_busy_holds(p_models text[]) returns void
 language sql volatile set search_path = ''
