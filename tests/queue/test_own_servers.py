@@ -140,6 +140,14 @@ def test_a_busy_server_costs_no_attempt_no_place_and_no_error(queue):
     assert queue.status(second) == "pending"
 
 
+def test_an_alert_tells_that_jobs_wait_long_for_a_server_that_stays_busy(queue):
+    job_id = queue.enqueue(model_id=HOME, due="-1 hour")
+    assert queue.claim() == [job_id]
+    busy(queue, job_id)
+    waiting = queue.rows("select value from measure_waiting() where rule = 'oldest_pending'")
+    assert [round(row["value"]) for row in waiting] == [3600]
+
+
 def test_an_error_after_many_busy_answers_waits_as_after_the_first(queue):
     job_id = queue.enqueue(model_id=HOME)
     for _ in range(40):
