@@ -154,7 +154,7 @@ left join lateral (
         ) as jobs,
         coalesce((found.lines[20]).priority >= coalesce(q.priority, 0), false) as cut
     from (
-        select public.pending_lines(20, p_barred => array(select p.job_type from public.queue_pauses p)) as lines
+        select public.pending_lines(20, p_barred => public.barred_job_types()) as lines
         where q.status = 'pending'
         -- Or it would be called again for each use.
         offset 0

@@ -9,9 +9,8 @@ select
     (select count(*) from public.job_queue where status = 'pending') as pending,
     (select count(*) from public.job_queue where status = 'processing') as processing,
     (select count(*) from public.stuck_jobs) as stuck,
-    coalesce(extract(epoch from now() - public.oldest_due(array(
-        select p.job_type from public.queue_pauses p
-    ))), 0)::double precision as oldest_due_seconds,
+    coalesce(extract(epoch from now() - public.oldest_due(public.barred_job_types())), 0)::double precision
+        as oldest_due_seconds,
     workers.*,
     (
         select count(*) from public.alert_notifications where sent_at is null and given_up_at is null

@@ -218,12 +218,14 @@ as $$
     select array(
         select p.job_type from public.queue_pauses p
         union all
+        -- Or a user could raise an alarm that never ends.
         select t.job_type from public.job_types t
-        join public.provider_breakers b using (provider) where b.open_until is not null
+        where t.for_users and t.job_type <> 'generate-image'
+          and not exists (select from public.workers w where t.job_type = any (w.job_types))
     );
 $$;
 comment on function public.barred_job_types is
-    'Types of jobs that cannot be claimed: paused ones (* for all) and those of a provider that is down, but for their models with a server of their own.';
+    'Types of jobs whose wait is no fault: paused ones (* for all), and those that users may enqueue but no worker of the last day runs. pending_lines knows by itself which providers are down.';
 
 create function public.down_models() returns text[]
 language sql stable set search_path = ''

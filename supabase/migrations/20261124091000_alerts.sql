@@ -147,7 +147,7 @@ as $$
     );
 $$;
 comment on function public.oldest_due is
-    'Due time of the oldest claimable job, whose type is not barred (paused), whose model is not rate-limited (a busy server counts) and whose provider is not down. Considers the first 1,000 lines in claim order.';
+    'Due time of the oldest claimable job, whose type is not barred, whose model is not rate-limited (a busy server counts) and whose provider is not down. Considers the first 1,000 lines in claim order.';
 
 create function public.recent_times()
 returns table (kind text, jobs bigint, p50 double precision, p95 double precision, p99 double precision)
@@ -186,9 +186,7 @@ declare
     v_pending constant int := (
         select count(*) from (select from public.job_queue q where q.status = 'pending' limit v_most) counted
     );
-    v_waited  constant double precision := extract(
-        epoch from now() - public.oldest_due(array(select p.job_type from public.queue_pauses p))
-    );
+    v_waited  constant double precision := extract(epoch from now() - public.oldest_due(public.barred_job_types()));
     -- Reads the newest 10,000 at most: if all of them failed, nothing has completed for long enough.
     v_since   constant double precision := (
         select extract(epoch from now() - newest.completed_at)
