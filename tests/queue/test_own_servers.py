@@ -140,6 +140,17 @@ def test_a_busy_server_costs_no_attempt_no_place_and_no_error(queue):
     assert queue.status(second) == "pending"
 
 
+def test_a_job_that_names_no_model_counts_for_the_server_of_its_generation(queue):
+    queue.rows(
+        "insert into image_generations (id, prompt, model_id) values (%s, 'p', %s) returning id",
+        *(GENERATION, HOME),
+    )
+    job_id = queue.claimed(generation_id=GENERATION)
+    assert queue.begin(job_id)[0]["provider_url"] == PLACES[HOME]
+    busy(queue, job_id)
+    assert 1 < hold(queue, HOME) <= 2
+
+
 def test_an_alert_tells_that_jobs_wait_long_for_a_server_that_stays_busy(queue):
     job_id = queue.enqueue(model_id=HOME, due="-1 hour")
     assert queue.claim() == [job_id]
