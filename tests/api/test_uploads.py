@@ -1,5 +1,6 @@
 """Uploading input images over HTTP: what is taken, whose they are, and what becomes of them."""
 
+import asyncio
 import json
 import struct
 import time
@@ -236,7 +237,8 @@ async def test_an_upload_that_expires_while_a_generation_starts_is_kept(call, db
                 [EDIT["model_id"], json.dumps({"image": reference})],
             )
             db.execute("select pg_sleep(0.4)")
-            assert await delete_expired_uploads(pool, image_storage(served.settings)) == 0
+            async with asyncio.timeout(10):
+                assert await delete_expired_uploads(pool, image_storage(served.settings)) == 0
     finally:
         await pool.close()
     assert len(list((served.settings.data / "uploads" / "anonymous").iterdir())) == 2
