@@ -29,7 +29,10 @@ with alive as materialized (
         q.job_type, m.held, count(*) as jobs, count(*) filter (where q.scheduled_at <= now()) as due,
         min(q.scheduled_at) as first_at, min(q.scheduled_at) filter (where q.scheduled_at > now()) as next_at
     from public.job_queue q
-    cross join (select array(select model_id from held) || public.down_models() as models) all_held
+    cross join (
+        -- Those with a server of their own, too: the breaker of their type's provider does not count for them.
+        select array(select model_id from held union select m.id from public.models m where m.provider_url is not null) as models
+    ) all_held
     cross join lateral (
         select case
             when left(q.payload ->> 'model_id', 200) = any (all_held.models) then left(q.payload ->> 'model_id', 200)
@@ -280,9 +283,13 @@ select
 -- none).
 with barred as materialized (
     select
-        public.barred_job_types() as types,
-        public.down_models() as down,
-        array(select h.model_id from public.model_holds h where h.held_until > now()) as models
+        array(select p.job_type from public.queue_pauses p) as types,
+        array(
+            select t.job_type from public.job_types t join public.provider_breakers b using (provider)
+            where b.open_until is not null
+        ) as down_types,
+        array(select m.id from public.models m where m.provider_url is not null) as own,
+        public.down_models() || array(select h.model_id from public.model_holds h where h.held_until > now()) as models
 )
 select
     count(*) as due,
@@ -299,7 +306,8 @@ from public.job_queue q
 cross join barred b
 where q.status = 'pending' and q.scheduled_at <= now()
   and not (q.job_type = any (b.types) or '*' = any (b.types))
-  and (left(q.payload ->> 'model_id', 200) = any (b.models || b.down)) is not true;
+  and not (q.job_type = any (b.down_types) and coalesce(left(q.payload ->> 'model_id', 200) <> all (b.own), true))
+  and (left(q.payload ->> 'model_id', 200) = any (b.models)) is not true;
 
 -- name: model_speeds
 -- Run times of models in the last six hours and in the week before. Columns: model_id; completed,

@@ -9,12 +9,14 @@ select public.record_upload(
 select public.forget_uploads(:ids::uuid[]);
 
 -- name: expired(limit)
--- Uploads that can be deleted. Columns: id, storage_path, thumbnail_path.
+-- Uploads that can be deleted: not one that a generation is about to use, which has locked it. Columns:
+-- id, storage_path, thumbnail_path.
 select u.id, u.storage_path, u.thumbnail_path
 from public.uploads u
 where u.expires_at <= now()
 order by u.expires_at
-limit :limit;
+limit :limit
+for update skip locked;
 
 -- name: upload(id, user_id, every)^
 -- An upload of a user, or of anybody if every is true; no row for another's or an expired one.

@@ -138,10 +138,8 @@ def waits_too_long(now: QueueState) -> list[Condition]:
     """The oldest pending job exceeds the wait threshold although workers are alive."""
     if not now["workers_alive"]:
         return []
-    # The check unhandled_types says why the oldest job of such a type waits.
-    unhandled = max((found["seconds"] for found in now["unhandled"]), default=0)
     waits = [
-        (now["due"] and unhandled < now["oldest_due_seconds"], now["oldest_due_seconds"], []),
+        (now["due"], now["oldest_due_seconds"], []),
         (now["rate_limited"], now["oldest_rate_limited_seconds"], now["held_models"]),
     ]
     return [

@@ -53,6 +53,11 @@ insert into darkroom.migrations (version, name, sha256) values (:version, :name,
 insert into public.audit_log (actor, action, affected, details)
 values (:actor, 'apply_migration', 1, jsonb_build_object('file', :file::text, 'lines', :lines::int));
 
+-- name: limit_waits#
+-- Give up after 10 s of waiting for one lock, unless the role has a limit of its own. Meanwhile the tables
+-- that earlier files have locked, such as those of a running queue, make everybody else wait.
+select set_config('lock_timeout', '10s', true) where current_setting('lock_timeout') = '0';
+
 -- name: reset_settings#
 -- A migration may have changed settings of the session, such as search_path.
 reset all;

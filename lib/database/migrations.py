@@ -191,6 +191,7 @@ def _prepare_history(conn: Connection) -> None:
 
 def _apply(conn: Connection, migration: Migration, actor: str | None) -> None:
     text = migration.path.read_text(encoding="utf-8")
+    history.limit_waits(conn)
     _run(conn, migration.path.name, text)
     history.record(conn, version=migration.version, name=migration.name, sha256=migration.sha256)
     if actor is not None:

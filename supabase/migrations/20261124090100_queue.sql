@@ -218,12 +218,14 @@ as $$
     select array(
         select p.job_type from public.queue_pauses p
         union all
+        -- Or a user could raise an alarm that never ends.
         select t.job_type from public.job_types t
-        join public.provider_breakers b using (provider) where b.open_until is not null
+        where t.for_users and t.job_type <> 'generate-image'
+          and not exists (select from public.workers w where t.job_type = any (w.job_types))
     );
 $$;
 comment on function public.barred_job_types is
-    'Types of jobs that cannot be claimed: paused ones (* for all) and those of a provider that is down, but for their models with a server of their own.';
+    'Types of jobs whose wait is no fault: paused ones (* for all), and those that users may enqueue but no worker of the last day runs. pending_lines knows by itself which providers are down.';
 
 create function public.down_models() returns text[]
 language sql stable set search_path = ''
@@ -660,10 +662,20 @@ as $$
     where q.id = p_job_id
       and g.id = public.generation_of(q.payload)
       and g.status <> 'completed'
-      and (q.job_type = 'generate-image' or not public.is_being_generated(g.id));
+      and (q.job_type = 'generate-image' or not public.is_being_generated(g.id))
+      -- The original's functions store the image in a job of its own, which they enqueue before this one ends.
+      and not (
+          q.job_type = 'generate-image' and q.status = 'completed'
+          and coalesce(p_result ->> 'image_url', g.image_url) is null
+          and exists (
+              select from public.job_queue d
+              where d.status in ('pending', 'processing') and public.generation_of(d.payload) = g.id
+                and d.job_type = 'download-image'
+          )
+      );
 $$;
 comment on function public.follow_job is
-    'Updates the generation of a job to the status of the job. A completed generation does not change, nor does one with a live generate-image job by a job of another type.';
+    'Updates the generation of a job to the status of the job. A completed generation does not change, nor does one with a live generate-image job by a job of another type; one without an image ends with its live download-image job.';
 
 create function public.end_busy_holds(p_models text[]) returns void
 language sql volatile set search_path = ''

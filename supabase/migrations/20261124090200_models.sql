@@ -469,6 +469,13 @@ begin
         size_rules = case when m.input_schema is null then excluded.size_rules else m.size_rules end,
         refreshed_at = now(), updated_at = now()
     returning * into v_after;
+    -- No job would ever probe a server that no model names any more.
+    delete from public.provider_breakers b
+    where b.provider = v_before.provider || ' at ' || v_before.provider_url
+      and not exists (
+          select from public.models m
+          where m.provider = v_before.provider and m.provider_url = v_before.provider_url
+      );
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, case when v_before.id is null then 'add_model' else 'refresh_model' end, 1, jsonb_build_object(
         'model_id', p_id,

@@ -411,6 +411,11 @@ begin
             v_id, v_resolved.user_id, v_resolved.source, v_resolved.input_schema, v_resolved.parameters, v_resolved.given
         );
     end if;
+    if v_payload ->> 'model_id' is null then
+        -- Circuit breakers and holds go by the payload.
+        update public.job_queue q set payload = q.payload || jsonb_build_object('model_id', g.model_id)
+        from public.image_generations g where q.id = p_job_id and g.id = v_id;
+    end if;
 
     update public.image_generations g
     set status = 'processing', started_at = clock_timestamp(), error_message = null, error_code = null,

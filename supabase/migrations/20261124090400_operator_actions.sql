@@ -236,11 +236,12 @@ begin
     end if;
     v_ids := array(
         select q.id from public.job_queue q
-        where q.id = any (p_ids) and q.status = 'pending' and q.priority <> p_priority
+        where q.id = any (p_ids) and q.status = 'pending' and q.priority is distinct from p_priority
         order by q.id for update
     );
     select coalesce(jsonb_object_agg(p.priority, p.jobs), '{}') into v_before
-    from (select q.priority, count(*) as jobs from public.job_queue q where q.id = any (v_ids) group by 1) p;
+    -- An existing deployment's may be null, which counts as 0.
+    from (select coalesce(q.priority, 0) as priority, count(*) as jobs from public.job_queue q where q.id = any (v_ids) group by 1) p;
     update public.job_queue q set priority = p_priority, updated_at = clock_timestamp() where q.id = any (v_ids);
     perform public.record_action(p_actor, 'set_priority', v_ids, jsonb_build_object(
         'before', v_before, 'after', jsonb_build_object('priority', p_priority)

@@ -137,10 +137,17 @@ language sql stable set search_path = ''
 as $$
     select min(l.first_at)
     from unnest(public.pending_lines(1000, p_barred => p_barred)) l
-    where l.most is null and '*' <> all (p_barred);
+    where '*' <> all (p_barred) and (
+        l.most is null
+        -- A server may stay busy, or never be ready: that is no rate limit, which ends.
+        or l.first_at <= now() and exists (
+            select from public.model_holds h
+            where h.model_id = l.model and h.busy and h.held_until > clock_timestamp() - public.slow_start()
+        )
+    );
 $$;
 comment on function public.oldest_due is
-    'Due time of the oldest claimable job, whose type is not barred and whose model is not rate-limited. Considers the first 1,000 lines in claim order.';
+    'Due time of the oldest claimable job, whose type is not barred, whose model is not rate-limited (a busy server counts) and whose provider is not down. Considers the first 1,000 lines in claim order.';
 
 create function public.recent_times()
 returns table (kind text, jobs bigint, p50 double precision, p95 double precision, p99 double precision)

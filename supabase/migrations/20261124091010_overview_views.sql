@@ -4,7 +4,12 @@ select public.set_aside_existing('queue_state');
 create view public.queue_state with (security_invoker = true) as
 with barred as materialized (
     select
-        public.barred_job_types() as types,
+        array(select p.job_type from public.queue_pauses p) as types,
+        array(
+            select t.job_type from public.job_types t join public.provider_breakers b using (provider)
+            where b.open_until is not null
+        ) as down_types,
+        array(select m.id from public.models m where m.provider_url is not null) as own,
         public.down_models() as down,
         array(select model_id from public.model_holds where held_until > now() and not busy order by model_id) as models
 ), hour as materialized (
@@ -33,7 +38,9 @@ with barred as materialized (
     cross join lateral (
         select
             job_type = any (barred.types) or '*' = any (barred.types)
-            or (cardinality(barred.down) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.down), false)) as paused,
+            or (cardinality(barred.down) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.down), false))
+            -- The provider of a type does not count for models with a server of their own.
+            or (job_type = any (barred.down_types) and coalesce(left(payload ->> 'model_id', 200) <> all (barred.own), true)) as paused,
             -- As model_of does, whose call would cost more than all else here.
             cardinality(barred.models) > 0 and coalesce(left(payload ->> 'model_id', 200) = any (barred.models), false) as held
     ) b
@@ -115,14 +122,21 @@ from (
     select
         coalesce(sum(pending), 0)::bigint as pending,
         coalesce(sum(retrying), 0)::bigint as retrying,
-        coalesce(sum(due) filter (where not paused), 0)::bigint as due,
-        extract(epoch from now() - min(oldest_due) filter (where not paused))::double precision as oldest_due_seconds,
+        coalesce(sum(due) filter (where not paused and handled), 0)::bigint as due,
+        extract(
+            epoch from now() - min(oldest_due) filter (where not paused and handled)
+        )::double precision as oldest_due_seconds,
         coalesce(sum(rate_limited) filter (where not paused), 0)::bigint as rate_limited,
         extract(
             epoch from now() - min(oldest_rate_limited) filter (where not paused)
         )::double precision as oldest_rate_limited_seconds,
         extract(epoch from now() - min(oldest))::double precision as oldest_pending_seconds
     from by_type
+    -- One old job that nobody runs must not hide that those of other types wait.
+    cross join lateral (
+        select not exists (select from public.live_workers)
+            or exists (select from public.live_workers w where by_type.job_type = any (w.job_types)) as handled
+    ) h
 ) pending
 cross join (
     select count(*) as processing from public.job_queue where status = 'processing'
@@ -171,7 +185,7 @@ comment on view public.queue_state is
 
 - pending: pending jobs
 - retrying: of these, failed before
-- due: of these, past their scheduled time and claimable: neither paused nor behind an open circuit breaker, nor of a rate-limited model
+- due: of these, past their scheduled time and claimable: neither paused nor behind an open circuit breaker, nor of a rate-limited model, nor unhandled
 - oldest_due_seconds: longest wait of the due ones, in seconds; null if none
 - rate_limited: past their scheduled time and claimable but for the rate limit of their model
 - oldest_rate_limited_seconds: longest wait of these, in seconds; null if none

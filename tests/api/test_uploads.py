@@ -1,5 +1,6 @@
 """Uploading input images over HTTP: what is taken, whose they are, and what becomes of them."""
 
+import asyncio
 import json
 import struct
 import time
@@ -223,3 +224,21 @@ def test_data_uris_are_decoded_before_anything_starts(call, db):
     rows = db.execute("select status, input ->> 'image' as image from predictions").fetchall()
     assert [row["status"] for row in rows] == ["succeeded"]
     assert rows[0]["image"].startswith("data:image/png;sha256,")
+
+
+async def test_an_upload_that_expires_while_a_generation_starts_is_kept(call, db, served, database):
+    reference = call("uploads", content=picture()).json()["upload"]
+    db.execute("update uploads set expires_at = clock_timestamp() + interval '0.3 seconds'")
+    pool = await open_async_pool(database, application_name="darkroom worker")
+    try:
+        with db.transaction():
+            db.execute(
+                "select start_generation(null, 'At night', %s, %s)",
+                [EDIT["model_id"], json.dumps({"image": reference})],
+            )
+            db.execute("select pg_sleep(0.4)")
+            async with asyncio.timeout(10):
+                assert await delete_expired_uploads(pool, image_storage(served.settings)) == 0
+    finally:
+        await pool.close()
+    assert len(list((served.settings.data / "uploads" / "anonymous").iterdir())) == 2

@@ -197,9 +197,12 @@ def test_says_once_that_jobs_wait_because_nobody_works():
     assert [condition.name for condition in found.conditions] == ["no_worker"]
 
 
-@pytest.mark.parametrize(("oldest", "others"), [(901.0, []), (999.0, ["waits_too_long"])])
-def test_says_once_that_jobs_wait_because_nobody_runs_their_type(oldest, others):
-    waiting = {"unhandled": [UPSCALE | {"seconds": 901.0}], "due": 9, "oldest_due_seconds": oldest}
+@pytest.mark.parametrize(
+    ("due", "oldest", "others"), [(0, None, []), (9, 399.0, ["waits_too_long"])]
+)
+def test_a_type_that_nobody_runs_does_not_hide_that_others_wait(due, oldest, others):
+    waiting = {"unhandled": [UPSCALE | {"seconds": 901.0}]}
+    waiting |= {"due": due, "oldest_due_seconds": oldest}
     found = verdict(FINE | waiting)
     assert [condition.name for condition in found.conditions] == ["unhandled_types", *others]
 

@@ -310,3 +310,11 @@ def test_command_that_cannot_connect_shows_no_password(url: str, reason: str) ->
     assert reason in err
     assert "Traceback" not in err
     assert SECRET not in err
+
+
+def test_no_file_waits_long_for_a_lock(conn, write):
+    seen = "create table seen{0} as select current_setting('lock_timeout') as lock_timeout;"
+    apply(conn, write(m20260101000000_a=seen.format(1), m20260102000000_b=seen.format(2)))
+    for table in ("seen1", "seen2"):
+        assert conn.execute(f"select * from {table}").fetchone() == {"lock_timeout": "10s"}  # noqa: S608
+    assert conn.execute("show lock_timeout").fetchone() == {"lock_timeout": "0"}

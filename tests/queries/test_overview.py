@@ -170,6 +170,20 @@ def test_types_that_no_worker_runs(db: Connection) -> None:
     assert unhandled() == {}
 
 
+def test_an_old_job_that_nobody_runs_does_not_hide_that_others_wait(db: Connection) -> None:
+    db.execute(
+        "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"
+        " concurrency) values (gen_random_uuid(), 'worker', 'h', 1, now(), '1',"
+        " '{generate-image}', 1)"
+    )
+    enqueue = "select enqueue_job(%s, '{}', 0, now() - %s::interval)"
+    db.execute(enqueue, ["download-image", "3 days"])
+    db.execute(enqueue, ["generate-image", "1 hour"])
+    now = overview.now(db)
+    assert (now["due"], round(now["oldest_due_seconds"])) == (1, 3600)
+    assert "waits_too_long" in [condition.name for condition in verdict(now).conditions]
+
+
 def test_the_verdict_and_the_alerts_go_by_the_same_limits(db: Connection) -> None:
     db.execute(
         "insert into workers (id, kind, host, pid, process_started_at, version, job_types,"

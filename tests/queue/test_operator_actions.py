@@ -120,6 +120,15 @@ def test_pending_jobs_get_another_priority(db, pool):
     assert audit.fetchall() == [{"actor": "ann", "affected": 2}]
 
 
+def test_a_job_of_an_existing_deployment_without_a_priority_gets_one(db, pool):
+    job = enqueue_job(pool, "me", "a", {})
+    db.execute("alter table job_queue alter column priority drop not null")
+    db.execute("update job_queue set priority = null")
+    assert in_batches(partial(set_priority, priority=5), pool, "ann", [job], lambda _: None) == 1
+    [row] = db.execute("select details from audit_log where action = 'set_priority'").fetchall()
+    assert row["details"]["before"] == {"0": 1}
+
+
 def test_a_job_is_enqueued_by_an_operator(db, pool):
     at = datetime(2100, 1, 1, tzinfo=UTC)
     id = enqueue_job(pool, "ann", "resize", {"width": 5}, priority=3, scheduled_at=at)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from queue_calls import GENERATION, OTHER, Queue
 
-from lib.database import QueryError, translated
+from lib.database import QueryError, load, translated
 
 HOME, SHED = "home/sdxl", "shed/flux"
 PLACES = {HOME: "http://gpu.lan:5000", SHED: "http://10.0.0.7:5000"}
@@ -99,6 +99,27 @@ def test_the_pages_count_the_jobs_of_a_dead_server_as_held_back(queue, down):
     assert [each["provider"] for each in state["down"]] == [f"cog at {PLACES[HOME]}"]
 
 
+def test_while_replicate_is_down_the_jobs_of_own_servers_count_as_due(queue, down):
+    down()
+    queue.enqueue(due="-2 hours")
+    queue.enqueue(model_id=HOME, due="-1 hour")
+    state = queue.one("select due, oldest_due_seconds from queue_state")
+    assert (state["due"], round(state["oldest_due_seconds"])) == (1, 3600)
+    [replicate] = load("troubleshooting").pending(queue.db)["down"]
+    assert replicate["jobs"] == 1
+    waiting = queue.rows("select value from measure_waiting() where rule = 'oldest_pending'")
+    assert [round(row["value"]) for row in waiting] == [3600]
+
+
+def test_a_server_that_no_model_names_any_more_is_not_down(queue, down):
+    down(model_id=HOME)
+    queue.rows(ADD, "home/copy", SCHEMA, "cog", PLACES[HOME])
+    queue.rows(ADD, HOME, SCHEMA, "cog", "http://gpu-2.lan:5000")
+    assert open_breakers(queue) == [f"cog at {PLACES[HOME]}"]
+    queue.rows(ADD, "home/copy", SCHEMA, "cog", "http://gpu-2.lan:5000")
+    assert queue.rows("select * from provider_breakers") == []
+
+
 def test_a_busy_server_costs_no_attempt_no_place_and_no_error(queue):
     first, second = queue.enqueue(model_id=HOME), queue.enqueue(model_id=HOME)
     other = queue.enqueue()
@@ -117,6 +138,25 @@ def test_a_busy_server_costs_no_attempt_no_place_and_no_error(queue):
     queue.db.execute("update model_holds set held_until = clock_timestamp()")
     assert queue.claim(limit=9) == [first]
     assert queue.status(second) == "pending"
+
+
+def test_a_job_that_names_no_model_counts_for_the_server_of_its_generation(queue):
+    queue.rows(
+        "insert into image_generations (id, prompt, model_id) values (%s, 'p', %s) returning id",
+        *(GENERATION, HOME),
+    )
+    job_id = queue.claimed(generation_id=GENERATION)
+    assert queue.begin(job_id)[0]["provider_url"] == PLACES[HOME]
+    busy(queue, job_id)
+    assert 1 < hold(queue, HOME) <= 2
+
+
+def test_an_alert_tells_that_jobs_wait_long_for_a_server_that_stays_busy(queue):
+    job_id = queue.enqueue(model_id=HOME, due="-1 hour")
+    assert queue.claim() == [job_id]
+    busy(queue, job_id)
+    waiting = queue.rows("select value from measure_waiting() where rule = 'oldest_pending'")
+    assert [round(row["value"]) for row in waiting] == [3600]
 
 
 def test_an_error_after_many_busy_answers_waits_as_after_the_first(queue):

@@ -223,6 +223,23 @@ def test_a_download_beside_the_generation(
     assert status(client, user) == "completed"
 
 
+def test_a_generation_ends_with_its_download(
+    functions: ApiClient, client: ApiClient, user: UUID
+) -> None:
+    generate = client.rpc("enqueue_job", p_job_type="generate-image", p_payload=REQUEST)
+    [generation] = client.select("image_generations", user_id=user)
+    functions.rpc("claim_next_job", p_job_types=["generate-image"])
+    image = "https://host/1.webp"
+    payload = {"generation_id": str(generation["id"]), "output_url": image}
+    download = functions.rpc("enqueue_job", p_job_type="download-image", p_payload=payload)
+    functions.rpc("complete_job", p_job_id=generate, p_result={"output_url": image})
+    assert status(client, user) == "queued", "it has no image yet"
+    functions.rpc("claim_next_job", p_job_types=["download-image"])
+    functions.rpc("complete_job", p_job_id=download, p_result={"image_url": image})
+    [generation] = client.select("image_generations", user_id=user)
+    assert (generation["status"], generation["image_url"]) == ("completed", image)
+
+
 def status(client: ApiClient, user: UUID) -> str:
     [generation] = client.select("image_generations", user_id=user)
     return str(generation["status"])

@@ -67,6 +67,18 @@ def test_too_few_jobs_say_nothing_of_a_share(queue, evaluate):
     assert len(evaluate("failure_rate")) == 1
 
 
+def test_users_raise_no_alarm_with_jobs_that_nobody_runs(queue, evaluate, change_rule):
+    for rule in ("oldest_pending", "no_completion"):
+        change_rule(rule, for_seconds=0)
+    queue.complete()
+    queue.back("job_queue", "completed_at", 600)
+    enqueue = "select public.enqueue_job(%s, '{}', 0, now() - interval '1 hour')"
+    queue.one(enqueue, "download-image")
+    assert evaluate("oldest_pending") == evaluate("no_completion") == []
+    queue.one(enqueue, "misspelled")
+    assert [len(evaluate(rule)) for rule in ("oldest_pending", "no_completion")] == [1, 1]
+
+
 def test_runs_of_pg_cron_that_fail_in_a_row(cron_database):
     with connect(cron_database) as conn, conn.transaction(force_rollback=True):
         queue = Queue(conn)
