@@ -14,7 +14,9 @@ select u.id, u.storage_path, u.thumbnail_path
 from public.uploads u
 where u.expires_at <= now()
 order by u.expires_at
-limit :limit;
+limit :limit
+-- What a start that is not committed has just kept is locked.
+for update skip locked;
 
 -- name: upload(id, user_id, every)^
 -- An upload of a user, or of anybody if every is true; no row for another's or an expired one.
