@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from lib.database import AsyncPool, Pool, connected, load, load_async, translated
 from lib.storage import PRIVATE, CheckedImage, ImageRefused, NotAnImage, Storage, StorageError
-from lib.storage.images import MAX_PIXELS, MEDIA_TYPES, check_image, thumbnail_path
+from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_path
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ async def store_upload_async(
     return draft.stored(expires_at)
 
 
-async def check_input_image(content: bytes, *, max_pixels: int = MAX_PIXELS) -> CheckedImage:
+async def check_input_image(content: bytes, *, max_pixels: int | None = None) -> CheckedImage:
     """Decode an image that a model is to read. Raises NotAnImage and ImageRefused."""
     if len(content) > MAX_UPLOAD_BYTES:
         raise ImageRefused(f"The file is larger than {MAX_UPLOAD_BYTES // 2**20} MB.")

@@ -50,9 +50,12 @@ def stored_image(
     return StoredImage(url, path, media_type, width, height, len(image), thumbnail_path)
 
 
-async def check_image(image: bytes, *, max_pixels: int = MAX_PIXELS) -> CheckedImage:
-    """Decode an image completely and make its thumbnail. Raises NotAnImage."""
-    return await anyio.to_thread.run_sync(_decode, image, max_pixels)
+async def check_image(image: bytes, *, max_pixels: int | None = None) -> CheckedImage:
+    """Decode an image completely and make its thumbnail. Raises NotAnImage.
+
+    Nothing of an image of more than `max_pixels`, by default MAX_PIXELS, is decoded.
+    """
+    return await anyio.to_thread.run_sync(_decode, image, max_pixels or MAX_PIXELS)
 
 
 def thumbnail_path(name: str) -> str:
