@@ -17,7 +17,7 @@ from lib.ui.images import archive
 from lib.ui.live import live
 from lib.ui.navigation import link
 from lib.ui.parts.image_comparison import show_comparison
-from lib.ui.parts.input_images import input_images, references_of
+from lib.ui.parts.input_images import input_images, source_images
 from lib.ui.parts.job_buttons import job_buttons
 from lib.ui.parts.job_events import show_events
 from lib.ui.parts.job_images import show_images
@@ -186,8 +186,7 @@ def request_and_image(job: Job, predictions: Sequence[Job]) -> None:
 def show_outputs(job: Job, images: Sequence[Job]) -> None:
     """The output images, and a comparison of the first with the first input image."""
     alt = job["prompt"] or f"Image by {job['model_id']}"
-    files = references_of(json.loads(job["parameters"])).values()
-    inputs = input_images([reference for references in files for reference in references])
+    inputs = input_images(source_images(json.loads(job["parameters"])))
     source = next((image for image in inputs if image.thumbnail), None)
     if source is None:
         show_images(images, alt)

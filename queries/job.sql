@@ -203,14 +203,17 @@ order by e.place;
 -- name: predictions
 -- The last 20 predictions at the provider for a generation, oldest first. Columns: attempt, worker
 -- (which sent the request), provider_id, status, created_at (requested), started_at, ended_at,
--- predict_seconds; input (JSON): what was sent, of the last one only.
+-- predict_seconds; input (JSON): what was sent, of the last one only; provider, and provider_url: the
+-- address of its model's own server, null without one.
 select p.*
 from (
     select
         p.attempt, p.worker, p.provider_id, p.status, p.created_at, p.started_at, p.ended_at, p.predict_seconds,
+        p.provider, m.provider_url,
         case when row_number() over (order by p.created_at desc) = 1 and length(p.input::text) <= 100000
              then p.input::text end as input
     from public.predictions p
+    left join public.models m on m.id = p.model_id
     where p.generation_id = :generation_id
     order by p.created_at desc
     limit 20

@@ -58,7 +58,7 @@ select id, enabled, price_per_image from public.models order by id limit 500;
 select
     g.id, left(g.prompt, 300) as prompt,
     extract(epoch from g.completed_at - g.started_at)::double precision as run_seconds,
-    jsonb_path_query_first(g.parameters, '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input,
+    jsonb_path_query_first(g.parameters - 'mask', '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input,
     coalesce(o.outputs, jsonb_build_array(jsonb_build_object(
         'storage_path', g.storage_path, 'thumbnail_path', g.thumbnail_path, 'image_url', g.image_url
     ))) as outputs,

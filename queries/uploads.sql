@@ -16,6 +16,7 @@ from public.uploads u
 where u.expires_at <= now()
 order by u.expires_at
 limit :limit
+-- What a start that is not committed has just kept is locked.
 for update skip locked;
 
 -- name: upload(id, user_id, every)^

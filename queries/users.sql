@@ -63,7 +63,7 @@ with found as materialized (
             g.id, g.created_at, g.completed_at, g.prompt, g.model_id, g.error_message,
             case when g.status = 'failed' and g.error_code = 'refused' then 'refused' else g.status end as status,
             g.storage_path, g.image_url, g.thumbnail_path,
-            jsonb_path_query_first(g.parameters, '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input
+            jsonb_path_query_first(g.parameters - 'mask', '$.*[*] ? (@ starts with "upload:")') #>> '{}' as input
         from public.image_generations g
         where g.user_id = :user_id::uuid
           and g.created_at >= coalesce(:start::timestamptz, now() - :length::interval)

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 MAX_UPLOAD_BYTES = 25 * 2**20
 ACCEPTED = frozenset({"png", "jpg", "webp", "gif"})
 """The formats that models read, by extension."""
+MAX_DATA_URIS, MAX_DATA_URI_PIXELS = 20, 16_000_000
+"""Of a request: a picture of many megapixels may have a few kilobytes."""
 EXPIRED_AT_ONCE = 100
 _DATA_URI = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 Source = Literal["app", "test"]
@@ -54,8 +56,9 @@ def store_upload(
     try:
         asyncio.run(storage.save(draft.name, content, draft.checked))
     except StorageError:
-        with translated(), pool.connection() as connection:
-            sql.forget_uploads(connection, ids=[draft.id])
+        if _discarded(storage, draft):
+            with translated(), pool.connection() as connection:
+                sql.forget_uploads(connection, ids=[draft.id])
         raise
     return draft.stored(expires_at)
 
@@ -71,17 +74,18 @@ async def store_upload_async(
     try:
         await storage.save(draft.name, content, draft.checked)
     except StorageError:
-        async with connected(pool) as connection:
-            await sql.forget_uploads(connection, ids=[draft.id])
+        if await asyncio.to_thread(_discarded, storage, draft):
+            async with connected(pool) as connection:
+                await sql.forget_uploads(connection, ids=[draft.id])
         raise
     return draft.stored(expires_at)
 
 
-async def check_input_image(content: bytes) -> CheckedImage:
+async def check_input_image(content: bytes, *, max_pixels: int | None = None) -> CheckedImage:
     """Decode an image that a model is to read. Raises NotAnImage and ImageRefused."""
     if len(content) > MAX_UPLOAD_BYTES:
         raise ImageRefused(f"The file is larger than {MAX_UPLOAD_BYTES // 2**20} MB.")
-    checked = await check_image(content)
+    checked = await check_image(content, max_pixels=max_pixels)
     if checked.extension not in ACCEPTED:
         kind = checked.extension.upper()
         raise NotAnImage(f"Models do not read {kind} files. Send a PNG, JPEG, WebP or GIF.")
@@ -90,13 +94,17 @@ async def check_input_image(content: bytes) -> CheckedImage:
 
 async def data_uri_problems(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
     """What decoding the data URIs in parameters finds; the database checks their form."""
-    problems = []
+    problems, decoded = [], 0
     for name, text in texts_of(parameters):
         uri = _DATA_URI.fullmatch(text)
         if uri is None:
             continue
+        decoded += 1
+        if decoded > MAX_DATA_URIS:
+            words = f"is one of more than {MAX_DATA_URIS} data URIs: upload the files instead"
+            return [{"field": name, "problem": words}]
         try:
-            await check_input_image(b64decode(uri[1]))
+            await check_input_image(b64decode(uri[1]), max_pixels=MAX_DATA_URI_PIXELS)
         except (StorageError, ValueError) as error:
             problems.append({"field": name, "problem": str(error)})
     return problems
@@ -120,8 +128,8 @@ async def delete_expired_uploads(pool: AsyncPool, storage: Storage) -> int:
         try:
             for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
                 await asyncio.to_thread(storage.delete, path)
-        except StorageError as error:
-            # The row is kept, so that another run finds the file.
+        except (StorageError, OSError) as error:
+            # The row is kept, so that another run finds the file. The others must not wait for it.
             logger.warning("An expired upload was not deleted: %s", error)
         else:
             deleted.append(row["id"])
@@ -177,3 +185,16 @@ class _Draft:
 
 async def _check(user_id: UUID | None, source: Source, content: bytes) -> _Draft:
     return _Draft(uuid4(), user_id, source, len(content), await check_input_image(content))
+
+
+def _discarded(storage: Storage, draft: _Draft) -> bool:
+    """Delete what may have been stored of a file although storing it failed.
+
+    False if that fails too: then its row is kept, so that the file is deleted once it has expired.
+    """
+    try:
+        for path in filter(None, (draft.row["storage_path"], draft.row["thumbnail_path"])):
+            storage.delete(path)
+    except StorageError:
+        return False
+    return True

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from lib.database import Pool, load, translated
+from lib.ops.test_runs.inputs import NEGATIVE_PROMPT
 from lib.ops.test_runs.sizes import MAX_SIDE, MIN_SIDE
-from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid
+from lib.ops.test_runs.submission import MAX_PROMPT_CHARS, MAX_SEED, Invalid, Submission
 
 SIDES = ("width", "height")
 SIZE_INPUTS = {
@@ -17,6 +18,8 @@ SIZE_INPUTS = {
 """What models call the size of the image."""
 COUNT_INPUTS = ("num_outputs", "number_of_images", "max_images")
 """What models call the number of images."""
+SEQUENCE = "sequential_image_generation"
+"""What turns it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def image_count(parameters: Mapping[str, Any]) -> int:
 
 def with_image_count(parameters: Mapping[str, Any], count: int) -> dict[str, Any]:
     """Parameters that ask for another number of images."""
-    others = {*COUNT_INPUTS, "sequential_image_generation"}
+    others = {*COUNT_INPUTS, SEQUENCE}
     kept = {name: value for name, value in parameters.items() if name not in others}
     return {**kept, "num_outputs": count}
 
@@ -112,15 +115,24 @@ def _check(changes: Changes) -> None:
 
 
 def _settings(model_id: str, changes: Changes) -> dict[str, Any]:
-    """What the form of Generate would have held, so that it can be filled with this run."""
-    rest = {name: value for name, value in changes.parameters.items() if name not in SIDES}
-    return {
-        "prompt": changes.prompt or "",
-        "models": [model_id],
-        "width": changes.parameters.get("width"),
-        "height": changes.parameters.get("height"),
-        "seed": changes.seed,
-        "images": 1,
-        "load_test": False,
-        "parameters": {model_id: rest},
-    }
+    """The run as the form of Generate submits it, but for a size that is not in pixels."""
+    given = changes.parameters
+    others = {*SIZE_INPUTS, *COUNT_INPUTS, SEQUENCE, NEGATIVE_PROMPT}
+    return asdict(
+        Submission(
+            prompt=changes.prompt or "",
+            negative_prompt=str(given.get(NEGATIVE_PROMPT) or ""),
+            models=[model_id],
+            width=given.get("width"),
+            height=given.get("height"),
+            seed=changes.seed,
+            images=1,
+            load_test=False,
+            jobs=1,
+            per_second=1.0,
+            parameters={
+                model_id: {name: value for name, value in given.items() if name not in others}
+            },
+            outputs=image_count(given),
+        )
+    )

@@ -24,7 +24,7 @@ MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 MAX_PIXELS = 100_000_000
-"""Decoding takes up to four bytes of memory for each."""
+"""Decoding and reducing take up to nine bytes of memory for each."""
 MAX_REASON = 200
 THUMBNAIL_SIDE = 512
 """Longest side of a thumbnail, in pixels."""
@@ -50,9 +50,12 @@ def stored_image(
     return StoredImage(url, path, media_type, width, height, len(image), thumbnail_path)
 
 
-async def check_image(image: bytes) -> CheckedImage:
-    """Decode an image completely and make its thumbnail. Raises NotAnImage."""
-    return await anyio.to_thread.run_sync(_decode, image)
+async def check_image(image: bytes, *, max_pixels: int | None = None) -> CheckedImage:
+    """Decode an image completely and make its thumbnail. Raises NotAnImage.
+
+    Nothing of an image of more than `max_pixels`, by default MAX_PIXELS, is decoded.
+    """
+    return await anyio.to_thread.run_sync(_decode, image, max_pixels or MAX_PIXELS)
 
 
 def thumbnail_path(name: str) -> str:
@@ -60,12 +63,12 @@ def thumbnail_path(name: str) -> str:
     return f"{name}.thumbnail.webp"
 
 
-def _decode(image: bytes) -> CheckedImage:
+def _decode(image: bytes, max_pixels: int) -> CheckedImage:
     if image.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         return CheckedImage("svg", svg_size(image), None)
     try:
         with _one_at_a_time, Image.open(BytesIO(image), formats=list(EXTENSIONS)) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+            if opened.width * opened.height > max_pixels:
                 raise Image.DecompressionBombError(f"{opened.width} x {opened.height} pixels")
             opened.load()
             # A JPEG with several pictures has a name of its own.
@@ -75,7 +78,7 @@ def _decode(image: bytes) -> CheckedImage:
     except UnidentifiedImageError as error:
         raise NotAnImage("The file is not an image (PNG, JPEG, WebP, GIF, AVIF or SVG).") from error
     except Image.DecompressionBombError as error:
-        limit = MAX_PIXELS // 1_000_000
+        limit = max_pixels // 1_000_000
         raise NotAnImage(f"The image has more than {limit} megapixels.") from error
     # Decoders raise whatever a damaged file makes them.
     except Exception as error:

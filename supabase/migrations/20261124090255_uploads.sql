@@ -139,8 +139,9 @@ $$;
 comment on function public.use_uploads is
     'Keeps the uploads that a generation''s parameters refer to for as long as the generation. Error DR422 (problems in DETAIL, under the names of p_given) for any that this user cannot use; it does not tell why.';
 
+-- As the owner: Supabase Auth deletes users, and with them their generations, in a role that may not read uploads.
 create function public.expire_unused_upload() returns trigger
-language plpgsql set search_path = ''
+language plpgsql security definer set search_path = ''
 as $$
 begin
     -- First locked, then looked: a generation may be about to use it.

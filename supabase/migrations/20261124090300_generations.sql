@@ -836,17 +836,10 @@ as $$
     union
     select f.path
     from public.outputs o cross join lateral (values (o.storage_path), (o.thumbnail_path)) f (path)
-    where o.generation_id = any (p_generations) and f.path is not null
-    union
-    select f.path
-    from public.generation_uploads g join public.uploads u on u.id = g.upload_id
-    cross join lateral (values (u.storage_path), (u.thumbnail_path)) f (path)
-    where g.generation_id = any (p_generations) and f.path is not null and not exists (
-        select from public.generation_uploads o where o.upload_id = u.id and o.generation_id <> all (p_generations)
-    );
+    where o.generation_id = any (p_generations) and f.path is not null;
 $$;
 comment on function public.stored_files is
-    'The paths of all images and thumbnails of some generations, each once, and of the uploads that no others use.';
+    'The paths of all images and thumbnails of some generations, each once. Uploads are not among them: those that no other generation uses expire when these are deleted.';
 
 -- Notify ------------------------------------------------------------------------------------------
 

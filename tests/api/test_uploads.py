@@ -206,6 +206,23 @@ async def test_expired_uploads_are_deleted(call, db, served, database):
     assert db.execute("select from uploads").fetchone() is None
 
 
+def test_data_uris_that_would_take_long_to_decode_are_refused(call, db):
+    # One bit for each pixel: less than a kilobyte.
+    file = BytesIO()
+    Image.new("1", (4001, 4000)).save(file, "PNG")
+    large = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    small = f"data:image/png;base64,{b64encode(picture(size=(8, 8))).decode()}"
+    for given, words in [
+        ({"image": large}, "more than 16 megapixels"),
+        ({"nothing_of_the_model": [small] * 21}, "more than 20 data URIs"),
+    ]:
+        answer = call("start-generation", EDIT | given)
+        assert answer.status_code == 422
+        [problem] = answer.json()["error"]["problems"]
+        assert words in problem["problem"]
+    assert db.execute("select from job_queue").fetchone() is None
+
+
 def test_data_uris_are_decoded_before_anything_starts(call, db):
     small = b64encode(picture(size=(8, 8))).decode()
     whole = f"data:image/png;base64,{small}"

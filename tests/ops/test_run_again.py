@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from lib.database import Pool, QueryError, open_pool
+from lib.database import Pool, QueryError, load, open_pool
 from lib.database.pool import Connection
 from lib.ops.run_again import (
     Changes,
@@ -16,7 +16,7 @@ from lib.ops.run_again import (
     run_again,
     with_image_count,
 )
-from lib.ops.test_runs.submission import Invalid
+from lib.ops.test_runs.submission import Invalid, Submission, check
 from lib.queue.operator_actions import set_priority
 
 USER = UUID(int=7)
@@ -81,6 +81,16 @@ def test_a_test_is_a_run_of_its_own_and_nobodys(pool: Pool, db: Connection) -> N
             "user_id": None,
         }
     ]
+
+
+def test_its_run_can_be_run_again_on_generate(pool: Pool, db: Connection) -> None:
+    parameters = {"aspect_ratio": "9:16", "num_outputs": 3, "go_fast": False}
+    repeat(pool, cancelled(db), parameters=parameters)
+    [run] = db.execute("select settings from test_runs").fetchall()
+    again = Submission(**run["settings"])
+    check(again, {model["id"]: model for model in load("generate").models(db)})
+    assert (again.prompt, again.seed, again.outputs, again.total) == (" owl ", 3, 3, 1)
+    assert again.parameters == {MODEL: {"go_fast": False}}
 
 
 def test_on_behalf_of_its_user_it_counts_for_their_limit(pool: Pool, db: Connection) -> None:

@@ -1,5 +1,6 @@
 """What the client of Cog makes of answers that no Cog server should give."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -112,6 +113,20 @@ async def test_files_come_from_the_server_or_from_the_answer_and_from_no_other_n
     assert await cog.download("data:image/png;base64,aGk=") == b"hi"
     with pytest.raises(ProviderError, match="private network"):
         await cog.download(f"{elsewhere.base_url}/out.png")
+    await cog.aclose()
+
+
+async def test_the_deadline_of_a_run_that_has_ended_does_not_cancel_its_caller(serve, monkeypatch):
+    monkeypatch.setattr(client, "REFUSAL_SECONDS", 0)
+    cog = Cog(serve(answer(ENDED)).base_url)
+    created = await cog.create("home/tiny", {"prompt": "a fox"}, own_id="p")
+    assert created.status == "processing"
+    ends = []
+    async for state in cog.follow(created, deadline=0.3):
+        # As if the database took long to store the progress.
+        await asyncio.sleep(0.4)
+        ends.append(state.status)
+    assert ends == ["succeeded"]
     await cog.aclose()
 
 

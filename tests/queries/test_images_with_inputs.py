@@ -1,5 +1,6 @@
 """What pages read of input images, and of the images that were made from them."""
 
+import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -7,9 +8,11 @@ import pytest
 
 from lib.database import load
 from lib.database.pool import Connection
+from lib.ui.parts.input_images import source_images
 
 USER, UPLOAD = UUID(int=5), UUID("0b6f5c3e-0000-4000-8000-000000000001")
 DEV, EDITOR = "black-forest-labs/flux-dev", "black-forest-labs/flux-2-pro"
+MASKED, MASK = "stability-ai/sdxl", UUID("0b6f5c3e-0000-4000-8000-000000000002")
 REFERENCE = f"upload:{UPLOAD}"
 
 
@@ -61,6 +64,25 @@ def test_the_images_of_a_model_are_beside_their_inputs(made: Connection) -> None
     rows = load("models").images(made, model=EDITOR)
     assert sorted(row["input"] or "" for row in rows) == ["", REFERENCE]
     assert [image["storage_path"] for row in rows for image in row["outputs"]] == ["first.webp"] * 2
+
+
+def test_a_mask_is_not_what_an_image_was_made_from(made: Connection) -> None:
+    made.execute(
+        "insert into uploads (id, user_id, storage_path, content_type, width, height, bytes)"
+        " values (%s, %s, 'uploads/m.png', 'image/png', 96, 64, 9)",
+        [MASK, USER],
+    )
+    # Keys of jsonb are in the order of their length.
+    parameters = {"mask": f"upload:{MASK}", "image": REFERENCE}
+    made.execute(
+        "select start_generation(%s, 'fox', %s, %s)", [USER, MASKED, json.dumps(parameters)]
+    )
+    made.execute("update image_generations set status = 'completed', storage_path = 'a.webp'")
+    assert [row["input"] for row in load("models").images(made, model=MASKED)] == [REFERENCE]
+    week = {"start": None, "length": timedelta(days=7)}
+    rows = load("users").generations(made, user_id=USER, text="", most=24, **week)
+    assert [row["input"] for row in rows if row["model_id"] == MASKED] == [REFERENCE]
+    assert source_images(parameters) == [REFERENCE]
 
 
 def test_the_images_of_a_model_are_found_without_reading_the_history(db: Connection) -> None:

@@ -2,20 +2,22 @@
 
 import json
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from PIL import Image
 
-from lib.database import connect
+from lib.database import connect, load, open_async_pool
 from lib.database.pool import Connection
+from lib.generation.uploads import delete_expired_uploads, store_upload_async
 from lib.provider.files import is_public
 from lib.provider.simulator.models import SHIPPED
+from lib.storage import CheckedImage, Storage, StorageFailed
 
 EDIT = "qwen/qwen-image-edit"
 SEEDREAM = "bytedance/seedream-4"
@@ -315,14 +317,13 @@ def test_an_upload_is_kept_as_long_as_a_generation_uses_it(
         [row] = db.execute("select expires_at <= clock_timestamp() as over from uploads").fetchall()
         return row["over"]
 
-    assert files(first) == files(second) == set()
-    both = {f"uploads/{own[7:]}.png", f"uploads/{own[7:]}.thumbnail.webp"}
-    assert files(first, second) == both
+    # Only once they are deleted is it certain that no other uses it.
+    assert files(first, second) == set()
     assert expires() is None
     db.execute("delete from image_generations where id = %s", [first])
     assert expires() is None
     db.execute("select forget_uploads(array(select id from uploads))")
-    assert files(second) == both
+    assert expires() is None
     # With their generations, whoever deletes them.
     db.execute("delete from auth.users where id = %s", [owner])
     assert expires() is True
@@ -341,6 +342,8 @@ def test_an_upload_is_kept_if_it_is_used_while_its_generation_is_deleted(
     with connect(database) as other, ThreadPoolExecutor() as pool:
         with db.transaction():
             start(db, owner, {"image": own})
+            files = other.execute("select stored_files(array[%s]::uuid[])", [first]).fetchall()
+            assert files == []
             deleting = pool.submit(other.execute, delete, [first])
             waiting = "select from pg_locks where pid = %s and not granted"
             while db.execute(waiting, [other.info.backend_pid]).fetchone() is None:
@@ -351,6 +354,59 @@ def test_an_upload_is_kept_if_it_is_used_while_its_generation_is_deleted(
     # The other way round it is expired before the start looks.
     db.execute("delete from generation_uploads")
     assert refusal(db, owner, {"image": own})
+
+
+def test_an_upload_is_not_deleted_while_a_start_keeps_it(
+    db: Connection, database: str, people: list[UUID]
+) -> None:
+    own = upload(db, people[0])
+    db.execute("update uploads set expires_at = clock_timestamp() + interval '0.5 s'")
+    with connect(database) as other:
+        with db.transaction():
+            start(db, people[0], {"image": own})
+            time.sleep(0.6)
+            assert list(load("uploads").expired(other, limit=9)) == []
+        assert list(load("uploads").expired(other, limit=9)) == []
+
+
+class Unsure:
+    """A storage that stores a file and then does not answer."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.deletes = False
+
+    async def save(self, name: str, image: bytes, checked: CheckedImage | None = None) -> Any:
+        self.files.add(f"{name}.png")
+        raise StorageFailed("No answer.")
+
+    def delete(self, path: str) -> bool:
+        if not self.deletes:
+            raise StorageFailed("No answer.")
+        self.files.discard(path)
+        return True
+
+
+@pytest.mark.parametrize("deletes", [True, False])
+async def test_a_file_that_was_stored_without_an_answer_is_deleted(
+    db: Connection, database: str, deletes: bool
+) -> None:
+    storage, content = Unsure(), b64decode(PNG[22:])
+    storage.deletes = deletes
+    pool = await open_async_pool(database, application_name="darkroom worker")
+    try:
+        with pytest.raises(StorageFailed):
+            await store_upload_async(
+                pool, cast(Storage, storage), user_id=None, source="app", content=content
+            )
+        assert bool(storage.files) is not deletes
+        storage.deletes = True
+        db.execute("update uploads set expires_at = now()")
+        await delete_expired_uploads(pool, cast(Storage, storage))
+    finally:
+        await pool.close()
+    assert storage.files == set()
+    assert db.execute("select from uploads").fetchone() is None
 
 
 def test_unused_uploads_are_limited(db: Connection, people: list[UUID]) -> None:

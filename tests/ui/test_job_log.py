@@ -64,7 +64,7 @@ def test_it_grows_and_viewers_share_an_answer(
 
 
 def test_only_its_end_is_kept(simulator, app, monkeypatch) -> None:
-    async def long(prediction_id: str) -> str:
+    async def long(*_: object) -> str:
         return "x" * 20_000 + "end"
 
     monkeypatch.setattr(job_log, "_log", long)
@@ -80,7 +80,7 @@ def test_an_error_is_a_sentence_without_the_token(simulator: Simulator, app: Set
 
 
 def test_a_provider_that_hangs_is_not_waited_for(app, monkeypatch) -> None:
-    async def never(prediction_id: str) -> str:
+    async def never(*_: object) -> str:
         async with asyncio.timeout(0.01):
             await asyncio.sleep(5)
         return ""

@@ -137,7 +137,7 @@ class Cog:
         until = (asyncio.get_running_loop().time() if since is None else since) + deadline
         try:
             async with asyncio.timeout_at(until):
-                yield await running
+                ended = await running
         except TimeoutError as error:
             # The closed connection has cancelled it too.
             with suppress(ProviderError):
@@ -146,6 +146,8 @@ class Cog:
                 f"{prediction.model} took longer than {deadline:g} s and was cancelled.",
                 code="deadline_exceeded",
             ) from error
+        # Outside of the timeout, which would cancel what the caller does with it.
+        yield ended
 
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction and wait until it has stopped; "processing" if it does not in time.

@@ -49,6 +49,12 @@ def references_of(values: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def source_images(values: Mapping[str, Any]) -> list[str]:
+    """The images that a request starts from, in order: a mask is none of them."""
+    files = references_of(values).items()
+    return [one for name, references in files if "mask" not in name for one in references]
+
+
 def input_images(references: Sequence[str]) -> list[InputImage]:
     """Images as they can be shown, in order."""
     ids = [id for reference in references if (id := upload_id(reference))]

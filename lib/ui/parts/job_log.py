@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from lib.formats import escaped
-from lib.provider.contract import ProviderError
+from lib.provider.contract import Capability, ProviderError
 from lib.resources import provider
 from lib.settings import settings
 from lib.ui.dashboard import read
@@ -26,13 +26,15 @@ def show_log(job: Row, predictions: list[Row]) -> None:
     """Draw the log of the last prediction: from the provider while the job runs."""
     running = job["status"] == "processing" and predictions and not predictions[-1]["ended_at"]
     if running and (id := predictions[-1]["provider_id"]):
-        if settings().functions_elsewhere and not settings().replicate_token:
+        last = predictions[-1]
+        server = (last["provider"], last["provider_url"]) if last["provider_url"] else None
+        if server is None and settings().functions_elsewhere and not settings().replicate_token:
             st.caption(
                 "No live log: the provider's token is set only where the functions run. The log"
                 " appears here when the prediction ends."
             )
             return
-        log, problem = live_log(id)
+        log, problem = live_log(id, server)
         if problem:
             st.caption(f"No live log at the moment. {escaped(problem)}")
         elif log:
@@ -52,24 +54,29 @@ def show_log(job: Row, predictions: list[Row]) -> None:
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=200, show_spinner=False)
-def live_log(prediction_id: str) -> tuple[str, str]:
+def live_log(prediction_id: str, server: tuple[str, str] | None = None) -> tuple[str, str]:
     """The end of a prediction's log, and why it cannot be read, if so; one of them is empty.
 
-    One request to the provider, whose answer all viewers share.
+    At most one request to the provider, whose answer all viewers share. `server` is the provider
+    and the address of a server of one's own.
     """
     try:
-        return asyncio.run(_log(prediction_id))[-MAX_CHARS:], ""
+        return asyncio.run(_log(prediction_id, server))[-MAX_CHARS:], ""
     except ProviderError as error:
         return "", str(error)
     except TimeoutError:
         return "", f"The provider did not respond within {ANSWER_SECONDS:g} s."
 
 
-async def _log(prediction_id: str) -> str:
-    client = provider(settings())
+async def _log(prediction_id: str, server: tuple[str, str] | None) -> str:
+    client = provider(settings(), server)
     if client is None:
         raise ProviderError("The simulated provider is not running.", code="unreachable")
     try:
+        if Capability.GET not in client.capabilities:
+            raise ProviderError(
+                "The log appears here when the prediction ends.", code="unexpected_answer"
+            )
         async with asyncio.timeout(ANSWER_SECONDS):
             return (await client.get(prediction_id)).logs
     finally:
