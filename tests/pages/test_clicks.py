@@ -196,7 +196,7 @@ def test_sees_the_slowest_model_and_whether_it_got_worse(app, rows, operator):
         )
     one = operator(app)
     one.click(one.sidebar("Models"))
-    one.sees(one.page.get_by_text("flux-dev: p50 is up"))
+    one.sees(one.page.get_by_text("flux-dev: p50 run time is up"))
     one.sees(one.page.get_by_text(re.compile("Slowest: flux-dev, p95 run")))
 
 

@@ -24,7 +24,7 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     expect(main.get_by_text("1 pending job affected.")).to_be_visible()
     expect(main.get_by_role("img", name="x")).to_have_count(0)
     main.get_by_role("button", name="Resume generate-image jobs").click()
-    expect(dialog.get_by_text("1 pending job.")).to_be_visible(timeout=LONG)
+    expect(dialog.get_by_text("(1 pending job)")).to_be_visible(timeout=LONG)
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()
     main.get_by_role("button", name="Resume generate-image jobs").click()
