@@ -140,10 +140,10 @@ as $$
     where '*' <> all (p_barred) and (
         l.most is null
         -- A server may stay busy, or never be ready: that is no rate limit, which ends.
-        or l.first_at <= now() and exists (
-            select from public.model_holds h
-            where h.model_id = l.model and h.busy and h.held_until > clock_timestamp() - public.slow_start()
-        )
+        or l.first_at <= now() and l.model = any (array(
+            select h.model_id from public.model_holds h
+            where h.busy and h.held_until > clock_timestamp() - public.slow_start()
+        ))
     );
 $$;
 comment on function public.oldest_due is

@@ -322,7 +322,7 @@ def test_failed_jobs_of_the_last_day(deployed):
             {"outcome": "failed", "checks": [{"title": "A job", "status": "failed"}]},
             "1 hour",
             False,
-            "by me: A job.",
+            "(run by me): A job.",
         ),
     ],
 )
