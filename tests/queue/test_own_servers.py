@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from queue_calls import GENERATION, OTHER, Queue
 
-from lib.database import QueryError, load, translated
+from lib.database import QueryError, StatementFailed, load, translated
 
 HOME, SHED = "home/sdxl", "shed/flux"
 PLACES = {HOME: "http://gpu.lan:5000", SHED: "http://10.0.0.7:5000"}
@@ -229,7 +229,7 @@ def test_an_address_in_ones_own_network_is_kept_and_audited(queue, url):
 def test_users_read_the_models_but_no_address_of_a_server(queue, role):
     queue.db.execute(f"set role {role}")
     models = {row["id"]: row for row in queue.rows("select * from models")}
-    with pytest.raises(QueryError, match="permission"), translated():
+    with pytest.raises(StatementFailed, match="permission"), translated():
         queue.rows("select * from model_servers")
     queue.db.execute("reset role")
     assert models.keys() >= PLACES.keys()
