@@ -209,11 +209,11 @@ select p.*
 from (
     select
         p.attempt, p.worker, p.provider_id, p.status, p.created_at, p.started_at, p.ended_at, p.predict_seconds,
-        p.provider, m.provider_url,
+        p.provider, s.url as provider_url,
         case when row_number() over (order by p.created_at desc) = 1 and length(p.input::text) <= 100000
              then p.input::text end as input
     from public.predictions p
-    left join public.models m on m.id = p.model_id
+    left join public.model_servers s on s.model_id = p.model_id
     where p.generation_id = :generation_id
     order by p.created_at desc
     limit 20

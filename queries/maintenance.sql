@@ -178,12 +178,12 @@ group by bucket
 order by bucket;
 
 -- name: models
--- All models. Columns: those of the table; user_inputs: names of the inputs that requests of users may
+-- All models. Columns: those of the table; provider_url: the address of its own server, if it has one; user_inputs: names of the inputs that requests of users may
 -- set unless they are in operator_fields; jobs in the last 7 days (from the rollup).
 select
     m.id, m.display_name, m.version, m.default_parameters,
     m.price_per_image::double precision as price_per_image, m.enabled, m.updated_at,
-    m.operator_fields, m.deadline_seconds, m.refreshed_at, m.provider, m.provider_url,
+    m.operator_fields, m.deadline_seconds, m.refreshed_at, m.provider, s.url as provider_url,
     array(
         select f.name from jsonb_each(m.input_schema) as f (name, said)
         where f.name <> 'prompt' and not f.said ? 'x-cog-secret' and public.reserved_input(f.name) is null
@@ -191,6 +191,7 @@ select
     ) as user_inputs,
     coalesce(j.jobs, 0)::bigint as jobs
 from public.models m
+left join public.model_servers s on s.model_id = m.id
 left join (
     select r.model_id, sum(r.jobs) as jobs
     from public.job_rollup r

@@ -1,11 +1,13 @@
 -- Adding models, and refreshing their schemas.
 
 -- name: stored^
--- A model. Columns: those of the table that the provider publishes or that depend on them.
+-- A model. Columns: those of the table that the provider publishes or that depend on them;
+-- provider_url: the address of its own server, if it has one.
 select
     id, display_name, version, input_schema, output_shape, default_parameters, operator_fields, refreshed_at,
-    provider, provider_url
-from public.models
+    provider, s.url as provider_url
+from public.models m
+left join public.model_servers s on s.model_id = m.id
 where id = :id;
 
 -- name: unfit_defaults

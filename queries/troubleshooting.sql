@@ -31,7 +31,7 @@ with alive as materialized (
     from public.job_queue q
     cross join (
         -- Those with a server of their own, too: the breaker of their type's provider does not count for them.
-        select array(select model_id from held union select m.id from public.models m where m.provider_url is not null) as models
+        select array(select model_id from held union select s.model_id from public.model_servers s) as models
     ) all_held
     cross join lateral (
         select case
@@ -288,7 +288,7 @@ with barred as materialized (
             select t.job_type from public.job_types t join public.provider_breakers b using (provider)
             where b.open_until is not null
         ) as down_types,
-        array(select m.id from public.models m where m.provider_url is not null) as own,
+        array(select model_id from public.model_servers) as own,
         public.down_models() || array(select h.model_id from public.model_holds h where h.held_until > now()) as models
 )
 select

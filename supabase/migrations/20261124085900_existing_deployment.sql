@@ -60,11 +60,12 @@ declare
         alerts, arrival_minutes, arrival_rollup, async_rollout, attempt_workers, background_errors,
         cron_requests, deployment_points, failed_jobs_recent, failure_groups, failure_rollup,
         generation_uploads, idempotency_keys, job_leases, job_minutes, job_rollup, job_rollup_daily,
-        job_totals, job_types, live_jobs, live_workers, model_holds, model_timings, outputs, path_rollup,
-        pending_line, predictions, provider_breakers, purge_runs, queue_health, queue_health_recent,
-        queue_hours, queue_pace, queue_pauses, queue_quarters, queue_samples, queue_state, rollback_jobs,
-        rollbacks, rollup_dirty, rollup_state, set_aside_jobs, stuck_jobs, sync_generations, test_run_jobs,
-        test_runs, throughput_hourly, unknown_outcomes, uploads, user_limits, user_usage, workers
+        job_totals, job_types, live_jobs, live_workers, model_holds, model_servers, model_timings, outputs,
+        path_rollup, pending_line, predictions, provider_breakers, purge_runs, queue_health,
+        queue_health_recent, queue_hours, queue_pace, queue_pauses, queue_quarters, queue_samples,
+        queue_state, rollback_jobs, rollbacks, rollup_dirty, rollup_state, set_aside_jobs, stuck_jobs,
+        sync_generations, test_run_jobs, test_runs, throughput_hourly, unknown_outcomes, uploads, user_limits,
+        user_usage, workers
     }'::text[];
     v_functions constant text[] := '{
         actions_on_job, add_alert_channel, add_to_hours, add_to_minutes, add_to_rollups, adopt_prediction,

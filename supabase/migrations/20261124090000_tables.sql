@@ -125,8 +125,7 @@ create table public.models (
     size_rules         jsonb       not null default '{}' check (jsonb_typeof(size_rules) = 'object'),
     operator_fields    text[]      not null default '{disable_safety_checker}',
     deadline_seconds   int         check (deadline_seconds > 0),
-    refreshed_at       timestamptz,
-    provider_url       text
+    refreshed_at       timestamptz
 );
 -- Those models become ours too.
 do $$
@@ -191,9 +190,16 @@ begin
 end;
 $$;
 
+-- Not a column of models, which everybody may read.
+create table public.model_servers (
+    model_id text primary key references public.models on delete cascade,
+    url      text not null
+);
+comment on table public.model_servers is
+    'Addresses of the servers that run models; none for a provider with one address for all its models. Users may not read them.';
+
 comment on column public.models.id is 'The model, as owner/name: at Replicate, or as it was named when a server of one''s own was added.';
 comment on column public.models.provider is 'Who runs it: replicate, or cog for a Cog server of one''s own.';
-comment on column public.models.provider_url is 'Address of the server that runs it; null for a provider with one address for all its models.';
 comment on column public.models.version is 'Version id at Replicate for community models; null for official models, which run without one.';
 comment on column public.models.default_parameters is 'What is sent unless a request says otherwise; the rest has the defaults of the model.';
 comment on column public.models.input_schema is

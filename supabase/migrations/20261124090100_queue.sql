@@ -165,7 +165,10 @@ create function public.breaker_of(p_job_type text, p_model text) returns text
 language sql stable set search_path = ''
 as $$
     select coalesce(
-        (select m.provider || ' at ' || m.provider_url from public.models m where m.id = p_model and m.provider_url is not null),
+        (
+            select m.provider || ' at ' || s.url from public.model_servers s join public.models m on m.id = s.model_id
+            where s.model_id = p_model
+        ),
         t.provider
     )
     from public.job_types t where t.job_type = p_job_type and t.provider is not null;
@@ -231,8 +234,9 @@ create function public.down_models() returns text[]
 language sql stable set search_path = ''
 as $$
     select array(
-        select m.id from public.models m
-        join public.provider_breakers b on b.provider = m.provider || ' at ' || m.provider_url
+        select m.id from public.model_servers s
+        join public.models m on m.id = s.model_id
+        join public.provider_breakers b on b.provider = m.provider || ' at ' || s.url
         where b.open_until is not null
     );
 $$;

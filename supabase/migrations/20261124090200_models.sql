@@ -418,11 +418,11 @@ $$;
 comment on function public.set_model is
     'Adds a model or changes all of it but what it takes, and records what was before. Jobs that wait run with the new values.';
 
-create function public.schema_in_brief(p_model public.models) returns jsonb
+create function public.schema_in_brief(p_model public.models, p_provider_url text) returns jsonb
 language sql immutable parallel safe set search_path = ''
 as $$
     select jsonb_build_object(
-        'version', p_model.version, 'provider', p_model.provider, 'provider_url', p_model.provider_url, 'output_shape', p_model.output_shape, 'default_parameters', p_model.default_parameters,
+        'version', p_model.version, 'provider', p_model.provider, 'provider_url', p_provider_url, 'output_shape', p_model.output_shape, 'default_parameters', p_model.default_parameters,
         'inputs', (
             select jsonb_agg(f.name order by (f.said ->> 'x-order')::int, f.name)
             from jsonb_each(p_model.input_schema) as f (name, said)
@@ -440,6 +440,7 @@ as $$
 declare
     v_before   public.models;
     v_after    public.models;
+    v_url      text;
     v_defaults jsonb;
 begin
     perform public.require_actor(p_actor);
@@ -453,34 +454,40 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtextextended('set_model:' || p_id, 0));
     select * into v_before from public.models m where m.id = p_id;
+    select s.url into v_url from public.model_servers s where s.model_id = p_id;
     v_defaults := coalesce(v_before.default_parameters, '{}') - array(
         select p ->> 'field' from jsonb_array_elements(public.unfit_defaults(p_input_schema, v_before.default_parameters)) p
     );
     insert into public.models as m (
-        id, display_name, version, input_schema, output_shape, size_rules, refreshed_at, provider, provider_url
+        id, display_name, version, input_schema, output_shape, size_rules, refreshed_at, provider
     )
     values (
-        p_id, btrim(p_display_name), p_version, p_input_schema, p_output_shape, p_size_rules, now(), p_provider, p_provider_url
+        p_id, btrim(p_display_name), p_version, p_input_schema, p_output_shape, p_size_rules, now(), p_provider
     )
     on conflict (id) do update
-    set provider = excluded.provider, provider_url = excluded.provider_url,
-        version = excluded.version, input_schema = excluded.input_schema,
+    set provider = excluded.provider, version = excluded.version, input_schema = excluded.input_schema,
         output_shape = coalesce(excluded.output_shape, m.output_shape), default_parameters = v_defaults,
         size_rules = case when m.input_schema is null then excluded.size_rules else m.size_rules end,
         refreshed_at = now(), updated_at = now()
     returning * into v_after;
+    if p_provider_url is null then
+        delete from public.model_servers s where s.model_id = p_id;
+    else
+        insert into public.model_servers values (p_id, p_provider_url)
+        on conflict (model_id) do update set url = excluded.url;
+    end if;
     -- No job would ever probe a server that no model names any more.
     delete from public.provider_breakers b
-    where b.provider = v_before.provider || ' at ' || v_before.provider_url
+    where b.provider = v_before.provider || ' at ' || v_url
       and not exists (
-          select from public.models m
-          where m.provider = v_before.provider and m.provider_url = v_before.provider_url
+          select from public.model_servers s join public.models m on m.id = s.model_id
+          where m.provider = v_before.provider and s.url = v_url
       );
     insert into public.audit_log (actor, action, affected, details)
     values (p_actor, case when v_before.id is null then 'add_model' else 'refresh_model' end, 1, jsonb_build_object(
         'model_id', p_id,
-        'before', case when v_before.id is not null then public.schema_in_brief(v_before) end,
-        'after', public.schema_in_brief(v_after)
+        'before', case when v_before.id is not null then public.schema_in_brief(v_before, v_url) end,
+        'after', public.schema_in_brief(v_after, p_provider_url)
     ));
     return v_after;
 end;

@@ -458,12 +458,13 @@ begin
                    select jsonb_agg(to_jsonb(o) order by o.index) from public.outputs o
                    where o.generation_id = g.id and o.prediction_id = p.id
                ), '[]'),
-               p.given_files, p.provider, m.provider_url
+               p.given_files, p.provider, s.url
         from public.image_generations g
         join public.predictions p
             on p.generation_id = g.id and p.provider = p_provider
            and p.status in ('intended', 'starting', 'processing', 'succeeded')
         left join public.models m on m.id = g.model_id
+        left join public.model_servers s on s.model_id = g.model_id
         where g.id = v_id
         -- One that is known before one that may not exist.
         order by p.provider_id is null, p.created_at desc
@@ -714,7 +715,7 @@ as $$
       and q.id = p_job_id and q.status not in ('pending', 'processing')
       and p.provider_id is not null and p.status in ('starting', 'processing')
       and not public.is_being_generated(p.generation_id)
-    returning p.provider_id, p.provider, (select m.provider_url from public.models m where m.id = p.model_id);
+    returning p.provider_id, p.provider, (select s.url from public.model_servers s where s.model_id = p.model_id);
 $$;
 comment on function public.unwanted_predictions is
     'The provider''s ids of a job''s predictions that run although no attempt will follow them, and where: the caller cancels them.';

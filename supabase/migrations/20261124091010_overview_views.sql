@@ -9,7 +9,7 @@ with barred as materialized (
             select t.job_type from public.job_types t join public.provider_breakers b using (provider)
             where b.open_until is not null
         ) as down_types,
-        array(select m.id from public.models m where m.provider_url is not null) as own,
+        array(select model_id from public.model_servers) as own,
         public.down_models() as down,
         array(select model_id from public.model_holds where held_until > now() and not busy order by model_id) as models
 ), hour as materialized (

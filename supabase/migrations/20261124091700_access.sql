@@ -27,7 +27,7 @@ declare
     v_table text;
 begin
     foreach v_table in array array[
-        'audit_log', 'job_queue', 'job_leases', 'attempt_workers', 'workers', 'models', 'image_generations',
+        'audit_log', 'job_queue', 'job_leases', 'attempt_workers', 'workers', 'models', 'model_servers', 'image_generations',
         'predictions', 'outputs', 'uploads', 'generation_uploads', 'user_limits', 'idempotency_keys', 'job_types', 'queue_pauses', 'provider_breakers',
         'model_holds', 'job_rollup', 'job_rollup_daily', 'arrival_rollup', 'failure_rollup',
         'job_minutes', 'arrival_minutes', 'rollup_state', 'rollup_dirty', 'job_totals',
@@ -230,7 +230,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return '03e3a1101281d94c';
+return '4a6d1e9409805518';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

@@ -72,6 +72,7 @@ async def test_a_refusal_is_told_with_the_servers_words(
     error = await failure(Cog(serve(answer(body, status)).base_url))
     assert (error.code, error.permanent, error.no_effect) == (code, permanent, no_effect)
     assert words in str(error)
+    assert "127.0.0.1" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,15 @@ async def test_a_refusal_is_told_with_the_servers_words(
         (
             {"status": "SETUP_FAILED", "setup": {"logs": "loading\nno such weights\n"}},
             "provider_error",
-            "could not set up its model: no such weights",
+            "of home/tiny could not set up its model: see its log.",
         ),
         ({"status": "SETUP_FAILED", "setup": 7}, "provider_error", "see its log"),
         ({"status": "DEFUNCT"}, "provider_error", "restart it"),
-        ({"status": "UNHEALTHY", "user_healthcheck_error": "hot"}, "provider_error", "hot"),
+        (
+            {"status": "UNHEALTHY", "user_healthcheck_error": "hot"},
+            "provider_error",
+            "is unhealthy: see its log.",
+        ),
         ({"status": "READY"}, "provider_error", "returned HTTP 503: not ready."),
         (b"<html>", "provider_error", "returned HTTP 503: not ready."),
     ],
@@ -95,6 +100,7 @@ async def test_a_server_that_takes_nothing_is_asked_why(serve, health, code, wor
     error = await failure(Cog(server.base_url))
     assert (error.code, error.no_effect) == (code, True)
     assert words in str(error)
+    assert "127.0.0.1" not in str(error)
 
 
 async def test_a_server_without_a_schema_is_told(serve):

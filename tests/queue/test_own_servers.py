@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from queue_calls import GENERATION, OTHER, Queue
 
-from lib.database import QueryError, load, translated
+from lib.database import QueryError, StatementFailed, load, translated
 
 HOME, SHED = "home/sdxl", "shed/flux"
 PLACES = {HOME: "http://gpu.lan:5000", SHED: "http://10.0.0.7:5000"}
@@ -220,6 +220,17 @@ def test_an_address_that_is_none_of_a_server_is_refused(queue, provider, url, wo
 )
 def test_an_address_in_ones_own_network_is_kept_and_audited(queue, url):
     queue.rows(ADD, "new/model", SCHEMA, "cog", url)
-    assert queue.one("select provider_url from models where id = 'new/model'") == url
+    assert queue.one("select url from model_servers where model_id = 'new/model'") == url
     entry = queue.one("select details -> 'after' as after from audit_log order by at desc limit 1")
     assert (entry["provider"], entry["provider_url"]) == ("cog", url)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_users_read_the_models_but_no_address_of_a_server(queue, role):
+    queue.db.execute(f"set role {role}")
+    models = {row["id"]: row for row in queue.rows("select * from models")}
+    with pytest.raises(StatementFailed, match="permission"), translated():
+        queue.rows("select * from model_servers")
+    queue.db.execute("reset role")
+    assert models.keys() >= PLACES.keys()
+    assert not [text for text in map(str, models.values()) if "lan:" in text or "10.0" in text]

@@ -30,6 +30,7 @@ select id, 'a prompt', 'a/model' from people;
 insert into public.sync_generations (generation_id, model_id) select id, 'a/model' from public.image_generations;
 
 insert into public.models (id, display_name, enabled) values ('disabled/model', 'Disabled', false);
+insert into public.model_servers values ('disabled/model', 'http://gpu.lan:5000');
 
 insert into public.user_limits (user_id, daily_limit) select id, 7 from people;
 

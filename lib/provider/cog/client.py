@@ -5,6 +5,7 @@ neither a way to read one nor a list. If the connection closes, Cog cancels the 
 """
 
 import asyncio
+import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -29,6 +30,8 @@ from lib.provider.files import OutputFiles, read
 from lib.provider.prediction import PREDICTION_ID, parse_prediction
 from lib.provider.retry import NOT_SENT_ERRORS
 from lib.provider.schemas import inputs_of, output_of, schemas_of
+
+logger = logging.getLogger(__name__)
 
 REFUSAL_SECONDS = 1.0
 """How soon after a request a server that does not run it says so."""
@@ -102,7 +105,7 @@ class Cog:
 
     async def model(self, model: str, *, version: str | None = None) -> PublishedModel:
         """The model that the server runs, under the name `model`; it has only one version."""
-        body = await self._send("GET", "/openapi.json", limit=MAX_OTHER_BYTES)
+        body = await self._send("GET", "/openapi.json", model=model, limit=MAX_OTHER_BYTES)
         schemas = schemas_of(json_object(body))
         shape, makes = output_of(schemas)
         return PublishedModel(
@@ -198,6 +201,7 @@ class Cog:
         body = await self._send(
             "PUT",
             f"/predictions/{prediction_id}",
+            model=model,
             limit=MAX_ANSWER_BYTES,
             json={"input": dict(input)},
             # It takes as long as it takes; `follow` has the deadline.
@@ -211,7 +215,7 @@ class Cog:
         if not state.finished:
             # Of an earlier request, whose answer will have the end. The next attempt cancels it.
             raise ProviderError(
-                f"The Cog server at {self._place} is already running prediction {prediction_id}.",
+                f"The Cog server of {model} is already running prediction {prediction_id}.",
                 code="creation_unknown",
             )
         return state
@@ -231,17 +235,24 @@ class Cog:
         path: str,
         *,
         limit: int,
+        model: str = "this model",
         not_found: str | None = None,
         **options: Any,
     ) -> bytes:
-        """The body of a successful response; `not_found` is the prediction that a 404 is about."""
+        """The body of a successful response; `not_found` is the prediction that a 404 is about.
+
+        Users read the errors, so these name the model; the log has the address.
+        """
         url = httpx.URL(f"{self._base}{path}")
         try:
             async with self._http.stream(method, url, **options) as response:
                 body = await read(response, limit, "the prediction")
         except httpx.RequestError as error:
+            logger.warning(
+                "The Cog server at %s does not respond (%s)", self._place, type(error).__name__
+            )
             raise ProviderError(
-                f"The Cog server at {self._place} does not respond ({type(error).__name__}).",
+                f"The Cog server of {model} does not respond ({type(error).__name__}).",
                 code="unreachable",
                 no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error
@@ -249,17 +260,23 @@ class Cog:
             return body
         if response.status_code == 404 and not_found is not None:
             raise _not_found(not_found)
-        if response.status_code == 503 and (reason := await self._reason()):
+        if response.status_code == 503 and (reason := await self._reason(model)):
             raise reason
-        raise error_from_response(response, body, self._place)
+        refusal = error_from_response(response, body, model)
+        if refusal.code != "provider_busy":
+            logger.warning("Cog server at %s: %s", self._place, refusal)
+        raise refusal
 
-    async def _reason(self) -> ProviderError | None:
+    async def _reason(self, model: str) -> ProviderError | None:
         """Why the server runs no predictions, if its health check says."""
         try:
             response = await self._http.get(f"{self._base}/health-check", timeout=10)
-            return error_from_health(response.content, self._place)
+            reason = error_from_health(response.content, model)
         except (httpx.RequestError, ProviderError):
             return None
+        if reason and reason.code != "provider_busy":
+            logger.warning("Cog server at %s: %s", self._place, reason)
+        return reason
 
 
 def _prediction(prediction_id: str, model: str, status: str) -> Prediction:

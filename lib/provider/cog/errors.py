@@ -13,26 +13,26 @@ BUSY_SECONDS, STARTING_SECONDS = 5.0, 5.0
 
 # Status: code, permanent, message.
 _REFUSALS = {
-    401: ("unauthorized", True, "A proxy in front of the Cog server at {} requires sign-in"),
-    403: ("unauthorized", True, "A proxy in front of the Cog server at {} rejected the request"),
-    404: ("provider_error", False, "The server at {} is not a Cog server"),
-    405: ("provider_error", False, "The server at {} is not a Cog server"),
-    413: ("invalid_input", True, "The Cog server at {} rejected the input as too large"),
-    422: ("invalid_input", True, "The Cog server at {} rejected the input"),
+    401: ("unauthorized", True, "A proxy in front of the Cog server of {} requires sign-in"),
+    403: ("unauthorized", True, "A proxy in front of the Cog server of {} rejected the request"),
+    404: ("provider_error", False, "The server of {} is not a Cog server"),
+    405: ("provider_error", False, "The server of {} is not a Cog server"),
+    413: ("invalid_input", True, "The Cog server of {} rejected the input as too large"),
+    422: ("invalid_input", True, "The Cog server of {} rejected the input"),
 }
 
 
-def error_from_response(response: httpx.Response, body: bytes, place: str) -> ProviderError:
-    """The error for an unsuccessful response of the server at `place`."""
+def error_from_response(response: httpx.Response, body: bytes, model: str) -> ProviderError:
+    """The error for an unsuccessful response of the server of `model`."""
     status = response.status_code
     detail = _sentence(body) or response.reason_phrase
     if status == 409:
-        return busy(f"The Cog server at {place} is busy", BUSY_SECONDS, status=status)
+        return busy(f"The Cog server of {model} is busy", BUSY_SECONDS, status=status)
     code, permanent, start = _REFUSALS.get(
-        status, ("provider_error", False, f"The Cog server at {{}} returned HTTP {status}")
+        status, ("provider_error", False, f"The Cog server of {{}} returned HTTP {status}")
     )
     return ProviderError(
-        f"{start.format(place)}: {detail}.",
+        f"{start.format(model)}: {detail}.",
         code=code,
         permanent=permanent,
         status=status,
@@ -40,24 +40,22 @@ def error_from_response(response: httpx.Response, body: bytes, place: str) -> Pr
     )
 
 
-def error_from_health(body: bytes, place: str) -> ProviderError | None:
+def error_from_health(body: bytes, model: str) -> ProviderError | None:
     """The error for a server that runs no predictions, by its health check; None for another."""
     health = json_object(body)
-    setup = health.get("setup")
-    logs = setup.get("logs") if isinstance(setup, dict) else None
     match health.get("status"):
         case "STARTING":
-            return busy(f"The Cog server at {place} is starting", STARTING_SECONDS, status=503)
+            return busy(f"The Cog server of {model} is starting", STARTING_SECONDS, status=503)
         case "SETUP_FAILED":
-            why = f"could not set up its model: {_last_line(logs) or 'see its log'}"
+            why = "could not set up its model: see its log"
         case "DEFUNCT":
             why = "has stopped working: restart it"
         case "UNHEALTHY":
-            why = f"is unhealthy: {_last_line(health.get('user_healthcheck_error'))}"
+            why = "is unhealthy: see its log"
         case _:
             return None
     return ProviderError(
-        f"The Cog server at {place} {why.rstrip('.')}.",
+        f"The Cog server of {model} {why}.",
         code="provider_error",
         status=503,
         no_effect=True,
@@ -88,8 +86,3 @@ def _fault(fault: Any) -> str:
     place = fault.get("loc")
     field = f"{place[-1]}: " if isinstance(place, list) and place else ""
     return f"{field}{fault.get('msg', '')}"
-
-
-def _last_line(logs: Any) -> str:
-    lines = logs.strip().splitlines() if isinstance(logs, str) else []
-    return lines[-1].strip()[:DETAIL_LENGTH] if lines else ""
