@@ -193,14 +193,15 @@ async def process_generation(request: Request, functions: Functions, caller: Cal
 
 
 async def process_jobs(request: Request, functions: Functions, caller: Caller) -> Response:
-    """Claim and run due jobs, up to the concurrency limit.
+    """Claim and run due jobs, up to the concurrency limit less what earlier calls still run.
 
-    Answers after ANSWER_SECONDS; jobs that are still running then continue.
+    Answers after ANSWER_SECONDS; jobs that are still running then continue. The answer's `running`
+    counts those of all calls to this process.
     """
     require_service(caller)
     worker = functions.worker("process-jobs")
     await functions.batches.run(worker, ANSWER_SECONDS)
-    summary, running = _summary(worker), worker.running
+    summary, running = _summary(worker), functions.batches.running
     if running:
         summary["message"] += f", {running} still running"
     return JSONResponse(summary | {"running": running})

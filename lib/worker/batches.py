@@ -12,16 +12,23 @@ class Batches:
     """The running batches of a process."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Worker] = {}
+
+    @property
+    def running(self) -> int:
+        """The number of jobs that all batches hold."""
+        return sum(worker.running for worker in self._tasks.values())
 
     async def run(self, worker: Worker, seconds: float) -> None:
         """Run a worker's batch. Returns after `seconds`; an unfinished batch continues.
 
-        Raises an error of the batch if it fails in that time; a later one is logged.
+        Together, the batches run no more jobs than one worker may. Raises an error of the batch if
+        it fails in that time; a later one is logged.
         """
-        task = asyncio.create_task(worker.run_batch())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        taken = sum(each.taken_by_batch for each in self._tasks.values())
+        task = asyncio.create_task(worker.run_batch(taken))
+        self._tasks[task] = worker
+        task.add_done_callback(self._tasks.pop)
         await asyncio.wait([task], timeout=seconds)
         if task.done():
             task.result()

@@ -62,6 +62,7 @@ class Worker:
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
+        self._claimable: int | None = None
         self._claiming = Claiming(
             self._queue,
             self.id,
@@ -80,6 +81,11 @@ class Worker:
     def running(self) -> int:
         """The number of jobs that it holds: claimed, and their outcome not stored yet."""
         return len(self._held)
+
+    @property
+    def taken_by_batch(self) -> int:
+        """The number of jobs that its batch holds or, until it has claimed, may claim."""
+        return self._claimable if self._claimable is not None else self.running
 
     def stop(self) -> None:
         """Stop claiming jobs and shut down; does not block."""
@@ -112,19 +118,22 @@ class Worker:
             await cancel_and_wait(support_tasks)
         await self._unregister()
 
-    async def run_batch(self) -> None:
-        """Claim due jobs up to the concurrency limit, run them, and return.
+    async def run_batch(self, taken: int = 0) -> None:
+        """Claim due jobs up to the concurrency limit less `taken`, run them, and return.
 
         Also rescues jobs, refreshes the rollups and evaluates the alerts.
         """
+        self._claimable = max(self._concurrency - taken, 0)
         await self._register()
         await attempt("rescue", self._queue.rescue(self._rescue_seconds), self._pool)
         job_types = self._claimable_types()
-        await self._run_claims(
-            await claim_jobs(self._queue, self.id, job_types, self._concurrency)
-            if job_types
+        claims = (
+            await claim_jobs(self._queue, self.id, job_types, self._claimable)
+            if job_types and self._claimable
             else []
         )
+        self._claimable = None  # From here on, what it holds counts.
+        await self._run_claims(claims)
         if not self._stopping.is_set():
             await attempt("history", refresh_rollup(self._pool), self._pool)
             await attempt("alerts", evaluate_and_notify(self._pool), self._pool)

@@ -52,7 +52,19 @@ def test_jobs_that_take_longer_go_on_with_their_heartbeats(call, db, eventually)
     # The next call takes the next jobs, and leaves that one alone.
     db.execute("select enqueue_job('generate-image', '{}')")
     next_answer = call("process-jobs").json()
-    assert (next_answer["processed"], next_answer["running"]) == (1, 0)
+    assert (next_answer["processed"], next_answer["running"]) == (1, 1)
+
+
+def test_calls_together_run_no_more_jobs_than_one_may(call, db, monkeypatch):
+    monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.5)
+    for _ in range(7):
+        call("start-generation", ENDLESS)
+    most = call("process-jobs").json()["running"]
+    assert most < 7
+    full = call("process-jobs").json()
+    assert (full["processed"], full["running"]) == (0, most)
+    [row] = db.execute("select count(*) as n from job_queue where status = 'processing'")
+    assert row == {"n": most}
 
 
 def test_a_job_that_goes_on_is_completed_and_its_worker_ends(call, db, monkeypatch, eventually):
@@ -75,7 +87,7 @@ def test_a_shutdown_gives_the_jobs_back(served, call, db, eventually, monkeypatc
 def test_an_error_after_the_answer_is_in_the_log(call, caplog, monkeypatch, eventually):
     monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.0)
 
-    async def fail(_worker):
+    async def fail(_worker, _taken):
         await asyncio.sleep(0.1)
         raise RuntimeError("No such luck")
 
