@@ -304,7 +304,7 @@ def test_no_job_in_the_name_of_another(client: ApiClient, user: UUID) -> None:
 def test_no_job_without_a_user(db: Connection, client: ApiClient) -> None:
     with db.transaction(force_rollback=True):
         db.execute("set local role authenticated")
-        with pytest.raises(Error, match="of their own"):
+        with pytest.raises(Error, match="their own jobs"):
             db.execute("select enqueue_job('generate-image', %s)", [json.dumps(REQUEST)])
     with db.transaction(force_rollback=True):
         db.execute("set local role anon")
