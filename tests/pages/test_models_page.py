@@ -49,5 +49,5 @@ def test_what_got_slower_is_seen_opened_and_disabled(make_app, page: Page, datab
     expect(page.get_by_text("flux-dev saved.")).to_be_visible(timeout=LONG)
     [model] = db.execute("select enabled from models where id = %s", [SLOW]).fetchall()
     assert model == {"enabled": False}
-    main.get_by_role("link", name="All models").click()
+    main.get_by_role("link", name="All models").first.click()
     expect(main.get_by_text("Slowest: flux-dev, p95 run")).to_be_visible(timeout=LONG)

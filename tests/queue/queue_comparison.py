@@ -98,8 +98,8 @@ class Comparison(RuleBasedStateMachine):
         self.unchanged()
 
     def backs_off(self, job: Job, at_least: float = 0) -> None:
-        """The job waits as long as its number of attempts says."""
-        backoff = min(10 * 2 ** (job.attempts - 1), 3600)
+        """The job waits as long as the number of its failed attempts says."""
+        backoff = min(10 * 2 ** (job.errors - 1), 3600)
         self.waits(job, max(backoff, at_least), jitter=0.25)
 
     @invariant()
