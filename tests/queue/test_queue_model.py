@@ -158,9 +158,11 @@ class QueueMachine(Comparison):
         job = self.model.jobs[claim.job_id]
         prediction = prediction and f"{prediction} of {job.generation}"
         what = prediction or progress
-        told = self.queue.one(f"select {name}(%s, %s, %s)", claim.job_id, claim.attempt, what)
         generation = self.model.generations.get(job.generation)
         current = self.model.is_current(claim.job_id, claim.attempt)
+        if prediction and current and generation is not None and generation.status == "queued":
+            return  # A worker begins its attempt before it creates a prediction.
+        told = self.queue.one(f"select {name}(%s, %s, %s)", claim.job_id, claim.attempt, what)
         if not current or generation is None or generation.status != "processing":
             assert told in ("lost", "unwanted") if prediction else told is False
             self.unchanged()
