@@ -55,6 +55,8 @@ class Comparison(RuleBasedStateMachine):
             [GENERATION],
         )
         self.model = Model(generations={GENERATION: Generation("queued")})
+        self.late: set[str | None] = set()
+        """Predictions recorded by attempts that were over."""
         self.before = self.everything()
 
     def everything(self) -> dict[str, Any]:

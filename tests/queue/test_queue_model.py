@@ -151,6 +151,9 @@ class QueueMachine(Comparison):
         (row,) = rows
         assert job.generation in (None, str(row["generation_id"]))
         self.model.begin(job, str(row["generation_id"]))
+        if row["provider_id"] in self.late - {None}:
+            # It is paid for, so the next attempt follows it.
+            self.model.generations[job.generation].prediction = row["provider_id"]
 
     @rule(claim=claims, progress=st.integers(0, 120), prediction=st.none() | st.just("p1"))
     def record(self, claim, progress, prediction):
@@ -160,12 +163,11 @@ class QueueMachine(Comparison):
         what = prediction or progress
         generation = self.model.generations.get(job.generation)
         current = self.model.is_current(claim.job_id, claim.attempt)
-        if prediction and current and generation is not None and generation.status == "queued":
-            return  # A worker begins its attempt before it creates a prediction.
         told = self.queue.one(f"select {name}(%s, %s, %s)", claim.job_id, claim.attempt, what)
         if not current or generation is None or generation.status != "processing":
             assert told in ("lost", "unwanted") if prediction else told is False
             self.unchanged()
+            self.late.add(prediction)
             return
         assert told == ("held" if prediction else True)
         if prediction:
