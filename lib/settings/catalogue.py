@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "maximum number of jobs that one call to `process-jobs` runs, all in parallel",
+            "maximum number of jobs that all calls of `process-jobs` to a process run at once",
             3,
             least=1,
         ),

@@ -62,7 +62,7 @@ class Worker:
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
-        self._claimable: int | None = None
+        self._claimable: int | None = concurrency
         self._claiming = Claiming(
             self._queue,
             self.id,
@@ -84,7 +84,7 @@ class Worker:
 
     @property
     def taken_by_batch(self) -> int:
-        """The number of jobs that its batch holds or, until it has claimed, may claim."""
+        """The number of jobs that its batch holds or, until it has claimed them, may claim."""
         return self._claimable if self._claimable is not None else self.running
 
     def stop(self) -> None:

@@ -127,7 +127,7 @@ create table public.models (
     deadline_seconds   int         check (deadline_seconds > 0),
     refreshed_at       timestamptz
 );
--- Those models become ours too.
+-- Those models become ours too, with the columns that users could read before: everybody may read ours.
 do $$
 declare
     v_column record;
@@ -147,6 +147,19 @@ begin
               union all
               -- Generated, further on.
               values ('parameter_schema'), ('sizes')
+          )
+          and exists (
+              select from pg_catalog.pg_roles u
+              where u.rolname in ('anon', 'authenticated')
+                and has_column_privilege(u.oid, a.attrelid, a.attnum, 'select')
+                and (
+                    not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = a.attrelid)
+                    or exists (
+                        select from pg_catalog.pg_policy p
+                        where p.polrelid = a.attrelid and p.polpermissive and p.polcmd in ('r', '*')
+                          and (p.polroles = '{0}'::oid[] or u.oid = any (p.polroles))
+                    )
+                )
           )
         order by a.attnum
     loop

@@ -181,6 +181,30 @@ def test_their_models_are_ours_too(db: Connection) -> None:
         db.execute(started, [original.WITH_PROFILE, row["id"]])
 
 
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "revoke select on models from anon, authenticated;"
+        " grant select (id, name, replicate_id) on models to authenticated",
+        'drop policy "Models are public" on models;'
+        " create policy own on models for select to service_role using (true)",
+    ],
+    ids=["privileges", "row-level security"],
+)
+def test_columns_of_models_that_users_could_not_read_stay_private(
+    conn: Connection, hide: str
+) -> None:
+    conn.execute("alter table models add column cost text default 'secret'")
+    conn.execute(hide.encode())
+    apply(conn)
+    columns = conn.execute(
+        "select attname::text as name from pg_attribute where attrelid = 'models'::regclass"
+    ).fetchall()
+    assert {"name": "cost"} not in columns
+    assert ({"name": "replicate_id"} in columns) == ("grant" in hide)
+    assert one(conn, "select cost from before_darkroom.models limit 1") == {"cost": "secret"}
+
+
 def test_their_policies_and_rights_stay(db: Connection) -> None:
     policies = db.execute(
         "select policyname as name, qual from pg_policies where tablename = 'image_generations'"

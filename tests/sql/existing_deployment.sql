@@ -30,6 +30,7 @@ create table public.models (
     name text not null default 'a model',
     is_active boolean default true
 );
+grant select on public.models to authenticated;
 insert into public.models (id) values ('black-forest-labs/flux-schnell'), ('somebody/own-model');
 
 create table public.image_generations (

@@ -96,6 +96,7 @@ def test_a_call_waits_for_the_slowest_of_its_batch_and_is_not_missed_meanwhile(
         (165, None, (0, None)),
         (299, None, (0, None)),
         (301, False, (1, "The request is still in pg_net's queue.")),
+        (36_000, False, (1, "The request is still in pg_net's queue.")),
     ],
 )
 def test_a_request_that_stays_in_the_queue_is_late_after_two_calls(
@@ -114,6 +115,27 @@ def test_a_request_that_stays_in_the_queue_is_late_after_two_calls(
     [row] = with_key.execute(RUNS)
     assert tuple(row.values()) == (True, None, None, succeeded)
     assert tuple(with_key.execute(FAILING).fetchone().values()) == failing
+
+
+def test_a_later_request_with_the_same_id_is_the_one_that_waits(with_key):
+    job_id = one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
+    command, pid = "select public.request_process_jobs()", one(with_key, "select pg_backend_pid()")
+    for seconds in (7_200, 60):
+        ran(with_key, job_id, command=command, pid=pid)
+        with_key.execute(
+            "update cron.job_run_details set start_time = now() - make_interval(secs => %s + 1),"
+            " end_time = null where runid = (select max(runid) from cron.job_run_details)",
+            [seconds],
+        )
+    one(with_key, ASK, URL)
+    with_key.execute(EARLIER, [60])
+    with_key.execute(
+        "insert into cron_requests"
+        " select requested_at - interval '7140 seconds', request_id, pid from cron_requests"
+    )
+    lost, waits = with_key.execute(RUNS)
+    assert (lost["waiting"], lost["succeeded"]) == (False, None)
+    assert (waits["waiting"], waits["succeeded"]) == (True, None)
 
 
 def test_a_request_that_a_crash_has_lost_is_nobodys_failure(with_key):
