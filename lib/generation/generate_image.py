@@ -68,7 +68,7 @@ class GenerationHandler:
                 generation.intent.provider, generation.intent.provider_url
             )
             predictions = Predictions(self._calls, provider, self._files, self._check)
-            intent, prediction = await predictions.get(claim, generation.intent, began)
+            intent, prediction, began = await predictions.get(claim, generation.intent, began)
             earlier = prediction.id == generation.intent.provider_id
             if not prediction.finished:
                 prediction = await self._follow(claim, intent, predictions, prediction, began)

@@ -1,13 +1,13 @@
 """Turn an input with references into the input as sent to the provider."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
 from lib.database import AsyncPool, connected, load_async
-from lib.generation.uploads import check_input_image, texts_of
+from lib.generation.uploads import check_input_image, data_uri_problems, texts_of
 from lib.provider import Provider, ProviderError
 from lib.provider.files import OutputFiles
 from lib.queue.worker_calls import JobFailed
@@ -15,8 +15,12 @@ from lib.storage import Storage, StorageError
 from lib.storage.images import MEDIA_TYPES
 
 REFERENCE = "upload:"
-FETCH_SECONDS = 60.0
-"""How long fetching an input image for a provider may take."""
+GIVE_SECONDS = 120.0
+"""How long giving all files of an input to a provider may take."""
+MAX_DATA_BYTES = 50 * 2**20
+"""Of all files of an input that are sent as data URIs: they are in memory several times."""
+InputFile = tuple[str, str, bytes, str]
+"""The text that stands for a file in the input, its name, content and media type."""
 
 
 class InputFiles:
@@ -34,23 +38,48 @@ class InputFiles:
 
         By text of the input: references of uploads that the generation uses, and addresses unless
         the provider reads them itself. Raises ProviderError, StorageError, and JobFailed if a file
-        is gone.
+        is gone or cannot be used.
         """
+        # What start-generation received is decoded already, what enqueue_job received is not.
+        if problems := await data_uri_problems(input):
+            reasons = " ".join(f"{each['field']}: {each['problem']}" for each in problems)
+            raise _unusable(reasons)
         given: dict[str, str] = {}
-        if any(text.startswith(REFERENCE) for _, text in texts_of(input)):
-            given |= await self._give_uploads(provider, generation_id, input)
-        if not provider.reads_addresses:
-            given |= await self._give_addresses(provider, model_id, input)
+        size = 0
+        try:
+            async with asyncio.timeout(GIVE_SECONDS):
+                async for text, name, content, media_type in self._files(
+                    provider, generation_id, model_id, input
+                ):
+                    size += len(content)
+                    if size > MAX_DATA_BYTES and not provider.reads_addresses:
+                        most = MAX_DATA_BYTES // 2**20
+                        raise _unusable(f"The input images together are larger than {most} MB.")
+                    given[text] = await provider.give_file(name, content, media_type)
+        except TimeoutError as error:
+            raise ProviderError(
+                f"The input images could not be sent within {GIVE_SECONDS:g} s.",
+                code="input_unavailable",
+            ) from error
         return given
 
-    async def _give_uploads(
-        self, provider: Provider, generation_id: UUID, input: Mapping[str, Any]
-    ) -> dict[str, str]:
+    async def _files(
+        self, provider: Provider, generation_id: UUID, model_id: str, input: Mapping[str, Any]
+    ) -> AsyncIterator[InputFile]:
+        if any(text.startswith(REFERENCE) for _, text in texts_of(input)):
+            async for file in self._uploads(generation_id, input):
+                yield file
+        if not provider.reads_addresses:
+            async for file in self._fetched(model_id, input):
+                yield file
+
+    async def _uploads(
+        self, generation_id: UUID, input: Mapping[str, Any]
+    ) -> AsyncIterator[InputFile]:
         wanted = {text for _, text in texts_of(input)}
         async with connected(self._pool) as connection:
             uploads = self._sql.of_generation(connection, generation_id=generation_id)
             rows = [row async for row in uploads if row["reference"] in wanted]
-        given = {}
         for row in rows:
             path = row["storage_path"]
             try:
@@ -61,32 +90,22 @@ class InputFiles:
                     code="input_unavailable",
                     permanent=True,
                 ) from error
-            given[row["reference"]] = await provider.give_file(
-                PurePosixPath(path).name, content, row["content_type"]
-            )
-        return given
+            yield row["reference"], PurePosixPath(path).name, content, row["content_type"]
 
-    async def _give_addresses(
-        self, provider: Provider, model_id: str, input: Mapping[str, Any]
-    ) -> dict[str, str]:
+    async def _fetched(self, model_id: str, input: Mapping[str, Any]) -> AsyncIterator[InputFile]:
         addresses = [(name, text) for name, text in texts_of(input) if _is_address(text)]
         if not addresses:
-            return {}
+            return
         async with connected(self._pool) as connection:
             rows = self._sql.file_inputs(connection, model_id=model_id)
             names = {row["name"] async for row in rows}
-        given = {}
         for address in dict.fromkeys(text for name, text in addresses if name in names):
-            content = await _fetched(address)
+            content = await _fetch(address)
             try:
                 extension = (await check_input_image(content)).extension
             except StorageError as error:
-                message = f"An input image cannot be used. {error}"
-                raise JobFailed(message, code="input_unavailable", permanent=True) from error
-            given[address] = await provider.give_file(
-                f"input.{extension}", content, MEDIA_TYPES[extension]
-            )
-        return given
+                raise _unusable(str(error)) from error
+            yield address, f"input.{extension}", content, MEDIA_TYPES[extension]
 
 
 def with_files(input: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -105,22 +124,22 @@ def _is_address(text: str) -> bool:
     return text[:8].lower() == "https://"
 
 
-async def _fetched(address: str) -> bytes:
+async def _fetch(address: str) -> bytes:
     """The file at an address that everybody can reach. Raises ProviderError."""
     # Trusts no server, so that nobody has internal addresses read.
     files = OutputFiles([])
     try:
-        async with asyncio.timeout(FETCH_SECONDS):
-            return await files.fetch(address)
+        return await files.fetch(address)
     except ProviderError as error:
         raise ProviderError(
             f"An input image cannot be fetched. {error}",
             code="input_unavailable",
             permanent=error.code != "image_unreachable",
         ) from error
-    except TimeoutError as error:
-        raise ProviderError(
-            f"An input image did not load within {FETCH_SECONDS:g} s.", code="input_unavailable"
-        ) from error
     finally:
         await files.aclose()
+
+
+def _unusable(reason: str) -> JobFailed:
+    message = f"An input image cannot be used. {reason}"
+    return JobFailed(message, code="input_unavailable", permanent=True)

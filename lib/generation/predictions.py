@@ -52,10 +52,13 @@ class Predictions:
         self._files = files
         self._check = check
 
-    async def get(self, claim: Claim, intent: Intent, began: float) -> tuple[Intent, Prediction]:
-        """The prediction of an intent, and the intent that it belongs to after all.
+    async def get(
+        self, claim: Claim, intent: Intent, began: float
+    ) -> tuple[Intent, Prediction, float]:
+        """The prediction of an intent, the intent that it belongs to after all, and its beginning.
 
-        `began` is the event loop's time before the intent was read or written. Raises JobFailed
+        That is the event loop's time before the intent was read, `began`, or before the prediction
+        was created. Raises JobFailed
         with code creation_unknown while it is not known whether an earlier request has arrived,
         outputs_expired, and those of the prompt check.
         """
@@ -78,13 +81,13 @@ class Predictions:
             else:
                 refused = known.failure is not None and known.failure.permanent
                 if known.status == "succeeded" or not known.finished or refused:
-                    return intent, known
+                    return intent, known, began
                 began = asyncio.get_running_loop().time()
                 intent = await self._calls.replace(claim, intent, known.status, known.error)
         if intent.seconds is not None:
             found = await self._find(claim, intent)
             if found:
-                return intent, found
+                return intent, found, began
             began = asyncio.get_running_loop().time()
             if self._is_unknown(intent):
                 logger.warning("Whether prediction %s was started is unknown", intent.id)
@@ -101,7 +104,7 @@ class Predictions:
             intent = replace(intent, given_files=given)
         creating = asyncio.create_task(self._create(claim, intent, began + CREATE_SECONDS))
         try:
-            return intent, await asyncio.shield(creating)
+            return intent, await asyncio.shield(creating), began
         except asyncio.CancelledError:
             # Its answer now saves the next attempt the search.
             await asyncio.wait([creating], timeout=STOP_SECONDS)

@@ -16,7 +16,7 @@ from lib.storage.images import MEDIA_TYPES, check_image, thumbnail_path
 
 logger = logging.getLogger(__name__)
 
-MAX_UPLOAD_BYTES = 25 * 2**20
+MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS = 25 * 2**20, 50_000_000
 ACCEPTED = frozenset({"png", "jpg", "webp", "gif"})
 """The formats that models read, by extension."""
 MAX_DATA_URIS, MAX_DATA_URI_PIXELS = 20, 16_000_000
@@ -81,7 +81,7 @@ async def store_upload_async(
     return draft.stored(expires_at)
 
 
-async def check_input_image(content: bytes, *, max_pixels: int | None = None) -> CheckedImage:
+async def check_input_image(content: bytes, *, max_pixels: int = MAX_UPLOAD_PIXELS) -> CheckedImage:
     """Decode an image that a model is to read. Raises NotAnImage and ImageRefused."""
     if len(content) > MAX_UPLOAD_BYTES:
         raise ImageRefused(f"The file is larger than {MAX_UPLOAD_BYTES // 2**20} MB.")

@@ -1,6 +1,7 @@
 """Uploads on their way to the provider: given once an attempt, and never anybody else's."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
@@ -12,13 +13,14 @@ from PIL import Image
 
 from lib.database import AsyncPool, open_async_pool
 from lib.database.pool import Connection
+from lib.generation import inputs
 from lib.generation.generate_image import GenerationHandler
 from lib.generation.inputs import InputFiles
 from lib.generation.uploads import store_upload_async
 from lib.provider import Prediction, ProviderError, Providers
 from lib.provider.replicate.client import Replicate
 from lib.provider.simulator.server import Simulator
-from lib.queue.worker_calls import Queue
+from lib.queue.worker_calls import JobFailed, Queue
 from lib.storage.local import LocalStorage
 from lib.worker.worker import Worker
 
@@ -33,8 +35,10 @@ class Watched(Replicate):
         self.given: list[str] = []
         self.created: list[Any] = []
         self.fault: str | None = None
+        self.give_seconds = 0.0
 
     async def give_file(self, name: str, content: bytes, content_type: str) -> str:
+        await asyncio.sleep(self.give_seconds)
         assert Image.open(BytesIO(content)).size == (8, 8)
         self.given.append(await super().give_file(name, content, content_type))
         return self.given[-1]
@@ -79,7 +83,9 @@ def run(
     """Runs a generation with an upload until it has ended, without waits between attempts."""
     db.execute("update job_types set provider = null")
 
-    async def run(model_id: str = EDIT, *, lost: bool = False) -> dict[str, Any]:
+    async def run(
+        model_id: str = EDIT, *, lost: bool = False, deadline_seconds: float = 20
+    ) -> dict[str, Any]:
         upload = await store_upload_async(
             pool, storage, user_id=None, source="test", content=picture()
         )
@@ -92,7 +98,9 @@ def run(
         if lost:
             [row] = db.execute("select storage_path from uploads").fetchall()
             storage.delete(row["storage_path"])
-        handler = GenerationHandler(Queue(pool), Providers(provider), storage, deadline_seconds=20)
+        handler = GenerationHandler(
+            Queue(pool), Providers(provider), storage, deadline_seconds=deadline_seconds
+        )
         worker = Worker(
             pool,
             pool,
@@ -152,6 +160,29 @@ async def test_a_file_that_is_gone_costs_nothing(db, provider, run):
     assert db.execute("select from predictions").fetchone() is None
 
 
+async def test_time_to_give_files_does_not_shorten_the_prediction(provider, run):
+    provider.give_seconds = 1.1
+    job = await run(deadline_seconds=1)
+    assert (job["status"], job["error_message"]) == ("completed", None)
+
+
+async def test_giving_files_has_a_time_limit(provider, run, monkeypatch):
+    monkeypatch.setattr(inputs, "GIVE_SECONDS", 0.05)
+    provider.give_seconds = 20
+    job = await run()
+    assert job["status"] == "failed"
+    assert job["error_message"] == "The input images could not be sent within 0.05 s."
+
+
+async def test_files_that_are_sent_as_data_have_a_limit_together(provider, run, monkeypatch):
+    monkeypatch.setattr(inputs, "MAX_DATA_BYTES", 10)
+    monkeypatch.setattr(Watched, "reads_addresses", False)
+    job = await run()
+    assert (job["status"], job["attempts"]) == ("failed", 1)
+    assert "The input images together are larger than" in job["error_message"]
+    assert provider.given == []
+
+
 class OwnServer:
     """A provider that reads nothing by itself."""
 
@@ -175,7 +206,11 @@ async def test_addresses_are_fetched_for_a_provider_that_reads_none(
     async def give(**input: Any) -> dict[str, str]:
         return await files.give(server, nobody, EDIT, input)
 
-    assert await give(prompt=address, image="data:image/png;base64,AAAA") == {}
+    data = f"data:image/png;base64,{b64encode(picture()).decode()}"
+    assert await give(prompt=address, image=data) == {}
+    with pytest.raises(JobFailed, match=r"cannot be used\. image: ") as damaged:
+        await give(image=f"{data[:40]}AAAA")
+    assert (damaged.value.code, damaged.value.permanent) == ("input_unavailable", True)
     with pytest.raises(ProviderError, match="cannot be fetched") as refused:
         await give(prompt=address, image="https://127.0.0.1/fox.png")
     assert (refused.value.code, refused.value.permanent) == ("input_unavailable", True)

@@ -10,6 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from lib.formats import escaped
 from lib.generation.uploads import store_upload
 from lib.ops.test_runs.submission import Invalid
+from lib.settings import settings
 from lib.storage import StorageError
 from lib.ui.dashboard import pool
 from lib.ui.images import preview, storage
@@ -20,6 +21,10 @@ MAX_MEGABYTES = 25
 MAX_ADDRESS_CHARS = 350_000
 """A data URI of 256 kB and some addresses."""
 STORED = "stored input images"
+NO_SHARED_STORAGE = (
+    "Files cannot be uploaded here: the workers run elsewhere and cannot read them. Set"
+    " SUPABASE_STORAGE_BUCKET, or enter an image address."
+)
 
 
 def fill_images(key: str, images: Sequence[str]) -> None:
@@ -76,6 +81,9 @@ def stored(value: Any, user_id: UUID | None) -> Any:
     known: dict[tuple[str, UUID | None], str] = st.session_state.setdefault(STORED, {})
     key = (value.file_id, user_id)
     if key not in known:
+        if settings().functions_elsewhere and not settings().storage_bucket:
+            # Their workers cannot read files of this machine.
+            raise Invalid(value.name, NO_SHARED_STORAGE)
         content = value.getvalue()
         try:
             upload = store_upload(pool(), storage(), user_id=user_id, content=content)
