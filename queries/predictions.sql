@@ -45,5 +45,8 @@ select public.missing_images_notice(:prediction::uuid, :stored);
 -- Marks them as cancelled. Columns: provider_id, provider, provider_url (null for most).
 select provider_id, provider, provider_url from public.unwanted_predictions(:job_id::uuid);
 
+-- name: note_uncancelled!
+select public.note_uncancelled(:provider, :provider_id);
+
 -- name: hold_claim$
 select public.hold_claim(:job_id::uuid, :attempt);

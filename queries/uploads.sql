@@ -8,13 +8,14 @@ select public.record_upload(
 -- name: forget_uploads!
 select public.forget_uploads(:ids::uuid[]);
 
--- name: expired(limit)
--- Uploads that can be deleted: not one that a generation is about to use, which has locked it. Columns:
--- id, storage_path, thumbnail_path.
-select u.id, u.storage_path, u.thumbnail_path
+-- name: expired(after_time, after_id, limit)
+-- Uploads that can be deleted, after the last one of an earlier call (or null): not one that a generation is
+-- about to use, which has locked it. Columns: id, storage_path, thumbnail_path, expires_at.
+select u.id, u.storage_path, u.thumbnail_path, u.expires_at
 from public.uploads u
 where u.expires_at <= now()
-order by u.expires_at
+  and (u.expires_at, u.id) > (coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::uuid, u.id))
+order by u.expires_at, u.id
 limit :limit
 -- What a start that is not committed has just kept is locked.
 for update skip locked;

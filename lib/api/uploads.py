@@ -23,6 +23,8 @@ from lib.storage.images import MEDIA_TYPES
 
 SPOOLED_BYTES = 2**20
 """What is larger waits on the disk until it is checked."""
+MAX_RECEIVED = 20
+"""Bodies of one server at a time; each may take as long as BodyLimit allows."""
 FRAMING_BYTES = 2**16
 """What multipart/form-data may add to a file."""
 
@@ -34,9 +36,24 @@ class Uploads:
         self._pool = pool
         self._storage = storage
         self._in_memory = asyncio.Semaphore(2)
+        self._received = 0
 
     async def store(self, request: Request, user_id: UUID | None) -> Response:
         """Store the file in a request's body for a user. Raises FunctionError, DatabaseError."""
+        if self._received >= MAX_RECEIVED:
+            raise FunctionError(
+                503,
+                "too_many_uploads",
+                "Too many files are being uploaded at the moment. Try again in a few seconds.",
+                headers={"Retry-After": "5"},
+            )
+        self._received += 1
+        try:
+            return await self._store(request, user_id)
+        finally:
+            self._received -= 1
+
+    async def _store(self, request: Request, user_id: UUID | None) -> Response:
         async with _body(request) as file, self._in_memory:
             content = await asyncio.to_thread(_content, file)
             try:

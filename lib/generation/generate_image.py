@@ -1,6 +1,7 @@
 """Run one image generation: get its prediction, follow it, store its images."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from lib.generation.inputs import InputFiles
 from lib.generation.outputs import Outputs
 from lib.generation.prediction_calls import Generation, Intent, PredictionCalls
-from lib.generation.predictions import Predictions, cancel, creation_unknown
+from lib.generation.predictions import Predictions, creation_unknown
 from lib.generation.prompt_check import PromptCheck
 from lib.provider import Capability, Prediction, ProviderError, Providers
 from lib.queue.worker_calls import Claim, JobFailed, Queue
@@ -20,6 +21,8 @@ from lib.storage import (
     StorageFailed,
     StoredImage,
 )
+
+logger = logging.getLogger(__name__)
 
 # Progress shown to the user: the prediction covers the range between these.
 CREATED_PERCENT, PREDICTED_PERCENT = 5, 95
@@ -115,7 +118,11 @@ class GenerationHandler:
     async def cancel(self, claim: Claim) -> None:
         """Cancel the predictions of a cancelled job."""
         for prediction_id, name, url in await self._calls.unwanted(claim):
-            await cancel(self._providers.client(name, url), prediction_id)
+            try:
+                await self._providers.client(name, url).cancel(prediction_id)
+            except ProviderError as error:
+                logger.warning("Prediction %s was not cancelled: %s", prediction_id, error)
+                await self._calls.note_uncancelled(name, prediction_id)
 
     async def _follow(
         self,

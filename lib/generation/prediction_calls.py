@@ -271,15 +271,19 @@ class PredictionCalls:
             return held
 
     async def unwanted(self, claim: Claim) -> list[tuple[str, str, str | None]]:
-        """The running predictions of a claim's job that no attempt will follow.
-
-        Each with its provider and the address of its model's own server, if it has one.
-        """
+        """A job's running predictions that no attempt will follow: id, provider, own server."""
         async with connected(self._pool) as connection:
             rows = self._sql.unwanted_predictions(connection, job_id=claim.job_id)
             return [
                 (row["provider_id"], row["provider"], row["provider_url"]) async for row in rows
             ]
+
+    async def note_uncancelled(self, provider: str, prediction_id: str) -> None:
+        """Record that the provider did not cancel a prediction of `unwanted`."""
+        async with connected(self._pool) as connection:
+            await self._sql.note_uncancelled(
+                connection, provider=provider, provider_id=prediction_id
+            )
 
 
 def _stored(output: Mapping[str, Any]) -> StoredImage:

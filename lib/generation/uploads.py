@@ -120,23 +120,34 @@ def texts_of(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 async def delete_expired_uploads(pool: AsyncPool, storage: Storage) -> int:
     """Delete uploads that no generation uses, and return how many. Raises DatabaseError."""
-    sql = load_async("uploads")
-    async with connected(pool) as connection:
-        expired = [row async for row in sql.expired(connection, limit=EXPIRED_AT_ONCE)]
-    deleted = []
-    for row in expired:
-        try:
-            for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
-                await asyncio.to_thread(storage.delete, path)
-        except (StorageError, OSError) as error:
-            # The row is kept, so that another run finds the file. The others must not wait for it.
-            logger.warning("An expired upload was not deleted: %s", error)
-        else:
-            deleted.append(row["id"])
-    if deleted:
+    sql, count = load_async("uploads"), 0
+    last: Mapping[str, Any] = {"expires_at": None, "id": None}
+    while True:
         async with connected(pool) as connection:
-            await sql.forget_uploads(connection, ids=deleted)
-    return len(deleted)
+            rows = sql.expired(
+                connection,
+                after_time=last["expires_at"],
+                after_id=last["id"],
+                limit=EXPIRED_AT_ONCE,
+            )
+            expired = [row async for row in rows]
+        deleted = []
+        for row in expired:
+            try:
+                for path in filter(None, (row["storage_path"], row["thumbnail_path"])):
+                    await asyncio.to_thread(storage.delete, path)
+            except (StorageError, OSError) as error:
+                # The row stays, so that another run finds the file. The others do not wait for it.
+                logger.warning("An expired upload was not deleted: %s", error)
+            else:
+                deleted.append(row["id"])
+        if deleted:
+            async with connected(pool) as connection:
+                await sql.forget_uploads(connection, ids=deleted)
+        count += len(deleted)
+        if len(expired) < EXPIRED_AT_ONCE:
+            return count
+        last = expired[-1]
 
 
 @dataclass(frozen=True, slots=True)

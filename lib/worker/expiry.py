@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from lib.database import AsyncPool, DatabaseUnavailable
-from lib.generation.uploads import EXPIRED_AT_ONCE, delete_expired_uploads
+from lib.generation.uploads import delete_expired_uploads
 from lib.storage import Storage
-from lib.worker.background import keep_running
+from lib.worker.background import cancel_and_wait, keep_running
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +23,13 @@ async def uploads_expiring(pool: AsyncPool, storage: Storage) -> AsyncIterator[N
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel_and_wait([task])
 
 
 async def _keep_deleting(pool: AsyncPool, storage: Storage) -> None:
     while True:
         try:
-            deleted = await delete_expired_uploads(pool, storage)
+            await delete_expired_uploads(pool, storage)
         except DatabaseUnavailable as error:
             logger.warning("Expired uploads were not deleted: %s", error)
-            deleted = 0
-        if deleted < EXPIRED_AT_ONCE:
-            await asyncio.sleep(EXPIRY_SECONDS)
+        await asyncio.sleep(EXPIRY_SECONDS)

@@ -332,6 +332,8 @@ create table public.outputs (
     created_at     timestamptz not null default clock_timestamp(),
     primary key (generation_id, index)
 );
+-- For row-level security.
+create index outputs_user_idx on public.outputs (user_id, created_at);
 comment on table public.outputs is
     'The stored files of each generation, all of one prediction. While it is processing, those stored so far. image_generations has the first one too.';
 comment on column public.outputs.index is 'Place in the output of the prediction, from 0; what could not be stored is missing.';

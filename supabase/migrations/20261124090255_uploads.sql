@@ -22,6 +22,8 @@ comment on column public.uploads.width is 'In pixels, as browsers show it; likew
 comment on column public.uploads.expires_at is 'When it can no longer be used and is deleted; null while a generation uses it.';
 
 create index uploads_expiring_idx on public.uploads (expires_at) where expires_at is not null;
+-- For row-level security.
+create index uploads_user_idx on public.uploads (user_id, created_at);
 -- No user has the nil id.
 create index uploads_unused_idx on public.uploads (coalesce(user_id, '00000000-0000-0000-0000-000000000000'))
     where expires_at is not null;

@@ -386,7 +386,14 @@ begin
         set payload = q.payload || jsonb_build_object('generation_id', v_id) where q.id = p_job_id;
     end if;
     p_provider := coalesce(p_provider, (
-        select m.provider from public.image_generations g join public.models m on m.id = g.model_id where g.id = v_id
+        -- A model may have moved to a server of one's own meanwhile: what the other provider runs is paid for.
+        select coalesce((
+            select p.provider from public.predictions p
+            where p.generation_id = g.id and p.status in ('intended', 'starting', 'processing', 'succeeded')
+              and (p.provider = m.provider or exists (select from public.model_servers s where s.model_id = m.id))
+            order by p.provider = m.provider desc, p.provider_id is null, p.created_at desc limit 1
+        ), m.provider)
+        from public.image_generations g join public.models m on m.id = g.model_id where g.id = v_id
     ), 'replicate');
     -- Only start_generation has checked the input already. An older client writes it beside the prompt.
     update public.image_generations g
@@ -719,6 +726,15 @@ as $$
 $$;
 comment on function public.unwanted_predictions is
     'The provider''s ids of a job''s predictions that run although no attempt will follow them, and where: the caller cancels them.';
+
+create function public.note_uncancelled(p_provider text, p_provider_id text) returns void
+language sql volatile set search_path = ''
+as $$
+    update public.predictions p set status = 'unknown'
+    where p.provider = p_provider and p.provider_id = p_provider_id and p.status = 'canceled';
+$$;
+comment on function public.note_uncancelled is
+    'Records that the provider did not cancel a prediction of unwanted_predictions: it may run to its end and be paid for.';
 
 create function public.record_progress(p_job_id uuid, p_attempt int, p_progress int) returns boolean
 language plpgsql volatile set search_path = ''

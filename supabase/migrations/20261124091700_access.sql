@@ -97,7 +97,8 @@ begin
             'begin_generation',
             'requested_input', 'data_reference', 'input_without_data', 'input_to_send',
             'intend_prediction', 'replace_prediction', 'renew_intent', 'record_prediction', 'adopt_prediction',
-            'forget_provider_id', 'drop_intent', 'end_prediction', 'unwanted_predictions', 'record_progress',
+            'forget_provider_id', 'drop_intent', 'end_prediction', 'unwanted_predictions', 'note_uncancelled',
+            'record_progress',
             'images_asked', 'record_output', 'missing_images_notice', 'images', 'stored_files', 'tell_generation_change',
             -- operator_actions
             'require_actor', 'job_states', 'record_action', 'audit_entries', 'operator_enqueue', 'reset_stuck_jobs',
@@ -230,7 +231,7 @@ $$;
 -- tests/database/test_fingerprint.py keeps this up to date.
 create function public.schema_fingerprint() returns text
 language sql immutable parallel safe set search_path = ''
-return 'f93843028bae9bd2';
+return '1bd17e4b9ed6e9ec';
 comment on function public.schema_fingerprint is
     'Fingerprint of the migrations that created this schema. The app, the worker and the migrator refuse any other than their own.';
 revoke execute on function public.schema_fingerprint from public, anon, authenticated;

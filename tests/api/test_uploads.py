@@ -259,3 +259,21 @@ async def test_an_upload_that_expires_while_a_generation_starts_is_kept(call, db
     finally:
         await pool.close()
     assert len(list((served.settings.data / "uploads" / "anonymous").iterdir())) == 2
+
+
+def test_more_bodies_than_a_server_takes_are_refused_and_come_through_later(call, monkeypatch):
+    monkeypatch.setattr("lib.api.uploads.MAX_RECEIVED", 0)
+    busy = call("uploads", content=picture())
+    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "too_many_uploads")
+    assert busy.headers["Retry-After"] == "5"
+    monkeypatch.setattr("lib.api.uploads.MAX_RECEIVED", 1)
+    assert [call("uploads", content=picture()).status_code for _ in range(2)] == [200, 200]
+
+
+def test_uploads_have_at_most_50_megapixels(call):
+    # One bit for each pixel: a few kilobytes.
+    file = BytesIO()
+    Image.new("1", (10_000, 5_001)).save(file, "PNG")
+    answer = call("uploads", content=file.getvalue())
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == "file: The image has more than 50 megapixels."

@@ -5,7 +5,8 @@ import time
 from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, ClassVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,6 +19,7 @@ from lib.generation.uploads import delete_expired_uploads, store_upload_async
 from lib.provider.files import is_public
 from lib.provider.simulator.models import SHIPPED
 from lib.storage import CheckedImage, Storage, StorageFailed
+from lib.storage.local import LocalStorage
 
 EDIT = "qwen/qwen-image-edit"
 SEEDREAM = "bytedance/seedream-4"
@@ -365,8 +367,10 @@ def test_an_upload_is_not_deleted_while_a_start_keeps_it(
         with db.transaction():
             start(db, people[0], {"image": own})
             time.sleep(0.6)
-            assert list(load("uploads").expired(other, limit=9)) == []
-        assert list(load("uploads").expired(other, limit=9)) == []
+            assert (
+                list(load("uploads").expired(other, after_time=None, after_id=None, limit=9)) == []
+            )
+        assert list(load("uploads").expired(other, after_time=None, after_id=None, limit=9)) == []
 
 
 class Unsure:
@@ -407,6 +411,33 @@ async def test_a_file_that_was_stored_without_an_answer_is_deleted(
         await pool.close()
     assert storage.files == set()
     assert db.execute("select from uploads").fetchone() is None
+
+
+async def test_files_that_cannot_be_deleted_do_not_keep_the_others(
+    db: Connection, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stuck(LocalStorage):
+        stuck: ClassVar[set[str]] = set()
+
+        def delete(self, path: str) -> bool:
+            if path in self.stuck:
+                raise StorageFailed("No answer.")
+            return super().delete(path)
+
+    monkeypatch.setattr("lib.generation.uploads.EXPIRED_AT_ONCE", 2)
+    storage, content = Stuck(tmp_path, ""), b64decode(PNG[22:])
+    pool = await open_async_pool(database, application_name="darkroom worker")
+    try:
+        for _ in range(5):
+            await store_upload_async(pool, storage, user_id=None, source="app", content=content)
+        db.execute("update uploads set expires_at = created_at - interval '1 hour'")
+        rows = db.execute("select storage_path from uploads order by expires_at").fetchall()
+        Stuck.stuck = {row["storage_path"] for row in rows[:3]}
+        assert await delete_expired_uploads(pool, storage) == 2
+    finally:
+        await pool.close()
+    left = db.execute("select storage_path from uploads").fetchall()
+    assert {row["storage_path"] for row in left} == storage.stuck
 
 
 def test_unused_uploads_are_limited(db: Connection, people: list[UUID]) -> None:

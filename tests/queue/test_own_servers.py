@@ -234,3 +234,36 @@ def test_users_read_the_models_but_no_address_of_a_server(queue, role):
     queue.db.execute("reset role")
     assert models.keys() >= PLACES.keys()
     assert not [text for text in map(str, models.values()) if "lan:" in text or "10.0" in text]
+
+
+def test_what_replicate_runs_for_a_model_that_moved_to_an_own_server_is_followed(queue):
+    job_id = queue.claimed(generation_id=GENERATION, model_id="black-forest-labs/flux-dev")
+    [intent] = queue.begin(job_id, attempt=1)
+    queue.one("select record_prediction(%s, 1, 'p1', %s)", job_id, intent["prediction"])
+    queue.make_silent(job_id)
+    queue.reset()
+    queue.rows(ADD, "black-forest-labs/flux-dev", SCHEMA, "cog", PLACES[HOME])
+    assert queue.claim(worker=OTHER) == [job_id]
+    [again] = queue.begin(job_id, attempt=2)
+    assert (again["provider"], again["provider_id"]) == ("replicate", "p1")
+    assert len(queue.rows("select from predictions")) == 1
+    # Once that has failed and is replaced, the next attempt goes to the own server.
+    queue.db.execute("update predictions set status = 'failed'")
+    queue.db.execute("update image_generations set prediction_id = null")
+    queue.make_silent(job_id)
+    queue.reset()
+    assert queue.claim() == [job_id]
+    [moved] = queue.begin(job_id, attempt=3)
+    assert (moved["provider"], moved["provider_url"]) == ("cog", PLACES[HOME])
+
+
+def test_a_prediction_that_was_not_cancelled_is_unknown(queue):
+    job_id = queue.claimed(generation_id=GENERATION, prompt="a fox")
+    [intent] = queue.begin(job_id, attempt=1)
+    queue.one("select record_prediction(%s, 1, 'p1', %s)", job_id, intent["prediction"])
+    queue.cancel(job_id)
+    assert len(queue.rows("select unwanted_predictions(%s)", job_id)) == 1
+    queue.rows("select note_uncancelled('cog', 'p1')")
+    assert queue.one("select status from predictions") == "canceled"
+    queue.rows("select note_uncancelled('replicate', 'p1')")
+    assert queue.one("select status from predictions") == "unknown"

@@ -8,10 +8,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
+from lib.ops.test_runs.submission import Invalid
 from lib.settings import parse
 from lib.storage import StorageFailed
 from lib.ui import images
+from lib.ui.parts import image_field
 
 PROJECT = {
     "SUPABASE_URL": "https://abcdefghijklmnopqrst.supabase.co",
@@ -206,3 +210,10 @@ def test_images_that_workers_serve_at_our_own_url_are_read_from_there(
 def test_no_stored_address_leads_elsewhere_into_our_network(functions: str, stored: str) -> None:
     with pytest.raises(StorageFailed, match=r"private network|not use https|not a web address"):
         images.image_file(row(url=stored) | {"outputs": []})
+
+
+def test_files_that_the_workers_could_not_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_field, "settings", lambda: parse(FUNCTIONS))
+    record = UploadedFileRec("1", "boat.png", "image/png", b"")
+    with pytest.raises(Invalid, match="SUPABASE_STORAGE_BUCKET, or enter an image address"):
+        image_field.stored({"image": [UploadedFile(record, FileURLs())]}, None)
