@@ -103,6 +103,28 @@ async def test_a_server_that_takes_nothing_is_asked_why(serve, health, code, wor
     assert "127.0.0.1" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "late", "no_effect"),
+    [
+        (b"<html>", False, True),
+        (b"<html>", True, False),
+        ({"error": "not ready"}, True, True),
+    ],
+)
+async def test_a_503_of_a_proxy_in_the_middle_of_a_run_may_have_had_an_effect(
+    serve, monkeypatch, body, late, no_effect
+):
+    monkeypatch.setattr(client, "REFUSAL_SECONDS", -1 if late else 5)
+    cog = Cog(serve(answer(body, 503), answer({"status": "STARTING"})).base_url)
+    with pytest.raises(ProviderError) as raised:
+        async for _ in cog.follow(
+            await cog.create("home/tiny", {"prompt": "a fox"}, own_id="p"), deadline=5
+        ):
+            pass
+    await cog.aclose()
+    assert raised.value.no_effect is no_effect
+
+
 async def test_a_server_without_a_schema_is_told(serve):
     server = serve(answer({"error": "OpenAPI schema not available"}, 503), answer({}))
     cog = Cog(server.base_url)

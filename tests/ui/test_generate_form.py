@@ -120,6 +120,17 @@ def test_an_earlier_run_fills_in_all_its_images(models):
     assert found.parameters[IDEOGRAM].items() >= saved["parameters"][IDEOGRAM].items()
 
 
+def test_what_an_earlier_run_left_out_gets_its_default(models):
+    saved = {"models": [IDEOGRAM], "prompt": "A boat", "width": None, "height": None, "seed": None}
+    script = AppTest.from_function(
+        refilled, args=(models, saved | {"parameters": {IDEOGRAM: {}}}), default_timeout=20
+    )
+    script.session_state[f"magic_prompt_option of {IDEOGRAM}"] = "Off"
+    script.run()
+    assert not script.exception
+    assert submitted(script).parameters[IDEOGRAM].get("magic_prompt_option", "Auto") == "Auto"
+
+
 def test_with_an_image_the_size_is_that_of_the_image(models, picture):
     script = drawn(models, KONTEXT)
     assert script.selectbox(key="run size").value.startswith("1:1")

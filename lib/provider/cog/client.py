@@ -244,6 +244,7 @@ class Cog:
         Users read the errors, so these name the model; the log has the address.
         """
         url = httpx.URL(f"{self._base}{path}")
+        began = asyncio.get_running_loop().time()
         try:
             async with self._http.stream(method, url, **options) as response:
                 body = await read(response, limit, "the prediction")
@@ -260,9 +261,10 @@ class Cog:
             return body
         if response.status_code == 404 and not_found is not None:
             raise _not_found(not_found)
-        if response.status_code == 503 and (reason := await self._reason(model)):
+        seconds = asyncio.get_running_loop().time() - began
+        refusal = error_from_response(response, body, model, late=seconds > REFUSAL_SECONDS)
+        if refusal.status == 503 and refusal.no_effect and (reason := await self._reason(model)):
             raise reason
-        refusal = error_from_response(response, body, model)
         if refusal.code != "provider_busy":
             logger.warning("Cog server at %s: %s", self._place, refusal)
         raise refusal

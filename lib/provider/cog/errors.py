@@ -22,10 +22,15 @@ _REFUSALS = {
 }
 
 
-def error_from_response(response: httpx.Response, body: bytes, model: str) -> ProviderError:
-    """The error for an unsuccessful response of the server of `model`."""
-    status = response.status_code
-    detail = _sentence(body) or response.reason_phrase
+def error_from_response(
+    response: httpx.Response, body: bytes, model: str, *, late: bool = False
+) -> ProviderError:
+    """The error for an unsuccessful response of the server of `model`.
+
+    `late`: it came so long after the request that a run may have begun.
+    """
+    status, words = response.status_code, _sentence(body)
+    detail = words or response.reason_phrase
     if status == 409:
         return busy(f"The Cog server of {model} is busy", BUSY_SECONDS, status=status)
     code, permanent, start = _REFUSALS.get(
@@ -36,7 +41,9 @@ def error_from_response(response: httpx.Response, body: bytes, model: str) -> Pr
         code=code,
         permanent=permanent,
         status=status,
-        no_effect=(400 <= status < 500 and status != 408) or status == 503,
+        # A 503 without words is a proxy's, whose server may have died in the middle of a run.
+        no_effect=(400 <= status < 500 and status != 408)
+        or (status == 503 and (bool(words) or not late)),
     )
 
 

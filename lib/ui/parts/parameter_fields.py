@@ -43,13 +43,18 @@ def parameter_key(parameter: str, models: Sequence[str]) -> str:
 def fill_parameters(
     parameters: Sequence[Parameter], models: Sequence[str], values: Mapping[str, Any]
 ) -> None:
-    """Fill the fields of some inputs with earlier values, those that are still allowed."""
+    """Fill the fields of some inputs with earlier values, if they are still allowed.
+
+    An input without one gets its default, as it had then.
+    """
     for one in parameters:
         key, value = parameter_key(one.name, models), values.get(one.name)
         if one.kind in IMAGE_KINDS:
             fill_images(key, image_list(value))
         elif value is not None and problem(one, value) is None:
             fill({key: value})
+        else:
+            fill({key: _default(one)})
 
 
 def parameter_fields(parameters: Sequence[Parameter], models: Sequence[str]) -> dict[str, Any]:
@@ -86,14 +91,29 @@ def images_value(parameter: Parameter, images: Sequence[Any]) -> Any:
     return list(images) if parameter.kind == "files" else images[0]
 
 
-def _value(parameter: Parameter, key: str) -> Any:
-    label, default = escaped(parameter.label), parameter.default
+def _default(parameter: Parameter) -> Any:
+    """What a new field holds."""
+    default = parameter.default
     match parameter.kind:
         case "boolean":
-            return st.toggle(label, help=_help(parameter), **field_state(key, value=bool(default)))
+            return bool(default)
+        case "choice":
+            return default if default in parameter.choices else None
+        case "integer" | "number":
+            number = int if parameter.kind == "integer" else float
+            return None if default is None else number(default)
+        case _:
+            return default or ""
+
+
+def _value(parameter: Parameter, key: str) -> Any:
+    label, default = escaped(parameter.label), _default(parameter)
+    match parameter.kind:
+        case "boolean":
+            return st.toggle(label, help=_help(parameter), **field_state(key, value=default))
         case "choice":
             choices = list(parameter.choices)
-            index = choices.index(default) if default in choices else None
+            index = None if default is None else choices.index(default)
             return st.selectbox(
                 label,
                 choices,
@@ -104,19 +124,17 @@ def _value(parameter: Parameter, key: str) -> Any:
         case "integer" | "number":
             return _number(parameter, key)
         case _:
-            text = st.text_input(
-                label, help=_help(parameter), **field_state(key, value=default or "")
-            )
+            text = st.text_input(label, help=_help(parameter), **field_state(key, value=default))
             return text or None
 
 
 def _number(parameter: Parameter, key: str) -> Any:
     """A slider between bounds, else a number field."""
     number = int if parameter.kind == "integer" else float
-    least, most, value = (
-        None if bound is None else number(bound)
-        for bound in (parameter.min, parameter.max, parameter.default)
+    least, most = (
+        None if bound is None else number(bound) for bound in (parameter.min, parameter.max)
     )
+    value = _default(parameter)
     label, help = escaped(parameter.label), _help(parameter)
     span = None if least is None or most is None else most - least
     step = 1 if parameter.kind == "integer" else _step(span)
