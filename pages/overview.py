@@ -97,8 +97,8 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             duration(now["wait_p95"]),
             NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
             "throughput",
-            "95% of the jobs that ended in the last 15 min waited no longer than this from due to"
-            " started. Compared with this hour over the last 7 days.",
+            "95% of the jobs that ended in the last 15 min started within this time of becoming"
+            " due. Compared with this hour over the last 7 days.",
             found.level_of(["wait_p95"]),
             of_hours("wait_p95", now["wait_p95"]),
             duration,

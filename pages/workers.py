@@ -178,7 +178,7 @@ def built_in_schedule(env: Row, now: datetime) -> None:
     what = (
         f"pg_cron {env['version']} is too old (1.4 or newer is required)."
         if env["version"]
-        else "This database has no pg_cron."
+        else "pg_cron is not installed in this database."
     )
     st.caption(
         f"{what} Workers that run all the time do not need it: they have their own schedule. The"

@@ -69,7 +69,7 @@ class QueueCollector(Collector):
 
 SIMPLE_GAUGES = (
     ("oldest_due_seconds", "oldest_due_seconds", "Longest wait of a due job."),
-    ("stuck_jobs", "stuck", "Running jobs without a heartbeat for stuck_after()."),
+    ("stuck_jobs", "stuck", "Running jobs with no heartbeat for at least stuck_after()."),
     ("workers", "workers", "Live workers."),
     ("worker_slots", "slots", "Jobs that live workers can run in parallel."),
     ("alert_notifications_waiting", "undelivered", "Undelivered notifications."),
@@ -81,9 +81,8 @@ SIMPLE_GAUGES = (
     ("alerts_evaluated_timestamp_seconds", "evaluated_at", "When the alerts were last evaluated."),
 )
 TIME_GAUGES = {
-    "wait": "Time from due to started, for the newest 5,000 jobs that ended in the last 15"
-    " minutes.",
-    "run": "Time from started to ended, for the same jobs.",
+    "wait": "Time from due to start, for the newest 5,000 jobs that ended in the last 15 minutes.",
+    "run": "Time from start to end, for the same jobs.",
 }
 BARRIER_GAUGES = {
     "provider_down": ("provider", "1 while a provider's circuit breaker is open."),

@@ -193,8 +193,8 @@ CATALOGUE = (
     Guide(
         "not_an_image",
         "Output is not an image",
-        "The output was downloaded twice, and is another kind of file than PNG, JPEG, WebP, GIF,"
-        " AVIF or SVG, damaged, larger than 100 megapixels, or an SVG with scripts.",
+        "The output was downloaded twice. It is not a PNG, JPEG, WebP, GIF, AVIF or SVG file, is"
+        " damaged, has more than 100 megapixels, or is an SVG with scripts.",
         "Check that the model generates images, and set its output format and size in the models"
         " table's default parameters. A retry within an hour downloads the same file again.",
         "after",
@@ -234,7 +234,7 @@ CATALOGUE = (
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
         "Usually no action needed: within a minute the prediction is found, or known not to exist,"
-        " and the job continues. Otherwise it is replaced after an hour; both may be charged.",
+        " and the job continues. Otherwise another replaces it after an hour; both may be charged.",
         "helps",
         r"may have started this generation",
     ),

@@ -101,7 +101,7 @@ async def data_uri_problems(parameters: Mapping[str, Any]) -> list[dict[str, str
             continue
         decoded += 1
         if decoded > MAX_DATA_URIS:
-            words = f"is one of more than {MAX_DATA_URIS} data URIs: upload the files instead"
+            words = f"exceeds the limit of {MAX_DATA_URIS} data URIs: upload the files instead"
             return [{"field": name, "problem": words}]
         try:
             await check_input_image(b64decode(uri[1]), max_pixels=MAX_DATA_URI_PIXELS)

@@ -167,7 +167,10 @@ def database_errors_shown() -> Iterator[None]:
         st.text(refusal.message)
         return
     except StatementFailed as failure:
-        st.error("The database rejected this page's query. The queue is not affected.")
+        st.error(
+            "The database rejected this page's query. The queue is not affected. Reload the page;"
+            " if it happens again, run the checks on Deployment."
+        )
         st.text(str(failure))
         return
     except DatabaseUnavailable as error:

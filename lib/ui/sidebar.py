@@ -27,7 +27,7 @@ CONNECTION_HELP = {
     "session pooler": "Session pooler: every feature works. Each connection of the app and of every"
     " worker occupies a database connection, so the pool size limits the number of workers.",
     "transaction pooler": "Transaction pooler: it does not pass notifications, so workers and"
-    " subscribers poll once a second. The role's statement timeout applies.",
+    " subscribers poll instead. The role's statement timeout applies.",
 }
 """Help text for each way of connecting to Supabase's database."""
 

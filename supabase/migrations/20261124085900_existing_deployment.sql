@@ -372,7 +372,7 @@ begin
                     v_enums := v_enums || v_found.has;
                 end if;
                 v_steps := v_steps || format('alter table public.%I alter column %I drop default', v_table, v_found.name);
-                v_notes := v_notes || format('%s: the column %s is now %s; before: %s', v_table, v_found.name, v_found.kind, v_found.has);
+                v_notes := v_notes || format('%s: the column %s is now %s (was %s)', v_table, v_found.name, v_found.kind, v_found.has);
             else
                 v_problems := v_problems || format(
                     'The column %s of public.%I is %s, not %s. %s;', v_found.name, v_table,

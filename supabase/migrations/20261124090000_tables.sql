@@ -79,7 +79,7 @@ as $$
 declare
     v_row   constant jsonb := to_jsonb(new);
     v_given constant jsonb := v_row -> 'parameters';
-    v_asked constant jsonb := v_row -> 'size' -> 'asked';
+    v_asked constant jsonb := v_row -> 'size' -> 'requested';
 begin
     return jsonb_populate_record(new, (
         select coalesce(jsonb_object_agg(c.name, c.value), '{}')

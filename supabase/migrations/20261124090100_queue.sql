@@ -1052,7 +1052,7 @@ declare
     v_ids   uuid[] := '{}'::uuid[];
 begin
     if p_silence is null or p_silence <= interval '0' then
-        raise exception 'silence is %: use a positive interval', p_silence using errcode = '22023';
+        raise exception 'the time without a heartbeat is %: use a positive interval', p_silence using errcode = '22023';
     end if;
     for v_job in
         select q.* from public.job_queue q

@@ -613,7 +613,7 @@ begin
     from jsonb_each(parameters) i
     where v_schema -> i.key ? 'enum_partial' and not v_schema -> i.key -> 'enum_partial' @> i.value;
     v_expected := public.expected_size(v_schema, p_model.sizes, v_defaults || parameters);
-    size := jsonb_build_object('asked', v_asked, 'sent', coalesce(v_fitted, '{}'), 'expected', v_expected);
+    size := jsonb_build_object('requested', v_asked, 'sent', coalesce(v_fitted, '{}'), 'expected', v_expected);
     if v_fitted = '{}' then
         notices := notices || format('The size is ignored: %s does not accept one.', p_model.id);
     elsif v_asked - 'aspect_ratio' <> '{}' and not v_expected @> (v_asked - 'aspect_ratio') then

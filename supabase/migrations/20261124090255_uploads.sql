@@ -61,7 +61,7 @@ begin
                 = coalesce(p_user_id, '00000000-0000-0000-0000-000000000000')
           and u.source = 'app' and u.expires_at > clock_timestamp();
         if v_unused.files >= 100 or v_unused.bytes + p_bytes > 250 * 1024 * 1024 then
-            raise exception 'Too many unused uploads: at most 100 files and 250 MB at a time. Use them, or wait until the oldest expires in % seconds.',
+            raise exception 'Too many unused uploads: at most 100 files and 250 MB at a time. Use them, or wait % seconds until the oldest expires.',
                 v_unused.seconds
                 using errcode = 'DR430', detail = jsonb_build_object('retry_after_seconds', v_unused.seconds)::text;
         end if;

@@ -473,7 +473,7 @@ begin
     elsif coalesce(p_key_name, '') !~ '^\w{1,60}$' then
         raise exception 'the name of the key may contain only letters, digits and _' using errcode = '22023';
     elsif coalesce(p_timeout_seconds, 0) not between 1 and 3600 then
-        raise exception 'the time limit must be 1 to 3600 seconds' using errcode = '22023';
+        raise exception 'the timeout must be 1 to 3600 seconds' using errcode = '22023';
     elsif public.http_post_function() is null then
         raise exception 'pg_net is not installed: pg_cron needs it to call a function'
             using errcode = 'DR409', hint = 'create extension pg_net';

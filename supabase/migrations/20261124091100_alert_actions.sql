@@ -28,7 +28,7 @@ begin
         raise exception 'duration is % seconds: choose 0 to 86400', p_for_seconds using errcode = '22023';
     end if;
     if (v_before.minimum_jobs is null) <> (p_minimum_jobs is null) or p_minimum_jobs < 1 then
-        raise exception 'minimum jobs is %: rules about a share or percentile need at least 1, other rules none',
+        raise exception 'minimum jobs is %: rules about a share or percentile need at least 1; leave it empty for other rules',
             p_minimum_jobs using errcode = '22023';
     end if;
     update public.alert_rules r

@@ -86,7 +86,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if coalesce(btrim(p_who), '') = '' then
-        raise exception 'no recipient: name who was notified' using errcode = '22023';
+        raise exception 'the recipient is empty: enter who was notified' using errcode = '22023';
     end if;
     v_rollback := public.open_rollback(p_rollback_id);
     insert into public.audit_log (actor, action, affected, details)

@@ -119,7 +119,7 @@ def test_neutral_names_become_the_models_own(call, db):
         "strength is ignored: black-forest-labs/flux-2-flex does not accept it.",
         "negative_prompt is ignored: black-forest-labs/flux-2-flex does not accept it.",
     ]
-    assert body["size"] == {"asked": {}, "sent": {}, "expected": None}
+    assert body["size"] == {"requested": {}, "sent": {}, "expected": None}
     answer = call("start-generation", asked | {"guidance_scale": 11})
     assert answer.json()["error"]["problems"] == [
         {

@@ -33,7 +33,7 @@ def test_queues_a_generation_and_its_job(call, served, db):
         body["size"]
         == generation["size"]
         == {
-            "asked": {"width": 512, "height": 768},
+            "requested": {"width": 512, "height": 768},
             "sent": fitted,
             "expected": {"width": 416, "height": 608, "exact": False},
         }

@@ -214,7 +214,7 @@ def test_data_uris_that_would_take_long_to_decode_are_refused(call, db):
     small = f"data:image/png;base64,{b64encode(picture(size=(8, 8))).decode()}"
     for given, words in [
         ({"image": large}, "more than 16 megapixels"),
-        ({"nothing_of_the_model": [small] * 21}, "more than 20 data URIs"),
+        ({"nothing_of_the_model": [small] * 21}, "the limit of 20 data URIs"),
     ]:
         answer = call("start-generation", EDIT | given)
         assert answer.status_code == 422

@@ -157,7 +157,7 @@ def test_every_size_is_near_what_was_asked_and_is_announced(
     @given(sizes | st.fixed_dictionaries({"aspect_ratio": ratios}))
     def check(asked: dict[str, Any]) -> None:
         found = resolved(database_of_file, model, **asked)
-        assert found["size"]["asked"] == asked
+        assert found["size"]["requested"] == asked
         expected = found["size"]["expected"]
         made = image_size(model, found["parameters"])
         assert made == pytest.approx((expected["width"], expected["height"]), rel=0.02)

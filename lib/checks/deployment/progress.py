@@ -18,7 +18,7 @@ from lib.database import Pool, SchemaMissing, load, translated
 from lib.database.migrations import check_schema, pending
 
 APPLY_FIRST = "Apply the pending migrations first. They probably add what is missing."
-OTHER_SCHEMA = "See “Schema of this version”. Changing this schema does not help."
+OTHER_SCHEMA = "See “Schema of this version”. Do not change this schema by hand."
 Point = Check[Facts, Finding]
 CALL_TIMEOUT_SECONDS = 3.0
 """Time limit of a call that runs no job."""

@@ -43,8 +43,8 @@ async def remove_run(context: RunContext) -> Finding:
             " picture.",
         )
     elsewhere = (
-        f" Not deleted, because in a different storage location: {plural(len(kept), 'file')},"
-        f" {', '.join(kept)}."
+        f" Not deleted because they are in a different storage location:"
+        f" {plural(len(kept), 'file')}, {', '.join(kept)}."
     )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 

@@ -99,7 +99,7 @@ class SelfTest:
         for other in self._check_results:
             if other.check.name in result.check.needs and other.status != "passed":
                 how = "failed" if other.status == "failed" else "was skipped"
-                return f'Needs "{other.check.title}", which {how}.'
+                return f"Needs “{other.check.title}”, which {how}."
         return ""
 
     async def _run_check(self, result: Result, context: RunContext) -> None:

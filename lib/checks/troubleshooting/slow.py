@@ -124,7 +124,7 @@ def _fold(pool: Pool, _actor: str) -> str:
         with translated(), pool.connection() as connection:
             if not load("rollup").refresh_rollup(connection, every_seconds=0):
                 return "Rollup updated."
-    return "Rollup partly updated. Repeat for the rest."
+    return "Rollup partly updated. Press the button again to continue."
 
 
 def backlog(facts: Facts) -> list[Finding]:

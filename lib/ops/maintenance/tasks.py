@@ -51,7 +51,7 @@ TASKS = (
     ),
     Task(
         "limits", "Weekly", "Review user limits",
-        "Raise the limits of users who need it; ask the others why they reach theirs.",
+        "Raise limits where justified. Ask the other users why they reach theirs.",
         "maintenance", "Limits",
     ),
     Task(
@@ -72,7 +72,7 @@ TASKS = (
     ),
     Task(
         "capacity", "Monthly", "Check growth and capacity",
-        "Check that disk and workers are sufficient for the forecast.",
+        "Check that disk space and workers will cover the forecast.",
         "maintenance", "Growth",
     ),
     Task(

@@ -66,7 +66,7 @@ def _sign_in() -> None:
     if st.user.is_logged_in:
         hours = settings().sign_in_hours
         length = "1 hour" if hours == 1 else f"{hours:g} hours"
-        st.info(f"Your sign-in has expired. A sign-in lasts {length}.")
+        st.info(f"Your session has expired. Sessions last {length}.")
     else:
         st.write("Sign in to see the queue.")
     auth = st.secrets.get("auth", {})

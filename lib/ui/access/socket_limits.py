@@ -62,11 +62,11 @@ class SocketLimits:
     def _refusal(self, address: str) -> FunctionError | None:
         if self._open[address] >= MAX_PER_ADDRESS:
             reason = (
-                "Too many pages are open from this address without a role"
+                "Visitors without a role at this address have too many pages open"
                 f" (limit: {MAX_PER_ADDRESS})."
             )
         elif self._open.total() >= MAX_IN_TOTAL:
-            reason = f"Too many pages are open without a role (limit: {MAX_IN_TOTAL})."
+            reason = f"Visitors without a role have too many pages open (limit: {MAX_IN_TOTAL})."
         else:
             return None
         if (now := asyncio.get_running_loop().time()) - self._warned_at > LOG_SECONDS:

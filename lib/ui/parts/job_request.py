@@ -61,7 +61,7 @@ def _size_text(job: Job, asked: Mapping[str, Any], sent: Mapping[str, Any]) -> s
     """The size that was asked for, and that of the image if it differs."""
     before, after = _dimensions(asked), _dimensions(sent)
     if known := job["size"]:
-        before = _dimensions(known["asked"]) or known["asked"].get("aspect_ratio")
+        before = _dimensions(known["requested"]) or known["requested"].get("aspect_ratio")
         after = _dimensions(known["expected"] or {})
         if after and not known["expected"]["exact"]:
             after = f"about {after}"

@@ -221,7 +221,7 @@ def _start(
         return
     except DatabaseError as error:
         st.error(
-            "The job may not have been started. Try again here: it starts only once."
+            "The job may not have started. Try again here: it will not start twice."
             f" {escaped(str(error))}"
         )
         return

@@ -189,7 +189,9 @@ def test_without_pg_cron_the_page_shows_the_workers_own_clock(make_app, page: Pa
     eventually(lambda: app.rows("select from public.workers"))
     page.goto(f"{app.url}/workers")
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("This database has no pg_cron.")).to_be_visible(timeout=LONG)
+    expect(main.get_by_text("pg_cron is not installed in this database.")).to_be_visible(
+        timeout=LONG
+    )
     expect(
         main.get_by_text("1 worker alive, 0 of 10 slots in use. No schedule problems.")
     ).to_be_visible(timeout=LONG)

@@ -122,7 +122,7 @@ def test_a_sign_in_counts_for_so_many_hours(signed_app, provider, page: Page) ->
     soon = int(time.time()) - 12 * 3600 + 20
     sign_in(page, signed_app, provider, email=PEOPLE["admin"], iat=soon)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=LONG)
-    ended = page.get_by_text("Your sign-in has expired. A sign-in lasts 12 hours.")
+    ended = page.get_by_text("Your session has expired. Sessions last 12 hours.")
     expect(ended).to_be_visible(timeout=LONG)
     provider.claims.pop("iat")
     page.get_by_role("button", name="Sign in", exact=True).click()

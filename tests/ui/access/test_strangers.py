@@ -162,6 +162,6 @@ def test_behind_a_proxy_visitors_are_told_apart_and_there_is_a_limit_in_total(
             visit(f"198.51.100.{2 + place}")
         with pytest.raises(InvalidStatus) as refusal:
             visit("203.0.113.200")
-        assert f"Too many pages are open without a role (limit: {MAX_IN_TOTAL})." in str(
+        assert f"Visitors without a role have too many pages open (limit: {MAX_IN_TOTAL})." in str(
             refusal.value.response.body
         )
