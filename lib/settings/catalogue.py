@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "maximum number of jobs that one call to `process-jobs` runs, all in parallel",
+            "maximum number of jobs that all calls to `process-jobs` together run in a process",
             3,
             least=1,
         ),

@@ -31,6 +31,7 @@ create table public.models (
     is_active boolean default true
 );
 insert into public.models (id) values ('black-forest-labs/flux-schnell'), ('somebody/own-model');
+grant select on public.models to anon, authenticated;
 
 create table public.image_generations (
     id uuid primary key default gen_random_uuid(),
