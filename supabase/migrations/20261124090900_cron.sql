@@ -331,28 +331,31 @@ begin
         select g.runid, g.request_id, g.at, g.status_code, g.timed_out, g.error, g.content
         from guessed g where g.candidates = 1
     ), waiting as materialized (
-        select w.id from public.net_waiting(array(
-            select s.request_id from sent s where s.requested_at > clock_timestamp() - interval '1 hour'
-        )) as w (id)
+        select s.runid from public.net_waiting(array(select s.request_id from sent s)) as w (id)
+        join sent s on s.request_id = w.id
+        -- After a crash, pg_net counts from 1 again, and the request of that id may be a later one.
+        where not exists (
+            select from public.cron_requests q where q.request_id = s.request_id and q.requested_at > s.requested_at
+        )
     )
     select
         r.runid, r.jobid, r.start_time, r.end_time, r.status, public.mask_secrets(r.return_message), r.asks,
-        s.request_id, s.requested_at, a.at is null and w.id is not null, a.at,
+        s.request_id, s.requested_at, a.at is null and w.runid is not null, a.at,
         a.status_code, a.timed_out, public.mask_secrets(a.error), public.mask_secrets(a.content),
         case
             when r.status = 'failed' then false
             when r.status <> 'succeeded' then null
             when not r.asks then true
-            -- Of a command by hand, pg_net may have waited too short a time.
-            when s.request_id is null and a.timed_out then null
+            -- Guessed: another request may have failed, or pg_net may have waited too short a time.
+            when s.request_id is null and coalesce(a.status_code not between 200 and 299, true) then null
             when a.at is not null then coalesce(a.status_code between 200 and 299, false)
-            when w.id is not null and s.requested_at < clock_timestamp() - make_interval(secs => public.response_seconds())
+            when w.runid is not null and s.requested_at < clock_timestamp() - make_interval(secs => public.response_seconds())
                 then false
         end
     from runs r
     left join sent s on s.runid = r.runid
     left join answered a on a.runid = r.runid
-    left join waiting w on w.id = s.request_id and s.requested_at > clock_timestamp() - interval '1 hour'
+    left join waiting w on w.runid = r.runid
     order by r.runid desc;
 end;
 $$;

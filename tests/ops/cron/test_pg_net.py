@@ -116,6 +116,33 @@ def test_a_request_that_stays_in_the_queue_is_late_after_two_calls(
     assert tuple(with_key.execute(FAILING).fetchone().values()) == failing
 
 
+def test_requests_of_an_hourly_schedule_that_pg_net_never_sends_are_failures(with_key):
+    job_id = one(with_key, "select schedule_process_jobs('me', '0 * * * *', %s)", URL)
+    for hours in (4, 3, 2, 1):
+        run = ran(with_key, job_id, command="select public.request_process_jobs()", pid=hours)
+        with_key.execute(
+            "update cron.job_run_details set start_time = now() - make_interval(hours => %s),"
+            " end_time = now() - make_interval(hours => %s) + interval '1 second' where runid = %s",
+            [hours, hours, run],
+        )
+        with_key.execute(
+            "update cron_requests set pid = %s, requested_at = now() - make_interval(hours => %s)"
+            " where request_id = %s",
+            [hours, hours, one(with_key, ASK, URL)],
+        )
+    assert [tuple(row.values()) for row in with_key.execute(RUNS)] == [
+        (True, None, None, False)
+    ] * 4
+    failing = with_key.execute(FAILING).fetchone()
+    assert tuple(failing.values()) == (4, "The request is still in pg_net's queue.")
+    # A crash has emptied the queue, and pg_net counts from 1 again.
+    with_key.execute(
+        "insert into cron_requests (requested_at, request_id, pid)"
+        " select now(), request_id, 99 from cron_requests"
+    )
+    assert {row["waiting"] for row in with_key.execute(RUNS)} == {False}
+
+
 def test_a_request_that_a_crash_has_lost_is_nobodys_failure(with_key):
     job_id = one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
     run = ran(with_key, job_id, command="select public.request_process_jobs()")
