@@ -28,7 +28,12 @@ from lib.ui.dashboard import (
 )
 from lib.ui.live import live, rerun_when_reachable
 from lib.ui.navigation import link
-from lib.ui.parts.deployment_checks import REFRESH_SECONDS, need_attention, run_checks
+from lib.ui.parts.deployment_checks import (
+    REFRESH_SECONDS,
+    need_attention,
+    repair_command,
+    run_checks,
+)
 
 BADGES = {
     "ok": ":green-badge[OK]",
@@ -52,6 +57,12 @@ def panel() -> None:
     verdict(state)
     if pending:
         pending_migrations(pending)
+    if command := repair_command():
+        st.info(
+            "The Supabase CLI would apply migrations again that were not applied with it. Copy the"
+            " files to your project, and before the next `supabase db push` run:"
+        )
+        st.code(command, language="sh", wrap_lines=True)
     for check in state.open_checks():
         open_point(check, state)
     passed_points(state)
@@ -91,6 +102,7 @@ def apply_action(pending: list[PendingFile]) -> Action:
     def run() -> str:
         applied = apply_pending(database_url(settings()), actor(), pending)
         run_checks.clear()
+        repair_command.clear()
         return f"{plural(len(applied), 'migration')} applied."
 
     return Action(

@@ -153,6 +153,11 @@ def unpushed(conn: Connection, folder: Path = MIGRATIONS) -> list[Migration]:
     return [ours[version] for version in sorted((_applied(conn) & ours.keys()) - pushed)]
 
 
+def repair_command(again: list[Migration]) -> str:
+    """The command after which the Supabase CLI does not apply these migrations again."""
+    return f"supabase migration repair --status applied {' '.join(file.version for file in again)}"
+
+
 @translated()
 def apply(
     conn: Connection, folder: Path = MIGRATIONS, *, actor: str | None = None
@@ -275,7 +280,7 @@ def main() -> None:
         if again:
             print(f"The Supabase CLI would apply {len(again)} of these files again. Copy them to")
             print("your project, and before the next supabase db push run:")
-            print("supabase migration repair --status applied", *(file.version for file in again))
+            print(repair_command(again))
     except DatabaseError as error:
         sys.exit(str(error))
 

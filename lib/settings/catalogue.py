@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "maximum number of jobs that all calls of `process-jobs` to a process run at once",
+            "maximum number of jobs that all calls to `process-jobs` together run in a process",
             3,
             least=1,
         ),

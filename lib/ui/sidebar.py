@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from time import monotonic
 
 import streamlit as st
 
 from lib.database import DatabaseUnavailable, embedded, project_ref, redact, route
 from lib.formats import escaped
+from lib.ops.alerts.watch import EVALUATE_SECONDS
 from lib.ops.fault_injection import fault_file
 from lib.roles import Role
 from lib.settings import settings
@@ -20,6 +22,7 @@ from lib.ui.tab import FrameState, TabState, frame_state, name_tab
 
 REFRESH_SECONDS = 5.0
 """How often an open page updates its counts and its tab."""
+STARTED = monotonic()
 WITHOUT_FILTERS = {"jobs": {"view": "all"}}
 """Filters in the links of the sidebar. Without any, Jobs would restore those of the last visit."""
 CONNECTION_HELP = {
@@ -82,7 +85,7 @@ def _links(viewer: Role, file: str, state: FrameState | None) -> None:
             # Streamlit itself highlights the entry of the open page, but not that of its parent.
             parent = page == current != file
             label = f":primary-background[**{entry.title}**]" if parent else entry.title
-            number = _count(page, state) if state else ""
+            number = badge(page, state) if state else ""
             label = f"{label} {number}".strip()
             st.page_link(
                 f"pages/{page}.py",
@@ -93,7 +96,8 @@ def _links(viewer: Role, file: str, state: FrameState | None) -> None:
             )
 
 
-def _count(page: str, state: FrameState) -> str:
+def badge(page: str, state: FrameState) -> str:
+    """What stands behind a page's entry, as Markdown; empty for nothing."""
     match page:
         case "jobs" if state["pending"]:
             more = "+" if state["pending_at_least"] else ""
@@ -106,7 +110,9 @@ def _count(page: str, state: FrameState) -> str:
             color = "gray" if alive == expected else "orange" if alive else "red"
             return f":{color}-badge[{alive}/{expected}]"
         case "alerts" if not state["alerts_known"]:
-            return ":orange-badge[stale]"
+            # After a start, the worker needs a moment to evaluate them.
+            starting = monotonic() - STARTED < 2 * EVALUATE_SECONDS
+            return "" if starting else ":orange-badge[stale]"
         case "alerts" if firing := state["critical"] + state["warnings"]:
             return f":{'red' if state['critical'] else 'orange'}-badge[{firing}]"
     return ""

@@ -25,8 +25,9 @@ class Batches:
         Together, the batches run no more jobs than one worker may. Raises an error of the batch if
         it fails in that time; a later one is logged.
         """
-        taken = sum(each.taken_by_batch for each in self._tasks.values())
-        task = asyncio.create_task(worker.run_batch(taken))
+        # Before the task starts: the next call may come first.
+        worker.limit_batch(sum(each.taken_by_batch for each in self._tasks.values()))
+        task = asyncio.create_task(worker.run_batch())
         self._tasks[task] = worker
         task.add_done_callback(self._tasks.pop)
         await asyncio.wait([task], timeout=seconds)

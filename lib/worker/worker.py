@@ -62,7 +62,7 @@ class Worker:
         self._heartbeat_seconds = heartbeat_seconds
         self._rescue_seconds = rescue_seconds
         self._held: set[Claim] = set()
-        self._claimable: int | None = concurrency
+        self._claimable: int | None = None
         self._claiming = Claiming(
             self._queue,
             self.id,
@@ -118,20 +118,19 @@ class Worker:
             await cancel_and_wait(support_tasks)
         await self._unregister()
 
-    async def run_batch(self, taken: int = 0) -> None:
-        """Claim due jobs up to the concurrency limit less `taken`, run them, and return.
-
-        Also rescues jobs, refreshes the rollups and evaluates the alerts.
-        """
+    def limit_batch(self, taken: int) -> None:
+        """Let its batch claim `taken` jobs less than the concurrency limit."""
         self._claimable = max(self._concurrency - taken, 0)
+
+    async def run_batch(self) -> None:
+        """Run due jobs up to the limit; also rescue jobs, refresh rollups and evaluate alerts."""
+        claimable = self._concurrency if self._claimable is None else self._claimable
         await self._register()
         await attempt("rescue", self._queue.rescue(self._rescue_seconds), self._pool)
         job_types = self._claimable_types()
-        claims = (
-            await claim_jobs(self._queue, self.id, job_types, self._claimable)
-            if job_types and self._claimable
-            else []
-        )
+        claims: list[Claim] = []
+        if job_types and claimable:
+            claims = await claim_jobs(self._queue, self.id, job_types, claimable)
         self._claimable = None  # From here on, what it holds counts.
         await self._run_claims(claims)
         if not self._stopping.is_set():

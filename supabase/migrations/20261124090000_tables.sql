@@ -127,19 +127,29 @@ create table public.models (
     deadline_seconds   int         check (deadline_seconds > 0),
     refreshed_at       timestamptz
 );
--- Those models become ours too, with the columns that users could read before: everybody may read ours.
+-- Those models become ours too. As everybody may read ours, other columns than users could read stay behind.
 do $$
 declare
     v_column record;
     v_model  record;
     v_theirs text[] := '{}'::text[];
+    v_hidden text[] := '{}'::text[];
 begin
     if pg_catalog.to_regclass('before_darkroom.models') is null then
         return;
     end if;
 
     for v_column in
-        select a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as kind
+        select a.attname::text as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as kind, exists (
+            select from pg_catalog.pg_class c, pg_catalog.pg_roles u
+            where c.oid = a.attrelid and u.rolname in ('anon', 'authenticated')
+              and has_column_privilege(u.oid, c.oid, a.attnum, 'select')
+              and (not c.relrowsecurity or exists (
+                  select from pg_catalog.pg_policy p, unnest(p.polroles) r (role)
+                  where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('r', '*')
+                    and (r.role = 0 or pg_has_role(u.oid, r.role, 'usage'))
+              ))
+        ) as is_readable
         from pg_catalog.pg_attribute a
         where a.attrelid = 'before_darkroom.models'::regclass and a.attnum > 0 and not a.attisdropped
           and a.attname not in (
@@ -148,21 +158,12 @@ begin
               -- Generated, further on.
               values ('parameter_schema'), ('sizes')
           )
-          and exists (
-              select from pg_catalog.pg_roles u
-              where u.rolname in ('anon', 'authenticated')
-                and has_column_privilege(u.oid, a.attrelid, a.attnum, 'select')
-                and (
-                    not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = a.attrelid)
-                    or exists (
-                        select from pg_catalog.pg_policy p
-                        where p.polrelid = a.attrelid and p.polpermissive and p.polcmd in ('r', '*')
-                          and (p.polroles = '{0}'::oid[] or u.oid = any (p.polroles))
-                    )
-                )
-          )
         order by a.attnum
     loop
+        if not v_column.is_readable then
+            v_hidden := v_hidden || v_column.name;
+            continue;
+        end if;
         execute format('alter table public.models add %I %s', v_column.name, v_column.kind);
         v_theirs := v_theirs || format('%1$I = r.%1$I', v_column.name);
     end loop;
@@ -184,7 +185,7 @@ begin
         insert into public.models (id, display_name, version, enabled, default_parameters)
         values (
             v_model.id,
-            coalesce(v_model.said ->> 'display_name', v_model.said ->> 'name', v_model.id),
+            coalesce(v_model.said ->> 'display_name', (v_model.said - v_hidden) ->> 'name', v_model.id),
             coalesce(v_model.version, substring(v_model.said ->> 'version' from '^[0-9a-f]{64}$')),
             coalesce(v_model.said -> 'is_active', v_model.said -> 'enabled', 'true') <> 'false',
             jsonb_strip_nulls(jsonb_build_object(
@@ -200,6 +201,12 @@ begin
             ) using v_model.said - 'id', v_model.id;
         end if;
     end loop;
+    if v_hidden <> '{}' then
+        insert into public.audit_log (actor, action, affected, details)
+        values (current_user, 'adopt_database', 0, jsonb_build_object('changes', jsonb_build_array(format(
+            'not copied from before_darkroom.models, because users could not read it: %s', array_to_string(v_hidden, ', ')
+        ))));
+    end if;
 end;
 $$;
 

@@ -340,6 +340,18 @@ as $$
 $$;
 comment on function public.problems_in_words is 'A list of problems (input_problems) as one sentence; null for none.';
 
+create function public.refuse_input(p_problems jsonb) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+    if p_problems is not null then
+        raise exception '%', public.problems_in_words(p_problems)
+            using errcode = 'DR422', detail = jsonb_build_object('problems', p_problems)::text;
+    end if;
+end;
+$$;
+comment on function public.refuse_input is 'Raises DR422 with the problems in DETAIL, unless there are none (null).';
+
 -- Sizes -------------------------------------------------------------------------------------------
 
 create function public.custom_size_input(p_schema jsonb) returns text
@@ -600,10 +612,7 @@ begin
             v_schema, v_defaults || parameters || case when v_schema ? 'prompt' and btrim(p_prompt) <> '' then jsonb_build_object('prompt', p_prompt) else '{}' end
         )) p;
     end if;
-    if v_problems <> '[]' then
-        raise exception '%', public.problems_in_words(v_problems)
-            using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
-    end if;
+    perform public.refuse_input(nullif(v_problems, '[]'));
     if v_schema is null then
         return;
     end if;

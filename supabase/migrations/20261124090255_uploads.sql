@@ -128,10 +128,7 @@ begin
         select j.key from jsonb_each(p_given) j where j.value @> to_jsonb('upload:' || r.upload_id) order by j.key <> r.field limit 1
     ) g on true
     where r.upload_id <> all (v_usable);
-    if v_problems is not null then
-        raise exception '%', public.problems_in_words(v_problems)
-            using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
-    end if;
+    perform public.refuse_input(v_problems);
     update public.uploads u set expires_at = null where u.id = any (v_usable);
     insert into public.generation_uploads (generation_id, upload_id)
     select p_generation_id, u from unnest(v_usable) u

@@ -108,11 +108,7 @@ declare
         where i.problem is not null and (p_source <> 'test' or i.problem like '%secret%')
     );
 begin
-    if v_problems is not null then
-        raise exception '%', (
-            select string_agg((p ->> 'field') || ': ' || (p ->> 'problem'), '; ') from jsonb_array_elements(v_problems) p
-        ) using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
-    end if;
+    perform public.refuse_input(v_problems);
 end;
 $$;
 comment on function public.refuse_reserved_inputs is
@@ -132,11 +128,7 @@ declare
         where l.is_so
     );
 begin
-    if v_problems is not null then
-        raise exception '%', (
-            select string_agg((p ->> 'field') || ': ' || (p ->> 'problem'), '; ') from jsonb_array_elements(v_problems) p
-        ) using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
-    end if;
+    perform public.refuse_input(v_problems);
 end;
 $$;
 comment on function public.refuse_invalid_labels is
@@ -280,10 +272,7 @@ begin
          p_job_type = 'download-image' and coalesce(v_payload ->> 'output_url', '') !~* '^https://')
     ) as c (field, problem, is_so)
     where c.is_so;
-    if v_problems is not null then
-        raise exception '%', public.problems_in_words(v_problems)
-            using errcode = 'DR422', detail = jsonb_build_object('problems', v_problems)::text;
-    end if;
+    perform public.refuse_input(v_problems);
 
     if v_generate then
         v_id := (public.start_generation(

@@ -333,7 +333,7 @@ begin
     ), waiting as materialized (
         select s.runid from public.net_waiting(array(select s.request_id from sent s)) as w (id)
         join sent s on s.request_id = w.id
-        -- After a crash, pg_net counts its requests from 1 again.
+        -- After a crash, pg_net counts from 1 again, and the request of that id may be a later one.
         where not exists (
             select from public.cron_requests q where q.request_id = s.request_id and q.requested_at > s.requested_at
         )
@@ -346,8 +346,8 @@ begin
             when r.status = 'failed' then false
             when r.status <> 'succeeded' then null
             when not r.asks then true
-            -- Of a command by hand, pg_net may have waited too short a time.
-            when s.request_id is null and a.timed_out then null
+            -- Guessed: another request may have failed, or pg_net may have waited too short a time.
+            when s.request_id is null and coalesce(a.status_code not between 200 and 299, true) then null
             when a.at is not null then coalesce(a.status_code between 200 and 299, false)
             when w.runid is not null and s.requested_at < clock_timestamp() - make_interval(secs => public.response_seconds())
                 then false

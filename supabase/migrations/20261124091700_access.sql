@@ -87,7 +87,7 @@ begin
             -- model_inputs
             'file_kind', 'image_input', 'model_kind', 'parameter_schema_of', 'megapixels_of', 'sizes_of',
             'upload_of', 'data_uri_problem', 'file_problem', 'input_problem',
-            'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'custom_size_input',
+            'allowed_values', 'nearest_name', 'input_problems', 'problems_in_words', 'refuse_input', 'custom_size_input',
             'expected_size', 'size_inputs', 'neutral_inputs', 'default_input', 'resolve_input',
             -- uploads
             'record_upload', 'forget_uploads', 'upload_references', 'use_uploads', 'expire_unused_upload',

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import jwt
@@ -119,10 +119,10 @@ def test_the_python_of_the_readme_follows_a_generation_to_its_image(
     assert re.fullmatch(r"completed 100 http://darkroom.example/images/\S+ None", last)
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 def test_the_javascript_of_the_readme_follows_a_generation_to_its_image(
     addresses: Addresses, token: str, tmp_path: Path
 ) -> None:
+    require_command("node")
     code = addresses.put_into(example("README.md", "const url", "js"))
     script = tmp_path / "example.mjs"
     script.write_text(f"const token = {token!r};\n{code}", encoding="utf-8")
@@ -130,8 +130,8 @@ def test_the_javascript_of_the_readme_follows_a_generation_to_its_image(
     assert re.fullmatch(r"completed http://darkroom.example/images/\S+\n", printed)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_the_curl_of_the_readme_starts_a_generation_once(addresses: Addresses, token: str) -> None:
+    require_command("curl")
     code = addresses.put_into(example("README.md", "curl", "sh"))
     first, second = (
         json.loads(
@@ -166,10 +166,20 @@ def test_supabase_js_starts_and_follows_a_generation(addresses: Addresses, tmp_p
 
 def node_modules(*packages: str) -> Path:
     """The folder of the npm packages for tests; skips without it, in CI that is a failure."""
+    require_command("node")
     folder = PROJECT / ".ci" / "node_modules"
-    if shutil.which("node") and all((folder / package).exists() for package in packages):
-        return folder
-    message = "Needs Node.js and the packages of .ci/package.json: npm ci --prefix .ci"
+    if not all((folder / package).exists() for package in packages):
+        skip_or_fail("Needs the packages of .ci/package.json: npm ci --prefix .ci")
+    return folder
+
+
+def require_command(name: str) -> None:
+    """Skips the test without this program, in CI that is a failure."""
+    if not shutil.which(name):
+        skip_or_fail(f"Needs {name}")
+
+
+def skip_or_fail(message: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

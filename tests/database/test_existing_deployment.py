@@ -56,6 +56,56 @@ def test_no_row_is_lost_and_what_stood_in_the_way_stays_beside(existing: Connect
     assert counted == {"jobs": 30}
 
 
+def copied_models(conn: Connection) -> tuple[list[str], list[str]]:
+    """Own columns of the existing models after applying, and what the audit log says was left."""
+    apply(conn)
+    columns = conn.execute(
+        "select attname as name from pg_attribute where attrelid = 'public.models'::regclass"
+        " and attname in ('name', 'is_active', 'cost') order by 1"
+    ).fetchall()
+    audited = conn.execute(
+        "select c as it from audit_log, jsonb_array_elements_text(details -> 'changes') c"
+        " where action = 'adopt_database' and c like '%before_darkroom.models%'"
+    ).fetchall()
+    return [row["name"] for row in columns], [row["it"] for row in audited]
+
+
+def test_columns_of_models_that_users_could_not_read_are_not_copied(existing: Connection) -> None:
+    existing.execute(
+        """
+        alter table public.models add cost numeric default 7;
+        revoke select on public.models from anon, authenticated;
+        grant select (id, name) on public.models to authenticated;
+        """
+    )
+    assert copied_models(existing) == (
+        ["name"],
+        [
+            "not copied from before_darkroom.models, because users could not read it:"
+            " is_active, cost"
+        ],
+    )
+    kept = existing.execute("select sum(cost) as cost from before_darkroom.models").fetchone()
+    assert kept == {"cost": 14}
+
+
+@pytest.mark.parametrize(
+    ("policy", "copied"),
+    [
+        ("for update using (true)", []),
+        ("for select to service_role using (true)", []),
+        ("for select to anon using (true)", ["is_active", "name"]),
+        ("using (is_active)", ["is_active", "name"]),
+    ],
+)
+def test_row_level_security_of_models_counts_too(
+    existing: Connection, policy: str, copied: list[str]
+) -> None:
+    existing.execute("alter table public.models enable row level security")
+    existing.execute(f"create policy theirs on public.models {policy}".encode())
+    assert copied_models(existing)[0] == copied
+
+
 def test_old_calls_go_on(existing: Connection) -> None:
     apply(existing)
     user = "00000000-0000-4000-8000-000000000001"

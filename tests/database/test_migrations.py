@@ -21,6 +21,7 @@ from lib.database.migrations import (
     apply,
     history,
     pending,
+    repair_command,
     unpushed,
 )
 from lib.database.pool import Connection
@@ -118,6 +119,9 @@ def test_what_the_supabase_cli_pushed_is_not_applied_again_and_its_record_is_lef
     assert rows(conn, RECORD_OF_CLI) == before
     assert not caplog.records, "a project's own migration may be newer than ours"
     assert names(unpushed(conn, folder)) == ["second"]
+    assert repair_command(unpushed(conn, folder)) == (
+        "supabase migration repair --status applied 20260102000000"
+    )
 
 
 def test_what_the_supabase_cli_never_pushed_is_nothing_to_repair(

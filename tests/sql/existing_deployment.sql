@@ -32,6 +32,7 @@ create table public.models (
 );
 grant select on public.models to authenticated;
 insert into public.models (id) values ('black-forest-labs/flux-schnell'), ('somebody/own-model');
+grant select on public.models to anon, authenticated;
 
 create table public.image_generations (
     id uuid primary key default gen_random_uuid(),

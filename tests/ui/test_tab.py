@@ -6,6 +6,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from lib.ops.alerts.watch import EVALUATE_SECONDS
+from lib.ui import sidebar
 from lib.ui.tab import ICONS, FrameState, tab_state
 
 LONG = 60_000
@@ -35,6 +37,15 @@ QUIET = FrameState(
 )
 def test_names_the_worst_alerts_and_does_not_trust_old_ones(state: FrameState, label: str):
     assert tab_state(state).label == label
+
+
+@pytest.mark.parametrize(("intervals", "badge"), [(1.9, ""), (2.1, ":orange-badge[stale]")])
+def test_a_fresh_start_does_not_call_alerts_stale(
+    monkeypatch: pytest.MonkeyPatch, intervals: float, badge: str
+):
+    started = sidebar.monotonic() - intervals * EVALUATE_SECONDS
+    monkeypatch.setattr(sidebar, "STARTED", started)
+    assert sidebar.badge("alerts", QUIET | {"alerts_known": False}) == badge
 
 
 def shows(page: Page, title: str, picture: str) -> None:

@@ -5,8 +5,6 @@ import asyncio
 import pytest
 from handlers import forever, succeed
 
-from lib.worker.batches import Batches
-
 
 async def test_runs_jobs_at_the_same_time(running, enqueue, job, until):
     together = asyncio.Barrier(3)
@@ -119,16 +117,3 @@ async def test_takes_the_job_of_a_worker_that_fell_silent(
     found = job(id)
     assert found["attempts"] == 2
     assert found["error_details"]["attempts"][0]["details"]["code"] == "worker_lost"
-
-
-async def test_batches_that_start_at_once_share_the_limit(make_worker, enqueue):
-    for _ in range(4):
-        enqueue()
-    batches, workers = Batches(), [make_worker(forever, concurrency=2) for _ in range(2)]
-    await asyncio.gather(*(batches.run(worker, 0.5) for worker in workers))
-    try:
-        assert batches.running == 2
-    finally:
-        for worker in workers:
-            worker.stop()
-        await batches.finish()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lib.database import DatabaseError, Pool, SchemaMismatch, connect, translated
 from lib.database.bootstrap import require_supabase
-from lib.database.migrations import apply, check_schema, pending
+from lib.database.migrations import apply, check_schema, pending, repair_command, unpushed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,16 @@ def preview(pool: Pool) -> list[PendingFile]:
             PendingFile(migration.path.name, migration.path.read_text(encoding="utf-8"))
             for migration in pending(connection)
         ]
+
+
+def needed_repair(pool: Pool) -> str:
+    """The command that keeps the Supabase CLI from applying files again; empty if none would be.
+
+    Raises DatabaseError.
+    """
+    with translated(), pool.connection() as connection:
+        again = unpushed(connection)
+    return repair_command(again) if again else ""
 
 
 def apply_pending(url: str, actor: str, shown: Sequence[PendingFile]) -> list[str]:

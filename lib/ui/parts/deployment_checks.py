@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from lib.checks.deployment.apply_migrations import PendingFile, preview
+from lib.checks.deployment.apply_migrations import PendingFile, needed_repair, preview
 from lib.checks.deployment.catalogue import CHECKS
 from lib.checks.deployment.progress import Checklist, checklist
 from lib.checks.selftest.target import target
@@ -19,6 +19,12 @@ REFRESH_SECONDS = 10.0
 def run_checks() -> tuple[Checklist, list[PendingFile], datetime]:
     """The checklist, the pending migrations, and when both were looked at."""
     return checklist(pool(), target(settings(), app_url())), preview(pool()), datetime.now(UTC)
+
+
+@st.cache_data(ttl=REFRESH_SECONDS - 2, show_spinner=False)
+def repair_command() -> str:
+    """The command of the Supabase CLI for files that it would apply again; empty for none."""
+    return needed_repair(pool())
 
 
 def need_attention(count: int) -> str:

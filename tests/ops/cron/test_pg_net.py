@@ -96,7 +96,6 @@ def test_a_call_waits_for_the_slowest_of_its_batch_and_is_not_missed_meanwhile(
         (165, None, (0, None)),
         (299, None, (0, None)),
         (301, False, (1, "The request is still in pg_net's queue.")),
-        (36_000, False, (1, "The request is still in pg_net's queue.")),
     ],
 )
 def test_a_request_that_stays_in_the_queue_is_late_after_two_calls(
@@ -117,25 +116,31 @@ def test_a_request_that_stays_in_the_queue_is_late_after_two_calls(
     assert tuple(with_key.execute(FAILING).fetchone().values()) == failing
 
 
-def test_a_later_request_with_the_same_id_is_the_one_that_waits(with_key):
-    job_id = one(with_key, "select schedule_process_jobs('me', '* * * * *', %s)", URL)
-    command, pid = "select public.request_process_jobs()", one(with_key, "select pg_backend_pid()")
-    for seconds in (7_200, 60):
-        ran(with_key, job_id, command=command, pid=pid)
+def test_requests_of_an_hourly_schedule_that_pg_net_never_sends_are_failures(with_key):
+    job_id = one(with_key, "select schedule_process_jobs('me', '0 * * * *', %s)", URL)
+    for hours in (4, 3, 2, 1):
+        run = ran(with_key, job_id, command="select public.request_process_jobs()", pid=hours)
         with_key.execute(
-            "update cron.job_run_details set start_time = now() - make_interval(secs => %s + 1),"
-            " end_time = null where runid = (select max(runid) from cron.job_run_details)",
-            [seconds],
+            "update cron.job_run_details set start_time = now() - make_interval(hours => %s),"
+            " end_time = now() - make_interval(hours => %s) + interval '1 second' where runid = %s",
+            [hours, hours, run],
         )
-    one(with_key, ASK, URL)
-    with_key.execute(EARLIER, [60])
+        with_key.execute(
+            "update cron_requests set pid = %s, requested_at = now() - make_interval(hours => %s)"
+            " where request_id = %s",
+            [hours, hours, one(with_key, ASK, URL)],
+        )
+    assert [tuple(row.values()) for row in with_key.execute(RUNS)] == [
+        (True, None, None, False)
+    ] * 4
+    failing = with_key.execute(FAILING).fetchone()
+    assert tuple(failing.values()) == (4, "The request is still in pg_net's queue.")
+    # A crash has emptied the queue, and pg_net counts from 1 again.
     with_key.execute(
-        "insert into cron_requests"
-        " select requested_at - interval '7140 seconds', request_id, pid from cron_requests"
+        "insert into cron_requests (requested_at, request_id, pid)"
+        " select now(), request_id, 99 from cron_requests"
     )
-    lost, waits = with_key.execute(RUNS)
-    assert (lost["waiting"], lost["succeeded"]) == (False, None)
-    assert (waits["waiting"], waits["succeeded"]) == (True, None)
+    assert {row["waiting"] for row in with_key.execute(RUNS)} == {False}
 
 
 def test_a_request_that_a_crash_has_lost_is_nobodys_failure(with_key):

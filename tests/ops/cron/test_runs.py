@@ -98,12 +98,16 @@ def test_the_only_answer_of_its_time_is_taken_for_that_of_a_command_by_hand(cron
     # That of our own command, whose requests are known.
     cron.execute(SENT, [4, 4712, third])
     cron.execute(ANSWER, [4, 200, "", False, None, third])
+    fourth = ran(cron, job_id, command=BY_HAND)
+    cron.execute(ANSWER, [5, 200, "", False, None, fourth])
     answers = {
-        row["run_id"]: (row["asks"], row["request_id"], row["response_status"])
+        row["run_id"]: (row["asks"], row["request_id"], row["response_status"], row["succeeded"])
         for row in cron.execute("select * from cron_runs()")
     }
-    assert answers[first] == (True, None, 500)
-    assert answers[second] == answers[third] == (True, None, None)
+    # Whose the error is, is not known: perhaps that of a webhook.
+    assert answers[first] == (True, None, 500, None)
+    assert answers[second] == answers[third] == (True, None, None, None)
+    assert answers[fourth] == (True, None, 200, True)
 
 
 def test_answers_that_are_errors_count_as_failures_until_one_is_not(with_key):
