@@ -98,7 +98,7 @@ declare
         purge_finished_jobs, purge_horizon, purged_jobs, put_back_cancelled, queue_flow, queue_lengths,
         rebuild_rollup, recent_arrivals, recent_jobs, recent_times, record_action, record_cron_change,
         record_maintenance, record_output, record_prediction, record_progress, record_provider_failure,
-        record_provider_success, record_upload, refold_dirty_hours, refold_hour, refresh_rollup,
+        record_provider_success, record_upload, refold_dirty_hours, refold_hour, refresh_rollup, refuse_input,
         refuse_invalid_labels, refuse_reserved_inputs, refuse_transition, release_jobs, remove_alert_channel,
         remove_sample_data, remove_self_test, renew_intent, replace_prediction, report_background_error,
         request_process_jobs, requested_input, require_actor, require_cron, require_cron_schedule,
