@@ -91,6 +91,7 @@ def asked_for() -> set[str]:
     return required().keys() | added
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_required():
     missing = {
         f"{file}: {module}"
@@ -100,6 +101,7 @@ def test_what_is_imported_is_required():
     assert not missing
 
 
+@pytest.mark.slow
 def test_what_only_tests_need_is_not_needed_to_run():
     only_tests = required("# ----").keys()
     assert {"pytest", "playwright"} <= only_tests
@@ -107,6 +109,7 @@ def test_what_only_tests_need_is_not_needed_to_run():
     assert not needed & only_tests
 
 
+@pytest.mark.slow
 def test_what_is_required_is_used():
     used = {name for module in imported(*RUNS, *TESTS) for name in packages(module)}
     assert required().keys() - used == NEVER_IMPORTED.keys()

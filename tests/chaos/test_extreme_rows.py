@@ -15,7 +15,7 @@ CLAIM = "select id, attempts, job_type from claim_jobs(100)"
 END = "select complete_job(%s, %s, %s, %s::jsonb, %s)"
 
 
-@pytest.fixture(params=range(3))
+@pytest.fixture(params=[0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def rows(db: Connection, request: pytest.FixtureRequest) -> ExtremeRows:
     """A queue full of such rows, and a few normal jobs among them."""
     rows = ExtremeRows(db, request.param)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 import uvicorn
 from rig import DEV, HOST, SPEED, Rig, rigged
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -54,6 +55,7 @@ def gated(rig: Rig) -> Iterator[Gate]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_a_kill_between_two_images_loses_and_doubles_none(db, database, tmp_path, eventually):
     with rigged(db, database, tmp_path, eventually) as rig, gated(rig) as gate:
         job_id = db.execute(START, [DEV]).fetchone()["id"]

@@ -317,14 +317,15 @@ class QueueMachine(Comparison):
 
 
 @pytest.mark.timeout(600)  # For the search of a short example, when one fails.
-def test_the_queue_does_as_its_model(queue):
+@pytest.mark.parametrize("examples", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_the_queue_does_as_its_model(queue, examples):
     run_state_machine_as_test(
         lambda: QueueMachine(queue),
         settings=settings(
             derandomize=True,
             database=None,
             deadline=None,
-            max_examples=250,
+            max_examples=examples,
             stateful_step_count=40,
         ),
     )
