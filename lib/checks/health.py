@@ -105,7 +105,8 @@ def unhandled_types(now: QueueState) -> list[Condition]:
         Condition(
             "unhandled_types",
             _level(now, "no_worker")
-            if found["seconds"] > _threshold(now, "no_worker")
+            # What users enqueue and nobody runs must not raise an operator's alarm.
+            if found["expected"] and found["seconds"] > _threshold(now, "no_worker")
             else "warning",
             f"{conditions.no_worker(None, found['due'], found['seconds'], found['job_type'])}"
             f" {conditions.HANDLE_TYPE}",

@@ -14,9 +14,13 @@ class Pause(TypedDict):
 
 
 class UnhandledType(TypedDict):
-    """A job type that no worker alive runs: its due jobs, and how long the oldest has waited."""
+    """A job type that no worker alive runs: its due jobs, and how long the oldest has waited.
+
+    `expected`: a worker of the last day runs it, or users cannot enqueue it.
+    """
 
     job_type: str
+    expected: bool
     due: int
     seconds: float
 

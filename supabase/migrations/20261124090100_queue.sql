@@ -530,6 +530,11 @@ begin
             return query select * from public.start_attempts(v_ids, p_worker_id);
             return;
         end if;
+        -- For so long nothing was there to probe with: its models get no more jobs, or are disabled. Its next job
+        -- will tell.
+        perform public.record_provider_success(b.provider)
+        from public.provider_breakers b
+        where b.provider = v_breaker and b.open_until < clock_timestamp() - interval '1 hour';
     end loop;
     return query select * from public.start_attempts(public.pick_jobs(p_limit, p_job_types, v_paused), p_worker_id);
 end;
@@ -553,12 +558,33 @@ create function public.claim_jobs_singly(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-    v_paused text[] := array(select p.job_type from public.queue_pauses p);
-    v_id     uuid;
+    v_paused  text[] := array(select p.job_type from public.queue_pauses p);
+    v_breaker text;
+    v_id      uuid;
 begin
     if '*' = any (v_paused) then
         return;
     end if;
+    -- What was refused may be the probe of a provider. With it set aside, the next job is the probe.
+    for v_breaker in
+        select b.provider from public.provider_breakers b
+        where b.open_until <= clock_timestamp() for update skip locked
+    loop
+        foreach v_id in array public.pick_jobs(1, p_job_types, v_paused, v_breaker) loop
+            begin
+                perform from public.start_attempts(array[v_id], p_worker_id);
+                -- Enough is known: this is the probe of the next claim.
+                raise exception using errcode = 'DR000';
+            exception
+                when sqlstate 'DR000' then null;
+                when others then
+                    if public.is_passing_error(sqlstate) then
+                        raise;
+                    end if;
+                    perform public.set_aside_job(v_id, 'claim', sqlerrm);
+            end;
+        end loop;
+    end loop;
     foreach v_id in array public.pick_jobs(p_limit, p_job_types, v_paused) loop
         begin
             return query select * from public.start_attempts(array[v_id], p_worker_id);

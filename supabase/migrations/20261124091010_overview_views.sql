@@ -55,7 +55,8 @@ select
     (
         select coalesce(jsonb_agg(to_jsonb(u) order by u.seconds desc), '[]')
         from (
-            select t.job_type, t.due, extract(epoch from now() - t.oldest_due) as seconds
+            select t.job_type, t.job_type <> all (public.barred_job_types()) as expected, t.due,
+                   extract(epoch from now() - t.oldest_due) as seconds
             from by_type t
             where t.due > 0 and not t.paused and workers.workers_alive > 0
               and not exists (select from public.live_workers w where t.job_type = any (w.job_types))
@@ -195,7 +196,7 @@ comment on view public.queue_state is
 - stuck_seconds: longest time since the last heartbeat of one of these; null if none
 - workers_alive: workers alive (live_workers)
 - slots: jobs that they run at once
-- unhandled: job types with due jobs that no live worker runs (JSON list of job_type; due jobs; seconds that the oldest has waited), the 20 that wait longest; empty without workers
+- unhandled: job types with due jobs that no live worker runs (JSON list of job_type; expected: false for one that users may enqueue and no worker of the last day runs; due jobs; seconds that the oldest has waited), the 20 that wait longest; empty without workers
 - paused: pauses (JSON list of job_type, * for all; by; seconds; reason)
 - down: open circuit breakers (JSON list of provider; seconds since it opened; retry_seconds until the next try, null during one; reason)
 - held_models: rate-limited models (list of ids)

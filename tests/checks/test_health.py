@@ -14,7 +14,7 @@ DOWN = {
     "retry_seconds": 38.0,
     "reason": "No answer.",
 }
-UPSCALE = {"job_type": "upscale", "due": 3, "seconds": 91.0}
+UPSCALE = {"job_type": "upscale", "expected": True, "due": 3, "seconds": 91.0}
 ALL = {"job_type": "*", "by": "root", "seconds": 61.0, "reason": None}
 SOME = {"job_type": "a", "by": "eve", "seconds": 5.0, "reason": "a rest"}
 RULES = {
@@ -128,6 +128,11 @@ FINE = {
             " worker that runs this type, or cancel its jobs.",
         ),
         ({"unhandled": [UPSCALE | {"seconds": 121.0}]}, "critical", "No worker alive for upscale"),
+        (
+            {"unhandled": [UPSCALE | {"seconds": 3600.0, "expected": False}]},
+            "warning",
+            "No worker alive for upscale",
+        ),
         ({"stuck": 2}, "warning", "2 jobs stuck: no recent heartbeat."),
         (
             {"stuck": 2, "stuck_seconds": 600.0},

@@ -180,6 +180,9 @@ def test_an_old_job_that_nobody_runs_does_not_hide_that_others_wait(db: Connecti
     db.execute(enqueue, ["download-image", "3 days"])
     db.execute(enqueue, ["generate-image", "1 hour"])
     now = overview.now(db)
+    assert [(found["job_type"], found["expected"]) for found in now["unhandled"]] == [
+        ("download-image", False)
+    ]
     assert (now["due"], round(now["oldest_due_seconds"])) == (1, 3600)
     assert "waits_too_long" in [condition.name for condition in verdict(now).conditions]
 

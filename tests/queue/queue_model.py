@@ -135,6 +135,8 @@ class Model:
             for probe in (job for job in probes if not self.resting(job)):
                 self.breaker.probing, self.breaker.open_until = True, self.clock + 1
                 return [probe]
+            if until <= self.clock - 60:
+                self.breaker.succeed()
         chosen = [job for job in self.due(now, types - self.barred()) if not self.resting(job)]
         return chosen[:limit]
 

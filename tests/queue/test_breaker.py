@@ -193,3 +193,34 @@ def test_failures_of_jobs_claimed_before_the_opening_do_not_lengthen_it(
     failures, openings, seconds = breaker()
     assert (failures, openings) == (0, 1)
     assert seconds <= 30
+
+
+def test_a_job_that_the_database_refuses_does_not_block_the_probe(queue, open_breaker):
+    open_breaker()
+    refused, second = queue.enqueue(), queue.enqueue()
+    queue.db.execute(
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'refused'; end $$;"
+        "create trigger refuse before update on job_queue for each row"
+        f" when (old.id = '{refused}') execute function refuse();"
+    )
+    wait_over(queue)
+    with pytest.raises(psycopg.Error, match="refused"), queue.db.transaction():
+        queue.claim()
+    queue.db.execute("select claim_jobs_singly(5)")
+    assert queue.rows("select job_id from set_aside_jobs") == [{"job_id": refused}]
+    assert queue.claim() == [second]
+    assert queue.one("select probing from provider_breakers")["probing"]
+
+
+@pytest.mark.parametrize(("minutes", "still_open"), [(59, True), (61, False)])
+def test_a_breaker_without_jobs_to_probe_with_closes_after_an_hour(
+    queue, open_breaker, minutes, still_open
+):
+    open_breaker()
+    queue.db.execute(
+        "update provider_breakers set open_until = now() - make_interval(mins => %s)", [minutes]
+    )
+    assert queue.claim() == []
+    row = queue.one("select open_until is not null as open from provider_breakers")
+    assert row["open"] == still_open
