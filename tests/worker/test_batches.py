@@ -12,6 +12,7 @@ async def test_calls_at_the_same_moment_share_the_limit_of_jobs(enqueue, make_wo
 
     async def wait(_claim):
         await release.wait()
+        return {}
 
     batches = Batches()
     workers = [make_worker(wait, kind="process-jobs", concurrency=2) for _ in range(2)]
