@@ -87,7 +87,7 @@ def test_a_shutdown_gives_the_jobs_back(served, call, db, eventually, monkeypatc
 def test_an_error_after_the_answer_is_in_the_log(call, caplog, monkeypatch, eventually):
     monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.0)
 
-    async def fail(_worker, _taken):
+    async def fail(_worker):
         await asyncio.sleep(0.1)
         raise RuntimeError("No such luck")
 
