@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import random
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bookkeeper import Bookkeeper
+from PIL import Image
 
 from lib.database import AsyncPool, open_async_pool
 from lib.database.pool import Connection
@@ -170,7 +174,9 @@ async def test_a_slow_creation_counts_towards_the_deadline(work, book):
 
 
 async def test_file_data_is_sent_and_found_in_the_list(work, db, book):
-    image = "data:image/png;base64," + "A" * 100_000
+    file = BytesIO()
+    Image.frombytes("RGB", (160, 160), random.Random(1).randbytes(160 * 160 * 3)).save(file, "PNG")
+    image = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
     job = (await work("[500]", parameters={"image": image}))["[500]"]
     assert (job["status"], book.paid()["[500]"]) == ("completed", 1)
     assert book.entries()[0].input["image"] == image
