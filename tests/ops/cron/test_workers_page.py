@@ -55,7 +55,7 @@ def choose_job(main: Locator, name: str) -> None:
     """Chooses a cron job; a refresh of the page can close the open list."""
     option = main.page.get_by_role("option", name=name)
     for _ in range(3):
-        main.get_by_role("combobox", name="Cron job").click()
+        main.get_by_role("combobox", name="Cron job").first.click()
         with suppress(TimeoutError):
             option.click(timeout=LONG / 3)
             return
