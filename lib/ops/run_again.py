@@ -115,7 +115,7 @@ def _check(changes: Changes) -> None:
 
 
 def _settings(model_id: str, changes: Changes) -> dict[str, Any]:
-    """The run as the form of Generate submits it, but for a size that is not in pixels."""
+    """The run as the form of Generate submits it; run_job_again adds a size given as a ratio."""
     given = changes.parameters
     others = {*SIZE_INPUTS, *COUNT_INPUTS, SEQUENCE, NEGATIVE_PROMPT}
     return asdict(

@@ -380,7 +380,7 @@ begin
             select p.provider from public.predictions p
             where p.generation_id = g.id and p.status in ('intended', 'starting', 'processing', 'succeeded')
               and (p.provider = m.provider or exists (select from public.model_servers s where s.model_id = m.id))
-            order by p.provider = m.provider desc, p.provider_id is null, p.created_at desc limit 1
+            order by p.provider_id is null, p.provider = m.provider desc, p.created_at desc limit 1
         ), m.provider)
         from public.image_generations g join public.models m on m.id = g.model_id where g.id = v_id
     ), 'replicate');

@@ -133,6 +133,14 @@ begin
             p_key, p_prompt, v_model, p_parameters, p_key::text,
             p_application => v_earlier.application, p_metadata => v_earlier.metadata
         );
+        -- The form of Generate takes sizes in pixels alone.
+        update public.test_runs r
+        set settings = r.settings || jsonb_build_object(
+            'width', g.size -> 'expected' -> 'width', 'height', g.size -> 'expected' -> 'height'
+        )
+        from public.image_generations g
+        where r.id = p_key and r.settings -> 'width' = 'null' and g.id = (v_started ->> 'generation_id')::uuid
+          and jsonb_typeof(g.size -> 'expected' -> 'width') = 'number';
     else
         v_user := coalesce(v_job.created_by, v_earlier.user_id);
         if v_user is null then

@@ -91,6 +91,7 @@ def test_its_run_can_be_run_again_on_generate(pool: Pool, db: Connection) -> Non
     check(again, {model["id"]: model for model in load("generate").models(db)})
     assert (again.prompt, again.seed, again.outputs, again.total) == (" owl ", 3, 3, 1)
     assert again.parameters == {MODEL: {"go_fast": False}}
+    assert (again.width, again.height) == (768, 1344)
 
 
 def test_on_behalf_of_its_user_it_counts_for_their_limit(pool: Pool, db: Connection) -> None:
