@@ -113,7 +113,7 @@ def test_an_address_holds_so_many_websockets_and_a_person_with_a_role_one_more(
             stranger(signed_app)
         answer = refusal.value.response
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
-        reason = f"from this address without a role (limit: {MAX_PER_ADDRESS}). Close some"
+        reason = f"have too many pages open (limit: {MAX_PER_ADDRESS}). Close some"
         assert reason.encode() in answer.body
         with pytest.raises(InvalidStatus):
             stranger(signed_app)
