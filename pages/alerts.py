@@ -50,10 +50,12 @@ def panel() -> None:
 def show_watch_state(watch: Mapping[str, Any], firing: list[dict[str, Any]]) -> None:
     if not watch["known"]:
         at = watch["evaluated_at"]
-        since = f"since {format_time(at, seconds=True)}" if at else "yet"
+        since = "yet.**"
+        if at:
+            since = f"since {format_time(at, seconds=True)}.** This page is out of date."
         st.error(
-            f"**Alerts not evaluated** {since}, so this page is out of date. Workers, process-jobs"
-            f" and this app evaluate them. {START_WORKER}",
+            f"**Alerts not evaluated {since} Alerts are evaluated by workers, process-jobs and this"
+            f" app. {START_WORKER}",
             icon=":material/error:",
         )
     elif not firing:

@@ -59,8 +59,8 @@ def panel() -> None:
         pending_migrations(pending)
     if command := repair_command():
         st.info(
-            "The Supabase CLI would apply migrations again that were not applied with it. Copy the"
-            " files to your project, and before the next `supabase db push` run:"
+            "The Supabase CLI would reapply migrations that it did not apply itself. Copy the files"
+            " to your project. Before the next `supabase db push`, run:"
         )
         st.code(command, language="sh", wrap_lines=True)
     for check in state.open_checks():

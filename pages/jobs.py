@@ -134,7 +134,7 @@ def pages(page: Page) -> None:
         return
     if page.searched:
         at = format_time(page.searched.at, seconds=True)
-        st.info(f"Searched back to {at}. Search older jobs, or choose a shorter time range.")
+        st.info(f"Searched back to {at}. To search further, press *Search older*.")
     with st.container(horizontal=True):
         st.button("Newest", disabled=not page.before, on_click=go_to, icon=":material/first_page:")
         page_button("Newer", "before", page.before, ":material/chevron_left:")

@@ -38,8 +38,8 @@ STEP_COLUMNS = [
 st.caption(
     "Moves an application from synchronous model calls to the queue step by step. The application"
     " calls use_async_for_user, which puts a percentage of users on the queue. Raising the"
-    " percentage only adds users; it never moves anyone back. Requests without a user move at"
-    " 100%."
+    " percentage only adds users; it never moves anyone back. Requests without a user use the"
+    " queue only at 100%."
 )
 confirmations()
 span = time_range(("1 h", "6 h", "24 h", "7 d", "30 d"))

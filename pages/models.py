@@ -210,7 +210,7 @@ def one_model(shown: str) -> None:
     models = read_models()
     found = models[models["id"] == shown]
     if found.empty:
-        st.info(f"No jobs of this model ended in {span.description}.")
+        st.info(f"No jobs for this model ended in {span.description}.")
         return
     row = found.iloc[0]
     show_model_verdict(row)

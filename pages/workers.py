@@ -213,7 +213,9 @@ def calls() -> None:
     if st.button("Call process-jobs", icon=":material/play_arrow:"):
         ask(call_action())
     if not found:
-        st.caption("No calls. A schedule, an operator or anyone with the secret key can call it.")
+        st.caption(
+            "No calls. A schedule, an operator or anyone with the secret key can call process-jobs."
+        )
         return
     st.dataframe(
         pd.DataFrame(found).assign(took=[duration(call["seconds"]) for call in found]),

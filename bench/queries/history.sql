@@ -70,12 +70,12 @@ select row_number() over (order by lower) as number, e.*
 from (values
     (0.00::double precision, 'rate_limited', false, 0.4::double precision, 'Replicate rate-limited the request for model {model}: Request was throttled. Your rate limit resets in ~{n}s.'),
     (0.20, 'provider_error', false, 2, 'Replicate returned HTTP 502 for model {model}: Bad Gateway (request {uuid})'),
-    (0.38, 'prediction_failed', false, null, '{model} ended as failed: CUDA out of memory. Tried to allocate {n}.50 GiB (prediction {id})'),
+    (0.38, 'prediction_failed', false, null, '{model} failed: CUDA out of memory. Tried to allocate {n}.50 GiB (prediction {id})'),
     (0.54, 'invalid_input', true, 0.4, 'Replicate rejected the input for model {model}: width: {n} is not a multiple of 8'),
     (0.66, 'unreachable', false, 10, 'Replicate at https://api.replicate.com/v1/predictions/{id} does not respond (ConnectTimeout).'),
     (0.76, 'deadline_exceeded', false, 300, '{model} took longer than 300 s and was cancelled.'),
     (0.84, 'download_failed', false, 3, 'The image at https://replicate.delivery/xezq/{id}/out-{n}.png cannot be fetched: 404 Not Found'),
-    (0.90, 'prediction_failed', false, null, '{model} ended as failed: The image was held back by the safety filter.'),
+    (0.90, 'prediction_failed', false, null, '{model} failed: The image was held back by the safety filter.'),
     (0.95, 'no_credit', true, 0.4, 'The Replicate account has no credit to run model {model}: Insufficient credit'),
     (0.98, 'model_not_found', true, 0.4, 'Replicate has no model {model}: The specified version does not exist.')
 ) as e (lower, code, permanent, run_seconds, message);

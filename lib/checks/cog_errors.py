@@ -1,4 +1,4 @@
-"""What errors of a model on a Cog server of one's own mean, for the error guide."""
+"""What errors of a model on a Cog server for one's own mean, for the error guide."""
 
 from lib.checks.guide import Guide
 
@@ -8,7 +8,7 @@ COG_ERRORS = (
         "Cog server unreachable",
         "The machine that runs the model is off or restarting, the network between it and the"
         " worker is down, or the server died during the run. After five failures in a row its"
-        " circuit breaker opens: jobs of its model stay pending, all others run.",
+        " circuit breaker opens: jobs for its model stay pending; all others run.",
         "Start the Cog server, and check from the worker's machine that its address responds. Then"
         " retry the jobs.",
         "helps",
@@ -19,8 +19,8 @@ COG_ERRORS = (
         "provider_error",
         "Cog server error",
         "The Cog server could not load its model or stopped working, or the address belongs to a"
-        " different server. After five failures in a row its circuit breaker opens: jobs of its"
-        " model stay pending, all others run.",
+        " different server. After five failures in a row its circuit breaker opens: jobs for its"
+        " model stay pending; all others run.",
         "Check the Cog server's log (docker logs) and the address on the model's page. Then retry"
         " the jobs.",
         "after",
@@ -30,8 +30,8 @@ COG_ERRORS = (
     Guide(
         "unauthorized",
         "Cog server requires sign-in",
-        "Cog has no sign-in of its own: a proxy in front of it asks for credentials, which Darkroom"
-        " does not send.",
+        "Cog does not require sign-in, but a proxy in front of it asks for credentials, which"
+        " Darkroom does not send.",
         "Let the workers reach the Cog server directly, or have the proxy allow their addresses.",
         "after",
         r"Cog server",

@@ -42,8 +42,8 @@ CATALOGUE = (
     Guide(
         "model_not_found",
         "Model not found on Replicate",
-        "The model, or the version set in the models table, does not exist: it is misspelled,"
-        " renamed, deleted or private to another account.",
+        "Replicate cannot find the model, or the version set in the models table: it is misspelled,"
+        " was renamed or deleted, or is private to another account.",
         "Compare the id and version in the models table with the model's page on Replicate."
         " Correct or disable the model first; otherwise the jobs fail again.",
         "after",
@@ -120,7 +120,7 @@ CATALOGUE = (
         "Search the model's page on Replicate for the message. If all its jobs started failing at"
         " once, its version may have changed. Isolated failures usually succeed on a retry.",
         "helps",
-        r"ended as (failed|aborted|canceled)|prediction.{0,40}fail",
+        r"^\S+/\S+ (failed|was aborted|was cancelled): |ended as failed|prediction.{0,40}fail",
     ),
     Guide(
         "deadline_exceeded",
@@ -214,7 +214,7 @@ CATALOGUE = (
         "The image was generated, but storage rejected it: the disk is full or read-only, or"
         " Supabase Storage is down, over its quota or missing the bucket. Until it works again,"
         " workers claim no jobs that need it; up to 30 such attempts do not count.",
-        "Free space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
+        "Free up space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
         " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
         "after",
         r"supabase storage|bucket|disk for images|folder of images|images folder",
@@ -234,7 +234,7 @@ CATALOGUE = (
         "An attempt was cut off before the provider responded. Its prediction is looked up in the"
         " provider's list before another is paid for.",
         "Usually no action needed: within a minute the prediction is found, or known not to exist,"
-        " and the job continues. Otherwise another replaces it after an hour; both may be charged.",
+        " and the job continues. Otherwise another replaces it after an hour; you may pay twice.",
         "helps",
         r"may have started this generation",
     ),
@@ -280,7 +280,7 @@ CATALOGUE = (
 UNKNOWN = Guide(
     "",
     "Unknown error",
-    "Only the message is known, from an older version or from a worker that is not Darkroom's.",
+    "The job has an error message but no error code: an older version ran it, or another worker.",
     "Read the message and the payload. Retry one job; if it succeeds, retry the rest.",
     "helps",
 )

@@ -51,7 +51,7 @@ def start(data: Path, url: str) -> None:
         if time.monotonic() > deadline:
             raise DatabaseError(
                 f"PostgreSQL does not respond ({silence}), but is still running on {data}. Stop"
-                f" it, or the container or computer that it runs in. Its log is {data / 'log'}."
+                f" it, or the container or computer it runs on. Its log is {data / 'log'}."
             )
         _create_once(data)
         with _lock_file(data) as lock:

@@ -110,8 +110,8 @@ class EmbeddedPostgres:
                 yield
         except OSError as error:
             raise DatabaseError(
-                f"The embedded database cannot use {self._folder}: {error}. Move aside"
-                " whatever is in its place, make the folder writable for the user who runs"
+                f"The embedded database cannot use {self._folder}: {error}. If a file"
+                " is in the way, move it. Otherwise make the folder writable for the user who runs"
                 " Darkroom, or set DATABASE_URL to your own database."
             ) from error
 

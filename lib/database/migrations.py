@@ -279,7 +279,7 @@ def main() -> None:
         print(f"{redact(url)}: {len(migrations)} {noun}")
         if again:
             print(f"The Supabase CLI would apply {len(again)} of these files again. Copy them to")
-            print("your project, and before the next supabase db push run:")
+            print("your project. Before the next supabase db push, run:")
             print(repair_command(again))
     except DatabaseError as error:
         sys.exit(str(error))

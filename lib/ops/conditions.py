@@ -16,7 +16,7 @@ CHECK_SCHEDULE_OR_START = (
 )
 HANDLE_TYPE = "Start a worker that runs this type, or cancel its jobs."
 FREE_STORAGE = (
-    "Free space in the image storage, or restore access to it. Workers retry every 30 s and then"
+    "Free up image storage, or restore access to it. Workers retry every 30 s and then"
     " continue automatically."
 )
 
@@ -64,7 +64,8 @@ def provider_down(
     jobs = "its jobs stay pending" if pending is None else f"{plural(pending)} pending"
     retry = ""
     if retry_seconds is not None:
-        retry = f" Next test {f'in {duration(retry_seconds)}' if retry_seconds > 0 else 'now'}."
+        is_over = retry_seconds <= 0
+        retry = " Next job is a test." if is_over else f" Next test in {duration(retry_seconds)}."
     return (
         f"Provider {provider} down for {duration(seconds)} (circuit open); {jobs}."
         f"{retry} {reason or ''}"
@@ -79,7 +80,7 @@ def rate_limited(
     `reason` is the provider's answer.
     """
     if busy:
-        return f"{reason} Jobs of {model_id} stay pending until it is ready."
+        return f"{reason} Jobs for {model_id} stay pending until it is ready."
     said = f" Provider message: {reason}" if reason else ""
     return f"Model {model_id} rate-limited for another {duration(seconds)}.{said}"
 

@@ -105,8 +105,11 @@ class Prediction:
         """The URLs of its images. Raises ProviderError if it ended without any."""
         if self.status == "succeeded" and self.output:
             return self.output
+        how = {"canceled": "was cancelled", "aborted": "was aborted"}.get(self.status, self.status)
         failure = self.failure or Failure(
-            f"{self.model} ended as {self.status}: {self.error or 'no image was returned'}",
+            f"{self.model} succeeded but returned no image."
+            if self.status == "succeeded"
+            else f"{self.model} {how}: {self.error or 'no error message'}",
             code="prediction_failed",
             # Another one would be paid for, and most likely have none.
             permanent=self.status == "succeeded",

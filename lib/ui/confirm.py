@@ -134,7 +134,7 @@ def _confirm(action: Action) -> None:
                 st.stop()
             except DatabaseError as error:
                 # For example a migration that failed after others were applied.
-                st.error("The action failed, or was only partly done:")
+                st.error("The action failed or was only partly completed:")
                 st.text(str(error))
                 st.stop()
             clear_cached_answers()

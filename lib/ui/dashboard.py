@@ -41,7 +41,7 @@ _answer_times: ContextVar[list[datetime] | None] = ContextVar("answer_times", de
 CAUSES = (
     (
         "refused|no such file",
-        "Database unreachable: it refuses connections (stopped, or its address is wrong).",
+        "Database unreachable: it refuses connections (it is stopped, or the address is wrong).",
     ),
     (
         "translate host name|name resolution|not known",
@@ -178,7 +178,7 @@ def database_errors_shown() -> Iterator[None]:
         st.session_state["database_unreachable"] = "schema" if missing else "unreachable"
         if missing:
             st.error(
-                "The database responds but is not ready yet. This page continues as soon as it is."
+                "The database is responding but not ready yet. This page loads as soon as it is."
             )
             st.text(str(error))
         else:

@@ -53,8 +53,8 @@ def csv_export(
             bar.progress(min(count / max(expected, count, 1), 1.0), plural(count, "row"))
             if count >= MAX_ROWS:
                 st.warning(
-                    f"The file is limited to {MAX_ROWS:,} rows. To export everything, use several"
-                    " narrower filters."
+                    f"The file is limited to {MAX_ROWS:,} rows. To export everything, narrow the"
+                    " filters and export in several parts."
                 )
                 break
         bar.empty()

@@ -182,7 +182,9 @@ def _dialog() -> None:
     st.html(FOCUS, unsafe_allow_javascript=True)
     text = (text or "").strip()[:MAX_LENGTH]
     if len(text) < MIN_LENGTH:
-        st.caption("The first four digits of an id, or part of anything else, are enough.")
+        st.caption(
+            "Enter four or more digits of an id, or part of an e-mail, prompt, error or model."
+        )
         return
     try:
         found = find(read_once, text)

@@ -192,7 +192,7 @@ begin
     if p_source <> 'test' then
         v_limits := public.get_user_limits(p_user_id);
         if not (v_limits ->> 'can_generate')::boolean then
-            raise exception 'the generation limit is reached' using errcode = 'DR429', detail = (
+            raise exception 'the generation limit has been reached' using errcode = 'DR429', detail = (
                 v_limits || jsonb_build_object('retry_after_seconds', public.limit_resets_in(p_user_id, v_limits))
             )::text;
         end if;
@@ -302,7 +302,7 @@ begin
     if (v_limits ->> 'daily_used')::int >= (v_limits ->> 'daily_limit')::int
        or (v_limits ->> 'hourly_used')::int >= (v_limits ->> 'hourly_limit')::int
     then
-        raise exception 'the job limit is reached' using errcode = 'DR429', detail = v_limits::text;
+        raise exception 'the job limit has been reached' using errcode = 'DR429', detail = v_limits::text;
     end if;
     return public.enqueue_job(
         p_job_type, p_payload || jsonb_build_object('user_id', v_user),

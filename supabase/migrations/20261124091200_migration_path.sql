@@ -113,7 +113,7 @@ begin
     if p_source <> 'test' then
         v_limits := public.get_user_limits(p_user_id);
         if not (v_limits ->> 'can_generate')::boolean then
-            raise exception 'the generation limit is reached' using errcode = 'DR429', detail = (
+            raise exception 'the generation limit has been reached' using errcode = 'DR429', detail = (
                 v_limits || jsonb_build_object('retry_after_seconds', public.limit_resets_in(p_user_id, v_limits))
             )::text;
         end if;

@@ -123,7 +123,7 @@ begin
         raise exception 'there is no job %: it may have been purged', p_job_id using errcode = 'DR404';
     end if;
     if v_job.status in ('pending', 'processing') then
-        raise exception 'job % is %: only a finished job can be run again', p_job_id, v_job.status using errcode = 'DR409';
+        raise exception 'job % is %: only a job that has ended can be run again', p_job_id, v_job.status using errcode = 'DR409';
     end if;
     select * into v_earlier from public.image_generations g where g.id = public.generation_of(v_job.payload);
     v_model := coalesce(v_earlier.model_id, v_job.payload ->> 'model_id');

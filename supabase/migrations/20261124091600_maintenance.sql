@@ -88,7 +88,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_older_than is null or p_older_than < interval '1 day' then
-        raise exception 'older_than is %: jobs of the last day cannot be purged; choose at least 1 day', p_older_than
+        raise exception 'older_than is %: jobs from the last day cannot be purged; choose at least 1 day', p_older_than
             using errcode = '22023';
     end if;
     if p_limit is null or p_limit not between 1 and 10000 then
@@ -163,7 +163,7 @@ declare
 begin
     perform public.require_actor(p_actor);
     if p_older_than is null or p_older_than < interval '1 day' then
-        raise exception 'older_than is %: runs of the last day cannot be purged; choose at least 1 day', p_older_than
+        raise exception 'older_than is %: runs from the last day cannot be purged; choose at least 1 day', p_older_than
             using errcode = '22023';
     end if;
     if to_regclass('cron.job_run_details') is not null then

@@ -64,8 +64,8 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
     [
         ("refused", None, "Refused"),
         ("vendor_account", None, "model's vendor"),
-        ("prediction_failed", "m ended as failed: CUDA out of memory", "out of memory"),
-        ("prediction_failed", "m ended as failed: IndexError", "Model failed"),
+        ("prediction_failed", "m failed: CUDA out of memory", "out of memory"),
+        ("prediction_failed", "m failed: IndexError", "Model failed"),
         ("prediction_failed", None, "Model failed"),
         (
             "invalid_payload",
@@ -73,7 +73,7 @@ def test_an_entry_that_narrows_stands_before_the_general_one_of_its_code():
             "Invalid payload",
         ),
         ("rate_limited", "the safety filter is rate limited", "Rate-limited"),
-        ("unreachable", "The Cog server of home/flux does not respond.", "Cog server unreachable"),
+        ("unreachable", "The Cog server for home/flux does not respond.", "Cog server unreachable"),
         ("unreachable", "Replicate at api does not respond.", "Replicate unreachable"),
         (None, "Error: REPLICATE_API_TOKEN is not set", "token"),
         ("", "Request failed with status 401 Unauthorized", "token"),

@@ -288,7 +288,7 @@ def test_data_that_cannot_be_ours_is_refused_with_advice(
 def test_data_without_a_version_is_not_overwritten(folder: Path) -> None:
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "precious").write_text("")
-    with pytest.raises(DatabaseError, match="Move aside"):
+    with pytest.raises(DatabaseError, match="in the way, move it"):
         embedded.start(folder)
     assert (folder / "data" / "precious").exists()
 
@@ -307,7 +307,7 @@ def test_file_in_the_place_of_a_folder_is_refused_with_advice(folder: Path, file
     if file == "data":
         folder.mkdir()
     (folder / file if file == "data" else folder).write_text("")
-    with pytest.raises(DatabaseError, match=r"Move aside.*set DATABASE_URL"):
+    with pytest.raises(DatabaseError, match=r"move it.*set DATABASE_URL"):
         embedded.start(folder / "sub" if file == "parent" else folder)
 
 

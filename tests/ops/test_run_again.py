@@ -102,14 +102,14 @@ def test_on_behalf_of_its_user_it_counts_for_their_limit(pool: Pool, db: Connect
     assert repeat(pool, job, key, test=False) == new
     row = db.execute("select created_by from job_queue where id = %s", [new]).fetchone()
     assert row == {"created_by": USER}
-    with pytest.raises(QueryError, match="generation limit is reached"):
+    with pytest.raises(QueryError, match="generation limit has been reached"):
         repeat(pool, job, test=False)
     recorded = db.execute("select 1 from audit_log where action = 'run_job_again'").fetchall()
     assert len(recorded) == 1
 
 
 def test_what_cannot_be_run_again_is_refused(pool: Pool, db: Connection) -> None:
-    with pytest.raises(QueryError, match="only a finished job"):
+    with pytest.raises(QueryError, match="only a job that has ended"):
         repeat(pool, started(db))
     with pytest.raises(QueryError, match="may have been purged"):
         repeat(pool, uuid4())

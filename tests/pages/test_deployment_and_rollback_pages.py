@@ -112,7 +112,7 @@ def test_a_migration_that_fails_is_told_in_words(app, page: Page):
     main, dialog = page.get_by_test_id("stMain"), page.get_by_role("dialog")
     main.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
     dialog.get_by_role("button", name="Apply 1 migration").click(timeout=LONG)
-    expect(dialog.get_by_text("The action failed, or was only partly done:")).to_be_visible(
+    expect(dialog.get_by_text("The action failed or was only partly completed:")).to_be_visible(
         timeout=LONG
     )
     expect(dialog.get_by_text(f"{version}_test_runs.sql: relation")).to_be_visible()

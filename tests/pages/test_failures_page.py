@@ -79,4 +79,4 @@ def test_unknown_outcomes_are_counted_and_explained(make_app, page: Page, databa
     main = page.get_by_test_id("stMain")
     rate = main.get_by_text("Unknown outcome: 1 of 3 generations, last 24 h.")
     expect(rate).to_be_visible(timeout=30_000)
-    expect(main.get_by_text("Each may be charged in addition to its replacement")).to_be_visible()
+    expect(main.get_by_text("You may be charged for each in addition")).to_be_visible()

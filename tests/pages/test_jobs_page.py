@@ -110,7 +110,8 @@ def test_without_a_match_filters_can_be_cleared(app: App, page: Page, rows):
 
 def test_a_payload_filter_without_a_time_searches_thirty_days(app: App, page: Page, rows):
     page.goto(f"{app.url}/jobs?field=prompt&value=*kite*")
-    expect(page.get_by_text("Searching payloads of the last 30 days.")).to_be_visible(timeout=LONG)
+    searching = page.get_by_text("Searching payloads from the last 30 days.")
+    expect(searching).to_be_visible(timeout=LONG)
     expect(tab(page, "All 1")).to_be_visible(timeout=LONG)
 
 

@@ -1,4 +1,4 @@
-"""A model on a Cog server of one's own: added on Models or in a shell, run, down for itself."""
+"""A model on a Cog server for one's own: added on Models or in a shell, run, down for itself."""
 
 import re
 import subprocess
@@ -49,7 +49,7 @@ def test_a_model_on_ones_own_server(
         address = dialog.get_by_role("textbox", name="Your Cog server (optional)")
         for url, answer in (
             ("http://ann:secret@127.0.0.1", "without a user, password or query"),
-            ("http://127.0.0.1:9", f"The Cog server of {MODEL} does not respond"),
+            ("http://127.0.0.1:9", f"The Cog server for {MODEL} does not respond"),
         ):
             address.fill(url)
             show.click()

@@ -18,7 +18,7 @@ def test_what_is_wrong_stands_first_and_is_repaired(make_app, page: Page, eventu
     asked = {"prompt": "A kite", "model_id": "black-forest-labs/flux-schnell", "test": True}
     app.call("start-generation", asked)
     alert = main.get_by_test_id("stAlert").first
-    expect(alert).to_contain_text("Jobs stay pending: Queue paused by Eve", timeout=LONG)
+    expect(alert).to_contain_text("Jobs not starting: Queue paused by Eve", timeout=LONG)
     # Streamlit would make a link of the address: an invisible character parts it.
     expect(alert).to_contain_text(f"(generate-image): {HOSTILE}.".replace("http:", "http\u2060:"))
     expect(main.get_by_text("1 pending job affected.")).to_be_visible()

@@ -87,7 +87,7 @@ async def test_failed_predictions(client, inject):
     inject(failing("prediction_failed"))
     state = await run(client)
     assert state.status == "failed"
-    with pytest.raises(ProviderError, match="ended as failed: CUDA out of memory"):
+    with pytest.raises(ProviderError, match="failed: CUDA out of memory"):
         _ = state.images
 
 

@@ -17,7 +17,7 @@ NEWEST = {"before": "infinity", "before_id": UUID(int=2**128 - 1), "most": 1000}
 HOUR = timedelta(hours=1)
 ERRORS = [
     ("provider_error", "Replicate returned HTTP {n} for model {m}: Bad Gateway"),
-    ("prediction_failed", "{m} ended as failed: Tried to allocate {n} MiB"),
+    ("prediction_failed", "{m} failed: Tried to allocate {n} MiB"),
     ("prediction_failed", "prediction {id} at https://example.com/{id} failed"),
     (None, "no code, no number"),
     ("internal", None),

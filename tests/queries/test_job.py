@@ -154,7 +154,7 @@ def test_the_storage_of_its_workers_takes_no_images(bench: Bench) -> None:
     assert said.level == "act"
     assert said.sentence.startswith(
         "Storage failing on box for 5 min; jobs that need it stay pending there. The disk is full."
-        " Free space in the image storage"
+        " Free up image storage"
     )
     other = bench.enqueue(job_type="upscale")
     bench.db.execute("update workers set job_types = '{generate-image,upscale}'")
@@ -231,7 +231,7 @@ def test_its_provider_is_down(bench: Bench) -> None:
         " 30 s. HTTP 502"
     )
     bench.db.execute("update provider_breakers set open_until = now() - interval '1 s'")
-    assert "Next test now." in bench.said(job).sentence
+    assert "Next job is a test." in bench.said(job).sentence
 
 
 def test_running(bench: Bench) -> None:

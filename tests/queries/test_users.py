@@ -133,7 +133,7 @@ def test_limits_are_set_enforced_and_recorded(filled: Connection, pool: Pool) ->
     assert limits["limits"]["daily_limit"] == 5
     assert limits["limits"]["hourly_limit"] == 20
     assert (limits["custom_daily_limit"], limits["custom_hourly_limit"]) == (5, None)
-    with pytest.raises(Exception, match="generation limit is reached"):
+    with pytest.raises(Exception, match="generation limit has been reached"):
         filled.execute("select start_generation(%s, 'fox', %s)", [user, MODEL])
     set_user_limits(pool, "Bob", user, None, 0)
     set_user_limits(pool, "Bob", user, None, None)

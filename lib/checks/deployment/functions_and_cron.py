@@ -154,7 +154,7 @@ def cron_key(facts: Facts) -> Finding:
     return Finding(
         "critical",
         f"Cron cannot find a key named {', '.join(missing or [key_name])}.",
-        "Store the secret key in Vault; it is never shown again. Without Vault, as on your own"
+        "Store the secret key in Vault. Darkroom never shows it. Without Vault, as on your own"
         " PostgreSQL, use a database setting, which applies to new sessions.\n\n"
         f"select vault.create_secret('<the secret key>', '{key_name}');\n"
         "-- without Vault:\n"

@@ -42,7 +42,7 @@ def no_failed(facts: Facts) -> Finding:
     failed = facts.query("failed")
     refused = f", {failed['refused']:,} refused" if failed["refused"] else ""
     if not failed["jobs"]:
-        return Finding("ok", f"No job failed{refused} in the last 24 hours.")
+        return Finding("ok", f"No failed jobs{refused} in the last 24 hours.")
     count = f"More than {MAX_COUNTED:,}" if failed["jobs"] > MAX_COUNTED else f"{failed['jobs']:,}"
     return Finding(
         "warning",

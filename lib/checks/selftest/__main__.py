@@ -47,7 +47,7 @@ def main() -> int:
         print(f"The self-test cannot run: {error}", file=sys.stderr)
         return CANNOT_RUN
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("Interrupted. Everything it created was removed.", file=sys.stderr)
+        print("Self-test interrupted. Everything it created was removed.", file=sys.stderr)
         return CANNOT_RUN
     print(as_json(report) if arguments.json else as_text(report))
     return PASSED if report["outcome"] == "passed" else FAILED

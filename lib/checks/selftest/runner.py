@@ -122,7 +122,7 @@ class SelfTest:
             case SchemaMissing():
                 schema = self._check_results[0]
                 if schema.status == "failed" and result is not schema:
-                    return _skipped(f'Depends on what "{schema.check.title}" found missing.')
+                    return _skipped(f"Needs objects that “{schema.check.title}” reported missing.")
                 todo = "DATABASE_URL=… python -m lib.database.migrations"
             case DatabaseUnavailable():
                 todo = "Make sure that the database is running, then run the self-test again."

@@ -53,8 +53,8 @@ def duplicate_guard(facts: Facts) -> list[Finding]:
             cause="A generation can now get a second pending or running job.",
             repair=Repair(
                 "Build index",
-                f"Rebuilds {GUARD} while the queue keeps running. This fails while a generation has"
-                " two pending or running jobs: cancel duplicates first.",
+                f"Builds {GUARD} while the queue keeps running. Fails if a generation has two"
+                " pending or running jobs: cancel duplicates first.",
                 partial(restore, GUARD),
                 needs=Role.ADMIN,
             ),

@@ -114,7 +114,7 @@ def one_error(facts: Facts) -> list[Finding]:
 
 FAILURE_RATE = Symptom(
     "failure_rate",
-    "Many jobs fail",
+    "High failure rate",
     [
         ("troubleshooting", "limits"),
         ("troubleshooting", "models_now"),

@@ -108,7 +108,7 @@ def _has_own_check(row: Mapping[str, Any]) -> bool:
 
 IMMEDIATE_FAILURES = Symptom(
     "at_once",
-    "Jobs fail immediately",
+    "Immediate failures",
     [("troubleshooting", "failures"), ("troubleshooting", "disabled_models")],
     [
         Check(

@@ -233,7 +233,7 @@ def not_due(facts: Facts) -> list[Finding]:
 
 PENDING = Symptom(
     "pending",
-    "Jobs stay pending",
+    "Jobs not starting",
     [("troubleshooting", "limits"), ("troubleshooting", "pending")],
     [
         Check(

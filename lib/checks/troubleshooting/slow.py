@@ -110,7 +110,7 @@ def rollup_behind(facts: Facts) -> list[Finding]:
             cause="Pages are slow because the rollup is behind.",
             repair=Repair(
                 "Update rollup",
-                "Adds finished jobs to the rollup, for up to a minute. Jobs are not affected.",
+                "Adds ended jobs to the rollup, for up to a minute. Jobs are not affected.",
                 _fold,
             ),
             todo="Workers update the rollup every few seconds: check that one is alive and that no"
@@ -191,7 +191,7 @@ SLOW = Symptom(
             "slow_models",
             "Slower models",
             slow_models,
-            "Almost all of a job's run time is the model's. A new version or a busy provider"
+            "Almost all of a job's run time is spent in the model. A new version or a busy provider"
             " raises the p50 of that model.",
         ),
         Check(
@@ -217,7 +217,7 @@ SLOW = Symptom(
             "rollup_behind",
             "Rollup behind",
             rollup_behind,
-            "Workers add finished jobs to the rollup every few seconds, and pages read the sums."
+            "Workers add ended jobs to the rollup every few seconds, and pages read the sums."
             " Jobs not yet in it are read row by row.",
         ),
     ],

@@ -109,7 +109,7 @@ def _cancel_long(pool: Pool, actor: str) -> str:
 
 STUCK = Symptom(
     "stuck",
-    "Jobs are stuck",
+    "Stuck jobs",
     [("troubleshooting", "stuck"), ("troubleshooting", "long_running")],
     [
         Check(

@@ -32,7 +32,7 @@ def redacted(url: str) -> str:
         raise ChannelError(
             "Apprise does not accept this URL. Examples: jsons://host/path for a webhook,"
             " mailtos://user:password@host?to=address for e-mail, slack://token/token/token for"
-            " Slack. For others see github.com/caronc/apprise/wiki."
+            " Slack. For others, see github.com/caronc/apprise/wiki."
         )
     scheme = str(service.schema)
     return (

@@ -129,7 +129,7 @@ RULES: Mapping[str, Rule] = {
     "queue_paused": Rule(
         "Queue paused",
         "seconds",
-        "Time since a job type, or all of them, was paused.",
+        "Time since the queue or a job type was paused.",
         "Resume it on the Overview page, unless the pause is intentional.",
         "overview",
         lambda alert: conditions.paused(alert["subject"], alert["value"], alert["detail"]["by"]),
@@ -137,8 +137,8 @@ RULES: Mapping[str, Rule] = {
     "cron_failing": Rule(
         "Cron job failing",
         "runs",
-        "Runs of an active cron job since its last success that failed, or whose function answered"
-        " with an error.",
+        "Failed runs of an active cron job since its last success. A run also counts as failed if"
+        " its function returned an error.",
         "Read the message of its last run and the notes on its schedule.",
         "workers",
         lambda alert: conditions.cron_failing(
@@ -161,7 +161,7 @@ RULES: Mapping[str, Rule] = {
         "jobs",
         "Jobs that the database cannot change or count, for example because of a custom trigger.",
         "Find them in the table set_aside_jobs and remove the cause. They are retried within an"
-        " hour, or now with: select public.retry_set_aside_jobs('0')",
+        " hour. To retry them now, run: select public.retry_set_aside_jobs('0')",
         "workers",
         lambda alert: conditions.set_aside(
             alert["subject"], round(alert["value"]), alert["detail"]["error"]

@@ -51,7 +51,7 @@ TASKS = (
     ),
     Task(
         "limits", "Weekly", "Review user limits",
-        "Raise limits where justified. Ask the other users why they reach theirs.",
+        "Raise limits where justified. For the rest, find out why they reach them.",
         "maintenance", "Limits",
     ),
     Task(
@@ -60,7 +60,7 @@ TASKS = (
         "maintenance", "Space",
     ),
     Task(
-        "purge", "Monthly", "Purge finished jobs",
+        "purge", "Monthly", "Purge old jobs",
         "Delete jobs that are no longer needed. A completed purge is recorded automatically.",
         "maintenance", "Purge",
     ),

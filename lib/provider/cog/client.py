@@ -215,7 +215,7 @@ class Cog:
         if not state.finished:
             # Of an earlier request, whose answer will have the end. The next attempt cancels it.
             raise ProviderError(
-                f"The Cog server of {model} is already running prediction {prediction_id}.",
+                f"The Cog server for {model} is already running prediction {prediction_id}.",
                 code="creation_unknown",
             )
         return state
@@ -253,7 +253,7 @@ class Cog:
                 "The Cog server at %s does not respond (%s)", self._place, type(error).__name__
             )
             raise ProviderError(
-                f"The Cog server of {model} does not respond ({type(error).__name__}).",
+                f"The Cog server for {model} does not respond ({type(error).__name__}).",
                 code="unreachable",
                 no_effect=isinstance(error, NOT_SENT_ERRORS),
             ) from error

@@ -13,12 +13,12 @@ BUSY_SECONDS, STARTING_SECONDS = 5.0, 5.0
 
 # Status: code, permanent, message.
 _REFUSALS = {
-    401: ("unauthorized", True, "A proxy in front of the Cog server of {} requires sign-in"),
-    403: ("unauthorized", True, "A proxy in front of the Cog server of {} rejected the request"),
+    401: ("unauthorized", True, "A proxy in front of the Cog server for {} requires sign-in"),
+    403: ("unauthorized", True, "A proxy in front of the Cog server for {} rejected the request"),
     404: ("provider_error", False, "The server of {} is not a Cog server"),
     405: ("provider_error", False, "The server of {} is not a Cog server"),
-    413: ("invalid_input", True, "The Cog server of {} rejected the input as too large"),
-    422: ("invalid_input", True, "The Cog server of {} rejected the input"),
+    413: ("invalid_input", True, "The Cog server for {} rejected the input as too large"),
+    422: ("invalid_input", True, "The Cog server for {} rejected the input"),
 }
 
 
@@ -32,9 +32,9 @@ def error_from_response(
     status, words = response.status_code, _sentence(body)
     detail = words or response.reason_phrase
     if status == 409:
-        return busy(f"The Cog server of {model} is busy", BUSY_SECONDS, status=status)
+        return busy(f"The Cog server for {model} is busy", BUSY_SECONDS, status=status)
     code, permanent, start = _REFUSALS.get(
-        status, ("provider_error", False, f"The Cog server of {{}} returned HTTP {status}")
+        status, ("provider_error", False, f"The Cog server for {{}} returned HTTP {status}")
     )
     return ProviderError(
         f"{start.format(model)}: {detail}.",
@@ -52,7 +52,7 @@ def error_from_health(body: bytes, model: str) -> ProviderError | None:
     health = json_object(body)
     match health.get("status"):
         case "STARTING":
-            return busy(f"The Cog server of {model} is starting", STARTING_SECONDS, status=503)
+            return busy(f"The Cog server for {model} is starting", STARTING_SECONDS, status=503)
         case "SETUP_FAILED":
             why = "could not set up its model: see its log"
         case "DEFUNCT":
@@ -62,7 +62,7 @@ def error_from_health(body: bytes, model: str) -> ProviderError | None:
         case _:
             return None
     return ProviderError(
-        f"The Cog server of {model} {why}.",
+        f"The Cog server for {model} {why}.",
         code="provider_error",
         status=503,
         no_effect=True,

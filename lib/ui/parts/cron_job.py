@@ -242,7 +242,7 @@ def history(job: Row, env: Row, now: datetime) -> None:
         st.caption(
             "When a cron job calls a function, pg_cron's “succeeded” only means that the request"
             " was queued. The result shown here is the function's response. pg_net records it once"
-            " all requests of its batch have ended, and keeps it for six hours."
+            " all requests in its batch have ended, and keeps it for six hours."
         )
 
 

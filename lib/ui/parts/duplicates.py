@@ -34,7 +34,7 @@ def duplicates() -> None:
     st.subheader("Generations with several jobs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         options = [name for name, length in RANGES.items() if length <= timedelta(days=7)]
-        span = st.selectbox("Jobs ended within", options, width=240)
+        span = st.selectbox("Time range", options, width=240)
         if st.button("Compare jobs"):
             _compare(span)
     if result := st.session_state.get(RESULT):

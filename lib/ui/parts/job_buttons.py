@@ -41,7 +41,7 @@ def job_buttons(job: Job, found: JobState) -> None:
             ask(job_dialogs.retry([job["id"]], "It is likely to fail again."))
         if user := job["user_id"]:
             link("users", "User", ":material/person:", user=str(user))
-            link("jobs", "Jobs of this user", ":material/list:", created_by=str(user))
+            link("jobs", "This user's jobs", ":material/list:", created_by=str(user))
         if model := job["model_id"]:
-            link("jobs", "Jobs of this model", ":material/list:", model=model)
+            link("jobs", "Jobs for this model", ":material/list:", model=model)
         link("audit", "Audit log", ":material/history:")

@@ -126,7 +126,7 @@ def filters(view: str) -> Filters | None:
         # Payloads are read one by one.
         time = TimeRange(RANGES["30 d"])
         st.caption(
-            "Searching payloads of the last 30 days. Choose a time range to search further back."
+            "Searching payloads from the last 30 days. Choose a time range to search further back."
         )
     return Filters(
         statuses=VIEWS[view],

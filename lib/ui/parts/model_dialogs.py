@@ -83,8 +83,8 @@ def _draw(opened: dict[str, Any]) -> None:
                 "Model",
                 placeholder="owner/name or web address",
                 help="A model on Replicate. For a community model, the latest version is used"
-                " unless the address names one. For a model on your own server, any name as"
-                " owner/name.",
+                " unless the address names one. For a model on your own server, enter any"
+                " name in the form owner/name.",
             )
             url = st.text_input(
                 "Your Cog server (optional)",

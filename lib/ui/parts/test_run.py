@@ -143,7 +143,7 @@ def _problems(run: Row, jobs: Sequence[Row], usual: Mapping[str, float]) -> None
     if run["started"] < run["jobs"] and run["age_seconds"] > STARTING_SECONDS:
         st.warning(
             f"Only {run['started']:,} of {plural(run['jobs'])} started: the others were rejected,"
-            " or the app stopped. Run it again.",
+            f" or the app stopped. *Run again* starts all {run['jobs']:,} again.",
             icon=":material/warning:",
         )
     waiting = [

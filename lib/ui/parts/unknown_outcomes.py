@@ -6,9 +6,9 @@ from lib.formats import plural
 from lib.ui.dashboard import read
 
 HELP = (
-    "Predictions whose start could not be confirmed within an hour. Each may be charged in addition"
-    " to its replacement. Compare them with the provider's list of predictions, and check the"
-    " workers' network."
+    "Predictions whose start could not be confirmed within an hour. You may be charged for each"
+    " in addition to its replacement. Compare them with the provider's list of predictions, and"
+    " check the workers' network."
 )
 
 

@@ -162,9 +162,9 @@ def _images(user_id: UUID, time: TimeRange, text: str) -> None:
     )
     if len(rows) == MAX_IMAGES:
         st.caption(
-            f"Showing the newest {MAX_IMAGES}. Filter by prompt, or show all jobs of this user."
+            f"Showing the newest {MAX_IMAGES}. Filter by prompt, or show all of this user's jobs."
         )
-    link("jobs", "Show all jobs of this user", ":material/list:", created_by=str(user_id))
+    link("jobs", "Show all of this user's jobs", ":material/list:", created_by=str(user_id))
 
 
 def _why_missing(row: Mapping[str, Any], thumbnail: str | None) -> str | None:

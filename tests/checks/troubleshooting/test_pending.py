@@ -79,7 +79,7 @@ def test_a_storage_that_takes_no_images_is_named(page, db):
     assert "; jobs that need it stay pending there." in said
     assert "The disk for images is full." in said
     assert "1 pending job affected." in said
-    assert "Free space in the image storage" in said
+    assert "Free up image storage" in said
     # One that can store takes them.
     db.execute(ALIVE)
     assert "0 pending jobs affected." in page.read("pending")

@@ -104,7 +104,7 @@ def test_storage_that_takes_no_images_is_said_once_for_each_reason(db):
     said = sorted(found(db))
     assert [(name, level) for name, level, _ in said] == [("storage", "critical")] * 2
     assert said[0][2].startswith(
-        "Storage failing on a, b for 5 min; jobs that need it stay pending there. Full. Free space"
+        "Storage failing on a, b for 5 min; jobs that need it stay pending there. Full. Free up"
     )
     assert "on c for 5 min" in said[1][2]
 

@@ -80,7 +80,7 @@ async def test_an_image_is_made_stored_and_recorded(db, rollout, tmp_path):
 @pytest.mark.parametrize(
     ("prompt", "code", "permanent", "words", "prediction"),
     [
-        ("[fail]", "prediction_failed", False, "ended as failed: CUDA out of memory",
+        ("[fail]", "prediction_failed", False, "failed: CUDA out of memory",
          [("failed", True)]),
         ("[nsfw]", "refused", True, "safety filter", [("failed", True)]),
         ("[402]", "no_credit", True, "no credit", []),
