@@ -82,7 +82,7 @@ async def test_a_refusal_is_told_with_the_servers_words(
         (
             {"status": "SETUP_FAILED", "setup": {"logs": "loading\nno such weights\n"}},
             "provider_error",
-            "of home/tiny could not set up its model: see its log.",
+            "for home/tiny could not set up its model: see its log.",
         ),
         ({"status": "SETUP_FAILED", "setup": 7}, "provider_error", "see its log"),
         ({"status": "DEFUNCT"}, "provider_error", "restart it"),
