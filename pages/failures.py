@@ -146,7 +146,7 @@ def group_table(groups: Sequence[dict[str, Any]]) -> str | None:
     )
     if groups[0]["kinds"] > len(groups):
         st.caption(f"Showing the {len(groups)} most frequent of {groups[0]['kinds']:,} groups.")
-    if not chosen and key not in keys:
+    if not chosen and key is not None and key not in keys:
         return key
     if chosen:
         st.query_params["kind"] = chosen[0]

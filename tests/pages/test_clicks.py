@@ -90,7 +90,7 @@ def test_resets_stuck_jobs(app, rows, operator):
     )
     one = operator(app)
     one.click(one.button("Reset 4 stuck jobs"))
-    one.confirm("Reset 4 jobs")
+    one.confirm("Reset 4 stuck jobs")
     one.sees(one.page.get_by_text("4 jobs put back on the queue."))
 
 

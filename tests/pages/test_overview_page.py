@@ -82,7 +82,7 @@ def test_stuck_jobs_are_reset_and_the_queue_is_paused_and_resumed(
     page.goto(make_app(DATABASE_URL=database).start().url)
     expect(strip(page)).to_contain_text("1 job stuck: no heartbeat for 1 h", timeout=LONG)
     page.get_by_role("button", name="Reset 1 stuck job").click()
-    page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset 1 stuck job").click()
     expect(page.get_by_text("1 job put back on the queue.")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Pause queue").click()
     page.get_by_role("dialog").get_by_role("button", name="Pause queue").click()

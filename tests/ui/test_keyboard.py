@@ -38,7 +38,7 @@ def test_stuck_jobs_are_reset_by_keyboard_alone(make_app, page: Page, database, 
     tab_to(page, "Reset all 1")
     keys.press("Enter")
     expect(dialog).to_be_visible(timeout=LONG)
-    tab_to(page, "Reset 1 job")
+    tab_to(page, "Reset 1 stuck job")
     keys.press("Enter")
     expect(page.get_by_text("1 job put back on the queue.")).to_be_visible(timeout=LONG)
     assert db.execute("select status from job_queue").fetchall() == [{"status": "pending"}]

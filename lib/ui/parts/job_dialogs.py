@@ -51,7 +51,8 @@ def cancel(jobs: Sequence[UUID] | Matching, status: JobStatus = "live", advice: 
 
 def reset(jobs: Sequence[UUID] | Matching) -> Action:
     """Reset stuck jobs to pending."""
-    return _action("Reset", jobs, reset_effect(_count(jobs)), reset_stuck_jobs, BACK)
+    effect = reset_effect(_count(jobs))
+    return _action("Reset", jobs, effect, reset_stuck_jobs, BACK, one="stuck job")
 
 
 def raise_priority(job_id: UUID, before: int, after: int) -> Action:
@@ -73,6 +74,7 @@ def _action(
     act: Callable[[Pool, str, Sequence[UUID]], list[UUID]],
     done: str,
     decline: str = "Cancel",
+    one: str = "job",
 ) -> Action:
     def run() -> str:
         if isinstance(jobs, Matching):
@@ -81,7 +83,7 @@ def _action(
         changed = in_batches(act, pool(), actor(), jobs, bar.progress)
         return outcome(done, changed, len(jobs))
 
-    button = f"{verb} {plural(_count(jobs))}"
+    button = f"{verb} {plural(_count(jobs), one)}"
     return Action(button, effect.rstrip(), button, run, decline)
 
 

@@ -95,7 +95,7 @@ def _table(stuck: pd.DataFrame, count: int, chosen: dict[str, Any]) -> None:
 
 def _reset(ids: Sequence[UUID]) -> BulkAction:
     effect = reset_effect(len(ids))
-    return BulkAction(f"Reset {plural(len(ids))}", effect, ids, reset_stuck_jobs, BACK)
+    return BulkAction(f"Reset {plural(len(ids), 'stuck job')}", effect, ids, reset_stuck_jobs, BACK)
 
 
 def _resets() -> None:

@@ -253,7 +253,7 @@ def _limit_input(label: str, default: int, own: int | None, user_id: UUID) -> in
 
 
 def _limits_action(user_id: UUID, daily: int | None, hourly: int | None) -> Action:
-    limits = f"{_limit_text(hourly)} per hour, {_limit_text(daily)} per 24 hours"
+    limits = f"{_limit_text(hourly)} per hour and {_limit_text(daily)} per 24 hours"
     name = escaped(emails_of([user_id]).get(user_id) or str(user_id))
 
     def run() -> str:

@@ -26,7 +26,7 @@ def test_what_an_operator_confirmed_does_nothing_for_a_viewer(signed_app, people
     said = recorded(page)
     page.goto(f"{signed_app.url}/jobs?view=stuck&live=false")
     page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
-    page.get_by_role("dialog").get_by_role("button", name="Reset 1 job").click(timeout=LONG)
+    page.get_by_role("dialog").get_by_role("button", name="Reset 1 stuck job").click(timeout=LONG)
     page.get_by_text("1 job put back on the queue.").wait_for(timeout=LONG)
     done = (PEOPLE["operator"], "reset_stuck_jobs")
     assert audit(rows) == [done]

@@ -75,7 +75,7 @@ def test_a_viewer_is_refused_and_an_operator_is_recorded(signed_app, people, row
     expect(refused).to_be_visible(timeout=LONG)
     expect(viewer.get_by_role("dialog")).to_be_hidden()
     dialog = operator.get_by_role("dialog")
-    dialog.get_by_role("button", name="Reset 1 job").click(timeout=LONG)
+    dialog.get_by_role("button", name="Reset 1 stuck job").click(timeout=LONG)
     expect(operator.get_by_text("1 job put back on the queue.")).to_be_visible(timeout=LONG)
     assert audit(rows) == [(PEOPLE["operator"], "reset_stuck_jobs")]
 
@@ -88,7 +88,7 @@ def test_a_role_that_is_taken_away_is_lost_at_the_next_action_and_look(
     see_stuck(page, signed_app)
     page.goto(f"{signed_app.url}/jobs?view=stuck&live=false")
     page.get_by_role("button", name="Reset all 1").click(timeout=LONG)
-    confirm = page.get_by_role("dialog").get_by_role("button", name="Reset 1 job")
+    confirm = page.get_by_role("dialog").get_by_role("button", name="Reset 1 stuck job")
     expect(confirm).to_be_visible(timeout=LONG)
 
     lists = LISTS | {"DARKROOM_OPERATORS": "", "DARKROOM_VIEWERS": PEOPLE["operator"]}
