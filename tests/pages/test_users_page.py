@@ -48,7 +48,7 @@ def test_a_missing_image_is_found_and_a_limit_changed(make_app, page: Page, data
     hourly.fill("3")
     main.get_by_role("button", name="Set limits").click()
     expect(dialog).to_contain_text(
-        "to 3 images per hour, the default number of images per 24 hours", timeout=LONG
+        "to 3 images per hour and the default number of images per 24 hours", timeout=LONG
     )
     dialog.get_by_role("button", name="Set limits").click()
     expect(page.get_by_text("set: 3 images per hour")).to_be_visible(timeout=LONG)
