@@ -231,7 +231,7 @@ async def test_all_urls_in_an_output_are_read_in_their_order(serve, connect, out
     prediction = await connect(TOKEN, server.base_url).get("p1")
     assert prediction.output[:2] == urls
     if not urls:
-        with pytest.raises(ProviderError, match="no image was returned") as error:
+        with pytest.raises(ProviderError, match="returned no image") as error:
             _ = prediction.images
         assert error.value.code == "prediction_failed"
 
