@@ -60,7 +60,8 @@ def panel() -> None:
     if command := repair_command():
         st.info(
             "The Supabase CLI would reapply migrations that it did not apply itself. Copy the files"
-            " to your project. Before the next `supabase db push`, run:"
+            " in Darkroom's supabase/migrations to the same folder of your project. Before the"
+            " next `supabase db push`, run:"
         )
         st.code(command, language="sh", wrap_lines=True)
     for check in state.open_checks():

@@ -146,7 +146,7 @@ def comparison(rows: pd.DataFrame, unended: int) -> None:
         st.warning(
             f"{'At least ' if unended == 1000 else ''}{plural(unended, 'synchronous generation')}"
             " started more than 1 h ago and never ended: the process was lost and the user got no"
-            " response. They are not counted above.",
+            " response. Not counted above.",
             icon=":material/warning:",
         )
 

@@ -85,7 +85,7 @@ def panel() -> None:
     show_verdict(models)
     model_table(models)
     if len(models) == MAX_MODELS:
-        st.caption(f"Showing the {MAX_MODELS} most used models. The export contains all of them.")
+        st.caption(f"Showing the {MAX_MODELS} most used models. The export contains all models.")
     show_periods()
 
 

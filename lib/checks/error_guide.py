@@ -71,8 +71,8 @@ CATALOGUE = (
         "invalid_input",
         "Input rejected by Replicate",
         "The model's schema here is out of date or missing, so Replicate rejects an input.",
-        "Compare the payload with the model's inputs on Replicate, correct the models table, then"
-        " retry.",
+        "Refresh the schema on the model's page, compare its inputs and default parameters with the"
+        " payload, then retry.",
         "after",
         r"invalid input|validation|unprocessable|not supported|\b422\b|\b400\b",
     ),
@@ -125,10 +125,10 @@ CATALOGUE = (
     Guide(
         "deadline_exceeded",
         "Prediction timed out",
-        "The prediction was cancelled after DARKROOM_GENERATION_SECONDS. Replicate was still"
-        " starting the model, the model had a queue, or it hung.",
+        "The prediction was cancelled at its deadline: Replicate was still starting the model, the"
+        " model had a queue, or it hung.",
         "Retry a few jobs and check the run times on Models. If they have gone up, wait for"
-        " Replicate to recover or raise DARKROOM_GENERATION_SECONDS.",
+        " Replicate or raise the model's deadline, by default DARKROOM_GENERATION_SECONDS.",
         "helps",
         r"took longer than|deadline|timed? ?out",
     ),
@@ -182,9 +182,9 @@ CATALOGUE = (
     Guide(
         "image_unreachable",
         "Image server unreachable",
-        "The prediction succeeded and is paid for, but the image server was down, busy or slower"
-        " than DARKROOM_GENERATION_SECONDS. This does not count as a failure of Replicate's API,"
-        " so other jobs are not affected.",
+        "The prediction succeeded and is paid for, but the image server was down or busy, or the"
+        " image did not arrive before the deadline. This does not count as a failure of Replicate's"
+        " API, so other jobs are not affected.",
         "Check Replicate's status page and the worker's network. A retry downloads the same image"
         " again; if it is more than an hour old, it is generated and paid for again.",
         "helps",
@@ -243,8 +243,8 @@ CATALOGUE = (
         "Image not allowed by the bucket",
         "The image is larger than the bucket's limit, or of a type that the bucket does not allow.",
         "In the project's dashboard, raise the bucket's file size limit, or allow image/png,"
-        " image/jpeg, image/webp, image/gif and image/avif. Then retry the jobs: an image less"
-        " than an hour old is not paid for again.",
+        " image/jpeg, image/webp, image/gif, image/avif and image/svg+xml. Then retry the jobs: an"
+        " image less than an hour old is not paid for again.",
         "after",
         r"exceeded the maximum allowed size|mime type",
     ),
@@ -280,7 +280,7 @@ CATALOGUE = (
 UNKNOWN = Guide(
     "",
     "Unknown error",
-    "The job has an error message but no error code: an older version ran it, or another worker.",
+    "The job has no error code: an older version ran it, or a worker that is not Darkroom's.",
     "Read the message and the payload. Retry one job; if it succeeds, retry the rest.",
     "helps",
 )

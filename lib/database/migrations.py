@@ -106,7 +106,8 @@ def check_schema(conn: Connection, folder: Path = MIGRATIONS) -> bool:
         raise SchemaMismatch(
             "The schema of this database was created by another version of Darkroom",
             "point DATABASE_URL at an empty database, or drop everything that version created,"
-            " including the schema darkroom and its rows in supabase_migrations.schema_migrations",
+            " all jobs included: its objects in public, the schema darkroom, and its rows in"
+            " supabase_migrations.schema_migrations",
         )
     return complete
 

@@ -77,8 +77,8 @@ def cancel_effect(count: int, status: JobStatus = "live") -> str:
             return f"Cancels {plural(count, 'pending job')}. Running jobs are not affected."
         case "running":
             return (
-                f"Cancels {plural(count, 'running job')}. Each stops at the next heartbeat of its"
-                " worker."
+                f"Cancels {plural(count, 'running job')}. Running jobs stop at the next heartbeat"
+                " of their worker."
             )
         case "live":
             return (

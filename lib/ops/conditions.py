@@ -143,8 +143,8 @@ def background_error(task: str, times: int, error: str) -> str:
 def set_aside(step: str, jobs: int, error: str) -> str:
     """Jobs whose row the database refuses; `step` is what goes on without them."""
     return (
-        f"{plural(jobs)} set aside ({step}): the database cannot change or count them."
-        f" {sentence(error)}"
+        f"{plural(jobs)} set aside ({step}): the database cannot change or count"
+        f" {'it' if jobs == 1 else 'them'}. {sentence(error)}"
     )
 
 

@@ -43,7 +43,7 @@ async def remove_run(context: RunContext) -> Finding:
             " picture.",
         )
     elsewhere = (
-        f" Not deleted because they are in a different storage location:"
+        f" Not deleted because of a different storage location:"
         f" {plural(len(kept), 'file')}, {', '.join(kept)}."
     )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")

@@ -41,7 +41,7 @@ def silent_worker(facts: Facts) -> list[Finding]:
         for worker in now["silent"]
     )
     rescue = (
-        "Other workers take over its jobs within a minute or two."
+        "Other workers take over these jobs within a minute or two."
         if now["rescuers"]
         else no_worker()
     )
@@ -68,7 +68,7 @@ def no_lease(facts: Facts) -> list[Finding]:
             "warning",
             f"{plural(now['unleased'])} without a lease, claimed by a program that sends no"
             " heartbeats, such as an older worker or a manual call to claim_next_job. Workers do"
-            " not take them over, because that program may still be running.",
+            " not take over such jobs, because that program may still be running.",
             cause="Jobs are running without a worker.",
             jobs=now["unleased"],
             repair=reset(now["stuck"]),
@@ -87,7 +87,8 @@ def long_running(facts: Facts) -> list[Finding]:
         Finding(
             "warning",
             f"{plural(len(running))}, the longest for {duration(running[0]['seconds'])}. Either a"
-            " handler hangs, or DARKROOM_GENERATION_SECONDS is very high.",
+            " handler hangs, or the model's deadline, by default DARKROOM_GENERATION_SECONDS, is"
+            " very high.",
             cause="Jobs have been running for more than 30 min on a live worker.",
             jobs=len(running),
             repair=Repair(

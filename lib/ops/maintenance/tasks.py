@@ -26,7 +26,7 @@ class Task:
 TASKS = (
     Task(
         "health", "Daily", "Check the overview",
-        "Look for new problems. Compare pending jobs and failure rate with the average.",
+        "Look for new problems. Compare failure rate, wait and completions with the usual.",
         "overview",
     ),
     Task(
@@ -36,7 +36,7 @@ TASKS = (
     ),
     Task(
         "stuck", "Daily", "Reset stuck jobs",
-        "Reset all stuck jobs. If they recur, check their worker.",
+        "Check that their workers have stopped, then reset all stuck jobs.",
         "stuck_jobs",
     ),
     Task(
@@ -51,12 +51,12 @@ TASKS = (
     ),
     Task(
         "limits", "Weekly", "Review user limits",
-        "Raise limits where justified. For the rest, find out why they reach them.",
+        "Raise limits where justified. Find out why the other users reach theirs.",
         "maintenance", "Limits",
     ),
     Task(
         "space", "Weekly", "Check table sizes and vacuum",
-        "Vacuum tables that need it, and check that the disk will last more than a month.",
+        "Vacuum tables that need it, and check on Growth how long the disk will last.",
         "maintenance", "Space",
     ),
     Task(

@@ -109,6 +109,7 @@ def _refused() -> None:
     names = ", ".join(f"`{name}`" for name in reversed(EMAIL_SETTINGS.values()))
     st.write(
         f"An admin can give you a role by adding your full address to one of {names}, or through a"
-        f" claim ({CLAIM_SETTING}). Then reload this page."
+        f" claim ({CLAIM_SETTING}). Then reload this page; after a change at the provider, sign out"
+        " and sign in again."
     )
     st.button("Sign out", on_click=st.logout)
