@@ -84,9 +84,9 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             if failure_share is None or usual_share is None
             else f"{100 * (failure_share - usual_share):+.1f} points vs usual",
             "failures",
-            "Failed jobs as a share of those that completed or failed in the last hour."
-            f" Refused jobs ({now['last_hour_refused']:,}) are not counted. Compared with this hour,"
-            " 7-day average.",
+            "Failed jobs as a share of those that completed or failed in the last hour. Refused"
+            f" jobs ({now['last_hour_refused']:,}) are not counted. Compared with this hour, 7-day"
+            " average.",
             found.level_of(["many_failures"]),
             of_hours("failure_share", failure_share),
             percent,
