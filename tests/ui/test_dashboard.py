@@ -141,7 +141,7 @@ def test_a_database_that_answers_and_refuses_is_asked_again_with_rests(
 ):
     db.execute("alter table audit_log rename to audit_log_of_old")
     page.goto(f"{make_app(DATABASE_URL=database).start().url}/audit")
-    expect(page.get_by_text("The database responds but is not ready yet.")).to_be_visible(
+    expect(page.get_by_text("The database is responding but not ready yet.")).to_be_visible(
         timeout=30_000
     )
     page.evaluate(RUNS)
