@@ -85,8 +85,8 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             else f"{100 * (failure_share - usual_share):+.1f} points vs usual",
             "failures",
             "Failed jobs as a share of those that completed or failed in the last hour. Refused"
-            f" jobs ({now['last_hour_refused']:,}) are not counted. Compared with this hour, 7-day"
-            " average.",
+            f" jobs ({now['last_hour_refused']:,}) are not counted. Compared with the average for"
+            " the same hour on the previous 7 days.",
             found.level_of(["many_failures"]),
             of_hours("failure_share", failure_share),
             percent,
@@ -98,7 +98,7 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             NO_USUAL if usual_wait is None else f"usual {duration(usual_wait)}",
             "throughput",
             "95% of the jobs that ended in the last 15 min started within this time of becoming"
-            " due. Compared with this hour over the last 7 days.",
+            " due. Compared with the same hour on the previous 7 days.",
             found.level_of(["wait_p95"]),
             of_hours("wait_p95", now["wait_p95"]),
             duration,
@@ -108,7 +108,8 @@ def figures(now: QueueState, hours: Sequence[Mapping[str, Any]], found: Verdict)
             f"{now['last_hour_completed'] / 60:,.1f} / min",
             NO_USUAL if usual_completed is None else f"usual {usual_completed / 60:,.1f}",
             "throughput",
-            "Jobs completed per minute in the last hour. Compared with this hour, 7-day average.",
+            "Jobs completed per minute in the last hour. Compared with the average for the same"
+            " hour on the previous 7 days.",
             found.level_of(["no_completion"]),
             tiles.curve(
                 [hour["completed"] / 60 for hour in hours], now["last_hour_completed"] / 60

@@ -13,8 +13,8 @@ CATALOGUE = (
     Guide(
         "unauthorized",
         "Replicate rejected the API token",
-        "The API token is not set, was revoked, belongs to another account or may not use this"
-        " model. All jobs for the provider fail until this is fixed.",
+        "The API token is not set, was revoked or belongs to another account, and all jobs fail"
+        " until this is fixed; or it may not use this model, and only this model's jobs fail.",
         "Check the token on Replicate, set REPLICATE_API_TOKEN for every worker and restart the"
         " workers. Then retry the jobs.",
         "after",
@@ -172,7 +172,7 @@ CATALOGUE = (
         "image_not_found",
         "Image URL rejected",
         "The prediction succeeded and is paid for, but the image server rejected the URL (4xx)"
-        " even with a fresh URL, or the URL is not https or not public. Further attempts do not"
+        " and then a fresh one too, or the URL is not https or not public. Further attempts do not"
         " start a new prediction, whose image would most likely be rejected too.",
         "Check what the message says about the server. A retry downloads the same image again; if"
         " it is more than an hour old, it is generated and paid for again.",
@@ -215,7 +215,7 @@ CATALOGUE = (
         " Supabase Storage is down, over its quota or missing the bucket. Until it works again,"
         " workers claim no jobs that need it; up to 30 such attempts do not count.",
         "Free up space on the disk of DARKROOM_DATA and make it writable for workers, or check the"
-        " project's status, quota and SUPABASE_STORAGE_BUCKET. Jobs then continue automatically.",
+        " project's status, quota and SUPABASE_STORAGE_BUCKET. Then retry the failed jobs.",
         "after",
         r"supabase storage|bucket|disk for images|folder of images|images folder",
     ),
@@ -224,7 +224,7 @@ CATALOGUE = (
         "Image expired before it was stored",
         "An earlier attempt paid for the image, but could not store it within the hour for which"
         " Replicate keeps it. The next attempt pays for another.",
-        "The jobs continue automatically. Find out why images could not be stored for so long.",
+        "Find out why images could not be stored for so long, then retry the failed jobs.",
         "helps",
         r"no longer has the image",
     ),

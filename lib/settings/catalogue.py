@@ -151,7 +151,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         ),
         Setting(
             "MAX_PARALLEL_JOBS",
-            "maximum number of jobs that all calls to `process-jobs` together run in a process",
+            "maximum number of jobs that a process runs at a time for calls to `process-jobs`",
             3,
             least=1,
         ),

@@ -1,6 +1,7 @@
 """Column formats shared by all tables: counts, durations, times, models, links."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -20,18 +21,27 @@ def fitting(columns: Mapping[str, Any], phone: Sequence[str] = ()) -> dict[str, 
     """
     shown = dict(columns)
     if "Mobi" in st.context.headers.get("User-Agent", ""):
-        shown = {
-            name: column | {"width": min(column["width"] or WIDEST_ON_PHONE, WIDEST_ON_PHONE)}
-            for name, column in {
-                **{name: columns[name] for name in phone if name in columns},
-                **columns,
-            }.items()
-        }
-        widths = accumulate(column["width"] for column in shown.values())
+        first = {name: columns[name] for name in phone if name in columns}
+        ordered = first | dict(columns)
+        shown = {name: _with_width(column, _on_phone(column)) for name, column in ordered.items()}
+        widths = accumulate(map(_on_phone, ordered.values()))
         names = [name for name, width in zip(shown, widths, strict=True) if width <= PHONE_PIXELS]
     else:
         names = list(columns)
     return {"column_order": names, "column_config": shown}
+
+
+def _on_phone(column: Any) -> int:
+    """A column's width on a phone, in pixels."""
+    # A column of buttons is no mapping, but has one.
+    width = (column if isinstance(column, Mapping) else column.config)["width"]
+    return min(width or WIDEST_ON_PHONE, WIDEST_ON_PHONE)
+
+
+def _with_width(column: Any, width: int) -> Any:
+    if isinstance(column, Mapping):
+        return {**column, "width": width}
+    return replace(column, config={**column.config, "width": width})
 
 
 def count_column(label: str | None = None, help: str | None = None, **options: Any) -> Any:

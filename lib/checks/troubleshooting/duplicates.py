@@ -29,8 +29,9 @@ def waiting_duplicates(facts: Facts) -> list[Finding]:
             jobs=now["waiting"],
             repair=Repair(
                 f"Cancel {plural(now['waiting'], 'duplicate')}",
-                f"{cancel_effect(now['waiting'], 'pending')} For each generation, the running job"
-                " is kept, or else the oldest pending one. Existing images are kept.",
+                f"{cancel_effect(now['waiting'], 'pending')} For each generation without an image,"
+                " the running job is kept, or else the oldest pending one. If the image already"
+                " exists, all its pending jobs are cancelled; the image is kept.",
                 _cancel,
             ),
             page="duplicates",

@@ -46,7 +46,7 @@ TASKS = (
     ),
     Task(
         "trends", "Weekly", "Compare models with last week",
-        "If a model has become slower or fails more often, contact the provider or disable it.",
+        "If a model is slower or fails more often, contact the provider or disable the model.",
         "models",
     ),
     Task(

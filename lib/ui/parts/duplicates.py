@@ -18,8 +18,8 @@ from lib.ui.time_range import RANGES
 
 MAX_SHOWN = 500
 KEPT = (
-    "For each generation, the running job is kept, or else the oldest pending one. Existing images"
-    " are kept."
+    "For each generation without an image, the running job is kept, or else the oldest pending one."
+    " If the image already exists, all its pending jobs are cancelled; the image is kept."
 )
 RESULT = "repeated jobs"
 EXPORT_COLUMNS = [

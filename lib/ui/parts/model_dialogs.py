@@ -139,7 +139,7 @@ def _preview(connection: Connection, model: PublishedModel) -> None:
 def _refresh(connection: Connection, stored: dict[str, Any], model: PublishedModel) -> None:
     changes = schemas.compare(connection, stored, model)
     if st.session_state[STATE]["title"] == ADD:
-        st.info("This model has already been added. A refresh updates its schema.")
+        st.info("This model has already been added. A refresh updates its schema and address.")
     if changes.any:
         changes_list(changes)
     else:

@@ -199,7 +199,7 @@ def _amounts(load_test: bool) -> tuple[int, int, float]:
         step=1.0,
         format="%.1f",
         width=140,
-        help="Jobs are scheduled at this rate. They start on time even if you close this page.",
+        help="Jobs become due at this rate, even if you close this page.",
     )
     return 1, jobs or 1, per_second or 1.0
 
