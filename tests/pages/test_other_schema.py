@@ -95,5 +95,6 @@ def test_a_configured_database_of_another_version_is_refused(
     assert [line for line in said.splitlines() if "another version" in line] == [
         f"{SAID[what]}: The schema of this database was created by another version of Darkroom:"
         " point DATABASE_URL at an empty database, or drop everything that version created,"
-        " including the schema darkroom and its rows in supabase_migrations.schema_migrations."
+        " all jobs included: its objects in public, the schema darkroom, and its rows in"
+        " supabase_migrations.schema_migrations."
     ]
