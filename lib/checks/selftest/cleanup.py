@@ -43,8 +43,8 @@ async def remove_run(context: RunContext) -> Finding:
             " picture.",
         )
     elsewhere = (
-        f" Not deleted because of a different storage location:"
-        f" {plural(len(kept), 'file')}, {', '.join(kept)}."
+        f" Not in this app's storage, so not deleted: {plural(len(kept), 'file')},"
+        f" {', '.join(kept)}."
     )
     return Finding("ok", f"Removed: {_counts(removed)}.{elsewhere if kept else ''}")
 

@@ -35,7 +35,7 @@ async def _by_notify(context: RunContext) -> Finding:
         raise await _not_received(context, "a new generation")
     await context.query("progress", generation_id=generation_id, progress=50)
     if not await _receives(stream, generation_id):
-        raise await _not_received(context, "its progress")
+        raise await _not_received(context, "the generation's progress")
     return Finding("ok", f"A new generation and its progress were received on channel {CHANNEL}.")
 
 

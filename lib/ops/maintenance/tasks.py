@@ -26,7 +26,7 @@ class Task:
 TASKS = (
     Task(
         "health", "Daily", "Check the overview",
-        "Look for new problems. Compare failure rate, wait and completions with the usual.",
+        "Look for new problems. Compare failure rate, wait and completions with usual values.",
         "overview",
     ),
     Task(
