@@ -105,7 +105,7 @@ def unhandled_types(now: QueueState) -> list[Condition]:
         Condition(
             "unhandled_types",
             _level(now, "no_worker")
-            # What users enqueue and nobody runs must not raise an operator's alarm.
+            # Users' jobs of a type that no worker runs must not page an operator.
             if found["expected"] and found["seconds"] > _threshold(now, "no_worker")
             else "warning",
             f"{conditions.no_worker(None, found['due'], found['seconds'], found['job_type'])}"

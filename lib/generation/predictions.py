@@ -58,9 +58,8 @@ class Predictions:
         """The prediction of an intent, the intent that it belongs to after all, and its beginning.
 
         That is the event loop's time before the intent was read, `began`, or before the prediction
-        was created. Raises JobFailed
-        with code creation_unknown while it is not known whether an earlier request has arrived,
-        outputs_expired, and those of the prompt check.
+        was created. Raises JobFailed with code creation_unknown while it is not known whether an
+        earlier request has arrived, outputs_expired, and those of the prompt check.
         """
         if Capability.GET not in self.provider.capabilities and (
             intent.provider_id is not None or intent.seconds is not None
